@@ -1,0 +1,1 @@
+"""The annotation wing: what people touch. Django, and no torch."""

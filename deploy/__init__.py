@@ -1,0 +1,1 @@
+"""The roof: settings, urls, the Celery app. It imports everything; nothing imports it."""

@@ -1,0 +1,29 @@
+"""What a run says while it works: one JSON object a line in `events.jsonl`, appended and flushed."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """The kinds of line in `events.jsonl`."""
+
+    STARTED = "started"
+    PROGRESS = "progress"  # data: done, total, unit, stage
+    METRICS = "metrics"  # step and data: {name: float}
+    SAMPLE = "sample"  # step and data: prompt, response, reward, ...
+    EVALUATION = "evaluation"  # step and data: {name: value | {value, interval, n, reason}}
+    CHECKPOINT = "checkpoint"  # step and data: path
+    GUARD = "guard"  # data: name, action (warn | stop), message
+    LOG = "log"  # data: message
+    FINISHED = "finished"
+    FAILED = "failed"  # data: kind, message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of `events.jsonl`. ``at`` is seconds since the epoch; ``step`` counts optimizer steps."""
+
+    kind: EventKind
+    at: float
+    step: int = 0
+    data: dict[str, object] = field(default_factory=dict)

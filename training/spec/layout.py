@@ -1,0 +1,13 @@
+"""Names of the files in a run's folder: the only thing a worker needs to know of a training process.
+
+DIR/spec.json        the frozen spec                    DIR/events.jsonl   what the run says, appended
+DIR/checkpoints/N/   resumable states, newest wins      DIR/artifact/      the published model, when done
+DIR/result.json      status, error, metrics; written last, atomically
+"""
+
+SPEC_FILE = "spec.json"
+EVENTS_FILE = "events.jsonl"
+RESULT_FILE = "result.json"
+CHECKPOINTS_DIR = "checkpoints"
+ARTIFACT_DIR = "artifact"
+LOG_FILE = "log.txt"

@@ -1,0 +1,120 @@
+"""Training records: one line a prompt group. The unit is a prompt with its K candidates and the pairs people judged.
+
+A snapshot folder holds `groups.jsonl` (sorted by prompt id) and `manifest.json`. Nothing here imports torch or Django.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from training.spec.errors import DataError
+
+GROUPS_FILE = "groups.jsonl"
+MANIFEST_FILE = "manifest.json"
+SPLITS = ("train", "validation", "test")
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateText:
+    """One candidate response: its id in the project and its text."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What people said of two candidates of one prompt.
+
+    ``chosen`` and ``rejected`` are candidate ids; for a tie they are in id order. Votes are (weighted) counts of
+    judgments for chosen, for rejected and for a tie. ``soft_label`` is the probability that chosen is better.
+    ``margin`` is the mean strength in chosen's favor, 0 (about the same) to 3 (much better).
+    """
+
+    chosen: str
+    rejected: str
+    is_tie: bool = False
+    votes_chosen: float = 1.0
+    votes_rejected: float = 0.0
+    votes_tied: float = 0.0
+    soft_label: float = 1.0
+    margin: float = 0.0
+    weight: float = 1.0
+    criterion: str = "overall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One prompt, its candidates, its judged pairs, and the responses people wrote for it.
+
+    ``unacceptable`` names candidates that were judged "all bad": KTO negatives, never half a win.
+    """
+
+    prompt_id: str
+    prompt: tuple[Turn, ...]
+    split: str = "train"
+    candidates: tuple[CandidateText, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    unacceptable: tuple[str, ...] = ()
+    demonstrations: tuple[str, ...] = ()
+
+    def text_of(self, candidate_id: str) -> str:
+        """The text of one candidate; KeyError if the group has none by that id."""
+        return next_or_key_error(self.candidates, candidate_id).text
+
+
+def next_or_key_error(candidates: Iterable[CandidateText], candidate_id: str) -> CandidateText:
+    for candidate in candidates:
+        if candidate.id == candidate_id:
+            return candidate
+    raise KeyError(candidate_id)
+
+
+def group_to_json(group: Group) -> str:
+    """One canonical JSON line (sorted keys, no spaces, UTF-8): equal groups give equal bytes."""
+    return json.dumps(asdict(group), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def group_from_dict(row: dict[str, Any]) -> Group:
+    """The group of one parsed line. Raises DataError naming what is wrong."""
+    try:
+        return Group(
+            prompt_id=str(row["prompt_id"]),
+            prompt=tuple(Turn(**turn) for turn in row["prompt"]),
+            split=row.get("split", "train"),
+            candidates=tuple(CandidateText(**one) for one in row.get("candidates", ())),
+            pairs=tuple(Pair(**pair) for pair in row.get("pairs", ())),
+            unacceptable=tuple(row.get("unacceptable", ())),
+            demonstrations=tuple(row.get("demonstrations", ())),
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"A group record is malformed ({error}); it needs prompt_id and prompt."
+        ) from error
+
+
+def read_groups(folder: Path) -> Iterator[Group]:
+    """Stream the groups of a snapshot folder, one line at a time. Raises DataError with the line number."""
+    path = folder / GROUPS_FILE
+    if not path.is_file():
+        raise DataError(
+            f"There is no {GROUPS_FILE} in {folder}; build or copy a snapshot there first."
+        )
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise DataError(f"Line {number} of {path} is not JSON: {error}.") from error
+            yield group_from_dict(row)

@@ -1,0 +1,242 @@
+"""Specs: the frozen, validated instructions of a run. Forms, JSON schema and command line derive from these fields.
+
+Every field carries ``help`` (a sentence) and its bounds in its metadata; `spec_from_dict` checks them and names the field,
+the value seen and what is allowed.
+"""
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from training.spec.errors import SpecError
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    help: str,  # noqa: A002 - the reader's word
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:  # Any: dataclass fields are typed by their annotation
+    """A spec field with its help sentence and its bounds (inclusive)."""
+    return field(
+        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What every trainer needs: a model, a snapshot folder, an optimizer."""
+
+    kind: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+
+    model: str = setting(help="Folder or hub name of the model to start from.")
+    data: str = setting(help="Snapshot folder with groups.jsonl.")
+    seed: int = setting(17, help="Seed of every random choice.", low=0, high=2**31 - 1)
+    learning_rate: float = setting(1e-5, help="Peak learning rate.", low=1e-9, high=1.0)
+    warmup_share: float = setting(
+        0.05, help="Share of steps with rising learning rate.", low=0.0, high=1.0
+    )
+    weight_decay: float = setting(0.0, help="AdamW weight decay.", low=0.0, high=1.0)
+    max_grad_norm: float = setting(
+        1.0, help="Gradients are clipped to this norm.", low=1e-6, high=1e6
+    )
+    epochs: float = setting(1.0, help="Passes over the training rows.", low=0.0, high=1000.0)
+    max_steps: int = setting(
+        0, help="Stop after this many optimizer steps; 0 means no limit.", low=0, high=10**9
+    )
+    groups_per_step: int = setting(8, help="Prompts in one optimizer step.", low=1, high=65536)
+    tokens_per_forward: int = setting(
+        4096,
+        help="Token budget of one forward pass; gradients accumulate over a step.",
+        low=16,
+        high=10**7,
+    )
+    max_prompt_tokens: int = setting(512, help="Longer prompts keep their end.", low=1, high=10**6)
+    max_response_tokens: int = setting(
+        512, help="Longer responses are cut, and counted.", low=1, high=10**6
+    )
+    trainable_layers: int = setting(
+        0,
+        help="Train only the top N transformer layers (and heads); 0 trains all.",
+        low=0,
+        high=1000,
+    )
+    lora_rank: int = setting(0, help="LoRA rank; 0 trains the full weights.", low=0, high=1024)
+    lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=0.0, high=4096.0)
+    lora_dropout: float = setting(0.0, help="LoRA dropout.", low=0.0, high=0.9)
+    checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
+    precision: str = setting(
+        "auto", help="Number format of the weights.", choices=("auto", "float32", "bfloat16")
+    )
+    max_groups: int = setting(
+        0, help="Use at most this many training prompts; 0 means all.", low=0, high=10**9
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SftSpec(RunSpec):
+    """Supervised fine-tuning on chosen responses and demonstrations."""
+
+    kind: ClassVar[str] = "sft"
+    title: ClassVar[str] = "Supervised fine-tuning"
+
+    include_chosen: bool = setting(
+        True, help="Train on the best candidate of a prompt too, not only on demonstrations."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewardModelSpec(RunSpec):
+    """Bradley-Terry reward model on judged pairs (Ouyang et al. 2022, eq. 1)."""
+
+    kind: ClassVar[str] = "reward_model"
+    title: ClassVar[str] = "Reward model"
+
+    use_soft_labels: bool = setting(
+        True, help="Weigh each pair by its votes instead of by the majority."
+    )
+    use_margin: bool = setting(
+        False, help="Subtract a margin by strength (Llama 2: 1, 2/3, 1/3, 0)."
+    )
+    label_smoothing: float = setting(
+        0.0, help="Share of labels treated as flipped.", low=0.0, high=0.49
+    )
+    centering: float = setting(
+        0.01, help="Weight of the squared mean score (keeps scores near 0).", low=0.0, high=1.0
+    )
+    ties: str = setting("drop", help="What a tie does.", choices=("drop", "half"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoSpec(RunSpec):
+    """Proximal policy optimization against a reward model (Schulman et al. 2017)."""
+
+    kind: ClassVar[str] = "ppo"
+    title: ClassVar[str] = "PPO"
+
+    reward_model: str = setting(help="Folder of the reward model.")
+    updates: int = setting(20, help="PPO updates: one batch of rollouts each.", low=1, high=10**7)
+    rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
+    ppo_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
+    minibatches: int = setting(2, help="Optimizer steps in one pass.", low=1, high=1000)
+    temperature: float = setting(0.9, help="Sampling temperature.", low=0.01, high=10.0)
+    top_p: float = setting(
+        1.0, help="Nucleus sampling; 1 samples from the whole vocabulary.", low=0.01, high=1.0
+    )
+    gamma: float = setting(1.0, help="Discount of later rewards.", low=0.0, high=1.0)
+    gae_lambda: float = setting(0.95, help="GAE lambda.", low=0.0, high=1.0)
+    clip_range: float = setting(0.2, help="Ratio clip epsilon.", low=0.001, high=10.0)
+    value_clip_range: float = setting(0.2, help="Value clip epsilon.", low=0.001, high=100.0)
+    value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
+    entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
+    kl_coefficient: float = setting(
+        0.05, help="Start value of beta, the price of KL.", low=0.0, high=100.0
+    )
+    kl_estimator: str = setting(
+        "k1", help="Estimator of the per-token KL.", choices=("k1", "k2", "k3")
+    )
+    adaptive_kl_target: float = setting(
+        6.0,
+        help="Target KL a response of the adaptive controller (Ziegler 2019); 0 keeps beta fixed.",
+        low=0.0,
+        high=1000.0,
+    )
+    adaptive_kl_horizon: int = setting(
+        10_000, help="Horizon of the adaptive controller in responses.", low=1, high=10**9
+    )
+    target_kl: float = setting(
+        0.1,
+        help="Stop an update's epochs when the policy moved this far (approximate KL a token); 0 never.",
+        low=0.0,
+        high=100.0,
+    )
+    max_kl: float = setting(
+        30.0, help="Stop the run beyond this KL a response; 0 never.", low=0.0, high=10_000.0
+    )
+    missing_eos_penalty: float = setting(
+        1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
+    )
+    normalize_rewards: bool = setting(True, help="Divide rewards by their running deviation.")
+    eval_prompts: int = setting(
+        32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
+    )
+
+
+SPECS: dict[str, type[RunSpec]] = {one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec)}
+
+
+def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
+    """The JSON object of a spec, with its kind."""
+    return {"kind": spec.kind, **asdict(spec)}
+
+
+def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
+    """The spec of a JSON object. Raises SpecError naming field, value and what is allowed."""
+    kind = row.get("kind")
+    if kind not in SPECS:
+        raise SpecError(f"kind: {kind!r} is not one of {', '.join(SPECS)}.")
+    cls = SPECS[kind]
+    known = {one.name: one for one in fields(cls)}
+    if unknown := sorted(set(row) - set(known) - {"kind"}):
+        raise SpecError(f"{unknown[0]}: {cls.title} has no such field; it has {', '.join(known)}.")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, one in known.items():
+        if name not in row:
+            if one.default is MISSING:
+                raise SpecError(f"{name}: this field is required. {one.metadata['help']}")
+            continue
+        values[name] = _checked(name, row[name], hints[name], one.metadata)
+    return cls(**values)
+
+
+def _checked(name: str, value: Any, wanted: Any, rules: Mapping[str, Any]) -> Any:
+    value = _coerced(name, value, wanted)
+    low, high, choices = rules["low"], rules["high"], rules["choices"]
+    if choices is not None and value not in choices:
+        raise SpecError(f"{name}: {value!r} is not one of {', '.join(choices)}.")
+    if low is not None and not low <= value <= high:
+        raise SpecError(f"{name}: {value!r} is outside {low} to {high}.")
+    return value
+
+
+def _coerced(name: str, value: Any, wanted: Any) -> Any:
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(wanted, types.UnionType):
+        return value
+    if type(value) is not wanted:
+        raise SpecError(f"{name}: {value!r} is not of type {wanted.__name__}.")
+    return value
+
+
+def json_schema(kind: str) -> dict[str, Any]:
+    """JSON schema (draft 2020-12) of one spec, for the API, the form and the frozen snapshot."""
+    cls = SPECS[kind]
+    names = {str: "string", int: "integer", float: "number", bool: "boolean"}
+    hints = typing.get_type_hints(cls)
+    properties: dict[str, Any] = {"kind": {"const": kind}}
+    for one in fields(cls):
+        rule = {"type": names[hints[one.name]], "description": one.metadata["help"]}
+        bounds = {"minimum": "low", "maximum": "high", "enum": "choices"}
+        rule |= {
+            key: one.metadata[ours]
+            for key, ours in bounds.items()
+            if one.metadata[ours] is not None
+        }
+        if one.default is not MISSING:
+            rule["default"] = one.default
+        properties[one.name] = rule
+    required = ["kind", *(one.name for one in fields(cls) if one.default is MISSING)]
+    return {
+        "title": cls.title,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
