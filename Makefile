@@ -1,0 +1,46 @@
+# Two commands set everything up on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up check fix e2e bench clean
+
+help: ## Show what each target does
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## Create .venv from the lock (torch: a local wheel, CUDA or CPU build)
+
+$(VENV)/.ready: deploy/requirements/dev.lock deploy/setup.sh
+	PYTHON=$(PYTHON) VENV=$(VENV) bash deploy/setup.sh
+	@touch $@
+
+demo: setup ## One lap of RLHF with real parts, then the site at http://127.0.0.1:8000 (DATA=folder: real judgments)
+	python manage.py demo $(if $(DATA),--data $(DATA))
+
+up: setup ## The site and its workers, embedded, under one supervisor
+	python manage.py up
+
+test: setup ## Unit and integration tests
+	python -m pytest -n 2 --dist loadfile
+
+e2e: setup ## The whole loop and the three roles in a real browser
+	python -m pytest tests/e2e
+
+check: setup ## Lint, types, import contracts, migrations
+	ruff format --check .
+	ruff check .
+	DATABASE_URL=postgres://unused mypy annotation training workers deploy manage.py
+	lint-imports --no-logo
+	DATABASE_URL=postgres://unused python manage.py makemigrations --check --dry-run
+
+fix: setup ## Format and mend what can be mended
+	ruff format .
+	ruff check --fix .
+
+bench: setup ## Ratios against peers, measured in one run
+	python -m pytest tests/bench -s
+
+clean: ## Remove what was generated (the environment and var/)
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

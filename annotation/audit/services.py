@@ -1,0 +1,19 @@
+"""Writing the audit trail, in the transaction of the act itself."""
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import models
+
+from annotation.audit.models import AuditEvent
+
+
+def record(verb: str, row: models.Model, *, actor: AbstractBaseUser | None, **data: object) -> None:
+    """Append one event; ``data`` must be JSON."""
+    project_id = row.pk if row._meta.model_name == "project" else getattr(row, "project_id", None)
+    AuditEvent.objects.create(
+        project_id=project_id,
+        actor_id=actor.pk if actor else None,
+        verb=verb,
+        object_type=row._meta.label_lower,
+        object_id=row.pk,
+        data=data,
+    )

@@ -1,0 +1,133 @@
+"""What labelers compare: comparisons, the leases on them, and the judgments that come back.
+
+An answer names candidates, never places (docs/adr/0013): ``ranking`` is a list of tiers of candidate ids, best first;
+``strengths`` has one number (1 slightly, 2 better, 3 much better) between each two tiers that follow each other.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from annotation.generation.models import Candidate
+from annotation.projects.models import Guideline, Project
+from annotation.prompts.models import Prompt
+
+
+class Comparison(models.Model):
+    """An unordered set of 2 to 9 candidates for one prompt, owning ``overlap`` slots for judgments."""
+
+    class Kind(models.TextChoices):
+        NORMAL = "normal"
+        OVERLAP = "overlap"  # drawn at random for agreement
+        GOLD = "gold"
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        JUDGED = "judged"  # all slots are filled
+        CLOSED = "closed"  # withdrawn by an admin
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
+    candidates: "models.ManyToManyField[Candidate, models.Model]" = models.ManyToManyField(
+        Candidate, related_name="comparisons"
+    )
+    candidate_ids = ArrayField(
+        models.BigIntegerField()
+    )  # sorted; the set, for constraint and speed
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.NORMAL)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    priority = models.SmallIntegerField(default=0)
+    overlap = models.PositiveSmallIntegerField(default=1)
+    slots_taken = models.PositiveSmallIntegerField(default=0)  # live leases and counted judgments
+    judgments_counted = models.PositiveSmallIntegerField(default=0)
+    known_ranking = models.JSONField(null=True, blank=True)  # gold only
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "candidate_ids"], name="a_set_of_candidates_is_compared_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(slots_taken__lte=models.F("overlap")),
+                name="a_comparison_is_never_over_filled",
+            ),
+        ]
+
+
+class Assignment(models.Model):
+    """One labeler's lease on a comparison; holds the order shown."""
+
+    class State(models.TextChoices):
+        LEASED = "leased"
+        SUBMITTED = "submitted"
+        SKIPPED = "skipped"
+        EXPIRED = "expired"
+
+    class SkipReason(models.TextChoices):
+        UNCLEAR = "unclear_prompt"
+        EXPERT = "needs_expert"
+        LANGUAGE = "language"
+        UPSETTING = "upsetting"
+        BROKEN = "broken_rendering"
+        OTHER = "other"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assignments"
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.LEASED)
+    shown_order = ArrayField(models.BigIntegerField())  # candidate ids, first shown first
+    lease_until = models.DateTimeField()
+    skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["comparison", "labeler"], name="a_labeler_gets_a_comparison_once"
+            )
+        ]
+
+
+class Judgment(models.Model):
+    """One labeler's verdict: a ranking with ties and strengths, or all bad. A skip is not a judgment."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="judgments")
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="judgments")
+    assignment = models.OneToOneField(
+        Assignment, null=True, blank=True, on_delete=models.SET_NULL, related_name="judgment"
+    )
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments"
+    )
+    guideline = models.ForeignKey(
+        Guideline, null=True, blank=True, on_delete=models.PROTECT, related_name="judgments"
+    )
+    client_uuid = models.UUIDField(default=uuid.uuid4, unique=True)
+    ranking = models.JSONField(default=list)  # [[3], [1, 2]]; empty when all are bad
+    strengths = models.JSONField(default=list)  # [2]
+    is_all_bad = models.BooleanField(default=False)
+    criteria = models.JSONField(default=dict)  # name -> {"ranking", "strengths"}
+    rationale = models.TextField(blank=True, default="")
+    shown_order = ArrayField(models.BigIntegerField(), default=list)
+    active_ms = models.PositiveIntegerField(default=0)  # visible and in use, as the browser says
+    elapsed_ms = models.PositiveIntegerField(default=0)  # by the server's clock
+    is_counted = models.BooleanField(default=True)  # False: surplus, came after its lease ended
+    is_imported = models.BooleanField(default=False)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)  # undone
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["comparison", "labeler"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="a_labeler_judges_a_comparison_once",
+            )
+        ]
+        indexes = [models.Index(fields=["project", "id"], name="judgments_by_project")]

@@ -1,0 +1,1 @@
+"""What every app stands on: errors, jobs, API manners, artifact storage, text. No tables."""

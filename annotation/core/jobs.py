@@ -1,0 +1,131 @@
+"""Jobs: the row is the truth, the message only the doorbell (docs/adr/0003).
+
+A job row goes ``queued -> running -> done | failed | cancelled``; only `claim` makes it running. A worker renews its
+lease; a lease that ended is reaped: requeued, or failed when its attempts are used up.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from celery import current_app
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F
+from django.utils import timezone
+
+LEASE_SECONDS = 60
+
+
+class Job(StrEnum):
+    """Task names that services ring; the argument is always a primary key."""
+
+    IMPORT_PROMPTS = "workers.imports.import_prompts"
+    GENERATE_CANDIDATES = "workers.generation.generate_candidates"
+    REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
+    BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
+    EXECUTE_RUN = "workers.training.execute_run"
+
+
+GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.EXECUTE_RUN})
+
+
+def ring(job: Job, pk: int) -> None:
+    """Nudge a worker, once the transaction commits. A lost or doubled ring does no harm."""
+    queue = "gpu" if job in GPU_JOBS else "cpu"
+    transaction.on_commit(lambda: current_app.send_task(job.value, args=[pk], queue=queue))
+
+
+class JobQuerySet(models.QuerySet[Any]):
+    """The conditional updates that move a job; each checks how many rows it changed."""
+
+    def claim(self, pk: int, *, owner: str, lease_seconds: int = LEASE_SECONDS) -> bool:
+        """Take job ``pk`` for this worker; False if another already has or it is not queued."""
+        now = timezone.now()
+        queued = self.filter(pk=pk, status=JobModel.Status.QUEUED)
+        taken = queued.update(
+            status=JobModel.Status.RUNNING,
+            owner=owner,
+            attempt=F("attempt") + 1,
+            lease_until=now + timedelta(seconds=lease_seconds),
+            heartbeat_at=now,
+            started_at=now,
+            error="",
+        )
+        return taken == 1
+
+    def renew(self, pk: int, *, owner: str, lease_seconds: int = LEASE_SECONDS) -> bool:
+        """Prolong the lease; False means fenced: someone else owns the job, stop working."""
+        now = timezone.now()
+        mine = self.filter(pk=pk, status=JobModel.Status.RUNNING, owner=owner)
+        lease_until = now + timedelta(seconds=lease_seconds)
+        return mine.update(heartbeat_at=now, lease_until=lease_until) == 1
+
+    def finish(self, pk: int, *, owner: str, status: str, error: str = "") -> bool:
+        """End a job that this owner runs; False if it was fenced meanwhile."""
+        mine = self.filter(pk=pk, status=JobModel.Status.RUNNING, owner=owner)
+        return mine.update(status=status, error=error, finished_at=timezone.now(), owner="") == 1
+
+    def reap(self) -> list[int]:
+        """Requeue running jobs whose lease ended, fail those out of attempts; the requeued keys."""
+        silent = self.filter(status=JobModel.Status.RUNNING, lease_until__lt=timezone.now())
+        spent = silent.filter(attempt__gte=F("max_attempts"))
+        spent.update(
+            status=JobModel.Status.FAILED,
+            finished_at=timezone.now(),
+            error="The worker fell silent and all attempts are used up. Look at its log, then retry.",
+        )
+        keys = list(silent.values_list("pk", flat=True))
+        still = silent.filter(pk__in=keys)
+        still.update(status=JobModel.Status.QUEUED, owner="", lease_until=None)
+        return keys
+
+
+class JobModel(models.Model):
+    """Columns of every background job. Subclasses say what the job is about."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    owner = models.CharField(max_length=100, blank=True, default="")
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=5)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True, default="")
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(default=0)
+    progress_unit = models.CharField(max_length=30, blank=True, default="")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_over(self) -> bool:
+        over = {self.Status.DONE, self.Status.FAILED, self.Status.CANCELLED}
+        return self.status in over
+
+    def request_cancel(self) -> Self:
+        """Cancel a queued job at once; ask a running one to stop."""
+        now = timezone.now()
+        rows = type(self).objects.filter(pk=self.pk)
+        rows.filter(status=self.Status.QUEUED).update(
+            status=self.Status.CANCELLED, finished_at=now, cancel_requested_at=now
+        )
+        rows.filter(status=self.Status.RUNNING).update(cancel_requested_at=now)
+        self.refresh_from_db()
+        return self

@@ -1,0 +1,23 @@
+"""Expected failures become answers: a page for a browser, one JSON shape for the API."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from annotation.core.errors import DomainError
+
+
+class DomainErrorMiddleware:
+    """Turn a DomainError that a page view raised into a page that says what happened."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, DomainError):
+            return None
+        return render(request, "error.html", {"error": error}, status=error.status)

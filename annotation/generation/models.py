@@ -1,0 +1,65 @@
+"""Candidates, and the generation runs that sample them from a policy."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from annotation.core.jobs import JobModel
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
+from annotation.registry.models import ModelVersion
+
+
+class GenerationRun(JobModel):
+    """A job: sample ``per_prompt`` responses for each prompt of the project that lacks them from this policy."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_runs")
+    policy = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, related_name="generation_runs"
+    )
+    per_prompt = models.PositiveSmallIntegerField(
+        default=2, validators=[MinValueValidator(1), MaxValueValidator(64)]
+    )
+    temperature = models.FloatField(default=0.8)
+    top_p = models.FloatField(default=1.0)
+    max_tokens = models.PositiveIntegerField(default=256)
+    seed = models.PositiveBigIntegerField(default=17)
+    max_prompts = models.PositiveIntegerField(default=0)  # 0: all
+    pair_after = models.BooleanField(default=True)  # make comparisons of the new candidates
+    failures = models.JSONField(default=list)  # [{"prompt", "reason"}], newest 100
+
+
+class Candidate(models.Model):
+    """One response to a prompt, from a named source, eligible for comparison."""
+
+    class Source(models.TextChoices):
+        POLICY = "policy"
+        IMPORT = "import"
+        DEMONSTRATION = "demonstration"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="candidates")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="candidates")
+    run = models.ForeignKey(
+        GenerationRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates"
+    )
+    policy = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="candidates"
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    source = models.CharField(max_length=15, choices=Source)
+    source_name = models.CharField(max_length=200, blank=True, default="")
+    sample_index = models.PositiveSmallIntegerField(default=0)
+    text = models.TextField()
+    fingerprint = models.CharField(max_length=64)
+    is_finished = models.BooleanField(default=True)  # ended by itself, not by the token limit
+    token_count = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["prompt", "fingerprint"], name="a_response_is_a_candidate_once"
+            )
+        ]

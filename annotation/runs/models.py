@@ -1,0 +1,43 @@
+"""Training runs: one execution of a trainer over a snapshot, from a spec; what it said and what it made."""
+
+from django.db import models
+
+from annotation.core.jobs import JobModel
+from annotation.datasets.models import DatasetSnapshot
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+
+
+class TrainingRun(JobModel):
+    """A job: `python -m training run FOLDER`, followed by a worker."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20)  # a key of training.spec.runs.SPECS
+    spec = models.JSONField()
+    snapshot = models.ForeignKey(DatasetSnapshot, on_delete=models.PROTECT, related_name="runs")
+    base_model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    reward_model = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    model_version = models.OneToOneField(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
+    )
+    timeout_seconds = models.PositiveIntegerField(default=86_400)
+    code_revision = models.CharField(max_length=64, blank=True, default="")
+    result = models.JSONField(default=dict)
+    events_offset = models.BigIntegerField(default=0)  # bytes of events.jsonl already taken in
+    log_tail = models.TextField(blank=True, default="")
+
+
+class RunEvent(models.Model):
+    """One line of a run's `events.jsonl`."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=20)
+    step = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField()
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "kind", "id"], name="events_of_a_run")]

@@ -1,0 +1,28 @@
+"""The Celery app. Workers load the `workers` package; the web only sends task names."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
+
+app = Celery("concord")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["workers"], related_name="queues")
+
+
+@setup_logging.connect
+def use_django_logging(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
+    """Keep Django's logging; without this Celery replaces the handlers."""
+
+
+def make_broker_folders() -> None:
+    """Create the folders of the embedded broker."""
+    from django.conf import settings
+
+    for key in ("data_folder_in", "control_folder", "processed_folder"):
+        if path := settings.CELERY_BROKER_TRANSPORT_OPTIONS.get(key):
+            Path(path).mkdir(parents=True, exist_ok=True)

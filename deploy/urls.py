@@ -1,0 +1,17 @@
+"""Every address of the site. Pages live under their app, the API under /api/v1/."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+# Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
+API: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+]
+PAGES: list[URLPattern | URLResolver] = [
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+]
+
+urlpatterns = [path("api/v1/", include(API)), *PAGES]

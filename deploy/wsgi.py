@@ -1,0 +1,10 @@
+"""The web process."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
+import deploy.celery  # noqa: F401 - so that services ring through this app
+
+application = get_wsgi_application()

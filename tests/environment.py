@@ -1,0 +1,11 @@
+"""Loaded by pytest before Django's settings: a throw-away CONCORD_VAR, and the embedded PostgreSQL by default."""
+
+import os
+import tempfile
+
+from deploy.embedded import ROOT, database_url
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit what the first process chose
+    os.environ["CONCORD_VAR"] = tempfile.mkdtemp(prefix="concord-test-")
+    if not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = database_url(ROOT / "var" / "test-postgres")

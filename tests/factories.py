@@ -1,0 +1,63 @@
+"""Rows for tests: pass only what the test is about."""
+
+import itertools
+
+from annotation.accounts.models import User
+from annotation.comparisons.models import Comparison
+from annotation.core import text
+from annotation.generation.models import Candidate
+from annotation.projects.models import Membership, Project, Role
+from annotation.prompts.models import Prompt
+from annotation.registry.models import ModelVersion
+
+_numbers = itertools.count(1)
+
+
+def user(username: str = "", **fields: object) -> User:
+    return User.objects.create_user(username or f"user-{next(_numbers)}", password=None, **fields)
+
+
+def project(**fields: object) -> Project:
+    return Project.objects.create(**{"name": f"Project {next(_numbers)}", **fields})
+
+
+def member(project: Project, role: Role = Role.LABELER, **fields: object) -> User:
+    person = user(**fields)
+    Membership.objects.create(project=project, user=person, role=role)
+    return person
+
+
+def prompt(project: Project, content: str = "", **fields: object) -> Prompt:
+    content = content or f"Question {next(_numbers)}?"
+    turns = [{"role": "user", "content": content}]
+    defaults = {"turns": turns, "fingerprint": text.fingerprint([f"user: {content}"])}
+    return Prompt.objects.create(project=project, **{**defaults, **fields})
+
+
+def policy(project: Project, **fields: object) -> ModelVersion:
+    defaults = {
+        "name": f"policy-{next(_numbers)}",
+        "kind": ModelVersion.Kind.POLICY,
+        "location": ".",
+    }
+    return ModelVersion.objects.create(project=project, **{**defaults, **fields})
+
+
+def candidate(prompt: Prompt, content: str = "", **fields: object) -> Candidate:
+    content = content or f"Response {next(_numbers)}."
+    defaults = {"source": Candidate.Source.IMPORT, "fingerprint": text.fingerprint([content])}
+    return Candidate.objects.create(
+        project=prompt.project, prompt=prompt, text=content, **{**defaults, **fields}
+    )
+
+
+def comparison(prompt: Prompt, size: int = 2, **fields: object) -> Comparison:
+    candidates = [candidate(prompt) for _ in range(size)]
+    row = Comparison.objects.create(
+        project=prompt.project,
+        prompt=prompt,
+        candidate_ids=sorted(one.pk for one in candidates),
+        **fields,
+    )
+    row.candidates.set(candidates)
+    return row

@@ -1,0 +1,29 @@
+"""Every row is found through its project: strangers find nothing, members need the role."""
+
+import pytest
+
+from annotation.core.errors import Forbidden, NotFound
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_member_with_the_role_passes_the_gate():
+    project = factories.project()
+    admin = factories.member(project, Role.ADMIN)
+    assert project_for(admin, project.pk, Role.ADMIN) == project
+
+
+def test_a_stranger_cannot_tell_a_project_from_a_missing_one():
+    project, stranger = factories.project(), factories.user()
+    with pytest.raises(NotFound):
+        project_for(stranger, project.pk)
+
+
+def test_a_member_without_the_role_is_told_which_role_is_needed():
+    project = factories.project()
+    labeler = factories.member(project, Role.LABELER)
+    with pytest.raises(Forbidden, match="admin"):
+        project_for(labeler, project.pk, Role.ADMIN)
