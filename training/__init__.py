@@ -1,1 +1,1 @@
-"""The training wing: torch, and no web framework. It works from a folder, with or without Concord around it."""
+"""The training wing: torch, no web framework. It works from a folder, with or without Concord."""

@@ -1,1 +1,1 @@
-"""The contract between labeling and training: frozen values and JSON lines, standard library only."""
+"""The contract between labeling and training: frozen values, JSON lines, no third-party import."""

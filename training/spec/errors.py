@@ -1,4 +1,6 @@
-"""Failures a training process can name; each message is a sentence for the person who started the run."""
+"""Failures a training process can name; each message is a sentence for whoever started the run."""
+
+# ruff: noqa: N818 - the names are the words people read in result.json
 
 
 class TrainingError(Exception):

@@ -1,4 +1,4 @@
-"""What a run says while it works: one JSON object a line in `events.jsonl`, appended and flushed."""
+"""What a run says while it works: JSON objects, a line each, in `events.jsonl`."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,7 +21,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One line of `events.jsonl`. ``at`` is seconds since the epoch; ``step`` counts optimizer steps."""
+    """One line of `events.jsonl`; ``at`` is Unix time, ``step`` counts optimizer steps."""
 
     kind: EventKind
     at: float

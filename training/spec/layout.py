@@ -1,7 +1,9 @@
-"""Names of the files in a run's folder: the only thing a worker needs to know of a training process.
+"""Names of the files in a run's folder: all a worker needs to know of a training process.
 
-DIR/spec.json        the frozen spec                    DIR/events.jsonl   what the run says, appended
-DIR/checkpoints/N/   resumable states, newest wins      DIR/artifact/      the published model, when done
+DIR/spec.json        the frozen spec
+DIR/events.jsonl     what the run says, appended
+DIR/checkpoints/N/   resumable states, newest wins
+DIR/artifact/        the published model, when done
 DIR/result.json      status, error, metrics; written last, atomically
 """
 

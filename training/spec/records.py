@@ -1,6 +1,7 @@
-"""Training records: one line a prompt group. The unit is a prompt with its K candidates and the pairs people judged.
+"""Training records, one line a group: a prompt, its K candidates and the pairs people judged.
 
-A snapshot folder holds `groups.jsonl` (sorted by prompt id) and `manifest.json`. Nothing here imports torch or Django.
+A snapshot folder holds `groups.jsonl` (sorted by prompt id) and `manifest.json`. Nothing here
+imports torch or Django.
 """
 
 import json
@@ -37,9 +38,10 @@ class CandidateText:
 class Pair:
     """What people said of two candidates of one prompt.
 
-    ``chosen`` and ``rejected`` are candidate ids; for a tie they are in id order. Votes are (weighted) counts of
-    judgments for chosen, for rejected and for a tie. ``soft_label`` is the probability that chosen is better.
-    ``margin`` is the mean strength in chosen's favor, 0 (about the same) to 3 (much better).
+    ``chosen`` and ``rejected`` are candidate ids; for a tie they are in id order. Votes are
+    (weighted) counts of judgments for chosen, for rejected and for a tie. ``soft_label`` is the
+    probability that chosen is better. ``margin`` is the mean strength
+    in chosen's favor, 0 (about the same) to 3 (much better).
     """
 
     chosen: str
@@ -105,7 +107,7 @@ def group_from_dict(row: dict[str, Any]) -> Group:
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
-    """Stream the groups of a snapshot folder, one line at a time. Raises DataError with the line number."""
+    """Stream the groups of a snapshot folder. Raises DataError with the number of a bad line."""
     path = folder / GROUPS_FILE
     if not path.is_file():
         raise DataError(

@@ -1,7 +1,8 @@
-"""Specs: the frozen, validated instructions of a run. Forms, JSON schema and command line derive from these fields.
+"""Specs: the frozen, validated instructions of a run.
 
-Every field carries ``help`` (a sentence) and its bounds in its metadata; `spec_from_dict` checks them and names the field,
-the value seen and what is allowed.
+Forms, JSON schema and command line derive from these fields. Every field carries ``help`` (a
+sentence) and its bounds in its metadata; `spec_from_dict` checks them and names the field, the
+value seen and what is allowed.
 """
 
 import types
@@ -151,7 +152,7 @@ class PpoSpec(RunSpec):
     )
     target_kl: float = setting(
         0.1,
-        help="Stop an update's epochs when the policy moved this far (approximate KL a token); 0 never.",
+        help="Stop an update's epochs at this approximate KL a token from its start; 0 never.",
         low=0.0,
         high=100.0,
     )

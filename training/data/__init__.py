@@ -1,0 +1,1 @@
+"""From records to tensors: chat templates, masks, packing, and the order of the rows."""

@@ -1,0 +1,96 @@
+"""Chats to token ids. Prompt and response are encoded apart, so that a prefix is always equal.
+
+A prompt ends where the assistant's turn begins; a response is its text and the end token.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import TemplateError
+
+from training.data.packing import TokenGroup
+from training.data.tokens import Tally
+from training.spec.errors import DataError
+from training.spec.records import Group, Turn
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+class Encoded(NamedTuple):
+    """Token ids and how many more there were before the cut."""
+
+    ids: tuple[int, ...]
+    cut: int
+
+
+class Limits(NamedTuple):
+    """The longest prompt and response, in tokens."""
+
+    prompt: int
+    response: int
+
+
+def encode_prompt(tokenizer: Any, turns: Sequence[Turn], *, max_tokens: int) -> Encoded:
+    """The prompt up to the assistant's turn; of a longer one the end is kept.
+
+    ``tokenizer`` is a transformers tokenizer (Any: their stubs do not type templates).
+    """
+    messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+    if not messages:
+        raise DataError("A prompt has no turns; every prompt needs at least one user turn.")
+    try:
+        ids = tokenizer.apply_chat_template(
+            messages,
+            chat_template=None if tokenizer.chat_template else PLAIN_TEMPLATE,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+        )
+    except TemplateError as error:
+        roles = ", ".join(turn.role for turn in turns)
+        raise DataError(
+            f"The model's chat template refuses the turns ({roles}): {error}."
+        ) from error
+    return Encoded(tuple(ids[-max_tokens:]), max(0, len(ids) - max_tokens))
+
+
+def encode_response(tokenizer: Any, text: str, *, max_tokens: int) -> Encoded:  # Any: as above
+    """The response and the end token; a longer one is cut and then has no end.
+
+    Names of special tokens inside the text stay text: a response cannot end itself early.
+    """
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    ids = [*ids, tokenizer.eos_token_id]
+    return Encoded(tuple(ids[:max_tokens]), max(0, len(ids) - max_tokens))
+
+
+def encode_group(tokenizer: Any, group: Group, *, limits: Limits, tally: Tally) -> TokenGroup:
+    """All candidates of a group in their order."""
+    texts = {one.id: one.text for one in group.candidates}
+    return encode_texts(tokenizer, group, texts, limits=limits, tally=tally)
+
+
+def encode_texts(
+    tokenizer: Any,  # Any: as above
+    group: Group,
+    texts: dict[str, str],
+    *,
+    limits: Limits,
+    tally: Tally,
+) -> TokenGroup:
+    """A prompt with these responses by id; cuts are counted in ``tally``."""
+    prompt = encode_prompt(tokenizer, group.prompt, max_tokens=limits.prompt)
+    responses = [
+        encode_response(tokenizer, text, max_tokens=limits.response) for text in texts.values()
+    ]
+    tally.add("prompts_cut", int(prompt.cut > 0))
+    tally.add("responses_cut", sum(one.cut > 0 for one in responses))
+    return TokenGroup(
+        prompt_id=group.prompt_id,
+        prompt=prompt.ids,
+        responses=tuple(one.ids for one in responses),
+        candidate_ids=tuple(texts),
+    )

@@ -1,0 +1,62 @@
+"""Log-probabilities and entropy of given tokens, a tile of the lm-head at a time.
+
+[R, V] logits are never whole in memory: a tile's are made, used, and made again for the gradient.
+
+Shapes: R response tokens, D hidden size, V vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+TILE = 256  # response tokens; 256 rows of a vocabulary of 50,000 are 51 MB in float32
+
+Head = Callable[[Tensor], Tensor]
+
+
+class TokenLogprobs(NamedTuple):
+    """Log-probability of each token, and the entropy of the distribution it came from."""
+
+    logprob_R: Tensor
+    entropy_R: Tensor
+
+
+def token_logprobs(
+    hidden_RD: Tensor,
+    targets_R: Tensor,
+    head: Head,
+    *,
+    temperature: float = 1.0,
+    tile: int = TILE,
+) -> TokenLogprobs:
+    """Log p(target) and H(p), where p = softmax(head(hidden) / temperature), in float32."""
+    tiles = [
+        _one_tile(hidden_RD[at : at + tile], targets_R[at : at + tile], head, temperature)
+        for at in range(0, len(targets_R), tile)
+    ]
+    if not tiles:
+        return TokenLogprobs(hidden_RD.new_zeros(0), hidden_RD.new_zeros(0))
+    return TokenLogprobs(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
+
+
+def _one_tile(
+    hidden_RD: Tensor, targets_R: Tensor, head: Head, temperature: float
+) -> tuple[Tensor, Tensor]:
+    if not (torch.is_grad_enabled() and hidden_RD.requires_grad):
+        return _logprobs(hidden_RD, targets_R, head, temperature)
+    made: tuple[Tensor, Tensor] = checkpoint(
+        _logprobs, hidden_RD, targets_R, head, temperature, use_reentrant=False
+    )
+    return made
+
+
+def _logprobs(
+    hidden_RD: Tensor, targets_R: Tensor, head: Head, temperature: float
+) -> tuple[Tensor, Tensor]:
+    logprobs_RV = torch.log_softmax(head(hidden_RD).float() / temperature, dim=-1)
+    logprob_R = logprobs_RV.gather(-1, targets_R[:, None]).squeeze(-1)
+    entropy_R = -(logprobs_RV.exp() * logprobs_RV).sum(-1)
+    return logprob_R, entropy_R

@@ -1,0 +1,1 @@
+"""Models beside their tokenizers: loading, heads, adapters, and the prefix-tree forward."""

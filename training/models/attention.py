@@ -1,0 +1,222 @@
+"""The prefix tree: one prompt and its K responses as one stretch of a row, the prompt only once.
+
+Trees lie end to end in a row of T tokens. A token attends, causally, to the prompt of its own tree
+and to its own branch. Positions restart after the prompt for every branch, so a response gets the
+hidden states it would have alone. Families whose attention is not plain causal attention run the
+same trees as padded rows: equal numbers, more tokens.
+
+Shapes: T tokens of a row, L tokens of a tree, D hidden size, B padded rows, S their length.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+PREFIX_TREE = "prefix_tree"
+
+
+class TreeSpan(NamedTuple):
+    """Where one tree lies in the row: its start, its prompt's length, its branches' lengths."""
+
+    start: int
+    prompt: int
+    branches: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + self.prompt + sum(self.branches)
+
+    def branch_starts(self) -> list[int]:
+        """The first token of every branch, counted from the start of the row."""
+        starts, at = [], self.start + self.prompt
+        for length in self.branches:
+            starts.append(at)
+            at += length
+        return starts
+
+
+class Tree(NamedTuple):
+    """A row of trees: token ids, positions, and where each tree lies."""
+
+    tokens_T: Tensor
+    positions_T: Tensor
+    spans: tuple[TreeSpan, ...]
+
+    def to(self, device: torch.device) -> "Tree":
+        return Tree(self.tokens_T.to(device), self.positions_T.to(device), self.spans)
+
+
+class TreeMask(NamedTuple):
+    """One tree of the row; ``mask_LL`` is None where plain causal attention says the same."""
+
+    start: int
+    end: int
+    mask_LL: Tensor | None
+
+
+def plant_trees(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> Tree:
+    """Lay (prompt, responses) groups end to end."""
+    tokens: list[int] = []
+    positions: list[int] = []
+    spans = []
+    for prompt, responses in groups:
+        lengths = tuple(len(one) for one in responses)
+        spans.append(TreeSpan(len(tokens), len(prompt), lengths))
+        tokens.extend(prompt)
+        positions.extend(range(len(prompt)))
+        for response in responses:
+            tokens.extend(response)
+            positions.extend(range(len(prompt), len(prompt) + len(response)))
+    return Tree(torch.tensor(tokens), torch.tensor(positions), tuple(spans))
+
+
+def tree_masks(tree: Tree) -> list[TreeMask]:
+    """The masks of a row, made once a batch and shared by all layers."""
+    device = tree.tokens_T.device
+    return [TreeMask(span.start, span.end, _mask(span, device)) for span in tree.spans]
+
+
+def _mask(span: TreeSpan, device: torch.device) -> Tensor | None:
+    if len(span.branches) <= 1:
+        return None
+    lengths = torch.tensor([span.prompt, *span.branches], device=device)
+    branch_L = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths)
+    same_LL = branch_L[:, None] == branch_L[None, :]
+    return (same_LL | (branch_L == 0)[None, :]).tril()
+
+
+def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformers calls
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    tree_masks: list[TreeMask] | None = None,
+    **kwargs: Any,  # Any: whatever a family passes to its attention
+) -> tuple[Tensor, None]:
+    """Attention a tree at a time; without masks of trees, SDPA as ever (generation uses that)."""
+    if tree_masks is None:
+        plain: tuple[Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling, **kwargs
+        )
+        return plain
+    groups = int(getattr(module, "num_key_value_groups", 1))
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    outputs = [
+        F.scaled_dot_product_attention(
+            query[:, :, start:end],
+            key[:, :, start:end],
+            value[:, :, start:end],
+            attn_mask=mask_LL,
+            dropout_p=dropout,
+            is_causal=mask_LL is None,
+            scale=scaling,
+        )
+        for start, end, mask_LL in tree_masks
+    ]
+    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+
+
+def use_prefix_tree(model: Any) -> str:
+    """Switch a model to prefix-tree attention; the reason why not, or '' when it is on.
+
+    ``model`` is any transformers model (Any: their classes carry no common typed forward).
+    """
+    reason = why_padded(model)
+    if not reason:
+        AttentionInterface.register(PREFIX_TREE, prefix_tree_attention)
+        AttentionMaskInterface.register(PREFIX_TREE, sdpa_mask)
+        model.set_attn_implementation(PREFIX_TREE)
+    return reason
+
+
+def why_padded(model: Any) -> str:  # Any: as above
+    """Why a family cannot be served by prefix trees, as a sentence; '' if it can."""
+    config = model.config
+    family = config.model_type
+    layers = set(getattr(config, "layer_types", None) or ["full_attention"])
+    if not getattr(model, "_supports_attention_backend", False):
+        return f"The {family} family has its own attention code."
+    if "position_ids" not in inspect.signature(model.base_model.forward).parameters:
+        return f"The {family} family takes no position ids."
+    if getattr(config, "is_encoder_decoder", False) or not _is_causal(model):
+        return f"The {family} family is not a plain causal decoder."
+    if layers != {"full_attention"} or _window(config):
+        return f"The {family} family has sliding or linear attention layers."
+    if getattr(config, "attn_logit_softcapping", None) or getattr(config, "alibi", False):
+        return f"The {family} family changes attention scores (soft cap or ALiBi)."
+    return ""
+
+
+def _is_causal(model: Any) -> bool:  # Any: as above
+    flags = [one.is_causal for one in model.modules() if hasattr(one, "is_causal")]
+    return bool(flags) and all(flags)
+
+
+def _window(config: Any) -> bool:  # Any: as above
+    has_window = getattr(config, "sliding_window", None) is not None
+    return has_window and bool(getattr(config, "use_sliding_window", True))
+
+
+def tree_hidden(backbone: Any, tree: Tree, *, is_tree: bool) -> Tensor:  # Any: as above
+    """Hidden states [T, D] of a row of trees; with ``is_tree`` False through padded rows."""
+    if not is_tree:
+        return _padded_hidden(backbone, tree)
+    outputs = backbone(
+        input_ids=tree.tokens_T[None],
+        position_ids=tree.positions_T[None],
+        # A 4-D mask is handed on as it is, so that none of size T x T is ever built.
+        attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tree.tokens_T.device),
+        use_cache=False,
+        tree_masks=tree_masks(tree),
+    )
+    hidden: Tensor = outputs.last_hidden_state[0]
+    return hidden
+
+
+class _Row(NamedTuple):
+    """One branch as a padded row: the pieces of the tree it is made of."""
+
+    prompt_start: int
+    prompt: int
+    branch_start: int
+    branch: int
+
+
+def _rows(tree: Tree) -> Iterator[_Row]:
+    for span in tree.spans:
+        starts, lengths = span.branch_starts() or [span.end], span.branches or (0,)
+        for start, length in zip(starts, lengths, strict=True):
+            yield _Row(span.start, span.prompt, start, length)
+
+
+def _padded_hidden(backbone: Any, tree: Tree) -> Tensor:  # Any: as above
+    """The same [T, D] from right-padded rows; a prompt's states come from its first branch."""
+    rows = list(_rows(tree))
+    device = tree.tokens_T.device
+    longest = max(row.prompt + row.branch for row in rows)
+    source_BS = torch.full((len(rows), longest), -1, device=device)
+    place_T = torch.empty_like(tree.tokens_T)
+    for number, row in reversed(list(enumerate(rows))):
+        prompt = torch.arange(row.prompt, device=device)
+        branch = torch.arange(row.branch, device=device)
+        source_BS[number, : row.prompt] = row.prompt_start + prompt
+        source_BS[number, row.prompt : row.prompt + row.branch] = row.branch_start + branch
+        place_T[row.prompt_start : row.prompt_start + row.prompt] = number * longest + prompt
+        place_T[row.branch_start : row.branch_start + row.branch] = (
+            number * longest + row.prompt + branch
+        )
+    mask_BS = source_BS >= 0
+    tokens_BS = tree.tokens_T[source_BS.clamp(min=0)]
+    outputs = backbone(input_ids=tokens_BS, attention_mask=mask_BS.long())
+    hidden: Tensor = outputs.last_hidden_state.flatten(0, 1)[place_T]
+    return hidden

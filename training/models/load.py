@@ -1,0 +1,159 @@
+"""Models from a folder or a hub name: safetensors only, no foreign code, no holes."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+from transformers.utils import logging as transformers_logging
+
+from training.models.attention import use_prefix_tree
+from training.spec.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A transformers model beside its tokenizer.
+
+    ``model`` is a causal language model (a policy) or a sequence classifier with one label (a
+    reward model). ``padded_because`` says why the family runs as padded rows; '' where trees do.
+    """
+
+    model: Any  # Any: transformers' model classes share no typed forward
+    tokenizer: Any  # Any: the same for tokenizers
+    padded_because: str
+
+    @property
+    def backbone(self) -> Any:  # Any: as above
+        """The transformer below the head."""
+        return self.model.base_model
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether prefix trees serve this family."""
+        return not self.padded_because
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.model.parameters())).device
+
+
+def load_policy(source: str, *, precision: str, device: torch.device) -> LoadedModel:
+    """A policy and its tokenizer."""
+    return _load(source, AutoModelForCausalLM, precision=precision, device=device)
+
+
+def load_classifier(
+    source: str, *, precision: str, device: torch.device, is_new: bool
+) -> LoadedModel:
+    """A one-score classifier; with ``is_new`` its head is missing in ``source`` and made fresh."""
+    head = {"score.", "classifier.", "bert.pooler."} if is_new else set()
+    return _load(
+        source,
+        AutoModelForSequenceClassification,
+        precision=precision,
+        device=device,
+        may_miss=tuple(head),
+        num_labels=1,
+    )
+
+
+def _load(
+    source: str,
+    factory: Any,  # Any: transformers' auto classes are untyped
+    *,
+    precision: str,
+    device: torch.device,
+    may_miss: tuple[str, ...] = (),
+    **options: object,
+) -> LoadedModel:
+    with _quiet(), _named_failures(source):
+        dtype = DTYPES.get(precision) or _stored_dtype(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model, info = factory.from_pretrained(
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+    _refuse_holes(source, info["missing_keys"], may_miss)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {source} has no end token; set eos_token in its config."
+        )
+    padded_because = use_prefix_tree(model)
+    if padded_because:
+        logger.warning("model.padded", extra={"model": source, "reason": padded_because})
+    return LoadedModel(
+        model=model.to(device).eval(), tokenizer=tokenizer, padded_because=padded_because
+    )
+
+
+def _stored_dtype(source: str) -> torch.dtype:
+    """The format the weights are stored in; half precision is read as bfloat16, which trains."""
+    stored = AutoConfig.from_pretrained(source, trust_remote_code=False).dtype
+    return torch.bfloat16 if stored in {torch.float16, torch.bfloat16} else torch.float32
+
+
+def _refuse_holes(source: str, missing: set[str], may_miss: tuple[str, ...]) -> None:
+    holes = sorted(name for name in missing if not name.startswith(may_miss or ("\0",)))
+    if holes:
+        raise ModelError(
+            f"{source} lacks {len(holes)} weights of its architecture (first: {holes[0]}); "
+            "it would start from random numbers. Copy the model again."
+        )
+
+
+@contextmanager
+def _named_failures(source: str) -> Iterator[None]:
+    """Whatever a bad folder makes transformers raise, as one ModelError with what to do."""
+    if _looks_local(source) and not (Path(source) / "config.json").is_file():
+        raise ModelError(
+            f"There is no model in {source}: a folder with config.json, *.safetensors and a "
+            "tokenizer is needed, or the hub name of one."
+        )
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise ModelError(f"The model {source} could not be loaded: {_first_line(error)}") from error
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"The weights of {source} are corrupt or of another architecture: {_first_line(error)}"
+        ) from error
+
+
+def _looks_local(source: str) -> bool:
+    return Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") != 1
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' own bars and advice, which are not events of a run."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)

@@ -1,0 +1,113 @@
+"""Resumable states: safetensors and JSON in a folder that appears whole or not at all.
+
+No pickle: a checkpoint of a stranger can be read without running their code.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from training.spec.errors import ModelError
+
+TENSORS_FILE = "state.safetensors"
+FACTS_FILE = "state.json"
+KEPT = 2
+
+
+class State(NamedTuple):
+    """What a run needs to go on: its step, tensors by name, and facts that JSON can hold."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]  # Any: JSON
+
+
+def save_state(folder: Path, state: State) -> Path:
+    """Write ``folder/<step>``: whole in a hidden folder, synced, renamed. Keep two.
+
+    The state of torch's random numbers goes in too.
+    """
+    final, draft = folder / str(state.step), folder / f".{state.step}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    tensors = state.tensors | {f"rng.{name}": one for name, one in _random_states().items()}
+    save_file(
+        {name: one.detach().contiguous() for name, one in tensors.items()}, draft / TENSORS_FILE
+    )
+    (draft / FACTS_FILE).write_text(json.dumps({"step": state.step, "facts": state.facts}))
+    publish_folder(draft, final)
+    for old in saved_steps(folder)[:-KEPT]:
+        shutil.rmtree(folder / str(old))
+    return final
+
+
+def publish_folder(draft: Path, final: Path) -> None:
+    """Rename ``draft`` to ``final`` with everything in it on the disk first."""
+    for path in (*draft.rglob("*"), draft):
+        _sync(path)
+    shutil.rmtree(final, ignore_errors=True)
+    draft.rename(final)
+    _sync(final.parent)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A file that has its old content or its new one, never half."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    _sync(draft)
+    draft.replace(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps with a whole checkpoint, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(one.name) for one in folder.iterdir() if one.name.isdigit())
+
+
+def latest_state(folder: Path) -> State | None:
+    """The newest checkpoint, with torch's random numbers set back to it; None if there is none."""
+    steps = saved_steps(folder)
+    if not steps:
+        return None
+    path = folder / str(steps[-1])
+    try:
+        facts = json.loads((path / FACTS_FILE).read_text())
+        tensors = load_file(path / TENSORS_FILE)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(
+            f"The checkpoint {path} cannot be read ({error}). "
+            "Delete it to resume from the one before."
+        ) from error
+    _set_random_states(
+        {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
+    )
+    return State(facts["step"], tensors, facts["facts"])
+
+
+def _random_states() -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def _set_random_states(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["rng.cpu"])
+    if torch.cuda.is_available() and "rng.cuda" in states:
+        torch.cuda.set_rng_state(states["rng.cuda"])

@@ -1,0 +1,113 @@
+"""What a run says: lines of `events.jsonl`, and a bar with counts and rates on a terminal."""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from training.spec.events import Event, EventKind
+from training.spec.layout import EVENTS_FILE
+
+Item = TypeVar("Item")
+PROGRESS_EVERY = 0.5  # seconds between lines of progress
+
+
+class Reporter:
+    """Appends events, each flushed; numbers may be tensors, which are read once a line."""
+
+    def __init__(self, folder: Path, *, has_bar: bool | None = None) -> None:
+        self._path = folder / EVENTS_FILE
+        _cut_torn_line(self._path)
+        self._lines = self._path.open("a", encoding="utf-8")
+        self._has_bar = sys.stderr.isatty() if has_bar is None else has_bar
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lines.close()
+
+    def say(self, kind: EventKind, data: Mapping[str, object], *, step: int = 0) -> None:
+        """One event. Numbers that are not finite become null: JSON has no NaN."""
+        event = Event(kind=kind, at=time.time(), step=step, data=_plain(data))
+        self._lines.write(json.dumps(asdict(event), ensure_ascii=False, allow_nan=False) + "\n")
+        self._lines.flush()
+
+    def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
+        """The numbers of one step; tensors are read together, in one wait for the device."""
+        self.say(EventKind.METRICS, read_tensors(values), step=step)
+
+    def log(self, message: str, **facts: object) -> None:
+        self.say(EventKind.LOG, {"message": message, **facts})
+
+    def guard(self, name: str, *, action: str, message: str, step: int) -> None:
+        """A guard that warned or stopped the run."""
+        data = {"name": name, "action": action, "message": message}
+        self.say(EventKind.GUARD, data, step=step)
+
+    def track(
+        self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
+    ) -> Iterator[Item]:
+        """Hand items on, saying how many are done: events at most twice a second, and a bar."""
+        bar = tqdm(
+            total=total, initial=done, desc=stage, unit=f" {unit}", disable=not self._has_bar
+        )
+        said_at = -math.inf
+        with bar:
+            for item in items:
+                if time.monotonic() - said_at >= PROGRESS_EVERY:
+                    self._progress(stage, done, total, unit)
+                    said_at = time.monotonic()
+                yield item
+                done += 1
+                bar.update()
+            self._progress(stage, done, total, unit)
+
+    def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
+        data = {"stage": stage, "done": done, "total": total, "unit": unit}
+        self.say(EventKind.PROGRESS, data)
+
+
+def read_tensors(values: Mapping[str, Tensor | float]) -> dict[str, float]:
+    """Numbers of scalars, by one copy from the device."""
+    tensors = {name: one for name, one in values.items() if isinstance(one, Tensor)}
+    read: list[float] = []
+    if tensors:
+        read = torch.stack([one.detach().float() for one in tensors.values()]).tolist()
+    numbers = dict(zip(tensors, read, strict=True))
+    return {name: numbers.get(name, one) for name, one in values.items()}  # type: ignore[misc] # tensors are all in numbers
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _cut_torn_line(path: Path) -> None:
+    """A crash may leave half a line at the end; the events before it are whole."""
+    if not path.is_file():
+        return
+    text = path.read_bytes()
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        os.truncate(path, whole)

@@ -1,0 +1,148 @@
+"""AdamW over the trainable weights, in float32 whatever the model computes in.
+
+A bfloat16 weight has 8 bits of precision: at a learning rate of 1e-5 nearly every update rounds
+to nothing. So each trainable weight has a float32 master here, which takes the updates and is
+rounded back into the model. Gradients add up in the masters too.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.spec.errors import Diverged, ModelError, SpecError
+from training.spec.runs import RunSpec
+
+EPSILON = 1e-5  # of Adam, as in the RLHF papers (Huang 2024)
+BETAS = (0.9, 0.95)
+
+
+def choose_trainable(model: Any, *, top_layers: int) -> dict[str, nn.Parameter]:
+    """Freeze all but the top N transformer layers, the last norm and heads; 0 trains all.
+
+    ``model`` is a transformers model (Any: their classes share no typed layers). Adapters that are
+    already in it keep their own choice. Returns the trainable weights by name.
+    """
+    if top_layers:
+        _freeze_below(model, top_layers)
+    trainable = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    if not trainable:
+        raise SpecError("trainable_layers: nothing is left to train; choose more layers.")
+    return trainable
+
+
+def transformer_layers(model: Any) -> list[nn.Module]:  # Any: as above
+    """The layers of the transformer from the bottom up, under the name its family gives them."""
+    backbone = model.base_model
+    encoder = getattr(backbone, "encoder", None)
+    for owner, name in ((backbone, "layers"), (backbone, "h"), (encoder, "layer")):
+        if isinstance(layers := getattr(owner, name, None), nn.ModuleList):
+            return list(layers)
+    raise ModelError(f"The {model.config.model_type} family has no list of layers to choose from.")
+
+
+def _freeze_below(model: Any, top_layers: int) -> None:  # Any: as above
+    layers = transformer_layers(model)
+    if top_layers >= len(layers):
+        return
+    kept = {id(one) for layer in layers[-top_layers:] for one in layer.parameters()}
+    inner = {id(one) for layer in layers for one in layer.parameters()}
+    embedding = {id(one) for one in model.get_input_embeddings().parameters()}
+    for parameter in model.parameters():
+        place = id(parameter)
+        if place in embedding or (place in inner and place not in kept):
+            parameter.requires_grad_(False)
+
+
+class Optimizer:
+    """Masters, AdamW and the schedule: `backward` adds gradients up, `step` applies them."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        spec: RunSpec,
+        *,
+        rate_at: Callable[[int], float],
+    ) -> None:
+        """``rate_at`` gives the factor of the peak learning rate at a step."""
+        self.steps_done = 0
+        self._spec = spec
+        self._rate_at = rate_at
+        self._parameters = dict(parameters)
+        self._masters = {
+            name: one.detach().float().clone().requires_grad_() for name, one in parameters.items()
+        }
+        self._adam = torch.optim.AdamW(
+            self._masters.values(),
+            lr=spec.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            weight_decay=spec.weight_decay,
+        )
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of one forward pass to those of the step."""
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        for name, parameter in self._parameters.items():
+            if parameter.grad is None:
+                continue
+            master = self._masters[name]
+            gradient = parameter.grad.float()
+            master.grad = gradient if master.grad is None else master.grad + gradient
+            parameter.grad = None
+
+    def step(self) -> Tensor:
+        """Clip, update, round back; the norm before clipping. Raises Diverged when not finite."""
+        norm = nn.utils.clip_grad_norm_(self._masters.values(), self._spec.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise Diverged(
+                f"The gradient is no longer finite at step {self.steps_done + 1}. "
+                "Lower learning_rate or raise warmup_share, and start again."
+            )
+        for group in self._adam.param_groups:
+            group["lr"] = self.learning_rate
+        self._adam.step()
+        self._adam.zero_grad()
+        self._round_back()
+        self.steps_done += 1
+        return norm
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._spec.learning_rate * self._rate_at(self.steps_done)
+
+    @torch.no_grad()
+    def _round_back(self) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._masters[name])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Masters and Adam's moments by name, for a checkpoint."""
+        saved = {f"master.{name}": one for name, one in self._masters.items()}
+        for name, master in self._masters.items():
+            for key, value in self._adam.state[master].items():
+                saved[f"adam.{key}.{name}"] = value
+        return saved
+
+    def restore(self, tensors: Mapping[str, Tensor], *, steps_done: int) -> None:
+        """Set everything back to a checkpoint of the same model and spec."""
+        missing = [name for name in self._masters if f"master.{name}" not in tensors]
+        if missing:
+            raise ModelError(f"The checkpoint lacks {missing[0]}; it is of another model or spec.")
+        self.steps_done = steps_done
+        for name, master in self._masters.items():
+            master.data.copy_(tensors[f"master.{name}"])
+            state = {
+                key: tensors[f"adam.{key}.{name}"].clone().to(_place(key, master))
+                for key in ("step", "exp_avg", "exp_avg_sq")
+                if f"adam.{key}.{name}" in tensors
+            }
+            self._adam.state[master] = state
+        self._round_back()
+
+
+def _place(key: str, master: Tensor) -> torch.device:
+    """AdamW counts its steps on the CPU."""
+    return torch.device("cpu") if key == "step" else master.device
