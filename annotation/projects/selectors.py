@@ -1,5 +1,7 @@
 """The project gate: every row is found through its project. An id from a request proves nothing."""
 
+from typing import Any, NamedTuple
+
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 
@@ -40,3 +42,37 @@ def projects_of(user: User) -> QuerySet[Project]:
 def current_guideline(project: Project) -> Guideline | None:
     """The newest version of the project's guideline; None if it has none yet."""
     return project.guidelines.order_by("-version").first()
+
+
+class NavigationItem(NamedTuple):
+    """One entry of the project's navigation."""
+
+    section: str
+    label: str
+    url: str
+
+
+SECTIONS = (
+    ("overview", "Overview", "", frozenset(Role)),
+    ("label", "Label", "label/", frozenset({Role.LABELER})),
+    ("prompts", "Prompts", "prompts/", frozenset({Role.ADMIN, Role.ENGINEER})),
+    ("generation", "Candidates", "generation/", frozenset({Role.ADMIN, Role.ENGINEER})),
+    ("comparisons", "Comparisons", "comparisons/", frozenset({Role.ADMIN})),
+    ("agreement", "Agreement", "agreement/", frozenset({Role.ADMIN})),
+    ("datasets", "Datasets", "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
+    ("runs", "Runs", "runs/", frozenset({Role.ENGINEER})),
+    ("models", "Models", "models/", frozenset({Role.ENGINEER})),
+    ("playground", "Playground", "playground/", frozenset({Role.ENGINEER})),
+    ("settings", "Settings", "settings/", frozenset({Role.ADMIN})),
+)
+
+
+def page_context(user: User, project: Project, section: str) -> dict[str, Any]:
+    """What `project.html` needs: the project, the section that is open, the sections this user may see."""
+    held = roles_of(user, project.pk)
+    navigation = [
+        NavigationItem(key, label, f"/projects/{project.pk}/{path}")
+        for key, label, path, allowed in SECTIONS
+        if held & allowed
+    ]
+    return {"project": project, "section": section, "roles": held, "navigation": navigation}
