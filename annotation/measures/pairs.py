@@ -1,0 +1,100 @@
+"""Two labelers side by side: cross tables, Cohen's kappa (weighted too), Conger's kappa."""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from annotation.measures.coefficients import divide
+from annotation.measures.statistic import (
+    FloatArray,
+    IntArray,
+    Statistic,
+    missing,
+    normal_interval,
+)
+from annotation.measures.table import RatingTable
+
+
+def cross_tables(table: RatingTable) -> tuple[IntArray, IntArray, FloatArray]:
+    """Labelers (first < second) who share items, and their cross tables (pairs x K x K)."""
+    width, people = len(table.scale), table.labeler_count
+    said = table.labelers.astype(np.int64) * width + table.labels
+    shape = (table.item_count, people * width)
+    answers = csr_matrix((np.ones(said.size), (table.items, said)), shape=shape)
+    shared = (answers.T @ answers).tocoo()
+    first, second = shared.row // width, shared.col // width
+    once = first < second
+    pair, place = np.unique(
+        first[once].astype(np.int64) * people + second[once], return_inverse=True
+    )
+    tables = np.zeros((len(pair), width, width))
+    tables[place, shared.row[once] % width, shared.col[once] % width] = shared.data[once]
+    return pair // people, pair % people, tables
+
+
+def cohen_values(tables: FloatArray, weights: FloatArray) -> FloatArray:
+    """Cohen's kappa of each cross table (1960; weighted 1968); ``nan`` without variation."""
+    joint = divide(tables, tables.sum(axis=(-2, -1), keepdims=True))
+    rows, columns = joint.sum(axis=-1), joint.sum(axis=-2)
+    observed = (joint * weights).sum(axis=(-2, -1))
+    expected = ((rows @ weights) * columns).sum(axis=-1)
+    return divide(observed - expected, 1 - expected)
+
+
+def cohen_se(table: FloatArray, weights: FloatArray) -> float:
+    """Large-sample standard error (Fleiss, Cohen and Everitt 1969, Psychological Bulletin 72)."""
+    joint = table / table.sum()
+    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
+    expected = rows @ weights @ columns
+    kappa = ((joint * weights).sum() - expected) / (1 - expected)
+    means = (weights @ columns)[:, None] + (rows @ weights)[None, :]
+    spread = (joint * (weights - means * (1 - kappa)) ** 2).sum()
+    variance = (spread - (kappa - expected * (1 - kappa)) ** 2) / (1 - expected) ** 2
+    return float(np.sqrt(max(variance, 0.0) / table.sum()))
+
+
+def cohen(table: FloatArray, weights: FloatArray) -> Statistic:
+    """Cohen's kappa of one cross table with its 95 % interval."""
+    shared = int(table.sum())
+    if shared == 0:
+        return missing("The two labelers share no item, so they cannot be compared.")
+    value = float(cohen_values(table, weights))
+    if np.isnan(value):
+        reason = "There is no variation: chance alone would give full agreement of these labelers."
+        return missing(reason, n=shared)
+    se = cohen_se(table, weights)
+    if se == 0:
+        reason = "The shared items show no variation in agreement, so no interval can be given."
+        return Statistic(value=value, interval=None, n=shared, reason=reason)
+    interval = normal_interval(value, se=se).clipped(-1.0, 1.0)
+    return Statistic(value=value, interval=interval, n=shared)
+
+
+def conger(table: RatingTable, weights: FloatArray) -> tuple[float, float]:
+    """Conger's kappa (1980) with its linearised standard error (Gwet 2014, ch. 5).
+
+    Cohen's kappa for any number of labelers: each keeps their own label shares.
+    """
+    width, people, items = len(table.scale), table.labeler_count, table.item_count
+    said = np.zeros((people, width))
+    np.add.at(said, (table.labelers, table.labels), 1.0)
+    own = said / said.sum(axis=1, keepdims=True)
+    mean = own.mean(axis=0)
+    scatter = (own.T @ own - people * np.outer(mean, mean)) / (people - 1)
+    expected = (weights * (np.outer(mean, mean) - scatter / people)).sum()
+    counts = np.zeros((items, width))
+    np.add.at(counts, (table.items, table.labels), 1.0)
+    sizes = counts.sum(axis=1)
+    pairs = np.where(sizes > 1, sizes * (sizes - 1), 1)
+    observed = (counts * (counts @ weights - 1)).sum(axis=1) / pairs * (sizes > 1)
+    coverage = (sizes > 1).mean()
+    value = (observed.mean() / coverage - expected) / (1 - expected)
+    pull = (people * mean - own) @ weights
+    level = (pull * own).sum(axis=1)
+    moved = (pull[table.labelers, table.labels] - level[table.labelers]) * (
+        items / said.sum(axis=1)[table.labelers]
+    )
+    chance = np.bincount(table.items, weights=moved, minlength=items) + level.sum()
+    chance = chance / (people * (people - 1)) - expected
+    scores = (observed - expected * (sizes > 1)) / coverage - 2 * (1 - value) * chance
+    influence = scores / (1 - expected) - value
+    return float(value), float(np.sqrt((influence**2).sum() / (items * (items - 1))))
