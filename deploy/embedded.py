@@ -1,5 +1,6 @@
 """The embedded mode: a real PostgreSQL from a wheel, in a folder, shared by all processes that hold it."""
 
+import json
 import logging
 import os
 import sys
@@ -35,4 +36,15 @@ def database_url(data: Path) -> str:
         if os.geteuid() == 0:
             sys.stderr.write(ROOT_WARNING)
     data.mkdir(parents=True, exist_ok=True)
+    forget_dead_holders(data)
     return str(get_server(data, cleanup_mode="stop").get_uri())
+
+
+def forget_dead_holders(data: Path) -> None:
+    """Drop killed processes from the wheel's list of holders, so that the last living one stops the server."""
+    import psutil
+
+    holders = data / ".handle_pids.json"
+    if holders.exists():
+        living = [pid for pid in json.loads(holders.read_text()) if psutil.pid_exists(pid)]
+        holders.write_text(json.dumps(living))

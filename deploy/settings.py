@@ -93,11 +93,8 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-DATABASES = {
-    "default": environ.Env.db_url_config(
-        env.text("DATABASE_URL") or database_url(CONCORD_VAR / "postgres")
-    )
-}
+CONCORD_DATABASE_URL = env.text("DATABASE_URL") or database_url(CONCORD_VAR / "postgres")
+DATABASES = {"default": environ.Env.db_url_config(CONCORD_DATABASE_URL)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("REDIS_URL")
 
@@ -158,7 +155,7 @@ else:
             "LOCATION": "concord_cache",
         }
     }
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "filesystem://localhost"
     _broker = CONCORD_VAR / "broker"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker / "messages"),
@@ -175,6 +172,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = CONCORD_VAR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -1,0 +1,85 @@
+"""What the person at the terminal sees: stages with bars, and how much memory and time they took."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+import psutil
+from django.core.management.base import CommandError
+from tqdm import tqdm
+
+from annotation.core.jobs import JobModel
+
+POLL_SECONDS = 0.5
+
+
+class MemoryMeter(threading.Thread):
+    """Samples the memory of this process and all it started (proportional set size, so shared pages count once)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb = 0.0
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(1.0):
+            self.peak_mb = max(self.peak_mb, tree_memory_mb())
+
+    def stop(self) -> float:
+        """The peak in MiB."""
+        self._stop_asked.set()
+        self.join()
+        return round(self.peak_mb, 1)
+
+
+def tree_memory_mb() -> float:
+    """Memory of this process and its descendants, in MiB."""
+    me = psutil.Process()
+    total = 0
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            memory = process.memory_full_info()
+        except psutil.Error:
+            continue
+        total += getattr(memory, "pss", memory.uss)
+    return total / 2**20
+
+
+class Stages:
+    """Times each stage and says what is going on."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, sentence: str) -> Iterator[Self]:
+        """Run one stage: says what it does, then how long it took."""
+        sys.stderr.write(f"\n{len(self.seconds) + 1}. {sentence}\n")
+        started = time.monotonic()
+        yield self
+        self.seconds[name] = round(time.monotonic() - started, 1)
+        sys.stderr.write(f"   done in {self.seconds[name]:.1f} s\n")
+
+
+def bar(*, total: int, unit: str) -> "tqdm[None]":
+    """A progress bar with count, rate and time left."""
+    return tqdm(
+        total=total, unit=f" {unit}", leave=True, file=sys.stderr, mininterval=0.5, ncols=88
+    )
+
+
+def follow(job: JobModel, *, unit: str, is_alive: Callable[[], bool]) -> None:
+    """Show a job's progress until it is over. Raises CommandError with its own sentence if it failed."""
+    with bar(total=job.progress_total, unit=unit) as progress:
+        while not job.is_over:
+            if not is_alive():
+                raise CommandError("The workers stopped; see var/demo/log.txt.")
+            time.sleep(POLL_SECONDS)
+            job.refresh_from_db()
+            progress.total = job.progress_total or None
+            progress.update(job.progress_done - progress.n)
+    if job.status != job.Status.DONE:
+        raise CommandError(f"{type(job).__name__} {job.pk} ended as {job.status}: {job.error}")

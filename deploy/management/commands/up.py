@@ -1,0 +1,36 @@
+"""`manage.py up`: migrate, then run web and workers under one supervisor until Ctrl-C."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connections
+
+from deploy import env
+from deploy.supervisor import make_manager
+
+
+def prepare_database() -> None:
+    """Bring the tables up to date and make the cache table."""
+    call_command("migrate", verbosity=0)
+    call_command("createcachetable")
+    connections.close_all()  # the children open their own
+
+
+class Command(BaseCommand):
+    help = "Run the site and its workers, embedded, until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=env.text("HOST", "127.0.0.1"))
+        parser.add_argument("--port", type=int, default=env.integer("PORT", 8000))
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        prepare_database()
+        manager = make_manager(host=options["host"], port=options["port"])
+        self.stdout.write(
+            f"Concord runs at http://{options['host']}:{options['port']} (Ctrl-C stops it)"
+        )
+        manager.loop()
+        sys.exit(manager.returncode)
