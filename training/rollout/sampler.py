@@ -188,7 +188,7 @@ def random_streams(knobs: Knobs, prompt: tuple[bytes, int]) -> Tensor:
 
 
 def batches_by_length(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Places of prompts, ``size`` a batch; the longest first, so that want of memory shows early."""
+    """Places of prompts, ``size`` a batch; the longest first: too little memory shows at once."""
     places = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
     for start in range(0, len(places), size):
         yield places[start : start + size]

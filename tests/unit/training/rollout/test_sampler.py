@@ -1,0 +1,169 @@
+import pytest
+import torch
+
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout.sampler import Knobs, LocalSampler, pick_tokens
+from training.spec.errors import Diverged
+from training.spec.records import Turn
+
+torch.set_num_threads(1)
+
+PROMPTS = [[5, 6, 7], [9, 8, 7, 6, 5, 4], [3], [5, 6, 7], [11, 12]]
+KNOBS = Knobs(n=3, temperature=1.0, top_p=1.0, max_tokens=12, seed=7)
+
+
+@pytest.fixture
+def model():
+    return tiny_llama(seed=1, vocabulary=24).eval()
+
+
+@pytest.fixture
+def tokenizer():
+    return tiny_tokenizer()
+
+
+def sampled(model, tokenizer, prompts=PROMPTS, knobs=KNOBS, rows=32):
+    return LocalSampler(model, tokenizer, rows=rows).sample_tokens(prompts, knobs)
+
+
+def forward_logprobs(model, prompt, sample, *, temperature=1.0):
+    ids = torch.tensor([[*prompt, *sample.token_ids]])
+    logits = model(input_ids=ids, use_cache=False).logits[0].float() / temperature
+    picked = logits.log_softmax(-1)[len(prompt) - 1 : -1]
+    return picked.gather(1, ids[0, len(prompt) :, None])[:, 0]
+
+
+def greedy_one_by_one(model, prompt, max_tokens, end):
+    ids = list(prompt)
+    for _ in range(max_tokens):
+        ids.append(
+            int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+        )
+        if ids[-1] == end:
+            break
+    return tuple(ids[len(prompt) :])
+
+
+def test_every_prompt_gets_its_n_samples_in_order(model, tokenizer):
+    samples = sampled(model, tokenizer)
+    assert [len(one) for one in samples] == [3] * 5
+
+
+def test_rows_end_at_different_steps_so_that_dropping_is_tested(model, tokenizer):
+    lengths = {len(one.token_ids) for group in sampled(model, tokenizer) for one in group}
+    assert len(lengths) > 3
+
+
+def test_greedy_with_dropped_rows_equals_decoding_one_by_one(model, tokenizer):
+    model.generation_config.eos_token_id = ends = _a_token_that_greedy_reaches(model)
+    knobs = KNOBS._replace(n=1, temperature=0.0)
+    samples = sampled(model, tokenizer, knobs=knobs)
+    alone = [greedy_one_by_one(model, one, 12, ends) for one in PROMPTS]
+    assert [one[0].token_ids for one in samples] == alone
+    assert len({one[0].finished for one in samples}) == 2
+
+
+def _a_token_that_greedy_reaches(model):
+    """The second greedy token of the first prompt: some rows meet it early, others never."""
+    return greedy_one_by_one(model, PROMPTS[0], 2, -1)[-1]
+
+
+def test_a_response_does_not_depend_on_its_batch(model, tokenizer):
+    together = sampled(model, tokenizer)
+    apart = sampled(model, tokenizer, rows=1)
+    alone = sampled(model, tokenizer, prompts=[PROMPTS[1]])
+    tokens = [[one.token_ids for one in group] for group in together]
+    assert tokens == [[one.token_ids for one in group] for group in apart]
+    assert tokens[1] == [one.token_ids for one in alone[0]]
+
+
+def test_equal_prompts_and_equal_seeds_draw_apart_and_alike(model, tokenizer):
+    first, again = sampled(model, tokenizer), sampled(model, tokenizer)
+    other = sampled(model, tokenizer, knobs=KNOBS._replace(seed=8))
+    assert first == again
+    assert first != other
+    assert first[0] != first[3]  # the same prompt twice
+
+
+def test_the_samplers_logprobs_equal_the_forwards(model, tokenizer):
+    knobs = KNOBS._replace(temperature=0.7)
+    pairs = zip(PROMPTS, sampled(model, tokenizer, knobs=knobs), strict=True)
+    gaps = [
+        (forward_logprobs(model, prompt, one, temperature=0.7) - torch.tensor(one.logprobs)).abs()
+        for prompt, group in pairs
+        for one in group
+    ]
+    assert torch.cat(gaps).max() < 2e-5
+
+
+def test_any_of_several_end_tokens_ends_a_response(model, tokenizer):
+    model.generation_config.eos_token_id = [4, 5]
+    samples = [one for group in sampled(model, tokenizer) for one in group]
+    last = {one.token_ids[-1] for one in samples if one.finished}
+    assert last == {1, 4, 5}  # 1 is the tokenizer's
+    inner = {token for one in samples for token in one.token_ids[:-1]}
+    assert not inner & {1, 4, 5}
+
+
+def test_a_response_cut_at_the_limit_is_not_finished(model, tokenizer):
+    samples = [one for group in sampled(model, tokenizer) for one in group]
+    cut = [one for one in samples if not one.finished]
+    assert cut
+    assert {len(one.token_ids) for one in cut} == {12}
+
+
+def test_the_text_leaves_the_end_token_out(tokenizer):
+    sampler = LocalSampler(tiny_llama(seed=2), tokenizer)
+    chats = [[Turn(role="user", content="Hello")], [Turn(role="user", content="Name a tree.")]]
+    progress = []
+    samples = sampler.sample(
+        chats,
+        n=2,
+        temperature=1.0,
+        top_p=0.9,
+        max_tokens=6,
+        seed=1,
+        on_progress=lambda *done: progress.append(done),
+    )
+    assert [len(one) for one in samples] == [2, 2]
+    assert "im_end" not in "".join(one.text for group in samples for one in group)
+    assert progress[-1] == (4, 4)
+
+
+def test_draws_follow_the_tempered_distribution():
+    """p = (.1, .2, .7) at temperature 1/2 squares the odds: (.01, .04, .49)/.54."""
+    logits = torch.tensor([0.1, 0.2, 0.7]).log().expand(20_000, 3)
+    uniform = (torch.arange(20_000) + 0.5) / 20_000
+    picked = pick_tokens(logits, uniform, temperature=0.5, top_p=1.0)
+    shares = torch.bincount(picked.tokens_R, minlength=3) / 20_000
+    expected = torch.tensor([0.01, 0.04, 0.49]) / 0.54
+    torch.testing.assert_close(shares, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(picked.logprobs_R.exp(), expected[picked.tokens_R])
+
+
+def test_top_p_keeps_the_smallest_set_that_reaches_it():
+    """Of (.5, .3, .15, .05) top-p .7 keeps the first two, in proportion 5 to 3."""
+    logits = torch.tensor([0.15, 0.5, 0.05, 0.3]).log().expand(8_000, 4)
+    uniform = (torch.arange(8_000) + 0.5) / 8_000
+    picked = pick_tokens(logits, uniform, temperature=1.0, top_p=0.7)
+    counts = torch.bincount(picked.tokens_R, minlength=4).tolist()
+    assert counts == [0, 5000, 0, 3000]
+
+
+def test_a_flat_distribution_wider_than_the_nucleus_is_sampled_whole():
+    logits = torch.zeros(1000, 1000)
+    uniform = (torch.arange(1000) + 0.5) / 1000
+    picked = pick_tokens(logits, uniform, temperature=1.0, top_p=0.9)
+    assert len(set(picked.tokens_R.tolist())) == 900
+
+
+def test_damaged_weights_are_named(model, tokenizer):
+    model.lm_head.weight.data[3] = torch.nan
+    with pytest.raises(Diverged, match="not finite"):
+        sampled(model, tokenizer)
+
+
+def test_sampling_leaves_the_model_in_its_mode(model, tokenizer):
+    model.train()
+    sampled(model, tokenizer)
+    assert model.training
