@@ -3,6 +3,7 @@
 They take comparisons from the queue and submit judgments like people do; nothing else in the demo is simulated.
 """
 
+import itertools
 import math
 import random
 import re
@@ -23,8 +24,8 @@ LABELERS = (
     ("simulated-di", 1.2),
 )
 WORD = re.compile(r"[a-z']+")
-COMMON = frozenset(
-    ["a", "an", "the", "is", "are", "do", "does", "how", "what", "why", "i", "my", "me", "to", "of", "in", "for", "and", "or", "it", "that", "this"]
+COMMON = frozenset(  # words that say nothing about the subject
+    "a an the is are do does how what why i my me to of in for and or it that this".split()  # noqa: SIM905
 )
 
 
@@ -51,7 +52,7 @@ def verdict(*, prompt: str, responses: dict[int, str], noise: float, rng: random
     seen = {key: utility(prompt, text) + rng.gauss(0.0, noise) for key, text in responses.items()}
     ordered = sorted(seen, key=lambda key: seen[key], reverse=True)
     ranking, strengths = [[ordered[0]]], []
-    for better, worse in zip(ordered, ordered[1:], strict=False):
+    for better, worse in itertools.pairwise(ordered):
         gap = seen[better] - seen[worse]
         if gap < 0.25:
             ranking[-1].append(worse)

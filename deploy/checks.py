@@ -1,0 +1,36 @@
+"""System checks that refuse an unsafe production (CONCORD_PRODUCTION=1)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from deploy import env
+
+
+@register(Tags.security)
+def production_is_safe(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django's signature
+    **kwargs: Any,  # noqa: ARG001
+) -> list[CheckMessage]:
+    """Production names its secret, its database, its broker and its hosts."""
+    if not settings.PRODUCTION:
+        return []
+    wanted = {
+        "SECRET_KEY": "set it (or SECRET_KEY_FILE) to a long random value kept outside the code",
+        "DATABASE_URL": "point it at your PostgreSQL server; the embedded one is for a single machine",
+        "REDIS_URL": "point it at your Redis; the folder broker serves one machine only",
+        "ALLOWED_HOSTS": "name the hosts that the site answers to",
+    }
+    errors: list[CheckMessage] = [
+        Error(f"{name} is not set: {advice}.", id=f"concord.E{number:03d}")
+        for number, (name, advice) in enumerate(wanted.items(), start=1)
+        if not env.text(name)
+    ]
+    if settings.DEBUG:
+        errors.append(Error("DEBUG is on: switch it off in production.", id="concord.E010"))
+    if "*" in settings.ALLOWED_HOSTS:
+        errors.append(Error("ALLOWED_HOSTS=* accepts any host: name yours.", id="concord.E011"))
+    return errors
