@@ -9,7 +9,8 @@ import uuid
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.utils import timezone
 
 from annotation.generation.models import Candidate
 from annotation.projects.models import Guideline, Project
@@ -39,7 +40,7 @@ class Comparison(models.Model):
     )  # sorted; the set, for constraint and speed
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.NORMAL)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
-    priority = models.SmallIntegerField(default=0)
+    priority = models.SmallIntegerField(default=0)  # higher is served sooner
     overlap = models.PositiveSmallIntegerField(default=1)
     slots_taken = models.PositiveSmallIntegerField(default=0)  # live leases and counted judgments
     judgments_counted = models.PositiveSmallIntegerField(default=0)
@@ -52,9 +53,21 @@ class Comparison(models.Model):
                 fields=["project", "candidate_ids"], name="a_set_of_candidates_is_compared_once"
             ),
             models.CheckConstraint(
-                condition=Q(slots_taken__lte=models.F("overlap")),
+                condition=Q(slots_taken__lte=F("overlap")),
                 name="a_comparison_is_never_over_filled",
             ),
+        ]
+        indexes = [
+            # The queue: what may still be leased, in the order in which it is served.
+            models.Index(
+                F("project"),
+                F("priority").desc(),
+                F("slots_taken"),
+                F("id"),
+                condition=Q(state="open", slots_taken__lt=F("overlap")),
+                name="comparisons_to_serve",
+            ),
+            models.Index(fields=["project", "-id"], name="comparisons_by_project"),
         ]
 
 
@@ -82,6 +95,7 @@ class Assignment(models.Model):
     )
     state = models.CharField(max_length=10, choices=State, default=State.LEASED)
     shown_order = ArrayField(models.BigIntegerField())  # candidate ids, first shown first
+    leased_at = models.DateTimeField(default=timezone.now)  # start of the newest lease
     lease_until = models.DateTimeField()
     skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -91,6 +105,16 @@ class Assignment(models.Model):
             models.UniqueConstraint(
                 fields=["comparison", "labeler"], name="a_labeler_gets_a_comparison_once"
             )
+        ]
+        indexes = [
+            models.Index(
+                fields=["project", "lease_until"],
+                condition=Q(state="leased"),
+                name="leases_by_end",
+            ),
+            models.Index(
+                fields=["labeler", "project"], condition=Q(state="leased"), name="leases_by_labeler"
+            ),
         ]
 
 
@@ -120,6 +144,7 @@ class Judgment(models.Model):
     is_counted = models.BooleanField(default=True)  # False: surplus, came after its lease ended
     is_imported = models.BooleanField(default=False)
     withdrawn_at = models.DateTimeField(null=True, blank=True)  # undone
+    frozen_at = models.DateTimeField(null=True, blank=True)  # went into a snapshot: no undo
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -130,4 +155,36 @@ class Judgment(models.Model):
                 name="a_labeler_judges_a_comparison_once",
             )
         ]
-        indexes = [models.Index(fields=["project", "id"], name="judgments_by_project")]
+        indexes = [
+            models.Index(fields=["project", "id"], name="judgments_by_project"),
+            models.Index(fields=["project", "labeler", "created_at"], name="judgments_by_labeler"),
+        ]
+
+
+class QueuePosition(models.Model):
+    """Where one labeler's search of a project's queue stands, so that its cost does not grow with what they did."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    priority = models.SmallIntegerField(default=32767)
+    slots_taken = models.PositiveSmallIntegerField(default=0)
+    comparison_id = models.BigIntegerField(default=0)  # a place in the order, not a reference
+    searched_at = models.DateTimeField(null=True)  # the whole queue was searched in vain
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "labeler"], name="a_labeler_has_one_place_in_a_queue"
+            )
+        ]
+
+
+class AgreementBell(models.Model):
+    """When the refresh of a project's agreement was last rung: a burst of judgments rings once."""
+
+    project = models.OneToOneField(
+        Project, primary_key=True, on_delete=models.CASCADE, related_name="+"
+    )
+    rung_at = models.DateTimeField()

@@ -1,0 +1,141 @@
+"""Reads of comparisons and judgments. `pair_rows` is what agreement and snapshots are made of."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from django.db.models import F, Q, QuerySet
+
+from annotation.comparisons.models import Judgment
+from annotation.projects.models import Project
+
+OVERALL = "overall"
+MAX_STRENGTH = 3
+
+Tiers = list[list[int]]
+
+
+class PairRow(NamedTuple):
+    """What one judgment says of two candidates, in candidate space: ``first_id`` < ``second_id``, wherever they stood.
+
+    ``strength`` is positive where the first is better, negative where the second is, 0 for a tie; 1 slightly, 2 better,
+    3 much better. Where all are bad, ``is_all_bad`` is set and the strength is 0: that is no tie.
+    ``is_first_shown_left`` is for position statistics only; None where the shown order is not known (imports).
+    """
+
+    judgment_id: int
+    comparison_id: int
+    prompt_id: int
+    first_id: int
+    second_id: int
+    labeler_id: int
+    strength: int
+    is_all_bad: bool
+    is_first_shown_left: bool | None
+    active_ms: int
+    created_at: datetime
+    guideline_id: int | None
+    kind: str
+
+
+_COLUMNS = (
+    "pk",
+    "comparison_id",
+    "comparison__prompt_id",
+    "comparison__candidate_ids",
+    "labeler_id",
+    "ranking",
+    "strengths",
+    "is_all_bad",
+    "criteria",
+    "shown_order",
+    "active_ms",
+    "created_at",
+    "guideline_id",
+    "comparison__kind",
+)
+
+
+def standing_judgments(project: Project) -> QuerySet[Judgment]:
+    """Judgments of the project that count: not withdrawn, and given within their lease."""
+    return Judgment.objects.filter(project=project, withdrawn_at=None, is_counted=True)
+
+
+def pair_rows(
+    project: Project,
+    *,
+    criterion: str = OVERALL,
+    after_judgment_id: int = 0,
+    where: Q | None = None,
+    chunk_size: int = 5_000,
+) -> Iterator[PairRow]:
+    """Stream every pair of every standing judgment by judgment id; a ranking of K gives K(K-1)/2 rows.
+
+    ``criterion`` names the aspect (judgments that did not answer it are left out); ``where`` narrows the judgments.
+    """
+    judgments = standing_judgments(project).filter(pk__gt=after_judgment_id)
+    judgments = judgments.filter(where) if where is not None else judgments
+    rows = judgments.order_by("pk").values_list(*_COLUMNS)
+    for row in rows.iterator(chunk_size=chunk_size):
+        yield from _pairs_of(row, criterion)
+
+
+def _pairs_of(row: tuple[Any, ...], criterion: str) -> Iterator[PairRow]:  # Any: columns differ
+    pk, comparison_id, prompt_id, candidate_ids, labeler_id = row[:5]
+    ranking, strengths, is_all_bad, criteria, shown, *rest = row[5:]
+    if criterion != OVERALL:
+        if criterion not in criteria:
+            return
+        ranking, strengths = criteria[criterion]["ranking"], criteria[criterion]["strengths"]
+        is_all_bad = False
+    levels = {} if is_all_bad else tier_levels(ranking, strengths)
+    place = {candidate: index for index, candidate in enumerate(shown)}
+    active_ms, created_at, guideline_id, kind = rest
+    for first, second in combinations(sorted(candidate_ids), 2):
+        yield PairRow(
+            pk,
+            comparison_id,
+            prompt_id,
+            first,
+            second,
+            labeler_id,
+            0 if is_all_bad else _signed(levels[first] - levels[second]),
+            is_all_bad,
+            place[first] < place[second] if place else None,
+            active_ms,
+            created_at,
+            guideline_id,
+            kind,
+        )
+
+
+def tier_levels(ranking: Tiers, strengths: list[int]) -> dict[int, int]:
+    """How far each candidate stands above the worst tier, in steps of strength."""
+    level, levels = 0, {}
+    for tier, step in zip(reversed(ranking), [0, *reversed(strengths)], strict=True):
+        level += step
+        levels.update(dict.fromkeys(tier, level))
+    return levels
+
+
+def _signed(difference: int) -> int:
+    return max(-MAX_STRENGTH, min(MAX_STRENGTH, difference))
+
+
+def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:
+    """The newest judgment that this labeler gave and did not withdraw; None if there is none."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
+    return mine.filter(withdrawn_at=None).order_by("-created_at", "-pk").first()
+
+
+def judged_since(*, project: Project, labeler_id: int, since: datetime) -> int:
+    """How many judgments this labeler gave from a moment on."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, created_at__gte=since)
+    return mine.filter(withdrawn_at=None, is_imported=False).count()
+
+
+def left_to_judge(project: Project, *, at_most: int) -> int:
+    """How many comparisons still have a free place, counted up to ``at_most`` so that it stays cheap."""
+    free = project.comparisons.filter(state="open", slots_taken__lt=F("overlap"))
+    return free[:at_most].count()
