@@ -3,14 +3,16 @@
 Shapes: T tokens of the row, N branches (responses) of the row, R response tokens of the row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from training.models.attention import Tree, plant_trees
+
+Tokens = TypeVar("Tokens", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +70,9 @@ def pack_groups(groups: Sequence[TokenGroup]) -> Pack:
     return Pack(tree, *(torch.tensor(one) for one in (response, predictor, branch, last, group)))
 
 
-def rows_under_budget(groups: Sequence[TokenGroup], budget: int) -> Iterator[list[TokenGroup]]:
-    """Groups in order, as many a row as the token budget takes; a larger group has its own row."""
-    row: list[TokenGroup] = []
+def rows_under_budget(groups: Sequence[Tokens], budget: int) -> Iterator[list[Tokens]]:
+    """Groups in order, as many a row as the token budget takes; a larger one has its own."""
+    row: list[Tokens] = []
     filled = 0
     for group in groups:
         if row and filled + len(group) > budget:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -17,6 +18,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from training.functional.logprobs import Head
 from training.models.attention import use_prefix_tree
 from training.spec.errors import ModelError
 
@@ -70,6 +72,27 @@ def load_classifier(
         may_miss=tuple(head),
         num_labels=1,
     )
+
+
+def save_model(loaded: LoadedModel, folder: Path) -> None:
+    """A plain Hugging Face folder: safetensors, config, tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        loaded.model.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+
+
+def head_of(policy: LoadedModel) -> Head:
+    """The lm-head as a function from hidden states to logits, with the family's scales."""
+    config, lm_head = policy.model.config, policy.model.get_output_embeddings()
+    cap = getattr(config, "final_logit_softcapping", None)
+    scale = getattr(config, "logit_scale", None) or 1 / getattr(config, "logits_scaling", 1.0)
+
+    def head(hidden_RD: Tensor) -> Tensor:
+        logits_RV: Tensor = lm_head(hidden_RD) * scale
+        return torch.tanh(logits_RV / cap) * cap if cap else logits_RV
+
+    return head
 
 
 def _load(

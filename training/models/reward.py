@@ -7,6 +7,7 @@ head is float32 whatever the backbone is: in bfloat16 one score in three would b
 Shapes: N responses of a row, D hidden size, B rows, S their length.
 """
 
+import json
 import logging
 import math
 from collections.abc import Sequence
@@ -20,9 +21,12 @@ from torch.nn import functional as F
 
 from training.models.attention import Tree, tree_hidden
 from training.models.load import LoadedModel, load_classifier
+from training.runtime.checkpoint import write_atomically
 from training.spec.errors import ModelError
 
 logger = logging.getLogger(__name__)
+
+TEMPERATURE_FILE = "calibration.json"
 
 
 def new_reward_model(
@@ -117,3 +121,14 @@ def _spare_token(tokenizer: Any) -> str:  # Any: a transformers tokenizer
     raise ModelError(
         "The tokenizer has no special token to pad with besides its end token; add one."
     )
+
+
+def save_temperature(folder: Path, temperature: float) -> None:
+    """Beside the weights: P(a better than b) = sigmoid((score a - score b) / temperature)."""
+    write_atomically(folder / TEMPERATURE_FILE, json.dumps({"temperature": temperature}))
+
+
+def load_temperature(folder: Path) -> float:
+    """The fitted temperature of a reward model; 1 where none was fitted."""
+    path = folder / TEMPERATURE_FILE
+    return float(json.loads(path.read_text())["temperature"]) if path.is_file() else 1.0

@@ -7,8 +7,6 @@ import sys
 import threading
 from types import FrameType
 
-from training.spec.errors import Cancelled
-
 FOLLOW_STDIN = "CONCORD_FOLLOW_STDIN"
 
 
@@ -25,10 +23,6 @@ class StopRequest:
     def ask(self, reason: str) -> None:
         self.reason = self.reason or reason
 
-    def raise_if_set(self) -> None:
-        if self.reason:
-            raise Cancelled(f"The run stopped: {self.reason}. Its last checkpoint can be resumed.")
-
 
 def listen() -> StopRequest:
     """Hear signals, and the end of stdin where the parent set CONCORD_FOLLOW_STDIN=1.
@@ -38,7 +32,7 @@ def listen() -> StopRequest:
     stop = StopRequest()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        stop.ask(f"it was asked to by {signal.Signals(number).name}")
+        stop.ask(f"The run was asked to stop ({signal.Signals(number).name}).")
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
@@ -50,4 +44,4 @@ def listen() -> StopRequest:
 def _wait_for_the_end(stop: StopRequest) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    stop.ask("the process that started it went away")
+    stop.ask("The process that started the run went away.")

@@ -46,7 +46,7 @@ class RunSpec:
     max_grad_norm: float = setting(
         1.0, help="Gradients are clipped to this norm.", low=1e-6, high=1e6
     )
-    epochs: float = setting(1.0, help="Passes over the training rows.", low=0.0, high=1000.0)
+    epochs: float = setting(1.0, help="Passes over the training rows.", low=0.001, high=1000.0)
     max_steps: int = setting(
         0, help="Stop after this many optimizer steps; 0 means no limit.", low=0, high=10**9
     )

@@ -1,0 +1,218 @@
+"""Train from a folder: `python -m training new KIND DIR | run DIR | resume DIR | eval DIR`.
+
+`run` reads DIR/spec.json, writes events, checkpoints and the artifact, and ends with
+DIR/result.json: status, error, metrics. Nothing heavy is imported before it is needed.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from training.spec.errors import Cancelled, SpecError, TrainingError
+from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE
+from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
+
+if TYPE_CHECKING:
+    from training.runtime.run import Run
+
+
+class Algorithm(NamedTuple):
+    """How one kind of run trains, and how its artifact is measured on held-out records."""
+
+    train: Callable[["Run", Any], Mapping[str, object]]  # Any: the spec of this kind
+    evaluate: Callable[["Run", Any], Mapping[str, object]] | None = None
+
+
+def algorithm(kind: str) -> Algorithm:
+    """The algorithm of a kind; torch is loaded here."""
+    from training.evals import heldout_loss, reward_accuracy
+    from training.trainers import reward_model, sft
+
+    return {
+        "sft": Algorithm(sft.train, heldout_loss.evaluate),
+        "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate),
+    }[kind]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and do it; the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        code: int = options.act(options)
+    except TrainingError as error:
+        sys.stderr.write(f"{error}\n")
+        code = 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    new = commands.add_parser("new", help="write DIR/spec.json from defaults and --set")
+    new.add_argument("kind", choices=sorted(SPECS))
+    new.add_argument("dir", type=Path)
+    new.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings")
+    new.set_defaults(act=_new)
+    for name, act, text in (
+        ("run", _run, "execute a new run"),
+        ("resume", _resume, "go on from the newest checkpoint"),
+        ("eval", _eval, "measure the artifact again"),
+        ("fetch", _fetch, "put the embedded default policy into DIR"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("dir", type=Path)
+        command.set_defaults(act=act)
+    return parser
+
+
+def _new(options: argparse.Namespace) -> int:
+    given = dict(_setting(options.kind, text) for text in options.settings)
+    spec = spec_from_dict({"kind": options.kind, **given})
+    if (options.dir / SPEC_FILE).exists():
+        raise SpecError(f"{options.dir} has a {SPEC_FILE} already; choose another folder.")
+    options.dir.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(spec_to_dict(spec), indent=2)
+    (options.dir / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _setting(kind: str, text: str) -> tuple[str, object]:
+    """FIELD=VALUE; the value is JSON except where the field is text."""
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise SpecError(f"--set {text}: write it as FIELD=VALUE.")
+    is_text = any(one.name == name and one.type in {str, "str"} for one in fields(SPECS[kind]))
+    if is_text:
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise SpecError(f"{name}: {value!r} is not a number, true or false.") from error
+
+
+def read_spec(folder: Path) -> RunSpec:
+    """The spec of a run's folder. Raises SpecError when it is missing or wrong."""
+    path = folder / SPEC_FILE
+    if not path.is_file():
+        raise SpecError(f"There is no {SPEC_FILE} in {folder}; make one with `new`.")
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SpecError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(row, dict):
+        raise SpecError(f"{path} must hold a JSON object, not {type(row).__name__}.")
+    return spec_from_dict(row)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if any((options.dir / CHECKPOINTS_DIR).glob("[0-9]*")):
+        raise SpecError(f"{options.dir} has checkpoints already; use `resume`, or a new folder.")
+    return execute(options.dir)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    path = options.dir / RESULT_FILE
+    if path.is_file() and json.loads(path.read_text())["status"] == "done":
+        sys.stderr.write(f"{options.dir} is done already.\n")
+        return 0
+    return execute(options.dir)
+
+
+def execute(folder: Path) -> int:
+    """Train, publish, measure, and write the result whatever happens; the exit code."""
+    if not folder.is_dir():
+        raise SpecError(f"There is no folder {folder}.")
+    (folder / RESULT_FILE).unlink(missing_ok=True)
+    began = time.monotonic()
+    try:
+        metrics = _trained(folder)
+    except TrainingError as error:
+        _write_result(folder, began, error=error)
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _write_result(folder, began, metrics=metrics)
+    return 0
+
+
+def _trained(folder: Path) -> Mapping[str, object]:
+    spec = read_spec(folder)
+    from training.runtime.device import named_failures, peak_memory_mb
+    from training.runtime.metrics import Reporter
+    from training.runtime.run import Run
+    from training.runtime.stopping import listen
+    from training.spec.events import EventKind
+
+    with named_failures(), Reporter(folder) as reporter:
+        run = Run(folder=folder, reporter=reporter, stop=listen())
+        reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)})
+        try:
+            with named_failures():
+                metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}
+        except TrainingError as error:
+            reporter.say(EventKind.FAILED, {"kind": error.kind, "message": str(error)})
+            raise
+        reporter.say(EventKind.FINISHED, metrics)
+    return metrics
+
+
+def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:
+    chosen = algorithm(spec.kind)
+    metrics = dict(chosen.train(run, spec))
+    return metrics | dict(chosen.evaluate(run, spec) if chosen.evaluate else {})
+
+
+def _write_result(
+    folder: Path,
+    began: float,
+    *,
+    metrics: Mapping[str, object] | None = None,
+    error: TrainingError | None = None,
+) -> None:
+    """`result.json`, last and in one rename."""
+    metrics = dict(metrics or {})
+    peak = metrics.pop("peak_memory_mb", None)
+    status = "done" if error is None else "failed"
+    result = {
+        "status": "cancelled" if isinstance(error, Cancelled) else status,
+        "error": error and {"kind": error.kind, "message": str(error)},
+        "metrics": metrics,
+        "peak_memory_mb": peak,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    draft = folder / f".{RESULT_FILE}.draft"
+    draft.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    draft.replace(folder / RESULT_FILE)
+
+
+def _eval(options: argparse.Namespace) -> int:
+    from training.runtime.device import named_failures
+    from training.runtime.metrics import Reporter
+    from training.runtime.run import Run
+    from training.runtime.stopping import listen
+
+    spec = read_spec(options.dir)
+    evaluate = algorithm(spec.kind).evaluate
+    if evaluate is None or not (options.dir / ARTIFACT_DIR).is_dir():
+        raise SpecError(f"{options.dir} has no artifact that can be measured alone; run it first.")
+    with named_failures(), Reporter(options.dir) as reporter:
+        metrics = evaluate(Run(folder=options.dir, reporter=reporter, stop=listen()), spec)
+    sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from training.models.convert import fetch_embedded_policy
+
+    sys.stdout.write(f"{fetch_embedded_policy(options.dir)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

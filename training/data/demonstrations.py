@@ -1,0 +1,47 @@
+"""Responses to imitate: what people wrote, and the best of the judged candidates."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from training.data.chat import Limits, encode_texts
+from training.data.packing import TokenGroup
+from training.data.tokens import Tally
+from training.spec.records import Group
+
+
+def demonstration_groups(
+    tokenizer: Any,  # Any: a transformers tokenizer
+    groups: Iterable[Group],
+    *,
+    limits: Limits,
+    includes_chosen: bool,
+    tally: Tally,
+) -> list[TokenGroup]:
+    """One group a prompt that has something to imitate; the others are counted."""
+    rows = []
+    for group in groups:
+        texts = {f"demonstration {at}": text for at, text in enumerate(group.demonstrations)}
+        best = best_candidate(group) if includes_chosen else None
+        if best is not None:
+            texts[best] = group.text_of(best)
+        texts = {name: text for name, text in texts.items() if text.strip()}
+        if not texts:
+            tally.add("prompts_without_a_response")
+            continue
+        tally.add("responses_used", len(texts))
+        rows.append(encode_texts(tokenizer, group, texts, limits=limits, tally=tally))
+    return rows
+
+
+def best_candidate(group: Group) -> str | None:
+    """The candidate with the most (weighted) wins over losses; None if none won, or all are bad."""
+    balance: dict[str, float] = defaultdict(float)
+    for pair in group.pairs:
+        if not pair.is_tie:
+            balance[pair.chosen] += pair.weight * (2 * pair.soft_label - 1)
+            balance[pair.rejected] -= pair.weight * (2 * pair.soft_label - 1)
+    winners = {
+        name: won for name, won in balance.items() if won > 0 and name not in group.unacceptable
+    }
+    return max(sorted(winners), key=winners.__getitem__, default=None)

@@ -1,0 +1,23 @@
+"""Groups of a snapshot by split, with a refusal of snapshots that nothing can be learned from."""
+
+from itertools import islice
+from pathlib import Path
+
+from training.spec.errors import DataError
+from training.spec.records import Group, read_groups
+
+FEWEST_ROWS = 8
+
+
+def groups_of(folder: str, *splits: str, at_most: int = 0) -> list[Group]:
+    """The groups of these splits in file order; ``at_most`` 0 takes all."""
+    chosen = (group for group in read_groups(Path(folder)) if group.split in splits)
+    return list(islice(chosen, at_most or None))
+
+
+def refuse_too_few(found: int, *, what: str, advice: str) -> None:
+    """Raise DataError unless there are enough rows to train on."""
+    if found < FEWEST_ROWS:
+        raise DataError(
+            f"The snapshot has {found} {what} to train on; at least {FEWEST_ROWS} are needed. {advice}"
+        )

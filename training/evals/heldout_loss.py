@@ -1,0 +1,64 @@
+"""The loss of a policy on held-out responses, before and after training."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+
+from training.data.chat import Limits
+from training.data.demonstrations import demonstration_groups
+from training.data.forward import response_logprobs
+from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.records import groups_of
+from training.data.tokens import Tally
+from training.functional.intervals import Measured, mean_of_clusters
+from training.models.load import LoadedModel, load_policy
+from training.runtime.device import pick_device
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.spec.events import EventKind
+from training.spec.runs import SftSpec
+
+
+def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
+    """Mean loss a held-out response token, of the model the run began with and of its artifact."""
+    before = _loss_of(spec.model, spec, run.reporter, stage="held-out loss before")
+    after = _loss_of(str(run.artifact), spec, run.reporter, stage="held-out loss after")
+    metrics = {
+        "loss_before": before._asdict(),
+        "loss_after": after._asdict(),
+        "perplexity_before": None if before.value is None else math.exp(before.value),
+        "perplexity_after": None if after.value is None else math.exp(after.value),
+    }
+    run.reporter.say(EventKind.EVALUATION, metrics)
+    return metrics
+
+
+def _loss_of(source: str, spec: SftSpec, reporter: Reporter, *, stage: str) -> Measured:
+    policy = load_policy(source, precision=spec.precision, device=pick_device())
+    groups = demonstration_groups(
+        policy.tokenizer,
+        groups_of(spec.data, "validation", "test"),
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        includes_chosen=spec.include_chosen,
+        tally=Tally(),
+    )
+    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+    losses = [
+        loss
+        for row in reporter.track(rows, stage=stage, total=len(rows), unit="batches")
+        for loss in token_losses(policy, row)
+    ]
+    return mean_of_clusters(losses, why_empty="There are no held-out responses.")
+
+
+@torch.no_grad()
+def token_losses(policy: LoadedModel, row: list[TokenGroup]) -> list[list[float]]:
+    """The loss of every response token, a list a group."""
+    pack = pack_groups(row).to(policy.device)
+    losses = (-response_logprobs(policy, pack).logprob_R).tolist()
+    group_R = pack.group_N[pack.branch_R].tolist()
+    found: list[list[float]] = [[] for _ in row]
+    for loss, group in zip(losses, group_R, strict=True):
+        found[group].append(loss)
+    return found

@@ -1,0 +1,153 @@
+"""How often a reward model agrees with people on held-out pairs, and what to compare that with."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+
+from training.data.chat import Limits
+from training.data.packing import pack_groups, rows_under_budget
+from training.data.preferences import PairGroup, PairReader
+from training.data.records import groups_of
+from training.data.tokens import Tally
+from training.evals.calibration import Difference, calibrate
+from training.functional.intervals import Measured, cluster_bootstrap, wilson_interval
+from training.models.load import LoadedModel
+from training.models.reward import load_reward_model, save_temperature, score_tree
+from training.runtime.device import pick_device
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.spec.events import EventKind
+from training.spec.runs import RewardModelSpec
+
+
+class ScoredPair(NamedTuple):
+    """One judged pair with its scores; label, votes and lengths (in characters) of the record."""
+
+    prompt_id: str
+    split: str
+    difference: float
+    label: float
+    is_tie: bool = False
+    votes_chosen: float = 1.0
+    votes_rejected: float = 0.0
+    chosen_length: int = 0
+    rejected_length: int = 0
+
+
+def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
+    """Score the held-out pairs with the published artifact, and save the fitted temperature there.
+
+    Validation and test pairs count alike: the trainer chose nothing by looking at either.
+    """
+    reward = load_reward_model(str(run.artifact), precision=spec.precision, device=pick_device())
+    pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run.reporter))
+    metrics = describe(pairs)
+    if metrics["temperature"] is not None:
+        save_temperature(run.artifact, float(str(metrics["temperature"])))
+    run.reporter.say(EventKind.EVALUATION, metrics)
+    return metrics
+
+
+def describe(pairs: Sequence[ScoredPair]) -> dict[str, object]:
+    """All statistics of the scored pairs, as they go into `result.json`."""
+    fit = calibrate(
+        [Difference(one.prompt_id, one.split, one.difference, one.label) for one in _judged(pairs)]
+    )
+    return {
+        "accuracy": reward_accuracy(pairs)._asdict(),
+        "longer_wins": longer_wins(pairs)._asdict(),
+        "ceiling": accuracy_ceiling(pairs)._asdict(),
+        "ece_before": fit.ece_before if fit else None,
+        "ece_after": fit.ece_after if fit else None,
+        "temperature": fit.temperature if fit else None,
+    }
+
+
+def reward_accuracy(pairs: Sequence[ScoredPair]) -> Measured:
+    """Share of pairs, ties excluded, whose chosen response scores higher; equal scores are half."""
+    return _share(pairs, lambda pair: _half_win(pair.difference))
+
+
+def longer_wins(pairs: Sequence[ScoredPair]) -> Measured:
+    """The accuracy of 'the longer response is better': what a reward model must beat."""
+    return _share(pairs, lambda pair: _half_win(pair.chosen_length - pair.rejected_length))
+
+
+def accuracy_ceiling(pairs: Sequence[ScoredPair]) -> Measured:
+    """The band in which a perfect reward model's accuracy lies, from how often two votes agree.
+
+    With A the chance that two people agree on a pair, a model that sides with the majority agrees
+    with one person's vote at least as often as another person does (A), and at most, if all pairs
+    are equally hard, (1 + sqrt(2 A - 1)) / 2. ``value`` is A, ``interval`` the band.
+    """
+    voted = [one for one in _judged(pairs) if one.votes_chosen + one.votes_rejected >= 2]
+    if not voted:
+        return Measured(None, None, 0, "No held-out pair has two votes.")
+    agreement = math.fsum(_agreement(one) for one in voted) / len(voted)
+    if agreement < 0.5:
+        return Measured(agreement, None, len(voted), "People agree less often than chance.")
+    return Measured(agreement, (agreement, (1 + math.sqrt(2 * agreement - 1)) / 2), len(voted))
+
+
+def _agreement(pair: ScoredPair) -> float:
+    """The chance that two different votes of a pair are the same."""
+    votes = pair.votes_chosen + pair.votes_rejected
+    same = sum(one * max(0.0, one - 1) for one in (pair.votes_chosen, pair.votes_rejected))
+    return same / (votes * (votes - 1))
+
+
+def _judged(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
+    return [pair for pair in pairs if not pair.is_tie]
+
+
+def _half_win(difference: float) -> float:
+    return 0.5 if difference == 0 else float(difference > 0)
+
+
+def _share(pairs: Sequence[ScoredPair], won: Callable[[ScoredPair], float]) -> Measured:
+    """A share with Wilson's interval, or a bootstrap over prompts where one has several pairs."""
+    clusters: dict[str, list[float]] = {}
+    for pair in _judged(pairs):
+        clusters.setdefault(pair.prompt_id, []).append(won(pair))
+    n = sum(map(len, clusters.values()))
+    if not n:
+        return Measured(None, None, 0, "There are no held-out pairs.")
+    share = math.fsum(map(math.fsum, clusters.values())) / n
+    if len(clusters) == n:
+        return Measured(share, wilson_interval(share, n), n)
+    return Measured(share, cluster_bootstrap(list(clusters.values())), n)
+
+
+def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
+    limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    reader = PairReader(tokenizer=reward.tokenizer, limits=limits)
+    return reader.read(groups_of(spec.data, "validation", "test"), Tally())
+
+
+@torch.no_grad()
+def _scored_pairs(
+    reward: LoadedModel, groups: list[PairGroup], spec: RewardModelSpec, reporter: Reporter
+) -> Iterator[ScoredPair]:
+    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+    for row in reporter.track(rows, stage="held-out pairs", total=len(rows), unit="batches"):
+        pack = pack_groups([group.tokens for group in row]).to(reward.device)
+        scores = iter(score_tree(reward, pack.tree, pack.last_N).tolist())
+        for group in row:
+            yield from _pairs_of(group, [next(scores) for _ in group.lengths])
+
+
+def _pairs_of(group: PairGroup, scores: list[float]) -> Iterator[ScoredPair]:
+    for pair in group.pairs:
+        yield ScoredPair(
+            prompt_id=group.tokens.prompt_id,
+            split=group.split,
+            difference=scores[pair.chosen] - scores[pair.rejected],
+            label=pair.label,
+            is_tie=pair.record.is_tie,
+            votes_chosen=pair.record.votes_chosen,
+            votes_rejected=pair.record.votes_rejected,
+            chosen_length=group.lengths[pair.chosen],
+            rejected_length=group.lengths[pair.rejected],
+        )

@@ -1,0 +1,57 @@
+"""One execution of a spec in a folder: what a trainer is handed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from training.runtime.checkpoint import State, latest_state, publish_folder, save_state
+from training.runtime.metrics import Reporter
+from training.runtime.stopping import StopRequest
+from training.spec.errors import Cancelled
+from training.spec.events import EventKind
+from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The run's folder, its voice, and whether it was asked to stop."""
+
+    folder: Path
+    reporter: Reporter
+    stop: StopRequest
+
+    @property
+    def artifact(self) -> Path:
+        return self.folder / ARTIFACT_DIR
+
+    def last_state(self) -> State | None:
+        """The newest checkpoint, with random numbers set back to it."""
+        return latest_state(self.folder / CHECKPOINTS_DIR)
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint and say so."""
+        path = save_state(self.folder / CHECKPOINTS_DIR, state)
+        data = {"path": str(path.relative_to(self.folder))}
+        self.reporter.say(EventKind.CHECKPOINT, data, step=state.step)
+
+    def save_or_stop(self, state: Callable[[], State], *, is_due: bool) -> None:
+        """Between two steps: a checkpoint if one is due or the run was asked to stop.
+
+        Raises Cancelled after the latter.
+        """
+        if is_due or self.stop.is_set:
+            self.save(state())
+        if self.stop.is_set:
+            raise Cancelled(f"{self.stop.reason} Its last checkpoint can be resumed.")
+
+    def publish(self, write: Callable[[Path], None]) -> None:
+        """Let ``write`` fill a hidden folder, then make it the artifact in one rename."""
+        draft = self.folder / f".{ARTIFACT_DIR}.draft"
+        rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        write(draft)
+        publish_folder(draft, self.artifact)
+
+
+Metrics = Mapping[str, object]

@@ -1,0 +1,140 @@
+"""Bradley-Terry reward model on judged pairs (Ouyang et al. 2022), with our changes.
+
+1. A prompt and all its judged candidates are one tree: each candidate is computed once, however
+   many pairs it is in, and the prompt once for all of them.
+2. A pair counts by its weight over the number of pairs of its prompt (1 / C(K, 2) in the paper),
+   over the sum of this in the step: token budgets do not change the loss.
+3. Votes are soft labels, strengths may be margins, and the squared mean score is held near 0.
+4. Weights take their updates in float32; the score head is float32 throughout.
+"""
+
+import torch
+
+from training.data.chat import Limits
+from training.data.packing import pack_groups, rows_under_budget
+from training.data.preferences import PairGroup, PairReader
+from training.data.records import groups_of, refuse_too_few
+from training.data.stream import Stream
+from training.data.tokens import Tally
+from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
+from training.functional.schedules import warmup_then_linear
+from training.models.load import LoadedModel, save_model
+from training.models.lora import add_lora, merge_lora
+from training.models.reward import new_reward_model, score_tree
+from training.runtime.checkpoint import State
+from training.runtime.device import pick_device
+from training.runtime.optimize import Optimizer, choose_trainable
+from training.runtime.run import Metrics, Run
+from training.spec.runs import RewardModelSpec
+
+
+def train(run: Run, spec: RewardModelSpec) -> Metrics:
+    """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
+    torch.manual_seed(spec.seed)
+    device = pick_device()
+    reward = new_reward_model(spec.model, precision=spec.precision, device=device, seed=spec.seed)
+    tally = Tally()
+    rows = _training_rows(reward, spec, tally)
+    run.reporter.log("The training pairs are read.", **tally.as_dict())
+
+    if spec.lora_rank:
+        add_lora(reward.model, spec)
+    weights = choose_trainable(
+        reward.model, top_layers=0 if spec.lora_rank else spec.trainable_layers
+    )
+    stream = Stream(
+        rows=len(rows),
+        per_step=spec.groups_per_step,
+        seed=spec.seed,
+        epochs=spec.epochs,
+        max_steps=spec.max_steps,
+    )
+    optimizer = Optimizer(
+        weights,
+        spec,
+        rate_at=lambda step: warmup_then_linear(
+            step, total=stream.steps, warmup_share=spec.warmup_share
+        ),
+    )
+    state = run.last_state()
+    if state is not None:
+        optimizer.restore(state.tensors, steps_done=state.step)
+
+    reward.model.train()
+    steps = range(optimizer.steps_done, stream.steps)
+    for step in run.reporter.track(
+        steps, stage="reward model", total=stream.steps, unit="steps", done=optimizer.steps_done
+    ):
+        batch = [rows[at] for at in stream.batch(step)]
+        loss = _accumulate(reward, optimizer, batch, spec)
+        learning_rate = optimizer.learning_rate
+        norm = optimizer.step()
+        run.reporter.metrics(
+            {**loss._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
+            step=optimizer.steps_done,
+        )
+        run.save_or_stop(
+            lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
+            is_due=optimizer.steps_done % spec.checkpoint_every == 0,
+        )
+
+    merge_lora(reward.model)
+    run.publish(lambda folder: save_model(reward, folder))
+    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+
+
+def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> list[PairGroup]:
+    reader = PairReader(
+        tokenizer=reward.tokenizer,
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        uses_soft_labels=spec.use_soft_labels,
+        keeps_ties=spec.ties == "half",
+    )
+    rows = reader.read(groups_of(spec.data, "train", at_most=spec.max_groups), tally)
+    decided = sum(not pair.record.is_tie for row in rows for pair in row.pairs)
+    refuse_too_few(
+        decided,
+        what="decided pairs",
+        advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
+    )
+    return rows
+
+
+def _accumulate(
+    reward: LoadedModel, optimizer: Optimizer, batch: list[PairGroup], spec: RewardModelSpec
+) -> PairLoss:
+    """Gradients of one step, a row of trees at a time; the sums over its pairs."""
+    total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
+    parts = []
+    for row in rows_under_budget(batch, spec.tokens_per_forward):
+        part = _row_loss(reward, row, total, spec)
+        optimizer.backward(part.loss)
+        parts.append(part)
+    return PairLoss(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
+
+
+def _row_loss(
+    reward: LoadedModel, row: list[PairGroup], total: float, spec: RewardModelSpec
+) -> PairLoss:
+    pack = pack_groups([group.tokens for group in row]).to(reward.device)
+    scores_N = score_tree(reward, pack.tree, pack.last_N)
+    chosen, rejected, label, margin, weight = [], [], [], [], []
+    first = 0
+    for group in row:
+        for pair in group.pairs:
+            chosen.append(first + pair.chosen)
+            rejected.append(first + pair.rejected)
+            label.append(pair.label)
+            margin.append(pair.margin)
+            weight.append(pair.weight / len(group.pairs) / total)
+        first += len(group.lengths)
+    margin_B = strength_margin(scores_N.new_tensor(margin)) if spec.use_margin else None
+    return bradley_terry_loss(
+        scores_N[chosen],
+        scores_N[rejected],
+        weight_B=scores_N.new_tensor(weight),
+        label_B=scores_N.new_tensor(label),
+        margin_B=margin_B,
+        label_smoothing=spec.label_smoothing,
+        centering=spec.centering,
+    )

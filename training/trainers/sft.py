@@ -1,0 +1,109 @@
+"""Supervised fine-tuning on responses (Ouyang et al. 2022, step 1), with our changes.
+
+1. The loss is on response tokens only, the end token included, and is a mean over all response
+   tokens of a step: token budgets do not change it.
+2. Several responses to one prompt are one tree, so that the prompt is computed once.
+3. Log-probabilities come a tile of the lm-head at a time; weights take updates in float32.
+"""
+
+import torch
+
+from training.data.chat import Limits
+from training.data.demonstrations import demonstration_groups
+from training.data.forward import response_logprobs
+from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.records import groups_of, refuse_too_few
+from training.data.stream import Stream
+from training.data.tokens import Tally
+from training.functional.schedules import warmup_then_linear
+from training.models.load import LoadedModel, load_policy, save_model
+from training.models.lora import add_lora, merge_lora
+from training.runtime.checkpoint import State
+from training.runtime.device import pick_device
+from training.runtime.optimize import Optimizer, choose_trainable
+from training.runtime.run import Metrics, Run
+from training.spec.runs import SftSpec
+
+
+def train(run: Run, spec: SftSpec) -> Metrics:
+    """Train on the responses of the train split and publish the artifact."""
+    torch.manual_seed(spec.seed)
+    policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
+    tally = Tally()
+    rows = _training_rows(policy, spec, tally)
+    run.reporter.log("The training responses are read.", **tally.as_dict())
+
+    if spec.lora_rank:
+        add_lora(policy.model, spec)
+    weights = choose_trainable(
+        policy.model, top_layers=0 if spec.lora_rank else spec.trainable_layers
+    )
+    stream = Stream(
+        rows=len(rows),
+        per_step=spec.groups_per_step,
+        seed=spec.seed,
+        epochs=spec.epochs,
+        max_steps=spec.max_steps,
+    )
+    optimizer = Optimizer(
+        weights,
+        spec,
+        rate_at=lambda step: warmup_then_linear(
+            step, total=stream.steps, warmup_share=spec.warmup_share
+        ),
+    )
+    state = run.last_state()
+    if state is not None:
+        optimizer.restore(state.tensors, steps_done=state.step)
+
+    policy.model.train()
+    steps = range(optimizer.steps_done, stream.steps)
+    for step in run.reporter.track(
+        steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
+    ):
+        batch = [rows[at] for at in stream.batch(step)]
+        loss, tokens = _accumulate(policy, optimizer, batch, spec.tokens_per_forward)
+        learning_rate = optimizer.learning_rate
+        norm = optimizer.step()
+        run.reporter.metrics(
+            {"loss": loss, "grad_norm": norm, "learning_rate": learning_rate, "tokens": tokens},
+            step=optimizer.steps_done,
+        )
+        run.save_or_stop(
+            lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
+            is_due=optimizer.steps_done % spec.checkpoint_every == 0,
+        )
+
+    merge_lora(policy.model)
+    run.publish(lambda folder: save_model(policy, folder))
+    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+
+
+def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[TokenGroup]:
+    rows = demonstration_groups(
+        policy.tokenizer,
+        groups_of(spec.data, "train", at_most=spec.max_groups),
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        includes_chosen=spec.include_chosen,
+        tally=tally,
+    )
+    refuse_too_few(
+        sum(len(row.responses) for row in rows),
+        what="responses",
+        advice=f"Write demonstrations or judge more; the records: {tally.as_dict()}.",
+    )
+    return rows
+
+
+def _accumulate(
+    policy: LoadedModel, optimizer: Optimizer, batch: list[TokenGroup], budget: int
+) -> tuple[torch.Tensor, float]:
+    """Gradients of one step, a row of trees at a time; the mean loss and its tokens."""
+    tokens = sum(len(response) for group in batch for response in group.responses)
+    losses = []
+    for row in rows_under_budget(batch, budget):
+        logprob_R = response_logprobs(policy, pack_groups(row).to(policy.device)).logprob_R
+        loss = -logprob_R.sum() / tokens
+        optimizer.backward(loss)
+        losses.append(loss.detach())
+    return torch.stack(losses).sum(), float(tokens)
