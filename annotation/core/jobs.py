@@ -6,7 +6,7 @@ lease; a lease that ended is reaped: requeued, or failed when its attempts are u
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from celery import current_app
 from django.conf import settings
@@ -66,13 +66,25 @@ class JobQuerySet(models.QuerySet[Any]):
         mine = self.filter(pk=pk, status=JobModel.Status.RUNNING, owner=owner)
         return mine.update(status=status, error=error, finished_at=timezone.now(), owner="") == 1
 
+    def release(self, pk: int, *, owner: str) -> bool:
+        """Give a job back unfinished, as if this attempt had not been; False if it was fenced."""
+        mine = self.filter(pk=pk, status=JobModel.Status.RUNNING, owner=owner)
+        returned = mine.update(
+            status=JobModel.Status.QUEUED, owner="", lease_until=None, attempt=F("attempt") - 1
+        )
+        return returned == 1
+
     def reap(self) -> list[int]:
         """Requeue running jobs whose lease ended, fail those out of attempts; the requeued keys."""
-        silent = self.filter(status=JobModel.Status.RUNNING, lease_until__lt=timezone.now())
+        now = timezone.now()
+        silent = self.filter(status=JobModel.Status.RUNNING, lease_until__lt=now)
+        silent.filter(cancel_requested_at__isnull=False).update(
+            status=JobModel.Status.CANCELLED, finished_at=now, owner=""
+        )
         spent = silent.filter(attempt__gte=F("max_attempts"))
         spent.update(
             status=JobModel.Status.FAILED,
-            finished_at=timezone.now(),
+            finished_at=now,
             error="The worker fell silent and all attempts are used up. Look at its log, then retry.",
         )
         keys = list(silent.values_list("pk", flat=True))
@@ -82,7 +94,9 @@ class JobQuerySet(models.QuerySet[Any]):
 
 
 class JobModel(models.Model):
-    """Columns of every background job. Subclasses say what the job is about."""
+    """Columns of every background job. Subclasses say what the job is about, and which task does it."""
+
+    job: ClassVar[Job]
 
     class Status(models.TextChoices):
         QUEUED = "queued"

@@ -2,12 +2,14 @@
 
 from django.db import models
 
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import Job, JobModel
 from annotation.projects.models import Project
 
 
 class DatasetSnapshot(JobModel):
     """A query with its rules, and the records it gave: equal query and judgments, equal sha256."""
+
+    job = Job.BUILD_SNAPSHOT
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="snapshots")
     name = models.CharField(max_length=120)

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import Job, JobModel
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
@@ -12,6 +12,8 @@ from annotation.registry.models import ModelVersion
 
 class GenerationRun(JobModel):
     """A job: sample ``per_prompt`` responses for each prompt of the project that lacks them from this policy."""
+
+    job = Job.GENERATE_CANDIDATES
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="generation_runs")
     policy = models.ForeignKey(

@@ -3,12 +3,14 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import Job, JobModel
 from annotation.projects.models import Project
 
 
 class PromptImport(JobModel):
     """One uploaded file and what became of its rows."""
+
+    job = Job.IMPORT_PROMPTS
 
     class Contents(models.TextChoices):
         PROMPTS = "prompts"

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import Job, JobModel
 from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
@@ -10,6 +10,8 @@ from annotation.registry.models import ModelVersion
 
 class TrainingRun(JobModel):
     """A job: `python -m training run FOLDER`, followed by a worker."""
+
+    job = Job.EXECUTE_RUN
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs")
     name = models.CharField(max_length=120)

@@ -1,0 +1,70 @@
+"""What keeps jobs alive: requeue those whose worker fell silent, and ring again for all that wait."""
+
+import logging
+import os
+import socket
+
+from celery import current_app, shared_task
+from django.apps import apps
+from django.utils import timezone
+
+from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
+
+logger = logging.getLogger(__name__)
+RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for the rest
+
+
+@shared_task(name="workers.housekeeping.sweep")
+def sweep() -> None:
+    """Reap silent jobs of every kind and ring for the queued; harmless at any time, in any number."""
+    has_messages = {queue: waiting_messages(queue) > 0 for queue in ("cpu", "gpu")}
+    for model in job_models():
+        jobs = JobQuerySet(model)
+        release_the_dead(jobs)
+        if requeued := jobs.reap():
+            logger.warning("jobs.reaped", extra={"job": model.job.value, "pks": requeued})
+        queue = "gpu" if model.job in GPU_JOBS else "cpu"
+        if not has_messages[queue]:
+            ring_again(model, queue)
+
+
+def job_models() -> list[type[JobModel]]:
+    """Every table whose rows are jobs."""
+    return [model for model in apps.get_models() if issubclass(model, JobModel)]
+
+
+def ring_again(model: type[JobModel], queue: str) -> None:
+    """Ring for every queued row. Only called while the queue is empty: a busy worker's messages would pile up."""
+    queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by("pk")
+    for pk in queued.values_list("pk", flat=True)[:RING_AT_ONCE]:
+        current_app.send_task(model.job.value, args=[pk], queue=queue)
+
+
+def release_the_dead(jobs: JobQuerySet) -> None:
+    """Give back at once what processes of this machine held that are gone; others wait for their lease."""
+    host = f"{socket.gethostname()[:50]}:"
+    held = jobs.filter(status=JobModel.Status.RUNNING, owner__startswith=host)
+    for pk, owner in held.values_list("pk", "owner"):
+        if not is_alive(int(owner.split(":")[-2])):
+            jobs.filter(pk=pk, owner=owner).update(lease_until=timezone.now())
+            logger.warning("job.owner_died", extra={"pk": pk, "owner": owner})
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id exists on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def waiting_messages(queue: str) -> int:
+    """Messages that wait in a queue of the broker."""
+    with current_app.connection_or_acquire() as broker:
+        try:
+            return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
+        except broker.channel_errors:  # Redis knows no empty queue
+            return 0
