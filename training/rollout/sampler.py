@@ -149,7 +149,7 @@ class LocalSampler:
         return Sample(text=text, **drawn._asdict())
 
     def _prompt_limit(self, max_tokens: int) -> int:
-        room = getattr(self.model.config, "max_position_embeddings", None)
+        room: int | None = getattr(self.model.config, "max_position_embeddings", None)
         if room is None:
             return self.max_prompt_tokens
         return max(1, min(self.max_prompt_tokens, room - max_tokens))
@@ -256,15 +256,15 @@ def _invert(probs_RV: Tensor, uniform_R: Tensor) -> Tensor:
 
 def _from_nucleus(logits_RV: Tensor, norm_R: Tensor, uniform_R: Tensor, top_p: float) -> Tensor:
     """The smallest set of likeliest tokens whose mass reaches ``top_p``, sampled in proportion."""
-    size = min(NUCLEUS, logits_RV.shape[1])
-    top = logits_RV.topk(size)
-    probs_RK = (top.values - norm_R[:, None]).exp()
-    if size < logits_RV.shape[1] and bool((probs_RK.sum(-1) < top_p).any()):
-        top = logits_RV.sort(descending=True)
-        probs_RK = (top.values - norm_R[:, None]).exp()
-    before_RK = probs_RK.cumsum(-1) - probs_RK
+    vocabulary = logits_RV.shape[1]
+    for size in (min(NUCLEUS, vocabulary), vocabulary):
+        values_RK, tokens_RK = logits_RV.topk(size)
+        probs_RK = (values_RK - norm_R[:, None]).exp()
+        before_RK = probs_RK.cumsum(-1) - probs_RK
+        if size == vocabulary or bool((before_RK[:, -1] >= top_p).all()):
+            break
     place_R = _invert(probs_RK.where(before_RK < top_p, 0.0), uniform_R)
-    return top.indices.gather(1, place_R[:, None])[:, 0]
+    return tokens_RK.gather(1, place_R[:, None])[:, 0]
 
 
 class _Decoder:
