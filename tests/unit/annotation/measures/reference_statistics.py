@@ -1,12 +1,26 @@
 """How each statistic of statistics_references.json is computed with our own functions."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-from annotation.measures import coefficients, pairs
+from annotation.measures import (
+    bias,
+    calibration,
+    coefficients,
+    consensus,
+    evaluation,
+    labelers,
+    pairs,
+    ranking,
+    sequential,
+)
 from annotation.measures.agreement import Agreement, jackknife_se
 from annotation.measures.coefficients import Level
+from annotation.measures.consensus import LabelerModel
 from annotation.measures.moments import moments_of
+from annotation.measures.ranking import PairCounts, TieModel
 from annotation.measures.statistic import normal_interval
 from annotation.measures.table import Patterns, RatingTable
 from tests.unit.annotation.measures import builders
@@ -25,10 +39,6 @@ def near(value, tol):
 
 def compute(case, stat):
     return plain((COMPUTE.get((case["id"], stat)) or COMPUTE[stat])(case))
-
-
-def computes(case, stat):
-    return (case["id"], stat) in COMPUTE or stat in COMPUTE
 
 
 def plain(value):
@@ -184,3 +194,220 @@ def gwet_of_identical_labels(case):
 def alpha_of_single_ratings(case):
     ratings = builders.from_matrix(case["data"]["single_rating_items"])
     return Agreement(ratings).alpha(Level.NOMINAL).value
+
+
+@statistic("loo_consensus_accuracy")
+def leave_one_out_accuracy(case):
+    hits, scored = leave_one_out_hits(case)
+    return hits / scored
+
+
+@statistic("loo_consensus_n")
+def leave_one_out_n(case):
+    return leave_one_out_hits(case)[1]
+
+
+def leave_one_out_hits(case):
+    shown = Agreement(table(case))
+    return labelers.agreement_with_others(
+        shown.patterns, shown.cells, labeler_count=shown.table.labeler_count
+    )
+
+
+def baseball(case, *, with_position):
+    rows = [(home, away, won, 0, lost) for home, away, won, lost in case["data"]["rows"]]
+    return ranking.rank(
+        PairCounts.from_rows(rows),
+        candidate_count=7,
+        ties=TieModel.NONE,
+        with_position=with_position,
+    )
+
+
+def beyond_first(ranked):
+    return (ranked.strengths - ranked.strengths[0])[1:]
+
+
+def contrast_errors(ranked):
+    return [ranked.contrast(other, 0)[1] for other in range(1, len(ranked.strengths))]
+
+
+def worth(ranked):
+    return np.exp(ranked.strengths) / np.exp(ranked.strengths).sum()
+
+
+def pudding(case, ties):
+    rows = np.array(case["data"]) - [1, 1, 0, 0, 0]
+    return ranking.rank(PairCounts.from_rows(rows), candidate_count=6, ties=ties)
+
+
+def davidson(case):
+    return pudding(case, TieModel.DAVIDSON)
+
+
+def rao_kupper(case):
+    return pudding(case, TieModel.RAO_KUPPER)
+
+
+COMPUTE.update(
+    {
+        "log_strength_minus_Baltimore": lambda case: beyond_first(
+            baseball(case, with_position=False)
+        ),
+        ("agresti_baseball", "se"): lambda case: contrast_errors(
+            baseball(case, with_position=False)
+        ),
+        "deviance": lambda case: baseball(case, with_position=False).deviance,
+        "with_order_effect_log_strength_minus_Baltimore": lambda case: beyond_first(
+            baseball(case, with_position=True)
+        ),
+        "order_effect": lambda case: baseball(case, with_position=True).position,
+        "order_effect_se": lambda case: baseball(case, with_position=True).position_se,
+        "with_order_effect_worth_sum1": lambda case: worth(baseball(case, with_position=True)),
+        "deviance_order": lambda case: baseball(case, with_position=True).deviance,
+        "davidson_worth": lambda case: worth(davidson(case)),
+        "davidson_nu": lambda case: davidson(case).tie_parameter,
+        "davidson_log_worth_minus_1": lambda case: [0.0, *beyond_first(davidson(case))],
+        "davidson_se_log_worth": lambda case: contrast_errors(davidson(case)),
+        "davidson_se_log_nu": lambda case: davidson(case).tie_parameter_log_se,
+        "loglik_davidson": lambda case: davidson(case).log_likelihood,
+        "rao_kupper_worth": lambda case: worth(rao_kupper(case)),
+        "rao_kupper_theta": lambda case: rao_kupper(case).tie_parameter,
+        "loglik_rao_kupper": lambda case: rao_kupper(case).log_likelihood,
+    }
+)
+
+
+@statistic("ml_centred")
+def centered_strengths(case):
+    rows = [(winner, loser, 1, 0, 0) for winner, loser in case["data"]]
+    counts = PairCounts.from_rows(rows)
+    return ranking.rank(counts, candidate_count=3, ties=TieModel.NONE).strengths
+
+
+@cache
+def anesthetists(rows):
+    patients, people, classes = np.array(rows).T - 1
+    judged = RatingTable.from_columns(patients, people, classes, tuple("1234"))
+    return consensus.dawid_skene(judged, model=LabelerModel.CONFUSION, rounds=500, tolerance=1e-14)
+
+
+def dawid_skene_1979(case):
+    return anesthetists(tuple(map(tuple, case["data"])))
+
+
+def accuracy(case, winners):
+    return float((winners == np.array(case["data"]["truth"])).mean())
+
+
+def estimated(case, model):
+    return consensus.dawid_skene(table(case), model=model)
+
+
+COMPUTE.update(
+    {
+        "class_marginals": lambda case: dawid_skene_1979(case).class_shares,
+        "loglik": lambda case: dawid_skene_1979(case).log_likelihood,
+        "error_rates[rater][true][said]": lambda case: dawid_skene_1979(case).confusions,
+        "map_class_1based": lambda case: dawid_skene_1979(case).winners + 1,
+        "uncertain_patients": lambda case: {
+            str(patient): dawid_skene_1979(case).posteriors[patient - 1] for patient in (35, 38)
+        },
+        "accuracy_majority": lambda case: accuracy(case, consensus.majority(table(case)).winners),
+        "accuracy_dawid_skene_converged": lambda case: accuracy(
+            case, estimated(case, LabelerModel.CONFUSION).winners
+        ),
+        "accuracy_one_coin_map": lambda case: accuracy(
+            case, estimated(case, LabelerModel.ONE_COIN).winners
+        ),
+        "accuracy_hierarchical_ds_kappa4": lambda case: accuracy(
+            case, estimated(case, LabelerModel.HIERARCHICAL).winners
+        ),
+        "loglik_ds": lambda case: estimated(case, LabelerModel.CONFUSION).log_likelihood,
+    }
+)
+
+COMPUTE.update(
+    {
+        "normal_mixture_best_rho(v=100,alpha=.05)": lambda _: sequential.normal_mixture_rho(100),
+        "normal_mixture_bound(v=100,alpha=.05,rho=best)": lambda _: sequential.normal_mixture_bound(
+            100, rho=sequential.normal_mixture_rho(100)
+        ),
+        "bernoulli_cs(700,1000,t_opt=100)": lambda _: sequential.win_rate_sequence(700, 1000),
+        "wilson95": lambda case: (
+            bias.position_effect(
+                case["data"]["chose_first"], decisive=case["data"]["decisive"]
+            ).interval
+        ),
+        "binom_two_sided_p": lambda case: bias.even_chance_p_value(
+            case["data"]["chose_first"], n=case["data"]["decisive"]
+        ),
+        "rejected_at_.05": lambda case: [
+            bool(p <= 0.05) for p in labelers.adjusted_p_values(case["data"])
+        ],
+        "adjusted": lambda case: labelers.adjusted_p_values(case["data"]),
+        "circular_triads": lambda case: labelers.circular_triads(case["data"]),
+        "zeta": lambda case: labelers.consistence(case["data"]),
+        "ece_10_equal_width": lambda case: calibration.expected_calibration_error(**case["data"]),
+        "brier": lambda case: calibration.brier(**case["data"]),
+        "log_loss": lambda case: calibration.log_loss(**case["data"]),
+        "lower": lambda case: [calibration.accuracy_ceiling(a).low for a in case["data"]["A"]],
+        ("rm_ceiling", "upper"): lambda case: [
+            calibration.accuracy_ceiling(a).high for a in case["data"]["A"]
+        ],
+    }
+)
+
+
+def length_controlled(case):
+    return bias.length_control(case["data"]["delta_len"], case["data"]["win"])
+
+
+def corrected_rate(case):
+    data = case["data"]
+    return evaluation.prediction_powered_rate(
+        data["y"], data["judge_on_labelled"], data["judge_on_unlabelled"]
+    )
+
+
+def exam(case):
+    data = case["data"]
+    return labelers.EntryExam(
+        p0=data["p0"], p1=data["p1"], false_pass=data["alpha"], false_fail=data["beta"]
+    )
+
+
+def straight(case, right):
+    """How many equal answers in a row decide the exam."""
+    counts = range(1, 100)
+    return next(n for n in counts if exam(case).decide([right] * n) is not None)
+
+
+COMPUTE.update(
+    {
+        "bon_peak_d": lambda _: evaluation.best_of_n_peak(1.0, 0.25).distance,
+        "bon_peak_R": lambda _: evaluation.best_of_n_peak(1.0, 0.25).reward,
+        "rl_peak_d": lambda _: evaluation.policy_gradient_peak(1.0, 0.25).distance,
+        "rl_peak_R": lambda _: evaluation.policy_gradient_peak(1.0, 0.25).reward,
+        "bon_kl(n=16)": lambda case: evaluation.best_of_n_kl(case["data"]["n"]),
+        "distinct_1": lambda case: evaluation.distinct(case["data"], size=1),
+        "distinct_2": lambda case: evaluation.distinct(case["data"], size=2),
+        "self_bleu4_mean_nltk_method1": lambda case: evaluation.self_bleu(case["data"]),
+        "unigram_entropy_bits": lambda case: evaluation.unigram_entropy(case["data"]),
+        "theta_phi": lambda case: [
+            length_controlled(case).intercept,
+            length_controlled(case).length_effect.value,
+        ],
+        "raw_win_rate": lambda case: length_controlled(case).raw_win_rate.value,
+        "lc_win_rate": lambda case: length_controlled(case).win_rate.value,
+        "lc_se_delta_method": lambda case: length_controlled(case).win_rate_se,
+        "lambda": lambda case: corrected_rate(case).judge_weight,
+        "win_rate": lambda case: corrected_rate(case).statistic.value,
+        ("prediction_powered_win_rate", "se"): lambda case: corrected_rate(case).se,
+        "llr_correct": lambda case: exam(case).step_right,
+        "llr_wrong": lambda case: exam(case).step_wrong,
+        ("sprt_gold", "upper"): lambda case: exam(case).pass_at,
+        "pass_after_k_straight_correct": lambda case: straight(case, right=True),
+        "fail_after_k_straight_wrong": lambda case: straight(case, right=False),
+    }
+)

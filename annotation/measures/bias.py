@@ -1,0 +1,99 @@
+"""Leanings that are not about quality: to the response shown first, and to the longer one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import bdtr, expit, log_expit
+
+from annotation.measures.newton import Curvature, Maximum, maximize
+from annotation.measures.statistic import (
+    FloatArray,
+    Interval,
+    Statistic,
+    missing,
+    normal_interval,
+    proportion,
+)
+
+SEPARATED = "The verdicts follow the length difference fully, so its effect has no finite size."
+
+
+def position_effect(chose_first: int, *, decisive: int) -> Statistic:
+    """Share of decisive verdicts for the response shown first; 0.5 is no leaning."""
+    return proportion(chose_first, n=decisive, nothing="There is no decisive verdict yet.")
+
+
+def even_chance_p_value(hits: int, *, n: int) -> float:
+    """Exact two-sided binomial test against one half (symmetric, so twice the smaller tail)."""
+    return min(1.0, 2 * float(bdtr(min(hits, n - hits), n, 0.5)))
+
+
+def longer_wins(delta_length: npt.ArrayLike, won: npt.ArrayLike) -> Statistic:
+    """Share of decisive verdicts for the longer response; equal lengths say nothing."""
+    delta, first_won = np.asarray(delta_length, dtype=float), np.asarray(won, dtype=bool)
+    unequal = delta != 0
+    hits = int(((delta > 0) == first_won)[unequal].sum())
+    return proportion(hits, n=int(unequal.sum()), nothing="No verdict is between unequal lengths.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthControl:
+    """A win rate as if both responses were equally long."""
+
+    raw_win_rate: Statistic
+    win_rate: Statistic  # at equal length
+    length_effect: Statistic  # log odds for a length difference of one tanh unit
+    intercept: float | None
+    win_rate_se: float | None
+
+
+def length_control(delta_length: npt.ArrayLike, won: npt.ArrayLike) -> LengthControl:
+    """Logit P(win) = theta + phi tanh(d / sd(d)), read off at d = 0 (Dubois et al. 2024, eq. 2).
+
+    Their model without prompt difficulty; sd has n - 1. Their standard error is 0 for this model,
+    so ours is the delta method: p (1 - p) se(theta).
+    """
+    delta, y = np.asarray(delta_length, dtype=float), np.asarray(won, dtype=float)
+    raw = proportion(float(y.sum()), n=y.size, nothing="There is no verdict yet.")
+    spread = float(delta.std(ddof=1)) if delta.size > 1 else 0.0
+    if spread == 0:
+        return _uncontrolled(raw, "All length differences are equal, so there is no effect to see.")
+    design = np.column_stack([np.ones_like(delta), np.tanh(delta / spread)])
+    peak = logistic(design, y)
+    if peak is None or not (peak.is_finite_at(0) and peak.is_finite_at(1)):
+        return _uncontrolled(raw, SEPARATED)
+    theta, phi = peak.parameters
+    theta_se, phi_se = np.sqrt(np.diag(peak.covariance))
+    rate = float(expit(theta))
+    ends = normal_interval(float(theta), se=float(theta_se))
+    interval = Interval(float(expit(ends.low)), float(expit(ends.high)))
+    return LengthControl(
+        raw_win_rate=raw,
+        win_rate=Statistic(value=rate, interval=interval, n=y.size),
+        length_effect=Statistic(
+            value=float(phi), interval=normal_interval(float(phi), se=float(phi_se)), n=y.size
+        ),
+        intercept=float(theta),
+        win_rate_se=rate * (1 - rate) * float(theta_se),
+    )
+
+
+def _uncontrolled(raw: Statistic, reason: str) -> LengthControl:
+    nothing = missing(reason, n=raw.n)
+    return LengthControl(
+        raw_win_rate=raw, win_rate=nothing, length_effect=nothing, intercept=None, win_rate_se=None
+    )
+
+
+def logistic(design: FloatArray, y: FloatArray) -> Maximum | None:
+    """Maximum likelihood of logit P(y) = design @ parameters; None under separation."""
+
+    def curvature(parameters: FloatArray) -> Curvature:
+        logits = design @ parameters
+        chance = expit(logits)
+        value = float((y * log_expit(logits) + (1 - y) * log_expit(-logits)).sum())
+        weights = chance * (1 - chance)
+        return Curvature(value, design.T @ (y - chance), -design.T @ (weights[:, None] * design))
+
+    return maximize(curvature, np.zeros(design.shape[1]))
