@@ -1,6 +1,8 @@
 """All settings, read from the environment only. Defaults are the embedded mode."""
 
 import secrets
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +172,12 @@ CELERY_TASK_DEFAULT_QUEUE = "cpu"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CONCORD_SWEEP_SECONDS = env.integer("CONCORD_SWEEP_SECONDS", 30)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "workers.housekeeping.sweep",
-        "schedule": 30.0,
-        "options": {"queue": "cpu", "expires": 30},
+        "schedule": CONCORD_SWEEP_SECONDS,
+        "options": {"queue": "cpu", "expires": CONCORD_SWEEP_SECONDS},
     }
 }
 
@@ -218,6 +221,7 @@ if PRODUCTION:
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 CONCORD_MAX_UPLOAD_BYTES = env.integer("CONCORD_MAX_UPLOAD_BYTES", 2 * 1024**3)
+CONCORD_TRAINING_COMMAND = env.text("CONCORD_TRAINING_COMMAND", f"{shlex.quote(sys.executable)} -m training")
 CONCORD_LEASE_SECONDS = env.integer("CONCORD_LEASE_SECONDS", 60)
 
 LOGGING = {

@@ -5,10 +5,12 @@ import itertools
 from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison
 from annotation.core import text
+from annotation.datasets.models import DatasetSnapshot
 from annotation.generation.models import Candidate
 from annotation.projects.models import Membership, Project, Role
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
+from annotation.runs.models import TrainingRun
 
 _numbers = itertools.count(1)
 
@@ -61,3 +63,29 @@ def comparison(prompt: Prompt, size: int = 2, **fields: object) -> Comparison:
     )
     row.candidates.set(candidates)
     return row
+
+
+def snapshot(project: Project, folder: str = "", **fields: object) -> DatasetSnapshot:
+    defaults = {
+        "name": f"snapshot-{next(_numbers)}",
+        "status": DatasetSnapshot.Status.DONE,
+        "sha256": "5" * 64,
+        "rows": 4,
+        "pairs": 6,
+        "manifest": {"judgments": 9, "guideline_versions": [1, 2]},
+    }
+    return DatasetSnapshot.objects.create(project=project, folder=folder, **{**defaults, **fields})
+
+
+def training_run(project: Project, **fields: object) -> TrainingRun:
+    """A queued reward model run over an empty snapshot."""
+    defaults: dict[str, object] = {
+        "name": f"run-{next(_numbers)}",
+        "kind": "reward_model",
+        "spec": {"kind": "reward_model"},
+    }
+    if "snapshot" not in fields:
+        fields["snapshot"] = snapshot(project)
+    if "base_model" not in fields:
+        fields["base_model"] = policy(project)
+    return TrainingRun.objects.create(project=project, **{**defaults, **fields})

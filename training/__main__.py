@@ -143,6 +143,7 @@ def execute(folder: Path) -> int:
 
 def _trained(folder: Path) -> Mapping[str, object]:
     spec = read_spec(folder)
+    from training.runtime.checkpoint import saved_steps
     from training.runtime.device import named_failures, peak_memory_mb
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
@@ -151,7 +152,8 @@ def _trained(folder: Path) -> Mapping[str, object]:
 
     with named_failures(), Reporter(folder) as reporter:
         run = Run(folder=folder, reporter=reporter, stop=listen())
-        reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)})
+        steps_before = max(saved_steps(folder / CHECKPOINTS_DIR), default=0)
+        reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)}, step=steps_before)
         try:
             with named_failures():
                 metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}

@@ -31,7 +31,9 @@ def error_body(
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer every expected failure in the one shape; the unexpected stays a 500."""
     if isinstance(error, DomainError):
-        return Response(error_body(error.code, str(error)), status=error.status)
+        field = getattr(error, "field", "")
+        fields = {field: [str(error)]} if field else {}
+        return Response(error_body(error.code, str(error), fields), status=error.status)
     response = drf_exception_handler(error, context)
     if response is None:
         return None

@@ -1,5 +1,7 @@
 """Expected failures. The message is a full sentence for the person who will read it, and says what to do."""
 
+from typing import Self
+
 
 class DomainError(Exception):
     """Base of all expected failures; ``status`` is the HTTP answer, ``code`` the machine's word for it."""
@@ -10,6 +12,15 @@ class DomainError(Exception):
 
 class InvalidInput(DomainError):  # noqa: N818 - reads as a sentence where it is raised
     """A value that was sent is wrong; name the field and the value seen."""
+
+    field = ""
+
+    @classmethod
+    def at(cls, field: str, message: str) -> Self:
+        """The error of one field, so that a form or the API can show it there."""
+        error = cls(message)
+        error.field = field
+        return error
 
 
 class NotFound(DomainError):  # noqa: N818

@@ -29,6 +29,7 @@ class TrainingRun(JobModel):
     code_revision = models.CharField(max_length=64, blank=True, default="")
     result = models.JSONField(default=dict)
     events_offset = models.BigIntegerField(default=0)  # bytes of events.jsonl already taken in
+    stage = models.CharField(max_length=60, blank=True, default="")  # what its progress counts
     log_tail = models.TextField(blank=True, default="")
 
 

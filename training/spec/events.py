@@ -7,7 +7,7 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """The kinds of line in `events.jsonl`."""
 
-    STARTED = "started"
+    STARTED = "started"  # step: that of the checkpoint it goes on from, 0 for a new run
     PROGRESS = "progress"  # data: done, total, unit, stage
     METRICS = "metrics"  # step and data: {name: float}
     SAMPLE = "sample"  # step and data: prompt, response, reward, ...

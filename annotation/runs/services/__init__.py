@@ -1,0 +1,16 @@
+"""What may be done with training runs: queue them, take in what they say, finish them."""
+
+from annotation.runs.services.finishing import finish_run
+from annotation.runs.services.following import keep_log, restart_events, take_in_events
+from annotation.runs.services.queueing import cancel_run, clone_run, queue_run, resume_run
+
+__all__ = [
+    "cancel_run",
+    "clone_run",
+    "finish_run",
+    "keep_log",
+    "queue_run",
+    "restart_events",
+    "resume_run",
+    "take_in_events",
+]

@@ -1,0 +1,166 @@
+"""A run is queued, cancelled, resumed, cloned."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from annotation.accounts.models import User
+from annotation.audit.services import record
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.jobs import Job, ring
+from annotation.datasets.models import DatasetSnapshot
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.runs.models import TrainingRun
+from annotation.runs.specs import needs_reward_model, resolved_spec, stored_spec, trained_kind
+
+DAY = 86_400
+Status = TrainingRun.Status
+
+
+@transaction.atomic
+def queue_run(  # noqa: PLR0913 - a run is made of these
+    *,
+    project: Project,
+    spec: Mapping[str, Any],  # Any: {"kind": ..., field: value}; checked by training.spec
+    snapshot: DatasetSnapshot,
+    base_model: ModelVersion,
+    reward_model: ModelVersion | None = None,
+    name: str,
+    actor: User | None,
+    timeout_seconds: int = DAY,
+) -> TrainingRun:
+    """Queue a run of ``spec["kind"]``. Raises InvalidInput naming the field, the value and what is allowed."""
+    checked = resolved_spec(
+        spec, snapshot=snapshot, base_model=base_model, reward_model=reward_model
+    )
+    check_inputs(
+        project=project,
+        kind=checked.kind,
+        snapshot=snapshot,
+        base_model=base_model,
+        reward_model=reward_model,
+    )
+    if not 60 <= timeout_seconds <= 60 * DAY:
+        raise InvalidInput.at("timeout_seconds", f"{timeout_seconds} is outside 60 to {60 * DAY}.")
+    run = TrainingRun.objects.create(
+        project=project,
+        name=checked_name(name),
+        kind=checked.kind,
+        spec=stored_spec(checked),
+        snapshot=snapshot,
+        base_model=base_model,
+        reward_model=reward_model,
+        timeout_seconds=timeout_seconds,
+        created_by=actor,
+    )
+    record("run.queued", run, actor=actor, kind=run.kind, name=run.name)
+    ring(Job.EXECUTE_RUN, run.pk)
+    return run
+
+
+def checked_name(name: str) -> str:
+    """The name without spaces around it."""
+    if not (name := name.replace("\x00", "").strip()):
+        raise InvalidInput.at("name", "Give the run a name; its model version will carry it.")
+    if len(name) > 120:
+        raise InvalidInput.at("name", f"The name has {len(name)} characters; 120 are allowed.")
+    return name
+
+
+def check_inputs(
+    *,
+    project: Project,
+    kind: str,
+    snapshot: DatasetSnapshot,
+    base_model: ModelVersion,
+    reward_model: ModelVersion | None,
+) -> None:
+    """Refuse what cannot be trained on, at the field that names it."""
+    for field, row in (
+        ("snapshot", snapshot),
+        ("base_model", base_model),
+        ("reward_model", reward_model),
+    ):
+        if row is not None and row.project_id != project.pk:
+            raise InvalidInput.at(field, f"{row.pk} belongs to another project.")
+    if snapshot.status != DatasetSnapshot.Status.DONE:
+        raise InvalidInput.at(
+            "snapshot", f"{snapshot.name} is {snapshot.status}; choose one that is built."
+        )
+    check_base(kind, base_model)
+    check_reward_model(kind, reward_model)
+
+
+def check_base(kind: str, base: ModelVersion) -> None:
+    if base.backend != ModelVersion.Backend.LOCAL:
+        raise InvalidInput.at(
+            "base_model",
+            f"{base.name} is served over HTTP; training needs weights in a folder or a hub name.",
+        )
+    trained = trained_kind(kind)
+    if trained == ModelVersion.Kind.POLICY and base.kind != ModelVersion.Kind.POLICY:
+        raise InvalidInput.at("base_model", f"{base.name} is a {base.kind} model; choose a policy.")
+
+
+def check_reward_model(kind: str, reward_model: ModelVersion | None) -> None:
+    if not needs_reward_model(kind):
+        if reward_model is not None:
+            raise InvalidInput.at(
+                "reward_model", f"A {kind} run takes no reward model; leave it out."
+            )
+        return
+    if reward_model is None:
+        raise InvalidInput.at(
+            "reward_model", f"A {kind} run needs a reward model; train one first."
+        )
+    if reward_model.kind != ModelVersion.Kind.REWARD:
+        raise InvalidInput.at(
+            "reward_model", f"{reward_model.name} is a {reward_model.kind}; choose a reward model."
+        )
+
+
+@transaction.atomic
+def cancel_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
+    """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
+    if run.is_over:
+        raise Conflict(f"{run.name} is already {run.status}; there is nothing to cancel.")
+    run.request_cancel()
+    record("run.cancelled", run, actor=actor)
+    return run
+
+
+@transaction.atomic
+def resume_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
+    """Queue a failed or cancelled run again; it goes on from its newest checkpoint."""
+    stopped = TrainingRun.objects.filter(pk=run.pk, status__in=(Status.FAILED, Status.CANCELLED))
+    requeued = stopped.update(
+        status=Status.QUEUED,
+        attempt=0,
+        error="",
+        owner="",
+        cancel_requested_at=None,
+        finished_at=None,
+    )
+    if not requeued:
+        run.refresh_from_db()
+        raise Conflict(f"{run.name} is {run.status}; only a failed or cancelled run is resumed.")
+    record("run.resumed", run, actor=actor)
+    ring(Job.EXECUTE_RUN, run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> TrainingRun:
+    """Queue a new run with the same spec, records and models."""
+    return queue_run(
+        project=run.project,
+        spec=run.spec,
+        snapshot=run.snapshot,
+        base_model=run.base_model,
+        reward_model=run.reward_model,
+        name=name or f"{run.name} (again)"[:120],
+        actor=actor,
+        timeout_seconds=run.timeout_seconds,
+    )

@@ -1,0 +1,52 @@
+"""Which models and settings a kind of run takes, and the spec that its process is given."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from annotation.core.errors import InvalidInput
+from annotation.datasets.models import DatasetSnapshot
+from annotation.registry.models import ModelVersion
+from training.spec.errors import SpecError
+from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
+
+# Filled in from the rows a run points at; never typed by a person.
+PLACES = ("model", "data", "reward_model")
+TRAINS = {"reward_model": ModelVersion.Kind.REWARD}  # every other kind trains a policy
+
+
+def trained_kind(kind: str) -> ModelVersion.Kind:
+    """What a run of this kind makes: a policy or a reward model."""
+    return TRAINS.get(kind, ModelVersion.Kind.POLICY)
+
+
+def needs_reward_model(kind: str) -> bool:
+    """Whether this kind of run scores with a reward model."""
+    return any(one.name == "reward_model" for one in fields(SPECS[kind]))
+
+
+def resolved_spec(
+    settings: Mapping[str, Any],  # Any: values of many types, checked by the spec
+    *,
+    snapshot: DatasetSnapshot,
+    base_model: ModelVersion,
+    reward_model: ModelVersion | None,
+) -> RunSpec:
+    """The checked spec with the places of its models and records. Raises InvalidInput at a field."""
+    kind = str(settings.get("kind", ""))
+    if kind not in SPECS:
+        raise InvalidInput.at("kind", f"{kind!r} is not one of {', '.join(SPECS)}.")
+    row = {name: value for name, value in settings.items() if name not in PLACES}
+    row |= {"model": base_model.location, "data": snapshot.folder}
+    if needs_reward_model(kind):
+        row["reward_model"] = reward_model.location if reward_model else ""
+    try:
+        return spec_from_dict(row)
+    except SpecError as error:
+        field = str(error).partition(":")[0]
+        raise InvalidInput.at(field, str(error)) from error
+
+
+def stored_spec(spec: RunSpec) -> dict[str, Any]:
+    """The JSON of a spec without its places: those may move, the rows stay."""
+    return {name: value for name, value in spec_to_dict(spec).items() if name not in PLACES}

@@ -1,0 +1,219 @@
+"""A training run: its folder is made ready, `python -m training` works there, and the worker follows it to its result."""
+
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import shared_task
+from django.conf import settings
+
+from annotation.core.errors import DomainError
+from annotation.core.jobs import Job
+from annotation.core.storage import folder as folder_below_var
+from annotation.runs import services
+from annotation.runs.models import TrainingRun
+from annotation.runs.specs import resolved_spec
+from training.spec.errors import DataError, ModelError, TrainingError
+from training.spec.layout import ARTIFACT_DIR, EVENTS_FILE, LOG_FILE, RESULT_FILE, SPEC_FILE
+from training.spec.records import GROUPS_FILE
+from training.spec.runs import spec_to_dict
+from workers import process
+from workers.running import Fenced, RunningJob, running
+
+logger = logging.getLogger(__name__)
+LOG_EVERY = 2.0  # seconds between two looks at the log
+NO_SPACE = "No space left on device"
+
+
+class RunFailed(DomainError):  # noqa: N818 - reads as a sentence where it is raised
+    """The training process ended without a model; the message says why and what to do."""
+
+
+@shared_task(name=Job.EXECUTE_RUN.value)
+def execute_run(run_id: int) -> None:
+    """Train, or go on training, until the run is done, failed or cancelled."""
+    with running(TrainingRun.objects, run_id) as job:
+        if job is not None:
+            execute(job)
+
+
+def execute(job: RunningJob) -> None:
+    rows = TrainingRun.objects.select_related("project", "snapshot", "base_model", "reward_model")
+    run = rows.get(pk=job.pk)
+    folder = prepare(run)
+    try:
+        status = train(run, folder, job)
+    finally:
+        Ear(run, folder, job).hear_all()
+    result = read_result(folder, status)
+    services.finish_run(run=run, result=result, location=str(folder / ARTIFACT_DIR))
+
+
+def prepare(run: TrainingRun) -> Path:
+    """The run's folder with its spec. What a dead worker left there stays: it is resumed."""
+    folder = run_folder(run.pk)
+    if not run.events_offset <= size_of(folder / EVENTS_FILE):
+        services.restart_events(run=run)
+    spec = spec_to_dict(
+        resolved_spec(
+            {"kind": run.kind, **run.spec},
+            snapshot=run.snapshot,
+            base_model=run.base_model,
+            reward_model=run.reward_model,
+        )
+    )
+    refuse_missing(run)
+    draft = folder / f".{SPEC_FILE}.draft"
+    draft.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    draft.replace(folder / SPEC_FILE)
+    TrainingRun.objects.filter(pk=run.pk).update(code_revision=code_revision())
+    return folder
+
+
+def run_folder(run_id: int) -> Path:
+    """Where a run works: CONCORD_VAR/runs/<id>."""
+    return folder_below_var("runs", str(run_id))
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def refuse_missing(run: TrainingRun) -> None:
+    """Say which folder is gone before a process starts to look for it."""
+    records = Path(run.snapshot.folder, GROUPS_FILE)
+    if not records.is_file():
+        raise DataError(
+            f"The records of snapshot {run.snapshot.name} are not at {records}. Build it again."
+        )
+    for version in filter(None, (run.base_model, run.reward_model)):
+        path = Path(version.location)
+        if path.is_absolute() and not path.is_dir():
+            raise ModelError(
+                f"The folder of {version.name} v{version.number}, {path}, is not there. "
+                "Bring it back, or choose another model."
+            )
+
+
+def train(run: TrainingRun, folder: Path, job: RunningJob) -> int:
+    """Run the trainer in its own process; its exit status."""
+    act = "resume" if (folder / EVENTS_FILE).exists() else "run"
+    command = [*shlex.split(settings.CONCORD_TRAINING_COMMAND), act, str(folder)]
+    ear = Ear(run, folder, job)
+    with process.start(
+        command, folder=folder, log=folder / LOG_FILE, environment=child_environment()
+    ) as child:
+        try:
+            return child.follow(ear.look, timeout_seconds=run.timeout_seconds)
+        except process.TimedOut as error:
+            raise RunFailed(
+                f"The run took longer than its limit of {run.timeout_seconds} seconds and was stopped. "
+                "Its checkpoint is kept: resume it, or clone it with fewer steps."
+            ) from error
+
+
+def child_environment() -> dict[str, str]:
+    """The code that this worker runs is the code that trains."""
+    paths = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+class Ear:
+    """Hears what the process says and whether the job may go on."""
+
+    def __init__(self, run: TrainingRun, folder: Path, job: RunningJob) -> None:
+        self._run_id = run.pk
+        self._events, self._log = folder / EVENTS_FILE, folder / LOG_FILE
+        self._job = job
+        offsets = TrainingRun.objects.values_list("events_offset", flat=True)
+        self._offset = offsets.get(pk=run.pk)
+        self._log_size, self._log_at = -1, 0.0
+
+    def look(self) -> None:
+        """One look: at the job, at the events, now and then at the log."""
+        self._job.check()
+        self.hear()
+        if time.monotonic() - self._log_at > LOG_EVERY:
+            self.keep_log()
+
+    def hear(self) -> bool:
+        """Take in what was said since; whether there was anything."""
+        lines, end = process.whole_lines(self._events, self._offset)
+        if not lines:
+            return False
+        is_ours = services.take_in_events(
+            run_id=self._run_id, owner=self._job.owner, lines=lines, start=self._offset, end=end
+        )
+        if not is_ours:
+            raise Fenced
+        self._offset = end
+        return True
+
+    def hear_all(self) -> None:
+        """What was said until the end, and the end of the log."""
+        while self.hear():
+            pass
+        self.keep_log()
+
+    def keep_log(self) -> None:
+        self._log_at = time.monotonic()
+        if (size := size_of(self._log)) != self._log_size:
+            self._log_size = size
+            text = process.tail(self._log)
+            services.keep_log(run_id=self._run_id, owner=self._job.owner, text=text)
+
+
+def read_result(folder: Path, status: int) -> dict[str, Any]:
+    """What the process made. Raises with its own sentence, or with ours where it could not write one."""
+    try:
+        result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+        outcome, error = result["status"], result.get("error") or {}
+    except (OSError, ValueError, TypeError, KeyError) as broken:
+        raise RunFailed(sentence_for_end(folder, status)) from broken
+    if outcome == "cancelled":
+        raise RunFailed(
+            "The training process was stopped from outside. Its last checkpoint is kept: resume the run."
+        )
+    if outcome != "done":
+        raise TrainingError(error.get("message") or sentence_for_end(folder, status))
+    if not (folder / ARTIFACT_DIR).is_dir():
+        raise RunFailed(
+            f"The run says it is done, but {folder / ARTIFACT_DIR} is missing. Resume it."
+        )
+    return dict(result)
+
+
+def sentence_for_end(folder: Path, status: int) -> str:
+    """Why a process ended that could not say so itself."""
+    log = process.tail(folder / LOG_FILE)
+    if NO_SPACE in log or shutil.disk_usage(folder).free < 1024**2:
+        return f"The disk of {folder} is full. Free some space, then resume the run."
+    if status == -signal.SIGKILL:
+        return (
+            "The system killed the training process, most often because memory ran out. "
+            "Lower tokens_per_forward or groups_per_step in a clone, or resume on a larger machine."
+        )
+    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "nothing")
+    return (
+        f"The training process ended with status {status} before it could write its result. "
+        f"The last line of its log: {last[:300]}"
+    )
+
+
+def code_revision() -> str:
+    """The commit that this worker runs (with -dirty where files were changed), or the version of the package."""
+    git = shutil.which("git")
+    if git and (settings.BASE_DIR / ".git").exists():
+        command = [git, "-C", str(settings.BASE_DIR), "describe", "--always", "--dirty"]
+        command += ["--abbrev=40", "--exclude=*"]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if told.returncode == 0:
+            return told.stdout.strip()[:64]
+    return str(settings.SPECTACULAR_SETTINGS["VERSION"])
