@@ -14,7 +14,6 @@ from training.data.tokens import Tally
 from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel, load_policy
 from training.runtime.device import pick_device
-from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.runs import SftSpec
@@ -22,8 +21,8 @@ from training.spec.runs import SftSpec
 
 def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     """Mean loss a held-out response token, of the model the run began with and of its artifact."""
-    before = _loss_of(spec.model, spec, run.reporter, stage="held-out loss before")
-    after = _loss_of(str(run.artifact), spec, run.reporter, stage="held-out loss after")
+    before = _loss_of(spec.model, spec, run, stage="held-out loss before")
+    after = _loss_of(str(run.artifact), spec, run, stage="held-out loss after")
     metrics = {
         "loss_before": before._asdict(),
         "loss_after": after._asdict(),
@@ -34,7 +33,7 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     return metrics
 
 
-def _loss_of(source: str, spec: SftSpec, reporter: Reporter, *, stage: str) -> Measured:
+def _loss_of(source: str, spec: SftSpec, run: Run, *, stage: str) -> Measured:
     policy = load_policy(source, precision=spec.precision, device=pick_device())
     groups = demonstration_groups(
         policy.tokenizer,
@@ -46,7 +45,7 @@ def _loss_of(source: str, spec: SftSpec, reporter: Reporter, *, stage: str) -> M
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     losses = [
         loss
-        for row in reporter.track(rows, stage=stage, total=len(rows), unit="batches")
+        for row in run.track(rows, stage=stage, total=len(rows), unit="batches")
         for loss in token_losses(policy, row)
     ]
     return mean_of_clusters(losses, why_empty="There are no held-out responses.")

@@ -16,7 +16,6 @@ from training.functional.intervals import Measured, cluster_bootstrap, wilson_in
 from training.models.load import LoadedModel
 from training.models.reward import load_reward_model, save_temperature, score_tree
 from training.runtime.device import pick_device
-from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.runs import RewardModelSpec
@@ -42,7 +41,7 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     Validation and test pairs count alike: the trainer chose nothing by looking at either.
     """
     reward = load_reward_model(str(run.artifact), precision=spec.precision, device=pick_device())
-    pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run.reporter))
+    pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
     metrics = describe(pairs)
     if metrics["temperature"] is not None:
         save_temperature(run.artifact, float(str(metrics["temperature"])))
@@ -128,10 +127,10 @@ def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
 
 @torch.no_grad()
 def _scored_pairs(
-    reward: LoadedModel, groups: list[PairGroup], spec: RewardModelSpec, reporter: Reporter
+    reward: LoadedModel, groups: list[PairGroup], spec: RewardModelSpec, run: Run
 ) -> Iterator[ScoredPair]:
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
-    for row in reporter.track(rows, stage="held-out pairs", total=len(rows), unit="batches"):
+    for row in run.track(rows, stage="held-out pairs", total=len(rows), unit="batches"):
         pack = pack_groups([group.tokens for group in row]).to(reward.device)
         scores = iter(score_tree(reward, pack.tree, pack.last_N).tolist())
         for group in row:

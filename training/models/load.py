@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from training.functional.logprobs import Head
 from training.models.attention import use_prefix_tree
+from training.runtime.device import computes_bfloat16
 from training.spec.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def load_classifier(
 def save_model(loaded: LoadedModel, folder: Path) -> None:
     """A plain Hugging Face folder: safetensors, config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _quiet():
+    with quiet():
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
 
@@ -104,8 +105,8 @@ def _load(
     may_miss: tuple[str, ...] = (),
     **options: object,
 ) -> LoadedModel:
-    with _quiet(), _named_failures(source):
-        dtype = DTYPES.get(precision) or _stored_dtype(source)
+    with quiet(), _named_failures(source):
+        dtype = DTYPES.get(precision) or _fitting_dtype(source, device)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model, info = factory.from_pretrained(
             source,
@@ -128,10 +129,11 @@ def _load(
     )
 
 
-def _stored_dtype(source: str) -> torch.dtype:
-    """The format the weights are stored in; half precision is read as bfloat16, which trains."""
+def _fitting_dtype(source: str, device: torch.device) -> torch.dtype:
+    """Bfloat16 for weights stored in half precision where the device computes in it, else float32."""
     stored = AutoConfig.from_pretrained(source, trust_remote_code=False).dtype
-    return torch.bfloat16 if stored in {torch.float16, torch.bfloat16} else torch.float32
+    is_half = stored in {torch.float16, torch.bfloat16}
+    return torch.bfloat16 if is_half and computes_bfloat16(device) else torch.float32
 
 
 def _refuse_holes(source: str, missing: set[str], may_miss: tuple[str, ...]) -> None:
@@ -171,7 +173,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without transformers' own bars and advice, which are not events of a run."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()

@@ -27,6 +27,14 @@ def default_threads() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 instructions; a CPU without is four times slower in it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
 def peak_memory_mb() -> float:
     """The most memory this process held: on the device where there is one, else on the host."""
     if torch.cuda.is_available():

@@ -72,7 +72,9 @@ class RunSpec:
     lora_dropout: float = setting(0.0, help="LoRA dropout.", low=0.0, high=0.9)
     checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
     precision: str = setting(
-        "auto", help="Number format of the weights.", choices=("auto", "float32", "bfloat16")
+        "auto",
+        help="Number format of the weights; auto takes the faster one that fits.",
+        choices=("auto", "float32", "bfloat16"),
     )
     max_groups: int = setting(
         0, help="Use at most this many training prompts; 0 means all.", low=0, high=10**9

@@ -1,0 +1,67 @@
+"""A tiny random model in a folder, made once; every test of training runs on one thread."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.models.load import LoadedModel, load_policy
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.spec.records import CandidateText, Group, Pair, Turn, group_to_json
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_llama().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_policy(tiny_folder: Path) -> LoadedModel:
+    return load_policy(str(tiny_folder), precision="float32", device=CPU)
+
+
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 prompts to train on and 24 held out; 'good' beats 'bad', 'meh' beats 'bad' by 2 of 3."""
+    folder = tmp_path_factory.mktemp("snapshot")
+    write_groups(folder, [judged_group(number) for number in range(48)])
+    return folder
+
+
+def judged_group(number: int) -> Group:
+    words = {"good": "very good", "bad": "quite bad", "meh": "meh"}
+    return Group(
+        prompt_id=f"p{number:03}",
+        prompt=(Turn(role="user", content="Say " + "word " * (number % 5)),),
+        split=("train", "validation", "train", "test")[number % 4],
+        candidates=tuple(
+            CandidateText(id=f"{number}-{name}", text=f"{text} {number}")
+            for name, text in words.items()
+        ),
+        pairs=(
+            Pair(chosen=f"{number}-good", rejected=f"{number}-bad", votes_chosen=3),
+            Pair(
+                chosen=f"{number}-meh",
+                rejected=f"{number}-bad",
+                votes_chosen=2,
+                votes_rejected=1,
+                soft_label=2 / 3,
+            ),
+        ),
+        demonstrations=(f"Word {number}.",),
+    )
+
+
+def write_groups(folder: Path, groups: list[Group]) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "groups.jsonl").write_text("".join(group_to_json(one) + "\n" for one in groups))

