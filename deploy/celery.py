@@ -1,11 +1,14 @@
 """The Celery app. Workers load the `workers` package; the web only sends task names."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_embedded_init, setup_logging
+
+from deploy.child import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
 
@@ -17,6 +20,12 @@ app.autodiscover_tasks(["workers"], related_name="queues")
 @setup_logging.connect
 def use_django_logging(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
     """Keep Django's logging; without this Celery replaces the handlers."""
+
+
+@beat_embedded_init.connect
+def end_with_the_worker(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
+    """A worker that is killed takes its beat along; two of them would ring twice."""
+    die_with_parent(signal.SIGKILL)
 
 
 def make_broker_folders() -> None:

@@ -1,4 +1,4 @@
-"""A training run: its folder is made ready, `python -m training` works there, and the worker follows it to its result."""
+"""A training run: its folder is made ready, `python -m training` works there, and a worker follows it to its result."""
 
 import json
 import logging

@@ -1,0 +1,135 @@
+"""kill -9 of a real Celery worker in mid-run, on the folder broker and on Redis: the run goes on, nothing is lost."""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.db import connection
+
+from annotation.runs.models import RunEvent
+from tests import factories
+from tests.waiting import eventually
+from workers import process
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+TRAINER = Path(__file__).with_name("fake_trainer.py")
+REDIS_URL = os.environ.get("CONCORD_TEST_REDIS_URL", "redis://127.0.0.1:6379/6")
+
+
+@pytest.fixture(params=["folder", "redis"])
+def redis_url(request):
+    if request.param == "folder":
+        yield ""
+        return
+    with redis.Redis.from_url(REDIS_URL) as client:
+        try:
+            client.flushdb()
+        except redis.ConnectionError:
+            pytest.skip(f"no Redis at {REDIS_URL}")
+        yield REDIS_URL
+        client.flushdb()
+
+
+@pytest.fixture
+def start_worker(redis_url, tmp_path):
+    """Starts a worker of both queues with its beat, in a session of its own."""
+    started = []
+    environment = os.environ | {
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": redis_url,
+        "CONCORD_VAR": str(tmp_path / "var"),
+        "CONCORD_SWEEP_SECONDS": "1",
+        "CONCORD_TRAINING_COMMAND": shlex.join(
+            [sys.executable, str(TRAINER), "--step-seconds", "0.15"]
+        ),
+        "CONCORD_LEASE_SECONDS": "4",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "deploy.celery", "worker", "-Q", "cpu,gpu"]
+    command += ["-B", "-s", str(tmp_path / "beat"), "--concurrency", "1", "--loglevel", "WARNING"]
+
+    def start():
+        log = (tmp_path / "worker.log").open("ab")
+        worker = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=django_settings.BASE_DIR,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def database_url():
+    facts = connection.settings_dict
+    user = facts["USER"] + (f":{facts['PASSWORD']}" if facts["PASSWORD"] else "")
+    if facts["HOST"].startswith("/"):
+        return f"postgres://{user}@/{facts['NAME']}?host={facts['HOST']}"
+    return f"postgres://{user}@{facts['HOST']}:{facts['PORT'] or 5432}/{facts['NAME']}"
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "groups.jsonl").write_text("")
+    project = factories.project()
+    return factories.training_run(
+        project, snapshot=factories.snapshot(project, folder=str(tmp_path))
+    )
+
+
+def has_said(run, step):
+    return lambda: RunEvent.objects.filter(run=run, kind="metrics", step__gte=step).exists()
+
+
+def is_done(run):
+    def look():
+        run.refresh_from_db()
+        assert run.status != "failed", run.error
+        return run.status == "done"
+
+    return look
+
+
+def test_a_run_survives_the_death_of_its_pool_process_and_of_its_worker(
+    run, start_worker, tmp_path
+):
+    """1. kill -9 of the pool process at step 4; the same worker's sweep goes on from checkpoint 3.
+    2. kill -9 of the worker at step 7; a new worker goes on from checkpoint 6.
+    """
+    worker = start_worker()
+    eventually(has_said(run, 4), seconds=40)
+    run.refresh_from_db()
+    os.kill(int(run.owner.split(":")[-2]), signal.SIGKILL)
+    eventually(has_said(run, 7), seconds=40)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    start_worker()
+    eventually(is_done(run), seconds=40)
+
+    said = RunEvent.objects.filter(run=run).order_by("pk")
+    assert list(said.filter(kind="metrics").values_list("step", flat=True)) == list(range(1, 13))
+    assert list(said.filter(kind="sample").values_list("step", flat=True)) == list(range(1, 13))
+    started = list(said.filter(kind="started").values_list("step", flat=True))
+    assert started[0] == 0
+    assert len(started) >= 3
+    assert all(step >= 3 for step in started[1:])
+    assert run.model_version is not None
+    assert run.model_version.lineage["run"] == run.pk
+    folder = tmp_path / "var" / "runs" / str(run.pk)
+    with process.take_lock(folder, grace_seconds=5):
+        pass  # no trainer is left in the folder
