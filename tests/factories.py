@@ -3,7 +3,7 @@
 import itertools
 
 from annotation.accounts.models import User
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.core import text
 from annotation.datasets.models import DatasetSnapshot
 from annotation.generation.models import Candidate
@@ -89,3 +89,15 @@ def training_run(project: Project, **fields: object) -> TrainingRun:
     if "base_model" not in fields:
         fields["base_model"] = policy(project)
     return TrainingRun.objects.create(project=project, **{**defaults, **fields})
+
+
+def judgment(comparison: Comparison, labeler: User | None = None, **fields: object) -> Judgment:
+    """Prefers the first candidate, strength 2, unless ``ranking`` or ``is_all_bad`` says otherwise."""
+    ranking = [] if fields.get("is_all_bad") else [[pk] for pk in comparison.candidate_ids]
+    ranking = fields.pop("ranking", ranking)
+    return Judgment.objects.create(
+        project=comparison.project,
+        comparison=comparison,
+        labeler=labeler or user(),
+        **{"ranking": ranking, "strengths": [2] * (len(ranking) - 1), **fields},
+    )

@@ -1,0 +1,148 @@
+"""From one prompt's material to its training record, and the statistics of all of them together."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import PromptMaterial
+from annotation.datasets.splits import split_key, split_of
+from annotation.datasets.votes import Posterior, pairs_of, votes_of
+from annotation.generation.models import Candidate
+from training.spec.records import SPLITS, CandidateText, Group, Turn
+
+NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
+LENGTH_EDGES = (50, 100, 200, 400, 800, 1600, 3200, 6400)  # characters of a response
+
+
+def candidate_name(fingerprint: str) -> str:
+    """The id of a candidate in records: the same wherever the same text answers the same prompt."""
+    return fingerprint[:NAME_LENGTH]
+
+
+def group_of(
+    material: PromptMaterial,
+    query: SnapshotQuery,
+    posteriors: Mapping[tuple[int, int], Posterior],
+) -> Group | None:
+    """The record of one prompt; None where nothing was judged and nothing demonstrated."""
+    names = {one.pk: candidate_name(one.fingerprint) for one in material.candidates}
+    votes = votes_of(material.rows)
+    bad = {names[pk] for pk in votes.unacceptable(min_judgments=query.min_judgments)}
+    pairs = pairs_of(votes, query, names, posteriors)
+    demonstrations = tuple(
+        one.text for one in material.candidates if one.source == Candidate.Source.DEMONSTRATION
+    )
+    if not (pairs or bad or demonstrations):
+        return None
+    used = bad | {name for pair in pairs for name in (pair.chosen, pair.rejected)}
+    prompt = tuple(Turn(role=turn["role"], content=turn["content"]) for turn in material.turns)
+    return Group(
+        prompt_id=material.fingerprint,
+        prompt=prompt,
+        split=split_of(split_key(prompt), query),
+        candidates=tuple(
+            CandidateText(id=names[one.pk], text=one.text)
+            for one in material.candidates
+            if names[one.pk] in used
+        ),
+        pairs=pairs,
+        unacceptable=tuple(sorted(bad)),
+        demonstrations=demonstrations,
+    )
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a manifest says of the records, counted as they pass."""
+
+    groups: int = 0
+    pairs: int = 0
+    ties: int = 0
+    unacceptable: int = 0
+    demonstrations: int = 0
+    candidates: int = 0
+    prompt_characters: int = 0
+    chosen_characters: int = 0
+    rejected_characters: int = 0
+    longer_chosen: int = 0
+    unequal_lengths: int = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    pairs_by_split: Counter[str] = field(default_factory=Counter)
+    votes_a_pair: Counter[int] = field(default_factory=Counter)
+    margins: Counter[int] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
+
+    def add(self, group: Group) -> None:
+        self.groups += 1
+        self.splits[group.split] += 1
+        self.pairs_by_split[group.split] += len(group.pairs)
+        self.candidates += len(group.candidates)
+        self.unacceptable += len(group.unacceptable)
+        self.demonstrations += len(group.demonstrations)
+        self.prompt_characters += sum(len(turn.content) for turn in group.prompt)
+        for candidate in group.candidates:
+            self.lengths[_bucket(len(candidate.text))] += 1
+        self._add_pairs(group)
+
+    def _add_pairs(self, group: Group) -> None:
+        lengths = {candidate.id: len(candidate.text) for candidate in group.candidates}
+        for pair in group.pairs:
+            self.pairs += 1
+            votes = round(pair.votes_chosen + pair.votes_rejected + pair.votes_tied)
+            self.votes_a_pair[votes] += 1
+            if pair.is_tie:
+                self.ties += 1
+                continue
+            chosen, rejected = lengths[pair.chosen], lengths[pair.rejected]
+            self.chosen_characters += chosen
+            self.rejected_characters += rejected
+            self.longer_chosen += chosen > rejected
+            self.unequal_lengths += chosen != rejected
+            self.margins[round(pair.margin)] += 1
+
+    @property
+    def preferences(self) -> int:
+        return self.pairs - self.ties
+
+    def as_json(self) -> dict[str, Any]:  # Any: JSON
+        return {
+            "counts": {
+                "groups": self.groups,
+                "candidates": self.candidates,
+                "pairs": self.pairs,
+                "preferences": self.preferences,
+                "ties": self.ties,
+                "unacceptable": self.unacceptable,
+                "demonstrations": self.demonstrations,
+            },
+            "splits": {name: self.splits[name] for name in SPLITS},
+            "pairs_by_split": {name: self.pairs_by_split[name] for name in SPLITS},
+            "tie_share": _ratio(self.ties, self.pairs),
+            "votes_a_pair": _sorted(self.votes_a_pair),
+            "margins": _sorted(self.margins),
+            "lengths": {
+                "unit": "characters",
+                "mean_prompt": _ratio(self.prompt_characters, self.groups),
+                "mean_chosen": _ratio(self.chosen_characters, self.preferences),
+                "mean_rejected": _ratio(self.rejected_characters, self.preferences),
+                "longer_is_chosen": _ratio(self.longer_chosen, self.unequal_lengths),
+                "responses": [
+                    {"up_to": edge, "count": self.lengths[index]}
+                    for index, edge in enumerate((*LENGTH_EDGES, None))
+                ],
+            },
+        }
+
+
+def _bucket(length: int) -> int:
+    return next((i for i, edge in enumerate(LENGTH_EDGES) if length <= edge), len(LENGTH_EDGES))
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _sorted(counter: Counter[int]) -> dict[str, int]:
+    return {str(key): counter[key] for key in sorted(counter)}

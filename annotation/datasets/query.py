@@ -1,0 +1,154 @@
+"""The query of a snapshot: which judgments go in, and the rules that turn them into records."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from django.db.models import Q
+
+from annotation.core.errors import InvalidInput
+from training.spec.records import SPLITS
+
+GUIDELINES_MAX = 1000
+
+
+class Aggregation(StrEnum):
+    """How the votes on a pair become its label; the votes themselves are always kept."""
+
+    MAJORITY = "majority"
+    SOFT = "soft"
+    DAWID_SKENE = "dawid_skene"
+
+
+class Ties(StrEnum):
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class LabelerKind(StrEnum):
+    """Whose judgments: given here by people, machine judges, simulated people; or imported."""
+
+    PEOPLE = "people"
+    MACHINE = "machine"
+    SIMULATED = "simulated"
+    IMPORTED = "imported"
+
+
+USER_KINDS = {
+    LabelerKind.PEOPLE: "person",
+    LabelerKind.MACHINE: "machine",
+    LabelerKind.SIMULATED: "simulated",
+}
+
+
+def labelers_q(kinds: tuple[str, ...]) -> Q:
+    """Judgments given by labelers of these kinds."""
+    wanted = Q(pk__in=[])
+    for kind in kinds:
+        if kind == LabelerKind.IMPORTED:
+            wanted |= Q(is_imported=True)
+        else:
+            wanted |= Q(is_imported=False, labeler__kind=USER_KINDS[LabelerKind(kind)])
+    return wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotQuery:
+    """Filters and rules. Equal queries over equal judgments give equal records."""
+
+    criterion: str = "overall"
+    labelers: tuple[str, ...] = tuple(sorted(LabelerKind))
+    guideline_versions: tuple[int, ...] = ()  # empty: all
+    min_judgments: int = 1  # of a pair
+    aggregation: str = Aggregation.SOFT
+    ties: str = Ties.KEEP
+    train: float = 0.8
+    validation: float = 0.1
+    test: float = 0.1
+    seed: int = 17
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "SnapshotQuery":  # Any: JSON from outside
+        """The checked query; missing keys take their defaults. Raises InvalidInput naming the key."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(data) - known):
+            raise InvalidInput(
+                f"A snapshot query knows no {unknown[0]!r}; it knows {', '.join(sorted(known))}."
+            )
+        query = cls(**{key: _checked(key, value) for key, value in data.items()})
+        if abs(query.train + query.validation + query.test - 1) > 1e-6:
+            raise InvalidInput(
+                f"The shares of train, validation and test must add up to 1; "
+                f"{query.train} + {query.validation} + {query.test} do not."
+            )
+        return query
+
+    def as_json(self) -> dict[str, Any]:  # Any: JSON
+        data = asdict(self)
+        return {
+            **data,
+            "labelers": list(self.labelers),
+            "guideline_versions": list(self.guideline_versions),
+        }
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in SPLITS}
+
+    def judgments_q(self) -> Q:
+        """Which judgments of the project go in (beside: standing, not gold)."""
+        wanted = labelers_q(self.labelers) & ~Q(comparison__kind="gold")
+        if self.guideline_versions:
+            wanted &= Q(guideline__version__in=self.guideline_versions)
+        if self.criterion != "overall":
+            wanted &= Q(criteria__has_key=self.criterion)
+        return wanted
+
+
+def _checked(key: str, value: Any) -> Any:  # Any: JSON from outside
+    choices = {"aggregation": Aggregation, "ties": Ties}
+    if key in choices:
+        return _choice(key, value, tuple(choices[key]))
+    if key == "labelers":
+        return tuple(sorted({_choice(key, one, tuple(LabelerKind)) for one in _list(key, value)}))
+    if key == "guideline_versions":
+        return tuple(sorted({_whole(key, one, 1, 2**31 - 1) for one in _list(key, value)}))
+    if key == "criterion":
+        return _criterion(value)
+    if key in SPLITS:
+        return _share(key, value)
+    return _whole(key, value, 1 if key == "min_judgments" else 0, 2**31 - 1)
+
+
+def _criterion(value: Any) -> str:  # Any: as above
+    if not isinstance(value, str) or not 1 <= len(value) <= 40 or "\0" in value:
+        raise InvalidInput(f"criterion={value!r} is not the name of a criterion.")
+    return value
+
+
+def _choice(key: str, value: Any, allowed: tuple[str, ...]) -> str:  # Any: as above
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidInput(f"{key}={value!r} is not one of {', '.join(allowed)}.")
+    return str(value)
+
+
+def _list(key: str, value: Any) -> list[Any]:  # Any: as above
+    if not isinstance(value, list | tuple) or len(value) > GUIDELINES_MAX:
+        raise InvalidInput(f"{key} must be a list of at most {GUIDELINES_MAX} values.")
+    if key == "labelers" and not value:
+        raise InvalidInput(f"labelers is empty; name at least one of {', '.join(LabelerKind)}.")
+    return list(value)
+
+
+def _whole(key: str, value: Any, low: int, high: int) -> int:  # Any: as above
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInput(f"{key}={value!r} is not a whole number from {low} to {high}.")
+    return value
+
+
+def _share(key: str, value: Any) -> float:  # Any: as above
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        raise InvalidInput(f"{key}={value!r} is not a share from 0 to 1.")
+    return float(value)

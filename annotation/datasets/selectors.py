@@ -1,0 +1,139 @@
+"""Reads for snapshots: the prompts of a project in batches, with what was said of their candidates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, QuerySet
+
+from annotation.comparisons.models import Judgment
+from annotation.comparisons.selectors import PairRow, pair_rows, standing_judgments
+from annotation.core.errors import NotFound
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import LabelerKind, SnapshotQuery
+from annotation.generation.models import Candidate
+from annotation.projects.models import Project
+
+PROMPTS_AT_ONCE = 200
+
+
+def snapshot_for(project: Project, pk: int) -> DatasetSnapshot:
+    """The snapshot, if it is this project's."""
+    row: DatasetSnapshot | None = project.snapshots.filter(pk=pk).first()
+    if row is None:
+        raise NotFound("There is no such snapshot in this project.")
+    return row
+
+
+def snapshots_of(project: Project) -> QuerySet[DatasetSnapshot]:
+    return project.snapshots.order_by("-pk")
+
+
+def judgments_for(
+    project: Project, query: SnapshotQuery, *, up_to: int | None = None
+) -> QuerySet[Judgment]:
+    """The judgments a query lets in, up to one of them."""
+    judgments = standing_judgments(project).filter(query.judgments_q())
+    return judgments if up_to is None else judgments.filter(pk__lte=up_to)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a query would take in now."""
+
+    judgments: int
+    labelers: int
+    comparisons: int
+    prompts: int
+
+
+def preview_of(project: Project, query: SnapshotQuery) -> Preview:
+    counts = judgments_for(project, query).aggregate(
+        judgments=Count("pk"),
+        labelers=Count("labeler", distinct=True),
+        comparisons=Count("comparison", distinct=True),
+        prompts=Count("comparison__prompt", distinct=True),
+    )
+    return Preview(**counts)
+
+
+def judgments_by_kind(project: Project, query: SnapshotQuery, *, up_to: int) -> dict[str, int]:
+    """How many judgments each kind of labeler gave."""
+    rows = judgments_for(project, query, up_to=up_to)
+    names = {"person": LabelerKind.PEOPLE}
+    found: dict[str, int] = {}
+    for kind, is_imported, count in (
+        rows.order_by().values_list("labeler__kind", "is_imported").annotate(count=Count("pk"))
+    ):
+        name = LabelerKind.IMPORTED if is_imported else LabelerKind(names.get(kind, kind))
+        found[name.value] = found.get(name.value, 0) + count
+    return found
+
+
+def guidelines_of(project: Project, query: SnapshotQuery, *, up_to: int) -> dict[str, int]:
+    """How many judgments followed each guideline version; "none" for those that followed none."""
+    rows = judgments_for(project, query, up_to=up_to).order_by()
+    counts = rows.values_list("guideline__version").annotate(count=Count("pk"))
+    return {str(version or "none"): count for version, count in sorted(counts, key=str)}
+
+
+class CandidateColumns(NamedTuple):
+    """What a record needs of a candidate."""
+
+    pk: int
+    fingerprint: str
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptMaterial:
+    """One prompt with its candidates and its pair rows."""
+
+    pk: int
+    fingerprint: str
+    turns: list[dict[str, Any]]  # Any: JSON
+    candidates: list[CandidateColumns]
+    rows: list[PairRow]
+
+
+def prompt_materials(
+    project: Project, query: SnapshotQuery, *, up_to: int
+) -> Iterator[PromptMaterial]:
+    """Every prompt of the project by fingerprint, a few at a time: memory does not grow with the project."""
+    after = ""
+    while batch := _prompts_after(project, after):
+        yield from _materials(project, batch, query, up_to)
+        after = batch[-1][1]
+
+
+def _prompts_after(project: Project, after: str) -> list[tuple[int, str, list[dict[str, Any]]]]:
+    rows = project.prompts.filter(fingerprint__gt=after).order_by("fingerprint")
+    return list(rows.values_list("pk", "fingerprint", "turns")[:PROMPTS_AT_ONCE])
+
+
+def _materials(
+    project: Project,
+    batch: list[tuple[int, str, list[dict[str, Any]]]],
+    query: SnapshotQuery,
+    up_to: int,
+) -> Iterator[PromptMaterial]:
+    keys = [pk for pk, _, _ in batch]
+    rows: dict[int, list[PairRow]] = {pk: [] for pk in keys}
+    where = query.judgments_q() & Q(pk__lte=up_to, comparison__prompt_id__in=keys)
+    for row in pair_rows(project, criterion=query.criterion, where=where):
+        rows[row.prompt_id].append(row)
+    candidates: dict[int, list[CandidateColumns]] = {pk: [] for pk in keys}
+    found = Candidate.objects.filter(project=project, prompt_id__in=keys).order_by("fingerprint")
+    for prompt_id, *columns in found.values_list(
+        "prompt_id", "pk", "fingerprint", "source", "text"
+    ):
+        candidates[prompt_id].append(CandidateColumns(*columns))
+    for pk, fingerprint, turns in batch:
+        yield PromptMaterial(
+            pk=pk,
+            fingerprint=fingerprint,
+            turns=turns,
+            candidates=candidates[pk],
+            rows=rows[pk],
+        )

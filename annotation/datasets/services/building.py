@@ -1,0 +1,230 @@
+"""Building a snapshot: one pass over the prompts, in flat memory, into a folder named by its content.
+
+1. Stream the prompts by fingerprint; write each record, hash it, count it.
+2. Refuse what cannot be trained on or leaks; write the manifest.
+3. Move the folder to its final name: `snapshots/<sha256 of groups.jsonl>`.
+4. Freeze the judgments and publish the row, in one transaction that also checks that none was withdrawn meanwhile.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from annotation.audit import services as audit
+from annotation.comparisons.models import Judgment
+from annotation.comparisons.selectors import pair_rows
+from annotation.core import storage
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.revision import code_revision
+from annotation.datasets import selectors
+from annotation.datasets.assembly import Totals, group_of
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import Aggregation, SnapshotQuery
+from annotation.datasets.splits import LeakCheck, split_key
+from annotation.datasets.votes import Posterior
+from annotation.measures.agreement import Agreement
+from annotation.measures.coefficients import Level
+from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_of
+from annotation.quality.truth import pair_posteriors
+from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_json
+
+FORMAT_VERSION = 1
+ATTEMPTS = 3
+Progress = Callable[[int, int, str], None]
+
+
+class Moved(Conflict):
+    """Judgments were withdrawn while the snapshot was built."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What one pass gave: the digest of the records, what was counted, the judgments it read."""
+
+    sha256: str
+    totals: Totals
+    columns: PairColumns
+    up_to: int
+    judgments: int
+
+
+def build_snapshot(*, snapshot: DatasetSnapshot, progress: Progress) -> DatasetSnapshot:
+    """Write the records of a snapshot and publish them. Raises DomainError with what to do."""
+    query = SnapshotQuery.from_json(snapshot.query)
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _build_once(snapshot, query, progress)
+        except Moved:
+            continue
+    return _build_once(snapshot, query, progress)
+
+
+def _build_once(
+    snapshot: DatasetSnapshot, query: SnapshotQuery, progress: Progress
+) -> DatasetSnapshot:
+    with _incoming_folder() as incoming:
+        built = _write_records(incoming / GROUPS_FILE, snapshot, query, progress)
+        manifest = _manifest(snapshot, query, built)
+        _write_manifest(incoming / MANIFEST_FILE, manifest)
+        folder = _settle(incoming, built.sha256)
+    return _publish(snapshot, query, built, manifest=manifest, folder=folder)
+
+
+@contextmanager
+def _incoming_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(dir=storage.folder("snapshots"), prefix=".incoming-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_records(
+    path: Path, snapshot: DatasetSnapshot, query: SnapshotQuery, progress: Progress
+) -> Built:
+    project = snapshot.project
+    judgments = selectors.judgments_for(project, query)
+    up_to = judgments.aggregate(last=Max("pk"))["last"] or 0
+    total = max(project.prompts.count(), 1)
+    digest, totals, columns, leaks = hashlib.sha256(), Totals(), ColumnBuilder(), LeakCheck()
+    posteriors = _posteriors(snapshot, query, up_to)
+    with path.open("wb") as file:
+        materials = selectors.prompt_materials(project, query, up_to=up_to)
+        for done, material in enumerate(materials):
+            progress(min(done, total - 1), total, "prompts")
+            columns.extend(material.rows)
+            group = group_of(material, query, posteriors)
+            if group is None:
+                continue
+            line = group_to_json(group).encode() + b"\n"
+            digest.update(line)
+            file.write(line)
+            totals.add(group)
+            leaks.add(split_key(group.prompt), group.split)
+    progress(total, total, "prompts")
+    _refuse_unusable(totals, leaks, up_to)
+    return Built(
+        sha256=digest.hexdigest(),
+        totals=totals,
+        columns=columns.build(),
+        up_to=up_to,
+        judgments=selectors.judgments_for(project, query, up_to=up_to).count(),
+    )
+
+
+def _posteriors(
+    snapshot: DatasetSnapshot, query: SnapshotQuery, up_to: int
+) -> dict[tuple[int, int], Posterior]:
+    if query.aggregation != Aggregation.DAWID_SKENE:
+        return {}
+    where = query.judgments_q() & Q(pk__lte=up_to)
+    rows = pair_rows(snapshot.project, criterion=query.criterion, where=where)
+    return pair_posteriors(columns_of(rows))
+
+
+def _refuse_unusable(totals: Totals, leaks: LeakCheck, up_to: int) -> None:
+    if leak := leaks.leaks():
+        raise Conflict(f"{leak} last user turns are in two splits; the snapshot would leak.")
+    if totals.pairs == 0:
+        seen = "none of its judgments" if up_to else "no judgment"
+        raise InvalidInput(
+            f"This snapshot would hold no usable pair: {seen} passed its filters and rules. "
+            "Label more comparisons, or let in more labelers, guideline versions or ties."
+        )
+
+
+def _manifest(
+    snapshot: DatasetSnapshot, query: SnapshotQuery, built: Built
+) -> dict[str, Any]:  # Any: JSON
+    project = snapshot.project
+    guidelines = selectors.guidelines_of(project, query, up_to=built.up_to)
+    return {
+        "format_version": FORMAT_VERSION,
+        "sha256": built.sha256,
+        "project": {"id": project.pk, "name": project.name},
+        "query": query.as_json(),
+        **built.totals.as_json(),
+        "agreement": _agreement(built.columns),
+        "judgments": {"count": built.judgments, "last_id": built.up_to},
+        "labelers": {
+            "count": len(built.columns.labeler_ids),
+            "judgments_by_kind": selectors.judgments_by_kind(project, query, up_to=built.up_to),
+        },
+        "guideline_versions": sorted(int(version) for version in guidelines if version != "none"),
+        "judgments_by_guideline": guidelines,
+        "code_revision": code_revision(),
+        "warnings": _warnings(built.totals),
+    }
+
+
+def _agreement(columns: PairColumns) -> dict[str, Any]:  # Any: JSON
+    verdicts, strengths = Agreement(columns.verdict_table()), Agreement(columns.strength_table())
+    return {
+        "alpha_ordinal": strengths.alpha(Level.ORDINAL).as_json(),
+        "alpha_nominal": verdicts.alpha(Level.NOMINAL).as_json(),
+        "percent": verdicts.percent().as_json(),
+        "percent_without_ties": verdicts.percent_without(TIE).as_json(),
+    }
+
+
+def _warnings(totals: Totals) -> list[str]:
+    empty = [name for name in SPLITS if not totals.pairs_by_split[name]]
+    found = [f"The split {name} holds no pair; add prompts or change the shares." for name in empty]
+    if totals.preferences == 0:
+        found.append("Every pair is a tie: a reward model has nothing to learn from these.")
+    return found
+
+
+def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:  # Any: JSON
+    text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _settle(incoming: Path, sha256: str) -> Path:
+    """Give the folder its final name; one that is there already holds the same records."""
+    folder = storage.folder("snapshots") / sha256
+    if (folder / GROUPS_FILE).is_file():
+        return folder
+    for path in incoming.iterdir():
+        path.chmod(0o444)
+    incoming.chmod(0o755)
+    incoming.rename(folder)
+    return folder
+
+
+@transaction.atomic
+def _publish(
+    snapshot: DatasetSnapshot,
+    query: SnapshotQuery,
+    built: Built,
+    *,
+    manifest: dict[str, Any],  # Any: JSON
+    folder: Path,
+) -> DatasetSnapshot:
+    judgments = selectors.judgments_for(snapshot.project, query, up_to=built.up_to)
+    loose = judgments.filter(frozen_at=None).order_by().values("pk")
+    Judgment.objects.filter(pk__in=loose, withdrawn_at=None).update(frozen_at=timezone.now())
+    if judgments.exclude(frozen_at=None).count() != built.judgments:
+        raise Moved("Judgments were withdrawn while the snapshot was built; request it again.")
+    content = {
+        "sha256": built.sha256,
+        "rows": built.totals.groups,
+        "pairs": built.totals.pairs,
+        "splits": manifest["splits"],
+        "manifest": manifest,
+        "folder": str(folder),
+    }
+    DatasetSnapshot.objects.filter(pk=snapshot.pk).update(**content)
+    audit.record("snapshot.built", snapshot, actor=snapshot.created_by, sha256=built.sha256)
+    snapshot.refresh_from_db()
+    return snapshot

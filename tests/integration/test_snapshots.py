@@ -1,0 +1,222 @@
+"""Snapshots: what goes in, how votes become pairs, how splits are drawn, and that nothing changes afterwards."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from annotation.comparisons.models import Judgment
+from annotation.core.errors import InvalidInput
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.services import building, requesting
+from tests import factories
+from training.spec.records import read_groups
+
+pytestmark = pytest.mark.django_db
+
+
+def silent(done: int, total: int, unit: str) -> None:
+    """Progress that nobody watches."""
+
+
+def built(project, **query):
+    snapshot = requesting.request_snapshot(project=project, name="All", query=query, actor=None)
+    return building.build_snapshot(snapshot=snapshot, progress=silent)
+
+
+def groups(snapshot):
+    return list(read_groups(Path(snapshot.folder)))
+
+
+def judged(project, *signs, content=""):
+    """A comparison of two with one judgment a sign: 1 the first is better, -1 the second, 0 a tie."""
+    comparison = factories.comparison(factories.prompt(project, content), overlap=9)
+    first, second = comparison.candidate_ids
+    tiers = {1: [[first], [second]], -1: [[second], [first]], 0: [[first, second]]}
+    for sign in signs:
+        factories.judgment(comparison, ranking=tiers[sign])
+    return comparison
+
+
+def test_the_votes_and_the_soft_label_of_a_pair_are_kept():
+    project = factories.project()
+    judged(project, 1, 1, -1, 0)
+    pair = groups(built(project))[0].pairs[0]
+    assert (pair.votes_chosen, pair.votes_rejected, pair.votes_tied) == (2, 1, 1)
+    assert pair.soft_label == pytest.approx(2 / 3, abs=1e-6)
+    assert pair.margin == pytest.approx((2 + 2 - 2) / 4)
+
+
+def test_majority_gives_a_hard_label_beside_the_votes():
+    project = factories.project()
+    judged(project, 1, 1, -1)
+    pair = groups(built(project, aggregation="majority"))[0].pairs[0]
+    assert (pair.soft_label, pair.votes_rejected) == (1.0, 1.0)
+
+
+def test_dawid_skene_trusts_the_labelers_who_agree_with_the_others():
+    project = factories.project()
+    labelers = [factories.user() for _ in range(3)]
+    for _ in range(12):
+        comparison = factories.comparison(factories.prompt(project), overlap=9)
+        first, second = comparison.candidate_ids
+        for labeler in labelers:
+            factories.judgment(comparison, labeler, ranking=[[second], [first]])
+    pairs = [
+        pair for group in groups(built(project, aggregation="dawid_skene")) for pair in group.pairs
+    ]
+    assert all(pair.soft_label > 0.9 and not pair.is_tie for pair in pairs)
+
+
+def test_a_tie_is_dropped_where_the_rule_says_so():
+    project = factories.project()
+    judged(project, 0, 0)
+    judged(project, 1)
+    assert built(project).pairs == 2
+    assert built(project, ties="drop").pairs == 1
+
+
+def test_candidates_that_most_found_bad_are_unacceptable_and_in_no_pair():
+    project = factories.project()
+    comparison = factories.comparison(factories.prompt(project, "bad one"), overlap=9)
+    factories.judgment(comparison, is_all_bad=True)
+    judged(project, 1)
+    bad = next(group for group in groups(built(project)) if group.unacceptable)
+    assert len(bad.unacceptable) == 2
+    assert bad.pairs == ()
+
+
+def test_the_same_query_over_the_same_judgments_gives_the_same_sha256():
+    project = factories.project()
+    for sign in (1, -1, 0, 1):
+        judged(project, sign)
+    first, second = built(project), built(project)
+    assert first.pk != second.pk
+    assert first.sha256 == second.sha256
+    assert first.folder == second.folder
+
+
+def test_the_order_in_which_responses_were_shown_changes_no_byte():
+    project = factories.project()
+    comparison = judged(project, 1, -1)
+    before = built(project).sha256
+    Judgment.objects.update(shown_order=comparison.candidate_ids[::-1])
+    assert built(project).sha256 == before
+
+
+def test_another_judgment_gives_another_sha256():
+    project = factories.project()
+    judged(project, 1)
+    before = built(project).sha256
+    judged(project, 1)
+    assert built(project).sha256 != before
+
+
+def test_prompts_with_the_same_last_user_turn_share_a_split():
+    project = factories.project()
+    for number in range(30):
+        prompt = factories.prompt(project, f"filler {number}")
+        turns = [{"role": "system", "content": f"Persona {number}"}]
+        prompt.turns = [*turns, {"role": "user", "content": "  What is  RLHF? "[number % 2 :]}]
+        prompt.save(update_fields=["turns"])
+        factories.judgment(factories.comparison(prompt))
+    assert len({group.split for group in groups(built(project))}) == 1
+
+
+def test_splits_follow_the_shares_and_stay_when_prompts_are_added():
+    project = factories.project()
+    for number in range(60):
+        judged(project, 1, content=f"stable {number}")
+    before = {
+        group.prompt_id: group.split
+        for group in groups(built(project, train=0.5, validation=0.25, test=0.25))
+    }
+    assert {"train", "validation", "test"} == set(before.values())
+    for number in range(20):
+        judged(project, 1, content=f"later {number}")
+    after = {
+        group.prompt_id: group.split
+        for group in groups(built(project, train=0.5, validation=0.25, test=0.25))
+    }
+    assert before.items() <= after.items()
+
+
+def test_a_snapshot_freezes_the_judgments_it_holds_and_no_others():
+    project, other = factories.project(), factories.project()
+    judged(project, 1)
+    judged(other, 1)
+    built(project)
+    assert project.judgments.filter(frozen_at=None).count() == 0
+    assert other.judgments.filter(frozen_at=None).count() == 1
+
+
+def test_judgments_that_do_not_count_stay_out():
+    project = factories.project()
+    comparison = judged(project, 1, -1, -1)
+    Judgment.objects.filter(
+        ranking=[[comparison.candidate_ids[1]], [comparison.candidate_ids[0]]]
+    ).update(is_counted=False)
+    assert groups(built(project))[0].pairs[0].votes_rejected == 0
+
+
+def test_filters_choose_whose_judgments_go_in():
+    project = factories.project()
+    comparison = factories.comparison(factories.prompt(project), overlap=9)
+    factories.judgment(comparison, factories.user(kind="simulated"))
+    factories.judgment(comparison)
+    factories.judgment(comparison, is_imported=True)
+    votes = lambda kinds: groups(built(project, labelers=kinds))[0].pairs[0].votes_chosen  # noqa: E731
+    assert votes(["people"]) == 1
+    assert votes(["simulated", "people"]) == 2
+    assert votes(["people", "imported", "simulated"]) == 3
+
+
+def test_a_snapshot_without_a_usable_pair_says_what_to_do():
+    project = factories.project()
+    snapshot = requesting.request_snapshot(project=project, name="None", query={}, actor=None)
+    with pytest.raises(InvalidInput, match="no usable pair: no judgment"):
+        building.build_snapshot(snapshot=snapshot, progress=silent)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"colour": 1}, "knows no 'colour'"),
+        ({"aggregation": "best"}, "aggregation='best' is not one of"),
+        ({"labelers": []}, "labelers is empty"),
+        ({"train": 0.9}, "must add up to 1"),
+        ({"train": float("nan")}, "not a share"),
+        ({"min_judgments": True}, "not a whole number"),
+        ({"criterion": "beauty"}, "no criterion 'beauty'"),
+        ({"guideline_versions": "all"}, "must be a list"),
+    ],
+)
+def test_a_query_that_is_wrong_is_refused_with_its_key(query, message):
+    with pytest.raises(InvalidInput, match=message):
+        requesting.request_snapshot(
+            project=factories.project(), name="Wrong", query=query, actor=None
+        )
+
+
+def test_the_files_of_a_snapshot_are_read_only_and_described():
+    project = factories.project()
+    judged(project, 1, 1)
+    snapshot = built(project)
+    folder = Path(snapshot.folder)
+    assert [path.stat().st_mode & 0o777 for path in sorted(folder.iterdir())] == [0o444, 0o444]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["counts"]["preferences"] == 1
+    assert manifest["judgments"]["count"] == 2
+    assert manifest["agreement"]["percent"]["n"] == 1
+    assert [path.name for path in folder.parent.glob(".incoming*")] == []
+
+
+def test_the_database_refuses_to_change_a_done_snapshot():
+    project = factories.project()
+    judged(project, 1)
+    rows = DatasetSnapshot.objects.filter(pk=built(project).pk)
+    rows.update(status="done")
+    with pytest.raises(IntegrityError, match="is done"), transaction.atomic():
+        rows.update(sha256="0" * 64)
+    assert rows.update(name="Another name") == 1
