@@ -30,10 +30,12 @@ class Job(StrEnum):
 GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.EXECUTE_RUN})
 
 
-def ring(job: Job, pk: int) -> None:
+def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:
     """Nudge a worker, once the transaction commits. A lost or doubled ring does no harm."""
     queue = "gpu" if job in GPU_JOBS else "cpu"
-    transaction.on_commit(lambda: current_app.send_task(job.value, args=[pk], queue=queue))
+    transaction.on_commit(
+        lambda: current_app.send_task(job.value, args=[pk], queue=queue, countdown=in_seconds)
+    )
 
 
 class JobQuerySet(models.QuerySet[Any]):

@@ -1,0 +1,64 @@
+"""Candidates of a prompt become comparisons, each set once."""
+
+import pytest
+
+from annotation.comparisons.models import Comparison
+from annotation.comparisons.services.pairing import candidate_sets, pair_candidates
+from annotation.core.errors import InvalidInput
+from annotation.prompts.models import Prompt
+from tests import factories
+
+
+@pytest.fixture
+def prompt() -> Prompt:
+    prompt = factories.prompt(factories.project(overlap=3))
+    for _ in range(4):
+        factories.candidate(prompt)
+    return prompt
+
+
+@pytest.mark.django_db
+def test_all_pairs_of_four_are_six_with_the_overlap_of_the_project(prompt):
+    made = pair_candidates(project=prompt.project, prompt=prompt)
+    assert len(made) == 6
+    assert {row.overlap for row in made} == {3}
+    assert {row.candidates.count() for row in made} == {2}
+
+
+@pytest.mark.django_db
+def test_pairing_again_makes_only_what_is_missing(prompt):
+    pair_candidates(project=prompt.project, prompt=prompt)
+    assert pair_candidates(project=prompt.project, prompt=prompt) == []
+    factories.candidate(prompt)
+    assert len(pair_candidates(project=prompt.project, prompt=prompt)) == 4
+    assert Comparison.objects.count() == 10
+
+
+@pytest.mark.django_db
+def test_the_same_text_and_an_empty_text_are_not_compared(prompt):
+    text = prompt.candidates.first().text
+    factories.candidate(prompt, f"{text}  \n", fingerprint="another")
+    factories.candidate(prompt, " ", fingerprint="blank")
+    assert len(pair_candidates(project=prompt.project, prompt=prompt)) == 6
+
+
+@pytest.mark.django_db
+def test_one_candidate_makes_no_comparison():
+    prompt = factories.prompt(factories.project())
+    factories.candidate(prompt)
+    assert pair_candidates(project=prompt.project, prompt=prompt) == []
+
+
+def test_a_ring_of_five_has_five_pairs_and_of_two_one():
+    assert candidate_sets([5, 1, 2, 3, 4], "ring") == [(1, 2), (2, 3), (3, 4), (4, 5), (1, 5)]
+    assert candidate_sets([2, 1], "ring") == [(1, 2)]
+
+
+def test_one_ranking_takes_up_to_nine_and_splits_more_into_even_groups():
+    assert candidate_sets(list(range(9)), "one_ranking") == [tuple(range(9))]
+    assert [len(one) for one in candidate_sets(list(range(19)), "one_ranking")] == [7, 6, 6]
+
+
+def test_an_unknown_strategy_is_refused_with_those_there_are():
+    with pytest.raises(InvalidInput, match="ring"):
+        candidate_sets([1, 2], "swiss")
