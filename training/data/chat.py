@@ -38,7 +38,7 @@ def encode_prompt(tokenizer: Any, turns: Sequence[Turn], *, max_tokens: int) -> 
 
     ``tokenizer`` is a transformers tokenizer (Any: their stubs do not type templates).
     """
-    messages = [{"role": turn.role, "content": turn.content} for turn in turns]
+    messages = [{"role": one.role, "content": _as_text(tokenizer, one.content)} for one in turns]
     if not messages:
         raise DataError("A prompt has no turns; every prompt needs at least one user turn.")
     try:
@@ -55,6 +55,13 @@ def encode_prompt(tokenizer: Any, turns: Sequence[Turn], *, max_tokens: int) -> 
             f"The model's chat template refuses the turns ({roles}): {error}."
         ) from error
     return Encoded(tuple(ids[-max_tokens:]), max(0, len(ids) - max_tokens))
+
+
+def _as_text(tokenizer: Any, content: str) -> str:  # Any: as above
+    """The content with the names of special tokens broken by a space: a turn cannot forge another."""
+    for name in tokenizer.get_added_vocab():
+        content = content.replace(name, f"{name[0]} {name[1:]}") if len(name) > 1 else content
+    return content
 
 
 def encode_response(tokenizer: Any, text: str, *, max_tokens: int) -> Encoded:  # Any: as above

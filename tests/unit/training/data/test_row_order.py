@@ -1,0 +1,41 @@
+import pytest
+
+from training.data.stream import Stream
+
+
+def stream(**changes: float) -> Stream:
+    given = {"rows": 10, "per_step": 4, "seed": 1, "epochs": 2.0, "max_steps": 0} | changes
+    return Stream(**given)  # type: ignore[arg-type] # numbers by field
+
+
+def test_every_epoch_has_each_row_once_in_its_own_order() -> None:
+    rows = [row for step in range(stream().steps) for row in stream().batch(step)]
+    assert sorted(rows[:10]) == list(range(10))
+    assert sorted(rows[10:]) == list(range(10))
+    assert rows[:10] != rows[10:]
+
+
+def test_a_batch_needs_no_batch_before_it() -> None:
+    assert stream().batch(3) == stream().batch(3)
+
+
+def test_another_seed_is_another_order() -> None:
+    assert stream(seed=2).batch(0) != stream().batch(0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({}, 5),
+        ({"epochs": 0.5}, 2),
+        ({"max_steps": 3}, 3),
+        ({"per_step": 99, "epochs": 1.0}, 1),
+        ({"epochs": 1.0, "per_step": 3}, 4),
+    ],
+)
+def test_steps_are_what_the_epochs_take(changes: dict[str, float], steps: int) -> None:
+    assert stream(**changes).steps == steps
+
+
+def test_the_last_batch_holds_what_is_left() -> None:
+    assert len(stream(epochs=1.0).batch(2)) == 2
