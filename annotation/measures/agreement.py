@@ -59,7 +59,7 @@ def jackknife_se(without: FloatArray) -> float:
 def jackknife_interval(value: float, without: FloatArray, *, confidence: float = 0.95) -> Interval:
     """Student's interval with one degree of freedom fewer than labelers."""
     half = float(stdtrit(len(without) - 1, 0.5 + confidence / 2)) * jackknife_se(without)
-    return Interval(value - half, value + half).clipped(-1.0, 1.0)
+    return Interval(value - half, value + half)
 
 
 def percentile_interval(replicates: FloatArray, *, confidence: float = 0.95) -> Interval | None:
@@ -111,7 +111,8 @@ class Agreement:
 
     def percent(self) -> Statistic:
         """The share of agreeing pairs of labels on an item, averaged over items."""
-        return self._statistic(partial(_corrected, weights=self.identity, model=UNCORRECTED))
+        share = partial(_corrected, weights=self.identity, model=UNCORRECTED)
+        return self._statistic(share, lowest=0.0)
 
     def percent_without(self, label: int) -> Statistic:
         """Percent agreement among the labels that are not ``label``: agreement without ties."""
@@ -168,7 +169,7 @@ class Agreement:
         numbers = self.table.scale.numbers()
         return quadratic_weights(places if numbers is None else numbers)
 
-    def _statistic(self, coefficient: Coefficient) -> Statistic:
+    def _statistic(self, coefficient: Coefficient, *, lowest: float = -1.0) -> Statistic:
         pairable = int(self.moments.pairable)
         if pairable == 0:
             return missing(NO_PAIR)
@@ -179,6 +180,7 @@ class Agreement:
         if interval is None or interval.low == interval.high:
             reason = "Neither labelers nor items vary enough to estimate an interval."
             return Statistic(value=value, interval=None, n=pairable, reason=reason)
+        interval = interval.clipped(lowest, 1.0)
         return Statistic(value=value, interval=interval, n=pairable)
 
     def _interval(self, coefficient: Coefficient, value: float) -> Interval | None:

@@ -264,3 +264,8 @@ def test_the_bootstrap_covers_its_own_value_and_repeats_with_its_seed():
 def test_columns_that_are_no_codes_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         RatingTable.from_columns(*columns, NAMES)
+
+
+def test_the_interval_of_a_share_stays_between_zero_and_one():
+    interval = Agreement(from_matrix([[1, 3], [2, 3], [2, 3]])).percent().interval
+    assert interval == (0.0, 1.0)

@@ -1,6 +1,10 @@
 """`manage.py agreement`: the report of a file, and clear refusals, without a database."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -49,3 +53,18 @@ def test_it_refuses_with_a_sentence(ratings, arguments, message):
     filled = [text.format(ratings=ratings, folder=ratings.parent) for text in arguments]
     with pytest.raises(CommandError, match=message):
         call_command("agreement", *filled)
+
+
+def test_it_runs_from_the_shell_and_starts_no_database(ratings):
+    environment = {**os.environ, "CONCORD_VAR": str(ratings.parent / "var")}
+    environment.pop("DATABASE_URL", None)
+    ran = subprocess.run(
+        [sys.executable, Path(__file__).parents[4] / "manage.py", "agreement", ratings, "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["items"] == 3
+    assert not (ratings.parent / "var" / "postgres").exists()
