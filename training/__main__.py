@@ -31,12 +31,13 @@ class Algorithm(NamedTuple):
 
 def algorithm(kind: str) -> Algorithm:
     """The algorithm of a kind; torch is loaded here."""
-    from training.evals import heldout_loss, reward_accuracy
-    from training.trainers import reward_model, sft
+    from training.evals import heldout_loss, reward_accuracy, reward_gain
+    from training.trainers import ppo, reward_model, sft
 
     return {
         "sft": Algorithm(sft.train, heldout_loss.evaluate),
         "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate),
+        "ppo": Algorithm(ppo.train, reward_gain.evaluate),
     }[kind]
 
 

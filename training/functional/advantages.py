@@ -53,3 +53,9 @@ def explained_variance(values: Tensor, returns: Tensor) -> Tensor:
     spread = returns.var(correction=0)
     left = (returns - values).var(correction=0)
     return torch.where(spread > 0, 1 - left / spread, torch.zeros_like(spread))
+
+
+def shaped_rewards(scores_N: Tensor, kl_NT: Tensor, mask_NT: Tensor, *, beta: float) -> Tensor:
+    """-beta KL at every token, and the score on the last real one (Ouyang et al. 2022, eq. 2)."""
+    last_N = mask_NT.sum(-1, keepdim=True) - 1
+    return (-beta * kl_NT.where(mask_NT, 0.0)).scatter_add(1, last_N, scores_N[:, None])

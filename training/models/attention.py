@@ -167,12 +167,24 @@ def _window(config: Any) -> bool:  # Any: as above
     return has_window and bool(getattr(config, "use_sliding_window", True))
 
 
-def tree_hidden(backbone: Any, tree: Tree, *, is_tree: bool) -> Tensor:  # Any: as above
-    """Hidden states [T, D] of a row of trees; with ``is_tree`` False through padded rows."""
+def tree_hidden(
+    backbone: Any,  # Any: as above
+    tree: Tree,
+    *,
+    is_tree: bool,
+    entering_TD: Tensor | None = None,
+) -> Tensor:
+    """Hidden states [T, D] of a row of trees; with ``is_tree`` False through padded rows.
+
+    ``entering_TD`` takes the place of the token embeddings (trees only).
+    """
     if not is_tree:
         return _padded_hidden(backbone, tree)
+    entry: dict[str, Any] = {"input_ids": tree.tokens_T[None]}  # Any: a model's keyword
+    if entering_TD is not None:
+        entry = {"inputs_embeds": entering_TD[None]}
     outputs = backbone(
-        input_ids=tree.tokens_T[None],
+        **entry,
         position_ids=tree.positions_T[None],
         # A 4-D mask is handed on as it is, so that none of size T x T is ever built.
         attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tree.tokens_T.device),

@@ -256,15 +256,25 @@ def _invert(probs_RV: Tensor, uniform_R: Tensor) -> Tensor:
 
 def _from_nucleus(logits_RV: Tensor, norm_R: Tensor, uniform_R: Tensor, top_p: float) -> Tensor:
     """The smallest set of likeliest tokens whose mass reaches ``top_p``, sampled in proportion."""
-    vocabulary = logits_RV.shape[1]
-    for size in (min(NUCLEUS, vocabulary), vocabulary):
-        values_RK, tokens_RK = logits_RV.topk(size)
-        probs_RK = (values_RK - norm_R[:, None]).exp()
-        before_RK = probs_RK.cumsum(-1) - probs_RK
-        if size == vocabulary or bool((before_RK[:, -1] >= top_p).all()):
-            break
-    place_R = _invert(probs_RK.where(before_RK < top_p, 0.0), uniform_R)
-    return tokens_RK.gather(1, place_R[:, None])[:, 0]
+    top = _likeliest(logits_RV, norm_R, min(NUCLEUS, logits_RV.shape[1]))
+    if bool((top.before_RK[:, -1] < top_p).any()):
+        top = _likeliest(logits_RV, norm_R, logits_RV.shape[1])
+    place_R = _invert(top.probs_RK.where(top.before_RK < top_p, 0.0), uniform_R)
+    return top.tokens_RK.gather(1, place_R[:, None])[:, 0]
+
+
+class _Likeliest(NamedTuple):
+    """The K likeliest tokens, their mass, and the mass before each."""
+
+    tokens_RK: Tensor
+    probs_RK: Tensor
+    before_RK: Tensor
+
+
+def _likeliest(logits_RV: Tensor, norm_R: Tensor, size: int) -> _Likeliest:
+    values_RK, tokens_RK = logits_RV.topk(size)
+    probs_RK = (values_RK - norm_R[:, None]).exp()
+    return _Likeliest(tokens_RK, probs_RK, probs_RK.cumsum(-1) - probs_RK)
 
 
 class _Decoder:

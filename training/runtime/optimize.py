@@ -84,6 +84,10 @@ class Optimizer:
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of one forward pass to those of the step."""
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        self.collect()
+
+    def collect(self) -> None:
+        """Take up the gradients that a loss left in the weights (of another optimizer's too)."""
         for name, parameter in self._parameters.items():
             if parameter.grad is None:
                 continue
@@ -91,6 +95,10 @@ class Optimizer:
             gradient = parameter.grad.float()
             master.grad = gradient if master.grad is None else master.grad + gradient
             parameter.grad = None
+
+    def drop(self) -> None:
+        """Forget the gradients of a step that is not taken."""
+        self._adam.zero_grad()
 
     def step(self) -> Tensor:
         """Clip, update, round back; the norm before clipping. Raises Diverged when not finite."""

@@ -136,6 +136,9 @@ class PpoSpec(RunSpec):
     clip_range: float = setting(0.2, help="Ratio clip epsilon.", low=0.001, high=10.0)
     value_clip_range: float = setting(0.2, help="Value clip epsilon.", low=0.001, high=100.0)
     value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
+    value_learning_rate: float = setting(
+        1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
+    )
     entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
     kl_coefficient: float = setting(
         0.05, help="Start value of beta, the price of KL.", low=0.0, high=100.0
@@ -164,7 +167,9 @@ class PpoSpec(RunSpec):
     missing_eos_penalty: float = setting(
         1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
     )
-    normalize_rewards: bool = setting(True, help="Divide rewards by their running deviation.")
+    normalize_rewards: bool = setting(
+        True, help="Take the running mean from rewards and divide them by their running deviation."
+    )
     eval_prompts: int = setting(
         32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
     )

@@ -1,0 +1,82 @@
+"""The policy, its value head and its reference, in the memory of one model.
+
+The reference is the policy as the run began: with LoRA the adapters are switched off, otherwise
+the starting values of the trained weights (and only of those) are swapped in.
+
+Shapes: T tokens of a row, R response tokens, D hidden size.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.data.packing import Pack
+from training.functional.logprobs import token_logprobs
+from training.models.load import LoadedModel, head_of
+from training.models.lora import adapters_off, add_lora
+from training.models.split import SplitBackbone
+from training.models.value import ValueHead
+from training.runtime.optimize import choose_trainable
+from training.spec.runs import PpoSpec
+
+
+class TokenOutputs(NamedTuple):
+    """Of every response token: its log-prob, the entropy it was drawn at, the value before it."""
+
+    logprob_R: Tensor
+    entropy_R: Tensor
+    value_R: Tensor
+
+
+class ActorCritic:
+    """What PPO trains. Log-probs are of the tempered policy, the one that is sampled from."""
+
+    def __init__(self, policy: LoadedModel, spec: PpoSpec) -> None:
+        self.policy = policy
+        self._temperature = spec.temperature
+        if spec.lora_rank:
+            add_lora(policy.model, spec)
+        top_layers = 0 if spec.lora_rank else spec.trainable_layers
+        self.weights = choose_trainable(policy.model, top_layers=top_layers)
+        self._start = (
+            {}
+            if spec.lora_rank
+            else {name: one.detach().clone() for name, one in self.weights.items()}
+        )
+        self._split = SplitBackbone(policy)
+        self.value_head = ValueHead(policy.model.config.hidden_size).to(policy.device)
+
+    def lower(self, pack: Pack) -> Tensor | None:
+        """The states under the trained layers, which all passes over the pack share."""
+        return self._split.lower(pack.tree)
+
+    def outputs(self, pack: Pack, lower_TD: Tensor | None) -> TokenOutputs:
+        hidden_TD = self._split.upper(pack.tree, lower_TD)
+        hidden_RD = hidden_TD[pack.predictor_R]
+        tokens = token_logprobs(
+            hidden_RD, pack.targets_R, head_of(self.policy), temperature=self._temperature
+        )
+        return TokenOutputs(*tokens, self.value_head(hidden_RD))
+
+    @torch.no_grad()
+    def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor:
+        with self._as_reference():
+            return self.outputs(pack, lower_TD).logprob_R
+
+    @contextmanager
+    def _as_reference(self) -> Iterator[None]:
+        if not self._start:
+            with adapters_off(self.policy.model):
+                yield
+            return
+        trained = {name: one.data for name, one in self.weights.items()}
+        for name, one in self.weights.items():
+            one.data = self._start[name]
+        try:
+            yield
+        finally:
+            for name, one in self.weights.items():
+                one.data = trained[name]

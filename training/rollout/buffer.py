@@ -1,0 +1,93 @@
+"""What one PPO update learns from: rollouts, then parts that are forwarded together.
+
+Everything about tokens is flat over the response tokens of a part (R); parts follow the order of
+the rollouts, so that their pieces end to end are the whole batch. N responses, T tokens of the
+longest.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.data.packing import Pack, TokenGroup, rows_under_budget
+from training.rollout.actor_critic import TokenOutputs
+from training.rollout.sampler import Sample
+from training.spec.records import Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One prompt, its sampled responses, and their raw scores."""
+
+    record: Group
+    tokens: TokenGroup
+    samples: tuple[Sample, ...]
+    scores: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class Part(NamedTuple):
+    """One forward pass: its pack, the states under the trained layers, and what was true before."""
+
+    pack: Pack
+    lower_TD: Tensor | None
+    old: TokenOutputs
+    reference_R: Tensor
+
+    def lengths(self) -> Tensor:
+        """How many tokens each of its N responses has."""
+        return torch.bincount(self.pack.branch_R, minlength=len(self.pack.last_N))
+
+
+class Lesson(NamedTuple):
+    """A part with its advantages and returns: what a gradient needs."""
+
+    part: Part
+    advantage_R: Tensor
+    return_R: Tensor
+
+
+def shuffled(rollouts: Sequence[Rollout], *, seed: str) -> list[Rollout]:
+    """Another order, the same for the same seed."""
+    order = list(rollouts)
+    random.Random(seed).shuffle(order)  # noqa: S311 - an order, not a secret
+    return order
+
+
+def in_minibatches(
+    rollouts: Sequence[Rollout], *, minibatches: int, budget: int
+) -> list[list[list[Rollout]]]:
+    """Minibatches of nearly equal numbers of prompts, each in rows under the token budget."""
+    bounds = [len(rollouts) * number // minibatches for number in range(minibatches + 1)]
+    pieces = [rollouts[low:high] for low, high in pairwise(bounds)]
+    return [list(rows_under_budget(piece, budget)) for piece in pieces]
+
+
+class Padded(NamedTuple):
+    """The mask of all responses of a batch, True at real tokens: between flat and [N, T]."""
+
+    mask_NT: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> "Padded":
+        lengths_N = torch.cat([part.lengths() for part in parts])
+        places = torch.arange(int(lengths_N.max()), device=lengths_N.device)
+        return cls(places < lengths_N[:, None])
+
+    def wide(self, pieces_R: Sequence[Tensor]) -> Tensor:
+        """Flat pieces of the parts as one [N, T], 0 in the padding."""
+        flat = torch.cat(list(pieces_R))
+        return flat.new_zeros(self.mask_NT.shape).masked_scatter(self.mask_NT, flat)
+
+    def flat(self, values_NT: Tensor, parts: Sequence[Part]) -> Iterator[Tensor]:
+        """[N, T] as flat pieces, one a part."""
+        return iter(
+            torch.split(values_NT[self.mask_NT], [len(part.pack.branch_R) for part in parts])
+        )

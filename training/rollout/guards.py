@@ -1,0 +1,55 @@
+"""What watches a run of PPO: each guard warns, or stops the run with a sentence."""
+
+from typing import NamedTuple
+
+ENTROPY_FLOOR = 0.3  # of the first update's entropy
+LENGTH_FLOOR, LENGTH_CEILING = 0.5, 2.0  # of the first update's length
+
+
+class Alarm(NamedTuple):
+    """A guard's name, what it does (warn or stop), and its sentence."""
+
+    name: str
+    action: str
+    message: str
+
+
+class Vitals(NamedTuple):
+    """The numbers the guards look at, of one update."""
+
+    kl: float
+    entropy: float
+    length: float
+
+
+def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
+    """Everything that is wrong now, compared with the first update. 0 as ``max_kl`` is no limit."""
+    found = []
+    if max_kl and now.kl > max_kl:
+        found.append(
+            Alarm(
+                "kl",
+                "stop",
+                f"The policy is {now.kl:.2f} nats a response from its reference, beyond max_kl "
+                f"{max_kl:g}. Lower learning_rate or raise kl_coefficient.",
+            )
+        )
+    if now.entropy < ENTROPY_FLOOR * first.entropy:
+        found.append(
+            Alarm(
+                "entropy",
+                "warn",
+                f"Entropy fell from {first.entropy:.2f} to {now.entropy:.2f}: responses become "
+                "alike. Raise kl_coefficient or entropy_weight.",
+            )
+        )
+    if not LENGTH_FLOOR * first.length <= now.length <= LENGTH_CEILING * first.length:
+        found.append(
+            Alarm(
+                "length",
+                "warn",
+                f"Responses went from {first.length:.0f} to {now.length:.0f} tokens: the reward "
+                "may pay for length instead of content.",
+            )
+        )
+    return found

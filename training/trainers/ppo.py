@@ -1,0 +1,401 @@
+"""PPO on responses (Schulman et al. 2017; Ziegler et al. 2019; Ouyang et al. 2022), with our changes.
+
+1. KL to the reference is taken from the reward token by token, not added to the loss; its price
+   follows Ziegler's controller.
+2. The score is placed on the last response token. Responses without an end token pay a penalty, in
+   units of the normalized reward. Rewards lose their running mean and deviation first.
+3. Old log-probs are computed again with the training forward: a sampler's rounding is no ratio.
+4. Minibatches keep their members over the epochs of one update, in another order each epoch: the
+   states under the trained layers are computed once, and the first ratio is exactly 1.
+5. Advantages are whitened over the real tokens of the whole batch.
+6. The value head starts at zero and has its own learning rate; its loss reaches the policy's
+   weights by value_weight.
+7. An update ends before the step at which the policy has moved beyond target_kl.
+8. Dropout is off throughout: a ratio must compare like with like.
+
+Shapes: N responses, T tokens of the longest, R response tokens of a part.
+"""
+
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.data.chat import Limits
+from training.data.packing import Pack, pack_groups
+from training.data.records import groups_of, refuse_too_few
+from training.functional.advantages import (
+    explained_variance,
+    generalized_advantages,
+    shaped_rewards,
+    whiten,
+)
+from training.functional.kl import adapted_coefficient, kl_estimates
+from training.functional.moments import Moments, with_batch
+from training.functional.policy import clipped_policy_loss, clipped_value_loss
+from training.functional.schedules import warmup_then_linear
+from training.models.load import load_policy, save_model
+from training.models.lora import merge_lora
+from training.models.reward import load_reward_model
+from training.rollout.actor_critic import ActorCritic, TokenOutputs
+from training.rollout.buffer import Lesson, Padded, Part, Rollout, in_minibatches
+from training.rollout.explorer import Explorer
+from training.rollout.guards import Vitals, alarms
+from training.rollout.sampler import LocalSampler
+from training.rollout.scoring import Scorer
+from training.runtime.checkpoint import State
+from training.runtime.device import pick_device
+from training.runtime.optimize import Optimizer
+from training.runtime.run import Metrics, Run
+from training.spec.errors import ModelError
+from training.spec.events import EventKind
+from training.spec.runs import PpoSpec
+
+VALUE_HEAD_FILE = "value_head.safetensors"
+SAMPLES_SHOWN = 2  # responses an update that go into the events
+ALL_DONE = "all updates done"
+
+
+def train(run: Run, spec: PpoSpec) -> Metrics:
+    """Improve the policy on the prompts of the train split and publish it."""
+    torch.manual_seed(spec.seed)
+    device = pick_device()
+    policy = load_policy(spec.model, precision=spec.precision, device=device)
+    actor = ActorCritic(policy, spec)
+    scorer = Scorer(
+        reward=load_reward_model(spec.reward_model, precision=spec.precision, device=device),
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        budget=spec.tokens_per_forward,
+    )
+    prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
+    refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
+    explorer = Explorer(LocalSampler(policy.model, policy.tokenizer), scorer, prompts, spec)
+    learner = Learner(actor.weights, actor.value_head, spec)
+    progress = Progress(beta=spec.kl_coefficient)
+    state = run.last_state()
+    if state is not None:
+        learner.restore(state)
+        progress = Progress.from_facts(state.facts)
+
+    for update in run.track(
+        range(progress.updates, spec.updates if not progress.stop_reason else 0),
+        stage="PPO",
+        total=spec.updates,
+        unit="updates",
+        done=progress.updates,
+    ):
+        rollouts = explorer.rollouts(update)
+        parts = recall(actor, rollouts, spec)
+        progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
+        batch = judge(parts, scores_N.to(device), beta=progress.beta, spec=spec)
+        learned = improve(actor, batch.minibatches, learner, spec, update=update)
+        vitals = Vitals(batch.kl, batch.entropy, batch.length)
+        progress.first = progress.first or vitals
+        progress.updates = update + 1
+        _tell(
+            run, rollouts, _metrics(rollouts, batch, learned, progress, learner), progress.updates
+        )
+        for alarm in alarms(vitals, Vitals(*progress.first), max_kl=spec.max_kl):
+            run.reporter.guard(**alarm._asdict(), step=progress.updates)
+            if alarm.action == "stop":
+                progress.stop_reason = alarm.message
+        progress.beta = adapted_coefficient(
+            progress.beta,
+            kl=batch.kl,
+            target=spec.adaptive_kl_target,
+            horizon=spec.adaptive_kl_horizon,
+            responses=len(scores_N),
+        )
+        is_last = progress.updates == spec.updates or bool(progress.stop_reason)
+        run.save_if_due(
+            lambda: State(progress.updates, learner.tensors(), progress.facts(learner)),
+            is_due=is_last or progress.updates % spec.checkpoint_every == 0,
+        )
+        if progress.stop_reason:
+            break
+
+    merge_lora(policy.model)
+    run.publish(lambda folder: _save(actor, folder))
+    return {
+        "updates": progress.updates,
+        "stop_reason": progress.stop_reason or ALL_DONE,
+        "beta": progress.beta,
+        "prompts": len(prompts),
+    }
+
+
+@dataclass(slots=True)
+class Progress:
+    """Everything besides weights that a resumed run needs."""
+
+    beta: float
+    updates: int = 0
+    moments: Moments = field(default_factory=Moments)
+    first: Vitals | None = None  # of the first update; None before it
+    stop_reason: str = ""
+
+    def facts(self, learner: "Learner") -> dict[str, object]:
+        return {**asdict(self), "steps": learner.steps_done}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, object]) -> "Progress":
+        """Raises ModelError when the checkpoint is of another kind of run."""
+        try:
+            kept = {name: facts[name] for name in ("beta", "updates", "stop_reason")}
+            return cls(
+                **kept,  # type: ignore[arg-type] # JSON carries no types
+                moments=Moments(*facts["moments"]),  # type: ignore[misc] # as above
+                first=Vitals(*facts["first"]),  # type: ignore[misc] # as above
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"The checkpoint is not one of PPO ({error}); use a new folder."
+            ) from error
+
+
+class Actor(Protocol):
+    """What the update needs of a policy: an ActorCritic, or a table in the proof of PPO."""
+
+    def lower(self, pack: Pack) -> Tensor | None: ...
+
+    def outputs(self, pack: Pack, lower_TD: Tensor | None) -> TokenOutputs: ...
+
+    def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor: ...
+
+
+def recall(actor: Actor, rollouts: Sequence[Rollout], spec: PpoSpec) -> list[list[Part]]:
+    """Old log-probs, old values and the reference's log-probs, with the training forward."""
+    rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
+    return [[_part(actor, row) for row in minibatch] for minibatch in rows]
+
+
+@torch.no_grad()
+def _part(actor: Actor, row: Sequence[Rollout]) -> Part:
+    pack = pack_groups([one.tokens for one in row])
+    lower_TD = actor.lower(pack)
+    return Part(
+        pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)
+    )
+
+
+def normalized(
+    rollouts: Sequence[Rollout], moments: Moments, spec: PpoSpec
+) -> tuple[Moments, Tensor]:
+    """The moments of all scores so far, and the rewards [N] that PPO sees."""
+    raw_N = torch.tensor([score for one in rollouts for score in one.scores])
+    ended_N = torch.tensor([sample.finished for one in rollouts for sample in one.samples])
+    moments = with_batch(moments, raw_N)
+    if spec.normalize_rewards:
+        raw_N = (raw_N - moments.mean) / moments.deviation
+    return moments, raw_N - spec.missing_eos_penalty * (~ended_N)
+
+
+class Judged(NamedTuple):
+    """The lessons of an update by minibatch, and what describes the batch."""
+
+    minibatches: list[list[Lesson]]
+    kl: float
+    entropy: float
+    length: float
+    advantage_deviation: float
+    explained_variance: float
+    reference_gap: float
+
+
+def judge(
+    minibatches: Sequence[Sequence[Part]], scores_N: Tensor, *, beta: float, spec: PpoSpec
+) -> Judged:
+    """Rewards, advantages and returns over the whole batch, handed back to its parts."""
+    parts = list(chain.from_iterable(minibatches))
+    padded = Padded.of(parts)
+    mask_NT = padded.mask_NT
+    policy_NT = padded.wide([part.old.logprob_R for part in parts])
+    reference_NT = padded.wide([part.reference_R for part in parts])
+    values_NT = padded.wide([part.old.value_R for part in parts])
+    kl_NT = kl_estimates(policy_NT, reference_NT, spec.kl_estimator)
+    made = generalized_advantages(
+        shaped_rewards(scores_N, kl_NT, mask_NT, beta=beta),
+        values_NT,
+        mask_NT,
+        gamma=spec.gamma,
+        lam=spec.gae_lambda,
+    )
+    advantages = padded.flat(whiten(made.advantages_NT, mask_NT), parts)
+    returns = padded.flat(made.returns_NT, parts)
+    lessons = [
+        [Lesson(part, next(advantages), next(returns)) for part in minibatch]
+        for minibatch in minibatches
+    ]
+    return Judged(
+        minibatches=lessons,
+        kl=(policy_NT - reference_NT).sum(-1).mean().item(),
+        entropy=torch.cat([part.old.entropy_R for part in parts]).mean().item(),
+        length=mask_NT.sum(-1).float().mean().item(),
+        advantage_deviation=made.advantages_NT[mask_NT].std(correction=0).item(),
+        explained_variance=explained_variance(values_NT[mask_NT], made.returns_NT[mask_NT]).item(),
+        reference_gap=(policy_NT - reference_NT).abs().max().item(),
+    )
+
+
+class Learned(NamedTuple):
+    """One optimizer step, or the mean of an update's."""
+
+    policy_loss: float
+    value_loss: float
+    clip_fraction: float
+    value_clip_fraction: float
+    approximate_kl: float
+    ratio: float
+    grad_norm: float = 0.0
+
+
+class Learner:
+    """The optimizers of the policy's weights and of the value head, stepped together."""
+
+    def __init__(
+        self, weights: Mapping[str, nn.Parameter], value_head: nn.Module, spec: PpoSpec
+    ) -> None:
+        steps = spec.updates * spec.ppo_epochs * spec.minibatches
+
+        def rate_at(step: int) -> float:
+            return warmup_then_linear(step, total=steps, warmup_share=spec.warmup_share)
+
+        head_spec = replace(spec, learning_rate=spec.value_learning_rate)
+        self._policy = Optimizer(weights, spec, rate_at=rate_at)
+        self._value = Optimizer(dict(value_head.named_parameters()), head_spec, rate_at=rate_at)
+
+    @property
+    def steps_done(self) -> int:
+        return self._policy.steps_done
+
+    @property
+    def learning_rate(self) -> float:
+        return self._policy.learning_rate
+
+    def backward(self, loss: Tensor) -> None:
+        self._policy.backward(loss)
+        self._value.collect()
+
+    def step(self) -> float:
+        """Apply the gradients of both; the norm of the policy's."""
+        self._value.step()
+        return self._policy.step().item()
+
+    def drop(self) -> None:
+        """Forget the gradients: the step is not taken."""
+        self._policy.drop()
+        self._value.drop()
+
+    def tensors(self) -> dict[str, Tensor]:
+        head = {f"value.{name}": one for name, one in self._value.tensors().items()}
+        return self._policy.tensors() | head
+
+    def restore(self, state: State) -> None:
+        steps = int(state.facts.get("steps", 0))
+        self._policy.restore(state.tensors, steps_done=steps)
+        head = {
+            name.removeprefix("value."): one
+            for name, one in state.tensors.items()
+            if name.startswith("value.")
+        }
+        self._value.restore(head, steps_done=steps)
+
+
+def improve(
+    actor: Actor,
+    minibatches: Sequence[Sequence[Lesson]],
+    learner: Learner,
+    spec: PpoSpec,
+    *,
+    update: int,
+) -> list[Learned]:
+    """The optimizer steps of one update; fewer where the policy moved beyond target_kl."""
+    taken: list[Learned] = []
+    for epoch in range(spec.ppo_epochs):
+        order = list(range(len(minibatches)))
+        random.Random(f"{spec.seed}/{update}/{epoch}").shuffle(order)  # noqa: S311 - an order
+        for number in order:
+            step = _gradients(actor, minibatches[number], learner, spec)
+            if spec.target_kl and step.approximate_kl > spec.target_kl:
+                learner.drop()
+                return taken
+            taken.append(step._replace(grad_norm=learner.step()))
+    return taken
+
+
+def _gradients(actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: PpoSpec) -> Learned:
+    """The gradients of one minibatch, a part at a time; the sums of what the parts tell."""
+    count = float(sum(len(lesson.advantage_R) for lesson in lessons))
+    told = []
+    for part, advantage_R, return_R in lessons:
+        new = actor.outputs(part.pack, part.lower_TD)
+        policy = clipped_policy_loss(
+            new.logprob_R, part.old.logprob_R, advantage_R, clip_range=spec.clip_range, count=count
+        )
+        value = clipped_value_loss(
+            new.value_R, part.old.value_R, return_R, clip_range=spec.value_clip_range, count=count
+        )
+        entropy = new.entropy_R.sum() / count
+        learner.backward(
+            policy.loss + spec.value_weight * value.loss - spec.entropy_weight * entropy
+        )
+        told.append(
+            torch.stack(
+                [
+                    policy.loss.detach(),
+                    value.loss.detach(),
+                    policy.clip_fraction,
+                    value.clip_fraction,
+                    policy.approximate_kl,
+                    policy.ratio,
+                ]
+            )
+        )
+    return Learned(*torch.stack(told).sum(0).tolist())
+
+
+def _metrics(
+    rollouts: Sequence[Rollout],
+    batch: Judged,
+    learned: Sequence[Learned],
+    progress: Progress,
+    learner: Learner,
+) -> dict[str, float]:
+    scores = [score for one in rollouts for score in one.scores]
+    samples = [sample for one in rollouts for sample in one.samples]
+    means = [statistics.fmean(column) for column in zip(*learned, strict=True)]
+    judged = batch._asdict()
+    del judged["minibatches"]
+    return {
+        "reward": statistics.fmean(scores),
+        "reward_deviation": statistics.pstdev(scores),
+        **judged,
+        "beta": progress.beta,
+        "eos_share": statistics.fmean(sample.finished for sample in samples),
+        **dict(zip(Learned._fields, means, strict=True)),
+        "optimizer_steps": len(learned),
+        "learning_rate": learner.learning_rate,
+    }
+
+
+def _tell(run: Run, rollouts: Sequence[Rollout], metrics: dict[str, float], step: int) -> None:
+    run.reporter.metrics(metrics, step=step)
+    for one in rollouts[:SAMPLES_SHOWN]:
+        sample = {
+            "prompt": one.record.prompt[-1].content,
+            "response": one.samples[0].text,
+            "reward": one.scores[0],
+        }
+        run.reporter.say(EventKind.SAMPLE, sample, step=step)
+
+
+def _save(actor: ActorCritic, folder: Path) -> None:
+    save_model(actor.policy, folder)
+    save_file(actor.value_head.state_dict(), folder / VALUE_HEAD_FILE)
