@@ -1,6 +1,7 @@
-"""Answers: stored once, counted while the lease lives, bound to the guideline in force, undone until they are frozen."""
+"""Answers: stored once, counted while the lease lives, bound to the guideline in force, undone until frozen."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -35,9 +36,9 @@ def lease(project: Project) -> Assignment:
     return assignment
 
 
-def judge(assignment: Assignment, **answer: object) -> Judgment:
+def judge(assignment: Assignment, **answer: Any) -> Judgment:
     a, b = assignment.comparison.candidate_ids
-    defaults = {"client_uuid": uuid4(), "ranking": [[b], [a]], "strengths": [2]}
+    defaults: dict[str, Any] = {"client_uuid": uuid4(), "ranking": [[b], [a]], "strengths": [2]}
     return judging.submit_judgment(assignment=assignment, **{**defaults, **answer})
 
 
@@ -201,7 +202,7 @@ def test_a_burst_of_judgments_rings_for_agreement_once(
     monkeypatch, project, assignment, django_capture_on_commit_callbacks
 ):
     rung = []
-    monkeypatch.setattr(judging, "ring", lambda job, pk, **options: rung.append((job, pk)))
+    monkeypatch.setattr(judging, "ring", lambda job, pk, **_options: rung.append((job, pk)))
     factories.comparison(factories.prompt(project))
     judge(assignment)
     judge(lease(project))

@@ -1,6 +1,7 @@
 """Who gets which comparison: leases, breadth first, skips, expiry, and an empty queue that says why."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,7 +30,7 @@ def labeler(project) -> User:
     return factories.member(project)
 
 
-def comparisons(project: Project, count: int, **fields: object) -> list[Comparison]:
+def comparisons(project: Project, count: int, **fields: Any) -> list[Comparison]:
     prompt = factories.prompt(project)
     return [factories.comparison(prompt, **fields) for _ in range(count)]
 

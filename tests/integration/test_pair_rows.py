@@ -1,5 +1,7 @@
 """Judgments become pairs in candidate space: where a candidate stood on the screen changes nothing."""
 
+from typing import Any
+
 import pytest
 
 from annotation.comparisons.models import Comparison, Judgment
@@ -9,9 +11,9 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def judge(comparison: Comparison, **fields: object) -> Judgment:
+def judge(comparison: Comparison, **fields: Any) -> Judgment:
     ids = comparison.candidate_ids
-    defaults = {
+    defaults: dict[str, Any] = {
         "project": comparison.project,
         "comparison": comparison,
         "labeler": factories.user(),
@@ -22,7 +24,7 @@ def judge(comparison: Comparison, **fields: object) -> Judgment:
     return Judgment.objects.create(**{**defaults, **fields})
 
 
-def pairs(comparison: Comparison, **options: object) -> list[PairRow]:
+def pairs(comparison: Comparison, **options: Any) -> list[PairRow]:
     return list(pair_rows(comparison.project, **options))
 
 

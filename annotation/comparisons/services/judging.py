@@ -200,7 +200,7 @@ RETURNING project_id
 def ring_agreement(project_id: int) -> None:
     """Ring for fresh agreement, at most once in a few seconds; the task starts after those, so it sees the burst."""
     now = timezone.now()
-    values = {
+    values: dict[str, int | datetime] = {
         "project_id": project_id,
         "now": now,
         "before": now - timedelta(seconds=RING_EVERY_SECONDS),

@@ -1,0 +1,96 @@
+"""What a model wrote is hostile: whatever it says, the page shows text and fetches nothing."""
+
+import re
+
+import pytest
+
+from annotation.ui.markdown import raw, render
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![tracker](https://evil.example/pixel.png)",
+    "![x](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9YWxlcnQoMSk+)",
+    "[click](javascript:alert(1))",
+    "[click](JaVaScRiPt&colon;alert(1))",
+    "[click](data:text/html,<script>alert(1)</script>)",
+    '[click](https://ok.example "onmouseover=alert(1) x")',
+    '[click](https://ok.example/"><script>alert(1)</script>)',
+    "<https://evil.example/?q=secret>",
+    "[ref]: javascript:alert(1)\n\n[ref]",
+    '```"><script>alert(1)</script>\ncode\n```',
+    "```html\n<iframe src=https://evil.example></iframe>\n```",
+    "`<svg onload=alert(1)>`",
+    "$\\href{javascript:alert(1)}{x}$",
+    "$$\\style{background:url(https://evil.example)}{x}$$",
+    '$\\text{<img src=x onerror="alert(1)">}$',
+    '<math><mtext></p><img src=x onerror="alert(1)"></mtext></math>',
+    "<style>@import 'https://evil.example/x.css';</style>",
+    '<form action="https://evil.example"><input name=q></form>',
+    "<base href='https://evil.example/'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    '| a |\n|---|\n| <a href="javascript:alert(1)">x</a> |',
+    "<div class='bar' id='main' style='position:fixed'>covering</div>",
+    "<!--><script>alert(1)</script>-->",
+    "\x00<scr\x00ipt>alert(1)</scr\x00ipt>",
+]
+TAG = re.compile(r"<[^>]*>")
+FORBIDDEN_TAG = re.compile(
+    r"<\s*/?(script|img|svg|iframe|object|embed|style|form|input|base|meta|link|a|video)\b",
+    re.IGNORECASE,
+)
+FORBIDDEN_ATTRIBUTE = re.compile(r"\s(on\w+|style|href|src|srcset|id|action)\s*=", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_becomes_harmless_text(attack):
+    """Only real tags are looked at, with quoted values taken out: an escaped `onerror=` is text."""
+    html = render(attack)
+    tags = [re.sub(r'"[^"]*"', '""', tag) for tag in TAG.findall(html)]
+    assert not [tag for tag in tags if FORBIDDEN_TAG.match(tag) or FORBIDDEN_ATTRIBUTE.search(tag)]
+    assert not FORBIDDEN_TAG.search(html)
+
+
+def test_an_image_is_named_but_not_fetched():
+    html = render("![a cat](https://evil.example/cat.png)")
+    assert "a cat" in html
+    assert "evil.example" not in html
+
+
+def test_a_link_shows_where_it_would_lead_but_leads_nowhere():
+    html = render("[docs](https://docs.example)")
+    assert html == (
+        '<p dir="auto"><span class="inert-link" title="https://docs.example">docs</span></p>\n'
+    )
+
+
+def test_tables_code_and_formulas_are_shown():
+    html = render("| a |\n|---|\n| 1 |\n\n```python\nx = 1\n```\n\n$\\frac{a}{b}$")
+    assert "<td" in html
+    assert 'class="hl-n"' in html
+    assert "<mfrac>" in html
+
+
+def test_prices_are_not_formulas():
+    assert "<math" not in render("It costs $5 today and $6 tomorrow.")
+
+
+@pytest.mark.parametrize("source", ["\\frac{", "^", "\\begin{matrix} a", "\\left(", "{" * 500])
+def test_broken_latex_stays_text(source):
+    assert "Error" not in render(f"${source}$")
+
+
+def test_each_block_finds_its_own_direction():
+    assert '<li dir="auto">' in render("- שלום")
+
+
+def test_a_class_that_is_not_ours_is_dropped():
+    assert "resp" not in render('```resp"class="resp\ncode\n```').replace("&quot;", "")
+
+
+def test_a_very_long_text_is_shown_raw():
+    assert render("a" * 100_001).startswith('<pre class="raw"')
+
+
+def test_raw_text_is_escaped():
+    assert "<b>" not in raw("<b>")
