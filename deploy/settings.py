@@ -48,8 +48,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
-    "allauth",
-    "allauth.account",
     "annotation.ui",
     "annotation.audit",
     "annotation.accounts",
@@ -61,6 +59,9 @@ INSTALLED_APPS = [
     "annotation.quality",
     "annotation.datasets",
     "annotation.runs",
+    "annotation.overview",
+    "allauth",  # after ours: our templates of the account pages come first
+    "allauth.account",
     "deploy",
 ]
 
@@ -71,6 +72,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -116,6 +118,8 @@ PASSWORD_HASHERS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "annotation.projects.adapter.InvitedAccountAdapter"
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/h/ip"}
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -221,7 +225,9 @@ if PRODUCTION:
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 CONCORD_MAX_UPLOAD_BYTES = env.integer("CONCORD_MAX_UPLOAD_BYTES", 2 * 1024**3)
-CONCORD_TRAINING_COMMAND = env.text("CONCORD_TRAINING_COMMAND", f"{shlex.quote(sys.executable)} -m training")
+CONCORD_TRAINING_COMMAND = env.text(
+    "CONCORD_TRAINING_COMMAND", f"{shlex.quote(sys.executable)} -m training"
+)
 CONCORD_LEASE_SECONDS = env.integer("CONCORD_LEASE_SECONDS", 60)
 
 LOGGING = {

@@ -4,14 +4,24 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from annotation.accounts import urls as accounts
+from annotation.overview import urls as overview
+from annotation.projects import urls as projects
+
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
 API: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    *accounts.api_patterns,
+    *projects.api_patterns,
+    *overview.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
+    *accounts.page_patterns,
+    *projects.page_patterns,
+    *overview.page_patterns,
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]

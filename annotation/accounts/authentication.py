@@ -2,6 +2,7 @@
 
 import hashlib
 
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -13,6 +14,13 @@ from annotation.accounts.models import ApiToken, User
 def hash_key(key: str) -> str:
     """Hex sha256: keys are random and long, so no slow hash is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def person(request: HttpRequest | Request) -> User:
+    """Who asks, where the sign-in middleware or IsAuthenticated has turned away the anonymous."""
+    if not isinstance(request.user, User):
+        raise TypeError(f"{request.user!r} passed the sign-in.")
+    return request.user
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -1,13 +1,17 @@
 """The project gate: every row is found through its project. An id from a request proves nothing."""
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
+from django.utils import timezone
 
+from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import User
+from annotation.audit.models import AuditEvent
 from annotation.core.errors import Forbidden, NotFound
-from annotation.projects.models import Guideline, Membership, Project, Role
+from annotation.projects.models import Guideline, Invitation, Membership, Project, Role
 
 
 def roles_of(user: User | AnonymousUser, project_id: int) -> frozenset[Role]:
@@ -42,6 +46,65 @@ def projects_of(user: User) -> QuerySet[Project]:
 def current_guideline(project: Project) -> Guideline | None:
     """The newest version of the project's guideline; None if it has none yet."""
     return project.guidelines.order_by("-version").first()
+
+
+class ProjectEntry(NamedTuple):
+    """A project on someone's start page, with the roles held there."""
+
+    project: Project
+    roles: list[Role]
+
+
+def project_list(user: User) -> list[ProjectEntry]:
+    """All projects of a person, archived ones last, in one query."""
+    rows = Membership.objects.filter(user=user).select_related("project")
+    roles: defaultdict[Project, list[Role]] = defaultdict(list)
+    for row in rows.order_by("project__is_archived", "-project_id", "role"):
+        roles[row.project].append(Role(row.role))
+    return [ProjectEntry(project, held) for project, held in roles.items()]
+
+
+def may_create_projects(user: User) -> bool:
+    """Staff, and whoever is admin of a project already; an invited labeler is not."""
+    return user.is_staff or Membership.objects.filter(user=user, role=Role.ADMIN).exists()
+
+
+class Member(NamedTuple):
+    """A person of the project with all roles held there."""
+
+    user: User
+    roles: list[Role]
+
+
+def members_of(project: Project) -> list[Member]:
+    """The members by name, each once."""
+    rows = project.memberships.select_related("user").order_by("user__username", "role")
+    roles: defaultdict[User, list[Role]] = defaultdict(list)
+    for row in rows:
+        roles[row.user].append(Role(row.role))
+    return [Member(user, held) for user, held in roles.items()]
+
+
+def usable_invitations() -> QuerySet[Invitation]:
+    """Invitations that still open a door."""
+    return Invitation.objects.filter(
+        accepted_at=None, revoked_at=None, expires_at__gt=timezone.now(), project__is_archived=False
+    ).order_by("-pk")
+
+
+def invitation_for(token: str) -> Invitation:
+    """The open invitation that this link carries."""
+    rows = usable_invitations().select_related("project", "created_by")
+    invitation = rows.filter(token_hash=hash_key(token)).first()
+    if invitation is None:
+        raise NotFound("This invitation was used, withdrawn or has expired; ask for another link.")
+    return invitation
+
+
+def audit_of(project: Project) -> QuerySet[AuditEvent]:
+    """What was done in the project, newest first."""
+    rows = AuditEvent.objects.filter(project_id=project.pk)
+    return rows.select_related("actor").order_by("-pk")
 
 
 class NavigationItem(NamedTuple):

@@ -1,0 +1,105 @@
+"""The loop at a glance: what each step of a project has so far, and what to do next. Reads every app, owns no table."""
+
+from typing import NamedTuple
+
+from django.db.models import Count, Q
+
+from annotation.comparisons.models import Comparison, Judgment
+from annotation.datasets.models import DatasetSnapshot
+from annotation.generation.models import Candidate
+from annotation.projects.models import Project, Role
+from annotation.prompts.models import Prompt
+from annotation.registry.models import ModelVersion
+from annotation.runs.models import TrainingRun
+
+
+class Counts(NamedTuple):
+    """How much each step of the loop has."""
+
+    prompts: int
+    candidates: int
+    comparisons: int
+    open_comparisons: int
+    judgments: int
+    snapshots: int
+    runs: int
+    versions: int
+
+
+class NextStep(NamedTuple):
+    """One thing to do now: a sentence, and where to do it (nowhere if one can only wait)."""
+
+    role: Role
+    title: str
+    why: str
+    path: str = ""
+    label: str = ""
+
+
+def counts_of(project: Project) -> Counts:
+    """Seven counts, each by the index of its project."""
+    comparisons = Comparison.objects.filter(project=project).aggregate(
+        total=Count("pk"), unjudged=Count("pk", filter=Q(state=Comparison.State.OPEN))
+    )
+    return Counts(
+        prompts=Prompt.objects.filter(project=project).count(),
+        candidates=Candidate.objects.filter(project=project).count(),
+        comparisons=comparisons["total"],
+        open_comparisons=comparisons["unjudged"],
+        judgments=Judgment.objects.filter(project=project, withdrawn_at=None).count(),
+        snapshots=DatasetSnapshot.objects.filter(project=project).count(),
+        runs=TrainingRun.objects.filter(project=project).count(),
+        versions=ModelVersion.objects.filter(project=project).count(),
+    )
+
+
+def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list[NextStep]:
+    """What each role that this person holds should do now."""
+    steps = {
+        Role.LABELER: _for_labeler(counts, is_paused=project.is_paused),
+        Role.ADMIN: _for_admin(counts),
+        Role.ENGINEER: _for_engineer(counts),
+    }
+    return [step for role, step in steps.items() if role in roles]
+
+
+def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
+    if is_paused:
+        why = "An admin has paused it. Come back later; nothing you did is lost."
+        return NextStep(Role.LABELER, "Labeling is paused", why)
+    if not counts.open_comparisons:
+        why = "Every comparison has its judgments, or none has been made yet. New ones appear here."
+        return NextStep(Role.LABELER, "Nothing to label right now", why)
+    why = f"{counts.open_comparisons} comparisons wait. Read the guideline, then choose the better."
+    return NextStep(Role.LABELER, "Label comparisons", why, "label/", "Start labeling")
+
+
+def _for_admin(counts: Counts) -> NextStep:
+    if not counts.prompts:
+        why = "Everything starts with prompts, or with judgments that you have already."
+        return NextStep(Role.ADMIN, "Import prompts", why, "prompts/import/", "Import a file")
+    if not counts.candidates:
+        why = f"{counts.prompts} prompts have no responses yet. A generation run samples them."
+        return NextStep(Role.ADMIN, "Ask for candidates", why, "generation/", "Generate candidates")
+    if not counts.comparisons:
+        why = f"{counts.candidates} candidates wait to be compared."
+        return NextStep(Role.ADMIN, "Make comparisons", why, "comparisons/", "Make comparisons")
+    if not counts.judgments:
+        why = f"{counts.comparisons} comparisons wait for labelers."
+        return NextStep(Role.ADMIN, "Invite labelers", why, "settings/members/", "Invite by link")
+    why = f"{counts.judgments} judgments so far. See whether people agree before you train on them."
+    return NextStep(Role.ADMIN, "Read the agreement", why, "agreement/", "Open agreement")
+
+
+def _for_engineer(counts: Counts) -> NextStep:
+    if not counts.judgments:
+        why = "Training needs judgments; labelers have given none so far."
+        return NextStep(Role.ENGINEER, "Wait for judgments", why)
+    if not counts.snapshots:
+        why = f"{counts.judgments} judgments can become an immutable dataset."
+        return NextStep(Role.ENGINEER, "Build a snapshot", why, "datasets/", "Build a snapshot")
+    if not counts.runs:
+        why = "A snapshot is ready. Start with a reward model."
+        return NextStep(Role.ENGINEER, "Start a run", why, "runs/", "Start a run")
+    why = f"{counts.runs} runs and {counts.versions} model versions. Compare before and after."
+    return NextStep(Role.ENGINEER, "Look at the models", why, "models/", "Open models")

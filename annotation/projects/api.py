@@ -1,0 +1,226 @@
+"""API of projects: settings, members, invitations, guideline, criteria, audit."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from annotation.accounts.authentication import person
+from annotation.audit.models import AuditEvent
+from annotation.core.errors import Forbidden
+from annotation.projects import serializers as shapes
+from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
+from annotation.projects.selectors import (
+    audit_of,
+    may_create_projects,
+    members_of,
+    project_for,
+    projects_of,
+    usable_invitations,
+)
+from annotation.projects.services import members, projects
+
+
+def sent(shape: type[Serializer[Any]], request: Request, **options: Any) -> dict[str, Any]:
+    """The fields of the request, checked against ``shape``."""  # Any: DRF's own types
+    serializer = shape(data=request.data, **options)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+class ProjectList(generics.ListAPIView[Project]):
+    """The projects you are a member of."""
+
+    serializer_class = shapes.ProjectSerializer
+    queryset = Project.objects.none()
+
+    def get_queryset(self) -> QuerySet[Project]:
+        return projects_of(person(self.request))
+
+    @extend_schema(responses={201: shapes.ProjectSerializer})
+    def post(self, request: Request) -> Response:
+        """Make a project; you become its first admin."""
+        user = person(request)
+        if not may_create_projects(user):
+            raise Forbidden("Only staff and admins of a project may make projects; ask one.")
+        project = projects.create_project(actor=user, **sent(shapes.ProjectSerializer, request))
+        return Response(shapes.ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
+
+
+class ProjectDetail(APIView):
+    """One project and its settings."""
+
+    @extend_schema(responses=shapes.ProjectSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id)
+        return Response(shapes.ProjectSerializer(project).data)
+
+    @extend_schema(request=shapes.ProjectSerializer, responses=shapes.ProjectSerializer)
+    def patch(self, request: Request, project_id: int) -> Response:
+        """Change settings; what is left out stays."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.ProjectSerializer, request, partial=True)
+        projects.update_settings(project=project, actor=person(request), **fields)
+        return Response(shapes.ProjectSerializer(project).data)
+
+
+class ProjectArchive(APIView):
+    """Put a project away, or take it back."""
+
+    @extend_schema(request=shapes.ArchiveSerializer, responses=shapes.ProjectSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.ArchiveSerializer, request)
+        projects.set_archived(project=project, actor=person(request), **fields)
+        return Response(shapes.ProjectSerializer(project).data)
+
+
+class MemberList(APIView):
+    """The members of a project with their roles."""
+
+    @extend_schema(responses=shapes.MemberSerializer(many=True))
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        return Response(shapes.MemberSerializer(members_of(project), many=True).data)
+
+    @extend_schema(
+        request=shapes.NewMemberSerializer, responses={201: shapes.MemberSerializer(many=True)}
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Add a person who has an account."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.NewMemberSerializer, request)
+        role = Role(fields["role"])
+        members.add_member(
+            project=project, username=fields["username"], role=role, actor=person(request)
+        )
+        listed = shapes.MemberSerializer(members_of(project), many=True)
+        return Response(listed.data, status=status.HTTP_201_CREATED)
+
+
+class MemberDetail(APIView):
+    """One member."""
+
+    @extend_schema(request=shapes.RolesSerializer, responses=shapes.MemberSerializer(many=True))
+    def put(self, request: Request, project_id: int, user_id: int) -> Response:
+        """Let the member hold exactly these roles."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        roles = {Role(role) for role in sent(shapes.RolesSerializer, request)["roles"]}
+        members.set_roles(project=project, user_id=user_id, roles=roles, actor=person(request))
+        return Response(shapes.MemberSerializer(members_of(project), many=True).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, user_id: int) -> Response:
+        """Remove the member; the judgments stay."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        members.set_roles(project=project, user_id=user_id, roles=(), actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class InvitationList(generics.ListAPIView[Invitation]):
+    """Links that nobody has used yet."""
+
+    serializer_class = shapes.InvitationSerializer
+    queryset = Invitation.objects.none()
+
+    def get_queryset(self) -> QuerySet[Invitation]:
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        return usable_invitations().filter(project=project)
+
+    @extend_schema(
+        request=shapes.SendInvitationSerializer, responses={201: shapes.NewInvitationSerializer}
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Make a link; it is shown in this answer only."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.SendInvitationSerializer, request)
+        new = members.invite(
+            project=project,
+            role=Role(fields["role"]),
+            actor=person(request),
+            note=fields["note"],
+            days=fields["days"],
+        )
+        link = request.build_absolute_uri(reverse("projects-invitation", args=[new.token]))
+        body = {**shapes.InvitationSerializer(new.invitation).data, "link": link}
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class InvitationDetail(APIView):
+    """One open link."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, invitation_id: int) -> Response:
+        """Withdraw the link."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        members.revoke_invitation(
+            project=project, invitation_id=invitation_id, actor=person(request)
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class GuidelineList(generics.ListAPIView[Guideline]):
+    """The versions of the guideline, newest first."""
+
+    serializer_class = shapes.GuidelineSerializer
+    queryset = Guideline.objects.none()
+
+    def get_queryset(self) -> QuerySet[Guideline]:
+        project = project_for(self.request.user, self.kwargs["project_id"])
+        return project.guidelines.order_by("-pk")
+
+    @extend_schema(responses={201: shapes.GuidelineSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Publish the next version."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.GuidelineSerializer, request)
+        guideline = projects.publish_guideline(project=project, actor=person(request), **fields)
+        body = shapes.GuidelineSerializer(guideline).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class CriterionList(generics.ListAPIView[Criterion]):
+    """The criteria of the rubric, in the order in which they are asked."""
+
+    serializer_class = shapes.CriterionSerializer
+    queryset = Criterion.objects.none()
+    pagination_class = None
+
+    def get_queryset(self) -> QuerySet[Criterion]:
+        return project_for(self.request.user, self.kwargs["project_id"]).criteria.all()
+
+    @extend_schema(responses={201: shapes.CriterionSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Add a criterion, or change the question of the one with this name."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.CriterionSerializer, request)
+        criterion = projects.save_criterion(project=project, actor=person(request), **fields)
+        body = shapes.CriterionSerializer(criterion).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class CriterionDetail(APIView):
+    """One criterion."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, name: str) -> Response:
+        """Stop asking about it."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        projects.remove_criterion(project=project, name=name, actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class AuditList(generics.ListAPIView[AuditEvent]):
+    """Who did what in the project."""
+
+    serializer_class = shapes.AuditEventSerializer
+    queryset = AuditEvent.objects.none()
+
+    def get_queryset(self) -> QuerySet[AuditEvent]:
+        return audit_of(project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN))

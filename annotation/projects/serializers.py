@@ -1,0 +1,95 @@
+"""Shapes of projects in the API."""
+
+from rest_framework import serializers
+
+from annotation.audit.models import AuditEvent
+from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
+from annotation.projects.services.members import INVITATION_DAYS
+
+
+class ProjectSerializer(serializers.ModelSerializer[Project]):
+    class Meta:
+        model = Project
+        fields = [
+            "id",
+            "name",
+            "description",
+            "overlap",
+            "lease_seconds",
+            "min_reading_seconds",
+            "rationale_rule",
+            "agreement_target",
+            "is_paused",
+            "is_archived",
+            "created_at",
+        ]
+        read_only_fields = ["is_archived", "created_at"]
+        extra_kwargs = {"agreement_target": {"min_value": -1.0, "max_value": 1.0}}
+
+
+class ArchiveSerializer(serializers.Serializer[Project]):
+    is_archived = serializers.BooleanField()
+
+
+class NewMemberSerializer(serializers.Serializer[None]):
+    username = serializers.CharField(max_length=150)
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class MemberSerializer(serializers.Serializer[None]):
+    user = serializers.IntegerField(source="user.pk")
+    username = serializers.CharField(source="user.username")
+    kind = serializers.CharField(source="user.kind")
+    roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
+
+
+class RolesSerializer(serializers.Serializer[None]):
+    roles = serializers.ListField(
+        child=serializers.ChoiceField(choices=Role.choices), max_length=len(Role)
+    )
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    class Meta:
+        model = Invitation
+        fields = ["id", "role", "note", "created_at", "expires_at"]
+        read_only_fields = ["created_at", "expires_at"]
+
+
+class SendInvitationSerializer(serializers.Serializer[None]):
+    role = serializers.ChoiceField(choices=Role.choices)
+    note = serializers.CharField(max_length=120, default="", allow_blank=True)
+    days = serializers.IntegerField(min_value=1, max_value=90, default=INVITATION_DAYS)
+
+
+class NewInvitationSerializer(InvitationSerializer):
+    link = serializers.CharField(
+        read_only=True, help_text="Shown this once; only its hash is kept."
+    )
+
+    class Meta(InvitationSerializer.Meta):
+        fields = [*InvitationSerializer.Meta.fields, "link"]
+
+
+class GuidelineSerializer(serializers.ModelSerializer[Guideline]):
+    text = serializers.CharField(max_length=200_000, trim_whitespace=False)
+
+    class Meta:
+        model = Guideline
+        fields = ["id", "version", "text", "created_by", "created_at"]
+        read_only_fields = ["version", "created_by", "created_at"]
+
+
+class CriterionSerializer(serializers.ModelSerializer[Criterion]):
+    class Meta:
+        model = Criterion
+        fields = ["name", "question", "position"]
+        read_only_fields = ["position"]
+
+
+class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
+    actor = serializers.CharField(source="actor.username", default=None)
+
+    class Meta:
+        model = AuditEvent
+        fields = ["id", "at", "actor", "verb", "object_type", "object_id", "data"]

@@ -1,0 +1,111 @@
+"""Who belongs to a project: members, their roles, and the links that invite them."""
+
+import secrets
+from collections.abc import Collection
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.accounts.authentication import hash_key
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.projects.models import Invitation, Membership, Project, Role
+from annotation.projects.selectors import usable_invitations
+
+INVITATION_DAYS = 14
+
+
+class NewInvitation(NamedTuple):
+    """An invitation with the only copy of its token: show the link once."""
+
+    invitation: Invitation
+    token: str
+
+
+@transaction.atomic
+def add_member(*, project: Project, username: str, role: Role, actor: User | None) -> Membership:
+    """Give a person who has an account already a role."""
+    user = User.objects.filter(username__iexact=username.strip(), kind=User.Kind.PERSON).first()
+    if user is None or not user.has_usable_password():
+        raise InvalidInput(f"There is no user {username!r}; send an invitation link instead.")
+    membership, is_new = Membership.objects.get_or_create(project=project, user=user, role=role)
+    if not is_new:
+        raise Conflict(f"{user.username} is {role.value} of this project already.")
+    audit.record("member.added", membership, actor=actor, username=user.username, role=role.value)
+    return membership
+
+
+@transaction.atomic
+def set_roles(*, project: Project, user_id: int, roles: Collection[Role], actor: User) -> None:
+    """Let a member hold exactly these roles; none removes the member. Never the last admin.
+
+    1. Lock the project, so that two admins cannot remove each other at once.
+    2. Refuse what would leave the project without an admin.
+    3. Write the difference.
+    """
+    Project.objects.select_for_update().get(pk=project.pk)
+    rows = Membership.objects.filter(project=project, user_id=user_id).select_related("user")
+    held = {Role(row.role): row for row in rows}
+    if not held:
+        raise NotFound("This person is not a member of the project.")
+    if Role.ADMIN in held and Role.ADMIN not in roles:
+        _refuse_without_admin(project, user_id)
+    username = next(iter(held.values())).user.username
+    for role in held.keys() - set(roles):
+        audit.record("member.removed", held[role], actor=actor, username=username, role=role.value)
+        held[role].delete()
+    for role in set(roles) - held.keys():
+        row = Membership.objects.create(project=project, user_id=user_id, role=role)
+        audit.record("member.added", row, actor=actor, username=username, role=role.value)
+
+
+def _refuse_without_admin(project: Project, user_id: int) -> None:
+    others = project.memberships.filter(role=Role.ADMIN, user__is_active=True)
+    if not others.exclude(user_id=user_id).exists():
+        raise Conflict("This is the last admin of the project; make someone else admin first.")
+
+
+@transaction.atomic
+def invite(
+    *, project: Project, role: Role, actor: User, note: str = "", days: int = INVITATION_DAYS
+) -> NewInvitation:
+    """Make a link that gives whoever opens it first this role."""
+    token = secrets.token_urlsafe(24)
+    invitation = Invitation.objects.create(
+        project=project,
+        role=role,
+        note=note,
+        token_hash=hash_key(token),
+        created_by=actor,
+        expires_at=timezone.now() + timedelta(days=days),
+    )
+    audit.record("invitation.made", invitation, actor=actor, role=role.value, note=note)
+    return NewInvitation(invitation, token)
+
+
+@transaction.atomic
+def accept_invitation(*, invitation: Invitation, user: User) -> Project:
+    """Use up the invitation; only the first who accepts becomes a member by it."""
+    open_row = usable_invitations().filter(pk=invitation.pk)
+    if not open_row.update(accepted_by=user, accepted_at=timezone.now()):
+        raise Conflict("This invitation was used, withdrawn or has expired; ask for another.")
+    membership, _ = Membership.objects.get_or_create(
+        project=invitation.project, user=user, role=invitation.role
+    )
+    audit.record(
+        "invitation.accepted", membership, actor=user, username=user.username, role=invitation.role
+    )
+    return invitation.project
+
+
+@transaction.atomic
+def revoke_invitation(*, project: Project, invitation_id: int, actor: User) -> None:
+    """Withdraw a link that nobody has used."""
+    rows = usable_invitations().filter(project=project, pk=invitation_id)
+    invitation = rows.first()
+    if invitation is None or not rows.update(revoked_at=timezone.now()):
+        raise NotFound("There is no open invitation with this number.")
+    audit.record("invitation.revoked", invitation, actor=actor, role=invitation.role)

@@ -1,0 +1,215 @@
+"""Pages of projects: the list, settings, members, invitations, guideline, rubric, audit."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.core.errors import Forbidden, InvalidInput
+from annotation.projects import forms
+from annotation.projects.adapter import SESSION_KEY
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import (
+    audit_of,
+    invitation_for,
+    may_create_projects,
+    members_of,
+    page_context,
+    project_for,
+    project_list,
+    usable_invitations,
+)
+from annotation.projects.services import members, projects
+
+
+@require_GET
+def project_index(request: HttpRequest) -> HttpResponse:
+    """Start here: the projects you belong to."""
+    user = person(request)
+    context = {"entries": project_list(user), "may_create": may_create_projects(user)}
+    return render(request, "projects/index.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def project_new(request: HttpRequest) -> HttpResponse:
+    """Make a project."""
+    user = person(request)
+    if not may_create_projects(user):
+        raise Forbidden("Only staff and admins of a project may make projects; ask one.")
+    form = forms.NewProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        project = projects.create_project(actor=user, **form.cleaned_data)
+        messages.success(request, "Your project is ready. Import prompts to begin.")
+        return redirect("overview-project", project.pk)
+    status = 400 if form.is_bound else 200
+    return render(request, "projects/new.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def settings(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The settings of one project."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    shown = Project.objects.get(pk=project.pk)  # the form writes on it while it validates
+    form = forms.SettingsForm(request.POST or None, instance=shown)
+    if request.method == "POST" and form.is_valid():
+        projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
+        messages.success(request, "The settings are saved.")
+        return redirect("projects-settings", project.pk)
+    context = {**page_context(person(request), project, "settings"), "tab": "settings"}
+    status = 400 if form.is_bound else 200
+    return render(request, "projects/settings.html", {**context, "form": form}, status=status)
+
+
+@require_POST
+def archive(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Put the project away, or take it back."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    is_archived = request.POST.get("is_archived") == "yes"
+    projects.set_archived(project=project, is_archived=is_archived, actor=person(request))
+    words = "archived; nothing in it is deleted." if is_archived else "back among your projects."
+    messages.success(request, f"{project.name} is {words}")
+    return redirect("projects-settings", project.pk)
+
+
+@require_http_methods(["GET", "POST"])
+def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Read the versions and publish the next; the rubric beside it."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    versions = project.guidelines.select_related("created_by").order_by("-version")
+    current = versions.first()
+    initial = {"text": current.text if current else ""}
+    form = forms.GuidelineForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data["text"]
+        new = projects.publish_guideline(project=project, text=text, actor=person(request))
+        messages.success(request, f"Version {new.version} is what labelers read from now on.")
+        return redirect("projects-guideline", project.pk)
+    context = {
+        **page_context(person(request), project, "settings"),
+        "tab": "guideline",
+        "form": form,
+        "versions": versions,
+        "criteria": project.criteria.all(),
+        "criterion_form": forms.CriterionForm(),
+    }
+    return render(request, "projects/guideline.html", context, status=400 if form.is_bound else 200)
+
+
+@require_POST
+def save_criterion(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Add a criterion, or change its question."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = forms.CriterionForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput(forms.first_error(form))
+    projects.save_criterion(project=project, actor=person(request), **form.cleaned_data)
+    return redirect("projects-guideline", project.pk)
+
+
+@require_POST
+def remove_criterion(request: HttpRequest, project_id: int, name: str) -> HttpResponse:
+    """Stop asking about a criterion."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    projects.remove_criterion(project=project, name=name, actor=person(request))
+    return redirect("projects-guideline", project.pk)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def member_list(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The members; POST adds a person who has an account."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = forms.MemberForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        name, role = form.cleaned_data["username"], Role(form.cleaned_data["role"])
+        members.add_member(project=project, username=name, role=role, actor=person(request))
+        messages.success(request, f"{name} is {role.value} now.")
+        return redirect("projects-members", project.pk)
+    context = {**_members_context(request, project), "member_form": form}
+    return render(request, "projects/members.html", context, status=400 if form.is_bound else 200)
+
+
+def _members_context(request: HttpRequest, project: Project) -> dict[str, object]:
+    return {
+        **page_context(person(request), project, "settings"),
+        "tab": "members",
+        "members": members_of(project),
+        "all_roles": Role.choices,
+        "invitations": usable_invitations().filter(project=project),
+        "member_form": forms.MemberForm(),
+        "invitation_form": forms.InvitationForm(),
+    }
+
+
+@require_POST
+def set_roles(request: HttpRequest, project_id: int, user_id: int) -> HttpResponse:
+    """Let a member hold exactly the roles that are ticked; none removes the member."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = forms.RolesForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput(forms.first_error(form))
+    members.set_roles(project=project, user_id=user_id, roles=form.chosen(), actor=person(request))
+    messages.success(request, "The roles are saved.")
+    if not project.memberships.filter(user=person(request)).exists():
+        return redirect("projects-index")
+    return redirect("projects-members", project.pk)
+
+
+@never_cache
+@require_POST
+def invite(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Make an invitation link and show it this once."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = forms.InvitationForm(request.POST)
+    context = _members_context(request, project)
+    if not form.is_valid():
+        context["invitation_form"] = form
+        return render(request, "projects/members.html", context, status=400)
+    role = Role(form.cleaned_data["role"])
+    note, days = form.cleaned_data["note"], form.cleaned_data["days"]
+    new = members.invite(project=project, role=role, actor=person(request), note=note, days=days)
+    context["link"] = request.build_absolute_uri(reverse("projects-invitation", args=[new.token]))
+    context["invitation"] = new.invitation
+    return render(request, "projects/members.html", context)
+
+
+@require_POST
+def revoke_invitation(request: HttpRequest, project_id: int, invitation_id: int) -> HttpResponse:
+    """Withdraw a link."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    members.revoke_invitation(project=project, invitation_id=invitation_id, actor=person(request))
+    messages.success(request, "The link is withdrawn.")
+    return redirect("projects-members", project.pk)
+
+
+@never_cache
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Show whoever holds the link where it leads; POST accepts it."""
+    row = invitation_for(token)
+    if request.method == "POST" and request.user.is_authenticated:
+        members.accept_invitation(invitation=row, user=person(request))
+        request.session.pop(SESSION_KEY, None)
+        messages.success(request, f"Welcome to {row.project.name}: you are {row.role} here.")
+        return redirect("overview-project", row.project_id)
+    request.session[SESSION_KEY] = token
+    return render(request, "projects/invitation.html", {"invitation": row, "token": token})
+
+
+@require_GET
+def audit(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Who did what, newest first."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    events = audit_of(project)
+    if verb := request.GET.get("verb", ""):
+        events = events.filter(verb__startswith=verb.replace("\0", ""))
+    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    context = page_context(person(request), project, "settings")
+    context.update(tab="audit", page=page, verb=verb)
+    return render(request, "projects/audit.html", context)
