@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from annotation.accounts import urls as accounts
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
+from annotation.registry import urls as registry
 
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
 API: list[URLPattern | URLResolver] = [
@@ -15,6 +16,7 @@ API: list[URLPattern | URLResolver] = [
     *accounts.api_patterns,
     *projects.api_patterns,
     *overview.api_patterns,
+    *registry.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
@@ -22,6 +24,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *accounts.page_patterns,
     *projects.page_patterns,
     *overview.page_patterns,
+    *registry.page_patterns,
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]

@@ -1,0 +1,78 @@
+"""API of the model registry."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.accounts.authentication import person
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from annotation.registry import services
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import model_for, models_of
+from annotation.registry.serializers import KindSerializer, ModelVersionSerializer, StageSerializer
+
+
+class ModelList(generics.ListAPIView[ModelVersion]):
+    """The project's models, newest first."""
+
+    serializer_class = ModelVersionSerializer
+    queryset = ModelVersion.objects.none()
+
+    def get_queryset(self) -> QuerySet[ModelVersion]:
+        user, project_id = person(self.request), self.kwargs["project_id"]
+        return models_of(project_for(user, project_id, Role.ENGINEER, Role.ADMIN))
+
+    @extend_schema(request=ModelVersionSerializer, responses={201: ModelVersionSerializer})
+    def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
+        """Register a folder, a hub name or a server as a model."""
+        project = project_for(person(request), project_id, Role.ENGINEER)
+        sent = ModelVersionSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        version = services.add_model(project=project, actor=person(request), **sent.validated_data)
+        return Response(ModelVersionSerializer(version).data, status=status.HTTP_201_CREATED)
+
+
+class ModelDetail(APIView):
+    """One model."""
+
+    @extend_schema(responses=ModelVersionSerializer)
+    def get(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
+        return Response(ModelVersionSerializer(model_for(project, pk)).data)
+
+
+class ModelStage(APIView):
+    """Promote or retire a model."""
+
+    @extend_schema(request=StageSerializer, responses=ModelVersionSerializer)
+    def post(self, request: Request, project_id: int, pk: int) -> Response:
+        """Move the model to a stage; the one that served its kind retires where this one serves."""
+        project = project_for(person(request), project_id, Role.ENGINEER)
+        sent = StageSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        version = services.promote(
+            version=model_for(project, pk),
+            stage=sent.validated_data["stage"],
+            actor=person(request),
+        )
+        return Response(ModelVersionSerializer(version).data)
+
+
+class ModelRollback(APIView):
+    """Go back to the model that served before."""
+
+    @extend_schema(request=KindSerializer, responses=ModelVersionSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        """Let the model of this kind serve again that served before the present one."""
+        project = project_for(person(request), project_id, Role.ENGINEER)
+        sent = KindSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        kind = sent.validated_data["kind"]
+        version = services.rollback(project=project, kind=kind, actor=person(request))
+        return Response(ModelVersionSerializer(version).data)

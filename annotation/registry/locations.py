@@ -1,0 +1,110 @@
+"""Where a model lies: a folder, a hub name, or the address of a server. Looked at before it is registered."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from annotation.core.errors import InvalidInput
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY")
+PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+LONGEST_LOCATION = 500
+LARGEST_CONFIG = 5_000_000  # bytes
+
+
+def checked_folder_or_hub_name(location: str) -> str:
+    """The location, if it is a model folder on this machine or looks like a hub name."""
+    location = _plain(location)
+    if HUB_NAME.fullmatch(location) and not Path(location).exists():
+        return location
+    path = Path(location).expanduser()
+    if not path.is_absolute():
+        raise InvalidInput(
+            f"{location!r} is neither a full path (/models/name) nor a hub name (owner/name)."
+        )
+    _check_folder(path)
+    return str(path)
+
+
+def checked_url(location: str, *, remote_model: str) -> str:
+    """The base address of an OpenAI-compatible server, without a slash at its end."""
+    location = _plain(location)
+    try:
+        parts = urlsplit(location)
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise InvalidInput(f"{location!r} is not an address: {error}.") from error
+    if not is_web:
+        raise InvalidInput(
+            f"{location!r} is not an address; it begins with http:// or https:// and names a server."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InvalidInput(
+            "The address holds a password, a query or a fragment. Leave them out; a key belongs "
+            "into an environment variable of the worker."
+        )
+    if not remote_model.strip():
+        raise InvalidInput("Name the model that the server is to answer with, as its list has it.")
+    return location.rstrip("/")
+
+
+def check_key_variable(name: str) -> None:
+    """Refuse what is not meant to leave the worker: only *_API_KEY is read and sent."""
+    if name and not KEY_VARIABLE.fullmatch(name):
+        raise InvalidInput(
+            f"{name[:100]!r} is not the name of a key variable; it is in capitals and ends in "
+            "_API_KEY, such as VLLM_API_KEY. Give the name, never the key itself."
+        )
+
+
+def _plain(location: str) -> str:
+    location = location.strip()
+    if not location or "\x00" in location or len(location) > LONGEST_LOCATION:
+        raise InvalidInput(
+            f"The location must have 1 to {LONGEST_LOCATION} characters and no NUL; "
+            f"it has {len(location)}."
+        )
+    return location
+
+
+def _check_folder(path: Path) -> None:
+    try:
+        names = {one.name for one in path.iterdir()}
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise InvalidInput(f"{path} is not a folder that can be read: {reason}.") from error
+    if "config.json" not in names:
+        raise InvalidInput(
+            f"{path} has no config.json; choose the folder that a model was saved in."
+        )
+    _check_weights(path, names)
+    _check_config(path / "config.json")
+
+
+def _check_weights(path: Path, names: set[str]) -> None:
+    if any(name.endswith(".safetensors") for name in names):
+        return
+    pickles = sorted(name for name in names if Path(name).suffix in PICKLES)
+    if pickles:
+        raise InvalidInput(
+            f"The weights in {path} are pickles ({pickles[0]}), which can run code when loaded. "
+            "Save the model again as safetensors."
+        )
+    raise InvalidInput(f"{path} has no *.safetensors weights; save or copy the model there again.")
+
+
+def _check_config(path: Path) -> None:
+    try:
+        if path.stat().st_size > LARGEST_CONFIG:
+            raise InvalidInput(
+                f"{path} has more than {LARGEST_CONFIG} bytes; it is no model config."
+            )
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"{path} cannot be read as JSON ({error}); copy the model again."
+        ) from error
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise InvalidInput(f"{path} names no model_type; it is not the config of a model.")

@@ -1,0 +1,48 @@
+"""Addresses of the model registry, and who may use them."""
+
+from django.urls import path
+
+from annotation.projects.models import Role
+from annotation.registry import api, views
+
+api_patterns = [
+    path("projects/<int:project_id>/models/", api.ModelList.as_view(), name="api-model-list"),
+    path(
+        "projects/<int:project_id>/models/rollback/",
+        api.ModelRollback.as_view(),
+        name="api-model-rollback",
+    ),
+    path(
+        "projects/<int:project_id>/models/<int:pk>/",
+        api.ModelDetail.as_view(),
+        name="api-model-detail",
+    ),
+    path(
+        "projects/<int:project_id>/models/<int:pk>/stage/",
+        api.ModelStage.as_view(),
+        name="api-model-stage",
+    ),
+]
+page_patterns = [
+    path("projects/<int:project_id>/models/", views.models, name="registry-models"),
+    path("projects/<int:project_id>/models/new/", views.new_model, name="registry-model-new"),
+    path("projects/<int:project_id>/models/rollback/", views.rollback, name="registry-rollback"),
+    path("projects/<int:project_id>/models/<int:pk>/", views.model, name="registry-model"),
+    path(
+        "projects/<int:project_id>/models/<int:pk>/stage/", views.stage, name="registry-model-stage"
+    ),
+]
+
+ENGINEERS = frozenset({Role.ENGINEER})
+READERS = frozenset({Role.ENGINEER, Role.ADMIN})
+ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
+    "api-model-list": {"GET": READERS, "POST": ENGINEERS},
+    "api-model-detail": {"GET": READERS},
+    "api-model-stage": {"POST": ENGINEERS},
+    "api-model-rollback": {"POST": ENGINEERS},
+    "registry-models": {"GET": READERS},
+    "registry-model-new": {"GET": ENGINEERS, "POST": ENGINEERS},
+    "registry-model": {"GET": READERS},
+    "registry-model-stage": {"POST": ENGINEERS},
+    "registry-rollback": {"POST": ENGINEERS},
+}

@@ -1,0 +1,84 @@
+"""Pages of the model registry."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Role
+from annotation.projects.selectors import page_context, project_for
+from annotation.registry import services
+from annotation.registry.forms import ModelForm
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import ancestry, model_for, models_of
+
+PAGE_SIZE = 50
+
+
+@require_GET
+def models(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The models of the project with their stages."""
+    project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
+    page = Paginator(models_of(project), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = page_context(person(request), project, "models")
+    return render(request, "registry/models.html", {**context, "page": page})
+
+
+@require_http_methods(["GET", "POST"])
+def new_model(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Register a model that was not trained here."""
+    project = project_for(person(request), project_id, Role.ENGINEER)
+    form = ModelForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            version = services.add_model(
+                project=project, actor=person(request), **form.cleaned_data
+            )
+        except InvalidInput as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("registry-model", project_id, version.pk)
+    context = {**page_context(person(request), project, "models"), "form": form}
+    status = 400 if form.is_bound else 200
+    return render(request, "registry/new.html", context, status=status)
+
+
+@require_GET
+def model(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """One model: stage, metrics and where it came from."""
+    project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
+    version = model_for(project, pk)
+    context = page_context(person(request), project, "models")
+    context |= {"version": version, "ancestry": ancestry(version)}
+    return render(request, "registry/model.html", context)
+
+
+@require_POST
+def stage(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """Promote or retire."""
+    project = project_for(person(request), project_id, Role.ENGINEER)
+    version = services.promote(
+        version=model_for(project, pk), stage=request.POST.get("stage", ""), actor=person(request)
+    )
+    messages.success(request, _sentence(version))
+    return redirect("registry-model", project_id, pk)
+
+
+@require_POST
+def rollback(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Go back to the version that served before."""
+    project = project_for(person(request), project_id, Role.ENGINEER)
+    kind = request.POST.get("kind", "")
+    version = services.rollback(project=project, kind=kind, actor=person(request))
+    messages.success(request, _sentence(version))
+    return redirect("registry-models", project_id)
+
+
+def _sentence(version: ModelVersion) -> str:
+    name = f"{version.name} v{version.number}"
+    if version.stage == ModelVersion.Stage.SERVING:
+        return f"{name} serves now: the next generation run uses it."
+    return f"{name} is {version.stage} now."

@@ -1,0 +1,257 @@
+"""Models are registered after a look, promoted one at a time, and know where they came from."""
+
+import json
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from annotation.audit.models import AuditEvent
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.projects.models import Role
+from annotation.registry import services
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import serving
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    return tmp_path
+
+
+def registered(project, actor, **fields):
+    return services.register_version(
+        **{
+            "project": project,
+            "kind": "policy",
+            "name": "sft",
+            "location": "/m",
+            "actor": actor,
+            **fields,
+        }
+    )
+
+
+def added(project, actor, **fields):
+    return services.add_model(
+        **{
+            "project": project,
+            "kind": "policy",
+            "name": "base",
+            "backend": "local",
+            "location": "/m",
+            "actor": actor,
+            **fields,
+        }
+    )
+
+
+def test_versions_of_a_name_are_numbered_in_order(project, engineer):
+    numbers = [registered(project, engineer).number for _ in range(2)]
+    other = registered(project, engineer, name="ppo").number
+    assert (numbers, other) == ([1, 2], 1)
+
+
+def test_promoting_a_version_retires_the_one_that_served(project, engineer):
+    first, second = registered(project, engineer), registered(project, engineer)
+    services.promote(version=first, actor=engineer)
+    services.promote(version=second, actor=engineer)
+    first.refresh_from_db()
+    assert (first.stage, serving(project=project, kind="policy")) == ("retired", second)
+
+
+def test_promotion_is_in_the_audit_trail_with_what_it_replaced(project, engineer):
+    first, second = registered(project, engineer), registered(project, engineer)
+    services.promote(version=first, actor=engineer)
+    services.promote(version=second, actor=engineer)
+    verbs = AuditEvent.objects.filter(verb__in=["model.serving", "model.retired"])
+    trail = list(verbs.order_by("pk").values_list("verb", "object_id"))
+    assert trail == [
+        ("model.serving", first.pk),
+        ("model.retired", first.pk),
+        ("model.serving", second.pk),
+    ]
+
+
+def test_a_reward_model_does_not_replace_a_policy(project, engineer):
+    policy = registered(project, engineer)
+    services.promote(version=policy, actor=engineer)
+    services.promote(
+        version=registered(project, engineer, kind="reward", name="rm"), actor=engineer
+    )
+    assert serving(project=project, kind="policy") == policy
+
+
+def test_rollback_brings_back_the_version_that_served_before(project, engineer):
+    first, second = registered(project, engineer), registered(project, engineer)
+    services.promote(version=first, actor=engineer)
+    services.promote(version=second, actor=engineer)
+    services.rollback(project=project, kind="policy", actor=engineer)
+    assert serving(project=project, kind="policy") == first
+
+
+def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
+    services.promote(version=registered(project, engineer), actor=engineer)
+    with pytest.raises(Conflict, match="promote one instead"):
+        services.rollback(project=project, kind="policy", actor=engineer)
+
+
+def test_a_folder_with_config_and_safetensors_is_registered(project, engineer, folder):
+    version = added(project, engineer, location=str(folder))
+    assert (version.location, version.stage) == (str(folder), "candidate")
+
+
+def test_a_hub_name_is_registered_as_it_is(project, engineer):
+    location = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert added(project, engineer, location=location).location == location
+
+
+def test_pickled_weights_are_refused(project, engineer, folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(InvalidInput, match="pickles"):
+        added(project, engineer, location=str(folder))
+
+
+@pytest.mark.parametrize(
+    ("location", "sentence"),
+    [
+        ("/no/such/folder", "not a folder that can be read"),
+        ("models", "neither a full path"),
+        ("a\x00b", "no NUL"),
+        ("", "1 to 500"),
+    ],
+)
+def test_a_location_without_a_model_is_refused_with_a_sentence(
+    project, engineer, location, sentence
+):
+    with pytest.raises(InvalidInput, match=sentence):
+        added(project, engineer, location=location)
+
+
+def test_a_broken_config_is_refused(project, engineer, folder):
+    (folder / "config.json").write_text("{")
+    with pytest.raises(InvalidInput, match="cannot be read as JSON"):
+        added(project, engineer, location=str(folder))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["file:///etc/passwd", "ftp://host/v1", "http://", "http://me:secret@host/v1", "http://[::1"],
+)
+def test_only_plain_web_addresses_are_servers(project, engineer, location):
+    with pytest.raises(InvalidInput):
+        added(project, engineer, backend="http", location=location, remote_model="m")
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "sk-123", "REDIS_URL"])
+def test_only_key_variables_may_be_sent_to_a_server(project, engineer, name):
+    with pytest.raises(InvalidInput, match="_API_KEY"):
+        added(
+            project, engineer, backend="http", location="http://h/v1", remote_model="m",
+            api_key_variable=name,
+        )  # fmt: skip
+
+
+def test_the_api_registers_and_promotes_a_server(api, project, engineer):
+    api.force_authenticate(engineer)
+    made = api.post(
+        reverse("api-model-list", args=[project.pk]),
+        {
+            "kind": "policy",
+            "name": "vllm",
+            "backend": "http",
+            "location": "http://127.0.0.1:9000/v1/",
+            "remote_model": "tiny",
+        },
+        format="json",
+    )
+    assert (made.status_code, made.data["location"]) == (201, "http://127.0.0.1:9000/v1")
+    moved = api.post(
+        reverse("api-model-stage", args=[project.pk, made.data["id"]]), {"stage": "serving"}
+    )
+    assert (moved.status_code, moved.data["stage"]) == (200, "serving")
+
+
+def test_the_api_names_the_field_that_is_wrong(api, project, engineer):
+    api.force_authenticate(engineer)
+    answer = api.post(reverse("api-model-list", args=[project.pk]), {"kind": "oracle"})
+    assert answer.status_code == 400
+    assert {"kind", "name", "location"} <= set(answer.json()["error"]["fields"])
+
+
+def test_a_model_of_another_project_is_not_found(api, project, engineer):
+    theirs = factories.policy(factories.project())
+    api.force_authenticate(engineer)
+    assert api.get(reverse("api-model-detail", args=[project.pk, theirs.pk])).status_code == 404
+    stage = reverse("api-model-stage", args=[project.pk, theirs.pk])
+    assert api.post(stage, {"stage": "serving"}).status_code == 404
+
+
+def test_an_admin_reads_models_but_does_not_promote(api, project):
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    version = factories.policy(project)
+    assert api.get(reverse("api-model-detail", args=[project.pk, version.pk])).status_code == 200
+    stage = reverse("api-model-stage", args=[project.pk, version.pk])
+    assert api.post(stage, {"stage": "serving"}).status_code == 403
+
+
+def test_the_page_of_a_model_shows_its_chain_back_to_the_snapshot(client, project, engineer):
+    base = factories.policy(project, name="base")
+    lineage = {"snapshot": {"name": "autumn", "sha256": "abc"}, "guideline_versions": [1, 2]}
+    version = registered(project, engineer, parent=base, lineage=lineage)
+    client.force_login(engineer)
+    page = client.get(reverse("registry-model", args=[project.pk, version.pk])).content.decode()
+    assert "name autumn · sha256 abc" in page
+    assert "base v1" in page
+
+
+def queries_of(client, url):
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(url).status_code == 200
+    return len(queries)
+
+
+def test_the_list_costs_the_same_for_one_and_for_many_models(client, project, engineer):
+    client.force_login(engineer)
+    url = reverse("registry-models", args=[project.pk])
+    parent = factories.policy(project)
+    for_one = queries_of(client, url)
+    for _ in range(10):
+        factories.policy(project, parent=parent)
+    assert queries_of(client, url) == for_one <= 9
+
+
+def test_the_form_keeps_what_was_typed_and_says_what_is_wrong(client, project, engineer):
+    client.force_login(engineer)
+    page = client.post(
+        reverse("registry-model-new", args=[project.pk]),
+        {"name": "mine", "kind": "policy", "backend": "local", "location": "/no/such"},
+    )
+    assert page.status_code == 400
+    assert "not a folder that can be read" in page.content.decode()
+    assert 'value="mine"' in page.content.decode()
+
+
+def test_promoting_from_the_page_says_what_follows(client, project, engineer):
+    version = registered(project, engineer)
+    client.force_login(engineer)
+    stage = reverse("registry-model-stage", args=[project.pk, version.pk])
+    page = client.post(stage, {"stage": "serving"}, follow=True)
+    assert "the next generation run uses it" in page.content.decode()
+    assert ModelVersion.objects.get(pk=version.pk).stage == "serving"
