@@ -35,7 +35,7 @@ class Run:
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
     ) -> Iterator[Item]:
-        """Hand items on with progress, until the run is asked to stop. Raises Cancelled then."""
+        """Hand on items that leave nothing to save. Raises Cancelled when asked to stop."""
         for item in self.reporter.track(items, stage=stage, total=total, unit=unit, done=done):
             if self.stop.is_set:
                 raise Cancelled(f"{self.stop.reason} Its last checkpoint can be resumed.")
@@ -47,10 +47,16 @@ class Run:
         data = {"path": str(path.relative_to(self.folder))}
         self.reporter.say(EventKind.CHECKPOINT, data, step=state.step)
 
-    def save_if_due(self, state: Callable[[], State], *, is_due: bool) -> None:
-        """Between two steps: a checkpoint if one is due, or if the run was asked to stop."""
-        if is_due or self.stop.is_set:
+    def save_or_stop(self, state: Callable[[], State], *, is_due: bool) -> None:
+        """Between two steps: a checkpoint if one is due, or if the run was asked to stop.
+
+        Raises Cancelled after the latter.
+        """
+        is_asked = self.stop.is_set
+        if is_due or is_asked:
             self.save(state())
+        if is_asked:
+            raise Cancelled(f"{self.stop.reason} Its last checkpoint can be resumed.")
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let ``write`` fill a hidden folder, then make it the artifact in one rename."""

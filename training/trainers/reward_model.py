@@ -62,7 +62,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
 
     reward.model.train()
     steps = range(optimizer.steps_done, stream.steps)
-    for step in run.track(
+    for step in run.reporter.track(
         steps, stage="reward model", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
@@ -73,7 +73,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
             {**loss._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
             step=optimizer.steps_done,
         )
-        run.save_if_due(
+        run.save_or_stop(
             lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )

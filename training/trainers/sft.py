@@ -58,7 +58,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
 
     policy.model.train()
     steps = range(optimizer.steps_done, stream.steps)
-    for step in run.track(
+    for step in run.reporter.track(
         steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
@@ -69,7 +69,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
             {"loss": loss, "grad_norm": norm, "learning_rate": learning_rate, "tokens": tokens},
             step=optimizer.steps_done,
         )
-        run.save_if_due(
+        run.save_or_stop(
             lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )

@@ -1,0 +1,126 @@
+"""What holds for fine-tuning and for reward models alike."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.trainers.runs import StopAfter, evaluate, metrics_of, train
+from training.runtime.checkpoint import saved_steps
+from training.spec.errors import Cancelled, DataError, Diverged
+from training.spec.runs import RewardModelSpec, RunSpec, SftSpec
+
+
+@pytest.fixture(params=[SftSpec, RewardModelSpec], ids=lambda cls: cls.kind)
+def spec(request: pytest.FixtureRequest, tiny_folder: Path, snapshot: Path) -> RunSpec:
+    return request.param(
+        model=str(tiny_folder),
+        data=str(snapshot),
+        learning_rate=3e-3,
+        epochs=2.0,
+        groups_per_step=4,
+        checkpoint_every=3,
+        lora_dropout=0.1,
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "artifact" / "model.safetensors")
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_a_resumed_run_equals_one_that_never_stopped(
+    spec: RunSpec, tmp_path: Path, lora_rank: int
+) -> None:
+    spec = replace(spec, lora_rank=lora_rank)
+    train(tmp_path / "whole", spec)
+    with pytest.raises(Cancelled, match="resumed"):
+        train(tmp_path / "parts", spec, StopAfter(4))
+    torch.rand(7)
+    train(tmp_path / "parts", spec)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+
+
+def test_a_run_that_crashed_repeats_from_its_last_checkpoint(spec: RunSpec, tmp_path: Path) -> None:
+    train(tmp_path / "whole", spec)
+    with pytest.raises(Cancelled):
+        train(tmp_path / "parts", spec, StopAfter(4))
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "5")
+    events = tmp_path / "parts" / "events.jsonl"
+    events.write_bytes(events.read_bytes()[:-9])
+    train(tmp_path / "parts", spec)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_two_runs_of_a_spec_give_the_same_numbers(spec: RunSpec, tmp_path: Path) -> None:
+    train(tmp_path / "one", spec)
+    train(tmp_path / "two", spec)
+    assert metrics_of(tmp_path / "one") == metrics_of(tmp_path / "two")
+
+
+def test_accumulated_gradients_equal_those_of_one_pass(spec: RunSpec, tmp_path: Path) -> None:
+    spec = replace(spec, max_steps=1)
+    train(tmp_path / "whole", spec)
+    train(tmp_path / "parts", replace(spec, tokens_per_forward=16))
+    (_, whole), (_, parts) = metrics_of(tmp_path / "whole")[0], metrics_of(tmp_path / "parts")[0]
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_trainable_weights_change_and_frozen_ones_do_not(
+    spec: RunSpec, tiny_folder: Path, tmp_path: Path
+) -> None:
+    train(tmp_path / "run", replace(spec, trainable_layers=1))
+    before, after = load_file(tiny_folder / "model.safetensors"), weights(tmp_path / "run")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "layers.1" in name or name == "model.norm.weight"}
+
+
+def test_the_learning_rate_rises_and_falls(spec: RunSpec, tmp_path: Path) -> None:
+    """12 steps, 25 % warm-up: a third of the peak first, the peak at step 3, then down."""
+    train(tmp_path / "run", replace(spec, warmup_share=0.25))
+    rates = [data["learning_rate"] for _, data in metrics_of(tmp_path / "run")]
+    assert rates[:3] == pytest.approx([1e-3, 2e-3, 3e-3])
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+
+
+def test_the_last_step_is_a_checkpoint(spec: RunSpec, tmp_path: Path) -> None:
+    train(tmp_path / "run", replace(spec, checkpoint_every=5))
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [10, 12]
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_too_few_rows_are_refused_with_their_number(
+    spec: RunSpec, tmp_path: Path, number: int
+) -> None:
+    write_groups(tmp_path / "few", [judged_group(4 * at) for at in range(number)])
+    with pytest.raises(DataError, match=f"has {2 * number} .* at least 8"):
+        train(tmp_path / "run", replace(spec, data=str(tmp_path / "few")))
+
+
+def test_a_diverging_run_says_so(spec: RunSpec, tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("inf")
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Diverged, match="no longer finite at step 1"):
+        train(tmp_path / "run", replace(spec, model=str(folder)))
+
+
+def test_without_held_out_rows_the_numbers_say_why(spec: RunSpec, tmp_path: Path) -> None:
+    write_groups(tmp_path / "data", [judged_group(4 * at) for at in range(8)])
+    spec = replace(spec, data=str(tmp_path / "data"), max_steps=1)
+    train(tmp_path / "run", spec)
+    first = next(iter(evaluate(tmp_path / "run", spec).values()))
+    assert (first["value"], first["n"]) == (None, 0)
+    assert first["reason"]
+
+
+def test_a_snapshot_limit_is_kept(spec: RunSpec, tmp_path: Path) -> None:
+    assert train(tmp_path / "run", replace(spec, max_groups=9, max_steps=1))["prompts"] == 9
