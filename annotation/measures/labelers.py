@@ -20,8 +20,6 @@ from annotation.measures.statistic import (
 )
 from annotation.measures.table import LabelerCells, Patterns
 
-ROUNDS = 50  # of Dawid-Skene: an accuracy is stable long before its likelihood is
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelerSummary:
@@ -63,7 +61,7 @@ def labeler_summaries(agreement: Agreement) -> tuple[LabelerSummary, ...]:
     )
     alone = "No item of this labeler has other labels with a clear majority."
     compared = int((agreement.patterns.items * (agreement.patterns.sizes > 1)).sum())
-    accuracies = dawid_skene(table, rounds=ROUNDS).labeler_accuracies if compared else None
+    accuracies = dawid_skene(table).labeler_accuracies if compared else None
     return tuple(
         LabelerSummary(
             labeler=int(labeler),

@@ -74,6 +74,28 @@ def test_hierarchical_dawid_skene_beats_majority_where_labelers_differ(seed):
     assert estimated >= (majority(table).winners == truth).mean()
 
 
+@pytest.mark.parametrize("share", [5, 20, 100])
+@pytest.mark.parametrize("copies", [2, 3, 5])
+@pytest.mark.parametrize("accuracies", [(0.4, 0.95), (0.6, 0.8), (0.34, 0.6)])
+def test_hierarchical_dawid_skene_stays_near_majority_where_labelers_are_many(
+    share, copies, accuracies
+):
+    """``share`` judgments a labeler, ``copies`` an item; a tied majority counts its chance."""
+    random = np.random.default_rng(share + copies)
+    people = max(copies, 600 * copies // share)
+    accuracy = random.uniform(*accuracies, people)
+    truth = random.integers(0, 3, 600)
+    items = np.repeat(np.arange(600), copies)
+    labelers = np.concatenate([random.choice(people, copies, replace=False) for _ in truth])
+    wrong = (truth[items] + random.integers(1, 3, len(items))) % 3
+    labels = np.where(random.random(len(items)) < accuracy[labelers], truth[items], wrong)
+    table = RatingTable.from_columns(items, labelers, labels, ("a", "tie", "b"))
+    shares = majority(table).shares
+    leads = shares == shares.max(axis=1, keepdims=True)
+    voted = (leads / leads.sum(axis=1, keepdims=True))[np.arange(600), truth].mean()
+    assert (dawid_skene(table).winners == truth).mean() > voted - 0.025
+
+
 def test_dawid_skene_finds_the_accuracies_of_labelers_again():
     _, table = simulated(7, items=3000)
     assert dawid_skene(table).labeler_accuracies == pytest.approx([0.9, 0.8, 0.55, 0.55], abs=0.05)
