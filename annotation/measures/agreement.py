@@ -26,6 +26,7 @@ from annotation.measures.coefficients import (
     linear_weights,
     quadratic_weights,
 )
+from annotation.measures.labelers import LabelerSummary, labeler_summaries
 from annotation.measures.moments import (
     Moments,
     bootstrap_moments,
@@ -160,6 +161,10 @@ class Agreement:
             return missing("The two labelers share no item, so they cannot be compared.")
         return pairs.cohen(tables[0], self._cohen_weights(level))
 
+    def labelers(self) -> tuple[LabelerSummary, ...]:
+        """Each labeler beside the others and against the estimated truth."""
+        return labeler_summaries(self.table, patterns=self.patterns, cells=self.cells)
+
     def _cohen_weights(self, level: Level) -> FloatArray:
         places = np.arange(len(self.table.scale), dtype=np.float64)
         if level is Level.NOMINAL:
@@ -205,12 +210,14 @@ class AgreementSummary:
     fleiss_kappa: Statistic
     gwet_ac1: Statistic
     cohen_kappa: Statistic
+    cohen_kappa_weighted: Statistic
+    labelers: tuple[LabelerSummary, ...]
 
 
 def summary(
     table: RatingTable, *, level: Level = Level.NOMINAL, seed: int = 0, bootstraps: int = BOOTSTRAPS
 ) -> AgreementSummary:
-    """All coefficients at once; only alpha heeds ``level``, the kappas compare names."""
+    """All at once. Alpha and weighted Cohen heed ``level``; the other kappas compare names."""
     agreement = Agreement(table, seed=seed, bootstraps=bootstraps)
     return AgreementSummary(
         level=level,
@@ -219,4 +226,6 @@ def summary(
         fleiss_kappa=agreement.fleiss(),
         gwet_ac1=agreement.gwet(),
         cohen_kappa=agreement.cohen(),
+        cohen_kappa_weighted=agreement.cohen(level),
+        labelers=agreement.labelers(),
     )

@@ -68,7 +68,7 @@ def usual_rounds(table: RatingTable, model: LabelerModel) -> int:
     """
     if model is not LabelerModel.HIERARCHICAL:
         return ROUNDS_MAX
-    people = max(np.count_nonzero(np.bincount(table.labelers)), 1)
+    people = max(int((np.bincount(table.labelers) > 0).sum()), 1)
     share = len(table.labelers) // people // JUDGMENTS_A_ROUND
     return min(max(share, POOLING_ROUNDS), ROUNDS_MAX)
 

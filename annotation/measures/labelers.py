@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
-from annotation.measures.agreement import Agreement
 from annotation.measures.consensus import dawid_skene
 from annotation.measures.statistic import (
     FloatArray,
@@ -18,7 +17,7 @@ from annotation.measures.statistic import (
     missing,
     proportion,
 )
-from annotation.measures.table import LabelerCells, Patterns
+from annotation.measures.table import LabelerCells, Patterns, RatingTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +47,19 @@ def agreement_with_others(
     return hits.astype(np.int64), scored.astype(np.int64)
 
 
-def labeler_summaries(agreement: Agreement) -> tuple[LabelerSummary, ...]:
+def labeler_summaries(
+    table: RatingTable, *, patterns: Patterns, cells: LabelerCells
+) -> tuple[LabelerSummary, ...]:
     """Every labeler of the table that labeled anything, in the order of their codes.
 
     The interval of an accuracy takes the estimated truth as given, so it is too narrow where
     labelers are few.
     """
-    table = agreement.table
-    items = np.bincount(table.labelers, minlength=table.labeler_count)
-    hits, scored = agreement_with_others(
-        agreement.patterns, agreement.cells, labeler_count=table.labeler_count
-    )
+    people = table.labeler_count
+    items = np.bincount(table.labelers, minlength=people)
+    hits, scored = agreement_with_others(patterns, cells, labeler_count=people)
     alone = "No item of this labeler has other labels with a clear majority."
-    compared = int((agreement.patterns.items * (agreement.patterns.sizes > 1)).sum())
-    accuracies = dawid_skene(table).labeler_accuracies if compared else None
+    accuracies = dawid_skene(table).labeler_accuracies if (patterns.sizes > 1).any() else None
     return tuple(
         LabelerSummary(
             labeler=int(labeler),

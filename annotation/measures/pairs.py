@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from annotation.measures.coefficients import divide
+from annotation.measures.moments import pair_agreement
 from annotation.measures.statistic import (
     FloatArray,
     IntArray,
@@ -74,27 +75,34 @@ def conger(table: RatingTable, weights: FloatArray) -> tuple[float, float]:
 
     Cohen's kappa for any number of labelers: each keeps their own label shares.
     """
-    width, people, items = len(table.scale), table.labeler_count, table.item_count
-    said = np.zeros((people, width))
-    np.add.at(said, (table.labelers, table.labels), 1.0)
+    counts = _cross_counts(table.items, table.labels, table.item_count, len(table.scale))
+    said = _cross_counts(table.labelers, table.labels, table.labeler_count, len(table.scale))
     own = said / said.sum(axis=1, keepdims=True)
-    mean = own.mean(axis=0)
-    scatter = (own.T @ own - people * np.outer(mean, mean)) / (people - 1)
-    expected = (weights * (np.outer(mean, mean) - scatter / people)).sum()
-    counts = np.zeros((items, width))
-    np.add.at(counts, (table.items, table.labels), 1.0)
-    sizes = counts.sum(axis=1)
-    pairs = np.where(sizes > 1, sizes * (sizes - 1), 1)
-    observed = (counts * (counts @ weights - 1)).sum(axis=1) / pairs * (sizes > 1)
-    coverage = (sizes > 1).mean()
+    expected, chance = _conger_chance(table, own, said.sum(axis=1), weights)
+    pairable = counts.sum(axis=1) > 1
+    observed, coverage = pair_agreement(counts, weights), pairable.mean()
     value = (observed.mean() / coverage - expected) / (1 - expected)
+    scores = (observed - expected * pairable) / coverage - 2 * (1 - value) * (chance - expected)
+    influence = scores / (1 - expected) - value
+    items = len(counts)
+    return float(value), float(np.sqrt((influence**2).sum() / (items * (items - 1))))
+
+
+def _cross_counts(rows: IntArray, columns: IntArray, height: int, width: int) -> FloatArray:
+    cells = np.bincount(rows.astype(np.int64) * width + columns, minlength=height * width)
+    return cells.reshape(height, width).astype(np.float64)
+
+
+def _conger_chance(
+    table: RatingTable, own: FloatArray, judged: FloatArray, weights: FloatArray
+) -> tuple[float, FloatArray]:
+    """Agreement by chance, and each item's part in it."""
+    people, items, mean = len(own), table.item_count, own.mean(axis=0)
+    scatter = (own.T @ own - people * np.outer(mean, mean)) / (people - 1)
+    expected = float((weights * (np.outer(mean, mean) - scatter / people)).sum())
     pull = (people * mean - own) @ weights
     level = (pull * own).sum(axis=1)
-    moved = (pull[table.labelers, table.labels] - level[table.labelers]) * (
-        items / said.sum(axis=1)[table.labelers]
-    )
-    chance = np.bincount(table.items, weights=moved, minlength=items) + level.sum()
-    chance = chance / (people * (people - 1)) - expected
-    scores = (observed - expected * (sizes > 1)) / coverage - 2 * (1 - value) * chance
-    influence = scores / (1 - expected) - value
-    return float(value), float(np.sqrt((influence**2).sum() / (items * (items - 1))))
+    moved = pull[table.labelers, table.labels] - level[table.labelers]
+    moved *= items / judged[table.labelers]
+    part = np.bincount(table.items, weights=moved, minlength=items) + level.sum()
+    return expected, part / (people * (people - 1))

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from annotation.measures.agreement import Agreement
+from annotation.measures.agreement import summary
 from annotation.measures.coefficients import Level
-from annotation.measures.labelers import labeler_summaries
 from annotation.measures.ratings_file import RatingsFile, ScaleOrigin, read_ratings
 
 StatisticJson = dict[str, float | int | str | list[float] | None]
@@ -61,19 +60,19 @@ def report_file(
 
 
 def report(ratings: RatingsFile, *, level: Level, seed: int = 0) -> AgreementReport:
-    """Fleiss, AC1 and Cohen compare names; alpha heeds the level, and so does weighted Cohen."""
-    agreement = Agreement(ratings.table, seed=seed)
+    """The coefficients and labelers of the rows kept, beside the rows that were not."""
+    shown = summary(ratings.table, level=level, seed=seed)
     return AgreementReport(
         level=str(level),
         scale=_scale(ratings, level),
         items=len(ratings.items),
         judgments=len(ratings.table.items),
-        percent_agreement=agreement.percent().as_json(),
-        krippendorff_alpha=agreement.alpha(level).as_json(),
-        fleiss_kappa=agreement.fleiss().as_json(),
-        gwet_ac1=agreement.gwet().as_json(),
-        cohen_kappa=agreement.cohen().as_json(),
-        cohen_kappa_weighted=agreement.cohen(level).as_json(),
+        percent_agreement=shown.percent_agreement.as_json(),
+        krippendorff_alpha=shown.krippendorff_alpha.as_json(),
+        fleiss_kappa=shown.fleiss_kappa.as_json(),
+        gwet_ac1=shown.gwet_ac1.as_json(),
+        cohen_kappa=shown.cohen_kappa.as_json(),
+        cohen_kappa_weighted=shown.cohen_kappa_weighted.as_json(),
         labelers=[
             LabelerReport(
                 labeler=ratings.labelers[one.labeler],
@@ -81,7 +80,7 @@ def report(ratings: RatingsFile, *, level: Level, seed: int = 0) -> AgreementRep
                 agreement=one.agreement.as_json(),
                 accuracy=one.accuracy.as_json(),
             )
-            for one in labeler_summaries(agreement)
+            for one in shown.labelers
         ],
         rejected=[RejectedRowReport(line=row.line, reason=row.reason) for row in ratings.rejected],
     )

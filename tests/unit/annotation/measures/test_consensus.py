@@ -12,7 +12,6 @@ from annotation.measures.consensus import (
     dawid_skene,
     majority,
 )
-from annotation.measures.labelers import labeler_summaries
 from annotation.measures.table import RatingTable
 from tests.unit.annotation.measures.builders import from_matrix
 
@@ -110,12 +109,12 @@ def test_posteriors_are_chances_even_for_an_item_without_labels():
 def test_a_labeler_is_compared_with_the_others_and_not_with_oneself():
     """HAND items aaa, aab, b-: labeler 2 agrees on the first, differs on the second."""
     table = from_matrix([["a", "a", "b"], ["a", "a", None], ["a", "b", None]])
-    third = labeler_summaries(Agreement(table))[2]
+    third = Agreement(table).labelers()[2]
     assert (third.agreement.value, third.agreement.n, third.items) == (0.5, 2, 2)
 
 
 def test_a_labeler_without_company_has_a_reason_in_place_of_agreement():
-    first, _ = labeler_summaries(Agreement(from_matrix([["a", None], [None, "b"]])))
+    first, _ = Agreement(from_matrix([["a", None], [None, "b"]])).labelers()
     assert "No item of this labeler" in first.agreement.reason
     assert "no item has two ratings" in first.accuracy.reason
 
@@ -123,4 +122,4 @@ def test_a_labeler_without_company_has_a_reason_in_place_of_agreement():
 def test_nothing_to_aggregate_is_no_error():
     empty = RatingTable.from_columns([], [], [], ("a", "b"))
     assert dawid_skene(empty).posteriors.shape == (0, 2)
-    assert labeler_summaries(Agreement(empty)) == ()
+    assert Agreement(empty).labelers() == ()
