@@ -8,6 +8,7 @@ from annotation.accounts import urls as accounts
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
 from annotation.registry import urls as registry
+from annotation.runs import urls as runs
 
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
 API: list[URLPattern | URLResolver] = [
@@ -17,6 +18,7 @@ API: list[URLPattern | URLResolver] = [
     *projects.api_patterns,
     *overview.api_patterns,
     *registry.api_patterns,
+    *runs.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
@@ -25,6 +27,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *projects.page_patterns,
     *overview.page_patterns,
     *registry.page_patterns,
+    *runs.page_patterns,
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]

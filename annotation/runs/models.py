@@ -1,11 +1,13 @@
 """Training runs: one execution of a trainer over a snapshot, from a spec; what it said and what it made."""
 
 from django.db import models
+from django.utils import timezone
 
 from annotation.core.jobs import Job, JobModel
 from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from training.spec.runs import SPECS
 
 
 class TrainingRun(JobModel):
@@ -25,12 +27,18 @@ class TrainingRun(JobModel):
     model_version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
     )
+    queued_at = models.DateTimeField(default=timezone.now)
     timeout_seconds = models.PositiveIntegerField(default=86_400)
     code_revision = models.CharField(max_length=64, blank=True, default="")
     result = models.JSONField(default=dict)
     events_offset = models.BigIntegerField(default=0)  # bytes of events.jsonl already taken in
     stage = models.CharField(max_length=60, blank=True, default="")  # what its progress counts
     log_tail = models.TextField(blank=True, default="")
+
+    @property
+    def title(self) -> str:
+        """What kind of run this is, in words."""
+        return SPECS[self.kind].title if self.kind in SPECS else self.kind
 
 
 class RunEvent(models.Model):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
@@ -141,6 +142,7 @@ def resume_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
         error="",
         owner="",
         cancel_requested_at=None,
+        queued_at=timezone.now(),
         finished_at=None,
     )
     if not requeued:

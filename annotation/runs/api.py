@@ -1,0 +1,194 @@
+"""Training runs over HTTP: an engineer queues, watches, cancels, resumes and clones them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.accounts.models import User
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import project_for
+from annotation.runs import selectors, services
+from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.serializers import (
+    CloneSerializer,
+    CurvesSerializer,
+    EventSerializer,
+    NewRunSerializer,
+    RunSerializer,
+    SpecKindSerializer,
+)
+from annotation.runs.specs import PLACES
+from training.spec.events import EventKind
+from training.spec.runs import SPECS, json_schema
+
+
+class OldestFirst(CursorPagination):
+    """Events in the order in which they were said."""
+
+    ordering = "pk"
+    page_size = 200
+    page_size_query_param = "page_size"
+    max_page_size = 1000
+
+
+def project_of(view: APIView) -> Project:
+    """The project in the address, for an engineer of it."""
+    return project_for(view.request.user, view.kwargs["project_id"], Role.ENGINEER)
+
+
+def run_of(view: APIView) -> TrainingRun:
+    """The run in the address, found through its project."""
+    return selectors.run_in(project_of(view), view.kwargs["run_id"])
+
+
+def actor_of(request: Request) -> User:
+    """Who asks; the gate has let them in."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+class RunList(ListAPIView[TrainingRun]):
+    """The runs of a project, newest first."""
+
+    queryset = TrainingRun.objects.none()
+    serializer_class = RunSerializer
+
+    def get_queryset(self) -> QuerySet[TrainingRun]:
+        return selectors.runs_of(project_of(self))
+
+    @extend_schema(request=NewRunSerializer, responses={201: RunSerializer})
+    def post(self, request: Request, **_address: int) -> Response:
+        """Queue a run."""
+        project = project_of(self)
+        form = NewRunSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        asked = form.validated_data
+        key = asked["reward_model"]
+        run = services.queue_run(
+            project=project,
+            spec=asked["spec"],
+            snapshot=selectors.snapshot_in(project, asked["snapshot"]),
+            base_model=selectors.model_in(project, asked["base_model"], field="base_model"),
+            reward_model=key and selectors.model_in(project, key, field="reward_model"),
+            name=asked["name"],
+            actor=actor_of(request),
+            timeout_seconds=asked["timeout_seconds"],
+        )
+        return Response(RunSerializer(run).data, status=201)
+
+
+class RunDetail(RetrieveAPIView[TrainingRun]):
+    """One run."""
+
+    queryset = TrainingRun.objects.none()
+    serializer_class = RunSerializer
+
+    def get_object(self) -> TrainingRun:
+        return run_of(self)
+
+
+class RunAct(APIView):
+    """Something done to a run; answers with the run."""
+
+    act: Callable[..., TrainingRun]
+
+    @extend_schema(request=None, responses=RunSerializer)
+    def post(self, request: Request, **_address: int) -> Response:
+        run = type(self).act(run=run_of(self), actor=actor_of(request))
+        return Response(RunSerializer(run).data)
+
+
+class RunCancel(RunAct):
+    """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
+
+    act = staticmethod(services.cancel_run)
+
+
+class RunResume(RunAct):
+    """Queue a failed or cancelled run again; it goes on from its newest checkpoint."""
+
+    act = staticmethod(services.resume_run)
+
+
+class RunClone(GenericAPIView[TrainingRun]):
+    """Queue a new run with the same spec, records and models."""
+
+    queryset = TrainingRun.objects.none()
+    serializer_class = CloneSerializer
+
+    @extend_schema(request=CloneSerializer, responses={201: RunSerializer})
+    def post(self, request: Request, **_address: int) -> Response:
+        run = run_of(self)
+        form = CloneSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        name = form.validated_data["name"]
+        copy = services.clone_run(run=run, actor=actor_of(request), name=name)
+        return Response(RunSerializer(copy).data, status=201)
+
+
+KIND = OpenApiParameter("kind", OpenApiTypes.STR, enum=list(EventKind), description="Only these.")
+AFTER = OpenApiParameter("after", OpenApiTypes.INT, description="Only events after this id.")
+
+
+@extend_schema(parameters=[KIND, AFTER])
+class RunEvents(ListAPIView[RunEvent]):
+    """What a run said, oldest first; poll with `?after=` the last id you have."""
+
+    queryset = RunEvent.objects.none()
+    serializer_class = EventSerializer
+    pagination_class = OldestFirst
+
+    def get_queryset(self) -> QuerySet[RunEvent]:
+        events = RunEvent.objects.filter(run=run_of(self))
+        if kind := self.request.query_params.get("kind"):
+            if kind not in list(EventKind):
+                raise InvalidInput.at("kind", f"{kind!r} is not one of {', '.join(EventKind)}.")
+            events = events.filter(kind=kind)
+        after = self.request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit()):
+            raise InvalidInput.at("after", f"{after!r} is not the id of an event.")
+        return events.filter(pk__gt=int(after[:19]))
+
+
+class RunCurves(APIView):
+    """The metrics of a run for a chart."""
+
+    @extend_schema(responses=CurvesSerializer)
+    def get(self, _request: Request, **_address: int) -> Response:
+        run = run_of(self)
+        curves = selectors.curves_of(run)
+        answer = {"status": run.status, "steps": curves.steps, "series": curves.series}
+        return Response(answer)
+
+
+class SpecList(APIView):
+    """The kinds of run, each with the JSON schema of its spec (without what the rows fill in)."""
+
+    @extend_schema(responses=SpecKindSerializer(many=True))
+    def get(self, _request: Request, **_address: int) -> Response:
+        project_of(self)
+        kinds = [
+            {"kind": kind, "title": spec.title, "schema": typed_schema(kind)}
+            for kind, spec in SPECS.items()
+        ]
+        return Response(SpecKindSerializer(kinds, many=True).data)
+
+
+def typed_schema(kind: str) -> dict[str, Any]:
+    """The schema of what a person gives: models and records are rows, named beside the spec."""
+    schema = json_schema(kind)
+    return schema | {
+        "properties": {
+            name: rule for name, rule in schema["properties"].items() if name not in PLACES
+        },
+        "required": ["kind"],
+    }

@@ -1,0 +1,123 @@
+"""The form of a new run, made from the fields of its spec."""
+
+import typing
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from django import forms
+
+from annotation.projects.models import Project
+from annotation.runs import selectors
+from annotation.runs.specs import PLACES, needs_reward_model
+from training.spec.runs import SPECS
+
+# Shown first, in this order; the rest is under "Advanced".
+ESSENTIAL = (
+    "learning_rate",
+    "epochs",
+    "max_steps",
+    "groups_per_step",
+    "updates",
+    "rollouts_per_update",
+    "kl_coefficient",
+    "temperature",
+    "trainable_layers",
+    "max_response_tokens",
+)
+
+
+class NewRunForm(forms.Form):
+    """What every run needs, then the fields of its kind's spec."""
+
+    name = forms.CharField(
+        max_length=120, help_text="Its model version will carry this name, with a number."
+    )
+    snapshot: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None, empty_label=None, help_text="The records that it learns from."
+    )
+    base_model: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None, empty_label=None, label="Start from", help_text="The model that is trained."
+    )
+    reward_model: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None, empty_label=None, help_text="Scores the responses that the policy writes."
+    )
+
+    def __init__(self, *args: Any, project: Project, kind: str, **options: Any) -> None:
+        super().__init__(*args, **options)  # Any: Django's own signature
+        self.kind = kind
+        self._choose("snapshot", selectors.built_snapshots(project))
+        self._choose("base_model", selectors.base_models(project, kind))
+        self._choose("reward_model", selectors.reward_models(project))
+        if not needs_reward_model(kind):
+            del self.fields["reward_model"]
+        self.spec_names = [one.name for one in fields(SPECS[kind]) if one.name not in PLACES]
+        hints = typing.get_type_hints(SPECS[kind])
+        for one in fields(SPECS[kind]):
+            if one.name in self.spec_names:
+                self.fields[one.name] = form_field(one, hints[one.name])
+        for name, field in self.fields.items():
+            field.widget.attrs["aria-describedby"] = f"help_{name}"
+
+    def _choose(self, name: str, rows: Any) -> None:  # Any: querysets of three tables
+        field = typing.cast("forms.ModelChoiceField[Any]", self.fields[name])
+        field.queryset = rows
+        field.label_from_instance = label_of  # type: ignore[method-assign, assignment] # Django's documented hook
+        field.initial = rows.first()
+
+    @property
+    def basics(self) -> list[forms.BoundField]:
+        """Name, records and models."""
+        return [self[name] for name in self.fields if name not in self.spec_names]
+
+    @property
+    def essential(self) -> list[forms.BoundField]:
+        """The settings that people change."""
+        return [self[name] for name in ESSENTIAL if name in self.spec_names]
+
+    @property
+    def advanced(self) -> list[forms.BoundField]:
+        """All other settings."""
+        return [self[name] for name in self.spec_names if name not in ESSENTIAL]
+
+    @property
+    def has_advanced_errors(self) -> bool:
+        return any(field.errors for field in self.advanced)
+
+    def spec(self) -> dict[str, Any]:
+        """What was asked for, as training.spec takes it."""
+        return {"kind": self.kind, **{name: self.cleaned_data[name] for name in self.spec_names}}
+
+
+def label_of(row: Any) -> str:  # Any: a snapshot or a model version
+    """How a row reads in a select box."""
+    if hasattr(row, "number"):
+        return f"{row.name} v{row.number} · {row.get_kind_display().lower()}"
+    return f"{row.name} · {row.rows} prompts, {row.pairs} pairs"
+
+
+def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type of a spec's field
+    """The form field of one setting. Its bounds are hints for the browser; training.spec decides."""
+    rules = one.metadata
+    facts: dict[str, Any] = {
+        "label": label(one.name),
+        "help_text": rules["help"],
+        "initial": None if one.default is MISSING else one.default,
+        "required": wanted is not bool,
+    }
+    if wanted is bool:
+        return forms.BooleanField(**facts)
+    if rules["choices"]:
+        return forms.ChoiceField(choices=[(word, word) for word in rules["choices"]], **facts)
+    if wanted in {int, float}:
+        hints = {"min": rules["low"], "max": rules["high"]}
+        hints["step"] = "any" if wanted is float else 1
+        field = forms.FloatField if wanted is float else forms.IntegerField
+        return field(widget=forms.NumberInput(attrs=hints), **facts)
+    return forms.CharField(max_length=500, **facts)
+
+
+def label(name: str) -> str:
+    """`max_grad_norm` as words."""
+    words = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "ppo": "PPO", "eos": "EOS"}
+    first, *rest = [words.get(word, word) for word in name.split("_")]
+    return " ".join([first if first.isupper() or first == "LoRA" else first.capitalize(), *rest])

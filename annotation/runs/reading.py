@@ -1,0 +1,76 @@
+"""Numbers of a run as people read them."""
+
+from typing import Any, NamedTuple
+
+from annotation.runs.selectors import Pace
+
+
+class Result(NamedTuple):
+    """One line of the table of results."""
+
+    name: str
+    value: str
+    interval: str
+    n: str
+    reason: str
+
+
+def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # Any: JSON
+    """The metrics of a result, nested names joined; `{value, interval, n, reason}` is one line."""
+    rows = []
+    for key, value in metrics.items():
+        name = f"{prefix}{words(key)}"
+        if isinstance(value, dict) and "value" in value:
+            rows.append(measured(name, value))
+        elif isinstance(value, dict):
+            rows.extend(result_rows(value, f"{name}: "))
+        elif isinstance(value, list):
+            rows.append(Result(name, f"{len(value)} values", "", "", ""))
+        else:
+            rows.append(Result(name, number_text(value), "", "", ""))
+    return rows
+
+
+def measured(name: str, one: dict[str, Any]) -> Result:  # Any: JSON
+    """A statistic with its interval and count, or the reason why there is none."""
+    ends = one.get("interval")
+    interval = ""
+    if isinstance(ends, list) and len(ends) == 2:
+        interval = f"{number_text(ends[0])} to {number_text(ends[1])}"
+    n = "" if one.get("n") is None else number_text(one["n"])
+    reason = str(one.get("reason") or "")
+    return Result(name, number_text(one["value"]), interval, n, reason)
+
+
+def number_text(value: Any) -> str:  # Any: JSON
+    """Four digits that matter; a dash where there is no number."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def words(name: str) -> str:
+    """`reward_before` as words."""
+    return name.replace("_", " ")
+
+
+def pace_text(pace: Pace, unit: str) -> str:
+    """`0.5 steps/s, about 3 min left`; empty while the pace is unknown."""
+    if pace.rate is None or pace.seconds_left is None:
+        return ""
+    unit = unit or "steps"
+    slow = pace.rate < 0.1
+    rate = f"{1 / pace.rate:.0f} s a step" if slow else f"{pace.rate:.2g} {unit}/s"
+    return f"{rate}, about {duration_text(pace.seconds_left)} left"
+
+
+def duration_text(seconds: float) -> str:
+    """`40 s`, `3 min`, `2 h 5 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

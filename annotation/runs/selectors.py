@@ -1,0 +1,178 @@
+"""Reading runs: rows of a project, curves, samples, how fast it goes, whether a worker is there."""
+
+import math
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Mod
+from django.utils import timezone
+
+from annotation.core.errors import InvalidInput, NotFound
+from annotation.core.jobs import JobModel
+from annotation.datasets.models import DatasetSnapshot
+from annotation.generation.models import GenerationRun
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.specs import trained_kind
+from training.spec.events import EventKind
+
+POINTS = 600  # of one curve
+AGING_SECONDS = 45  # a queued run older than this is explained
+RECENT_STEPS = 20  # from which the rate is taken
+
+
+def runs_of(project: Project) -> QuerySet[TrainingRun]:
+    """The runs of a project with what their rows show, newest first."""
+    rows = TrainingRun.objects.filter(project=project).order_by("-pk")
+    return rows.select_related(
+        "project", "snapshot", "base_model", "reward_model", "model_version", "created_by"
+    )
+
+
+def run_in(project: Project, run_id: int) -> TrainingRun:
+    """One run of the project. Raises NotFound."""
+    run = runs_of(project).filter(pk=run_id).first()
+    if run is None:
+        raise NotFound(f"There is no run {run_id} in {project.name}.")
+    return run
+
+
+def built_snapshots(project: Project) -> QuerySet[DatasetSnapshot]:
+    """The snapshots that can be trained on, newest first."""
+    built = DatasetSnapshot.objects.filter(project=project, status=DatasetSnapshot.Status.DONE)
+    return built.order_by("-pk")
+
+
+def base_models(project: Project, kind: str) -> QuerySet[ModelVersion]:
+    """The local models that a run of this kind may start from: policies first, the newest first."""
+    local = ModelVersion.objects.filter(project=project, backend=ModelVersion.Backend.LOCAL)
+    kinds = {ModelVersion.Kind.POLICY, trained_kind(kind)}
+    return local.filter(kind__in=kinds).order_by("kind", "-pk")
+
+
+def reward_models(project: Project) -> QuerySet[ModelVersion]:
+    """The project's local reward models, newest first."""
+    rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.REWARD)
+    return rows.filter(backend=ModelVersion.Backend.LOCAL).order_by("-pk")
+
+
+def snapshot_in(project: Project, pk: int) -> DatasetSnapshot:
+    """The snapshot a request names. Raises InvalidInput at its field."""
+    rows: QuerySet[DatasetSnapshot] = DatasetSnapshot.objects.filter(project=project, pk=pk)
+    row = rows.first()
+    if row is None:
+        raise InvalidInput.at("snapshot", f"There is no snapshot {pk} in this project.")
+    return row
+
+
+def model_in(project: Project, pk: int, *, field: str) -> ModelVersion:
+    """The model version a request names. Raises InvalidInput at its field."""
+    row = ModelVersion.objects.filter(project=project, pk=pk).first()
+    if row is None:
+        raise InvalidInput.at(field, f"There is no model version {pk} in this project.")
+    return row
+
+
+class Curves(NamedTuple):
+    """The metrics of a run by name, thinned to at most `POINTS` steps; missing values are None."""
+
+    steps: list[int]
+    series: dict[str, list[float | None]]
+
+
+def curves_of(run: TrainingRun) -> Curves:
+    """What the live charts draw."""
+    metrics = RunEvent.objects.filter(run=run, kind=EventKind.METRICS)
+    last = metrics.aggregate(last=Max("step"))["last"] or 0
+    stride = math.ceil(last / POINTS) or 1
+    thinned = metrics.annotate(rest=Mod("step", stride)).filter(Q(rest=0) | Q(step__in=(1, last)))
+    rows = list(thinned.order_by("step", "pk").values_list("step", "data"))
+    names = list(dict.fromkeys(name for _, data in rows for name in data))
+    series = {name: [number(data.get(name)) for _, data in rows] for name in names}
+    return Curves([step for step, _ in rows], series)
+
+
+def number(value: Any) -> float | None:  # Any: JSON
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number else None
+
+
+class Latest(NamedTuple):
+    """One metric in the table beside the charts."""
+
+    name: str
+    first: float | None
+    newest: float | None
+    lowest: float
+    highest: float
+
+
+def table_of(curves: Curves) -> list[Latest]:
+    """First, newest, lowest and highest value of each metric."""
+    rows = []
+    for name, values in curves.series.items():
+        known = [one for one in values if one is not None]
+        if known:
+            rows.append(Latest(name, known[0], known[-1], min(known), max(known)))
+    return rows
+
+
+class Pace(NamedTuple):
+    """How fast a run goes: units a second, and the seconds that are left; None while unknown."""
+
+    rate: float | None
+    seconds_left: float | None
+
+
+def pace_of(run: TrainingRun) -> Pace:
+    """From the times of the newest steps, so that waiting and earlier attempts do not count."""
+    if run.status != TrainingRun.Status.RUNNING:
+        return Pace(None, None)
+    said = RunEvent.objects.filter(run=run, kind=EventKind.METRICS).order_by("-pk")
+    times = list(said.values_list("step", "at")[:RECENT_STEPS])
+    gaps = [
+        (late - early).total_seconds() / max(1, high - low)
+        for (high, late), (low, early) in pairwise(times)
+    ]
+    if not gaps or (mean := sum(gaps) / len(gaps)) <= 0:
+        return Pace(None, None)
+    left = max(0, run.progress_total - run.progress_done)
+    return Pace(1 / mean, left * mean)
+
+
+def sampled_steps(run: TrainingRun) -> list[int]:
+    """The steps that have samples, in order."""
+    samples = RunEvent.objects.filter(run=run, kind=EventKind.SAMPLE)
+    return list(samples.order_by("step").values_list("step", flat=True).distinct())
+
+
+def samples_at(run: TrainingRun, step: int | None) -> list[RunEvent]:
+    """The samples of one step (the newest one where none is named), at most 50."""
+    samples = RunEvent.objects.filter(run=run, kind=EventKind.SAMPLE)
+    if step is None:
+        step = samples.aggregate(last=Max("step"))["last"]
+    return list(samples.filter(step=step).order_by("pk")[:50])
+
+
+def events_of(run: TrainingRun, *kinds: EventKind) -> QuerySet[RunEvent]:
+    """What the run said, newest first."""
+    rows = RunEvent.objects.filter(run=run).order_by("-pk")
+    return rows.filter(kind__in=kinds) if kinds else rows
+
+
+def why_it_waits(run: TrainingRun) -> str:
+    """A sentence for a run that has been queued for long; empty where there is nothing to say."""
+    age = timezone.now() - run.queued_at
+    if run.status != TrainingRun.Status.QUEUED or age < timedelta(seconds=AGING_SECONDS):
+        return ""
+    for model in (TrainingRun, GenerationRun):
+        jobs = model.objects.filter(status=JobModel.Status.RUNNING, lease_until__gt=timezone.now())
+        if jobs.exists():
+            return "The gpu worker is busy with another job; this run is next in line."
+    return (
+        f"No worker has taken this run for {int(age.total_seconds())} seconds. Start one with "
+        "“celery -A deploy.celery worker -Q gpu --concurrency 1”, or look at its log."
+    )

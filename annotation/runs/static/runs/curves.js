@@ -1,0 +1,75 @@
+// Draws the metrics of a run as small charts and keeps them moving while it runs.
+const FIRST = ["loss", "accuracy", "margin", "reward", "reward_mean", "score", "kl", "length", "entropy"];
+const EVERY = 2000;
+const root = document.querySelector("[data-curves]");
+const charts = new Map();
+let newest = { steps: [], series: {} };
+
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const rank = (name) => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
+const readable = (value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
+const lastOf = (values) => values.findLast((value) => value !== null);
+
+function newChart(name, data) {
+  const figure = document.createElement("figure");
+  figure.className = "card curve";
+  const caption = document.createElement("figcaption");
+  const title = document.createElement("span");
+  const value = document.createElement("b");
+  title.textContent = name.replaceAll("_", " ");
+  caption.append(title, value);
+  const place = document.createElement("div");
+  place.setAttribute("role", "img");
+  figure.append(caption, place);
+  root.append(figure);
+  const axis = { stroke: color("--ink-2"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
+  const plot = new uPlot({
+    width: place.clientWidth || 320,
+    height: 160,
+    legend: { show: false },
+    cursor: { y: false },
+    scales: { x: { time: false } },
+    axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map(readable) }],
+    series: [{}, { stroke: color("--accent"), width: 2, spanGaps: true, points: { show: data[0].length < 3 } }],
+    hooks: { setCursor: [(u) => { value.textContent = readable(u.cursor.idx === null ? lastOf(u.data[1]) : u.data[1][u.cursor.idx]); }] },
+  }, data, place);
+  new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 160 })).observe(place);
+  return { figure, place, value, plot };
+}
+
+function draw({ steps, series }) {
+  const names = Object.keys(series).sort((a, b) => rank(a) - rank(b));
+  if (names.length) root.querySelector("[data-curves-empty]")?.remove();
+  for (const name of names) {
+    const data = [steps, series[name]];
+    const chart = charts.get(name) ?? newChart(name, data);
+    charts.set(name, chart);
+    chart.plot.setData(data);
+    chart.value.textContent = readable(lastOf(data[1]));
+    chart.place.setAttribute("aria-label", `${name} at step ${steps.at(-1)}: ${chart.value.textContent}. All numbers are in the table.`);
+  }
+}
+
+function redraw() {
+  for (const { figure, plot } of charts.values()) { plot.destroy(); figure.remove(); }
+  charts.clear();
+  draw(newest);
+}
+
+async function look() {
+  let isLive = true;
+  try {
+    const answer = await fetch(root.dataset.curves, { headers: { Accept: "application/json" } });
+    if (answer.ok) {
+      newest = await answer.json();
+      draw(newest);
+      isLive = ["queued", "running"].includes(newest.status);
+    }
+  } catch { /* the next look may succeed */ }
+  if (isLive) setTimeout(look, EVERY);
+}
+
+if (root) {
+  look();
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+}

@@ -1,0 +1,162 @@
+"""The engineer's pages: the runs of a project, a new one, one of them live."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.models import User
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import page_context, project_for
+from annotation.runs import reading, selectors, services
+from annotation.runs.forms import NewRunForm
+from annotation.runs.models import TrainingRun
+from training.spec.events import EventKind
+from training.spec.runs import SPECS
+
+SHOWN = 100  # runs on the list page
+
+
+def project_of(request: HttpRequest, project_id: int) -> tuple[Project, User]:
+    """The project for an engineer of it, and who asks."""
+    project = project_for(request.user, project_id, Role.ENGINEER)
+    assert isinstance(request.user, User)
+    return project, request.user
+
+
+@login_required
+@require_GET
+def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
+    """All runs, newest first; a fragment for the live table."""
+    project, user = project_of(request, project_id)
+    runs = list(selectors.runs_of(project)[:SHOWN])
+    context = page_context(user, project, "runs") | {
+        "runs": runs,
+        "kinds": SPECS.items(),
+        "notice": next(filter(None, map(selectors.why_it_waits, runs)), ""),
+        "is_live": any(not run.is_over for run in runs),
+    }
+    template = "runs/_table.html" if request.headers.get("HX-Request") else "runs/list.html"
+    return render(request, template, context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The form of a new run; an error stands at its field."""
+    project, user = project_of(request, project_id)
+    kind = request.GET.get("kind", "reward_model")
+    if kind not in SPECS:
+        raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
+    form = NewRunForm(
+        request.POST or None, project=project, kind=kind, initial={"name": SPECS[kind].title}
+    )
+    if request.method == "POST" and form.is_valid() and (run := queued(form, project, user)):
+        return redirect("runs-detail", project.pk, run.pk)
+    context = page_context(user, project, "runs") | {
+        "form": form,
+        "kind": kind,
+        "kinds": SPECS.items(),
+        "about": (SPECS[kind].__doc__ or "").strip(),
+    }
+    return render(request, "runs/new.html", context, status=422 if form.errors else 200)
+
+
+def queued(form: NewRunForm, project: Project, user: User) -> TrainingRun | None:
+    """The queued run; None with the error at its field."""
+    asked = form.cleaned_data
+    try:
+        return services.queue_run(
+            project=project,
+            spec=form.spec(),
+            snapshot=asked["snapshot"],
+            base_model=asked["base_model"],
+            reward_model=asked.get("reward_model"),
+            name=asked["name"],
+            actor=user,
+        )
+    except InvalidInput as error:
+        field = error.field if error.field in form.fields else None
+        form.add_error(field, str(error).removeprefix(f"{field}: "))
+        return None
+
+
+@login_required
+@require_GET
+def run_detail(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
+    """One run; a fragment for what is live of it."""
+    project, user = project_of(request, project_id)
+    run = selectors.run_in(project, run_id)
+    step = request.GET.get("step", "")
+    context = page_context(user, project, "runs") | run_facts(run)
+    context |= sample_facts(run, int(step[:9]) if step.isascii() and step.isdigit() else None)
+    template = "runs/_live.html" if request.headers.get("HX-Request") else "runs/detail.html"
+    return render(request, template, context)
+
+
+def run_facts(run: TrainingRun) -> dict[str, Any]:
+    """What the page of a run shows besides its samples."""
+    return {
+        "run": run,
+        "metrics": selectors.table_of(selectors.curves_of(run)),
+        "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
+        "results": reading.result_rows(run.result.get("metrics", {})),
+        "spec": run.spec.items(),
+        "notice": selectors.why_it_waits(run),
+        "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
+        "guards": selectors.events_of(run, EventKind.GUARD)[:20],
+        "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),
+        "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
+    }
+
+
+@login_required
+@require_GET
+def run_samples(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
+    """The samples of one step, a fragment."""
+    project, _ = project_of(request, project_id)
+    run = selectors.run_in(project, run_id)
+    step = request.GET.get("step", "")
+    number = int(step[:9]) if step.isascii() and step.isdigit() else None
+    return render(request, "runs/_samples.html", {"run": run} | sample_facts(run, number))
+
+
+def sample_facts(run: TrainingRun, step: int | None) -> dict[str, Any]:
+    """The samples of a step (the newest where none is named) and the steps that have some."""
+    samples = selectors.samples_at(run, step)
+    return {
+        "samples": samples,
+        "sample_steps": selectors.sampled_steps(run),
+        "sample_step": samples[0].step if samples else None,
+    }
+
+
+@login_required
+@require_POST
+def run_cancel(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
+    project, user = project_of(request, project_id)
+    run = services.cancel_run(run=selectors.run_in(project, run_id), actor=user)
+    messages.success(request, f"{run.name} was asked to stop; it keeps a last checkpoint.")
+    return redirect("runs-detail", project.pk, run.pk)
+
+
+@login_required
+@require_POST
+def run_resume(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
+    project, user = project_of(request, project_id)
+    run = services.resume_run(run=selectors.run_in(project, run_id), actor=user)
+    messages.success(request, f"{run.name} is queued; it goes on from its newest checkpoint.")
+    return redirect("runs-detail", project.pk, run.pk)
+
+
+@login_required
+@require_POST
+def run_clone(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
+    project, user = project_of(request, project_id)
+    run = services.clone_run(run=selectors.run_in(project, run_id), actor=user)
+    messages.success(request, "A new run with the same spec, records and models is queued.")
+    return redirect("runs-detail", project.pk, run.pk)

@@ -1,0 +1,340 @@
+"""An engineer's runs through the API and the pages: queued, refused at a field, watched, cancelled, resumed, cloned."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.projects.models import Role
+from annotation.runs.models import RunEvent, TrainingRun
+from tests import factories
+from training.spec.runs import SPECS
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER)
+
+
+@pytest.fixture
+def asked(project):
+    """The body of a request for a reward model run."""
+    return {
+        "name": "Reward",
+        "spec": {"kind": "reward_model", "epochs": 2},
+        "snapshot": factories.snapshot(project, folder="/snapshots/1").pk,
+        "base_model": factories.policy(project).pk,
+    }
+
+
+@pytest.fixture
+def api(api, engineer):
+    api.force_authenticate(engineer)
+    return api
+
+
+@pytest.fixture
+def pages(client, engineer):
+    client.force_login(engineer)
+    return client
+
+
+def address(name, project, *more):
+    return reverse(name, args=[project.pk, *more])
+
+
+def queue(api, project, body):
+    return api.post(address("api-run-list", project), body, format="json")
+
+
+def test_a_queued_run_keeps_its_whole_spec_without_places(api, project, asked):
+    answer = queue(api, project, asked)
+    assert answer.status_code == 201
+    assert (answer.data["status"], answer.data["kind"]) == ("queued", "reward_model")
+    assert answer.data["spec"]["epochs"] == 2.0
+    assert answer.data["spec"]["learning_rate"] == 1e-5
+    assert "model" not in answer.data["spec"]
+
+
+def test_a_queued_run_rings_the_gpu_worker(
+    api, project, asked, monkeypatch, django_capture_on_commit_callbacks
+):
+    rung = []
+    monkeypatch.setattr(
+        "annotation.core.jobs.current_app.send_task",
+        lambda name, args, queue, **_: rung.append((name, args, queue)),
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        pk = queue(api, project, asked).data["id"]
+    assert rung == [("workers.training.execute_run", [pk], "gpu")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "sentence"),
+    [
+        (
+            {"kind": "reward_model", "epochs": -1},
+            "epochs",
+            "epochs: -1.0 is outside 0.001 to 1000.0.",
+        ),
+        ({"kind": "reward_model", "epochs": "two"}, "epochs", "'two' is not of type float"),
+        ({"kind": "reward_model", "speed": 1}, "speed", "has no such field"),
+        ({"kind": "reward_model", "ties": "maybe"}, "ties", "is not one of drop, half"),
+        ({"kind": "alchemy"}, "kind", "'alchemy' is not one of"),
+        ({}, "kind", "is not one of"),
+        ({"kind": ["x"]}, "kind", "is not one of"),
+        ("reward_model", "spec", "Send an object"),
+        ({"kind": "ppo"}, "reward_model", "needs a reward model"),
+    ],
+)
+def test_a_wrong_spec_is_refused_at_its_field(api, project, asked, spec, field, sentence):
+    answer = queue(api, project, asked | {"spec": spec})
+    assert answer.status_code == 400
+    assert sentence in answer.data["error"]["fields"][field][0]
+    assert not TrainingRun.objects.exists()
+
+
+def test_places_cannot_be_smuggled_in_with_the_spec(api, project, asked):
+    spec = asked["spec"] | {"model": "/etc", "data": "/etc"}
+    answer = queue(api, project, asked | {"spec": spec})
+    assert "model" not in answer.data["spec"]
+
+
+def test_a_row_of_another_project_is_refused(api, project, asked):
+    stranger = factories.snapshot(factories.project())
+    answer = queue(api, project, asked | {"snapshot": stranger.pk})
+    assert answer.status_code == 400
+    assert "There is no snapshot" in answer.data["error"]["fields"]["snapshot"][0]
+
+
+def test_a_snapshot_that_is_not_built_is_refused(api, project, asked):
+    waiting = factories.snapshot(project, status="queued")
+    answer = queue(api, project, asked | {"snapshot": waiting.pk})
+    assert "choose one that is built" in answer.data["error"]["fields"]["snapshot"][0]
+
+
+def test_a_served_model_cannot_be_trained(api, project, asked):
+    served = factories.policy(project, backend="http")
+    answer = queue(api, project, asked | {"base_model": served.pk})
+    assert "served over HTTP" in answer.data["error"]["fields"]["base_model"][0]
+
+
+def test_a_reward_model_is_refused_where_none_is_taken(api, project, asked):
+    reward = factories.policy(project, kind="reward")
+    answer = queue(api, project, asked | {"reward_model": reward.pk})
+    assert "takes no reward model" in answer.data["error"]["fields"]["reward_model"][0]
+
+
+def test_a_policy_is_refused_as_a_reward_model(api, project, asked):
+    spec = {"spec": {"kind": "ppo"}, "reward_model": factories.policy(project).pk}
+    answer = queue(api, project, asked | spec)
+    assert "choose a reward model" in answer.data["error"]["fields"]["reward_model"][0]
+
+
+def test_a_queued_run_is_cancelled_at_once(api, project):
+    run = factories.training_run(project)
+    answer = api.post(address("api-run-cancel", project, run.pk))
+    assert answer.data["status"] == "cancelled"
+
+
+def test_a_running_run_is_asked_to_stop(api, project):
+    run = factories.training_run(project, status="running")
+    assert api.post(address("api-run-cancel", project, run.pk)).data["status"] == "running"
+    run.refresh_from_db()
+    assert run.cancel_requested_at is not None
+
+
+def test_a_finished_run_is_not_cancelled(api, project):
+    run = factories.training_run(project, status="done")
+    answer = api.post(address("api-run-cancel", project, run.pk))
+    assert answer.status_code == 409
+    assert "already done" in answer.data["error"]["message"]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_stopped_run_is_resumed_with_fresh_attempts(api, project, status):
+    now = timezone.now()
+    run = factories.training_run(
+        project, status=status, attempt=5, error="Out of memory.", cancel_requested_at=now
+    )
+    answer = api.post(address("api-run-resume", project, run.pk))
+    run.refresh_from_db()
+    assert answer.data["status"] == "queued"
+    assert (run.attempt, run.error, run.cancel_requested_at) == (0, "", None)
+
+
+def test_a_run_that_is_done_is_not_resumed(api, project):
+    run = factories.training_run(project, status="done")
+    assert api.post(address("api-run-resume", project, run.pk)).status_code == 409
+
+
+def test_a_clone_has_the_same_spec_under_a_new_name(api, project, asked):
+    first = queue(api, project, asked).data
+    answer = api.post(address("api-run-clone", project, first["id"]), {}, format="json")
+    assert answer.status_code == 201
+    assert (answer.data["spec"], answer.data["name"]) == (first["spec"], "Reward (again)")
+
+
+def test_events_come_in_order_and_after_the_last_one_seen(api, project):
+    run = factories.training_run(project)
+    first, second = (said(run, step) for step in (1, 2))
+    answer = api.get(address("api-run-events", project, run.pk), {"after": first.pk})
+    assert [one["id"] for one in answer.data["results"]] == [second.pk]
+
+
+@pytest.mark.parametrize("query", [{"kind": "gossip"}, {"after": "x"}, {"after": "²"}])
+def test_a_wrong_filter_of_events_is_refused(api, project, query):
+    run = factories.training_run(project)
+    assert api.get(address("api-run-events", project, run.pk), query).status_code == 400
+
+
+def test_curves_of_a_long_run_are_thinned_and_keep_both_ends(api, project):
+    run = factories.training_run(project)
+    RunEvent.objects.bulk_create(event(run, step) for step in range(1, 2001))
+    steps = api.get(address("api-run-curves", project, run.pk)).data["steps"]
+    assert len(steps) <= 602
+    assert (steps[0], steps[-1]) == (1, 2000)
+
+
+def test_a_metric_that_was_not_finite_is_a_gap(api, project):
+    run = factories.training_run(project)
+    said(run, 1)
+    RunEvent.objects.create(run=run, kind="metrics", step=2, at=timezone.now(), data={"loss": None})
+    series = api.get(address("api-run-curves", project, run.pk)).data["series"]
+    assert series == {"loss": [1.0, None]}
+
+
+def test_the_schema_of_a_spec_leaves_out_what_rows_fill_in(api, project):
+    kinds = api.get(address("api-run-spec-list", project)).data
+    assert [one["kind"] for one in kinds] == list(SPECS)
+    assert "model" not in kinds[0]["schema"]["properties"]
+    assert kinds[0]["schema"]["properties"]["epochs"]["description"]
+
+
+def test_a_run_is_not_found_through_another_project(api, project, engineer):
+    run = factories.training_run(factories.project())
+    assert api.get(address("api-run-detail", project, run.pk)).status_code == 404
+
+
+def test_the_form_queues_a_run_from_its_defaults(pages, project, asked):
+    url = address("runs-new", project) + "?kind=reward_model"
+    form = pages.get(url).context["form"]
+    body = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"]}
+    answer = pages.post(url, body)
+    run = TrainingRun.objects.get()
+    assert answer.url == address("runs-detail", project, run.pk)
+    assert run.spec["learning_rate"] == 1e-5
+
+
+def test_the_form_shows_a_wrong_value_at_its_field(pages, project, asked):
+    url = address("runs-new", project) + "?kind=reward_model"
+    form = pages.get(url).context["form"]
+    body = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"], "epochs": "0"}
+    answer = pages.post(url, body)
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {"epochs": ["0.0 is outside 0.001 to 1000.0."]}
+    assert not TrainingRun.objects.exists()
+
+
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_every_kind_has_a_form_with_all_its_settings_and_their_help(pages, project, kind):
+    page = pages.get(address("runs-new", project), {"kind": kind})
+    assert page.status_code == 200
+    assert page.content.count(b'class="help"') == len(page.context["form"].fields)
+
+
+def test_an_unknown_kind_of_form_is_refused(pages, project):
+    assert pages.get(address("runs-new", project), {"kind": "alchemy"}).status_code == 400
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "failed", "cancelled", "done"])
+def test_the_page_of_a_run_reads_well_in_every_state(pages, project, status):
+    now = timezone.now()
+    run = factories.training_run(
+        project,
+        status=status,
+        started_at=now,
+        finished_at=now,
+        error="It broke.",
+        result={"metrics": {"accuracy": {"value": 0.7, "interval": [0.6, 0.8], "n": 40}}},
+    )
+    said(run, 3)
+    RunEvent.objects.create(
+        run=run, kind="sample", step=3, at=now, data={"response": "<script>x</script>"}
+    )
+    page = pages.get(address("runs-detail", project, run.pk)).content.decode()
+    assert "0.6 to 0.8" in page
+    assert "&lt;script&gt;" in page
+    assert ('hx-trigger="every 2s"' in page) == (status in {"queued", "running"})
+
+
+def test_the_samples_of_a_step_can_be_chosen(pages, project):
+    run = factories.training_run(project)
+    for step in (1, 2):
+        RunEvent.objects.create(
+            run=run, kind="sample", step=step, at=timezone.now(), data={"response": f"At {step}."}
+        )
+    page = pages.get(address("runs-samples", project, run.pk), {"step": "1"}).content.decode()
+    assert "At 1." in page
+    assert "At 2." not in page
+
+
+def test_a_run_that_nobody_takes_is_explained(pages, project):
+    old = timezone.now() - timedelta(minutes=5)
+    factories.training_run(project, queued_at=old)
+    assert (
+        "No worker has taken this run" in pages.get(address("runs-list", project)).content.decode()
+    )
+
+
+def test_a_run_behind_another_is_explained(pages, project):
+    now = timezone.now()
+    factories.training_run(project, status="running", lease_until=now + timedelta(minutes=1))
+    factories.training_run(project, queued_at=now - timedelta(minutes=5))
+    assert "busy with another job" in pages.get(address("runs-list", project)).content.decode()
+
+
+def test_the_list_costs_the_same_with_many_runs(pages, project, django_assert_max_num_queries):
+    for _ in range(12):
+        factories.training_run(project, status="done")
+    with django_assert_max_num_queries(8):
+        pages.get(address("runs-list", project))
+
+
+def test_the_buttons_cancel_resume_and_clone(pages, project):
+    run = factories.training_run(project)
+    pages.post(address("runs-cancel", project, run.pk))
+    pages.post(address("runs-resume", project, run.pk))
+    pages.post(address("runs-clone", project, run.pk))
+    assert [one.status for one in TrainingRun.objects.order_by("pk")] == ["queued", "queued"]
+
+
+@pytest.mark.parametrize("role", [Role.LABELER, Role.ADMIN])
+def test_only_engineers_see_runs(client, project, role):
+    client.force_login(factories.member(project, role))
+    assert client.get(address("runs-list", project)).status_code == 403
+
+
+def test_a_button_is_no_link(pages, project):
+    run = factories.training_run(project)
+    assert pages.get(address("runs-cancel", project, run.pk)).status_code == 405
+
+
+def event(run, step):
+    return RunEvent(run=run, kind="metrics", step=step, at=timezone.now(), data={"loss": 1 / step})
+
+
+def said(run, step):
+    one = event(run, step)
+    one.save()
+    return one
