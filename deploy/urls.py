@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from annotation.accounts import urls as accounts
+from annotation.datasets import urls as datasets
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
 from annotation.registry import urls as registry
@@ -19,6 +20,7 @@ API: list[URLPattern | URLResolver] = [
     *overview.api_patterns,
     *registry.api_patterns,
     *runs.api_patterns,
+    *datasets.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
@@ -28,6 +30,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *overview.page_patterns,
     *registry.page_patterns,
     *runs.page_patterns,
+    *datasets.page_patterns,
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]

@@ -125,10 +125,11 @@ def _materials(
         rows[row.prompt_id].append(row)
     candidates: dict[int, list[CandidateColumns]] = {pk: [] for pk in keys}
     found = Candidate.objects.filter(project=project, prompt_id__in=keys).order_by("fingerprint")
-    for prompt_id, *columns in found.values_list(
-        "prompt_id", "pk", "fingerprint", "source", "text"
-    ):
-        candidates[prompt_id].append(CandidateColumns(*columns))
+    found = found.only("prompt_id", "fingerprint", "source", "text")
+    for one in found:
+        candidates[one.prompt_id].append(
+            CandidateColumns(one.pk, one.fingerprint, one.source, one.text)
+        )
     for pk, fingerprint, turns in batch:
         yield PromptMaterial(
             pk=pk,

@@ -1,0 +1,111 @@
+"""API of snapshots: request, look, compare, download."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.accounts.authentication import person
+from annotation.datasets import serializers as shapes
+from annotation.datasets.downloads import download
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
+from annotation.datasets.services import comparing, requesting
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+
+READERS = (Role.ENGINEER, Role.ADMIN)
+
+
+class SnapshotList(generics.ListAPIView[DatasetSnapshot]):
+    """The snapshots of a project, newest first."""
+
+    serializer_class = shapes.SnapshotSerializer
+    queryset = DatasetSnapshot.objects.none()
+
+    def get_queryset(self) -> QuerySet[DatasetSnapshot]:
+        return snapshots_of(project_for(self.request.user, self.kwargs["project_id"], *READERS))
+
+    @extend_schema(request=shapes.NewSnapshotSerializer, responses={201: shapes.SnapshotSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Request a snapshot; a worker builds it."""
+        project = project_for(request.user, project_id, Role.ENGINEER)
+        fields = shapes.NewSnapshotSerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        snapshot = requesting.request_snapshot(
+            project=project,
+            name=fields.validated_data["name"],
+            query=fields.validated_data.get("query", {}),
+            actor=person(request),
+        )
+        return Response(shapes.SnapshotSerializer(snapshot).data, status=status.HTTP_201_CREATED)
+
+
+class SnapshotPreview(APIView):
+    """Count what a query would take in, without building it."""
+
+    @extend_schema(request=shapes.QuerySerializer, responses=shapes.PreviewSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        fields = shapes.QuerySerializer(data=request.data)
+        fields.is_valid(raise_exception=True)
+        query = SnapshotQuery.from_json(fields.validated_data)
+        return Response(shapes.PreviewSerializer(preview_of(project, query)).data)
+
+
+class SnapshotDetail(APIView):
+    """One snapshot with its manifest."""
+
+    @extend_schema(responses=shapes.SnapshotSerializer)
+    def get(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        return Response(shapes.SnapshotSerializer(snapshot_for(project, pk)).data)
+
+
+class SnapshotCancel(APIView):
+    """Stop a snapshot that is not finished."""
+
+    @extend_schema(request=None, responses=shapes.SnapshotSerializer)
+    def post(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, Role.ENGINEER)
+        snapshot = snapshot_for(project, pk)
+        requesting.cancel_snapshot(snapshot=snapshot, actor=person(request))
+        return Response(shapes.SnapshotSerializer(snapshot).data)
+
+
+class SnapshotDifference(APIView):
+    """What changed since another snapshot of the project."""
+
+    @extend_schema(parameters=[shapes.AgainstSerializer], responses=shapes.DifferenceSerializer)
+    def get(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        asked = _asked(shapes.AgainstSerializer, request)
+        against = snapshot_for(project, asked["against"])
+        found = comparing.difference(snapshot=snapshot_for(project, pk), against=against)
+        return Response(shapes.DifferenceSerializer(found).data)
+
+
+class SnapshotExport(APIView):
+    """Download the records in a shape that trainers read; the answer streams."""
+
+    @extend_schema(
+        parameters=[shapes.ExportQuerySerializer],
+        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, project_id: int, pk: int) -> StreamingHttpResponse:
+        project = project_for(request.user, project_id, *READERS)
+        asked = _asked(shapes.ExportQuerySerializer, request)
+        return download(snapshot_for(project, pk), **asked)
+
+
+def _asked(shape: Any, request: Request) -> dict[str, Any]:  # Any: one of the serializers
+    fields = shape(data=request.query_params)
+    fields.is_valid(raise_exception=True)
+    return dict(fields.validated_data)

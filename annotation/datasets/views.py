@@ -1,0 +1,145 @@
+"""Pages of snapshots: the list, a new one, one with its plots, a difference, downloads."""
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.core.errors import InvalidInput
+from annotation.datasets import drawings
+from annotation.datasets.downloads import download
+from annotation.datasets.forms import SnapshotForm
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
+from annotation.datasets.services import comparing, requesting
+from annotation.datasets.services.exporting import FileFormat, Form
+from annotation.projects.models import Role
+from annotation.projects.selectors import page_context, project_for
+from training.spec.records import SPLITS
+
+READERS = (Role.ENGINEER, Role.ADMIN)
+
+
+@require_GET
+def snapshot_list(request: HttpRequest, project_id: int) -> HttpResponse:
+    """All snapshots of the project."""
+    project = project_for(request.user, project_id, *READERS)
+    page = Paginator(snapshots_of(project), 50).get_page(request.GET.get("page"))
+    context = page_context(person(request), project, "datasets")
+    return render(request, "datasets/list.html", {**context, "page": page})
+
+
+@require_http_methods(["GET", "POST"])
+def snapshot_new(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Choose what goes in, see the counts, request it."""
+    project = project_for(request.user, project_id, Role.ENGINEER)
+    form = SnapshotForm(request.POST or None, project=project)
+    if form.is_valid():
+        snapshot = requesting.request_snapshot(
+            project=project,
+            name=form.cleaned_data["name"],
+            query=form.query(),
+            actor=person(request),
+        )
+        return redirect("datasets-snapshot", project.pk, snapshot.pk)
+    preview = preview_of(project, SnapshotQuery())
+    context = {**page_context(person(request), project, "datasets"), "form": form}
+    status = 400 if form.is_bound else 200
+    return render(request, "datasets/new.html", {**context, "preview": preview}, status=status)
+
+
+@require_POST
+def snapshot_preview(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The counts beside the form, as it is filled in."""
+    project = project_for(request.user, project_id, Role.ENGINEER)
+    form = SnapshotForm({"name": "preview", **_lists(request)}, project=project)
+    preview = (
+        preview_of(project, SnapshotQuery.from_json(form.query())) if form.is_valid() else None
+    )
+    return render(request, "datasets/_preview.html", {"preview": preview, "form": form})
+
+
+def _lists(request: HttpRequest) -> dict[str, Any]:  # Any: a list for the checkboxes, else text
+    many = {"labelers", "guideline_versions"}
+    return {
+        key: request.POST.getlist(key) if key in many else value
+        for key, value in request.POST.items()
+        if key != "name"
+    }
+
+
+@require_GET
+def snapshot_detail(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """One snapshot: what it holds and how it may be had."""
+    project = project_for(request.user, project_id, *READERS)
+    snapshot = snapshot_for(project, pk)
+    done = snapshot.status == snapshot.Status.DONE
+    context = {
+        **page_context(person(request), project, "datasets"),
+        "snapshot": snapshot,
+        "drawings": drawings.of_manifest(snapshot.manifest) if done else None,
+        "samples": drawings.samples_of(snapshot) if done else [],
+        "forms": list(Form),
+        "file_formats": list(FileFormat),
+        "splits": SPLITS,
+        "others": snapshots_of(project).filter(status="done").exclude(pk=pk)[:50],
+    }
+    return render(request, "datasets/snapshot.html", context)
+
+
+@require_GET
+def snapshot_status(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """The live part while a snapshot is built; tells the page to reload once it is over."""
+    project = project_for(request.user, project_id, *READERS)
+    snapshot = snapshot_for(project, pk)
+    answer = render(request, "datasets/_status.html", {"snapshot": snapshot, "project": project})
+    if snapshot.is_over:
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+@require_POST
+def snapshot_cancel(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """Stop it."""
+    project = project_for(request.user, project_id, Role.ENGINEER)
+    snapshot = snapshot_for(project, pk)
+    requesting.cancel_snapshot(snapshot=snapshot, actor=person(request))
+    return redirect("datasets-snapshot", project.pk, pk)
+
+
+@require_GET
+def snapshot_download(request: HttpRequest, project_id: int, pk: int) -> StreamingHttpResponse:
+    """The records as a file."""
+    project = project_for(request.user, project_id, *READERS)
+    form = _one_of("form", request, [one.value for one in Form], Form.PREFERENCE_CHAT)
+    formats = [one.value for one in FileFormat]
+    file_format = _one_of("file_format", request, formats, FileFormat.JSONL)
+    split = _one_of("split", request, ["", *SPLITS], "")
+    return download(snapshot_for(project, pk), form=form, file_format=file_format, split=split)
+
+
+def _one_of(key: str, request: HttpRequest, allowed: list[str], default: str) -> str:
+    value = request.GET.get(key, default)
+    if value not in allowed:
+        raise InvalidInput(f"{key}={value!r} is not one of {', '.join(filter(None, allowed))}.")
+    return value
+
+
+@require_GET
+def snapshot_difference(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """What changed since another snapshot."""
+    project = project_for(request.user, project_id, *READERS)
+    against = request.GET.get("against", "")
+    if not against.isdecimal() or len(against) > 18:
+        raise InvalidInput(f"against={against!r} is not the number of a snapshot; choose one.")
+    snapshot, other = snapshot_for(project, pk), snapshot_for(project, int(against))
+    context = {
+        **page_context(person(request), project, "datasets"),
+        "snapshot": snapshot,
+        "other": other,
+        "difference": comparing.difference(snapshot=snapshot, against=other),
+    }
+    return render(request, "datasets/difference.html", context)

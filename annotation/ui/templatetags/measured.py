@@ -1,0 +1,20 @@
+"""Filters for numbers with a meaning, and for untrusted text."""
+
+from django import template
+from django.utils.safestring import SafeString
+
+from annotation.ui import markdown as inert
+
+register = template.Library()
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """0.761 as "76 %"; a dash where there is no number."""
+    return "–" if value is None else f"{value:.0%}".replace("%", " %")
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Untrusted Markdown as inert HTML."""
+    return inert.render(text)

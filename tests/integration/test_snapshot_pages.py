@@ -1,0 +1,159 @@
+"""The pages and the API of snapshots: request, preview, look, compare, stop."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.services import building
+from annotation.projects.models import Role
+from tests import factories
+from workers import datasets as tasks
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    project = factories.project()
+    for content in ("<script>alert(1)</script>", "Two", "Three"):
+        factories.judgment(factories.comparison(factories.prompt(project, content)))
+    return project
+
+
+@pytest.fixture
+def engineer(project, client, api):
+    engineer = factories.member(project, Role.ENGINEER)
+    client.force_login(engineer)
+    api.force_authenticate(engineer)
+    return engineer
+
+
+def requested(api, project, **query):
+    url = reverse("api-snapshot-list", args=[project.pk])
+    answer = api.post(url, {"name": "Mine", "query": query}, format="json")
+    assert answer.status_code == 201, answer.json()
+    return DatasetSnapshot.objects.get(pk=answer.json()["id"])
+
+
+def finished(api, project, **query):
+    snapshot = requested(api, project, **query)
+    tasks.build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.status, snapshot.error) == ("done", "")
+    return snapshot
+
+
+FORM = {
+    "name": "From the form",
+    "labelers": ["people"],
+    "criterion": "overall",
+    "min_judgments": 1,
+    "aggregation": "soft",
+    "ties": "keep",
+    "train": 80,
+    "validation": 10,
+    "test": 10,
+    "seed": 17,
+}
+
+
+def test_the_form_requests_a_snapshot_and_shows_how_far_it_is(client, engineer, project):
+    answer = client.post(reverse("datasets-new", args=[project.pk]), FORM, follow=True)
+    snapshot = project.snapshots.get()
+    assert snapshot.query["labelers"] == ["people"]
+    assert b"A worker takes it next." in answer.content
+
+
+def test_shares_that_do_not_add_up_are_refused_in_the_form(client, engineer, project):
+    answer = client.post(reverse("datasets-new", args=[project.pk]), {**FORM, "test": 30})
+    assert answer.status_code == 400
+    assert b"must add up to 100, not 120" in answer.content
+
+
+def test_the_preview_counts_what_would_go_in(client, engineer, project):
+    answer = client.post(reverse("datasets-preview", args=[project.pk]), FORM)
+    assert b"3 <small>judgments" in answer.content
+
+
+def test_the_preview_of_a_broken_form_names_the_mistake(client, engineer, project):
+    answer = client.post(reverse("datasets-preview", args=[project.pk]), {**FORM, "labelers": []})
+    assert b"This field is required" in answer.content
+
+
+def test_a_done_snapshot_shows_its_hash_and_inert_samples(client, api, engineer, project):
+    snapshot = finished(api, project)
+    content = client.get(reverse("datasets-snapshot", args=[project.pk, snapshot.pk])).content
+    assert snapshot.sha256.encode() in content
+    assert b"<script>alert" not in content
+    assert b"style=" not in content
+
+
+def test_the_list_costs_the_same_however_long_it_is(
+    client, api, engineer, project, django_assert_num_queries
+):
+    url = reverse("datasets-list", args=[project.pk])
+    finished(api, project)
+    with django_assert_num_queries(7):
+        client.get(url)
+    finished(api, project, ties="drop")
+    with django_assert_num_queries(7):
+        client.get(url)
+
+
+def test_a_difference_counts_what_was_added_and_flipped(client, api, engineer, project):
+    before = finished(api, project)
+    flipped = project.comparisons.first()
+    for _ in range(2):
+        factories.judgment(flipped, ranking=[[pk] for pk in reversed(flipped.candidate_ids)])
+    factories.judgment(factories.comparison(factories.prompt(project, "Four")))
+    after = finished(api, project)
+    url = reverse("api-snapshot-difference", args=[project.pk, after.pk])
+    found = api.get(url, {"against": before.pk}).json()
+    assert (found["pairs_added"], found["pairs_flipped"], found["pairs_kept"]) == (1, 1, 2)
+    page = reverse("datasets-difference", args=[project.pk, after.pk])
+    assert client.get(page, {"against": before.pk}).status_code == 200
+    assert client.get(page, {"against": "x"}).status_code == 400
+
+
+def test_a_snapshot_of_another_project_is_not_found(api, engineer, project):
+    foreign = factories.snapshot(factories.project())
+    url = reverse("api-snapshot-detail", args=[project.pk, foreign.pk])
+    assert api.get(url).status_code == 404
+
+
+def test_a_queued_snapshot_can_be_stopped_once(api, engineer, project):
+    snapshot = requested(api, project)
+    url = reverse("api-snapshot-cancel", args=[project.pk, snapshot.pk])
+    assert api.post(url).json()["status"] == "cancelled"
+    assert api.post(url).status_code == 409
+
+
+def test_an_unknown_key_of_a_query_is_refused(api, engineer, project):
+    url = reverse("api-snapshot-preview", args=[project.pk])
+    assert api.post(url, {"ties": "flip"}, format="json").status_code == 400
+    assert api.post(url, {}, format="json").json()["judgments"] == 3
+
+
+def test_a_build_that_cannot_succeed_fails_with_its_sentence(api, engineer):
+    project = factories.project()
+    api.force_authenticate(factories.member(project, Role.ENGINEER))
+    snapshot = requested(api, project)
+    tasks.build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert snapshot.status == "failed"
+    assert "no usable pair" in snapshot.error
+
+
+def test_a_full_disk_leaves_nothing_behind(api, engineer, project, monkeypatch, settings, tmp_path):
+    settings.CONCORD_VAR = tmp_path
+    snapshot = requested(api, project)
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(building, "_write_manifest", full)
+    tasks.build_snapshot(snapshot.pk)
+    snapshot.refresh_from_db()
+    assert (snapshot.status, snapshot.error[:17]) == ("failed", "The disk is full.")
+    assert list((tmp_path / "snapshots").iterdir()) == []
+    assert not project.judgments.exclude(frozen_at=None).exists()
