@@ -1,0 +1,156 @@
+"""PPO on a table: with V = 4 tokens and T = 3 steps the optimum is known in closed form.
+
+The KL-regularized objective J(pi) = E r - beta KL(pi || ref) is largest at pi*(y) = ref(y) exp(r(y)
+/ beta) / Z, where J* = beta log Z; and J* - J(pi) = beta KL(pi || pi*).
+"""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from training.data.packing import TokenGroup
+from training.functional.moments import Moments
+from training.rollout.actor_critic import TokenOutputs
+from training.rollout.buffer import Rollout
+from training.rollout.sampler import Sample
+from training.spec.records import Group
+from training.spec.runs import PpoSpec
+from training.trainers.ppo import Learner, improve, judge, normalized, recall
+
+V, T, BETA = 4, 3, 0.5
+UPDATES, RESPONSES, PROMPTS = 120, 96, 4
+ALL = torch.tensor(list(product(range(V), repeat=T)))
+SPEC = PpoSpec(
+    model="table",
+    data="none",
+    reward_model="table",
+    updates=UPDATES,
+    ppo_epochs=3,
+    minibatches=PROMPTS,
+    learning_rate=0.05,
+    value_learning_rate=0.05,
+    value_weight=1.0,
+    kl_coefficient=BETA,
+    adaptive_kl_target=0.0,
+    target_kl=0.0,
+    missing_eos_penalty=0.0,
+    normalize_rewards=False,
+    value_clip_range=10.0,
+)
+
+
+class Table(nn.Module):
+    """A policy of free logits for every prefix: 1 + 4 + 16 states; values beside them."""
+
+    def __init__(self, reference):
+        super().__init__()
+        self.logits = nn.Parameter(reference.clone())
+        self.values = nn.Parameter(torch.zeros(len(reference)))
+        self.reference = reference
+
+    def lower(self, pack):
+        return None
+
+    def outputs(self, pack, lower_TD):
+        return self._told(pack, self.logits)
+
+    def reference_logprobs(self, pack, lower_TD):
+        return self._told(pack, self.reference).logprob_R
+
+    def _told(self, pack, logits):
+        tokens = pack.targets_R.view(-1, T)
+        states = states_of(tokens).flatten()
+        picked = logits.log_softmax(-1)[states]
+        return TokenOutputs(
+            picked.gather(1, tokens.flatten()[:, None])[:, 0],
+            -(picked.exp() * picked).sum(-1),
+            self.values[states],
+        )
+
+
+def states_of(tokens):
+    """The number of the prefix before each token."""
+    first, second, _ = tokens.unbind(-1)
+    return torch.stack([torch.zeros_like(first), 1 + first, 1 + V + V * first + second], dim=-1)
+
+
+def log_probability(logits):
+    """Of all 64 responses."""
+    picked = logits.log_softmax(-1)[states_of(ALL)]
+    return picked.gather(-1, ALL[..., None])[..., 0].sum(-1).double()
+
+
+def rollouts_of(table, rewards, generator):
+    probabilities = log_probability(table.logits.detach()).exp()
+    drawn = torch.multinomial(
+        probabilities, RESPONSES * PROMPTS, replacement=True, generator=generator
+    )
+    return [rollout(places, rewards) for places in drawn.view(PROMPTS, RESPONSES)]
+
+
+def rollout(places, rewards):
+    responses = tuple(tuple(one) for one in ALL[places].tolist())
+    return Rollout(
+        record=Group(prompt_id="p", prompt=()),
+        tokens=TokenGroup(prompt_id="p", prompt=(0,), responses=responses),
+        samples=tuple(
+            Sample(text="", token_ids=one, logprobs=(0.0,) * T, finished=True) for one in responses
+        ),
+        scores=tuple(rewards[places].tolist()),
+    )
+
+
+@pytest.fixture(scope="module")
+def problem():
+    generator = torch.Generator().manual_seed(4)
+    rewards = torch.randn(len(ALL), generator=generator)
+    reference = 0.5 * torch.randn(1 + V + V * V, V, generator=generator)
+    return rewards, reference
+
+
+@pytest.fixture(scope="module")
+def trained(problem):
+    rewards, reference = problem
+    table = Table(reference)
+    learner = Learner({"logits": table.logits}, _Head(table.values), SPEC)
+    generator = torch.Generator().manual_seed(5)
+    for update in range(UPDATES):
+        rollouts = rollouts_of(table, rewards, generator)
+        parts = recall(table, rollouts, SPEC)
+        _, scores_N = normalized(rollouts, Moments(), SPEC)
+        batch = judge(parts, scores_N, beta=BETA, spec=SPEC)
+        improve(table, batch.minibatches, learner, SPEC, update=update)
+    return table
+
+
+class _Head(nn.Module):
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+
+
+def test_ppo_reaches_the_closed_form(problem, trained):
+    rewards, reference = problem
+    log_reference = log_probability(reference)
+    log_optimum = (log_reference + rewards.double() / BETA).log_softmax(-1)
+    best = BETA * (log_reference + rewards.double() / BETA).logsumexp(-1)
+    log_policy = log_probability(trained.logits.detach())
+    reached = (log_policy.exp() * (rewards - BETA * (log_policy - log_reference))).sum()
+    divergence = (log_policy.exp() * (log_policy - log_optimum)).sum()
+    assert 0 <= best - reached < 1e-3
+    assert divergence < 5e-3
+
+
+def test_the_start_was_far_from_it(problem):
+    rewards, reference = problem
+    log_reference = log_probability(reference)
+    best = BETA * (log_reference + rewards.double() / BETA).logsumexp(-1)
+    assert best - (log_reference.exp() * rewards).sum() > 0.5
+
+
+def test_the_value_of_the_empty_prefix_is_the_regularized_return(problem, trained):
+    rewards, reference = problem
+    best = BETA * (log_probability(reference) + rewards.double() / BETA).logsumexp(-1)
+    assert trained.values[0].item() == pytest.approx(best.item(), abs=0.05)
