@@ -84,7 +84,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         learner.restore(state)
         progress = Progress.from_facts(state.facts)
 
-    for update in run.track(
+    for update in run.reporter.track(
         range(progress.updates, spec.updates if not progress.stop_reason else 0),
         stage="PPO",
         total=spec.updates,
@@ -114,7 +114,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
             responses=len(scores_N),
         )
         is_last = progress.updates == spec.updates or bool(progress.stop_reason)
-        run.save_if_due(
+        run.save_or_stop(
             lambda: State(progress.updates, learner.tensors(), progress.facts(learner)),
             is_due=is_last or progress.updates % spec.checkpoint_every == 0,
         )

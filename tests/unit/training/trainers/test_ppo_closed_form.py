@@ -50,13 +50,13 @@ class Table(nn.Module):
         self.values = nn.Parameter(torch.zeros(len(reference)))
         self.reference = reference
 
-    def lower(self, pack):
+    def lower(self, _pack):
         return None
 
-    def outputs(self, pack, lower_TD):
+    def outputs(self, pack, _lower_TD):
         return self._told(pack, self.logits)
 
-    def reference_logprobs(self, pack, lower_TD):
+    def reference_logprobs(self, pack, _lower_TD):
         return self._told(pack, self.reference).logprob_R
 
     def _told(self, pack, logits):

@@ -1,0 +1,194 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.unit.training.trainers.runs import StopAfter, evaluate, metrics_of, train
+from training.models.load import load_policy, save_model
+from training.models.reward import new_reward_model
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.spec.errors import Cancelled, Diverged, ModelError, SpecError
+from training.spec.runs import PpoSpec
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A policy of four layers and a random reward model."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny_llama(layers=4).save_pretrained(folder / "policy")
+    tiny_tokenizer().save_pretrained(folder / "policy")
+    reward = new_reward_model(str(folder / "policy"), precision="float32", device=CPU, seed=3)
+    save_model(reward, folder / "reward")
+    return folder
+
+
+@pytest.fixture
+def spec(folders, snapshot):
+    return PpoSpec(
+        model=str(folders / "policy"),
+        reward_model=str(folders / "reward"),
+        data=str(snapshot),
+        updates=4,
+        groups_per_step=4,
+        rollouts_per_update=8,
+        max_response_tokens=8,
+        learning_rate=3e-3,
+        trainable_layers=2,
+        checkpoint_every=1,
+        eval_prompts=6,
+        warmup_share=0.0,
+        target_kl=0.0,
+    )
+
+
+def checkpoint(folder, step):
+    return load_file(folder / "checkpoints" / str(step) / "state.safetensors")
+
+
+def facts(folder, step):
+    return json.loads((folder / "checkpoints" / str(step) / "state.json").read_text())
+
+
+def events(folder, kind):
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [one for one in lines if one["kind"] == kind]
+
+
+@pytest.mark.parametrize("choice", [{"trainable_layers": 2}, {"lora_rank": 4}, {}])
+def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path, choice):
+    spec = replace(spec, trainable_layers=0, updates=1, ppo_epochs=1, minibatches=1)
+    train(tmp_path, replace(spec, **choice))
+    [(_, numbers)] = metrics_of(tmp_path)
+    assert (numbers["kl"], numbers["reference_gap"]) == (0.0, 0.0)
+    assert (numbers["ratio"], numbers["approximate_kl"], numbers["clip_fraction"]) == (
+        1.0,
+        0.0,
+        0.0,
+    )
+
+
+@pytest.mark.parametrize("choice", [{}, {"trainable_layers": 0, "lora_rank": 4}])
+def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path, choice):
+    spec = replace(spec, **choice)
+    train(tmp_path / "whole", spec)
+    with pytest.raises(Cancelled):
+        train(tmp_path / "parts", spec, StopAfter(2))
+    assert not (tmp_path / "parts" / "checkpoints" / "4").exists()
+    train(tmp_path / "parts", spec)
+    whole, parts = checkpoint(tmp_path / "whole", 4), checkpoint(tmp_path / "parts", 4)
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert facts(tmp_path / "whole", 4) == facts(tmp_path / "parts", 4)
+    assert metrics_of(tmp_path / "whole") == metrics_of(tmp_path / "parts")
+    weights = [
+        load_file(tmp_path / one / "artifact/model.safetensors") for one in ("whole", "parts")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_checkpoint_holds_value_head_price_of_kl_and_normalizer(spec, tmp_path):
+    train(tmp_path, spec)
+    kept = facts(tmp_path, 4)["facts"]
+    assert kept["moments"][0] == 32  # four updates of eight scores
+    assert kept["beta"] != spec.kl_coefficient
+    assert "value.master.linear.weight" in checkpoint(tmp_path, 4)
+
+
+def test_only_the_chosen_layers_change_and_the_value_head_is_saved(spec, tmp_path):
+    train(tmp_path, spec)
+    before = load_file(f"{spec.model}/model.safetensors")
+    after = load_file(tmp_path / "artifact" / "model.safetensors")
+    changed = {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"2", "3", "weight"}  # the two top layers and the last norm
+    head = load_file(tmp_path / "artifact" / "value_head.safetensors")
+    assert head["linear.weight"].abs().max() > 0
+
+
+def test_the_artifact_of_lora_is_a_plain_model(spec, tmp_path):
+    train(tmp_path, replace(spec, trainable_layers=0, lora_rank=4))
+    policy = load_policy(str(tmp_path / "artifact"), precision="float32", device=CPU)
+    assert not [name for name, _ in policy.model.named_parameters() if "lora" in name]
+
+
+def test_a_policy_that_moved_far_ends_its_update(spec, tmp_path):
+    train(tmp_path, replace(spec, target_kl=1e-4, ppo_epochs=5, learning_rate=0.02))
+    steps = [numbers["optimizer_steps"] for _, numbers in metrics_of(tmp_path)]
+    assert steps[0] < 10
+
+
+def test_too_much_kl_stops_the_run_and_says_why(spec, tmp_path):
+    told = train(tmp_path, replace(spec, max_kl=1e-3, learning_rate=0.02))
+    assert told["updates"] < 4
+    assert "beyond max_kl 0.001" in told["stop_reason"]
+    assert [one["data"]["action"] for one in events(tmp_path, "guard")][-1] == "stop"
+    assert (tmp_path / "artifact" / "model.safetensors").is_file()
+
+
+def test_a_stopped_run_is_not_taken_up_again_by_resume(spec, tmp_path):
+    spec = replace(spec, max_kl=1e-3, learning_rate=0.02)
+    told = train(tmp_path, spec)
+    shutil.rmtree(tmp_path / "artifact")
+    assert train(tmp_path, spec) == told
+
+
+def test_every_update_tells_its_numbers_and_shows_samples(spec, tmp_path):
+    train(tmp_path, spec)
+    wanted = {"reward", "kl", "beta", "entropy", "clip_fraction", "value_loss", "length"}
+    assert [step for step, _ in metrics_of(tmp_path)] == [1, 2, 3, 4]
+    assert wanted | {"explained_variance", "eos_share"} <= metrics_of(tmp_path)[0][1].keys()
+    assert {"prompt", "response", "reward"} == events(tmp_path, "sample")[0]["data"].keys()
+
+
+def test_the_gain_is_measured_on_heldout_prompts_with_an_interval(spec, tmp_path):
+    spec = replace(spec, updates=6, rollouts_per_update=32)
+    train(tmp_path, spec)
+    told = evaluate(tmp_path, spec)
+    low, high = told["interval"]
+    assert low <= told["reward_after"] - told["reward_before"] <= high
+    assert told["n"] == 6
+    assert told["kl"] > 0
+    assert evaluate(tmp_path, spec) == told
+
+
+def test_an_unchanged_policy_gains_nothing(spec, tmp_path):
+    (tmp_path / "run").mkdir()
+    shutil.copytree(spec.model, tmp_path / "run" / "artifact")
+    told = evaluate(tmp_path / "run", spec)
+    assert (told["reward_gain"], told["interval"], told["kl"]) == (0.0, (0.0, 0.0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"rollouts_per_update": 10}, "rollouts_per_update"), ({"minibatches": 5}, "minibatches")],
+)
+def test_sizes_that_do_not_go_up_are_refused(spec, tmp_path, change, field):
+    with pytest.raises(SpecError, match=field):
+        train(tmp_path, replace(spec, **change))
+
+
+def test_a_policy_is_no_reward_model(spec, tmp_path):
+    with pytest.raises(ModelError, match="score"):
+        train(tmp_path, replace(spec, reward_model=spec.model))
+
+
+def test_damaged_scores_are_named_and_publish_nothing(spec, folders, tmp_path):
+    shutil.copytree(folders / "reward", tmp_path / "reward")
+    weights = load_file(tmp_path / "reward" / "model.safetensors")
+    weights["score.weight"][0, 0] = torch.nan
+    save_file(weights, tmp_path / "reward" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Diverged, match="score that is not finite"):
+        train(tmp_path / "run", replace(spec, reward_model=str(tmp_path / "reward")))
+    assert not (tmp_path / "run" / "artifact").exists()
+
+
+def test_a_checkpoint_of_another_kind_is_refused(spec, tmp_path):
+    train(tmp_path, spec)
+    path = tmp_path / "checkpoints" / "4" / "state.json"
+    path.write_text(json.dumps({"step": 4, "facts": {}}))
+    with pytest.raises(ModelError, match="not one of PPO"):
+        train(tmp_path, spec)
