@@ -14,7 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from training.runtime.stopping import StopRequest, listening
 from training.spec.errors import Cancelled, SpecError, TrainingError
+from training.spec.events import json_value
 from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE
 from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
 
@@ -133,7 +135,8 @@ def execute(folder: Path) -> int:
     (folder / RESULT_FILE).unlink(missing_ok=True)
     began = time.monotonic()
     try:
-        metrics = _trained(folder)
+        with listening() as stop:
+            metrics = _trained(folder, stop)
     except TrainingError as error:
         _write_result(folder, began, error=error)
         sys.stderr.write(f"{error}\n")
@@ -142,17 +145,16 @@ def execute(folder: Path) -> int:
     return 0
 
 
-def _trained(folder: Path) -> Mapping[str, object]:
+def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
     spec = read_spec(folder)
     from training.runtime.checkpoint import saved_steps
     from training.runtime.device import named_failures, peak_memory_mb
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
-    from training.runtime.stopping import listen
     from training.spec.events import EventKind
 
     with named_failures(), Reporter(folder) as reporter:
-        run = Run(folder=folder, reporter=reporter, stop=listen())
+        run = Run(folder=folder, reporter=reporter, stop=stop)
         steps_before = max(saved_steps(folder / CHECKPOINTS_DIR), default=0)
         reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)}, step=steps_before)
         try:
@@ -185,7 +187,7 @@ def _write_result(
     result = {
         "status": "cancelled" if isinstance(error, Cancelled) else status,
         "error": error and {"kind": error.kind, "message": str(error)},
-        "metrics": metrics,
+        "metrics": json_value(metrics),
         "peak_memory_mb": peak,
         "seconds": round(time.monotonic() - began, 3),
     }
@@ -198,15 +200,14 @@ def _eval(options: argparse.Namespace) -> int:
     from training.runtime.device import named_failures
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
-    from training.runtime.stopping import listen
 
     spec = read_spec(options.dir)
     evaluate = algorithm(spec.kind).evaluate
     if evaluate is None or not (options.dir / ARTIFACT_DIR).is_dir():
         raise SpecError(f"{options.dir} has no artifact that can be measured alone; run it first.")
-    with named_failures(), Reporter(options.dir) as reporter:
-        metrics = evaluate(Run(folder=options.dir, reporter=reporter, stop=listen()), spec)
-    sys.stdout.write(json.dumps(metrics, indent=2) + "\n")
+    with listening() as stop, named_failures(), Reporter(options.dir) as reporter:
+        metrics = evaluate(Run(folder=options.dir, reporter=reporter, stop=stop), spec)
+    sys.stdout.write(json.dumps(json_value(metrics), indent=2) + "\n")
     return 0
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from training.spec.events import Event, EventKind
+from training.spec.events import Event, EventKind, json_value
 from training.spec.layout import EVENTS_FILE
 
 Item = TypeVar("Item")
@@ -44,8 +44,10 @@ class Reporter:
 
     def say(self, kind: EventKind, data: Mapping[str, object], *, step: int = 0) -> None:
         """One event. Numbers that are not finite become null: JSON has no NaN."""
-        event = Event(kind=kind, at=time.time(), step=step, data=_plain(data))
-        self._lines.write(json.dumps(asdict(event), ensure_ascii=False, allow_nan=False) + "\n")
+        event = Event(kind=kind, at=time.time(), step=step, data=dict(data))
+        self._lines.write(
+            json.dumps(json_value(asdict(event)), ensure_ascii=False, allow_nan=False) + "\n"
+        )
         self._lines.flush()
 
     def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
@@ -91,16 +93,6 @@ def read_tensors(values: Mapping[str, Tensor | float]) -> dict[str, float]:
         read = torch.stack([one.detach().float() for one in tensors.values()]).tolist()
     numbers = dict(zip(tensors, read, strict=True))
     return {name: numbers.get(name, one) for name, one in values.items()}  # type: ignore[misc] # tensors are all in numbers
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _cut_torn_line(path: Path) -> None:

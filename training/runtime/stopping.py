@@ -3,11 +3,13 @@
 import os
 import signal
 import stat
-import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 FOLLOW_STDIN = "CONCORD_FOLLOW_STDIN"
+STDIN = 0
 
 
 class StopRequest:
@@ -24,7 +26,8 @@ class StopRequest:
         self.reason = self.reason or reason
 
 
-def listen() -> StopRequest:
+@contextmanager
+def listening() -> Iterator[StopRequest]:
     """Hear signals, and the end of stdin where the parent set CONCORD_FOLLOW_STDIN=1.
 
     A parent that dies, however it dies, closes the pipe.
@@ -34,14 +37,18 @@ def listen() -> StopRequest:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.ask(f"The run was asked to stop ({signal.Signals(number).name}).")
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    if os.environ.get(FOLLOW_STDIN) == "1" and stat.S_ISFIFO(os.fstat(0).st_mode):
+    heard = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(one, on_signal) for one in heard]
+    if os.environ.get(FOLLOW_STDIN) == "1" and stat.S_ISFIFO(os.fstat(STDIN).st_mode):
         threading.Thread(target=_wait_for_the_end, args=(stop,), daemon=True).start()
-    return stop
+    try:
+        yield stop
+    finally:
+        for one, handler in zip(heard, before, strict=True):
+            signal.signal(one, handler)
 
 
 def _wait_for_the_end(stop: StopRequest) -> None:
-    while os.read(sys.stdin.fileno(), 4096):
+    while os.read(STDIN, 4096):
         pass
     stop.ask("The process that started the run went away.")

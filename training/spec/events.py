@@ -1,5 +1,7 @@
 """What a run says while it works: JSON objects, a line each, in `events.jsonl`."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,3 +29,14 @@ class Event:
     at: float
     step: int = 0
     data: dict[str, object] = field(default_factory=dict)
+
+
+def json_value(value: object) -> object:
+    """The same value for JSON, which has no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,169 @@
+"""The command line, mostly in this process; where the process itself matters, as a child."""
+
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+import training.__main__ as command_line
+from tests.unit.training.trainers.runs import StopAfter
+from training.__main__ import main
+from training.spec.errors import DiskFull, OutOfMemory
+
+
+@pytest.fixture
+def folder(tiny_folder: Path, snapshot: Path, tmp_path: Path) -> Path:
+    settings = [f"model={tiny_folder}", f"data={snapshot}", "max_steps=2", "learning_rate=1e-3"]
+    new(tmp_path / "run", *settings)
+    return tmp_path / "run"
+
+
+def new(folder: Path, *settings: str) -> int:
+    return main(
+        ["new", "reward_model", str(folder), *(word for one in settings for word in ("--set", one))]
+    )
+
+
+def result(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "result.json").read_text())
+
+
+def last_event(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+
+
+def test_a_run_ends_with_metrics_and_an_artifact(folder: Path) -> None:
+    assert main(["run", str(folder)]) == 0
+    found = result(folder)
+    assert (found["status"], found["error"]) == ("done", None)
+    assert found["metrics"]["accuracy"]["n"] == 48  # type: ignore[index] # parsed JSON
+    assert found["seconds"] > 0  # type: ignore[operator] # parsed JSON
+    assert found["peak_memory_mb"] > 0  # type: ignore[operator] # parsed JSON
+    assert last_event(folder)["kind"] == "finished"
+    assert (folder / "artifact" / "model.safetensors").is_file()
+
+
+def test_a_done_run_is_not_done_twice(folder: Path) -> None:
+    main(["run", str(folder)])
+    before = result(folder)
+    assert main(["resume", str(folder)]) == 0
+    assert result(folder) == before
+
+
+def test_a_run_with_checkpoints_is_resumed_not_begun_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["run", str(folder)])
+    assert main(["run", str(folder)]) == 1
+    assert "use `resume`" in capsys.readouterr().err
+
+
+def test_the_artifact_can_be_measured_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["run", str(folder)])
+    capsys.readouterr()
+    assert main(["eval", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == result(folder)["metrics"]["accuracy"]  # type: ignore[index] # parsed JSON
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("learning_rate=fast", "learning_rate: 'fast' is not a number"),
+        ("learning_rate=7", "learning_rate: 7.0 is outside"),
+        ("speed=9", "speed: Reward model has no such field"),
+        ("ties=keep", "ties: 'keep' is not one of drop, half"),
+        ("learning_rate", "write it as FIELD=VALUE"),
+    ],
+)
+def test_a_wrong_setting_names_field_value_and_what_is_allowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str, says: str
+) -> None:
+    assert new(tmp_path / "run", "model=m", "data=d", setting) == 1
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_new_does_not_overwrite_a_spec(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new(folder, "model=m", "data=d") == 1
+    assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must hold a JSON object, not list"),
+        ('{"kind": "magic"}', "kind: 'magic' is not one of"),
+        ('{"kind": "sft", "model": "m"}', "data: this field is required"),
+    ],
+)
+def test_a_broken_spec_is_a_failed_run_with_a_sentence(folder: Path, text: str, says: str) -> None:
+    (folder / "spec.json").write_text(text)
+    assert main(["run", str(folder)]) == 1
+    found = result(folder)
+    assert (found["status"], found["error"]["kind"]) == ("failed", "spec_error")  # type: ignore[index] # parsed JSON
+    assert says in found["error"]["message"]  # type: ignore[index] # parsed JSON
+
+
+def change_spec(folder: Path, **fields: object) -> None:
+    path = folder / "spec.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize(("field", "kind"), [("model", "model_error"), ("data", "data_error")])
+def test_a_missing_folder_is_a_failed_run_with_a_sentence(
+    folder: Path, field: str, kind: str
+) -> None:
+    change_spec(folder, **{field: "/nowhere"})
+    assert main(["run", str(folder)]) == 1
+    assert result(folder)["error"]["kind"] == kind  # type: ignore[index] # parsed JSON
+    assert last_event(folder)["kind"] == "failed"
+
+
+@pytest.mark.parametrize("content", ["{", '{"prompt_id": 1}', "[1]", '"text"', "\x00"])
+def test_broken_records_are_a_failed_run_with_a_sentence(
+    folder: Path, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "groups.jsonl").write_text(content + "\n")
+    change_spec(folder, data=str(tmp_path))
+    assert main(["run", str(folder)]) == 1
+    assert result(folder)["error"]["kind"] == "data_error"  # type: ignore[index] # parsed JSON
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device")], ids=type)
+def test_running_out_of_memory_or_disk_is_a_failed_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> command_line.Algorithm:
+        raise error
+
+    monkeypatch.setattr(command_line, "algorithm", fail)
+    assert main(["run", str(folder)]) == 1
+    kinds = {OutOfMemory.kind, DiskFull.kind}
+    assert result(folder)["error"]["kind"] in kinds  # type: ignore[index] # parsed JSON
+
+
+def test_a_cancelled_run_says_so_and_can_be_resumed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(command_line, "listening", lambda: nullcontext(StopAfter(0)))
+        assert main(["run", str(folder)]) == 1
+    assert result(folder)["status"] == "cancelled"
+    assert [one.name for one in (folder / "checkpoints").iterdir()] == ["1"]
+    assert main(["resume", str(folder)]) == 0
+    assert result(folder)["status"] == "done"
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys, training.__main__ as m\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit: sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=-3).returncode == 0
