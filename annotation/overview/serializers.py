@@ -21,6 +21,6 @@ class NextStepSerializer(serializers.Serializer[None]):
     path = serializers.CharField(help_text="Below the page of the project; empty: wait.")
 
 
-class OverviewSerializer(serializers.Serializer[None]):
+class OverviewSerializer(serializers.Serializer[dict[str, object]]):
     counts = CountsSerializer()
     next_steps = NextStepSerializer(many=True)

@@ -4,6 +4,7 @@ from rest_framework import serializers
 
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
+from annotation.projects.selectors import Member
 from annotation.projects.services.members import INVITATION_DAYS
 
 
@@ -36,7 +37,7 @@ class NewMemberSerializer(serializers.Serializer[None]):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
-class MemberSerializer(serializers.Serializer[None]):
+class MemberSerializer(serializers.Serializer[Member]):
     user = serializers.IntegerField(source="user.pk")
     username = serializers.CharField(source="user.username")
     kind = serializers.CharField(source="user.kind")

@@ -1,0 +1,227 @@
+"""Rows become chats: plain, chat-message, ShareGPT and HH forms, detected by their columns or named."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypedDict
+
+from annotation.prompts.readers.rows import MAX_TEXT, RowRefused, check_text, text_of
+
+
+class RowForm(StrEnum):
+    """How the rows of a file hold their prompts."""
+
+    AUTO = "auto"
+    PLAIN = "plain"
+    CHAT = "chat"
+    SHAREGPT = "sharegpt"
+    HH = "hh"
+
+
+class Turn(TypedDict):
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPrompt:
+    """A prompt as a file tells it."""
+
+    turns: list[Turn]
+    external_id: str = ""
+    category: str = ""
+    tags: list[str] = field(default_factory=list)
+    language: str = ""
+    source: str = ""
+    license: str = ""
+
+
+ROLES = {"system": "system", "developer": "system", "user": "user", "human": "user"}
+ROLES |= {"prompter": "user", "assistant": "assistant", "gpt": "assistant", "bot": "assistant"}
+ROLES |= {"chatgpt": "assistant", "model": "assistant", "ai": "assistant"}
+PLAIN_COLUMNS = ("prompt", "text", "instruction", "question", "query")
+CHAT_COLUMNS = ("messages", "prompt", "chosen")
+HH_COLUMNS = ("chosen", "prompt", "text")
+FACTS = {"external_id": ("id", "external_id", "prompt_id"), "category": ("category",)}
+FACTS |= {"language": ("language", "lang"), "source": ("source",), "license": ("license",)}
+FACT_LIMITS = {"external_id": 200, "category": 100, "language": 12, "source": 200, "license": 60}
+NESTED_COLUMNS = frozenset({"messages", "conversations", "responses", "labels", "ranks"})
+KNOWN_COLUMNS = frozenset(
+    {*PLAIN_COLUMNS, *CHAT_COLUMNS, "conversations", "input", "system", "tags", "rejected"}
+    | {name for names in FACTS.values() for name in names}
+)
+SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
+MAX_TAGS = 50
+
+
+def read_prompt(fields: dict[str, Any], form: RowForm = RowForm.AUTO) -> ReadPrompt:
+    """The prompt in a row; RowRefused says why there is none."""
+    fields = with_parsed_chats(fields)
+    chosen = detect(fields) if form == RowForm.AUTO else form
+    turns = up_to_last_user_turn(READERS[chosen](fields))
+    return ReadPrompt(turns=turns, tags=_tags(fields), **_facts(fields))
+
+
+def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with lists that CSV or Parquet can only hold as JSON text read as lists."""
+    parsed = {}
+    for name in NESTED_COLUMNS & fields.keys():
+        value = fields[name]
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+            try:
+                parsed[name] = json.loads(value)
+            except (ValueError, RecursionError) as error:
+                raise RowRefused(f"{name} is not JSON: {error}.") from error
+    return {**fields, **parsed}
+
+
+def detect(fields: dict[str, Any]) -> RowForm:
+    """The form of a row, by its columns and what is in them."""
+    if fields.get("conversations"):
+        return RowForm.SHAREGPT
+    if _first(fields, CHAT_COLUMNS, list) is not None:
+        return RowForm.CHAT
+    if (text := _first(fields, HH_COLUMNS, str)) and is_transcript(text):
+        return RowForm.HH
+    if any(name in fields for name in PLAIN_COLUMNS):
+        return RowForm.PLAIN
+    seen = ", ".join(sorted(map(str, fields))[:10]) or "none"
+    raise RowRefused(
+        f"No column holds a prompt; seen: {seen}. Use prompt, text, instruction, messages or conversations."
+    )
+
+
+def _first(fields: dict[str, Any], names: tuple[str, ...], kind: type) -> Any:  # Any: JSON
+    values = (fields.get(name) for name in names)
+    return next((value for value in values if isinstance(value, kind)), None)
+
+
+def is_transcript(text: str) -> bool:
+    """Whether a text is a dialogue of HH: it begins with a speaker."""
+    return SPEAKER.match(text.lstrip(" ")) is not None
+
+
+def _plain(fields: dict[str, Any]) -> list[Turn]:
+    column = next((name for name in PLAIN_COLUMNS if name in fields), "prompt")
+    content, added = text_of(fields, column), text_of(fields, "input")
+    content = "\n\n".join(part for part in (content, added) if part.strip())
+    if not content.strip():
+        raise RowRefused(f"{column} is empty.")
+    system = text_of(fields, "system")
+    start = [Turn(role="system", content=system)] if system.strip() else []
+    return [*start, Turn(role="user", content=content)]
+
+
+def _chat(fields: dict[str, Any]) -> list[Turn]:
+    return turns_of(_first(fields, CHAT_COLUMNS, list), role="role", content="content")
+
+
+def _sharegpt(fields: dict[str, Any]) -> list[Turn]:
+    turns = turns_of(fields.get("conversations"), role="from", content="value")
+    system = text_of(fields, "system")
+    return [Turn(role="system", content=system), *turns] if system.strip() else turns
+
+
+def _hh(fields: dict[str, Any]) -> list[Turn]:
+    return transcript_turns(_first(fields, HH_COLUMNS, str) or "")
+
+
+READERS: dict[RowForm, Callable[[dict[str, Any]], list[Turn]]] = {
+    RowForm.PLAIN: _plain,
+    RowForm.CHAT: _chat,
+    RowForm.SHAREGPT: _sharegpt,
+    RowForm.HH: _hh,
+}
+
+
+def turns_of(value: object, *, role: str = "role", content: str = "content") -> list[Turn]:
+    """The turns of a list of messages; ``role`` and ``content`` name their keys."""
+    if not isinstance(value, list) or not value:
+        raise RowRefused("The chat is empty: it has no turns.")
+    return [_turn(one, number, role, content) for number, one in enumerate(value, start=1)]
+
+
+def _turn(value: object, number: int, role: str, content: str) -> Turn:
+    if not isinstance(value, dict) or role not in value or content not in value:
+        raise RowRefused(f"Turn {number} is not an object with {role} and {content}.")
+    speaker = ROLES.get(str(value[role]).lower())
+    if speaker is None:
+        allowed = "system, user or assistant"
+        raise RowRefused(f"Turn {number} is of {str(value[role])[:40]!r}; a turn is of {allowed}.")
+    text = _content(value[content], number)
+    if not text.strip():
+        raise RowRefused(f"Turn {number} ({speaker}) is empty.")
+    if speaker == "system" and number > 1:
+        raise RowRefused(f"Turn {number} is a system turn; only the first may be one.")
+    return Turn(role=speaker, content=text)
+
+
+def _content(value: object, number: int) -> str:
+    """Text, or a list of parts that are all text."""
+    if isinstance(value, list):
+        parts = [one.get("text") if isinstance(one, dict) else None for one in value]
+        if not all(isinstance(part, str) for part in parts):
+            raise RowRefused(f"Turn {number} holds a part that is not text.")
+        value = "\n".join(map(str, parts))
+    if not isinstance(value, str):
+        raise RowRefused(f"Turn {number} is {type(value).__name__}, not text.")
+    return check_text(value, f"Turn {number}")
+
+
+def transcript_turns(text: str) -> list[Turn]:
+    """The turns of an HH dialogue: ``\\n\\nHuman: ... \\n\\nAssistant: ...``; the last may be empty."""
+    check_text(text, "The dialogue")
+    if not is_transcript(text):
+        raise RowRefused('The dialogue does not begin with "Human:" or "Assistant:".')
+    pieces = SPEAKER.split(text.lstrip(" "))[1:]
+    speakers = {"Human": "user", "Assistant": "assistant"}
+    turns = [
+        Turn(role=speakers[who], content=said.strip())
+        for who, said in zip(pieces[::2], pieces[1::2], strict=True)
+    ]
+    if any(not turn["content"] for turn in turns[:-1]):
+        raise RowRefused("A turn of the dialogue is empty.")
+    return turns
+
+
+def up_to_last_user_turn(turns: list[Turn]) -> list[Turn]:
+    """A prompt ends with a user turn: what follows it in a file is a response, and left away here."""
+    last = max((place for place, turn in enumerate(turns) if turn["role"] == "user"), default=None)
+    if last is None:
+        raise RowRefused("The chat has no user turn.")
+    kept = turns[: last + 1]
+    if any(not turn["content"].strip() for turn in kept):
+        raise RowRefused("A turn of the chat is empty.")
+    total = sum(len(turn["content"]) for turn in kept)
+    if total > MAX_TEXT:
+        raise RowRefused(
+            f"The prompt has {total:,} characters; the limit is {MAX_TEXT:,}. Shorten or split it."
+        )
+    return kept
+
+
+def _facts(fields: dict[str, Any]) -> dict[str, str]:
+    return {
+        fact: next(
+            (
+                text
+                for name in names
+                if (text := text_of(fields, name, limit=FACT_LIMITS[fact]).strip())
+            ),
+            "",
+        )
+        for fact, names in FACTS.items()
+    }
+
+
+def _tags(fields: dict[str, Any]) -> list[str]:
+    value = fields.get("tags") or []
+    if isinstance(value, str):
+        value = [tag.strip() for tag in value.split(",") if tag.strip()]
+    if not isinstance(value, list) or len(value) > MAX_TAGS:
+        raise RowRefused(f"tags is not a list of at most {MAX_TAGS} words.")
+    return [check_text(str(tag), "A tag", limit=60) for tag in value]

@@ -1,0 +1,239 @@
+"""JSON Lines, a JSON array, CSV and Parquet, plain or gzip, read as a stream: memory does not grow with the file."""
+
+import codecs
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from annotation.prompts.readers.rows import (
+    EXCERPT,
+    MAX_ROW_BYTES,
+    Row,
+    UnreadableFile,
+    refused,
+)
+
+CHUNK = 64 * 1024
+FORMATS = ("jsonl", "csv", "parquet")
+BOM = b"\xef\xbb\xbf"
+WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def file_format(filename: str) -> str:
+    """The format that a file's name promises."""
+    name = filename.lower().removesuffix(".gz")
+    endings = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+    endings |= {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+    for ending, found in endings.items():
+        if name.endswith(ending):
+            return found
+    raise UnreadableFile(
+        f"{filename!r} ends in none of .jsonl, .json, .csv, .tsv, .parquet (each also .gz); "
+        "rename the file, or name its format."
+    )
+
+
+def read_rows(path: Path, file_format: str) -> Iterator[Row]:
+    """The rows of a file, one by one."""
+    if path.stat().st_size == 0:
+        raise UnreadableFile("The file is empty.")
+    if file_format == "parquet":
+        return _parquet_rows(path)
+    reader = _csv_rows if file_format == "csv" else _json_rows
+    return _guarded(path, reader)
+
+
+def _guarded(path: Path, reader: Any) -> Iterator[Row]:  # Any: one of the two readers below
+    with path.open("rb") as plain:
+        is_gzip = plain.read(2) == b"\x1f\x8b"
+        plain.seek(0)
+        stream: IO[bytes] = gzip.GzipFile(fileobj=plain) if is_gzip else plain  # type: ignore[assignment] # GzipFile is one in all but name
+        try:
+            yield from reader(stream)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise UnreadableFile(
+                f"The gzip file breaks off or is damaged ({error}); pack or send it again."
+            ) from error
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
+    """Numbered lines; None stands for one that is longer than a row may be."""
+    number = 0
+    while line := stream.readline(MAX_ROW_BYTES + 1):
+        number += 1
+        if number == 1:
+            line = _without_bom(line)
+        if len(line) <= MAX_ROW_BYTES:
+            yield number, line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_ROW_BYTES)
+        yield number, None
+
+
+def _without_bom(line: bytes) -> bytes:
+    if line.startswith(WIDE_BOMS):
+        raise UnreadableFile("The file is UTF-16; save it as UTF-8.")
+    if line.startswith(b"PAR1"):
+        raise UnreadableFile("This is a Parquet file; give it the ending .parquet.")
+    return line.removeprefix(BOM)
+
+
+def _too_long(number: int) -> Row:
+    return refused(number, f"The row is longer than {MAX_ROW_BYTES:,} bytes, the limit of a row.")
+
+
+def _json_rows(stream: IO[bytes]) -> Iterator[Row]:
+    if peeked(stream).removeprefix(BOM).lstrip().startswith(b"["):
+        yield from _array_rows(_chunks(stream))
+        return
+    for number, line in _lines(stream):
+        if line is None:
+            yield _too_long(number)
+        elif line.strip():
+            yield _json_row(number, line)
+
+
+def peeked(stream: Any) -> bytes:  # Any: IO[bytes] does not tell of peek()
+    """The first bytes of a stream, which stays where it is."""
+    return bytes(stream.peek(64)[:64])
+
+
+def _json_row(number: int, line: bytes) -> Row:
+    try:
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        reason = f"byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8"
+        return refused(number, f"{reason}; save the file as UTF-8.", _shown(line))
+    except (ValueError, RecursionError) as error:
+        return refused(number, f"This is not JSON: {error}.", _shown(line))
+    return _object_row(number, value, _shown(line))
+
+
+def _object_row(number: int, value: object, excerpt: str) -> Row:
+    if not isinstance(value, dict):
+        reason = f"The row is {type(value).__name__}, not an object with named fields."
+        return refused(number, reason, excerpt)
+    return Row(number, value, excerpt=excerpt)
+
+
+def _shown(line: bytes) -> str:
+    text = line[: EXCERPT * 2].decode("utf-8", errors="replace").replace("\0", "�")
+    return text[:EXCERPT].rstrip()
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[str]:
+    decoder, offset = codecs.getincrementaldecoder("utf-8-sig")(), 0
+    while chunk := stream.read(CHUNK):
+        try:
+            yield decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            byte = (
+                f"byte 0x{error.object[error.start]:02X} near position {offset + error.start + 1}"
+            )
+            raise UnreadableFile(f"{byte} is not UTF-8; save the file as UTF-8.") from error
+        offset += len(chunk)
+
+
+def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
+    """The objects of one JSON array; ``line`` is the object's number there."""
+    decoder, number = json.JSONDecoder(), 0
+    buffer = next(chunks).lstrip()[1:]
+    while True:
+        buffer = buffer.lstrip().removeprefix(",").lstrip()
+        if buffer.startswith("]"):
+            return
+        try:
+            value, end = decoder.raw_decode(buffer)
+        except (ValueError, RecursionError) as error:
+            buffer = _longer(buffer, chunks, number, error)
+            continue
+        number += 1
+        yield _object_row(number, value, _printable(buffer[: min(end, EXCERPT)]))
+        buffer = buffer[end:]
+
+
+def _longer(buffer: str, chunks: Iterator[str], number: int, error: Exception) -> str:
+    """At least twice as much, so that a long object is not parsed again for every chunk."""
+    parts, added = [buffer], 0
+    while added <= len(buffer) <= MAX_ROW_BYTES and (more := next(chunks, "")):
+        parts.append(more)
+        added += len(more)
+    if not added:
+        raise UnreadableFile(
+            f"The JSON array breaks after object {number}: {error}. "
+            "Repair it, or write one object a line."
+        ) from error
+    return "".join(parts)
+
+
+def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
+    csv.field_size_limit(MAX_ROW_BYTES)
+    lines = _csv_lines(stream)
+    first = next(lines, "")
+    delimiter = max(",;\t", key=first.count)
+    header = next(csv.reader([first], delimiter=delimiter), [])
+    names = [name.strip() for name in header]
+    _check_header(names)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield refused(reader.line_num + 1, f"This is not CSV: {error}.")
+            continue
+        if values:
+            yield _csv_row(reader.line_num + 1, names, values)
+
+
+def _csv_lines(stream: IO[bytes]) -> Iterator[str]:
+    for number, line in _lines(stream):
+        if line is None:
+            raise UnreadableFile(
+                f"Line {number} is longer than {MAX_ROW_BYTES:,} bytes, the limit of a row; "
+                "is this CSV?"
+            )
+        yield line.decode("utf-8", errors="surrogateescape")
+
+
+def _check_header(names: list[str]) -> None:
+    if not any(names):
+        raise UnreadableFile("The first line names no columns.")
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise UnreadableFile(f"The header names {', '.join(sorted(doubled))} more than once.")
+
+
+def _csv_row(line: int, names: list[str], values: list[str]) -> Row:
+    excerpt = _printable(",".join(values)[:EXCERPT])
+    if len(values) != len(names):
+        reason = f"The row has {len(values)} fields where the header names {len(names)} columns."
+        return refused(line, reason, excerpt)
+    return Row(line, dict(zip(names, values, strict=True)), excerpt=excerpt)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", "�")
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    line = 0
+    try:
+        file = pq.ParquetFile(path)
+        for batch in file.iter_batches(batch_size=256):
+            for fields in batch.to_pylist():
+                line += 1
+                yield Row(line, fields, excerpt=_printable(str(fields)[:EXCERPT]))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UnreadableFile(
+            f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."
+        ) from error

@@ -1,0 +1,68 @@
+"""What readers hand on: a row with its line, or the reason why there is none; and the limits they keep."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from annotation.core.errors import InvalidInput
+
+MAX_ROW_BYTES = 4 * 1024 * 1024
+MAX_TEXT = 100_000  # characters of one prompt with all its turns, and of one response
+EXCERPT = 200
+
+
+class UnreadableFile(InvalidInput):
+    """The file as a whole cannot be read; no row of it was taken."""
+
+
+class RowRefused(ValueError):
+    """Why one row cannot be taken: a sentence for the person who will mend the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as it stood in the file: its fields, or the reason why it cannot be read."""
+
+    line: int
+    fields: dict[str, Any]  # Any: JSON values
+    reason: str = ""
+    excerpt: str = ""
+
+
+def refused(line: int, reason: str, excerpt: str = "") -> Row:
+    """A row that cannot be read."""
+    return Row(line, {}, reason, excerpt[:EXCERPT])
+
+
+def check_text(value: str, name: str, *, limit: int = MAX_TEXT) -> str:
+    """``value``, if it can be stored and is within the limit."""
+    if len(value) > limit:
+        raise RowRefused(
+            f"{name} has {len(value):,} characters; the limit is {limit:,}. Shorten or split it."
+        )
+    if (place := value.find("\0")) >= 0:
+        raise RowRefused(f"{name} holds a NUL character at position {place + 1}; remove it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RowRefused(_not_text(value, name, error.start)) from error
+    return value
+
+
+def _not_text(value: str, name: str, place: int) -> str:
+    code = ord(value[place])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that the CSV reader could not decode
+        byte = f"byte 0x{code - 0xDC00:02X} at position {place + 1}"
+        return f"{name} is not UTF-8: {byte}. Save the file as UTF-8."
+    return f"{name} holds half a character (U+{code:04X}) at position {place + 1}; remove it."
+
+
+def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
+    """The text in a column; numbers and truth values count as their text, nothing as empty."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return str(value)
+    if not isinstance(value, str):
+        raise RowRefused(f"{name} is {type(value).__name__}, not text.")
+    return check_text(value, name, limit=limit)
