@@ -1,10 +1,11 @@
 """Shapes of projects in the API."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
-from annotation.projects.selectors import Member
 from annotation.projects.services.members import INVITATION_DAYS
 
 
@@ -37,7 +38,7 @@ class NewMemberSerializer(serializers.Serializer[None]):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
-class MemberSerializer(serializers.Serializer[Member]):
+class MemberSerializer(serializers.Serializer[Any]):  # Any: one Member or many
     user = serializers.IntegerField(source="user.pk")
     username = serializers.CharField(source="user.username")
     kind = serializers.CharField(source="user.kind")

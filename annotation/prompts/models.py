@@ -21,11 +21,14 @@ class PromptImport(JobModel):
     contents = models.CharField(max_length=12, choices=Contents, default=Contents.PROMPTS)
     filename = models.CharField(max_length=255)
     file_format = models.CharField(max_length=20)  # jsonl, csv, parquet
+    row_form = models.CharField(max_length=10, default="auto")  # plain, chat, sharegpt, hh
     artifact = models.CharField(max_length=64)  # sha256 of the stored file
+    size_bytes = models.BigIntegerField(default=0)
     rows_read = models.PositiveIntegerField(default=0)
     rows_created = models.PositiveIntegerField(default=0)
     rows_duplicate = models.PositiveIntegerField(default=0)
     rows_rejected = models.PositiveIntegerField(default=0)
+    unused_columns = ArrayField(models.CharField(max_length=60), default=list, blank=True)
 
 
 class RejectedRow(models.Model):
@@ -60,5 +63,10 @@ class Prompt(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "fingerprint"], name="a_prompt_is_in_a_project_once"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["project", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="an_external_id_names_one_prompt",
+            ),
         ]

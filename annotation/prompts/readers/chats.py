@@ -173,7 +173,7 @@ def _content(value: object, number: int) -> str:
 
 
 def transcript_turns(text: str) -> list[Turn]:
-    """The turns of an HH dialogue: ``\\n\\nHuman: ... \\n\\nAssistant: ...``; the last may be empty."""
+    """The turns of an HH dialogue, "Human: ..." and "Assistant: ..." after empty lines; the last may be empty."""
     check_text(text, "The dialogue")
     if not is_transcript(text):
         raise RowRefused('The dialogue does not begin with "Human:" or "Assistant:".')

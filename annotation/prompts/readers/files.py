@@ -111,14 +111,14 @@ def _json_row(number: int, line: bytes) -> Row:
         return refused(number, f"{reason}; save the file as UTF-8.", _shown(line))
     except (ValueError, RecursionError) as error:
         return refused(number, f"This is not JSON: {error}.", _shown(line))
-    return _object_row(number, value, _shown(line))
+    return _object_row(number, value, _shown(line), len(line))
 
 
-def _object_row(number: int, value: object, excerpt: str) -> Row:
+def _object_row(number: int, value: object, excerpt: str, size: int) -> Row:
     if not isinstance(value, dict):
         reason = f"The row is {type(value).__name__}, not an object with named fields."
         return refused(number, reason, excerpt)
-    return Row(number, value, excerpt=excerpt)
+    return Row(number, value, excerpt=excerpt, size=size)
 
 
 def _shown(line: bytes) -> str:
@@ -153,7 +153,7 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
             buffer = _longer(buffer, chunks, number, error)
             continue
         number += 1
-        yield _object_row(number, value, _printable(buffer[: min(end, EXCERPT)]))
+        yield _object_row(number, value, _printable(buffer[: min(end, EXCERPT)]), end)
         buffer = buffer[end:]
 
 
@@ -215,7 +215,8 @@ def _csv_row(line: int, names: list[str], values: list[str]) -> Row:
     if len(values) != len(names):
         reason = f"The row has {len(values)} fields where the header names {len(names)} columns."
         return refused(line, reason, excerpt)
-    return Row(line, dict(zip(names, values, strict=True)), excerpt=excerpt)
+    fields = dict(zip(names, values, strict=True))
+    return Row(line, fields, excerpt=excerpt, size=sum(map(len, values)))
 
 
 def _printable(text: str) -> str:
@@ -232,7 +233,8 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         for batch in file.iter_batches(batch_size=256):
             for fields in batch.to_pylist():
                 line += 1
-                yield Row(line, fields, excerpt=_printable(str(fields)[:EXCERPT]))
+                shown = str(fields)
+                yield Row(line, fields, excerpt=_printable(shown[:EXCERPT]), size=len(shown))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(
             f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."

@@ -30,7 +30,17 @@ JUDGED_COLUMNS = chats.KNOWN_COLUMNS | {
     *(column for pair in PAIR_COLUMNS for column in pair),
     *LABELER_COLUMNS,
     *LABEL_COLUMNS,
-    *("responses", "ranks", "labels", "model_a", "model_b", "strength", "rationale"),
+    *(
+        "responses",
+        "ranks",
+        "labels",
+        "model_a",
+        "model_b",
+        "chosen_model",
+        "rejected_model",
+        "strength",
+        "rationale",
+    ),
 }
 
 
@@ -80,7 +90,10 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
             raise RowRefused(f"{name} is empty.")
     return ReadComparison(
         prompt=_prompt(fields, chosen_turns),
-        responses=(ReadResponse(chosen, "chosen"), ReadResponse(rejected, "rejected")),
+        responses=(
+            ReadResponse(chosen, text_of(fields, "chosen_model", limit=200)),
+            ReadResponse(rejected, text_of(fields, "rejected_model", limit=200)),
+        ),
         verdicts=(_verdict(fields, ((0,), (1,))),),
     )
 

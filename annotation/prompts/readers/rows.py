@@ -14,7 +14,7 @@ class UnreadableFile(InvalidInput):
     """The file as a whole cannot be read; no row of it was taken."""
 
 
-class RowRefused(ValueError):
+class RowRefused(ValueError):  # noqa: N818 - reads as a sentence where it is raised
     """Why one row cannot be taken: a sentence for the person who will mend the file."""
 
 
@@ -26,6 +26,7 @@ class Row:
     fields: dict[str, Any]  # Any: JSON values
     reason: str = ""
     excerpt: str = ""
+    size: int = 0  # about how many bytes it takes
 
 
 def refused(line: int, reason: str, excerpt: str = "") -> Row:

@@ -1,0 +1,1 @@
+"""Writing prompts: requests to import a file, the import itself, and the rows it stores."""

@@ -1,0 +1,96 @@
+"""Asking for an import: the file is stored, the job row written, a worker rung."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.core.errors import InvalidInput
+from annotation.core.jobs import Job, ring
+from annotation.core.storage import write_artifact
+from annotation.projects.models import Project
+from annotation.prompts.models import PromptImport
+from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.readers.files import FORMATS, file_format
+
+Contents = PromptImport.Contents
+
+
+def request_import(
+    *,
+    project: Project,
+    chunks: Iterable[bytes],
+    filename: str,
+    actor: User | None,
+    contents: Contents = Contents.PROMPTS,
+    row_form: RowForm = RowForm.AUTO,
+    named_format: str = "",
+) -> PromptImport:
+    """Store a file and ask a worker to take its rows.
+
+    1. The file goes to the artifacts, outside of any transaction. 2. The job row, audit and ring are one.
+    """
+    name = clean_filename(filename)
+    if named_format and named_format not in FORMATS:
+        raise InvalidInput(f"The format {named_format!r} is none of {', '.join(FORMATS)}.")
+    found = named_format or file_format(name)
+    sha256, size = write_artifact(_within_limit(chunks))
+    with transaction.atomic():
+        row = PromptImport.objects.create(
+            project=project,
+            contents=contents,
+            filename=name,
+            file_format=found,
+            row_form=row_form,
+            artifact=sha256,
+            size_bytes=size,
+            created_by=actor,
+        )
+        audit.record("import.requested", row, actor=actor, filename=name, sha256=sha256)
+        ring(Job.IMPORT_PROMPTS, row.pk)
+    return row
+
+
+def request_rows(
+    *,
+    project: Project,
+    rows: Iterable[Mapping[str, Any]],  # Any: JSON
+    actor: User | None,
+    contents: Contents = Contents.PROMPTS,
+    filename: str = "rows.jsonl",
+) -> PromptImport:
+    """The same for rows that are in memory already: they become a file of JSON Lines."""
+    lines = (json.dumps(row).encode() + b"\n" for row in rows)
+    return request_import(
+        project=project, chunks=lines, filename=filename, actor=actor, contents=contents
+    )
+
+
+def clean_filename(filename: str) -> str:
+    """The last part of a name, without what does not print."""
+    name = PurePath(unicodedata.normalize("NFC", filename).replace("\\", "/")).name
+    name = "".join(letter for letter in name if letter.isprintable())[-255:]
+    if not name:
+        raise InvalidInput(
+            "The file has no name; give it one that ends in .jsonl, .csv or .parquet."
+        )
+    return name
+
+
+def _within_limit(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    total, limit = 0, settings.CONCORD_MAX_UPLOAD_BYTES
+    for chunk in chunks:
+        total += len(chunk)
+        if total > limit:
+            raise InvalidInput(
+                f"The file is larger than {limit:,} bytes, the limit of this server; split it."
+            )
+        yield chunk
+    if not total:
+        raise InvalidInput("The file is empty.")

@@ -1,0 +1,93 @@
+"""Prompts into the table: each chat once in a project, each id of the file for one chat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from annotation.core.text import fingerprint
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt, PromptImport
+from annotation.prompts.readers.chats import ReadPrompt, Turn
+
+
+@dataclass(slots=True)
+class Added:
+    """How many prompts are new, and why others of the batch (by place) are not taken."""
+
+    created: int = 0
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+def chat_fingerprint(turns: Sequence[Turn]) -> str:
+    """Equal for chats that people would call equal."""
+    return fingerprint([f"{turn['role']}: {turn['content']}" for turn in turns])
+
+
+def add_prompts(
+    *, project: Project, prompts: Sequence[ReadPrompt], prompt_import: PromptImport | None = None
+) -> Added:
+    """Store the prompts that the project has not; a known id with another chat is refused."""
+    added, new = Added(), dict[str, Prompt]()
+    marks = [chat_fingerprint(one.turns) for one in prompts]
+    known = _known(project, marks)
+    ids = _taken_ids(project, prompts)
+    for place, (mark, one) in enumerate(zip(marks, prompts, strict=True)):
+        if mark in known or mark in new:
+            continue
+        if ids.setdefault(one.external_id, mark) != mark and one.external_id:
+            added.refused[place] = f"The id {one.external_id!r} names another prompt already."
+            continue
+        new[mark] = _prompt(project, prompt_import, one, mark)
+    Prompt.objects.bulk_create(new.values(), ignore_conflicts=True)
+    mine = Prompt.objects.filter(project=project, fingerprint__in=new, prompt_import=prompt_import)
+    added.created = mine.count()
+    return added
+
+
+def find_or_add(
+    *, project: Project, prompts: Sequence[ReadPrompt], prompt_import: PromptImport
+) -> list[int]:
+    """The keys of these prompts, in order; those that the project has not are stored first.
+
+    Rows of judgments may give one prompt several ids, or one id to several prompts: the first keeps it.
+    """
+    marks = [chat_fingerprint(one.turns) for one in prompts]
+    ids = _taken_ids(project, prompts)
+    plain = [
+        one if ids.setdefault(one.external_id, mark) == mark else replace(one, external_id="")
+        for mark, one in zip(marks, prompts, strict=True)
+    ]
+    add_prompts(project=project, prompts=plain, prompt_import=prompt_import)
+    keys = dict(
+        Prompt.objects.filter(project=project, fingerprint__in=set(marks)).values_list(
+            "fingerprint", "pk"
+        )
+    )
+    return [keys[mark] for mark in marks]
+
+
+def _known(project: Project, marks: Sequence[str]) -> set[str]:
+    rows = Prompt.objects.filter(project=project, fingerprint__in=set(marks))
+    return set(rows.values_list("fingerprint", flat=True))
+
+
+def _taken_ids(project: Project, prompts: Sequence[ReadPrompt]) -> dict[str, str]:
+    ids = {one.external_id for one in prompts} - {""}
+    rows = Prompt.objects.filter(project=project, external_id__in=ids)
+    return dict(rows.values_list("external_id", "fingerprint"))
+
+
+def _prompt(
+    project: Project, prompt_import: PromptImport | None, one: ReadPrompt, mark: str
+) -> Prompt:
+    return Prompt(
+        project=project,
+        prompt_import=prompt_import,
+        turns=one.turns,
+        fingerprint=mark,
+        external_id=one.external_id,
+        category=one.category,
+        tags=one.tags,
+        language=one.language,
+        source=one.source,
+        license=one.license,
+    )
