@@ -1,0 +1,33 @@
+from training.rollout.guards import Vitals, alarms
+
+FIRST = Vitals(kl=0.0, entropy=2.0, length=40.0)
+
+
+def names(**change):
+    return [(one.name, one.action) for one in alarms(FIRST._replace(**change), FIRST, max_kl=5.0)]
+
+
+def test_a_healthy_run_raises_no_alarm():
+    assert names(kl=4.9, entropy=0.7, length=70.0) == []
+
+
+def test_kl_beyond_the_limit_stops():
+    assert names(kl=5.1) == [("kl", "stop")]
+
+
+def test_collapsed_entropy_warns():
+    assert names(entropy=0.5) == [("entropy", "warn")]
+
+
+def test_length_drift_warns_both_ways():
+    assert names(length=19.0) == names(length=81.0) == [("length", "warn")]
+
+
+def test_a_limit_of_zero_is_none():
+    assert alarms(FIRST._replace(kl=1e6), FIRST, max_kl=0.0) == []
+
+
+def test_the_message_names_the_numbers_and_what_to_do():
+    [alarm] = alarms(FIRST._replace(kl=7.5), FIRST, max_kl=5.0)
+    assert "7.50 nats" in alarm.message
+    assert "kl_coefficient" in alarm.message
