@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from annotation.accounts import urls as accounts
+from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
@@ -17,6 +18,7 @@ API: list[URLPattern | URLResolver] = [
     path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     *accounts.api_patterns,
     *projects.api_patterns,
+    *comparisons.api_patterns,
     *overview.api_patterns,
     *registry.api_patterns,
     *runs.api_patterns,
@@ -27,6 +29,7 @@ PAGES: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     *accounts.page_patterns,
     *projects.page_patterns,
+    *comparisons.page_patterns,
     *overview.page_patterns,
     *registry.page_patterns,
     *runs.page_patterns,

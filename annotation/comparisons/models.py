@@ -70,6 +70,11 @@ class Comparison(models.Model):
             models.Index(fields=["project", "-id"], name="comparisons_by_project"),
         ]
 
+    @property
+    def in_work(self) -> int:
+        """Places held by leases."""
+        return self.slots_taken - self.judgments_counted
+
 
 class Assignment(models.Model):
     """One labeler's lease on a comparison; holds the order shown."""
@@ -81,12 +86,12 @@ class Assignment(models.Model):
         EXPIRED = "expired"
 
     class SkipReason(models.TextChoices):
-        UNCLEAR = "unclear_prompt"
-        EXPERT = "needs_expert"
-        LANGUAGE = "language"
-        UPSETTING = "upsetting"
-        BROKEN = "broken_rendering"
-        OTHER = "other"
+        UNCLEAR = "unclear_prompt", "Unclear prompt"
+        EXPERT = "needs_expert", "Needs an expert"
+        LANGUAGE = "language", "Not my language"
+        UPSETTING = "upsetting", "Upsetting"
+        BROKEN = "broken_rendering", "Broken rendering"
+        OTHER = "other", "Other"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")

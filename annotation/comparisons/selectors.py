@@ -1,17 +1,22 @@
 """Reads of comparisons and judgments. `pair_rows` is what agreement and snapshots are made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.core.errors import NotFound
+from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 
 OVERALL = "overall"
 MAX_STRENGTH = 3
+LEFT_COUNTED = 1_000
 
 Tiers = list[list[int]]
 
@@ -137,5 +142,69 @@ def judged_since(*, project: Project, labeler_id: int, since: datetime) -> int:
 
 def left_to_judge(project: Project, *, at_most: int) -> int:
     """How many comparisons still have a free place, counted up to ``at_most`` so that it stays cheap."""
-    free = project.comparisons.filter(state="open", slots_taken__lt=F("overlap"))
+    free = project.comparisons.filter(state=Comparison.State.OPEN, slots_taken__lt=F("overlap"))
     return free[:at_most].count()
+
+
+def assignment_of(*, project: Project, labeler_id: int, pk: int) -> Assignment:
+    """One of the labeler's own assignments in the project; NotFound otherwise."""
+    rows = Assignment.objects.select_related("project", "comparison__prompt", "labeler")
+    row = rows.filter(project=project, labeler_id=labeler_id, pk=pk).first()
+    if row is None:
+        raise NotFound("This assignment does not exist, or it is not yours. Load the next one.")
+    return row
+
+
+def comparison_of(*, project: Project, pk: int) -> Comparison:
+    """One comparison of the project; NotFound otherwise."""
+    row = project.comparisons.select_related("prompt", "project").filter(pk=pk).first()
+    if row is None:
+        raise NotFound("There is no such comparison in this project.")
+    return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a labeler is today: ``left`` is counted up to a limit, ``is_more`` says that there are more."""
+
+    judged_today: int
+    left: int
+    is_more: bool
+
+    @property
+    def total(self) -> int:
+        return self.judged_today + self.left
+
+
+def progress_of(*, project: Project, labeler_id: int) -> Progress:
+    """The labeler's day in this project; two short queries, whatever the size of the project."""
+    morning = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    left = left_to_judge(project, at_most=LEFT_COUNTED + 1)
+    return Progress(
+        judged_today=judged_since(project=project, labeler_id=labeler_id, since=morning),
+        left=min(left, LEFT_COUNTED),
+        is_more=left > LEFT_COUNTED,
+    )
+
+
+def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:
+    """The texts of candidates, and nothing about where they came from: that never reaches a labeler."""
+    rows = Candidate.objects.filter(pk__in=candidate_ids)
+    return dict(rows.values_list("pk", "text"))
+
+
+def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:
+    """The comparisons of a project, narrowed by state and kind where those are given."""
+    rows = project.comparisons.select_related("prompt")
+    rows = rows.filter(state=state) if state in Comparison.State.values else rows
+    return rows.filter(kind=kind) if kind in Comparison.Kind.values else rows
+
+
+def judgments_on(comparison: Comparison) -> QuerySet[Judgment]:
+    """Every judgment given on a comparison, surplus and withdrawn ones too, oldest first."""
+    return comparison.judgments.select_related("labeler", "guideline").order_by("pk")
+
+
+def leases_of(project: Project) -> QuerySet[Assignment]:
+    """The leases of a project that have not ended."""
+    return project.assignments.filter(state=Assignment.State.LEASED, lease_until__gt=timezone.now())

@@ -1,0 +1,92 @@
+"""An answer as the plain form of the labeling page posts it, for browsers without JavaScript."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from uuid import UUID
+
+from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict
+from annotation.core.errors import InvalidInput
+
+ALL_BAD = "all_bad"
+TIE = "tie"
+CRITERION = "criterion-"
+LARGEST_RANK = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What `submit_judgment` takes of a form."""
+
+    client_uuid: UUID
+    ranking: list[list[int]]
+    strengths: list[int]
+    is_all_bad: bool
+    criteria: dict[str, CriterionVerdict] = field(default_factory=dict)
+    rationale: str = ""
+    active_ms: int = 0
+
+
+def answer_from(fields: Mapping[str, str], candidate_ids: list[int]) -> Answer:
+    """The answer in posted fields. Raises InvalidInput naming what is missing."""
+    is_all_bad = ALL_BAD in (fields.get("overall"), fields.get("all_bad"))
+    ranking, strengths = ([], []) if is_all_bad else _verdict(fields, candidate_ids)
+    return Answer(
+        client_uuid=_uuid(fields.get("client_uuid", "")),
+        ranking=ranking,
+        strengths=strengths,
+        is_all_bad=is_all_bad,
+        criteria=_criteria(fields, candidate_ids),
+        rationale=fields.get("rationale", ""),
+        active_ms=int(ms) if (ms := fields.get("active_ms", "")).isdecimal() else 0,
+    )
+
+
+def _criteria(fields: Mapping[str, str], candidate_ids: list[int]) -> dict[str, CriterionVerdict]:
+    criteria: dict[str, CriterionVerdict] = {}
+    for name, value in fields.items():
+        if name.startswith(CRITERION) and value:
+            ranking, strengths = _step(value, candidate_ids)
+            criteria[name.removeprefix(CRITERION)] = {"ranking": ranking, "strengths": strengths}
+    return criteria
+
+
+def _verdict(
+    fields: Mapping[str, str], candidate_ids: list[int]
+) -> tuple[list[list[int]], list[int]]:
+    if len(candidate_ids) == 2:
+        return _step(fields.get("overall", ""), candidate_ids)
+    ranks = {pk: _rank(fields.get(f"rank-{pk}", "")) for pk in candidate_ids}
+    return tiers_from_ranks(ranks)
+
+
+def tiers_from_ranks(ranks: Mapping[int, int]) -> tuple[list[list[int]], list[int]]:
+    """Tiers and strengths of ranks: equal ranks tie, and the distance to the next rank is the strength, at most 3."""
+    ordered = sorted(ranks, key=lambda pk: (ranks[pk], pk))
+    groups = [(rank, list(group)) for rank, group in groupby(ordered, key=lambda pk: ranks[pk])]
+    levels = [rank for rank, _group in groups]
+    steps = [min(low - high, max(STRENGTHS)) for high, low in pairwise(levels)]
+    return [group for _level, group in groups], steps
+
+
+def _rank(value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= LARGEST_RANK:
+        raise InvalidInput(f"Give every response a rank from 1 to {LARGEST_RANK}, or say all bad.")
+    return int(value)
+
+
+def _step(value: str, candidate_ids: list[int]) -> tuple[list[list[int]], list[int]]:
+    if value == TIE:
+        return [sorted(candidate_ids)], []
+    better, _, strength = value.partition(":")
+    if not (better.isdecimal() and strength.isdecimal()) or int(better) not in candidate_ids:
+        raise InvalidInput("Choose which response is better, or that they are about the same.")
+    others = [pk for pk in candidate_ids if pk != int(better)]
+    return [[int(better)], others], [int(strength)]
+
+
+def _uuid(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise InvalidInput("The form has lost its client_uuid; load the page again.") from error

@@ -1,0 +1,64 @@
+// How the responses are shown: read, raw, word diff; scrolling together; one at a time on a narrow screen.
+import { call } from "./outbox.js";
+
+const pressed = (page, name) => page.querySelector(`[data-do="${name}"]`);
+
+function setView(form, name) {
+  for (const article of form.querySelectorAll("[data-view]")) article.hidden = article.dataset.view !== name;
+}
+
+async function loadDiff(page, form) {
+  const url = `${page.dataset.api}assignments/${form.dataset.assignment}/diff/`;
+  const { candidates } = await call(url, { method: "GET" });
+  for (const card of form.querySelectorAll("[data-candidate]")) {
+    const article = card.querySelector('[data-view="diff"]');
+    if (candidates) article.innerHTML = candidates[card.dataset.candidate];
+  }
+  return candidates !== null;
+}
+
+/** Toggle a view: `sync`, `raw` or `diff`. */
+export async function showView(page, form, name) {
+  const button = pressed(page, name);
+  const isOn = button.getAttribute("aria-pressed") !== "true";
+  if (name === "sync") return button.setAttribute("aria-pressed", String(isOn));
+  if (isOn && name === "diff" && !(await loadDiff(page, form))) {
+    page.querySelector("[data-status]").textContent = "These are too different for a word diff.";
+    return undefined;
+  }
+  for (const one of ["diff", "raw"]) pressed(page, one).setAttribute("aria-pressed", String(isOn && one === name));
+  return setView(form, isOn ? name : "read");
+}
+
+/** Bind the views of a new bench; raw stays on from one comparison to the next, a diff does not. */
+export function bindViews(page, form) {
+  pressed(page, "diff").setAttribute("aria-pressed", "false");
+  if (pressed(page, "raw").getAttribute("aria-pressed") === "true") setView(form, "raw");
+  for (const button of page.querySelectorAll("[data-do]")) button.onclick = () => showView(page, form, button.dataset.do);
+  bindTabs(form);
+  const cards = form.matches(".pair") ? [...form.querySelectorAll("[data-candidate]")] : [];
+  for (const card of cards) card.addEventListener("scroll", () => scrollTogether(page, cards, card), { passive: true });
+}
+
+let leader = null;
+let leaderTimer = 0;
+
+/** The card that the person scrolls leads; the others follow by share, and do not answer back. */
+function scrollTogether(page, cards, card) {
+  if (pressed(page, "sync").getAttribute("aria-pressed") !== "true" || (leader && leader !== card)) return;
+  leader = card;
+  clearTimeout(leaderTimer);
+  leaderTimer = setTimeout(() => { leader = null; }, 150);
+  const share = card.scrollTop / Math.max(1, card.scrollHeight - card.clientHeight);
+  for (const other of cards) if (other !== card) other.scrollTop = share * (other.scrollHeight - other.clientHeight);
+}
+
+function bindTabs(form) {
+  for (const tab of form.querySelectorAll("[data-tab]")) {
+    tab.addEventListener("click", () => {
+      const isOn = tab.getAttribute("aria-pressed") === "true";
+      for (const one of form.querySelectorAll("[data-tab]")) one.setAttribute("aria-pressed", String(!isOn && one === tab));
+      for (const card of form.querySelectorAll("[data-candidate]")) card.hidden = !isOn && card.dataset.candidate !== tab.dataset.tab;
+    });
+  }
+}

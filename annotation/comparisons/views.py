@@ -1,0 +1,135 @@
+"""Pages of labeling: the labeler's bench, and the admin's list of comparisons."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.comparisons import selectors
+from annotation.comparisons.bench import bench_for
+from annotation.comparisons.forms import answer_from
+from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.services import comparisons, judging, queue
+from annotation.core.errors import InvalidInput, NotFound
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import current_guideline, page_context, project_for
+from annotation.ui import markdown
+
+PAGE_SIZE = 50
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def label(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The bench: compare, answer, next. A post is the plain form; the script talks to the API instead."""
+    project = project_for(request.user, project_id, Role.LABELER)
+    if request.method == "POST":
+        return _answer(request, project)
+    labeler = person(request)
+    found = queue.lease_next_comparison(project=project, labeler=labeler)
+    guideline = current_guideline(project)
+    context = {
+        **page_context(labeler, project, "label"),
+        "bench": bench_for(found) if isinstance(found, Assignment) else None,
+        "empty": None if isinstance(found, Assignment) else found,
+        "progress": selectors.progress_of(project=project, labeler_id=labeler.pk),
+        "guideline": guideline,
+        "guideline_html": markdown.render(guideline.text) if guideline else "",
+    }
+    return render(request, "comparisons/label.html", context)
+
+
+@require_POST
+def skip(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Skip by the plain form."""
+    project = project_for(request.user, project_id, Role.LABELER)
+    assignment = _posted_assignment(request, project)
+    queue.skip_assignment(assignment=assignment, reason=request.POST.get("reason", ""))
+    return redirect("comparisons-label", project.pk)
+
+
+@require_POST
+def undo(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Undo by the plain form."""
+    project = project_for(request.user, project_id, Role.LABELER)
+    judging.undo_last(project=project, labeler=person(request))
+    return redirect("comparisons-label", project.pk)
+
+
+@require_GET
+def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Every comparison with its state; filters in the address."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
+    rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
+    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        **page_context(person(request), project, "comparisons"),
+        "page": page,
+        "state": state,
+        "kind": kind,
+        "states": Comparison.State.choices,
+        "kinds": Comparison.Kind.choices,
+        "leased": selectors.leases_of(project).count(),
+    }
+    return render(request, "comparisons/list.html", context)
+
+
+@require_GET
+def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """One comparison: its texts side by side, and what each labeler said."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = selectors.comparison_of(project=project, pk=comparison_id)
+    texts = selectors.texts_of(row.candidate_ids)
+    context = {
+        **page_context(person(request), project, "comparisons"),
+        "comparison": row,
+        "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
+        "candidates": [(pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
+        "judgments": selectors.judgments_on(row),
+    }
+    return render(request, "comparisons/detail.html", context)
+
+
+@require_POST
+def comparison_state(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """Close a comparison, or open it again."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = selectors.comparison_of(project=project, pk=comparison_id)
+    is_closed = comparisons.state_named(request.POST.get("state", ""))
+    comparisons.set_closed(comparison=row, is_closed=is_closed, actor=person(request))
+    messages.success(request, f"Comparison {row.pk} is {'closed' if is_closed else 'open again'}.")
+    return redirect("comparisons-detail", project.pk, row.pk)
+
+
+def _answer(request: HttpRequest, project: Project) -> HttpResponse:
+    assignment = _posted_assignment(request, project)
+    try:
+        answer = answer_from(request.POST, assignment.comparison.candidate_ids)
+        judgment = judging.submit_judgment(
+            assignment=assignment,
+            client_uuid=answer.client_uuid,
+            ranking=answer.ranking,
+            strengths=answer.strengths,
+            is_all_bad=answer.is_all_bad,
+            criteria=answer.criteria,
+            rationale=answer.rationale,
+            active_ms=answer.active_ms,
+        )
+    except InvalidInput as error:
+        messages.error(request, str(error))
+        return redirect("comparisons-label", project.pk)
+    if not judgment.is_counted:
+        messages.warning(request, "Your time had ended, so this answer is kept but not counted.")
+    return redirect("comparisons-label", project.pk)
+
+
+def _posted_assignment(request: HttpRequest, project: Project) -> Assignment:
+    key = request.POST.get("assignment", "")
+    if not key.isdecimal() or len(key) > 18:
+        raise NotFound("The form has lost its assignment; load the labeling page again.")
+    labeler_id = person(request).pk
+    return selectors.assignment_of(project=project, labeler_id=labeler_id, pk=int(key))
