@@ -22,12 +22,13 @@ class Job(StrEnum):
 
     IMPORT_PROMPTS = "workers.imports.import_prompts"
     GENERATE_CANDIDATES = "workers.generation.generate_candidates"
+    ANSWER_PLAYGROUND = "workers.generation.answer_playground"
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
     BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
     EXECUTE_RUN = "workers.training.execute_run"
 
 
-GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.EXECUTE_RUN})
+GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.ANSWER_PLAYGROUND, Job.EXECUTE_RUN})
 
 
 def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:

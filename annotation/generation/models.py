@@ -1,6 +1,7 @@
 """Candidates, and the generation runs that sample them from a policy."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -11,7 +12,7 @@ from annotation.registry.models import ModelVersion
 
 
 class GenerationRun(JobModel):
-    """A job: sample ``per_prompt`` responses for each prompt of the project that lacks them from this policy."""
+    """A job: sample ``per_prompt`` responses for each prompt that this policy was not yet asked in the same way."""
 
     job = Job.GENERATE_CANDIDATES
 
@@ -28,7 +29,6 @@ class GenerationRun(JobModel):
     seed = models.PositiveBigIntegerField(default=17)
     max_prompts = models.PositiveIntegerField(default=0)  # 0: all
     pair_after = models.BooleanField(default=True)  # make comparisons of the new candidates
-    failures = models.JSONField(default=list)  # [{"prompt", "reason"}], newest 100
 
 
 class Candidate(models.Model):
@@ -65,3 +65,42 @@ class Candidate(models.Model):
                 fields=["prompt", "fingerprint"], name="a_response_is_a_candidate_once"
             )
         ]
+
+
+class PromptOutcome(models.Model):
+    """What became of one prompt in one run: how many candidates it brought, or why there are fewer."""
+
+    run = models.ForeignKey(GenerationRun, on_delete=models.CASCADE, related_name="outcomes")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="outcomes")
+    candidates = models.PositiveSmallIntegerField(default=0)
+    duplicates = models.PositiveSmallIntegerField(default=0)  # said before: dropped
+    reason = models.CharField(max_length=500, blank=True, default="")  # empty: nothing failed
+    at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "prompt"], name="a_run_has_one_outcome_for_a_prompt"
+            )
+        ]
+        indexes = [models.Index(fields=["run", "-at"], name="outcomes_of_a_run")]
+
+
+class PlaygroundRun(JobModel):
+    """A job: one prompt, answered side by side by a few policies, scored by a reward model."""
+
+    job = Job.ANSWER_PLAYGROUND
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="playground_runs")
+    turns = models.JSONField()  # [{"role", "content"}, ...]
+    policy_ids = ArrayField(models.BigIntegerField(), size=4)  # in the order shown
+    reward_model = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    temperature = models.FloatField(default=0.8)
+    top_p = models.FloatField(default=1.0)
+    max_tokens = models.PositiveIntegerField(default=256)
+    seed = models.PositiveBigIntegerField(default=17)
+    answers = models.JSONField(default=dict)  # policy id -> {"text", "is_finished", "reason"}
+    scores = models.JSONField(default=dict)  # policy id -> reward
+    scores_reason = models.CharField(max_length=500, blank=True, default="")  # why there are none

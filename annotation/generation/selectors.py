@@ -1,0 +1,165 @@
+"""Finding generation runs, their prompts and candidates; how fast a run goes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.utils import timezone
+
+from annotation.core.errors import NotFound
+from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
+from annotation.registry.models import ModelVersion
+
+
+def runs_of(project: Project) -> QuerySet[GenerationRun]:
+    """The project's generation runs with their policies, newest first."""
+    rows = GenerationRun.objects.filter(project=project)
+    return rows.select_related("policy", "created_by").order_by("-pk")
+
+
+def run_for(project: Project, pk: int) -> GenerationRun:
+    """One generation run of the project."""
+    run = runs_of(project).filter(pk=pk).first()
+    if run is None:
+        raise NotFound(f"There is no generation run {pk} in {project.name}.")
+    return run
+
+
+def prompt_for(project: Project, pk: int) -> Prompt:
+    """One prompt of the project."""
+    prompt = Prompt.objects.filter(project=project, pk=pk).first()
+    if prompt is None:
+        raise NotFound(f"There is no prompt {pk} in {project.name}.")
+    return prompt
+
+
+def candidates_of(project: Project, prompt: Prompt | None = None) -> QuerySet[Candidate]:
+    """Candidates of the project (of one prompt) with where they came from, newest first."""
+    rows = Candidate.objects.filter(project=project)
+    if prompt is not None:
+        rows = rows.filter(prompt=prompt)
+    return rows.select_related("policy", "run", "author").order_by("-pk")
+
+
+def policies_of(project: Project) -> QuerySet[ModelVersion]:
+    """The policies that may be asked, the serving one first."""
+    rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.POLICY)
+    return rows.order_by("-stage", "-pk")  # of candidate, retired, serving the last is the first
+
+
+def lacking(run: GenerationRun) -> QuerySet[Prompt]:
+    """Prompts of the project that the policy has not answered in this way, oldest first."""
+    asked_this_way = PromptOutcome.objects.filter(
+        prompt=OuterRef("pk"),
+        reason="",
+        run__policy_id=run.policy_id,
+        run__per_prompt__gte=run.per_prompt,
+        run__temperature=run.temperature,
+        run__top_p=run.top_p,
+        run__max_tokens=run.max_tokens,
+        run__seed=run.seed,
+    )
+    rows = Prompt.objects.filter(project_id=run.project_id).exclude(Exists(asked_this_way))
+    return rows.order_by("pk")
+
+
+def wanted(run: GenerationRun) -> QuerySet[Prompt]:
+    """What the run has still to ask: those that lack, within its most prompts."""
+    rows = lacking(run)
+    if run.max_prompts == 0:
+        return rows
+    answered = run.outcomes.filter(reason="").count() if run.pk else 0
+    return rows[: max(0, run.max_prompts - answered)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """How a run stands: what it stored, what failed, how fast it goes."""
+
+    candidates: int
+    duplicates: int
+    failures: int
+    prompts_a_minute: float | None
+    seconds_left: int | None
+
+
+def facts_of(run: GenerationRun) -> RunFacts:
+    """Counts of a run, and while it runs its rate and the time that is left."""
+    outcomes = PromptOutcome.objects.filter(run=run)
+    sums = outcomes.aggregate(made=Sum("candidates"), dropped=Sum("duplicates"))
+    rate = _prompts_a_second(run)
+    left = max(0, run.progress_total - run.progress_done)
+    return RunFacts(
+        candidates=sums["made"] or 0,
+        duplicates=sums["dropped"] or 0,
+        failures=outcomes.exclude(reason="").count(),
+        prompts_a_minute=rate * 60 if rate else None,
+        seconds_left=round(left / rate) if rate and run.status == run.Status.RUNNING else None,
+    )
+
+
+def _prompts_a_second(run: GenerationRun) -> float | None:
+    if run.started_at is None:
+        return None
+    until = run.finished_at or timezone.now()
+    done = PromptOutcome.objects.filter(run=run, at__gte=run.started_at).count()
+    seconds = (until - run.started_at).total_seconds()
+    return done / seconds if done and seconds > 0 else None
+
+
+def failures_of(run: GenerationRun, most: int = 100) -> QuerySet[PromptOutcome]:
+    """The newest prompts that failed, with the reason."""
+    rows = PromptOutcome.objects.filter(run=run).exclude(reason="")
+    return rows.select_related("prompt").order_by("-at")[:most]
+
+
+def estimate(project: Project) -> dict[str, Any]:  # Any: counts for a template
+    """What the form tells before a run is started."""
+    return Prompt.objects.filter(project=project).aggregate(prompts=Count("pk"))
+
+
+def playground_runs_of(project: Project) -> QuerySet[PlaygroundRun]:
+    """The project's playground runs, newest first."""
+    rows = PlaygroundRun.objects.filter(project=project)
+    return rows.select_related("reward_model", "created_by").order_by("-pk")
+
+
+def playground_run_for(project: Project, pk: int) -> PlaygroundRun:
+    """One playground run of the project."""
+    run = playground_runs_of(project).filter(pk=pk).first()
+    if run is None:
+        raise NotFound(f"There is no playground run {pk} in {project.name}.")
+    return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaygroundAnswer:
+    """One column of the playground: a policy and what it said. ``score`` is None where there is none."""
+
+    policy: ModelVersion
+    text: str | None  # None: not there yet, or failed for ``reason``
+    is_finished: bool
+    reason: str
+    score: float | None
+    is_best: bool
+
+
+def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
+    """The columns in the order asked for; the highest score is marked."""
+    versions = ModelVersion.objects.filter(project_id=run.project_id).in_bulk(run.policy_ids)
+    best = max(run.scores.values(), default=None)
+    columns = []
+    for pk in run.policy_ids:
+        answer, score = run.answers.get(str(pk), {}), run.scores.get(str(pk))
+        column = PlaygroundAnswer(
+            policy=versions[pk],
+            text=answer.get("text"),
+            is_finished=answer.get("is_finished", True),
+            reason=answer.get("reason", ""),
+            score=score,
+            is_best=score is not None and score == best and len(run.scores) > 1,
+        )
+        columns.append(column)
+    return columns

@@ -1,0 +1,17 @@
+"""What may be done about candidates: ask for them, store them; compare policies in the playground."""
+
+from annotation.generation.services.asking import cancel, request_candidates, resume
+from annotation.generation.services.playground import request_playground, store_answer, store_scores
+from annotation.generation.services.storing import Response, Stored, store_candidates
+
+__all__ = [
+    "Response",
+    "Stored",
+    "cancel",
+    "request_candidates",
+    "request_playground",
+    "resume",
+    "store_answer",
+    "store_candidates",
+    "store_scores",
+]

@@ -1,0 +1,123 @@
+"""Asking a policy for candidates: a generation run is queued, cancelled, resumed."""
+
+from django.db import transaction
+
+from annotation.accounts.models import User
+from annotation.audit.services import record
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.jobs import JobModel, ring
+from annotation.generation.models import GenerationRun
+from annotation.generation.sampling import check_sampling
+from annotation.generation.selectors import wanted
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import serving
+
+MOST_PROMPTS = 10_000_000
+
+
+@transaction.atomic
+def request_candidates(  # noqa: PLR0913 - what a run is made of
+    *,
+    project: Project,
+    policy: ModelVersion | None = None,
+    per_prompt: int = 2,
+    temperature: float = 0.8,
+    top_p: float = 1.0,
+    max_tokens: int = 256,
+    seed: int = 17,
+    max_prompts: int = 0,
+    pair_after: bool = True,
+    actor: User | None,
+) -> GenerationRun:
+    """Queue a run: ``per_prompt`` responses for every prompt that lacks them from this (the serving) policy."""
+    policy = policy or serving(project=project, kind=ModelVersion.Kind.POLICY)
+    _check_policy(project, policy)
+    check_sampling(
+        per_prompt=per_prompt,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    if not 0 <= max_prompts <= MOST_PROMPTS:
+        raise InvalidInput.at("max_prompts", f"max_prompts is {max_prompts}; 0 means all prompts.")
+    run = GenerationRun(
+        project=project,
+        policy=policy,
+        per_prompt=per_prompt,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        seed=seed,
+        max_prompts=max_prompts,
+        pair_after=pair_after,
+        progress_unit="prompts",
+        created_by=actor,
+    )
+    run.progress_total = wanted(run).count()
+    if run.progress_total == 0:
+        raise Conflict(_nothing_to_ask(project))
+    run.save()
+    record("generation.queued", run, actor=actor, policy=run.policy_id, prompts=run.progress_total)
+    ring(run.job, run.pk)
+    return run
+
+
+@transaction.atomic
+def cancel(*, run: GenerationRun, actor: User | None) -> GenerationRun:
+    """Stop a run; what it has stored stays."""
+    if run.is_over:
+        raise Conflict(f"This run is {run.status} already; there is nothing to cancel.")
+    run.request_cancel()
+    record("generation.cancelled", run, actor=actor)
+    return run
+
+
+@transaction.atomic
+def resume(*, run: GenerationRun, actor: User | None) -> GenerationRun:
+    """Queue a run again that ended early or with failures; it goes on with what lacks."""
+    left = wanted(run).count()
+    if left == 0:
+        raise Conflict("Every prompt of this run has its candidates; there is nothing to resume.")
+    over = GenerationRun.objects.filter(
+        pk=run.pk, status__in=[one for one in JobModel.Status if one not in _UNDER_WAY]
+    )
+    changed = over.update(
+        status=JobModel.Status.QUEUED,
+        attempt=0,
+        error="",
+        owner="",
+        lease_until=None,
+        finished_at=None,
+        cancel_requested_at=None,
+    )
+    if not changed:
+        raise Conflict("This run is under way already.")
+    record("generation.resumed", run, actor=actor, prompts=left)
+    ring(run.job, run.pk)
+    run.refresh_from_db()
+    return run
+
+
+_UNDER_WAY = {JobModel.Status.QUEUED, JobModel.Status.RUNNING}
+
+
+def _check_policy(project: Project, policy: ModelVersion | None) -> None:
+    if policy is None:
+        raise InvalidInput.at(
+            "policy", "No policy serves this project yet; name one, or promote one on Models."
+        )
+    if policy.project_id != project.pk or policy.kind != ModelVersion.Kind.POLICY:
+        raise InvalidInput.at(
+            "policy", f"{policy.name} v{policy.number} is no policy of this project."
+        )
+
+
+def _nothing_to_ask(project: Project) -> str:
+    if not project.prompts.exists():
+        return "This project has no prompts yet; import some first."
+    return (
+        "This policy has answered every prompt in this way already. Change the seed or the "
+        "temperature to get other responses, or import more prompts."
+    )

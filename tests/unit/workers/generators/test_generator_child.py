@@ -1,0 +1,81 @@
+"""The child that samples and scores: what it appends for good, refused and broken requests."""
+
+import json
+import shutil
+
+import pytest
+
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from workers.generators import child
+from workers.generators.base import Ask, SamplingSettings
+from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, sample_task, score_task
+
+SETTINGS = SamplingSettings(n=2, temperature=0.9, top_p=1.0, max_tokens=3, seed=5)
+TURNS = [{"role": "user", "content": "Hi?"}]
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}hi"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_llama().save_pretrained(folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = NO_SYSTEM
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def lines_of(folder, *tasks):
+    (folder / REQUEST_FILE).write_text(json.dumps({"tasks": tasks}))
+    child.main(folder)
+    return [json.loads(line) for line in (folder / ANSWERS_FILE).read_text().splitlines()]
+
+
+def asks(*contents):
+    return [
+        Ask(prompt_id=number, turns=[{"role": "user", "content": one}])
+        for number, one in enumerate(contents)
+    ]
+
+
+def test_every_prompt_gets_a_line_with_its_samples(tmp_path, model):
+    lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b" * 50), SETTINGS))
+    answered = {line["prompt"]: len(line["samples"]) for line in lines if "prompt" in line}
+    assert (lines[0], answered) == ({"loaded": "policy"}, {0: 2, 1: 2})
+
+
+def test_the_longest_prompts_come_first(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(child, "ROWS_AT_ONCE", {"cpu": 2, "cuda": 2})
+    task = sample_task("policy", str(model), asks("a", "c" * 50, "b" * 20), SETTINGS)
+    lines = lines_of(tmp_path, task)
+    assert [line["prompt"] for line in lines if "prompt" in line] == [1, 2, 0]
+
+
+def test_a_prompt_that_the_template_refuses_fails_alone(tmp_path, model):
+    refused = Ask(prompt_id=9, turns=[{"role": "system", "content": "x"}, *TURNS])
+    task = sample_task("policy", str(model), [*asks("a"), refused], SETTINGS)
+    lines = {line["prompt"]: line for line in lines_of(tmp_path, task) if "prompt" in line}
+    assert "no system turn" in lines[9]["reason"]
+    assert len(lines[0]["samples"]) == 2
+
+
+def test_a_missing_model_fails_with_a_sentence_and_the_next_goes_on(tmp_path, model):
+    bad = sample_task("bad", str(tmp_path / "missing"), asks("a"), SETTINGS)
+    lines = lines_of(tmp_path, bad, sample_task("good", str(model), asks("a"), SETTINGS))
+    assert lines[0]["key"] == "bad"
+    assert "There is no model in" in lines[0]["failed"]
+    assert lines[1] == {"loaded": "good"}
+
+
+def test_a_corrupt_model_fails_with_a_sentence(tmp_path, model):
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"{}")
+    line = lines_of(tmp_path, sample_task("bad", str(broken), asks("a"), SETTINGS))[0]
+    assert "corrupt" in line["failed"]
+
+
+def test_a_policy_is_no_reward_model(tmp_path, model):
+    line = lines_of(tmp_path, score_task(str(model), TURNS, {"3": "text"}))[0]
+    assert (line["key"], "failed" in line) == ("scores", True)

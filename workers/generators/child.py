@@ -1,0 +1,152 @@
+"""The child of `local.py`: loads models, samples and scores, and appends lines to `answers.jsonl`.
+
+Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples"}`` or ``{"key", "prompt", "reason"}`` for a prompt;
+``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the keys of the responses.
+"""
+
+import gc
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.data.chat import Limits
+from training.models.load import load_policy
+from training.models.reward import load_reward_model
+from training.rollout.sampler import LocalSampler, Sample
+from training.rollout.scoring import Scorer
+from training.runtime.device import named_failures, pick_device
+from training.spec.errors import DataError, TrainingError
+from training.spec.records import Turn
+from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
+
+ROWS_AT_ONCE = {"cuda": 128, "cpu": 16}
+SCORE_LIMITS = Limits(prompt=1024, response=1024)
+SCORE_BUDGET = 8192
+
+Tell = Callable[[dict[str, Any]], None]  # Any: JSON
+
+
+def main(folder: Path) -> None:
+    """Do all tasks of the request, in order; one that fails does not stop the next."""
+    tasks = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))["tasks"]
+    texts: dict[str, str] = {}
+    with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
+
+        def tell(line: dict[str, Any]) -> None:  # Any: JSON
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+        for task in tasks:
+            try:
+                with named_failures():
+                    texts |= do(task, texts, tell)
+            except TrainingError as error:
+                tell({"key": task["key"], "failed": str(error)})
+            gc.collect()
+
+
+def do(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> dict[str, str]:  # Any: JSON
+    """One task; the first response of each key that it sampled."""
+    if task["task"] == "score":
+        score(task, {**task["texts"], **texts}, tell)
+        return {}
+    return sample(task, tell)
+
+
+def sample(task: dict[str, Any], tell: Tell) -> dict[str, str]:  # Any: JSON
+    """Answer all prompts of a task, a batch at a time, the longest first."""
+    device = pick_device()
+    loaded = load_policy(task["model"], precision="auto", device=device)
+    tell({"loaded": task["key"]})
+    rows = ROWS_AT_ONCE[device.type]
+    sampler = LocalSampler(loaded.model, loaded.tokenizer, rows=max(rows, task["n"]))
+    first: dict[str, str] = {}
+    for batch in batches(task["prompts"], size=max(1, rows // task["n"])):
+        for prompt, samples, reason in answer_batch(sampler, batch, task):
+            line = {"key": task["key"], "prompt": prompt["id"], "reason": reason}
+            tell({**line, "samples": [as_json(one) for one in samples]})
+            if samples:
+                first[task["key"]] = samples[0].text
+    return first
+
+
+def batches(
+    prompts: list[dict[str, Any]], *, size: int
+) -> Iterator[list[dict[str, Any]]]:  # Any: JSON
+    """Prompts of about equal length together; the longest first, so that too little memory shows at once."""
+    ordered = sorted(prompts, key=lambda one: -sum(len(turn["content"]) for turn in one["turns"]))
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def answer_batch(
+    sampler: LocalSampler,
+    batch: list[dict[str, Any]],
+    task: dict[str, Any],  # Any: JSON
+) -> Iterator[tuple[dict[str, Any], Sequence[Sample], str]]:  # Any: JSON
+    """The batch's responses; where the model refuses a prompt, each is asked alone to find which."""
+    try:
+        answers = ask(sampler, batch, task)
+    except DataError as error:
+        if len(batch) == 1:
+            yield batch[0], (), str(error)
+            return
+        for one in batch:
+            yield from answer_batch(sampler, [one], task)
+        return
+    for one, samples in zip(batch, answers, strict=True):
+        yield one, samples, ""
+
+
+def ask(
+    sampler: LocalSampler,
+    batch: list[dict[str, Any]],
+    task: dict[str, Any],  # Any: JSON
+) -> list[list[Sample]]:
+    return sampler.sample(
+        [turns_of(one["turns"]) for one in batch],
+        n=task["n"],
+        temperature=task["temperature"],
+        top_p=task["top_p"],
+        max_tokens=task["max_tokens"],
+        seed=task["seed"],
+    )
+
+
+def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # Any: JSON
+    """Rewards of the responses to one prompt."""
+    if not texts:
+        return
+    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
+    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    scores = scorer.score([turns_of(task["turns"])], [list(texts.values())])[0]
+    tell({"key": task["key"], "scores": dict(zip(texts, scores, strict=True))})
+
+
+def turns_of(turns: list[dict[str, str]]) -> list[Turn]:
+    return [Turn(role=one["role"], content=one["content"]) for one in turns]
+
+
+def as_json(sample: Sample) -> dict[str, Any]:  # Any: JSON
+    return {
+        "text": sample.text,
+        "is_finished": sample.finished,
+        "token_count": len(sample.token_ids),
+    }
+
+
+def end_with_the_parent() -> None:
+    """Leave as soon as stdin ends: the worker that asked is gone, and nobody reads on."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    if os.environ.get("CONCORD_FOLLOW_STDIN") == "1":
+        threading.Thread(target=end_with_the_parent, daemon=True).start()
+    main(Path(sys.argv[1]))
