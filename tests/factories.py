@@ -72,7 +72,7 @@ def snapshot(project: Project, folder: str = "", **fields: object) -> DatasetSna
         "sha256": "5" * 64,
         "rows": 4,
         "pairs": 6,
-        "manifest": {"judgments": 9, "guideline_versions": [1, 2]},
+        "manifest": {"judgments": {"count": 9}, "guideline_versions": [1, 2]},
     }
     return DatasetSnapshot.objects.create(project=project, folder=folder, **{**defaults, **fields})
 

@@ -1,4 +1,4 @@
-"""What keeps jobs alive: requeue those whose worker fell silent, and ring again for all that wait."""
+"""What keeps work moving: requeue what silent workers held, ring again for all that waits, end old leases."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from celery import current_app, shared_task
 from django.apps import apps
 from django.utils import timezone
 
+from annotation.comparisons.services.queue import expire_leases
 from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
 
 logger = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for
 
 @shared_task(name="workers.housekeeping.sweep")
 def sweep() -> None:
-    """Reap silent jobs of every kind and ring for the queued; harmless at any time, in any number."""
+    """Reap silent jobs of every kind, ring for the queued, end labelers' old leases; harmless in any number."""
     has_messages = {queue: waiting_messages(queue) > 0 for queue in ("cpu", "gpu")}
     for model in job_models():
         jobs = JobQuerySet(model)
@@ -26,6 +27,7 @@ def sweep() -> None:
         queue = "gpu" if model.job in GPU_JOBS else "cpu"
         if not has_messages[queue]:
             ring_again(model, queue)
+    expire_leases()
 
 
 def job_models() -> list[type[JobModel]]:

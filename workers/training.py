@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from django.conf import settings
 
 from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
+from annotation.core.revision import code_revision
 from annotation.core.storage import folder as folder_below_var
 from annotation.runs import services
 from annotation.runs.models import TrainingRun
@@ -205,15 +205,3 @@ def sentence_for_end(folder: Path, status: int) -> str:
         f"The training process ended with status {status} before it could write its result. "
         f"The last line of its log: {last[:300]}"
     )
-
-
-def code_revision() -> str:
-    """The commit that this worker runs (with -dirty where files were changed), or the version of the package."""
-    git = shutil.which("git")
-    if git and (settings.BASE_DIR / ".git").exists():
-        command = [git, "-C", str(settings.BASE_DIR), "describe", "--always", "--dirty"]
-        command += ["--abbrev=40", "--exclude=*"]
-        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if told.returncode == 0:
-            return told.stdout.strip()[:64]
-    return str(settings.SPECTACULAR_SETTINGS["VERSION"])

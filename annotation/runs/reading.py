@@ -2,7 +2,29 @@
 
 from typing import Any, NamedTuple
 
-from annotation.runs.selectors import Pace
+from annotation.runs.models import TrainingRun
+from annotation.runs.selectors import Curves, Pace
+
+
+class Latest(NamedTuple):
+    """One metric in the table beside the charts."""
+
+    name: str
+    first: str
+    newest: str
+    lowest: str
+    highest: str
+
+
+def metric_rows(curves: Curves) -> list[Latest]:
+    """First, newest, lowest and highest value of each metric."""
+    rows = []
+    for name, values in curves.series.items():
+        known = [one for one in values if one is not None]
+        if known:
+            ends = (known[0], known[-1], min(known), max(known))
+            rows.append(Latest(words(name), *map(number_text, ends)))
+    return rows
 
 
 class Result(NamedTuple):
@@ -28,7 +50,7 @@ def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # A
             rows.append(Result(name, f"{len(value)} values", "", "", ""))
         else:
             rows.append(Result(name, number_text(value), "", "", ""))
-    return rows
+    return sorted(rows, key=lambda row: not row.interval)
 
 
 def measured(name: str, one: dict[str, Any]) -> Result:  # Any: JSON
@@ -66,6 +88,13 @@ def pace_text(pace: Pace, unit: str) -> str:
     slow = pace.rate < 0.1
     rate = f"{1 / pace.rate:.0f} s a step" if slow else f"{pace.rate:.2g} {unit}/s"
     return f"{rate}, about {duration_text(pace.seconds_left)} left"
+
+
+def took_text(run: TrainingRun) -> str:
+    """How long the last attempt of a run took; empty while that is open."""
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return duration_text((run.finished_at - run.started_at).total_seconds())
 
 
 def duration_text(seconds: float) -> str:

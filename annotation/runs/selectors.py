@@ -21,6 +21,7 @@ from training.spec.events import EventKind
 
 POINTS = 600  # of one curve
 AGING_SECONDS = 45  # a queued run older than this is explained
+FIRST = ("loss", "accuracy", "reward", "kl", "length", "entropy")
 RECENT_STEPS = 20  # from which the rate is taken
 
 
@@ -90,34 +91,19 @@ def curves_of(run: TrainingRun) -> Curves:
     stride = math.ceil(last / POINTS) or 1
     thinned = metrics.annotate(rest=Mod("step", stride)).filter(Q(rest=0) | Q(step__in=(1, last)))
     rows = list(thinned.order_by("step", "pk").values_list("step", "data"))
-    names = list(dict.fromkeys(name for _, data in rows for name in data))
+    names = sorted({name for _, data in rows for name in data}, key=rank)
     series = {name: [number(data.get(name)) for _, data in rows] for name in names}
     return Curves([step for step, _ in rows], series)
+
+
+def rank(name: str) -> tuple[int, str]:
+    """What people look at first comes first."""
+    return (FIRST.index(name) if name in FIRST else len(FIRST), name)
 
 
 def number(value: Any) -> float | None:  # Any: JSON
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if is_number else None
-
-
-class Latest(NamedTuple):
-    """One metric in the table beside the charts."""
-
-    name: str
-    first: float | None
-    newest: float | None
-    lowest: float
-    highest: float
-
-
-def table_of(curves: Curves) -> list[Latest]:
-    """First, newest, lowest and highest value of each metric."""
-    rows = []
-    for name, values in curves.series.items():
-        known = [one for one in values if one is not None]
-        if known:
-            rows.append(Latest(name, known[0], known[-1], min(known), max(known)))
-    return rows
 
 
 class Pace(NamedTuple):
@@ -128,11 +114,13 @@ class Pace(NamedTuple):
 
 
 def pace_of(run: TrainingRun) -> Pace:
-    """From the times of the newest steps, so that waiting and earlier attempts do not count."""
+    """From the times of the newest steps of this attempt, so that waiting does not count."""
     if run.status != TrainingRun.Status.RUNNING:
         return Pace(None, None)
-    said = RunEvent.objects.filter(run=run, kind=EventKind.METRICS).order_by("-pk")
-    times = list(said.values_list("step", "at")[:RECENT_STEPS])
+    said = RunEvent.objects.filter(run=run)
+    started = said.filter(kind=EventKind.STARTED).aggregate(last=Max("pk"))["last"] or 0
+    metrics = said.filter(kind=EventKind.METRICS, pk__gt=started).order_by("-pk")
+    times = list(metrics.values_list("step", "at")[:RECENT_STEPS])
     gaps = [
         (late - early).total_seconds() / max(1, high - low)
         for (high, late), (low, early) in pairwise(times)

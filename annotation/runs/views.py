@@ -21,6 +21,11 @@ from training.spec.runs import SPECS
 SHOWN = 100  # runs on the list page
 
 
+def titles() -> dict[str, str]:
+    """The kinds of run with their titles."""
+    return {kind: spec.title for kind, spec in SPECS.items()}
+
+
 def project_of(request: HttpRequest, project_id: int) -> tuple[Project, User]:
     """The project for an engineer of it, and who asks."""
     project = project_for(request.user, project_id, Role.ENGINEER)
@@ -36,7 +41,7 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
     runs = list(selectors.runs_of(project)[:SHOWN])
     context = page_context(user, project, "runs") | {
         "runs": runs,
-        "kinds": SPECS.items(),
+        "kinds": titles(),
         "notice": next(filter(None, map(selectors.why_it_waits, runs)), ""),
         "is_live": any(not run.is_over for run in runs),
     }
@@ -60,7 +65,7 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
     context = page_context(user, project, "runs") | {
         "form": form,
         "kind": kind,
-        "kinds": SPECS.items(),
+        "kinds": titles(),
         "about": (SPECS[kind].__doc__ or "").strip(),
     }
     return render(request, "runs/new.html", context, status=422 if form.errors else 200)
@@ -102,7 +107,8 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     """What the page of a run shows besides its samples."""
     return {
         "run": run,
-        "metrics": selectors.table_of(selectors.curves_of(run)),
+        "metrics": reading.metric_rows(selectors.curves_of(run)),
+        "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
         "results": reading.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),

@@ -10,6 +10,8 @@ import pytest
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.services import take_in_events
 from tests import factories
+from tests.unit.training.conftest import judged_group, write_groups
+from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import process, training
 from workers.training import execute_run, run_folder
 
@@ -21,6 +23,7 @@ TRAINER = Path(__file__).with_name("fake_trainer.py")
 def trainer(settings, tmp_path):
     """`trainer("--fault", "crash")`: the trainer that runs next, with the given flags."""
     settings.CONCORD_VAR = tmp_path
+    settings.CONCORD_LEASE_SECONDS = 3600  # the heartbeat's connection cannot see this transaction
 
     def choose(*flags):
         settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(TRAINER), *flags])
@@ -48,7 +51,7 @@ def test_a_run_that_ends_well_registers_a_model_that_knows_where_it_came_from(tr
     assert (run.status, version.kind, version.number) == ("done", "reward", 1)
     assert version.metrics == {"accuracy": 0.75}
     assert version.lineage["snapshot"]["sha256"] == "5" * 64
-    assert version.lineage["judgments"] == 9
+    assert version.lineage["judgments"] == {"count": 9}
     assert version.lineage["guideline_versions"] == [1, 2]
     assert version.lineage["code_revision"] == run.code_revision != ""
     assert version.parent == run.base_model
@@ -241,3 +244,28 @@ def cancel_when_heard(run, monkeypatch):
 def assert_no_process_works_in(folder):
     with process.take_lock(folder, grace_seconds=0):
         pass
+
+
+@pytest.mark.slow
+def test_a_real_run_of_a_tiny_model_publishes_a_reward_model(settings, tmp_path):
+    """`python -m training` itself: torch, events, checkpoints, evaluation."""
+    settings.CONCORD_VAR = tmp_path / "var"
+    settings.CONCORD_LEASE_SECONDS = 3600
+    models = tmp_path / "tiny"
+    tiny_llama().save_pretrained(models)
+    tiny_tokenizer().save_pretrained(models)
+    write_groups(tmp_path / "records", [judged_group(number) for number in range(8)])
+    project = factories.project()
+    run = factories.training_run(
+        project,
+        snapshot=factories.snapshot(project, folder=str(tmp_path / "records")),
+        base_model=factories.policy(project, location=str(models)),
+        spec={"kind": "reward_model", "groups_per_step": 2, "checkpoint_every": 1},
+    )
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("done", "")
+    assert steps(run) == [1, 2]
+    assert steps(run, "checkpoint") == [1, 2]
+    assert run.model_version.metrics["accuracy"]["n"] > 0
+    assert Path(run.model_version.location, "config.json").is_file()

@@ -1,12 +1,10 @@
 // Draws the metrics of a run as small charts and keeps them moving while it runs.
-const FIRST = ["loss", "accuracy", "margin", "reward", "reward_mean", "score", "kl", "length", "entropy"];
 const EVERY = 2000;
 const root = document.querySelector("[data-curves]");
 const charts = new Map();
 let newest = { steps: [], series: {} };
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const rank = (name) => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
 const readable = (value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
 const lastOf = (values) => values.findLast((value) => value !== null);
 
@@ -38,7 +36,7 @@ function newChart(name, data) {
 }
 
 function draw({ steps, series }) {
-  const names = Object.keys(series).sort((a, b) => rank(a) - rank(b));
+  const names = Object.keys(series);
   if (names.length) root.querySelector("[data-curves-empty]")?.remove();
   for (const name of names) {
     const data = [steps, series[name]];
