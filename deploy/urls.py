@@ -9,6 +9,7 @@ from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
+from annotation.quality import urls as quality
 from annotation.registry import urls as registry
 from annotation.runs import urls as runs
 
@@ -22,6 +23,7 @@ API: list[URLPattern | URLResolver] = [
     *overview.api_patterns,
     *registry.api_patterns,
     *runs.api_patterns,
+    *quality.api_patterns,
     *datasets.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
@@ -33,6 +35,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *overview.page_patterns,
     *registry.page_patterns,
     *runs.page_patterns,
+    *quality.page_patterns,
     *datasets.page_patterns,
 ]
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 
-from annotation.datasets.query import Aggregation, LabelerKind, SnapshotQuery, Ties
+from annotation.datasets.query import Aggregation, SnapshotQuery, Ties
 from annotation.projects.models import Project
+from annotation.quality.scope import LabelerKind
 
 DEFAULTS = SnapshotQuery()
 KIND_NAMES = {

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from annotation.core.errors import InvalidInput
+from annotation.quality.scope import LabelerKind, labelers_q
 from training.spec.records import SPLITS
 
 GUIDELINES_MAX = 1000
@@ -24,33 +25,6 @@ class Aggregation(StrEnum):
 class Ties(StrEnum):
     KEEP = "keep"
     DROP = "drop"
-
-
-class LabelerKind(StrEnum):
-    """Whose judgments: given here by people, machine judges, simulated people; or imported."""
-
-    PEOPLE = "people"
-    MACHINE = "machine"
-    SIMULATED = "simulated"
-    IMPORTED = "imported"
-
-
-USER_KINDS = {
-    LabelerKind.PEOPLE: "person",
-    LabelerKind.MACHINE: "machine",
-    LabelerKind.SIMULATED: "simulated",
-}
-
-
-def labelers_q(kinds: tuple[str, ...]) -> Q:
-    """Judgments given by labelers of these kinds."""
-    wanted = Q(pk__in=[])
-    for kind in kinds:
-        if kind == LabelerKind.IMPORTED:
-            wanted |= Q(is_imported=True)
-        else:
-            wanted |= Q(is_imported=False, labeler__kind=USER_KINDS[LabelerKind(kind)])
-    return wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from annotation.comparisons.models import Judgment
 from annotation.comparisons.selectors import PairRow, pair_rows, standing_judgments
 from annotation.core.errors import NotFound
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.query import LabelerKind, SnapshotQuery
+from annotation.datasets.query import SnapshotQuery
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
+from annotation.quality.scope import LabelerKind
 
 PROMPTS_AT_ONCE = 200
 

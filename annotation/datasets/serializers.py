@@ -5,8 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.query import Aggregation, LabelerKind, Ties
+from annotation.datasets.query import Aggregation, Ties
 from annotation.datasets.services.exporting import FileFormat, Form
+from annotation.quality.scope import LabelerKind
 from training.spec.records import SPLITS
 
 

@@ -26,6 +26,7 @@ class PairColumns:
     """One row a judged pair. ``items`` and ``labelers`` are codes from 0 into the ids beside them."""
 
     judgments: Ints
+    comparisons: Ints  # ids
     items: Ints
     labelers: Ints
     strengths: Ints  # -3 second much better ... 3 first much better, 0 where all are bad
@@ -101,6 +102,7 @@ class ColumnBuilder:
         labeler_ids, labelers = np.unique(table[2], return_inverse=True)
         return PairColumns(
             judgments=table[0],
+            comparisons=table[1],
             items=items,
             labelers=labelers,
             strengths=table[3],

@@ -1,0 +1,40 @@
+"""API of agreement: the report of a project or of a part of its judgments, and its tables as CSV."""
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from annotation.quality import serializers as shapes
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import view_of
+from annotation.quality.tables import csv_answer
+
+READERS = (Role.ADMIN, Role.ENGINEER)
+
+
+class AgreementDetail(APIView):
+    """How far the labelers of a project agree."""
+
+    @extend_schema(parameters=[shapes.ScopeSerializer], responses=shapes.AgreementSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        view = view_of(project, Scope.from_query(request.query_params))
+        return Response(shapes.AgreementSerializer(view).data)
+
+
+class AgreementTable(APIView):
+    """One table of the report (statistics, labelers, matrix, periods) as CSV."""
+
+    @extend_schema(
+        parameters=[shapes.ScopeSerializer],
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request, project_id: int, table: str) -> StreamingHttpResponse:
+        project = project_for(request.user, project_id, *READERS)
+        view = view_of(project, Scope.from_query(request.query_params))
+        return csv_answer(view.report, table)

@@ -1,0 +1,113 @@
+"""The plots of the agreement page: the funnel of labelers, alpha over time, the labeler matrix."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from django.utils.safestring import SafeString
+
+from annotation.quality.funnel import LOOK, OUTSIDE, Funnel
+from annotation.ui import charts
+from annotation.ui.charts import Dot, Stop
+
+Data = dict[str, Any]  # Any: the report
+SHADES = 5
+
+
+def funnel_plot(data: Data) -> SafeString | None:
+    """None where no labeler can be scored against others."""
+    rows = [row for row in data["labelers"] if row["agreement"]["value"] is not None]
+    if not rows or data["funnel"] is None:
+        return None
+    funnel = Funnel(mean=data["funnel"]["mean"], overdispersion=data["funnel"]["overdispersion"])
+    dots = [
+        Dot(
+            x=row["agreement"]["n"],
+            y=row["agreement"]["value"],
+            name=row["name"],
+            is_out=row["standing"] == "outside",
+        )
+        for row in rows
+    ]
+    most = int(max(dot.x for dot in dots))
+    lows = [funnel.curve(up_to=most, z=z) for z in (LOOK, OUTSIDE)]
+    highs = [[(n, min(2 * funnel.mean - low, 1.0)) for n, low in curve] for curve in lows]
+    floor = max(0.0, min([dot.y for dot in dots] + [0.5]) - 0.1)
+    out = [dot.name for dot in dots if dot.is_out]
+    told = f"{', '.join(out)} below the limits." if out else "All are within the limits."
+    return charts.scatter(
+        dots,
+        label=f"Funnel plot: agreement of each labeler with the others by number of judgments. {told}",
+        x_name="judgments that others made too",
+        y_range=(round(floor, 1), 1.0),
+        limits=[*lows, *highs],
+        middle=funnel.mean,
+    )
+
+
+def alpha_plot(data: Data, marks: list[tuple[str, str]]) -> SafeString | None:
+    """Alpha by day or week, with the moments at which guideline versions came."""
+    valued = [one for one in data["periods"] if one["value"] is not None]
+    if not valued:
+        return None
+    stops = [
+        Stop(x=_day(one["start"]), y=one["value"], **_bounds(one["interval"])) for one in valued
+    ]
+    lowest = min([stop.y for stop in stops] + [stop.low for stop in stops if stop.low is not None])
+    first, last = stops[0].x, stops[-1].x
+    moments = [(_day(at), name) for at, name in marks if first <= _day(at) <= last]
+    unit = valued[0]["unit"]
+    return charts.line(
+        stops,
+        label=f"Alpha by {unit} with its interval; the newest is {stops[-1].y:.2f}",
+        y_range=(min(0.0, round(lowest, 1)), 1.0),
+        x_names=(valued[0]["start"], valued[-1]["start"]),
+        marks=moments,
+    )
+
+
+def _bounds(interval: list[float] | None) -> dict[str, float]:
+    return {} if interval is None else {"low": interval[0], "high": interval[1]}
+
+
+def _day(text: str) -> float:
+    return float(date.fromisoformat(text).toordinal())
+
+
+class Cell(NamedTuple):
+    """Two labelers: their agreement, how many items they share, the shade (by that number)."""
+
+    text: str
+    title: str
+    shade: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """Names along both sides and the cells between them."""
+
+    names: list[str]
+    rows: list[tuple[str, list[Cell | None]]]
+
+
+def matrix_of(data: Data) -> Matrix | None:
+    """None where no two labelers share enough items."""
+    cells = {(cell["first"], cell["second"]): cell for cell in data["matrix"]}
+    cells |= {(b, a): cell for (a, b), cell in cells.items()}
+    people = [row for row in data["labelers"] if any(row["id"] == a for a, _ in cells)]
+    if not cells:
+        return None
+    most = max(cell["shared"] for cell in cells.values())
+    rows = [
+        (row["name"], [_cell(cells.get((row["id"], other["id"])), most) for other in people])
+        for row in people
+    ]
+    return Matrix(names=[row["name"] for row in people], rows=rows)
+
+
+def _cell(cell: Data | None, most: int) -> Cell | None:
+    if cell is None:
+        return None
+    shade = max(1, round(SHADES * cell["shared"] / most))
+    kappa = "" if cell["kappa"] is None else f", kappa {cell['kappa']:.2f}"
+    return Cell(f"{cell['agreement']:.0%}", f"{cell['shared']:,} shared items{kappa}", shade)

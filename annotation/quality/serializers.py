@@ -1,0 +1,24 @@
+"""Shapes of agreement in the API."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from annotation.quality.scope import LabelerKind
+
+
+class ScopeSerializer(serializers.Serializer[Any]):
+    """Filters; what is left out lets everything in."""
+
+    labelers = serializers.ChoiceField(choices=list(LabelerKind), required=False)
+    guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
+    criterion = serializers.CharField(required=False, max_length=40)
+    days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
+
+
+class AgreementSerializer(serializers.Serializer[Any]):
+    """The report: each statistic is ``{value, interval, n, reason}``; undefined ones say why."""
+
+    computed_at = serializers.DateTimeField(allow_null=True)
+    is_current = serializers.BooleanField(help_text="False while newer judgments wait.")
+    report = serializers.JSONField()

@@ -1,0 +1,89 @@
+"""The report as tables for spreadsheets. A cell that a spreadsheet would run as a formula is quoted."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+from annotation.core.errors import NotFound
+
+Row = list[Any]  # Any: a cell is text or a number
+TABLES = ("statistics", "labelers", "matrix", "periods")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  # Any: the report
+    """Head and rows of one table; raises NotFound for a name that is none."""
+    if name == "statistics":
+        return _statistics(data)
+    if name == "labelers":
+        return _labelers(data)
+    if name == "matrix":
+        head = ["first", "second", "shared", "agreement", "kappa"]
+        names = {row["id"]: row["name"] for row in data["labelers"]}
+        rows = [
+            [names.get(cell["first"]), names.get(cell["second"]), *(cell[key] for key in head[2:])]
+            for cell in data["matrix"]
+        ]
+        return head, rows
+    if name == "periods":
+        head = ["start", "unit", "judgments", "value", "low", "high", "n", "reason"]
+        return head, [
+            [one["start"], one["unit"], one["judgments"], *_cells(one)] for one in data["periods"]
+        ]
+    raise NotFound(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
+
+
+def _cells(statistic: dict[str, Any]) -> Row:
+    low, high = statistic["interval"] or (None, None)
+    return [statistic["value"], low, high, statistic["n"], statistic["reason"]]
+
+
+def _statistics(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["statistic", "value", "low", "high", "n", "reason"]
+    found = data["statistics"].items()
+    return head, [[name, *_cells(one)] for name, one in found if isinstance(one, dict)]
+
+
+def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    plain = [
+        "name",
+        "kind",
+        "judgments",
+        "hours",
+        "per_hour",
+        "tie_rate",
+        "all_bad_rate",
+        "standing",
+    ]
+    measured = ["agreement", "accuracy", "left"]
+    head = plain + [f"{name}{end}" for name in measured for end in ("", "_low", "_high", "_n")]
+    rows = [
+        [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])[:4]]
+        for row in data["labelers"]
+    ]
+    return head, rows
+
+
+def csv_lines(head: list[str], rows: Iterable[Row]) -> Iterator[str]:
+    """The table as CSV text, a line at a time."""
+    for row in (head, *rows):
+        line = io.StringIO()
+        csv.writer(line).writerow([_safe(cell) for cell in row])
+        yield line.getvalue()
+
+
+def _safe(cell: Any) -> Any:  # Any: as above
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def csv_answer(data: dict[str, Any], name: str) -> StreamingHttpResponse:
+    """One table as a download."""
+    head, rows = table_of(data, name)
+    headers: dict[str, Any] = {
+        "Content-Disposition": f'attachment; filename="agreement-{name}.csv"'
+    }
+    lines = (line.encode() for line in csv_lines(head, rows))
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)

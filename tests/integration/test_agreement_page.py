@@ -1,0 +1,225 @@
+"""Agreement: the report follows the judgments, the page says what it means and what is missing."""
+
+import csv
+import json
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.comparisons.models import Judgment
+from annotation.projects.models import Role
+from annotation.quality import services
+from annotation.quality.models import AgreementReport, Resolution
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import columns_for, computed_report
+from tests import factories
+from workers import quality as tasks
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def admin(project, client, api):
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    api.force_authenticate(admin)
+    return admin
+
+
+def judged(project, verdicts, **fields):
+    """A comparison and one judgment a (labeler, sign): 1 the first is better, -1 the second, 0 a tie, None all bad."""
+    comparison = factories.comparison(factories.prompt(project), overlap=50)
+    first, second = comparison.candidate_ids
+    tiers = {1: [[first], [second]], -1: [[second], [first]], 0: [[first, second]], None: []}
+    for labeler, sign in verdicts:
+        factories.judgment(
+            comparison, labeler, ranking=tiers[sign], is_all_bad=sign is None, **fields
+        )
+    return comparison
+
+
+@pytest.fixture
+def busy(project):
+    """Forty comparisons judged by three: two agree, the third (simulated) says the opposite in each fourth."""
+    two = [factories.user("ada"), factories.user("=HYPERLINK()")]
+    third = factories.user("simon", kind="simulated", rule="prefers the longer response")
+    for number in range(40):
+        sign = (1, -1, 1, 0)[number % 4]
+        odd = -sign if number % 4 == 1 else sign
+        judged(project, [(two[0], sign), (two[1], sign), (third, odd)], active_ms=60_000)
+    return project
+
+
+def test_the_figures_are_those_of_the_judgments(busy):
+    """Of 40 pairs 30 agree fully, 10 by one of three pairs of labelers: (30 + 10/3) / 40."""
+    report = computed_report(busy, Scope())
+    assert report["statistics"]["percent"]["value"] == pytest.approx((30 + 10 / 3) / 40)
+    assert report["statistics"]["tie_rate"]["value"] == pytest.approx(0.25)
+    assert report["pairs_shared"] == 40
+    assert not report["is_rough"]
+
+
+def test_the_labelers_table_ranks_the_odd_one_lowest(busy):
+    rows = {row["name"]: row for row in computed_report(busy, Scope())["labelers"]}
+    assert rows["simon"]["agreement"]["value"] == pytest.approx(0.75)
+    assert rows["ada"]["accuracy"]["value"] > rows["simon"]["accuracy"]["value"]
+    assert rows["simon"]["rule"] == "prefers the longer response"
+    assert rows["ada"]["hours"] == pytest.approx(40 / 60, abs=1e-3)
+    assert rows["ada"]["per_hour"] == 60.0
+
+
+def test_the_shown_order_moves_the_position_effect_and_nothing_else(busy):
+    def shown(first_left):
+        for judgment in Judgment.objects.select_related("comparison"):
+            order = judgment.comparison.candidate_ids
+            judgment.shown_order = order if first_left else order[::-1]
+            judgment.save(update_fields=["shown_order"])
+        return computed_report(busy, Scope())
+
+    left, right = shown(first_left=True), shown(first_left=False)
+    positions = [one["statistics"].pop("position_effect")["value"] for one in (left, right)]
+    assert positions[0] == pytest.approx(1 - positions[1])
+    for report in (left, right):
+        for row in report["labelers"]:
+            row.pop("left")
+    assert left == right
+
+
+def test_nothing_is_computed_again_until_something_is_new(busy):
+    assert services.refresh_agreement(project=busy) is not None
+    assert services.refresh_agreement(project=busy) is None
+    Judgment.objects.filter(pk=Judgment.objects.first().pk).update(withdrawn_at=timezone.now())
+    assert services.refresh_agreement(project=busy) is not None
+
+
+def test_each_comparison_is_resolved_and_an_adjudicated_one_stays(busy):
+    first, second = busy.comparisons.order_by("pk")[:2]
+    Resolution.objects.create(
+        project=busy, comparison=first, method=Resolution.Method.ADJUDICATED, ranking=[[1]]
+    )
+    tasks.refresh_agreement(busy.pk)
+    assert busy.resolutions.count() == 40
+    assert busy.resolutions.get(comparison=first).ranking == [[1]]
+    resolved = busy.resolutions.get(comparison=second)
+    assert resolved.ranking == [[pk] for pk in reversed(second.candidate_ids)]
+    assert 0.5 < resolved.confidence <= 1
+
+
+def test_a_comparison_that_most_found_bad_resolves_to_that(project):
+    judged(project, [(None, None), (None, None), (None, 1)])
+    services.resolve_comparisons(
+        project=project,
+        columns=columns_for(project, Scope()),
+        method=Resolution.Method.MAJORITY,
+    )
+    assert project.resolutions.get().is_all_bad
+
+
+def test_a_resolution_without_judgments_is_forgotten(busy):
+    tasks.refresh_agreement(busy.pk)
+    gone = busy.comparisons.first()
+    gone.judgments.update(withdrawn_at=timezone.now())
+    tasks.refresh_agreement(busy.pk)
+    assert not busy.resolutions.filter(comparison=gone).exists()
+
+
+def test_the_page_shows_figures_plots_and_who_is_simulated(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    content = client.get(reverse("quality-agreement", args=[busy.pk])).content.decode()
+    assert "120 judgments by 3 labelers on 40 comparisons" in content
+    assert content.count('role="img"') >= 2
+    assert "prefers the longer response" in content
+    assert "style=" not in content
+
+
+def test_an_empty_project_says_what_is_missing(client, admin, project):
+    content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
+    assert "at least 2 labelers on the same comparison: 0 so far" in content
+
+
+def test_figures_without_overlap_say_why_they_are_undefined(client, admin, project):
+    judged(project, [(None, 1)])
+    tasks.refresh_agreement(project.pk)
+    content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
+    assert "This needs at least 2 labelers on the same comparison" in content
+    assert "nan" not in content.lower().replace("finance", "")
+
+
+def test_the_page_before_the_first_report_rings_and_says_so(client, admin, busy):
+    content = client.get(reverse("quality-agreement", args=[busy.pk])).content.decode()
+    assert "Computing the first figures" in content
+
+
+def test_filters_look_at_a_part_of_the_judgments(client, admin, busy):
+    Judgment.objects.filter(labeler__username="ada").update(
+        created_at=timezone.now() - timedelta(days=40)
+    )
+    url = reverse("quality-agreement", args=[busy.pk])
+    assert b"40 judgments by 1 labeler" in client.get(url, {"labelers": "simulated"}).content
+    assert b"80 judgments by 2 labelers" in client.get(url, {"days": 30}).content
+    assert not AgreementReport.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"labelers": "aliens"}, {"days": "-1"}, {"days": "1e9"}, {"criterion": "x"}, {"guideline": 9}],
+)
+def test_a_filter_that_is_wrong_is_refused_with_a_sentence(client, api, admin, project, asked):
+    assert client.get(reverse("quality-agreement", args=[project.pk]), asked).status_code == 400
+    answer = api.get(reverse("api-agreement-detail", args=[project.pk]), asked)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
+
+
+def test_the_live_part_brings_newer_figures(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    stored = AgreementReport.objects.get(project=busy)
+    url = reverse("quality-live", args=[busy.pk])
+    same = client.get(url, {"shown": stored.computed_at.isoformat()})
+    assert b"Updated" in same.content
+    assert "HX-Retarget" not in same
+    before = stored.computed_at - timedelta(seconds=9)
+    newer = client.get(url, {"shown": before.isoformat()})
+    assert newer["HX-Retarget"] == "#agreement"
+    assert client.get(url, {"shown": "rubbish"}).status_code == 200
+
+
+def test_the_api_gives_the_report_with_its_age(api, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    answer = api.get(reverse("api-agreement-detail", args=[busy.pk])).json()
+    assert answer["is_current"]
+    assert set(answer["report"]["statistics"]["alpha_ordinal"]) == {
+        "value",
+        "interval",
+        "n",
+        "reason",
+    }
+    json.dumps(answer, allow_nan=False)
+
+
+@pytest.mark.parametrize("table", ["statistics", "labelers", "matrix", "periods"])
+def test_each_table_is_a_csv_that_runs_no_formula(client, admin, busy, table):
+    tasks.refresh_agreement(busy.pk)
+    answer = client.get(reverse("quality-table", args=[busy.pk, table]))
+    lines = b"".join(answer.streaming_content).decode()
+    rows = list(csv.reader(lines.splitlines()))
+    assert len(rows) > 1
+    assert not any(cell.startswith("=") for row in rows for cell in row)
+
+
+def test_an_unknown_table_is_not_found(client, admin, project):
+    assert client.get(reverse("quality-table", args=[project.pk, "salaries"])).status_code == 404
+
+
+def test_gold_comparisons_are_apart(project):
+    comparison = judged(project, [(None, 1), (None, -1)])
+    comparison.kind = "gold"
+    comparison.save(update_fields=["kind"])
+    assert computed_report(project, Scope())["judgments"] == 0

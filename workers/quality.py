@@ -1,0 +1,15 @@
+"""Agreement is computed on a cpu worker. A burst of rings computes once: the second finds nothing new."""
+
+from celery import shared_task
+
+from annotation.core.jobs import Job
+from annotation.projects.models import Project
+from annotation.quality import services
+
+
+@shared_task(name=Job.REFRESH_AGREEMENT.value)
+def refresh_agreement(project_id: int) -> None:
+    """Bring the agreement report of a project up to date."""
+    project = Project.objects.filter(pk=project_id).first()
+    if project is not None:
+        services.refresh_agreement(project=project)
