@@ -9,6 +9,7 @@ from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
+from annotation.prompts import urls as prompts
 from annotation.quality import urls as quality
 from annotation.registry import urls as registry
 from annotation.runs import urls as runs
@@ -20,6 +21,7 @@ API: list[URLPattern | URLResolver] = [
     *accounts.api_patterns,
     *projects.api_patterns,
     *comparisons.api_patterns,
+    *prompts.api_patterns,
     *overview.api_patterns,
     *registry.api_patterns,
     *runs.api_patterns,
@@ -32,6 +34,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *accounts.page_patterns,
     *projects.page_patterns,
     *comparisons.page_patterns,
+    *prompts.page_patterns,
     *overview.page_patterns,
     *registry.page_patterns,
     *runs.page_patterns,

@@ -15,6 +15,7 @@ from django.db.models.functions import Greatest
 from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.services.judging import ring_agreement
+from annotation.core.errors import Conflict, DomainError
 from annotation.core.text import fingerprint
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
@@ -50,6 +51,33 @@ def run_any_import(*, import_id: int, progress: Progress) -> None:
         importing.import_prompts(prompt_import=prompt_import, progress=progress)
     else:
         import_judgments(prompt_import=prompt_import, progress=progress)
+
+
+def import_here(*, prompt_import: PromptImport, owner: str, progress: Progress) -> PromptImport:
+    """Do the job in this process, as a command does: claim, take the rows, end it."""
+    jobs = PromptImport.objects
+    if not jobs.claim(prompt_import.pk, owner=owner):
+        raise Conflict("A worker has taken this import already; follow it on its page.")
+
+    def alive(done: int, total: int, unit: str) -> None:
+        jobs.filter(pk=prompt_import.pk).update(progress_done=done, progress_total=total)
+        if not jobs.renew(prompt_import.pk, owner=owner):
+            raise Conflict("The import was given to a worker; follow it on its page.")
+        progress(done, total, unit)
+
+    try:
+        run_any_import(import_id=prompt_import.pk, progress=alive)
+    except DomainError as error:
+        jobs.finish(
+            prompt_import.pk, owner=owner, status=PromptImport.Status.FAILED, error=str(error)
+        )
+        raise
+    except KeyboardInterrupt:
+        jobs.finish(prompt_import.pk, owner=owner, status=PromptImport.Status.CANCELLED)
+        raise
+    jobs.finish(prompt_import.pk, owner=owner, status=PromptImport.Status.DONE)
+    prompt_import.refresh_from_db()
+    return prompt_import
 
 
 def import_judgments(*, prompt_import: PromptImport, progress: Progress) -> None:

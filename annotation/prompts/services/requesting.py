@@ -22,7 +22,7 @@ from annotation.prompts.readers.files import FORMATS, file_format
 Contents = PromptImport.Contents
 
 
-def request_import(
+def request_import(  # noqa: PLR0913 - a file is told by these
     *,
     project: Project,
     chunks: Iterable[bytes],
@@ -31,8 +31,9 @@ def request_import(
     contents: Contents = Contents.PROMPTS,
     row_form: RowForm = RowForm.AUTO,
     named_format: str = "",
+    by_worker: bool = True,
 ) -> PromptImport:
-    """Store a file and ask a worker to take its rows.
+    """Store a file and ask a worker to take its rows (or leave that to the caller).
 
     1. The file goes to the artifacts, outside of any transaction. 2. The job row, audit and ring are one.
     """
@@ -53,7 +54,8 @@ def request_import(
             created_by=actor,
         )
         audit.record("import.requested", row, actor=actor, filename=name, sha256=sha256)
-        ring(Job.IMPORT_PROMPTS, row.pk)
+        if by_worker:
+            ring(Job.IMPORT_PROMPTS, row.pk)
     return row
 
 
@@ -64,11 +66,17 @@ def request_rows(
     actor: User | None,
     contents: Contents = Contents.PROMPTS,
     filename: str = "rows.jsonl",
+    by_worker: bool = True,
 ) -> PromptImport:
     """The same for rows that are in memory already: they become a file of JSON Lines."""
     lines = (json.dumps(row).encode() + b"\n" for row in rows)
     return request_import(
-        project=project, chunks=lines, filename=filename, actor=actor, contents=contents
+        project=project,
+        chunks=lines,
+        filename=filename,
+        actor=actor,
+        contents=contents,
+        by_worker=by_worker,
     )
 
 
@@ -94,3 +102,11 @@ def _within_limit(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
     if not total:
         raise InvalidInput("The file is empty.")
+
+
+@transaction.atomic
+def cancel_import(*, prompt_import: PromptImport, actor: User) -> PromptImport:
+    """Stop an import that waits or runs; rows taken so far stay."""
+    row = prompt_import.request_cancel()
+    audit.record("import.cancelled", row, actor=actor, filename=row.filename)
+    return row

@@ -1,0 +1,136 @@
+"""API of prompts and imports."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics, status
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.accounts.authentication import person
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import project_for
+from annotation.prompts import serializers as shapes
+from annotation.prompts.models import Prompt, PromptImport, RejectedRow
+from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.selectors import (
+    import_of,
+    imports_of,
+    prompt_of,
+    prompts_of,
+    rejected_of,
+)
+from annotation.prompts.services import requesting
+
+READERS = (Role.ADMIN, Role.ENGINEER)
+
+
+class PromptList(generics.ListAPIView[Prompt]):
+    """The prompts of a project; `search` looks into the turns."""
+
+    serializer_class = shapes.PromptSerializer
+    queryset = Prompt.objects.none()
+
+    def get_queryset(self) -> QuerySet[Prompt]:
+        project = project_for(self.request.user, self.kwargs["project_id"], *READERS)
+        asked = {key: self.request.GET.get(key, "")[:200] for key in ("search", "source")}
+        return prompts_of(project, **{key: text.replace("\0", "") for key, text in asked.items()})
+
+    @extend_schema(parameters=[OpenApiParameter("search", str), OpenApiParameter("source", str)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
+        return super().get(request, *args, **kwargs)
+
+
+class PromptDetail(APIView):
+    """One prompt."""
+
+    @extend_schema(responses=shapes.PromptSerializer)
+    def get(self, request: Request, project_id: int, prompt_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        return Response(shapes.PromptSerializer(prompt_of(project, prompt_id)).data)
+
+
+class ImportList(generics.ListAPIView[PromptImport]):
+    """Imports of prompts and of judgments."""
+
+    serializer_class = shapes.ImportSerializer
+    queryset = PromptImport.objects.none()
+    parser_classes = [MultiPartParser, FormParser, JSONParser]
+
+    def get_queryset(self) -> QuerySet[PromptImport]:
+        return imports_of(project_for(self.request.user, self.kwargs["project_id"], *READERS))
+
+    @extend_schema(request=shapes.UploadSerializer, responses={202: shapes.ImportSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Ask for an import; follow it at the id that comes back."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        refuse_huge_body(request)
+        upload = shapes.UploadSerializer(data=request.data)
+        upload.is_valid(raise_exception=True)
+        row = start_import(project, request, dict(upload.validated_data))
+        return Response(shapes.ImportSerializer(row).data, status=status.HTTP_202_ACCEPTED)
+
+
+def refuse_huge_body(request: Request) -> None:
+    """JSON is read into memory, a file is not."""
+    size, limit = request.headers.get("Content-Length", "0"), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    is_json = "json" in request.headers.get("Content-Type", "")
+    if is_json and size.isdigit() and int(size) > limit:
+        raise InvalidInput(
+            f"The rows have {int(size):,} bytes; above {limit:,} send them as a file."
+        )
+
+
+def start_import(project: Project, request: Request, sent: dict[str, Any]) -> PromptImport:
+    """Hand the file, or the rows, to the service."""  # Any: of several types
+    actor, contents = person(request), PromptImport.Contents(sent["contents"])
+    if "rows" in sent:
+        return requesting.request_rows(
+            project=project, rows=sent["rows"], actor=actor, contents=contents
+        )
+    return requesting.request_import(
+        project=project,
+        chunks=sent["file"].chunks(),
+        filename=sent["file"].name,
+        actor=actor,
+        contents=contents,
+        row_form=RowForm(sent["row_form"]),
+        named_format=sent.get("file_format", ""),
+    )
+
+
+class ImportDetail(APIView):
+    """One import: its state and its counts."""
+
+    @extend_schema(responses=shapes.ImportSerializer)
+    def get(self, request: Request, project_id: int, import_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        return Response(shapes.ImportSerializer(import_of(project, import_id)).data)
+
+
+class ImportCancel(APIView):
+    """Stop an import; rows taken so far stay."""
+
+    @extend_schema(request=None, responses=shapes.ImportSerializer)
+    def post(self, request: Request, project_id: int, import_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        row = requesting.cancel_import(
+            prompt_import=import_of(project, import_id), actor=person(request)
+        )
+        return Response(shapes.ImportSerializer(row).data)
+
+
+class RejectedList(generics.ListAPIView[RejectedRow]):
+    """The rows of an import that were not taken, each with its line and the reason."""
+
+    serializer_class = shapes.RejectedRowSerializer
+    queryset = RejectedRow.objects.none()
+
+    def get_queryset(self) -> QuerySet[RejectedRow]:
+        project = project_for(self.request.user, self.kwargs["project_id"], *READERS)
+        return rejected_of(import_of(project, self.kwargs["import_id"]))

@@ -1,0 +1,107 @@
+"""Pages of prompts: the list, one prompt, the import and what became of its rows."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.projects.models import Role
+from annotation.projects.selectors import page_context, project_for
+from annotation.prompts.forms import CONTENTS, UploadForm
+from annotation.prompts.models import PromptImport
+from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.selectors import (
+    import_of,
+    imports_of,
+    prompt_of,
+    prompts_of,
+    rejected_csv,
+    rejected_of,
+)
+from annotation.prompts.services import requesting
+
+READERS = (Role.ADMIN, Role.ENGINEER)
+
+
+@require_GET
+def prompt_list(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The prompts, newest first."""
+    project = project_for(request.user, project_id, *READERS)
+    search = request.GET.get("search", "")[:200].replace("\0", "")
+    page = Paginator(prompts_of(project, search=search), 50).get_page(request.GET.get("page"))
+    context = {**page_context(person(request), project, "prompts"), "page": page, "search": search}
+    return render(request, "prompts/list.html", context)
+
+
+@require_GET
+def prompt_detail(request: HttpRequest, project_id: int, prompt_id: int) -> HttpResponse:
+    """One prompt with all its turns."""
+    project = project_for(request.user, project_id, *READERS)
+    context = page_context(person(request), project, "prompts")
+    context["prompt"] = prompt_of(project, prompt_id)
+    return render(request, "prompts/detail.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def import_new(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Upload a file; the earlier imports below."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["file"]
+        row = requesting.request_import(
+            project=project,
+            chunks=file.chunks(),
+            filename=file.name,
+            actor=person(request),
+            contents=PromptImport.Contents(form.cleaned_data["contents"]),
+            row_form=RowForm(form.cleaned_data["row_form"]),
+        )
+        return redirect("prompts-import", project.pk, row.pk)
+    context = page_context(person(request), project, "prompts")
+    context.update(form=form, imports=imports_of(project)[:20])
+    return render(request, "prompts/import_new.html", context, status=400 if form.is_bound else 200)
+
+
+@require_GET
+def import_detail(request: HttpRequest, project_id: int, import_id: int) -> HttpResponse:
+    """What became of the rows of a file."""
+    project = project_for(request.user, project_id, *READERS)
+    row = import_of(project, import_id)
+    page = Paginator(rejected_of(row), 50).get_page(request.GET.get("page"))
+    context = page_context(person(request), project, "prompts")
+    context.update(row=row, page=page, what=CONTENTS[PromptImport.Contents(row.contents)])
+    return render(request, "prompts/import_detail.html", context)
+
+
+@require_GET
+def import_progress(request: HttpRequest, project_id: int, import_id: int) -> HttpResponse:
+    """The part of the page that moves; at the end it asks for the whole page."""
+    project = project_for(request.user, project_id, *READERS)
+    row = import_of(project, import_id)
+    answer = render(request, "prompts/import_progress.html", {"row": row, "project": project})
+    if row.is_over:
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+@require_GET
+def import_rejected(request: HttpRequest, project_id: int, import_id: int) -> StreamingHttpResponse:
+    """The rejected rows as CSV."""
+    project = project_for(request.user, project_id, *READERS)
+    row = import_of(project, import_id)
+    answer = StreamingHttpResponse(rejected_csv(row), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="rejected-{row.pk}.csv"'
+    return answer
+
+
+@require_POST
+def import_cancel(request: HttpRequest, project_id: int, import_id: int) -> HttpResponse:
+    """Stop an import."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = import_of(project, import_id)
+    requesting.cancel_import(prompt_import=row, actor=person(request))
+    messages.success(request, "The import stops; the rows taken so far stay.")
+    return redirect("prompts-import", project.pk, row.pk)
