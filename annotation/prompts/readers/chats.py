@@ -81,7 +81,7 @@ def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
 
 def detect(fields: dict[str, Any]) -> RowForm:
     """The form of a row, by its columns and what is in them."""
-    if fields.get("conversations"):
+    if isinstance(fields.get("conversations"), list):
         return RowForm.SHAREGPT
     if _first(fields, CHAT_COLUMNS, list) is not None:
         return RowForm.CHAT
