@@ -57,8 +57,12 @@ def score_tree(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
     if not is_decoder(reward):
         return _score_rows(reward, tree)
     hidden_TD = tree_hidden(reward.backbone, tree, is_tree=reward.is_tree)
-    head = _head(reward)
-    return F.linear(hidden_TD[last_N].float(), head.weight.float()).squeeze(-1)
+    return score_hidden(reward, hidden_TD[last_N])
+
+
+def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
+    """Float32 scores [N] from the hidden states of last tokens."""
+    return F.linear(hidden_ND.float(), _head(reward).weight.float()).squeeze(-1)
 
 
 def is_decoder(reward: LoadedModel) -> bool:

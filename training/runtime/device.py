@@ -30,8 +30,8 @@ def default_threads() -> int:
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether the device has bfloat16 instructions; a CPU without is four times slower in it."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

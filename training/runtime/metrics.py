@@ -87,12 +87,9 @@ class Reporter:
 
 def read_tensors(values: Mapping[str, Tensor | float]) -> dict[str, float]:
     """Numbers of scalars, by one copy from the device."""
-    tensors = {name: one for name, one in values.items() if isinstance(one, Tensor)}
-    read: list[float] = []
-    if tensors:
-        read = torch.stack([one.detach().float() for one in tensors.values()]).tolist()
-    numbers = dict(zip(tensors, read, strict=True))
-    return {name: numbers.get(name, one) for name, one in values.items()}  # type: ignore[misc] # tensors are all in numbers
+    tensors = [one.detach().float() for one in values.values() if isinstance(one, Tensor)]
+    read = iter(torch.stack(tensors).tolist() if tensors else [])
+    return {name: next(read) if isinstance(one, Tensor) else one for name, one in values.items()}
 
 
 def _cut_torn_line(path: Path) -> None:

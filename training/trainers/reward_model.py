@@ -6,6 +6,7 @@
    over the sum of this in the step: token budgets do not change the loss.
 3. Votes are soft labels, strengths may be margins, and the squared mean score is held near 0.
 4. Weights take their updates in float32; the score head is float32 throughout.
+5. Layers under the lowest trained one are passed once a run, not once an epoch.
 """
 
 import torch
@@ -14,13 +15,14 @@ from training.data.chat import Limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of, refuse_too_few
+from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
 from training.functional.schedules import warmup_then_linear
 from training.models.load import LoadedModel, save_model
 from training.models.lora import add_lora, merge_lora
-from training.models.reward import new_reward_model, score_tree
+from training.models.reward import is_decoder, new_reward_model, score_hidden, score_tree
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.optimize import Optimizer, choose_trainable
@@ -60,13 +62,18 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
 
+    states = RememberedStates(reward) if is_decoder(reward) else None
+    if states is not None:
+        groups = [row.tokens for row in rows]
+        states.remember(groups, budget=spec.tokens_per_forward, run=run)
+
     reward.model.train()
     steps = range(optimizer.steps_done, stream.steps)
     for step in run.reporter.track(
         steps, stage="reward model", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
-        loss = _accumulate(reward, optimizer, batch, spec)
+        loss = _accumulate(reward, states, optimizer, batch, spec)
         learning_rate = optimizer.learning_rate
         norm = optimizer.step()
         run.reporter.metrics(
@@ -101,23 +108,36 @@ def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> 
 
 
 def _accumulate(
-    reward: LoadedModel, optimizer: Optimizer, batch: list[PairGroup], spec: RewardModelSpec
+    reward: LoadedModel,
+    states: RememberedStates | None,
+    optimizer: Optimizer,
+    batch: list[PairGroup],
+    spec: RewardModelSpec,
 ) -> PairLoss:
     """Gradients of one step, a row of trees at a time; the sums over its pairs."""
     total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
     parts = []
     for row in rows_under_budget(batch, spec.tokens_per_forward):
-        part = _row_loss(reward, row, total, spec)
+        part = _row_loss(_scores(reward, states, row), row, total, spec)
         optimizer.backward(part.loss)
         parts.append(part)
     return PairLoss(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
 
 
+def _scores(
+    reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]
+) -> torch.Tensor:
+    groups = [group.tokens for group in row]
+    if states is None:
+        pack = pack_groups(groups).to(reward.device)
+        return score_tree(reward, pack.tree, pack.last_N)
+    pack, hidden_TD = states.hidden(groups)
+    return score_hidden(reward, hidden_TD[pack.last_N])
+
+
 def _row_loss(
-    reward: LoadedModel, row: list[PairGroup], total: float, spec: RewardModelSpec
+    scores_N: torch.Tensor, row: list[PairGroup], total: float, spec: RewardModelSpec
 ) -> PairLoss:
-    pack = pack_groups([group.tokens for group in row]).to(reward.device)
-    scores_N = score_tree(reward, pack.tree, pack.last_N)
     chosen, rejected, label, margin, weight = [], [], [], [], []
     first = 0
     for group in row:

@@ -4,19 +4,21 @@
    tokens of a step: token budgets do not change it.
 2. Several responses to one prompt are one tree, so that the prompt is computed once.
 3. Log-probabilities come a tile of the lm-head at a time; weights take updates in float32.
+4. Layers under the lowest trained one are passed once a run, not once an epoch.
 """
 
 import torch
 
 from training.data.chat import Limits
 from training.data.demonstrations import demonstration_groups
-from training.data.forward import response_logprobs
-from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.packing import TokenGroup, rows_under_budget
 from training.data.records import groups_of, refuse_too_few
+from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
+from training.functional.logprobs import token_logprobs
 from training.functional.schedules import warmup_then_linear
-from training.models.load import LoadedModel, load_policy, save_model
+from training.models.load import LoadedModel, head_of, load_policy, save_model
 from training.models.lora import add_lora, merge_lora
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
@@ -56,13 +58,16 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
 
+    states = RememberedStates(policy)
+    states.remember(rows, budget=spec.tokens_per_forward, run=run)
+
     policy.model.train()
     steps = range(optimizer.steps_done, stream.steps)
     for step in run.reporter.track(
         steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
-        loss, tokens = _accumulate(policy, optimizer, batch, spec.tokens_per_forward)
+        loss, tokens = _accumulate(policy, states, optimizer, batch, spec.tokens_per_forward)
         learning_rate = optimizer.learning_rate
         norm = optimizer.step()
         run.reporter.metrics(
@@ -96,14 +101,19 @@ def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[Tok
 
 
 def _accumulate(
-    policy: LoadedModel, optimizer: Optimizer, batch: list[TokenGroup], budget: int
+    policy: LoadedModel,
+    states: RememberedStates,
+    optimizer: Optimizer,
+    batch: list[TokenGroup],
+    budget: int,
 ) -> tuple[torch.Tensor, float]:
     """Gradients of one step, a row of trees at a time; the mean loss and its tokens."""
     tokens = sum(len(response) for group in batch for response in group.responses)
     losses = []
     for row in rows_under_budget(batch, budget):
-        logprob_R = response_logprobs(policy, pack_groups(row).to(policy.device)).logprob_R
-        loss = -logprob_R.sum() / tokens
+        pack, hidden_TD = states.hidden(row)
+        hidden_RD = hidden_TD[pack.predictor_R]
+        loss = -token_logprobs(hidden_RD, pack.targets_R, head_of(policy)).logprob_R.sum() / tokens
         optimizer.backward(loss)
         losses.append(loss.detach())
     return torch.stack(losses).sum(), float(tokens)

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.trainers.runs import StopAfter, evaluate, metrics_of, train
+from training.data import remembered
 from training.runtime.checkpoint import saved_steps
 from training.spec.errors import Cancelled, DataError, Diverged
 from training.spec.runs import RewardModelSpec, RunSpec, SftSpec
@@ -32,11 +34,13 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "artifact" / "model.safetensors")
 
 
-@pytest.mark.parametrize("lora_rank", [0, 2])
+@pytest.mark.parametrize(
+    "settings", [{}, {"lora_rank": 2}, {"trainable_layers": 1}], ids=["full", "lora", "top"]
+)
 def test_a_resumed_run_equals_one_that_never_stopped(
-    spec: RunSpec, tmp_path: Path, lora_rank: int
+    spec: RunSpec, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    spec = replace(spec, lora_rank=lora_rank)
+    spec = replace(spec, **settings)
     train(tmp_path / "whole", spec)
     with pytest.raises(Cancelled, match="resumed"):
         train(tmp_path / "parts", spec, StopAfter(4))
@@ -80,6 +84,19 @@ def test_trainable_weights_change_and_frozen_ones_do_not(
     before, after = load_file(tiny_folder / "model.safetensors"), weights(tmp_path / "run")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "layers.1" in name or name == "model.norm.weight"}
+
+
+def test_remembering_frozen_layers_does_not_change_the_loss(
+    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(spec, trainable_layers=1)
+    train(tmp_path / "remembered", spec)
+    monkeypatch.setattr(remembered, "LARGEST_MEMORY", 0)
+    train(tmp_path / "anew", spec)
+    found = [data["loss"] for _, data in metrics_of(tmp_path / "remembered")]
+    assert found == pytest.approx(
+        [data["loss"] for _, data in metrics_of(tmp_path / "anew")], abs=1e-5
+    )
 
 
 def test_the_learning_rate_rises_and_falls(spec: RunSpec, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Hidden states of groups that a run sees again and again: frozen layers are passed once.
+
+What lies under the lowest trained layer gives the same states in every epoch. They are computed
+once for all groups, in one fixed order of rows, so that a resumed run has the same bits.
+
+Shapes: T tokens of a row, D hidden size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from training.data.packing import Pack, TokenGroup, pack_groups, rows_under_budget
+from training.models.load import LoadedModel
+from training.models.split import SplitBackbone
+from training.runtime.run import Run
+
+LARGEST_MEMORY = 2**30  # bytes; 400,000 tokens of a model with 576 float32 states
+
+
+class RememberedStates:
+    """A model's hidden states, with those under the cut taken from memory where they are there."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        """Call it when the choice of trainable weights is made: the cut follows from it."""
+        self._loaded = loaded
+        self._split = SplitBackbone(loaded)
+        self._lower: dict[TokenGroup, Tensor] = {}
+
+    def remember(self, groups: Sequence[TokenGroup], *, budget: int, run: Run) -> None:
+        """Pass the frozen layers once for all groups; nothing if none is frozen or it is too much."""
+        tokens = sum(map(len, groups))
+        width = self._loaded.model.config.hidden_size * self._loaded.model.dtype.itemsize
+        if not self._split.frozen or tokens * width > LARGEST_MEMORY:
+            return
+        rows = list(rows_under_budget(groups, budget))
+        for row in run.track(rows, stage="frozen layers", total=len(rows), unit="batches"):
+            lower_TD = self._split.lower(pack_groups(row).to(self._loaded.device).tree)
+            if lower_TD is not None:
+                parts = lower_TD.split([len(group) for group in row])
+                self._lower.update(zip(row, (part.clone() for part in parts), strict=True))
+
+    def hidden(self, groups: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
+        """The pack of these groups and its hidden states [T, D]."""
+        pack = pack_groups(groups).to(self._loaded.device)
+        if all(group in self._lower for group in groups):
+            lower_TD: Tensor | None = torch.cat([self._lower[group] for group in groups])
+        else:
+            lower_TD = self._split.lower(pack.tree)
+        return pack, self._split.upper(pack.tree, lower_TD)
