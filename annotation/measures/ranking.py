@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, log_expit, xlogy
 
@@ -154,14 +154,17 @@ class _Fit:
         self.counts, self.size, self.ties = counts, size, ties
         self.with_position = with_position
         self.with_ties = ties is not TieModel.NONE and bool(counts.ties.any())
-        rows = np.arange(len(counts.first))
+        self.design = self._design()
+
+    def _design(self) -> csr_matrix:
+        """Rows x parameters of x: 1 for the first, -1 for the second, 1 for the position."""
+        rows = np.arange(len(self.counts.first))
         ones = np.ones(len(rows))
-        places = np.concatenate([counts.first, counts.second])
-        design = csr_matrix(
-            (np.concatenate([ones, -ones]), (np.concatenate([rows, rows]), places)),
-            shape=(len(rows), size),
-        ).toarray()[:, 1:]
-        self.design = np.column_stack([design, ones]) if with_position else design
+        signs = np.concatenate([ones, -ones, ones])
+        places = [self.counts.first, self.counts.second, np.full(len(rows), self.size)]
+        cells = (np.tile(rows, 3), np.concatenate(places))
+        full = csr_matrix((signs, cells), shape=(len(rows), self.size + 1))
+        return full[:, 1 : self.size + self.with_position]
 
     def start(self) -> FloatArray:
         start = np.zeros(self.design.shape[1] + self.with_ties)
@@ -174,7 +177,7 @@ class _Fit:
         slopes = self._slopes(self.design @ parameters[:width], parameters[width:].sum())
         gradient = np.append(self.design.T @ slopes.x, slopes.t.sum())
         hessian = np.empty((width + 1, width + 1))
-        hessian[:width, :width] = self.design.T @ (slopes.xx[:, None] * self.design)
+        hessian[:width, :width] = (self.design.T @ diags(slopes.xx) @ self.design).toarray()
         hessian[:width, width] = hessian[width, :width] = self.design.T @ slopes.xt
         hessian[width, width] = slopes.tt.sum()
         kept = slice(width + self.with_ties)

@@ -269,3 +269,15 @@ def test_columns_that_are_no_codes_are_refused(columns, message):
 def test_the_interval_of_a_share_stays_between_zero_and_one():
     interval = Agreement(from_matrix([[1, 3], [2, 3], [2, 3]])).percent().interval
     assert interval == (0.0, 1.0)
+
+
+def test_two_labelers_who_never_differ_have_a_kappa_of_one_without_an_interval():
+    kappa = Agreement(from_contingency([[4, 0], [0, 3]])).cohen()
+    assert (kappa.value, kappa.interval) == (1.0, None)
+    assert "no interval" in kappa.reason
+
+
+def test_an_item_code_without_labels_is_no_item():
+    """Codes 0 and 2 are labeled, 1 is not."""
+    table = RatingTable.from_columns([0, 0, 2], [0, 1, 0], [0, 0, 1], NAMES)
+    assert PatternIndex(table).patterns.items.sum() == 2
