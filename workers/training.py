@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import shared_task
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
@@ -137,11 +138,18 @@ class Ear:
         self._log_size, self._log_at = -1, 0.0
 
     def look(self) -> None:
-        """One look: at the job, at the events, now and then at the log."""
-        self._job.check()
-        self.hear()
-        if time.monotonic() - self._log_at > LOG_EVERY:
-            self.keep_log()
+        """One look: at the job, at the events, now and then at the log.
+
+        A database that is away for less than the lease does not stop a run.
+        """
+        try:
+            self._job.check()
+            self.hear()
+            if time.monotonic() - self._log_at > LOG_EVERY:
+                self.keep_log()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("run.database_away", extra={"pk": self._run_id, "reason": str(error)})
+            connection.close()
 
     def hear(self) -> bool:
         """Take in what was said since; whether there was anything."""

@@ -32,10 +32,14 @@ GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.ANSWER_PLAYGROUND, Job.EXECUT
 
 
 def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:
-    """Nudge a worker, once the transaction commits. A lost or doubled ring does no harm."""
+    """Nudge a worker, once the transaction commits. A lost or doubled ring does no harm.
+
+    A broker that is away is logged: the row is written, and the sweep rings again.
+    """
     queue = "gpu" if job in GPU_JOBS else "cpu"
     transaction.on_commit(
-        lambda: current_app.send_task(job.value, args=[pk], queue=queue, countdown=in_seconds)
+        lambda: current_app.send_task(job.value, args=[pk], queue=queue, countdown=in_seconds),
+        robust=True,
     )
 
 

@@ -26,8 +26,9 @@ from annotation.runs.serializers import (
     RunSerializer,
     SpecKindSerializer,
 )
-from annotation.runs.specs import PLACES
+from annotation.runs.specs import PLACES, preset_settings
 from training.spec.events import EventKind
+from training.spec.presets import PRESETS
 from training.spec.runs import SPECS, json_schema
 
 
@@ -171,13 +172,18 @@ class RunCurves(APIView):
 
 
 class SpecList(APIView):
-    """The kinds of run, each with the JSON schema of its spec (without what the rows fill in)."""
+    """The kinds of run: the JSON schema of each spec (without what the rows fill in), and presets."""
 
     @extend_schema(responses=SpecKindSerializer(many=True))
     def get(self, _request: Request, **_address: int) -> Response:
         project_of(self)
         kinds = [
-            {"kind": kind, "title": spec.title, "schema": typed_schema(kind)}
+            {
+                "kind": kind,
+                "title": spec.title,
+                "schema": typed_schema(kind),
+                "presets": {name: preset_settings(name, kind) for name in PRESETS},
+            }
             for kind, spec in SPECS.items()
         ]
         return Response(SpecKindSerializer(kinds, many=True).data)

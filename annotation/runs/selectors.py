@@ -20,6 +20,7 @@ from annotation.runs.specs import trained_kind
 from training.spec.events import EventKind
 
 POINTS = 600  # of one curve
+SAMPLED = 40  # steps with samples to choose from
 AGING_SECONDS = 45  # a queued run older than this is explained
 FIRST = ("loss", "accuracy", "reward", "kl", "length", "entropy")
 RECENT_STEPS = 20  # from which the rate is taken
@@ -132,9 +133,11 @@ def pace_of(run: TrainingRun) -> Pace:
 
 
 def sampled_steps(run: TrainingRun) -> list[int]:
-    """The steps that have samples, in order."""
+    """Steps that have samples, in order: at most `SAMPLED`, spread over the run, and the newest."""
     samples = RunEvent.objects.filter(run=run, kind=EventKind.SAMPLE)
-    return list(samples.order_by("step").values_list("step", flat=True).distinct())
+    steps = list(samples.order_by("step").values_list("step", flat=True).distinct())
+    stride = math.ceil(len(steps) / SAMPLED) or 1
+    return sorted({*steps[::stride], *steps[-1:]})
 
 
 def samples_at(run: TrainingRun, step: int | None) -> list[RunEvent]:

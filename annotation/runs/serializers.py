@@ -87,8 +87,9 @@ class CurvesSerializer(serializers.Serializer[Any]):
 
 
 class SpecKindSerializer(serializers.Serializer[Any]):
-    """One kind of run and the JSON schema of its spec."""
+    """One kind of run, the JSON schema of its spec, and settings known to work."""
 
     kind = serializers.CharField()
     title = serializers.CharField()
     schema = ObjectField()
+    presets = serializers.DictField(child=ObjectField())

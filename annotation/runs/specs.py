@@ -8,6 +8,7 @@ from annotation.core.errors import InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
 from training.spec.errors import SpecError
+from training.spec.presets import PRESETS
 from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
 
 # Filled in from the rows a run points at; never typed by a person.
@@ -18,6 +19,11 @@ TRAINS = {"reward_model": ModelVersion.Kind.REWARD}  # every other kind trains a
 def trained_kind(kind: str) -> ModelVersion.Kind:
     """What a run of this kind makes: a policy or a reward model."""
     return TRAINS.get(kind, ModelVersion.Kind.POLICY)
+
+
+def preset_settings(name: str, kind: str) -> dict[str, Any]:
+    """The settings of a preset; none where the kind has no such preset."""
+    return dict(PRESETS.get(name, {}).get(kind, {}))
 
 
 def needs_reward_model(kind: str) -> bool:

@@ -15,10 +15,12 @@ from annotation.projects.selectors import page_context, project_for
 from annotation.runs import reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
+from annotation.runs.specs import preset_settings
 from training.spec.events import EventKind
 from training.spec.runs import SPECS
 
 SHOWN = 100  # runs on the list page
+PRESET_TITLES = {"standard": "Settings for a real project", "demo": "Settings for two slow cores"}
 
 
 def titles() -> dict[str, str]:
@@ -57,14 +59,16 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
     kind = request.GET.get("kind", "reward_model")
     if kind not in SPECS:
         raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
-    form = NewRunForm(
-        request.POST or None, project=project, kind=kind, initial={"name": SPECS[kind].title}
-    )
+    preset = request.GET.get("preset", "standard")
+    initial = {"name": SPECS[kind].title, **preset_settings(preset, kind)}
+    form = NewRunForm(request.POST or None, project=project, kind=kind, initial=initial)
     if request.method == "POST" and form.is_valid() and (run := queued(form, project, user)):
         return redirect("runs-detail", project.pk, run.pk)
     context = page_context(user, project, "runs") | {
         "form": form,
         "kind": kind,
+        "preset": preset,
+        "presets": PRESET_TITLES,
         "kinds": titles(),
         "about": (SPECS[kind].__doc__ or "").strip(),
     }

@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.projects.models import Role
 from annotation.runs.models import RunEvent, TrainingRun
 from tests import factories
+from training.spec.presets import PRESETS
 from training.spec.runs import SPECS
 
 pytestmark = pytest.mark.django_db
@@ -251,6 +252,31 @@ def test_every_kind_has_a_form_with_all_its_settings_and_their_help(pages, proje
     page = pages.get(address("runs-new", project), {"kind": kind})
     assert page.status_code == 200
     assert page.content.count(b'class="help"') == len(page.context["form"].fields)
+
+
+def test_a_preset_fills_the_form(pages, project):
+    page = pages.get(address("runs-new", project), {"kind": "ppo", "preset": "demo"})
+    assert page.context["form"]["updates"].value() == PRESETS["demo"]["ppo"]["updates"]
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("kind", list(SPECS))
+def test_every_preset_is_a_spec_that_can_be_queued(api, project, asked, kind, preset):
+    spec = {"kind": kind, **PRESETS[preset].get(kind, {})}
+    reward = factories.policy(project, kind="reward").pk if kind == "ppo" else None
+    assert queue(api, project, asked | {"spec": spec, "reward_model": reward}).status_code == 201
+
+
+def test_a_run_is_queued_though_the_broker_is_away(
+    api, project, asked, monkeypatch, django_capture_on_commit_callbacks
+):
+    def away(*_sent, **_facts):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("annotation.core.jobs.current_app.send_task", away)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert queue(api, project, asked).status_code == 201
+    assert TrainingRun.objects.get().status == "queued"
 
 
 def test_an_unknown_kind_of_form_is_refused(pages, project):

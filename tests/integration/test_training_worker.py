@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.services import take_in_events
@@ -222,6 +223,23 @@ def test_a_run_finished_twice_registers_one_model(trainer, run):
     TrainingRun.objects.filter(pk=run.pk).update(status="queued")
     execute_run(run.pk)
     assert run.project.model_versions.filter(kind="reward").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_for_a_moment_does_not_stop_a_run(trainer, run, monkeypatch):
+    hear, failures = training.Ear.hear, [OperationalError("gone"), OperationalError("still gone")]
+
+    def hear_or_fail(ear):
+        if failures:
+            raise failures.pop()
+        return hear(ear)
+
+    trainer("--step-seconds", "0.1")
+    monkeypatch.setattr(training.Ear, "hear", hear_or_fail)
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == ("done", 1)
+    assert steps(run) == list(range(1, 13))
 
 
 def when_heard(act, monkeypatch):
