@@ -18,6 +18,7 @@ from training.runtime.stopping import StopRequest, listening
 from training.spec.errors import Cancelled, SpecError, TrainingError
 from training.spec.events import json_value
 from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE
+from training.spec.presets import PRESETS, preset_of
 from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    new = commands.add_parser("new", help="write DIR/spec.json from defaults and --set")
+    new = commands.add_parser("new", help="write DIR/spec.json from defaults, --preset and --set")
     new.add_argument("kind", choices=sorted(SPECS))
     new.add_argument("dir", type=Path)
     new.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings")
+    new.add_argument("--preset", choices=sorted(PRESETS))
     new.set_defaults(act=_new)
     for name, act, text in (
         ("run", _run, "execute a new run"),
@@ -76,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _new(options: argparse.Namespace) -> int:
-    given = dict(_setting(options.kind, text) for text in options.settings)
+    given = preset_of(options.preset, options.kind) if options.preset else {}
+    given |= dict(_setting(options.kind, text) for text in options.settings)
     spec = spec_from_dict({"kind": options.kind, **given})
     if (options.dir / SPEC_FILE).exists():
         raise SpecError(f"{options.dir} has a {SPEC_FILE} already; choose another folder.")

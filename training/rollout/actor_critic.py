@@ -8,7 +8,7 @@ Shapes: T tokens of a row, R response tokens, D hidden size.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,16 @@ class TokenOutputs(NamedTuple):
     logprob_R: Tensor
     entropy_R: Tensor
     value_R: Tensor
+
+
+class Actor(Protocol):
+    """What the update needs of a policy: an ActorCritic, or a table in the proof of PPO."""
+
+    def lower(self, pack: Pack) -> Tensor | None: ...
+
+    def outputs(self, pack: Pack, lower_TD: Tensor | None) -> TokenOutputs: ...
+
+    def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor: ...
 
 
 class ActorCritic:

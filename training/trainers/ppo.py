@@ -22,14 +22,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.data.chat import Limits
-from training.data.packing import Pack, pack_groups
+from training.data.packing import pack_groups
 from training.data.records import groups_of, refuse_too_few
 from training.functional.advantages import (
     explained_variance,
@@ -44,7 +44,7 @@ from training.functional.schedules import warmup_then_linear
 from training.models.load import load_policy, save_model
 from training.models.lora import merge_lora
 from training.models.reward import load_reward_model
-from training.rollout.actor_critic import ActorCritic, TokenOutputs
+from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout, in_minibatches
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
@@ -160,16 +160,6 @@ class Progress:
             ) from error
 
 
-class Actor(Protocol):
-    """What the update needs of a policy: an ActorCritic, or a table in the proof of PPO."""
-
-    def lower(self, pack: Pack) -> Tensor | None: ...
-
-    def outputs(self, pack: Pack, lower_TD: Tensor | None) -> TokenOutputs: ...
-
-    def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor: ...
-
-
 def recall(actor: Actor, rollouts: Sequence[Rollout], spec: PpoSpec) -> list[list[Part]]:
     """Old log-probs, old values and the reference's log-probs, with the training forward."""
     rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
@@ -253,7 +243,7 @@ class Learned(NamedTuple):
     value_clip_fraction: float
     approximate_kl: float
     ratio: float
-    grad_norm: float = 0.0
+    grad_norm: float = 0.0  # known once the step is taken
 
 
 class Learner:

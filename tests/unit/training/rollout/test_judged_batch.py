@@ -95,7 +95,7 @@ def test_scores_lose_mean_and_deviation_and_the_missing_end_costs_one():
     """Scores (1, 3): mean 2, deviation 1; the response without an end pays the penalty of 1."""
     rollouts = [rollout([1.0]), rollout([3.0], finished=False)]
     moments, scores = normalized(rollouts, Moments(), SPEC)
-    assert moments.count == 2
+    assert moments.seen == 2
     torch.testing.assert_close(scores, torch.tensor([-1.0, 0.0]))
 
 
