@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from annotation.accounts import urls as accounts
 from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
+from annotation.generation import urls as generation
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
 from annotation.prompts import urls as prompts
@@ -24,6 +25,7 @@ API: list[URLPattern | URLResolver] = [
     *prompts.api_patterns,
     *overview.api_patterns,
     *registry.api_patterns,
+    *generation.api_patterns,
     *runs.api_patterns,
     *quality.api_patterns,
     *datasets.api_patterns,
@@ -37,6 +39,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *prompts.page_patterns,
     *overview.page_patterns,
     *registry.page_patterns,
+    *generation.page_patterns,
     *runs.page_patterns,
     *quality.page_patterns,
     *datasets.page_patterns,
