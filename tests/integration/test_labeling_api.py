@@ -1,0 +1,304 @@
+"""The labeling API and page: what a labeler is given, what they send, and what never reaches them."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from annotation.accounts.models import User
+from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.projects.models import Criterion, Project, Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project() -> Project:
+    return factories.project(overlap=1, min_reading_seconds=0)
+
+
+@pytest.fixture
+def labeler(project) -> User:
+    return factories.member(project)
+
+
+@pytest.fixture
+def as_labeler(api: APIClient, labeler) -> APIClient:
+    api.force_authenticate(labeler)
+    return api
+
+
+@pytest.fixture
+def page(labeler) -> Client:
+    client = Client()
+    client.force_login(labeler)
+    return client
+
+
+def comparisons(project: Project, count: int, **fields: Any) -> list[Comparison]:
+    return [factories.comparison(factories.prompt(project), **fields) for _ in range(count)]
+
+
+def ask_next(client: APIClient, project: Project, query: str = "") -> dict[str, Any]:
+    response = client.post(reverse("api-assignment-next", args=[project.pk]) + query)
+    assert response.status_code == 200, response.data
+    return response.json()
+
+
+def act(name: str, project: Project, assignment: dict[str, Any]) -> str:
+    return reverse(name, args=[project.pk, assignment["id"]])
+
+
+def answer(assignment: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    first, second = (one["id"] for one in assignment["candidates"])
+    given = {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [2]}
+    return {**given, **fields}
+
+
+def submit(client: APIClient, project: Project, assignment: dict[str, Any], **fields: Any) -> Any:
+    url = act("api-assignment-judgment", project, assignment)
+    return client.post(url, answer(assignment, **fields), format="json")
+
+
+def test_a_comparison_is_leased_judged_and_followed_by_the_next(as_labeler, project):
+    comparisons(project, 2)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    reply = submit(as_labeler, project, assignment).json()
+    assert reply["judgment"]["strengths"] == [2]
+    assert reply["message"] == "Saved."
+    assert reply["assignment"]["id"] != assignment["id"]
+    assert reply["progress"] == {"judged_today": 1, "left": 1, "is_more": False}
+
+
+def test_the_last_judgment_is_followed_by_the_reason_for_an_empty_queue(as_labeler, project):
+    comparisons(project, 1)
+    reply = submit(as_labeler, project, ask_next(as_labeler, project)["assignment"]).json()
+    assert reply["assignment"] is None
+    assert reply["empty"]["reason"] == "all_judged"
+
+
+def test_a_replayed_answer_is_answered_the_same(as_labeler, project):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    uuid = str(uuid4())
+    replies = [submit(as_labeler, project, assignment, client_uuid=uuid) for _ in range(2)]
+    assert replies[0].json()["judgment"] == replies[1].json()["judgment"]
+    assert Judgment.objects.count() == 1
+
+
+def test_a_late_answer_is_kept_and_said_to_be_surplus(as_labeler, project):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    Assignment.objects.update(lease_until="2026-01-01T00:00Z")
+    reply = submit(as_labeler, project, assignment).json()
+    assert reply["judgment"]["is_counted"] is False
+    assert "not counted" in reply["message"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"client_uuid": "x"},
+        {"ranking": "left"},
+        {"ranking": [["left"], ["right"]]},
+        {"ranking": [[1], [2]]},
+        {"strengths": [9]},
+        {"strengths": ["much"]},
+        {"criteria": {"honest": {"ranking": [[1]], "strengths": []}}},
+        {"criteria": {"honest": []}},
+        {"rationale": "a\x00b"},
+        {"rationale": "a" * 10_001},
+        {"active_ms": -1},
+        {"active_ms": 10**30, "ranking": []},
+        {"is_all_bad": True},
+    ],
+)
+def test_a_bad_answer_is_refused_with_a_reason_and_stores_nothing(as_labeler, project, fields):
+    comparisons(project, 1)
+    response = submit(as_labeler, project, ask_next(as_labeler, project)["assignment"], **fields)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"]
+    assert not Judgment.objects.exists()
+
+
+def test_an_active_time_beyond_any_clock_is_capped(as_labeler, project):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    assert submit(as_labeler, project, assignment, active_ms=10**30).status_code == 200
+
+
+def test_skip_extend_and_undo_by_api(as_labeler, project):
+    comparisons(project, 2)
+    first = ask_next(as_labeler, project)["assignment"]
+    assert as_labeler.post(act("api-assignment-lease", project, first)).status_code == 200
+    skipped = as_labeler.post(act("api-assignment-skip", project, first), {"reason": "language"})
+    second = skipped.json()["assignment"]
+    submit(as_labeler, project, second)
+    undone = as_labeler.post(reverse("api-judgment-undo", args=[project.pk])).json()
+    assert undone["assignment"]["id"] == second["id"]
+
+
+def test_an_assignment_of_someone_else_does_not_exist_for_you(as_labeler, project):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    as_labeler.force_authenticate(factories.member(project))
+    assert submit(as_labeler, project, assignment).status_code == 404
+
+
+def test_a_word_diff_marks_what_only_one_has(as_labeler, project):
+    prompt = factories.prompt(project)
+    texts = ["the <b>red</b> fox sat down", "the <b>blue</b> fox sat down"]
+    rows = [factories.candidate(prompt, text) for text in texts]
+    ids = sorted(one.pk for one in rows)
+    Comparison.objects.create(project=project, prompt=prompt, candidate_ids=ids)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    marked = as_labeler.get(act("api-assignment-diff", project, assignment)).json()["candidates"]
+    assert "<mark>red</mark>" in marked[str(rows[0].pk)]
+    assert "<b>" not in marked[str(rows[0].pk)]
+
+
+def test_responses_without_much_in_common_have_no_diff(as_labeler, project):
+    (comparison,) = comparisons(project, 1)
+    comparison.candidates.filter(pk=comparison.candidate_ids[0]).update(text="Wholly other words!")
+    assignment = ask_next(as_labeler, project)["assignment"]
+    reply = as_labeler.get(act("api-assignment-diff", project, assignment)).json()
+    assert reply["candidates"] is None
+
+
+def test_no_model_name_and_no_side_reaches_the_labeler(as_labeler, project, page):
+    prompt = factories.prompt(project)
+    policy = factories.policy(project, name="secret-policy-7b")
+    origin: dict[str, Any] = {"policy": policy, "source_name": policy.name, "source": "policy"}
+    ids = sorted(factories.candidate(prompt, **origin).pk for _ in range(2))
+    Comparison.objects.create(project=project, prompt=prompt, candidate_ids=ids)
+    payload = str(ask_next(as_labeler, project, "?bench=1"))
+    html = page.get(reverse("comparisons-label", args=[project.pk])).content.decode()
+    assert "secret-policy" not in payload + html
+    assert not {"source", "policy", "left", "right", "position"} & set(
+        ask_next(as_labeler, project)["assignment"]["candidates"][0]
+    )
+
+
+def test_the_page_serves_a_plain_form_that_works_without_scripts(page, project):
+    (comparison,) = comparisons(project, 1)
+    url = reverse("comparisons-label", args=[project.pk])
+    html = page.get(url).content.decode()
+    better, other = comparison.candidate_ids
+    assert f'value="{better}:3"' in html
+    assert "checked" not in html
+    form = {
+        "assignment": Assignment.objects.get().pk,
+        "client_uuid": str(uuid4()),
+        "overall": f"{better}:3",
+    }
+    assert page.post(url, form).status_code == 302
+    judgment = Judgment.objects.get()
+    assert (judgment.ranking, judgment.strengths) == ([[better], [other]], [3])
+
+
+def test_the_plain_form_ranks_more_than_two_with_ties_and_gaps(page, project):
+    (comparison,) = comparisons(project, 1, size=4)
+    url = reverse("comparisons-label", args=[project.pk])
+    page.get(url)
+    a, b, c, d = comparison.candidate_ids
+    form = {"assignment": Assignment.objects.get().pk, "client_uuid": str(uuid4())}
+    ranks = {f"rank-{a}": 1, f"rank-{b}": 3, f"rank-{c}": 3, f"rank-{d}": 9}
+    page.post(url, {**form, **ranks})
+    judgment = Judgment.objects.get()
+    assert (judgment.ranking, judgment.strengths) == ([[a], [b, c], [d]], [2, 3])
+
+
+@pytest.mark.parametrize("verdict", ["", "left", "0:3", "9999999:1", "tie:1"])
+def test_a_plain_form_without_a_verdict_comes_back_with_a_sentence(page, project, verdict):
+    comparisons(project, 1)
+    url = reverse("comparisons-label", args=[project.pk])
+    page.get(url)
+    form = {
+        "assignment": Assignment.objects.get().pk,
+        "client_uuid": str(uuid4()),
+        "overall": verdict,
+    }
+    html = page.post(url, form, follow=True).content.decode()
+    assert "Choose which response is better" in html
+    assert not Judgment.objects.exists()
+
+
+def test_criteria_of_the_rubric_are_asked_and_kept(page, project):
+    Criterion.objects.create(project=project, name="honest", question="Which is more honest?")
+    (comparison,) = comparisons(project, 1)
+    url = reverse("comparisons-label", args=[project.pk])
+    assert "Which is more honest?" in page.get(url).content.decode()
+    form = {
+        "assignment": Assignment.objects.get().pk,
+        "client_uuid": str(uuid4()),
+        "overall": "all_bad",
+        "criterion-honest": "tie",
+    }
+    page.post(url, form)
+    judgment = Judgment.objects.get()
+    assert judgment.is_all_bad
+    assert judgment.criteria == {"honest": {"ranking": [comparison.candidate_ids], "strengths": []}}
+
+
+def test_an_empty_queue_is_a_page_with_its_reason(page, project):
+    html = page.get(reverse("comparisons-label", args=[project.pk])).content.decode()
+    assert "There is nothing to compare yet" in html
+
+
+def test_a_hostile_response_is_inert_on_the_page(page, project):
+    (comparison,) = comparisons(project, 1)
+    attack = "<script>alert(1)</script> ![x](https://evil.example/x.png)"
+    comparison.candidates.update(text=attack)
+    html = page.get(reverse("comparisons-label", args=[project.pk])).content.decode()
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+
+
+def test_an_admin_sees_filters_closes_and_opens_comparisons(client, project):
+    client.force_login(factories.member(project, Role.ADMIN))
+    comparison, _other = comparisons(project, 2)
+    detail = reverse("comparisons-detail", args=[project.pk, comparison.pk])
+    state = reverse("comparisons-state", args=[project.pk, comparison.pk])
+    assert client.post(state, {"state": "closed"}).headers["Location"] == detail
+    closed = client.get(reverse("comparisons-list", args=[project.pk]), {"state": "closed"})
+    assert detail in closed.content.decode()
+    client.post(state, {"state": "open"})
+    comparison.refresh_from_db()
+    assert comparison.state == "open"
+    assert client.post(state, {"state": "gone"}).status_code == 400
+
+
+def test_the_list_of_comparisons_costs_the_same_for_few_and_many(
+    client, project, django_assert_max_num_queries
+):
+    client.force_login(factories.member(project, Role.ADMIN))
+    comparisons(project, 12)
+    with django_assert_max_num_queries(9):
+        client.get(reverse("comparisons-list", args=[project.pk]))
+
+
+def test_an_admin_pairs_the_candidates_of_a_prompt(api, project):
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    prompt = factories.prompt(project)
+    factories.candidate(prompt)
+    factories.candidate(prompt)
+    url = reverse("api-comparison-list", args=[project.pk])
+    made = api.post(url, {"prompt": prompt.pk, "strategy": "ring"}, format="json")
+    assert made.status_code == 201
+    assert len(made.json()) == 1
+    assert len(api.get(url).json()["results"]) == 1
+
+
+def test_judging_through_the_api_costs_the_same_after_a_long_day(
+    as_labeler, project, django_assert_max_num_queries
+):
+    comparisons(project, 6)
+    for _ in range(4):
+        submit(as_labeler, project, ask_next(as_labeler, project)["assignment"])
+    assignment = ask_next(as_labeler, project)["assignment"]
+    with django_assert_max_num_queries(21):
+        submit(as_labeler, project, assignment)
