@@ -1,0 +1,204 @@
+"""A project's life: made, set up, its members, invitations, guideline and rubric; every write audited."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit.models import AuditEvent
+from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.projects.models import Invitation, Role
+from annotation.projects.selectors import invitation_for, project_list, roles_of
+from annotation.projects.services import members, projects
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse 9"  # noqa: S105 - of a test
+
+
+@pytest.fixture
+def admin():
+    return factories.user(is_staff=True)
+
+
+@pytest.fixture
+def project(admin):
+    return projects.create_project(name="Ours", actor=admin)
+
+
+def last_act(project) -> AuditEvent:
+    return AuditEvent.objects.filter(project_id=project.pk).latest("pk")
+
+
+def test_a_new_project_has_an_admin_a_guideline_and_a_rubric(project, admin):
+    assert roles_of(admin, project.pk) == {Role.ADMIN}
+    assert project.guidelines.get().version == 1
+    names = list(project.criteria.values_list("name", flat=True))
+    assert names == ["helpful", "honest", "harmless", "concise"]
+    assert last_act(project).verb == "project.created"
+
+
+def test_only_staff_and_admins_make_projects(client, project):
+    client.force_login(factories.member(project, Role.LABELER))
+    assert client.post(reverse("projects-new"), {"name": "Mine"}).status_code == 403
+
+
+def test_a_changed_setting_is_audited_with_what_it_was(project, admin):
+    projects.update_settings(project=project, actor=admin, overlap=3, name="Ours")
+    assert last_act(project).data == {"overlap": [1, 3]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("overlap", 0), ("overlap", 51), ("lease_seconds", 5), ("name", "")]
+)
+def test_a_setting_out_of_range_is_refused_by_its_name(api, project, admin, field, value):
+    api.force_authenticate(admin)
+    answer = api.patch(
+        reverse("api-project-detail", args=[project.pk]), {field: value}, format="json"
+    )
+    assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, [field])
+
+
+def test_an_archived_project_stays_on_the_list_and_can_be_taken_back(client, project, admin):
+    client.force_login(admin)
+    url = reverse("projects-archive", args=[project.pk])
+    client.post(url, {"is_archived": "yes"})
+    assert project_list(admin)[0].project.is_archived
+    client.post(url, {"is_archived": "no"})
+    assert not project_list(admin)[0].project.is_archived
+
+
+def test_the_last_admin_cannot_leave(project, admin):
+    with pytest.raises(Conflict, match="last admin"):
+        members.set_roles(project=project, user_id=admin.pk, roles=(), actor=admin)
+    with pytest.raises(Conflict, match="last admin"):
+        members.set_roles(project=project, user_id=admin.pk, roles={Role.LABELER}, actor=admin)
+
+
+def test_roles_are_set_to_exactly_those_that_are_ticked(client, project, admin):
+    labeler = factories.member(project, Role.LABELER)
+    client.force_login(admin)
+    url = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    client.post(url, {"roles": ["admin", "engineer"]})
+    assert roles_of(labeler, project.pk) == {Role.ADMIN, Role.ENGINEER}
+    client.post(url, {})
+    assert roles_of(labeler, project.pk) == frozenset()
+
+
+def test_a_member_is_added_by_name_and_a_stranger_to_the_server_is_not(api, project, admin):
+    User.objects.create_user("bo", password=PASSWORD)
+    api.force_authenticate(admin)
+    url = reverse("api-member-list", args=[project.pk])
+    assert api.post(url, {"username": "Bo", "role": "labeler"}).status_code == 201
+    assert api.post(url, {"username": "bo", "role": "labeler"}).status_code == 409
+    answer = api.post(url, {"username": "nobody", "role": "labeler"})
+    assert "invitation" in answer.json()["error"]["message"]
+
+
+def test_a_link_lets_one_person_make_an_account_and_join(client, project, admin):
+    client.force_login(admin)
+    page = client.post(
+        reverse("projects-invite", args=[project.pk]), {"role": "labeler", "days": 3}
+    )
+    path = re.search(r"http://testserver(/invitations/[^<\s]+)", page.content.decode())[1]
+    client.logout()
+    assert b"Create an account" in client.get(path).content
+    fields = {"username": "kim", "password1": PASSWORD, "password2": PASSWORD, "next": path}
+    assert client.post("/accounts/signup/", fields)["Location"] == path
+    client.post(path)
+    assert roles_of(User.objects.get(username="kim"), project.pk) == {Role.LABELER}
+    assert last_act(project).verb == "invitation.accepted"
+    assert client.get(path).status_code == 404
+
+
+def test_without_an_invitation_there_is_no_sign_up(client):
+    fields = {"username": "kim", "password1": PASSWORD, "password2": PASSWORD}
+    answer = client.post("/accounts/signup/", fields)
+    assert b"You join by invitation" in answer.content
+    assert not User.objects.filter(username="kim").exists()
+
+
+def test_only_the_hash_of_an_invitation_is_stored(project, admin):
+    new = members.invite(project=project, role=Role.LABELER, actor=admin)
+    assert invitation_for(new.token) == new.invitation
+    assert new.token not in str(Invitation.objects.values())
+
+
+def test_an_invitation_that_is_used_withdrawn_or_expired_opens_nothing(project, admin):
+    used, withdrawn, expired = (
+        members.invite(project=project, role=Role.LABELER, actor=admin) for _ in range(3)
+    )
+    members.accept_invitation(invitation=used.invitation, user=factories.user())
+    members.revoke_invitation(project=project, invitation_id=withdrawn.invitation.pk, actor=admin)
+    past = timezone.now() - timedelta(seconds=1)
+    Invitation.objects.filter(pk=expired.invitation.pk).update(expires_at=past)
+    with pytest.raises(NotFound):
+        invitation_for(used.token)
+    with pytest.raises(NotFound):
+        invitation_for(withdrawn.token)
+    with pytest.raises(NotFound):
+        invitation_for(expired.token)
+    with pytest.raises(Conflict):
+        members.accept_invitation(invitation=used.invitation, user=factories.user())
+
+
+def test_a_guideline_version_follows_the_last_and_the_same_text_is_not_published_twice(
+    project, admin
+):
+    new = projects.publish_guideline(project=project, text="# Two", actor=admin)
+    assert new.version == 2
+    with pytest.raises(Conflict, match="version 2"):
+        projects.publish_guideline(project=project, text="# Two", actor=admin)
+    with pytest.raises(InvalidInput, match="empty"):
+        projects.publish_guideline(project=project, text=" \n", actor=admin)
+
+
+def test_the_rubric_is_changed_through_the_api(api, project, admin):
+    api.force_authenticate(admin)
+    url = reverse("api-criterion-list", args=[project.pk])
+    api.post(url, {"name": "polite", "question": "Which is kinder?"}, format="json")
+    api.post(url, {"name": "polite", "question": "Which is more polite?"}, format="json")
+    api.delete(reverse("api-criterion-detail", args=[project.pk, "honest"]))
+    shown = {one["name"]: one["question"] for one in api.get(url).json()}
+    assert list(shown) == ["helpful", "harmless", "concise", "polite"]
+    assert shown["polite"] == "Which is more polite?"
+
+
+def test_the_start_page_asks_the_database_as_often_for_ten_projects_as_for_one(
+    client, django_assert_num_queries
+):
+    user = factories.user()
+    for _ in range(10):
+        factories.project().memberships.create(user=user, role=Role.LABELER)
+    client.force_login(user)
+    with django_assert_num_queries(4):
+        client.get(reverse("projects-index"))
+
+
+@pytest.mark.parametrize("page", ["settings", "guideline", "members", "audit"])
+def test_the_settings_pages_open(client, project, admin, page):
+    client.force_login(admin)
+    assert client.get(reverse(f"projects-{page}", args=[project.pk])).status_code == 200
+
+
+def test_the_overview_tells_each_role_its_next_step(client, project, admin):
+    client.force_login(admin)
+    page = client.get(reverse("overview-project", args=[project.pk])).content
+    assert b"Import prompts" in page
+    factories.comparison(factories.prompt(project))
+    page = client.get(reverse("overview-project", args=[project.pk])).content
+    assert b"Invite labelers" in page
+    client.force_login(factories.member(project, Role.LABELER))
+    page = client.get(reverse("overview-project", args=[project.pk])).content
+    assert b"Start labeling" in page
+
+
+def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
+    factories.comparison(factories.prompt(project), size=3)
+    api.force_authenticate(admin)
+    shown = api.get(reverse("api-overview", args=[project.pk])).json()
+    assert shown["counts"]["candidates"] == 3
+    assert shown["next_steps"][0]["path"] == "settings/members/"
