@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 620, 16, 236
+BAR_MAX = 72
 EMPTY = mark_safe("")
 
 
@@ -61,6 +62,7 @@ def bars(values: Sequence[Bar], *, label: str, unit: str = "") -> SafeString:
     """A histogram; each bar wears its number."""
     top = max((bar.count for bar in values), default=0) or 1
     step = (RIGHT - LEFT) / max(len(values), 1)
+    wide = min(step * 0.7, BAR_MAX)
     y = Axis(0, top, BOTTOM, TOP + 14)
     drawn = format_html_join(
         "",
@@ -69,9 +71,9 @@ def bars(values: Sequence[Bar], *, label: str, unit: str = "") -> SafeString:
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',
         (
             (
-                round(LEFT + index * step + step * 0.15, 1),
+                round(LEFT + (index + 0.5) * step - wide / 2, 1),
                 y.place(bar.count),
-                round(step * 0.7, 1),
+                round(wide, 1),
                 round(BOTTOM - y.place(bar.count), 1),
                 round(LEFT + (index + 0.5) * step, 1),
                 y.place(bar.count) - 5,
