@@ -112,14 +112,14 @@ def test_a_run_survives_the_death_of_its_pool_process_and_of_its_worker(
     2. kill -9 of the worker at step 7; a new worker goes on from checkpoint 6.
     """
     worker = start_worker()
-    eventually(has_said(run, 4), seconds=40)
+    eventually(has_said(run, 4), seconds=120)
     run.refresh_from_db()
     os.kill(int(run.owner.split(":")[-2]), signal.SIGKILL)
-    eventually(has_said(run, 7), seconds=40)
+    eventually(has_said(run, 7), seconds=120)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
     start_worker()
-    eventually(is_done(run), seconds=40)
+    eventually(is_done(run), seconds=120)
 
     said = RunEvent.objects.filter(run=run).order_by("pk")
     assert list(said.filter(kind="metrics").values_list("step", flat=True)) == list(range(1, 13))

@@ -3,9 +3,15 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
@@ -59,6 +65,42 @@ def test_a_doubled_doorbell_finds_the_job_taken():
         assert second is None
     row.refresh_from_db()
     assert (row.status, row.attempt) == ("done", 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_workers_that_claim_at_once_one_gets_the_job():
+    row = a_job()
+    start = threading.Barrier(8)
+
+    def claim(number):
+        start.wait()
+        try:
+            return GenerationRun.objects.claim(row.pk, owner=f"worker-{number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as workers:
+        claims = list(workers.map(claim, range(8)))
+    row.refresh_from_db()
+    assert (sum(claims), row.attempt) == (1, 1)
+    assert row.owner == f"worker-{claims.index(True)}"
+
+
+def test_a_worker_that_starts_loads_every_task_and_no_torch():
+    """A process that has loaded CUDA must not fork; torch is loaded in children only."""
+    code = (
+        "import sys; from deploy.celery import app; app.loader.import_default_modules();"
+        "from annotation.core.jobs import Job;"
+        "print([job for job in Job if job not in app.tasks], 'torch' in sys.modules)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=settings.BASE_DIR,
+    )
+    assert told.stdout.split("\n")[-2] == "[] False"
 
 
 @pytest.mark.parametrize("error", [InvalidInput("Too hot."), OutOfMemory("Too big.")])

@@ -1,0 +1,57 @@
+"""Numbers of a run as people read them."""
+
+import pytest
+
+from annotation.runs.reading import duration_text, metric_rows, number_text, pace_text, result_rows
+from annotation.runs.selectors import Curves, Pace
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (True, "yes"), (12345, "12,345"), (0.123456, "0.1235"), (1.75e-5, "1.75e-05")],
+)
+def test_a_number_shows_the_digits_that_matter(value, text):
+    assert number_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (180, "3 min"), (7500, "2 h 5 min"), (89.6, "90 s")]
+)
+def test_a_duration_is_as_exact_as_it_is_useful(seconds, text):
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("pace", "text"),
+    [
+        (Pace(None, None), ""),
+        (Pace(2.5, 200.0), "2.5 steps/s, about 3 min left"),
+        (Pace(0.05, 60.0), "20 s a step, about 60 s left"),
+    ],
+)
+def test_a_pace_says_the_rate_and_what_is_left(pace, text):
+    assert pace_text(pace, "steps") == text
+
+
+def test_a_statistic_is_one_line_with_its_interval_and_comes_first():
+    metrics = {
+        "steps": 60,
+        "accuracy": {"value": 0.7, "interval": [0.6, 0.8], "n": 40, "reason": None},
+        "records": {"dropped": 3},
+    }
+    rows = [tuple(row) for row in result_rows(metrics)]
+    assert rows == [
+        ("accuracy", "0.7", "0.6 to 0.8", "40", ""),
+        ("steps", "60", "", "", ""),
+        ("records: dropped", "3", "", "", ""),
+    ]
+
+
+def test_a_statistic_without_a_value_gives_its_reason():
+    row = result_rows({"ceiling": {"value": None, "interval": None, "n": 0, "reason": "one vote"}})
+    assert (row[0].value, row[0].reason) == ("–", "one vote")
+
+
+def test_the_table_of_a_curve_skips_gaps_and_leaves_out_empty_metrics():
+    curves = Curves([1, 2, 3], {"loss": [None, 2.0, 0.5], "kl": [None, None, None]})
+    assert [tuple(row) for row in metric_rows(curves)] == [("loss", "2", "0.5", "0.5", "2")]
