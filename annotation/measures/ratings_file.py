@@ -3,19 +3,17 @@
 import codecs
 import csv
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
 from annotation.measures.table import RatingTable, Scale
-
-if TYPE_CHECKING:
-    from _csv import Reader
 
 COLUMNS = ("item", "labeler", "label")
 SAMPLE_CHARACTERS = 8192
@@ -60,14 +58,15 @@ def read_ratings(path: Path, *, scale: Sequence[str] | None = None) -> RatingsFi
     1. UTF-8, UTF-16 with a mark, or else Windows-1252; comma, semicolon, tab or bar.
     2. A row with a missing value, a label off the declared scale or a repeated (item, labeler) is
        rejected; the first label of a labeler on an item stands.
-    3. Without a declared scale the labels that occur are it, in numeric order if all are numbers.
+    3. A quotation mark left open costs the line it stands on, not those behind it.
+    4. Without a declared scale the labels that occur are it, in numeric order if all are numbers.
     """
     declared = None if scale is None else _declared(scale)
     with path.open(encoding=_encoding(path), newline="") as text:
-        rows = _Rows(declared)
-        places, reader = _header(text)
-        for line, cells in _lines(reader, rows.rejected):
-            rows.add(line, cells, places)
+        source = _Source(text)
+        rows = _Rows(declared, source.header())
+        for row in source:
+            rows.add(row, source.lines)
     return rows.finish()
 
 
@@ -104,48 +103,94 @@ def _has_undefined_bytes(path: Path) -> bool:
     return False
 
 
-def _header(text: TextIO) -> tuple[tuple[int, ...], "Reader"]:
-    """Places of the three columns and of the last one, and the reader behind the header."""
+class _Row(NamedTuple):
+    """One row of the file; ``problem`` is what csv says of a row that it cannot read."""
+
+    line: int
+    cells: list[str]
+    problem: str | None = None
+
+
+class _Lines:
+    """The lines of a file; those taken for the last row can be handed back, even at its end."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self.number = 0  # of the last line taken
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._text)
+        self.number += 1
+        self._taken.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """The number of the line that a new row starts on."""
+        self._taken.clear()
+        return self.number + 1
+
+    def hand_back(self) -> bool:
+        """Take the lines behind the first of the last row again; False if there are none."""
+        behind = self._taken[1:]
+        self._again.extendleft(reversed(behind))
+        self.number -= len(behind)
+        return bool(behind)
+
+
+class _Source:
+    """The rows of a file."""
+
+    def __init__(self, text: TextIO) -> None:
+        delimiter = _delimiter(text)
+        self.lines = _Lines(text)
+        self._reader = csv.reader(self.lines, delimiter=delimiter)
+
+    def __iter__(self) -> Iterator[_Row]:
+        """Every row that is not blank; the file ends where it stops being text."""
+        while True:
+            start = self.lines.begin_row()
+            try:
+                cells = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as problem:
+                yield _Row(start, [], f"The row cannot be read: {problem}.")
+                continue
+            except UnicodeError as problem:
+                yield _Row(start, [], f"The rest of the file is not text: {problem}.")
+                return
+            if cells:
+                yield _Row(start, cells)
+
+    def header(self) -> tuple[int, ...]:
+        """Places of the three columns, and the number of all columns."""
+        row = next(iter(self), _Row(1, []))
+        names = [cell.strip().lower() for cell in row.cells]
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            seen = _short(", ".join(names) or "nothing")
+            raise UnreadableRatingsError(
+                f"The file has no column {' and no column '.join(missing)}; its header names"
+                f" {seen}. The first line must name item, labeler and label."
+            )
+        return (*(names.index(name) for name in COLUMNS), len(names))
+
+
+def _delimiter(text: TextIO) -> str:
+    """The one that the first line holds most of."""
     try:
         sample = text.read(SAMPLE_CHARACTERS)
     except UnicodeError as problem:
         message = f"The file is not text that can be read: {problem}. Save it as UTF-8."
         raise UnreadableRatingsError(message) from problem
-    first = sample.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t|", key=first.count)
     text.seek(0)
-    reader = csv.reader(text, delimiter=delimiter)
-    try:
-        names = [cell.strip().lower() for cell in next((row for row in reader if row), [])]
-    except csv.Error as problem:
-        raise UnreadableRatingsError(f"The header cannot be read: {problem}.") from problem
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        seen = ", ".join(names) or "nothing"
-        raise UnreadableRatingsError(
-            f"The file has no column {' and no column '.join(missing)}; its header names"
-            f" {_short(seen)}. The first line must name item, labeler and label."
-        )
-    return (*(names.index(name) for name in COLUMNS), len(names)), reader
-
-
-def _lines(reader: "Reader", rejected: list[RejectedRow]) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line it starts on; a row that csv itself refuses is rejected."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as problem:
-            rejected.append(RejectedRow(line=line, reason=f"The row cannot be read: {problem}."))
-            continue
-        except UnicodeError as problem:
-            reason = f"The rest of the file is not text that can be read: {problem}."
-            rejected.append(RejectedRow(line=line, reason=reason))
-            return
-        if cells:
-            yield line, cells
+    first = sample.lstrip("\r\n").partition("\n")[0]
+    return max(",;\t|", key=first.count)
 
 
 @dataclass(slots=True)
@@ -153,6 +198,7 @@ class _Rows:
     """Codes of the rows kept so far."""
 
     declared: Scale | None
+    places: tuple[int, ...]
     items: dict[str, int] = field(default_factory=dict)
     labelers: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
@@ -170,25 +216,34 @@ class _Rows:
             if number is not None:
                 self.numbers.setdefault(number, code)
 
-    def add(self, line: int, cells: list[str], places: tuple[int, ...]) -> None:
-        reason = self._fault(cells, places) or self._keep(line, cells, places)
+    def add(self, row: _Row, lines: _Lines) -> None:
+        reason = row.problem or self._broken(row.cells)
+        if reason and lines.hand_back():
+            reason = f"A quotation mark is left open on this line. {reason}"
+        reason = reason or self._empty(row.cells) or self._keep(row.line, row.cells)
         if reason:
-            self.rejected.append(RejectedRow(line=line, reason=reason))
+            self.rejected.append(RejectedRow(line=row.line, reason=reason))
 
-    def _fault(self, cells: list[str], places: tuple[int, ...]) -> str | None:
-        if len(cells) != places[-1]:
-            return f"The row has {len(cells)} fields where the header has {places[-1]}."
-        for name, place in zip(COLUMNS, places[:-1], strict=True):
+    def _broken(self, cells: list[str]) -> str | None:
+        """Why the row as such is wrong, perhaps by a quotation mark that swallowed others."""
+        width = self.places[-1]
+        if len(cells) != width:
+            return f"The row has {len(cells)} fields where the header has {width}."
+        for name, place in zip(COLUMNS, self.places, strict=False):
+            if "\n" in cells[place]:
+                return f"The {name} spans several lines."
+        return None
+
+    def _empty(self, cells: list[str]) -> str | None:
+        for name, place in zip(COLUMNS, self.places, strict=False):
             if not cells[place].strip():
                 return f"The {name} is empty."
             if "\0" in cells[place]:
                 return f"The {name} holds a NUL character."
-        if "\n" in cells[places[2]]:
-            return "The label spans several lines: is a quotation mark left open?"
         return None
 
-    def _keep(self, line: int, cells: list[str], places: tuple[int, ...]) -> str | None:
-        item, labeler, label = (cells[place].strip() for place in places[:-1])
+    def _keep(self, line: int, cells: list[str]) -> str | None:
+        item, labeler, label = (cells[place].strip() for place in self.places[:-1])
         code = self._label_code(label)
         if code is None:
             names = ", ".join(self.declared.names) if self.declared else ""

@@ -26,6 +26,8 @@ class Scale:
     def __post_init__(self) -> None:
         if not self.names:
             raise ValueError("A scale needs at least one label; this one is empty.")
+        if not all(name.strip() for name in self.names):
+            raise ValueError(f"Every label of a scale has a name; one is empty: {self.names}.")
         if len(set(self.names)) < len(self.names):
             raise ValueError(f"A scale names each label once; this one repeats: {self.names}.")
         if len(self.names) > LABELS_MAX:

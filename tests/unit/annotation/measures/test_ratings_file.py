@@ -64,7 +64,8 @@ def test_other_columns_and_their_order_do_not_matter(csv_file):
         ("3,ann,9", "'9' is not on the scale 1, 2, 3"),
         ("1,ann,3", "labeled item '1' on line 2 already"),
         ("3,a\0nn,1", "NUL"),
-        ('3,ann,"1\n2"', "quotation mark"),
+        ('3,ann,"1', "quotation mark is left open"),
+        ('3,"ann,1', "quotation mark is left open"),
         (f"3,{'x' * 200_000},1", "field larger than field limit"),
     ],
 )
@@ -74,6 +75,18 @@ def test_a_bad_row_is_listed_with_its_line_and_the_good_ones_are_kept(csv_file, 
     assert [rejected.line for rejected in ratings.rejected] == [6]
     assert reason in ratings.rejected[0].reason
     assert ratings.items == ("1", "2", "4")
+
+
+def test_an_open_quotation_mark_costs_its_own_line_and_no_other(csv_file):
+    more = "".join(f"{item},ann,1\n" for item in range(10, 30_010))
+    ratings = read_ratings(csv_file(GOOD + '3,bob,"1\n' + more))
+    assert [(row.line, len(ratings.items)) for row in ratings.rejected] == [(6, 30_002)]
+
+
+def test_a_column_that_is_not_ours_may_span_lines(csv_file):
+    content = 'item,labeler,label,why\n1,ann,a,"clear,\nand kind"\n1,bob,b,"\n"\n2,bob\n'
+    ratings = read_ratings(csv_file(content))
+    assert (len(ratings.table.items), [row.line for row in ratings.rejected]) == (2, [6])
 
 
 def test_numbers_are_ordered_as_numbers_and_names_by_the_alphabet(csv_file):
@@ -106,9 +119,13 @@ def test_a_file_that_cannot_be_used_says_why(csv_file, content, message):
         read_ratings(csv_file(content))
 
 
-def test_a_scale_that_repeats_a_label_is_refused(csv_file):
-    with pytest.raises(UnreadableRatingsError, match="each label once"):
-        read_ratings(csv_file(GOOD), scale=["1", "1"])
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [(["1", "1"], "each label once"), (["1", " "], "one is empty"), ([], "at least one label")],
+)
+def test_a_scale_that_is_none_is_refused(csv_file, scale, message):
+    with pytest.raises(UnreadableRatingsError, match=message):
+        read_ratings(csv_file(GOOD), scale=scale)
 
 
 def test_a_declared_label_that_nobody_gave_counts_for_chance(csv_file):
