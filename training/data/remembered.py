@@ -38,7 +38,7 @@ class RememberedStates:
         for row in run.track(rows, stage="frozen layers", total=len(rows), unit="batches"):
             lower_TD = self._split.lower(pack_groups(row).to(self._loaded.device).tree)
             if lower_TD is not None:
-                parts = lower_TD.split([len(group) for group in row])
+                parts = torch.split(lower_TD, [len(group) for group in row])
                 self._lower.update(zip(row, (part.clone() for part in parts), strict=True))
 
     def hidden(self, groups: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:

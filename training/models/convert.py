@@ -59,10 +59,10 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{gguf.name} is not a GGUF model that can be read: {error}") from error
     # A model that was just loaded from GGUF refuses to be saved: its weights go into a fresh one.
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.load_state_dict(loaded.state_dict())
-    fresh = LoadedModel(model=model.to(torch.bfloat16), tokenizer=tokenizer, padded_because="")
-    save_model(fresh, folder)
+    fresh = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call] # transformers leaves it untyped
+    fresh.load_state_dict(loaded.state_dict())
+    half = fresh.to(torch.bfloat16)
+    save_model(LoadedModel(model=half, tokenizer=tokenizer, padded_because=""), folder)
     for path in folder.iterdir():
         path.chmod(0o644)
 

@@ -52,7 +52,8 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        return next(iter(self.model.parameters())).device
+        device: torch.device = next(iter(self.model.parameters())).device
+        return device
 
 
 def load_policy(source: str, *, precision: str, device: torch.device) -> LoadedModel:
@@ -176,8 +177,8 @@ def _first_line(error: BaseException) -> str:
 def quiet() -> Iterator[None]:
     """Without transformers' own bars and advice, which are not events of a run."""
     verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call] # transformers leaves it untyped
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call] # transformers leaves it untyped
     try:
         yield
     finally:

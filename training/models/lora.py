@@ -23,7 +23,7 @@ def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models sh
     wanted = {id(one) for layer in top for one in layer.modules() if isinstance(one, nn.Linear)}
     config = LoraConfig(
         r=spec.lora_rank,
-        lora_alpha=spec.lora_alpha,
+        lora_alpha=spec.lora_alpha,  # type: ignore[arg-type] # a factor; any number serves
         lora_dropout=spec.lora_dropout,
         target_modules=[name for name, one in model.named_modules() if id(one) in wanted],
     )

@@ -88,7 +88,8 @@ def _score_rows(reward: LoadedModel, tree: Tree) -> Tensor:
 
 
 def _head(reward: LoadedModel) -> Any:  # Any: a linear layer under one of two names
-    head = getattr(reward.model, "score", None) or getattr(reward.model, "classifier", None)
+    named = (getattr(reward.model, name, None) for name in ("score", "classifier"))
+    head: Any = next((one for one in named if one is not None), None)  # Any: as above
     if getattr(head, "weight", None) is None or head.weight.shape[0] != 1:
         family = reward.model.config.model_type
         raise ModelError(f"The {family} family has no single linear score head to train.")

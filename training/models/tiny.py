@@ -20,7 +20,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     core = Tokenizer(BPE(vocab=vocabulary, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it untyped
         tokenizer_object=core, pad_token=PAD, eos_token=END, additional_special_tokens=[START]
     )
     tokenizer.chat_template = CHAT_TEMPLATE
