@@ -38,3 +38,8 @@ def integer(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """Comma-separated words."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def with_values(**values: str) -> dict[str, str]:
+    """This process's environment with some values set: what a child gets."""
+    return os.environ | values

@@ -1,0 +1,135 @@
+"""`manage.py demo`: start web and workers, run one lap of RLHF with real parts, leave the site running."""
+
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from deploy import env
+from deploy.demo import accounts, report
+from deploy.demo.lap import Lap
+from deploy.demo.plan import DEMO, REAL, SMOKE, Plan
+from deploy.demo.stages import run_lap
+from deploy.demo.watch import MemoryMeter
+from deploy.management.commands.up import prepare_database
+from deploy.supervisor import refuse_a_taken_port
+
+STOP_SECONDS = 20
+
+
+class Command(BaseCommand):
+    help = "Run one whole lap of RLHF, then leave the site running until Ctrl-C (CI=true or EXIT=1: end)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--data", type=Path, help="folder with real human judgments")
+        parser.add_argument("--model", type=Path, help="folder of the policy to start from")
+        parser.add_argument("--smoke", action="store_true", help="a lap in seconds, for a tiny model")
+        parser.add_argument(
+            "--attach", action="store_true", help="use workers that already run; start none"
+        )
+        parser.add_argument("--port", type=int, default=env.integer("PORT", 8000))
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        began = time.monotonic()
+        plan = SMOKE if options["smoke"] else REAL if options["data"] else DEMO
+        data = checked_data(options["data"])
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        meter = MemoryMeter()
+        meter.start()
+        prepare_database()
+        site = attached() if options["attach"] else supervised(options["port"])
+        try:
+            with site as workers:
+                self.lap(plan, data=data, model=options["model"], alive=workers.alive, began=began, meter=meter)
+                if not (env.boolean("CI") or env.boolean("EXIT") or options["attach"]):
+                    self.stdout.write(f"\nThe site runs at http://127.0.0.1:{options['port']} (Ctrl-C stops it)")
+                    workers.wait()
+        except KeyboardInterrupt:
+            self.stderr.write("\nStopped. What was done is kept: `make demo` goes on from here.")
+            sys.exit(130)
+
+    def lap(  # noqa: PLR0913 - what a lap needs
+        self,
+        plan: Plan,
+        *,
+        data: Path | None,
+        model: Path | None,
+        alive: Callable[[], bool],
+        began: float,
+        meter: MemoryMeter,
+    ) -> None:
+        """Run the lap, write `summary.json`, print the table and the sign-ins."""
+        people, project = accounts.prepare(plan.project)
+        lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=alive)
+        summary = run_lap(lap, data=data, model=model)
+        summary["seconds"] = {**lap.stages.seconds, "total": round(time.monotonic() - began, 1)}
+        summary["peak_memory_mb"] = meter.stop()
+        path = settings.CONCORD_VAR / "demo" / "summary.json"
+        report.write_summary(summary, path)
+        self.stdout.write(f"\n{report.table(summary)}\n  the same facts: {path}\n")
+        self.stdout.write(accounts.card(people))
+
+
+class Workers:
+    """The supervisor as a child process: it dies with this one."""
+
+    def __init__(self, process: "subprocess.Popen[bytes] | None") -> None:
+        self.process = process
+
+    def alive(self) -> bool:
+        return self.process is None or self.process.poll() is None
+
+    def wait(self) -> None:
+        if self.process is not None:
+            self.process.wait()
+
+
+@contextmanager
+def supervised(port: int) -> Iterator[Workers]:
+    """Web and workers for as long as the block runs; their output goes to `var/demo/log.txt`."""
+    refuse_a_taken_port("127.0.0.1", port)
+    log = settings.CONCORD_VAR / "demo" / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    up = [sys.executable, "manage.py", "up", "--port", str(port)]
+    connections.close_all()
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "deploy.child", *up],
+            stdout=output,
+            stderr=output,
+            cwd=settings.BASE_DIR,
+            env=env.with_values(DATABASE_URL=settings.CONCORD_DATABASE_URL),
+        )
+    try:
+        yield Workers(process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@contextmanager
+def attached() -> Iterator[Workers]:
+    """Workers that someone else runs."""
+    yield Workers(None)
+
+
+def checked_data(folder: Path | None) -> Path | None:
+    """The folder, resolved; refused with a sentence if it does not hold what the lap reads."""
+    if folder is None:
+        return None
+    for name in ("pandalm_3annotators.jsonl.gz", "hh_helpful_pairs.jsonl.gz"):
+        if not (folder / name).is_file():
+            raise CommandError(f"There is no {name} in {folder}. DATA must name the folder with the real judgments.")
+    return folder.resolve()
