@@ -73,7 +73,9 @@ class Lap:
 
     def simulated_judgments(self) -> None:
         """The simulated labelers work the queue until it is empty for each of them."""
-        wanted = Comparison.objects.filter(project=self.project).aggregate(n=Sum("overlap"))["n"] or 0
+        wanted = (
+            Comparison.objects.filter(project=self.project).aggregate(n=Sum("overlap"))["n"] or 0
+        )
         done = Judgment.objects.filter(project=self.project, is_counted=True).count()
         with bar(total=wanted, unit="judgments", initial=done) as progress:
             for labeler, noise in simulated.hire(self.project):
@@ -102,7 +104,9 @@ class Lap:
             rows = AgreementReport.objects.filter(project=self.project)
             return rows.filter(last_judgment_id__gte=newest.pk).first()
 
-        wait_until(lambda: report() is not None, is_alive=self.is_alive, what="the agreement report")
+        wait_until(
+            lambda: report() is not None, is_alive=self.is_alive, what="the agreement report"
+        )
         found = report()
         assert found is not None  # noqa: S101 - just waited for it
         data: dict[str, Any] = found.data
@@ -110,7 +114,9 @@ class Lap:
 
     def snapshot(self) -> DatasetSnapshot:
         """All judgments, votes kept, split by prompt."""
-        snapshot = DatasetSnapshot.objects.filter(project=self.project).exclude(status="failed").first()
+        snapshot = (
+            DatasetSnapshot.objects.filter(project=self.project).exclude(status="failed").first()
+        )
         train, validation, test = self.plan.shares
         snapshot = snapshot or request_snapshot(
             project=self.project,

