@@ -28,13 +28,15 @@ class People:
     passwords: dict[str, str]
 
 
-def prepare(name: str) -> tuple[People, Project]:
+def prepare(name: str, *, overlap: int) -> tuple[People, Project]:
     """The three people and the project, made where they are missing."""
     passwords: dict[str, str] = {}
     labeler, admin, engineer = (_person(role, passwords) for role in Role)
     project = Project.objects.filter(name=name).first()
     if project is None:
-        project = create_project(name=name, description="Made by make demo.", actor=admin)
+        project = create_project(
+            name=name, description="Made by make demo.", overlap=overlap, actor=admin
+        )
         publish_guideline(project=project, text=GUIDELINE, actor=admin)
     for user, role in ((labeler, Role.LABELER), (engineer, Role.ENGINEER), (admin, Role.ADMIN)):
         Membership.objects.get_or_create(project=project, user=user, role=role)

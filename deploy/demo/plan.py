@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.spec.presets import preset_of
+
 HERE = Path(__file__).resolve().parent
 PROMPTS = HERE / "prompts.jsonl"
 
@@ -24,24 +26,22 @@ class Plan:
     settings: dict[str, Settings] = field(default_factory=dict)
 
 
-DEMO = Plan(
-    project="Demo",
-    settings={
-        "reward_model": {"max_prompt_tokens": 128, "max_response_tokens": 64},
-        "sft": {"max_prompt_tokens": 128, "max_response_tokens": 64},
-        "ppo": {"max_prompt_tokens": 128, "max_response_tokens": 48},
-    },
-)
+def demo_settings(**changes: Settings) -> dict[str, Settings]:
+    """The demo presets of all three kinds, with changes by kind."""
+    kinds = ("reward_model", "sft", "ppo")
+    return {kind: preset_of("demo", kind) | changes.get(kind, {}) for kind in kinds}
+
+
+DEMO = Plan(project="Demo", settings=demo_settings())
 """The lap of `make demo`: about a hundred short questions, SmolLM2-135M, simulated labelers."""
 
 REAL = Plan(
     project="Demo: real judgments",
     shares=(0.7, 0.1, 0.2),
-    settings={
-        "reward_model": {"max_prompt_tokens": 256, "max_response_tokens": 128},
-        "sft": {"max_prompt_tokens": 256, "max_response_tokens": 128, "max_groups": 256},
-        "ppo": {"max_prompt_tokens": 128, "max_response_tokens": 48},
-    },
+    settings=demo_settings(
+        reward_model={"max_prompt_tokens": 192, "max_response_tokens": 128},
+        sft={"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 256},
+    ),
 )
 """The lap of `make demo DATA=...`: judgments that people gave."""
 
@@ -52,10 +52,15 @@ SMOKE = Plan(
     max_tokens=12,
     overlap=2,
     next_prompts=2,
-    settings={
-        "reward_model": {"max_response_tokens": 16, "epochs": 1.0},
-        "sft": {"max_response_tokens": 16},
-        "ppo": {"max_response_tokens": 12, "updates": 2, "rollouts_per_update": 8},
-    },
+    settings=demo_settings(
+        reward_model={"max_response_tokens": 16},
+        sft={"max_response_tokens": 16},
+        ppo={
+            "max_response_tokens": 12,
+            "updates": 2,
+            "groups_per_step": 8,
+            "rollouts_per_update": 8,
+        },
+    ),
 )
 """A lap in seconds, for a tiny model: proves the machinery, learns nothing."""

@@ -8,6 +8,7 @@ from annotation.runs.models import TrainingRun
 from deploy.demo import imports
 from deploy.demo.lap import Lap, model_folder
 from deploy.demo.report import Summary
+from training.spec.records import SPLITS
 
 
 def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
@@ -44,7 +45,11 @@ def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
         lap.next_candidates(made_by(ppo_run))
     return lap.counts() | {
         "alpha": alpha_of(agreement),
-        "snapshot": {"sha256": snapshot.sha256, "rows": snapshot.rows, "splits": snapshot.splits},
+        "snapshot": {
+            "sha256": snapshot.sha256,
+            "rows": snapshot.rows,
+            "splits": {name: snapshot.splits.get(name, 0) for name in SPLITS},
+        },
         "reward_model": reward_facts(reward_run),
         "sft": sft_facts(sft_run),
         "ppo": ppo_facts(ppo_run),
@@ -61,7 +66,7 @@ def made_by(run: TrainingRun) -> ModelVersion:
 
 def alpha_of(report: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
     """Krippendorff's alpha with its interval, n, and the reason where it has no value."""
-    alpha = report["header"]["alpha_ordinal"]
+    alpha = report["statistics"]["alpha_ordinal"]
     return {key: alpha.get(key) for key in ("value", "interval", "n", "reason")}
 
 

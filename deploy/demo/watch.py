@@ -64,21 +64,34 @@ class Stages:
         sys.stderr.write(f"   done in {self.seconds[name]:.1f} s\n")
 
 
-def bar(*, total: int, unit: str) -> "tqdm[None]":
+def bar(*, total: int, unit: str, initial: int = 0) -> "tqdm[None]":
     """A progress bar with count, rate and time left."""
+    every = 0.5 if sys.stderr.isatty() else 10.0
     return tqdm(
-        total=total, unit=f" {unit}", leave=True, file=sys.stderr, mininterval=0.5, ncols=88
+        total=total, initial=initial, unit=f" {unit}", file=sys.stderr, mininterval=every, ncols=88
     )
+
+
+def wait_until(is_true: Callable[[], bool], *, is_alive: Callable[[], bool], what: str) -> None:
+    """Wait for what a worker does. Raises CommandError if the workers stop or it takes ten minutes."""
+    deadline = time.monotonic() + 600
+    while not is_true():
+        if not is_alive():
+            raise CommandError("The workers stopped; see var/demo/log.txt.")
+        if time.monotonic() > deadline:
+            raise CommandError(f"Waited ten minutes for {what}; see var/demo/log.txt.")
+        time.sleep(POLL_SECONDS)
 
 
 def follow(job: JobModel, *, unit: str, is_alive: Callable[[], bool]) -> None:
     """Show a job's progress until it is over. Raises CommandError with its own sentence if it failed."""
-    with bar(total=job.progress_total, unit=unit) as progress:
+    with bar(total=job.progress_total, unit=unit, initial=job.progress_done) as progress:
         while not job.is_over:
             if not is_alive():
                 raise CommandError("The workers stopped; see var/demo/log.txt.")
             time.sleep(POLL_SECONDS)
             job.refresh_from_db()
+            progress.set_description_str(getattr(job, "stage", "") or job.status, refresh=False)
             progress.total = job.progress_total or None
             progress.update(job.progress_done - progress.n)
     if job.status != job.Status.DONE:

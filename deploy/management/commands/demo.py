@@ -79,7 +79,7 @@ class Command(BaseCommand):
         meter: MemoryMeter,
     ) -> None:
         """Run the lap, write `summary.json`, print the table and the sign-ins."""
-        people, project = accounts.prepare(plan.project)
+        people, project = accounts.prepare(plan.project, overlap=plan.overlap)
         lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=alive)
         summary = run_lap(lap, data=data, model=model)
         summary["seconds"] = {**lap.stages.seconds, "total": round(time.monotonic() - began, 1)}
