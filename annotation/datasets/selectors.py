@@ -15,7 +15,7 @@ from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.quality.scope import LabelerKind
 
-PROMPTS_AT_ONCE = 200
+PROMPTS_AT_ONCE = 100
 
 
 def snapshot_for(project: Project, pk: int) -> DatasetSnapshot:

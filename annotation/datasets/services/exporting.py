@@ -22,7 +22,8 @@ from training.spec.records import GROUPS_FILE, SPLITS, Group, Turn, group_to_jso
 
 Row = dict[str, Any]  # Any: JSON
 Said = str | list[dict[str, str]]  # a text, or messages
-ROWS_A_GROUP = 5_000
+ROWS_A_GROUP = 2_000
+PIECE_BYTES = 64 * 1024
 SPOOL_BYTES = 8 * 1024 * 1024
 SPEAKERS = {"system": "System", "user": "Human", "assistant": "Assistant"}
 
@@ -74,8 +75,14 @@ def filename(snapshot: DatasetSnapshot, *, form: Form, split: str, file_format: 
 
 def jsonl(rows: Iterator[Row]) -> Iterator[bytes]:
     """One line a row, in pieces worth sending."""
-    while batch := list(islice(rows, 200)):
-        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in batch).encode()
+    piece = bytearray()
+    for row in rows:
+        piece += json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def parquet(rows: Iterator[Row], *, form: Form) -> IO[bytes]:
