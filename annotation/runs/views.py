@@ -23,11 +23,6 @@ SHOWN = 100  # runs on the list page
 PRESET_TITLES = {"standard": "Settings for a real project", "demo": "Settings for two slow cores"}
 
 
-def titles() -> dict[str, str]:
-    """The kinds of run with their titles."""
-    return {kind: spec.title for kind, spec in SPECS.items()}
-
-
 def project_of(request: HttpRequest, project_id: int) -> tuple[Project, User]:
     """The project for an engineer of it, and who asks."""
     project = project_for(request.user, project_id, Role.ENGINEER)
@@ -43,7 +38,6 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
     runs = list(selectors.runs_of(project)[:SHOWN])
     context = page_context(user, project, "runs") | {
         "runs": runs,
-        "kinds": titles(),
         "notice": next(filter(None, map(selectors.why_it_waits, runs)), ""),
         "is_live": any(not run.is_over for run in runs),
     }
@@ -69,7 +63,7 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
         "kind": kind,
         "preset": preset,
         "presets": PRESET_TITLES,
-        "kinds": titles(),
+        "kinds": {key: spec.title for key, spec in SPECS.items()},
         "about": (SPECS[kind].__doc__ or "").strip(),
     }
     return render(request, "runs/new.html", context, status=422 if form.errors else 200)

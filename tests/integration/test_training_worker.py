@@ -191,6 +191,25 @@ def test_what_a_dead_worker_left_running_is_ended_before_the_folder_is_used(tmp_
     first.stop()
 
 
+def test_the_process_is_given_the_places_of_its_models_and_records(trainer, run, tmp_path):
+    reward = factories.policy(run.project, kind="reward", location="some/reward")
+    run.base_model.location = "some/policy"
+    run.base_model.save()
+    TrainingRun.objects.filter(pk=run.pk).update(
+        kind="ppo", spec={"kind": "ppo", "updates": 3}, reward_model=reward
+    )
+    execute_run(run.pk)
+    spec = json.loads((run_folder(run.pk) / "spec.json").read_text())
+    places = {name: spec[name] for name in ("kind", "model", "data", "reward_model", "updates")}
+    assert places == {
+        "kind": "ppo",
+        "model": "some/policy",
+        "data": str(tmp_path),
+        "reward_model": "some/reward",
+        "updates": 3,
+    }
+
+
 def test_a_missing_model_folder_is_named_before_a_process_starts(trainer, run):
     run.base_model.location = "/nowhere/model"
     run.base_model.save()
