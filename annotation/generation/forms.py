@@ -9,25 +9,6 @@ from annotation.generation.services.playground import MOST_POLICIES
 from annotation.registry.models import ModelVersion
 
 
-class VersionField(forms.ModelChoiceField):
-    """A choice of model versions, named as people name them."""
-
-    def label_from_instance(self, obj: ModelVersion) -> str:
-        return version_label(obj)
-
-
-class VersionsField(forms.ModelMultipleChoiceField):
-    """Several model versions to tick."""
-
-    def label_from_instance(self, obj: ModelVersion) -> str:
-        return version_label(obj)
-
-
-def version_label(version: ModelVersion) -> str:
-    serves = " · serving" if version.stage == ModelVersion.Stage.SERVING else ""
-    return f"{version.name} v{version.number}{serves}"
-
-
 class SamplingForm(forms.Form):
     """How to sample."""
 
@@ -44,7 +25,7 @@ class SamplingForm(forms.Form):
 class RunForm(SamplingForm):
     """A generation run."""
 
-    policy = VersionField(queryset=ModelVersion.objects.none(), empty_label=None)
+    policy = forms.ModelChoiceField(queryset=ModelVersion.objects.none(), empty_label=None)
     per_prompt = forms.IntegerField(
         label="Responses a prompt", initial=2, help_text="2 to 9 can be compared."
     )
@@ -59,7 +40,7 @@ class RunForm(SamplingForm):
     def __init__(self, *args: Any, policies: QuerySet[ModelVersion], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # Any: as Django's form
         field = self.fields["policy"]
-        assert isinstance(field, VersionField)  # noqa: S101 - what we know
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - what we know
         field.queryset = policies
 
 
@@ -73,12 +54,12 @@ class PlaygroundForm(SamplingForm):
         required=False,
         strip=False,
     )
-    policies = VersionsField(
+    policies = forms.ModelMultipleChoiceField(
         queryset=ModelVersion.objects.none(),
         widget=forms.CheckboxSelectMultiple,
         help_text=f"Up to {MOST_POLICIES}: the base, the fine-tuned, the one after PPO.",
     )
-    reward_model = VersionField(
+    reward_model = forms.ModelChoiceField(
         queryset=ModelVersion.objects.none(),
         required=False,
         empty_label="None",

@@ -57,3 +57,6 @@ class ModelVersion(models.Model):
                 name="one_model_of_a_kind_serves_a_project",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.number}"

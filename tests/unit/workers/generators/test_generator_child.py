@@ -4,7 +4,10 @@ import json
 import shutil
 
 import pytest
+import torch
 
+from training.models.load import save_model
+from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
@@ -79,3 +82,14 @@ def test_a_corrupt_model_fails_with_a_sentence(tmp_path, model):
 def test_a_policy_is_no_reward_model(tmp_path, model):
     line = lines_of(tmp_path, score_task(str(model), TURNS, {"3": "text"}))[0]
     assert (line["key"], "failed" in line) == ("scores", True)
+
+
+def test_a_reward_model_scores_what_was_sampled_and_what_was_sent(tmp_path, model):
+    reward = new_reward_model(str(model), precision="float32", device=torch.device("cpu"), seed=1)
+    save_model(reward, tmp_path / "reward")
+    one = SamplingSettings(n=1, temperature=0.9, top_p=1.0, max_tokens=3, seed=5)
+    sample = sample_task("3", str(model), asks("a"), one)
+    score = score_task(str(tmp_path / "reward"), TURNS, {"4": "from a server"})
+    scores = lines_of(tmp_path, sample, score)[-1]["scores"]
+    assert set(scores) == {"3", "4"}
+    assert all(isinstance(value, float) for value in scores.values())
