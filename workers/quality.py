@@ -6,10 +6,15 @@ from annotation.core.jobs import Job
 from annotation.projects.models import Project
 from annotation.quality import services
 
+ROUNDS = 3
+
 
 @shared_task(name=Job.REFRESH_AGREEMENT.value)
 def refresh_agreement(project_id: int) -> None:
     """Bring the agreement report of a project up to date."""
     project = Project.objects.filter(pk=project_id).first()
-    if project is not None:
-        services.refresh_agreement(project=project)
+    if project is None:
+        return
+    for _ in range(ROUNDS):  # what was committed while the figures were computed rang in vain
+        if services.refresh_agreement(project=project) is None:
+            return

@@ -1,0 +1,85 @@
+"""What leaves as TRL rows comes back as the same preferences; a real file becomes a snapshot."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from annotation.comparisons.services.importing import run_any_import
+from annotation.datasets.services import building, exporting, requesting
+from annotation.datasets.services.exporting import Form
+from annotation.projects.models import Role
+from annotation.prompts.models import PromptImport
+from annotation.prompts.services.requesting import request_import
+from tests import factories
+from training.spec.records import read_groups
+
+pytestmark = pytest.mark.django_db
+DATA = Path(os.environ.get("CONCORD_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+PANDALM = DATA / "pandalm_3annotators.jsonl.gz"
+Contents = PromptImport.Contents
+
+
+def imported(payload, contents, name="rows.jsonl"):
+    project = factories.project()
+    actor = factories.member(project, Role.ADMIN)
+    row = request_import(
+        project=project, chunks=[payload], filename=name, actor=actor, contents=contents
+    )
+    run_any_import(import_id=row.pk, progress=lambda *_told: None)
+    row.refresh_from_db()
+    assert row.rows_rejected == 0, list(row.rejected_rows.values_list("line", "reason"))[:3]
+    return project
+
+
+def snapshot_of(project, **query):
+    row = requesting.request_snapshot(project=project, name="All", query=query, actor=None)
+    building.build_snapshot(snapshot=row, progress=lambda *_: None)
+    type(row).objects.filter(pk=row.pk).update(status="done")
+    row.refresh_from_db()
+    return row
+
+
+def preferences(snapshot):
+    """What a snapshot says, without numbers: prompt, chosen, rejected."""
+    return {
+        (row["prompt_id"], row["chosen"], row["rejected"])
+        for row in exporting.rows_of(snapshot, form=Form.PREFERENCE)
+    }
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.PREFERENCE_CHAT])
+def test_exported_preferences_come_back_as_the_same_preferences(form):
+    project = factories.project()
+    factories.judgment(factories.comparison(factories.prompt(project, "Short and plain?")))
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "Why\n\nso?"},
+    ]
+    longer = factories.prompt(project, turns=turns)
+    factories.judgment(factories.comparison(longer))
+    before = snapshot_of(project)
+    payload = b"".join(exporting.jsonl(exporting.rows_of(before, form=form)))
+    after = snapshot_of(imported(payload, Contents.PREFERENCES))
+    texts = [{row[1:] for row in preferences(one)} for one in (before, after)]
+    assert texts[0] == texts[1]
+    chats = [
+        sorted([turn.content for turn in group.prompt] for group in read_groups(Path(one.folder)))
+        for one in (before, after)
+    ]
+    assert chats[0] == chats[1]
+
+
+@pytest.mark.skipif(not PANDALM.exists(), reason="the real data is not on this machine")
+def test_three_real_annotators_become_a_snapshot_with_their_votes():
+    project = imported(gzip.decompress(PANDALM.read_bytes()), Contents.JUDGMENTS)
+    snapshot = snapshot_of(project, labelers=["imported"])
+    groups = list(read_groups(Path(snapshot.folder)))
+    pairs = [pair for group in groups for pair in group.pairs]
+    assert snapshot.pairs == len(pairs) == project.comparisons.count()
+    assert {pair.votes_chosen + pair.votes_rejected + pair.votes_tied for pair in pairs} == {3.0}
+    assert snapshot.manifest["agreement"]["percent_without_ties"]["value"] > 0.9
+    assert snapshot.manifest["labelers"]["count"] == 3
+    assert sum(snapshot.splits.values()) == len(groups)
