@@ -17,6 +17,7 @@ from annotation.measures.coefficients import (
     BRENNAN_PREDIGER,
     FLEISS,
     GWET,
+    NOTHING,
     UNCORRECTED,
     ChanceModel,
     Level,
@@ -117,11 +118,9 @@ class Agreement:
 
     def percent_without(self, label: int) -> Statistic:
         """Percent agreement among the labels that are not ``label``: agreement without ties."""
-        kept = self.table.labels != label
-        decided = RatingTable.from_columns(
-            self.table.items[kept], self.table.labelers[kept], self.table.labels[kept],
-            self.table.scale,
-        )  # fmt: skip
+        table, kept = self.table, self.table.labels != label
+        columns = (table.items[kept], table.labelers[kept], table.labels[kept])
+        decided = RatingTable.from_columns(*columns, table.scale)
         return Agreement(decided, seed=self.seed, bootstraps=self.bootstraps).percent()
 
     def fleiss(self) -> Statistic:
@@ -182,7 +181,7 @@ class Agreement:
         if np.isnan(value):
             return missing(NO_VARIATION, n=pairable)
         interval = self._interval(coefficient, value)
-        if interval is None or interval.low == interval.high:
+        if interval is None or interval.high - interval.low <= NOTHING:
             reason = "Neither labelers nor items vary enough to estimate an interval."
             return Statistic(value=value, interval=None, n=pairable, reason=reason)
         interval = interval.clipped(lowest, 1.0)
