@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from training.runtime.stopping import StopRequest, listening
-from training.spec.errors import Cancelled, SpecError, TrainingError
+from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
 from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE
 from training.spec.presets import PRESETS, preset_of
@@ -195,8 +195,12 @@ def _write_result(
         "seconds": round(time.monotonic() - began, 3),
     }
     draft = folder / f".{RESULT_FILE}.draft"
-    draft.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(folder / RESULT_FILE)
+    text = json.dumps(result, indent=2, allow_nan=False) + "\n"
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(folder / RESULT_FILE)
+    except OSError as failure:
+        raise DiskFull(f"The result of {folder} could not be written: {failure}.") from failure
 
 
 def _eval(options: argparse.Namespace) -> int:

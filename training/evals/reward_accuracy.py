@@ -114,8 +114,8 @@ def _share(pairs: Sequence[ScoredPair], won: Callable[[ScoredPair], float]) -> M
     if not n:
         return Measured(None, None, 0, "There are no held-out pairs.")
     share = math.fsum(map(math.fsum, clusters.values())) / n
-    if len(clusters) == n:
-        return Measured(share, wilson_interval(share, n), n)
+    if len(clusters) == n or share in {0.0, 1.0}:  # of all won or all lost nothing can be redrawn
+        return Measured(share, wilson_interval(share, len(clusters)), n)
     return Measured(share, cluster_bootstrap(list(clusters.values())), n)
 
 

@@ -30,12 +30,8 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> tuple[float, float]:
     """Percentile interval of the mean when whole clusters are drawn again.
 
-    Values of one cluster (the pairs of one prompt) are not independent, so they go together. Where
-    all values are one (all won, all lost) nothing can be redrawn; Wilson's interval is given then.
+    Values of one cluster (the pairs of one prompt) are not independent, so they go together.
     """
-    values = {value for one in clusters for value in one}
-    if values in ({0.0}, {1.0}):
-        return wilson_interval(values.pop(), len(clusters))
     sums = torch.tensor([math.fsum(one) for one in clusters], dtype=torch.float64)
     sizes = torch.tensor([len(one) for one in clusters], dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)

@@ -1,7 +1,7 @@
 """AdamW over the trainable weights, in float32 whatever the model computes in.
 
 A bfloat16 weight has 8 bits of precision: at a learning rate of 1e-5 nearly every update rounds
-to nothing. So each trainable weight has a float32 master here, which takes the updates and is
+to nothing. So each such weight has a float32 master here, which takes the updates and is
 rounded back into the model. Gradients add up in the masters too.
 """
 
@@ -70,9 +70,7 @@ class Optimizer:
         self._spec = spec
         self._rate_at = rate_at
         self._parameters = dict(parameters)
-        self._masters = {
-            name: one.detach().float().clone().requires_grad_() for name, one in parameters.items()
-        }
+        self._masters = {name: _master(one) for name, one in parameters.items()}
         self._adam = torch.optim.AdamW(
             self._masters.values(),
             lr=spec.learning_rate,
@@ -89,9 +87,9 @@ class Optimizer:
     def collect(self) -> None:
         """Take up the gradients that a loss left in the weights (of another optimizer's too)."""
         for name, parameter in self._parameters.items():
-            if parameter.grad is None:
-                continue
             master = self._masters[name]
+            if parameter.grad is None or master is parameter:
+                continue
             gradient = parameter.grad.float()
             master.grad = gradient if master.grad is None else master.grad + gradient
             parameter.grad = None
@@ -124,7 +122,8 @@ class Optimizer:
     @torch.no_grad()
     def _round_back(self) -> None:
         for name, parameter in self._parameters.items():
-            parameter.copy_(self._masters[name])
+            if self._masters[name] is not parameter:
+                parameter.copy_(self._masters[name])
 
     def tensors(self) -> dict[str, Tensor]:
         """Masters and Adam's moments by name, for a checkpoint."""
@@ -149,6 +148,13 @@ class Optimizer:
             }
             self._adam.state[master] = state
         self._round_back()
+
+
+def _master(parameter: nn.Parameter) -> Tensor:
+    """A float32 weight is its own master."""
+    if parameter.dtype == torch.float32:
+        return parameter
+    return parameter.detach().float().requires_grad_()
 
 
 def _place(key: str, master: Tensor) -> torch.device:
