@@ -194,7 +194,7 @@ def running(jobs: "models.Manager[Any] | models.QuerySet[Any]", pk: int) -> Runn
 def sentence_for(error: Exception) -> str:
     """What to tell the person who started the job."""
     if isinstance(error, (DomainError, TrainingError)):
-        return str(error)
+        return str(error).replace("\x00", "\ufffd")  # PostgreSQL stores no NUL
     if isinstance(error, MemoryError):
         return "The worker ran out of memory. Give it more, or ask for less at once."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

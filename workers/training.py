@@ -74,6 +74,7 @@ def prepare(run: TrainingRun) -> Path:
     draft = folder / f".{SPEC_FILE}.draft"
     draft.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / SPEC_FILE)
+    forget_failure(folder)
     TrainingRun.objects.filter(pk=run.pk).update(code_revision=code_revision())
     return folder
 
@@ -85,6 +86,13 @@ def run_folder(run_id: int) -> Path:
 
 def size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
+
+
+def forget_failure(folder: Path) -> None:
+    """An earlier attempt's result must not be read as that of this one; one that is done stays."""
+    result = folder / RESULT_FILE
+    if result.is_file() and b'"done"' not in result.read_bytes():
+        result.unlink()
 
 
 def refuse_missing(run: TrainingRun) -> None:
@@ -182,20 +190,21 @@ def read_result(folder: Path, status: int) -> dict[str, Any]:
     """What the process made. Raises with its own sentence, or with ours where it could not write one."""
     try:
         result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        outcome, error = result["status"], result.get("error") or {}
-    except (OSError, ValueError, TypeError, KeyError) as broken:
+        outcome, message = result["status"], (result["error"] or {}).get("message")
+        metrics = dict(result["metrics"] or {})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as broken:
         raise RunFailed(sentence_for_end(folder, status)) from broken
     if outcome == "cancelled":
         raise RunFailed(
             "The training process was stopped from outside. Its last checkpoint is kept: resume the run."
         )
     if outcome != "done":
-        raise TrainingError(error.get("message") or sentence_for_end(folder, status))
+        raise TrainingError(message or sentence_for_end(folder, status))
     if not (folder / ARTIFACT_DIR).is_dir():
         raise RunFailed(
             f"The run says it is done, but {folder / ARTIFACT_DIR} is missing. Resume it."
         )
-    return dict(result)
+    return {**result, "metrics": metrics}
 
 
 def sentence_for_end(folder: Path, status: int) -> str:

@@ -14,6 +14,12 @@ from pathlib import Path
 
 STEPS = 12
 CHECKPOINT_EVERY = 3
+RESULTS = {
+    "torn_result": '{"status": "do',
+    "odd_result": '{"status": "failed", "error": "all wrong", "metrics": []}',
+    "no_object": "[]",
+    "nul_result": '{"status": "failed", "error": {"message": "A\\u0000B"}, "metrics": {}}',
+}
 
 
 class Asked(Exception):  # noqa: N818
@@ -109,6 +115,9 @@ def main():
         write_result(options.dir, "failed", error)
         return 1
     write_result(options.dir, "done")
+    if options.fault in RESULTS:
+        (options.dir / "result.json").write_text(RESULTS[options.fault])
+        return 1
     return 0
 
 

@@ -86,6 +86,18 @@ def test_a_run_that_is_executed_again_goes_on_from_its_checkpoint_without_gap_or
     assert steps(run) == list(range(1, 13))
 
 
+def test_the_failure_of_an_earlier_attempt_is_not_taken_for_that_of_a_later_one(
+    trainer, run, settings
+):
+    trainer("--fault", "diverged")
+    execute_run(run.pk)
+    settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, "-c", "1 / 0"])
+    TrainingRun.objects.filter(pk=run.pk).update(status="queued")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert "The last line of its log: ZeroDivisionError" in run.error
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -93,6 +105,10 @@ def test_a_run_that_is_executed_again_goes_on_from_its_checkpoint_without_gap_or
         ("disk_full", "is full. Free some space, then resume the run."),
         ("killed", "most often because memory ran out"),
         ("diverged", "The loss is no longer finite at step 12."),
+        ("torn_result", "before it could write its result"),
+        ("odd_result", "before it could write its result"),
+        ("no_object", "before it could write its result"),
+        ("nul_result", "A\ufffdB"),
     ],
 )
 def test_a_process_that_fails_leaves_a_sentence_and_its_events(trainer, run, fault, sentence):

@@ -8,6 +8,7 @@ from annotation.audit.services import record
 from annotation.registry.models import ModelVersion
 from annotation.registry.services import register_version
 from annotation.runs.models import TrainingRun
+from annotation.runs.services.following import storable
 from annotation.runs.specs import trained_kind
 
 
@@ -17,6 +18,7 @@ def finish_run(*, run: TrainingRun, result: dict[str, Any], location: str) -> Mo
     run = TrainingRun.objects.select_for_update(of=("self",)).get(pk=run.pk)
     if run.model_version is not None:
         return run.model_version
+    result = storable(result)
     version = register_version(
         project=run.project,
         kind=trained_kind(run.kind),
