@@ -146,6 +146,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "annotation.projects.models.Role",
+        "ModelKindEnum": "annotation.registry.models.ModelVersion.Kind",
+    },
 }
 
 if REDIS_URL:

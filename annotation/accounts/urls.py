@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from annotation.accounts import api, views
+from annotation.accounts import api, schema, views  # noqa: F401 - schema registers itself
 
 api_patterns = [
     path("me/", api.Me.as_view(), name="api-me"),

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.services.pairing import Strategy
+from annotation.prompts.serializers import TurnSerializer
 
 
 class TiersField(serializers.ListField):
@@ -36,11 +37,6 @@ class AnswerSerializer(serializers.Serializer[Any]):
 
 class SkipSerializer(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(choices=Assignment.SkipReason.choices)
-
-
-class TurnSerializer(serializers.Serializer[Any]):
-    role = serializers.CharField()
-    content = serializers.CharField()
 
 
 class ShownCandidateSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
+from annotation.prompts.serializers import TurnSerializer
 
 JOB_FIELDS = ["status", "error", "progress_done", "progress_total", "progress_unit", "created_at"]
 JOB_FIELDS += ["started_at", "finished_at"]
@@ -73,11 +74,6 @@ class CandidateSerializer(serializers.ModelSerializer[Candidate]):
             "id", "prompt", "text", "source", "source_name", "policy", "run", "is_finished",
             "token_count", "created_at",
         ]  # fmt: skip
-
-
-class TurnSerializer(serializers.Serializer[PlaygroundRun]):
-    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
-    content = serializers.CharField(trim_whitespace=False)
 
 
 class PlaygroundSerializer(serializers.ModelSerializer[PlaygroundRun]):

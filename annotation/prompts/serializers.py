@@ -1,5 +1,7 @@
 """Shapes of prompts and imports in the API."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
@@ -9,9 +11,9 @@ from annotation.prompts.readers.files import FORMATS
 MOST_ROWS = 10_000
 
 
-class TurnSerializer(serializers.Serializer[None]):
+class TurnSerializer(serializers.Serializer[Any]):  # Any: one turn or many
     role = serializers.ChoiceField(choices=["system", "user", "assistant"])
-    content = serializers.CharField()
+    content = serializers.CharField(trim_whitespace=False)
 
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):

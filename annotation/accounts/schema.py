@@ -1,0 +1,15 @@
+"""What the OpenAPI document says of our tokens."""
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # its __init_subclass__
+    """`Authorization: Bearer concord_...`; drf-spectacular finds this class once it is imported."""
+
+    target_class = "annotation.accounts.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:  # noqa: ARG002 - the name it calls with
+        return dict(build_bearer_security_scheme_object("Authorization", "Bearer"))
