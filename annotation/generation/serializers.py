@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
+from annotation.generation.selectors import RunFacts
 from annotation.prompts.serializers import TurnSerializer
 
 JOB_FIELDS = ["status", "error", "progress_done", "progress_total", "progress_unit", "created_at"]
@@ -45,7 +46,7 @@ class FailureSerializer(serializers.ModelSerializer[PromptOutcome]):
         fields = ["prompt", "candidates", "reason", "at"]
 
 
-class RunFactsSerializer(serializers.Serializer[GenerationRun]):
+class RunFactsSerializer(serializers.Serializer[RunFacts]):
     """How the run stands."""
 
     candidates = serializers.IntegerField()

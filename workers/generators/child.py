@@ -19,7 +19,7 @@ from training.models.reward import load_reward_model
 from training.rollout.sampler import LocalSampler, Sample
 from training.rollout.scoring import Scorer
 from training.runtime.device import named_failures, pick_device
-from training.spec.errors import DataError, TrainingError
+from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
 from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
 
@@ -88,18 +88,25 @@ def answer_batch(
     batch: list[dict[str, Any]],
     task: dict[str, Any],  # Any: JSON
 ) -> Iterator[tuple[dict[str, Any], Sequence[Sample], str]]:  # Any: JSON
-    """The batch's responses; where the model refuses a prompt, each is asked alone to find which."""
+    """The batch's responses. Where memory is short or a prompt is refused, halves are asked, down to single prompts."""
     try:
         answers = ask(sampler, batch, task)
-    except DataError as error:
+    except (DataError, OutOfMemory) as error:
         if len(batch) == 1:
-            yield batch[0], (), str(error)
+            yield batch[0], (), reason_of(error)
             return
-        for one in batch:
-            yield from answer_batch(sampler, [one], task)
+        middle = len(batch) // 2
+        yield from answer_batch(sampler, batch[:middle], task)
+        yield from answer_batch(sampler, batch[middle:], task)
         return
     for one, samples in zip(batch, answers, strict=True):
         yield one, samples, ""
+
+
+def reason_of(error: TrainingError) -> str:
+    if isinstance(error, OutOfMemory):
+        return "There is too little memory for this prompt; lower max_tokens or the responses a prompt."
+    return str(error)
 
 
 def ask(
@@ -107,14 +114,15 @@ def ask(
     batch: list[dict[str, Any]],
     task: dict[str, Any],  # Any: JSON
 ) -> list[list[Sample]]:
-    return sampler.sample(
-        [turns_of(one["turns"]) for one in batch],
-        n=task["n"],
-        temperature=task["temperature"],
-        top_p=task["top_p"],
-        max_tokens=task["max_tokens"],
-        seed=task["seed"],
-    )
+    with named_failures():
+        return sampler.sample(
+            [turns_of(one["turns"]) for one in batch],
+            n=task["n"],
+            temperature=task["temperature"],
+            top_p=task["top_p"],
+            max_tokens=task["max_tokens"],
+            seed=task["seed"],
+        )
 
 
 def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # Any: JSON

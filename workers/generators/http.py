@@ -177,18 +177,10 @@ class HttpGenerator:
 
     def _request(self, client: httpx.Client, ask: Ask, settings: SamplingSettings) -> list[Sampled]:
         self._turnstile.pass_through(self._has_stopped)
-        body = {
-            "model": self._model,
-            "messages": list(ask.turns),
-            "n": settings.n,
-            "temperature": settings.temperature,
-            "top_p": settings.top_p,
-            "max_tokens": settings.max_tokens,
-            "seed": settings.seed,
-        }
+        body = request_body(self._model, ask, settings)
         try:
             with client.stream("POST", self._url, json=body) as response:
-                content = read_limited(response)
+                content = read_limited(response, self._manners.timeout_seconds)
         except httpx.TimeoutException as error:
             seconds = f"{self._manners.timeout_seconds:g}"
             raise Passing(f"The server did not answer within {seconds} seconds.") from error
@@ -246,11 +238,28 @@ class Turnstile:
             has_stopped.wait(mine - now)
 
 
-def read_limited(response: httpx.Response) -> bytes:
-    """The body, up to the largest that is believed."""
-    content = bytearray()
+def request_body(model: str, ask: Ask, settings: SamplingSettings) -> dict[str, Any]:  # Any: JSON
+    """What is sent. ``n`` is left out where it is 1: some servers refuse the field."""
+    several = {"n": settings.n} if settings.n > 1 else {}
+    return {
+        "model": model,
+        "messages": list(ask.turns),
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_tokens": settings.max_tokens,
+        "seed": settings.seed,
+        "stream": False,
+        **several,
+    }
+
+
+def read_limited(response: httpx.Response, seconds: float) -> bytes:
+    """The body, up to the largest that is believed, and no longer than a server may take."""
+    content, deadline = bytearray(), time.monotonic() + seconds
     for chunk in response.iter_bytes():
         content += chunk
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("The answer dripped.", request=response.request)
         if len(content) > LARGEST_ANSWER:
             raise Unsuitable(f"The server sent more than {LARGEST_ANSWER} bytes for one prompt.")
     return bytes(content)

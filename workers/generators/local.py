@@ -18,6 +18,7 @@ from workers.generators.base import Ask, GeneratorFailed, Outcome, Sampled, Samp
 
 REQUEST_FILE, ANSWERS_FILE, LOG_FILE = "request.json", "answers.jsonl", "log.txt"
 CODE = Path(__file__).resolve().parent.parent.parent
+CHILD = "workers.generators.child"
 GRACE_SECONDS = 5.0  # the child keeps nothing that is worth waiting for
 TIMEOUT_SECONDS = 7 * 86_400.0
 
@@ -96,7 +97,7 @@ def run_child(
 ) -> None:
     """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something."""
     _write_request(folder, tasks)
-    command = [sys.executable, "-m", "workers.generators.child", str(folder)]
+    command = [sys.executable, "-m", CHILD, str(folder)]
     with process.start(
         command,
         folder=folder,

@@ -93,3 +93,25 @@ def test_a_reward_model_scores_what_was_sampled_and_what_was_sent(tmp_path, mode
     scores = lines_of(tmp_path, sample, score)[-1]["scores"]
     assert set(scores) == {"3", "4"}
     assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_a_batch_that_does_not_fit_is_asked_in_halves(tmp_path, model, monkeypatch):
+    whole = child.LocalSampler.sample
+
+    def fits_one(self, batch, **fields):
+        if len(batch) > 1:
+            raise MemoryError
+        return whole(self, batch, **fields)
+
+    monkeypatch.setattr(child.LocalSampler, "sample", fits_one)
+    lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b", "c"), SETTINGS))
+    assert sorted(line["prompt"] for line in lines if line.get("samples")) == [0, 1, 2]
+
+
+def test_a_prompt_that_never_fits_fails_alone_with_advice(tmp_path, model, monkeypatch):
+    def never(*_args, **_fields):
+        raise MemoryError
+
+    monkeypatch.setattr(child.LocalSampler, "sample", never)
+    lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b"), SETTINGS))
+    assert ["lower max_tokens" in line["reason"] for line in lines[1:]] == [True, True]
