@@ -132,6 +132,11 @@ class PlaygroundDetail(APIView):
 
 def _played(project: Project, request: Request, sent: dict[str, Any]) -> PlaygroundRun:  # Any: JSON
     policies = [model_for(project, pk) for pk in sent.pop("policy_ids")]
+    reward_id = sent.pop("reward_model_id")
     return services.request_playground(
-        project=project, policies=policies, actor=person(request), **sent
+        project=project,
+        policies=policies,
+        reward_model=model_for(project, reward_id) if reward_id is not None else None,
+        actor=person(request),
+        **sent,
     )

@@ -151,7 +151,7 @@ def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
     versions = ModelVersion.objects.filter(project_id=run.project_id).in_bulk(run.policy_ids)
     best = max(run.scores.values(), default=None)
     columns = []
-    for pk in run.policy_ids:
+    for pk in (one for one in run.policy_ids if one in versions):
         answer, score = run.answers.get(str(pk), {}), run.scores.get(str(pk))
         column = PlaygroundAnswer(
             policy=versions[pk],

@@ -84,6 +84,9 @@ class PlaygroundSerializer(serializers.ModelSerializer[PlaygroundRun]):
     policies = serializers.ListField(
         child=serializers.IntegerField(), source="policy_ids", help_text="1 to 4 policy ids."
     )
+    reward_model = serializers.IntegerField(
+        source="reward_model_id", required=False, allow_null=True, default=None
+    )
     answers = serializers.DictField(read_only=True, help_text="By policy id.")
     scores = serializers.DictField(
         child=serializers.FloatField(), read_only=True, help_text="Rewards by policy id."

@@ -10,6 +10,7 @@ from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 
 LONGEST_CHAIN = 100  # versions from a model back to its first ancestor
+LONGEST_LIST = 20  # items of a list in a lineage that a page shows
 
 
 def models_of(project: Project) -> QuerySet[ModelVersion]:
@@ -80,11 +81,13 @@ def lineage_facts(lineage: dict[str, Any]) -> list[tuple[str, str]]:  # Any: JSO
 
 
 def words(value: Any) -> str:  # Any: JSON
-    """A JSON value on one line: nested objects as `key value`, lists with commas."""
+    """A JSON value on one line: nested objects as `key value`, lists with commas, long ones cut."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
         return " · ".join(f"{key} {words(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return ", ".join(words(inner) for inner in value)
+        shown = ", ".join(words(inner) for inner in value[:LONGEST_LIST])
+        more = len(value) - LONGEST_LIST
+        return f"{shown} and {more:,} more" if more > 0 else shown
     return str(value)

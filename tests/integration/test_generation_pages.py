@@ -287,12 +287,13 @@ def test_the_api_asks_the_playground(api, project, engineer):
     assert "policies" in refused.json()["error"]["fields"]
 
 
-def test_a_reward_model_of_another_project_is_refused(api, project, engineer):
+def test_models_of_another_project_cannot_be_probed_by_the_playground(api, project, engineer):
     theirs = factories.policy(factories.project(), kind="reward")
-    sent = {
-        "turns": [{"role": "user", "content": "Why?"}],
-        "policies": [factories.policy(project).pk],
-    }
+    mine = factories.policy(project)
     url = reverse("api-playground-run-list", args=[project.pk])
-    answer = api.post(url, {**sent, "reward_model": theirs.pk}, format="json")
+    sent = {"turns": [{"role": "user", "content": "Why?"}], "policies": [mine.pk]}
+    for wrong in ({"reward_model": theirs.pk}, {"policies": [theirs.pk]}, {"reward_model": 10**30}):
+        assert api.post(url, {**sent, **wrong}, format="json").status_code == 404
+    no_reward_model = {**sent, "reward_model": mine.pk}
+    answer = api.post(url, no_reward_model, format="json")
     assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, ["reward_model"])

@@ -12,7 +12,7 @@ from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Role
 from annotation.registry import services
 from annotation.registry.models import ModelVersion
-from annotation.registry.selectors import serving
+from annotation.registry.selectors import serving, words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -255,3 +255,7 @@ def test_promoting_from_the_page_says_what_follows(client, project, engineer):
     page = client.post(stage, {"stage": "serving"}, follow=True)
     assert "the next generation run uses it" in page.content.decode()
     assert ModelVersion.objects.get(pk=version.pk).stage == "serving"
+
+
+def test_a_long_list_in_a_lineage_is_cut():
+    assert words(list(range(25))).endswith("18, 19 and 5 more")
