@@ -6,6 +6,7 @@ difference; KL is measured on the answers of the later policy.
 
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from training.data.chat import Limits, encode_prompt
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
-from training.functional.intervals import cluster_bootstrap
+from training.functional.intervals import redrawn_interval
 from training.models.load import LoadedModel, load_policy
 from training.models.reward import load_reward_model
 from training.rollout.explorer import rollout_seed
@@ -32,7 +33,7 @@ def evaluate(run: Run, spec: PpoSpec) -> Mapping[str, object]:
     """Mean rewards of the model the run began with and of its artifact, and the difference."""
     groups = heldout_prompts(spec)
     if not groups:
-        return {"reason": "There are no held-out prompts: none is in the test split."}
+        return {"reason": "There are no held-out prompts: none is in the test or validation split."}
     device = pick_device()
     before = load_policy(spec.model, precision=spec.precision, device=device)
     after = load_policy(str(run.artifact), precision=spec.precision, device=device)
@@ -50,12 +51,9 @@ def evaluate(run: Run, spec: PpoSpec) -> Mapping[str, object]:
 
 
 def heldout_prompts(spec: PpoSpec) -> list[Group]:
-    """The first prompts of the test split; of the validation split where there is no test."""
-    if not spec.eval_prompts:
-        return []
-    return groups_of(spec.data, "test", at_most=spec.eval_prompts) or groups_of(
-        spec.data, "validation", at_most=spec.eval_prompts
-    )
+    """The first prompts of the test split, filled up from the validation split."""
+    found = [*groups_of(spec.data, "test"), *groups_of(spec.data, "validation")]
+    return found[: spec.eval_prompts]
 
 
 class _Stage(NamedTuple):
@@ -64,11 +62,20 @@ class _Stage(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """One answer a prompt: its tokens, the sample, the reward."""
+    """The answers to every prompt: their tokens, the samples, the rewards."""
 
     tokens: list[TokenGroup]
-    samples: list[Sample]
-    rewards: list[float]
+    samples: list[list[Sample]]
+    rewards: list[list[float]]
+
+    def mean_reward(self) -> float:
+        return statistics.fmean(chain.from_iterable(self.rewards))
+
+    def mean_length(self) -> float:
+        return statistics.fmean(len(one.token_ids) for one in chain.from_iterable(self.samples))
+
+    def eos_share(self) -> float:
+        return statistics.fmean(one.finished for one in chain.from_iterable(self.samples))
 
 
 def _answers(
@@ -79,7 +86,7 @@ def _answers(
         for one in groups
     ]
     knobs = Knobs(
-        n=1,
+        n=spec.eval_samples,
         temperature=spec.temperature,
         top_p=spec.top_p,
         max_tokens=spec.max_response_tokens,
@@ -91,27 +98,34 @@ def _answers(
         stage.reporter.say(EventKind.PROGRESS, data)
 
     sampler = LocalSampler(policy.model, policy.tokenizer)
-    samples = [one[0] for one in sampler.sample_tokens(prompts, knobs, on_progress=say)]
-    scores = scorer.score([one.prompt for one in groups], [[one.text] for one in samples])
+    samples = sampler.sample_tokens(prompts, knobs, on_progress=say)
+    texts = [[one.text for one in drawn] for drawn in samples]
     tokens = [
-        TokenGroup(prompt_id=group.prompt_id, prompt=prompt, responses=(sample.token_ids,))
-        for group, prompt, sample in zip(groups, prompts, samples, strict=True)
+        TokenGroup(
+            prompt_id=group.prompt_id,
+            prompt=prompt,
+            responses=tuple(one.token_ids for one in drawn),
+        )
+        for group, prompt, drawn in zip(groups, prompts, samples, strict=True)
     ]
-    return _Answers(tokens, samples, [one[0] for one in scores])
+    return _Answers(tokens, samples, scorer.score([one.prompt for one in groups], texts))
 
 
 def _compared(before: _Answers, after: _Answers, seed: int) -> dict[str, object]:
-    gains = [b - a for a, b in zip(before.rewards, after.rewards, strict=True)]
+    gains = [
+        [later - sooner for sooner, later in zip(*answers, strict=True)]
+        for answers in zip(before.rewards, after.rewards, strict=True)
+    ]
     return {
-        "reward_before": statistics.fmean(before.rewards),
-        "reward_after": statistics.fmean(after.rewards),
-        "reward_gain": statistics.fmean(gains),
-        "interval": cluster_bootstrap([[gain] for gain in gains], seed=seed),
+        "reward_before": before.mean_reward(),
+        "reward_after": after.mean_reward(),
+        "reward_gain": statistics.fmean(chain.from_iterable(gains)),
+        "interval": redrawn_interval(gains, seed=seed),
         "n": len(gains),
-        "length_before": statistics.fmean(len(one.token_ids) for one in before.samples),
-        "length_after": statistics.fmean(len(one.token_ids) for one in after.samples),
-        "eos_before": statistics.fmean(one.finished for one in before.samples),
-        "eos_after": statistics.fmean(one.finished for one in after.samples),
+        "length_before": before.mean_length(),
+        "length_after": after.mean_length(),
+        "eos_before": before.eos_share(),
+        "eos_after": after.eos_share(),
     }
 
 
@@ -128,4 +142,4 @@ def policy_kl(
             for one in (policy, reference)
         ]
         total += (logprobs[0] - logprobs[1]).sum().item()
-    return total / len(answers)
+    return total / sum(len(one.responses) for one in answers)

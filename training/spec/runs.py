@@ -173,6 +173,9 @@ class PpoSpec(RunSpec):
     eval_prompts: int = setting(
         32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
     )
+    eval_samples: int = setting(
+        2, help="Answers to each held-out prompt, before and after.", low=1, high=1000
+    )
 
 
 SPECS: dict[str, type[RunSpec]] = {one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec)}
