@@ -15,7 +15,7 @@ from training.data.chat import Limits, encode_prompt
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
-from training.functional.intervals import redrawn_interval
+from training.functional.intervals import cluster_bootstrap
 from training.models.load import LoadedModel, load_policy
 from training.models.reward import load_reward_model
 from training.rollout.explorer import rollout_seed
@@ -120,7 +120,7 @@ def _compared(before: _Answers, after: _Answers, seed: int) -> dict[str, object]
         "reward_before": before.mean_reward(),
         "reward_after": after.mean_reward(),
         "reward_gain": statistics.fmean(chain.from_iterable(gains)),
-        "interval": redrawn_interval(gains, seed=seed),
+        "interval": cluster_bootstrap(gains, seed=seed),
         "n": len(gains),
         "length_before": before.mean_length(),
         "length_after": after.mean_length(),
