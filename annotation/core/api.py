@@ -1,11 +1,14 @@
 """API manners: one error shape, cursor pagination, the base of every project-scoped view."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
@@ -21,6 +24,21 @@ class NewestFirst(CursorPagination):
     max_page_size = 200
 
 
+class BoundedJSONParser(JSONParser):
+    """JSON whose nesting has an end; Django limits its size."""
+
+    def parse(
+        self,
+        stream: IO[Any],  # Any: as DRF has it
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise exceptions.ParseError("The JSON is nested too deeply.") from error
+
+
 def error_body(
     code: str, message: str, fields: dict[str, list[str]] | None = None
 ) -> dict[str, Any]:
@@ -34,6 +52,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         field = getattr(error, "field", "")
         fields = {field: [str(error)]} if field else {}
         return Response(error_body(error.code, str(error), fields), status=error.status)
+    if isinstance(error, RequestDataTooBig):
+        return Response(error_body("too_big", _too_big()), status=413)
     response = drf_exception_handler(error, context)
     if response is None:
         return None
@@ -47,6 +67,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     elif isinstance(error, PermissionDenied):
         response.data = error_body("forbidden", "Your role does not allow this.")
     return response
+
+
+def _too_big() -> str:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return f"The request is longer than {limit:,} bytes; send rows as a file, or in parts."
 
 
 def _fields(detail: Any) -> dict[str, list[str]]:  # Any: DRF nests dicts, lists and strings

@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.prompts import serializers as shapes
@@ -60,7 +57,6 @@ class ImportList(generics.ListAPIView[PromptImport]):
 
     serializer_class = shapes.ImportSerializer
     queryset = PromptImport.objects.none()
-    parser_classes = [MultiPartParser, FormParser, JSONParser]
 
     def get_queryset(self) -> QuerySet[PromptImport]:
         return imports_of(project_for(self.request.user, self.kwargs["project_id"], *READERS))
@@ -69,21 +65,10 @@ class ImportList(generics.ListAPIView[PromptImport]):
     def post(self, request: Request, project_id: int) -> Response:
         """Ask for an import; follow it at the id that comes back."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        refuse_huge_body(request)
         upload = shapes.UploadSerializer(data=request.data)
         upload.is_valid(raise_exception=True)
         row = start_import(project, request, dict(upload.validated_data))
         return Response(shapes.ImportSerializer(row).data, status=status.HTTP_202_ACCEPTED)
-
-
-def refuse_huge_body(request: Request) -> None:
-    """JSON is read into memory, a file is not."""
-    size, limit = request.headers.get("Content-Length", "0"), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    is_json = "json" in request.headers.get("Content-Type", "")
-    if is_json and size.isdigit() and int(size) > limit:
-        raise InvalidInput(
-            f"The rows have {int(size):,} bytes; above {limit:,} send them as a file."
-        )
 
 
 def start_import(project: Project, request: Request, sent: dict[str, Any]) -> PromptImport:

@@ -69,7 +69,7 @@ def request_rows(
     by_worker: bool = True,
 ) -> PromptImport:
     """The same for rows that are in memory already: they become a file of JSON Lines."""
-    lines = (json.dumps(row).encode() + b"\n" for row in rows)
+    lines = (_line(row) for row in rows)
     return request_import(
         project=project,
         chunks=lines,
@@ -78,6 +78,13 @@ def request_rows(
         contents=contents,
         by_worker=by_worker,
     )
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(row).encode() + b"\n"
+    except RecursionError as error:
+        raise InvalidInput("A row is nested too deeply.") from error
 
 
 def clean_filename(filename: str) -> str:
