@@ -40,17 +40,48 @@ class Result(NamedTuple):
 def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # Any: JSON
     """The metrics of a result, nested names joined; `{value, interval, n, reason}` is one line."""
     rows = []
-    for key, value in metrics.items():
+    for key, value in with_gain(metrics).items():
         name = f"{prefix}{words(key)}"
         if isinstance(value, dict) and "value" in value:
             rows.append(measured(name, value))
         elif isinstance(value, dict):
             rows.extend(result_rows(value, f"{name}: "))
         elif isinstance(value, list):
-            rows.append(Result(name, f"{len(value)} values", "", "", ""))
+            rows.append(Result(name, " to ".join(map(number_text, value[:4])), "", "", ""))
         else:
             rows.append(Result(name, number_text(value), "", "", ""))
     return sorted(rows, key=lambda row: not row.interval)
+
+
+def with_gain(metrics: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """PPO's interval and count are those of its gain in held-out reward: one statistic."""
+    if not {"reward_gain", "interval", "n"} <= metrics.keys():
+        return metrics
+    gain = {
+        "value": metrics["reward_gain"],
+        "interval": metrics["interval"],
+        "n": metrics["n"],
+    }
+    return {
+        "reward_gain": gain,
+        **{key: one for key, one in metrics.items() if key not in {"reward_gain", "interval", "n"}},
+    }
+
+
+class Sample(NamedTuple):
+    """One response that a run wrote, with its prompt and its numbers."""
+
+    prompt: str
+    response: str
+    facts: list[tuple[str, str]]
+
+
+def sample_of(data: dict[str, Any]) -> Sample:  # Any: JSON
+    """A sample event as it is shown."""
+    texts = ("prompt", "response")
+    facts = [(words(name), number_text(one)) for name, one in data.items() if name not in texts]
+    prompt, response = (str(data.get(name, "")) for name in texts)
+    return Sample(prompt, response, facts)
 
 
 def measured(name: str, one: dict[str, Any]) -> Result:  # Any: JSON

@@ -133,7 +133,7 @@ def sample_facts(run: TrainingRun, step: int | None) -> dict[str, Any]:
     """The samples of a step (the newest where none is named) and the steps that have some."""
     samples = selectors.samples_at(run, step)
     return {
-        "samples": samples,
+        "samples": [reading.sample_of(one.data) for one in samples],
         "sample_steps": selectors.sampled_steps(run),
         "sample_step": samples[0].step if samples else None,
     }

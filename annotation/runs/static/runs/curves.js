@@ -5,7 +5,8 @@ const charts = new Map();
 let newest = { steps: [], series: {} };
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const readable = (value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(4)).toString());
+const compact = (value) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : Number(value.toPrecision(4)).toString());
+const readable = (value) => (value === null || value === undefined ? "–" : compact(value));
 const lastOf = (values) => values.findLast((value) => value !== null);
 
 function newChart(name, data) {

@@ -2,7 +2,14 @@
 
 import pytest
 
-from annotation.runs.reading import duration_text, metric_rows, number_text, pace_text, result_rows
+from annotation.runs.reading import (
+    duration_text,
+    metric_rows,
+    number_text,
+    pace_text,
+    result_rows,
+    sample_of,
+)
 from annotation.runs.selectors import Curves, Pace
 
 
@@ -45,6 +52,17 @@ def test_a_statistic_is_one_line_with_its_interval_and_comes_first():
         ("steps", "60", "", "", ""),
         ("records: dropped", "3", "", "", ""),
     ]
+
+
+def test_the_gain_of_ppo_is_one_line_with_its_interval():
+    metrics = {"reward_gain": 0.5, "interval": [0.1, 0.9], "n": 48, "kl": 2.0}
+    rows = [tuple(row) for row in result_rows(metrics)]
+    assert rows == [("reward gain", "0.5", "0.1 to 0.9", "48", ""), ("kl", "2", "", "", "")]
+
+
+def test_a_sample_shows_its_texts_and_its_numbers():
+    sample = sample_of({"prompt": "Why?", "response": "So.", "reward": 0.123456})
+    assert sample == ("Why?", "So.", [("reward", "0.1235")])
 
 
 def test_a_statistic_without_a_value_gives_its_reason():
