@@ -23,7 +23,7 @@ from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
 from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
 
-ROWS_AT_ONCE = {"cuda": 128, "cpu": 16}
+ROWS_AT_ONCE = {"cuda": 128, "cpu": 32}
 SCORE_LIMITS = Limits(prompt=1024, response=1024)
 SCORE_BUDGET = 8192
 
