@@ -2,14 +2,12 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
-from annotation.comparisons.selectors import standing_judgments
 from annotation.projects.models import Project
 from annotation.quality import selectors
 from annotation.quality.columns import PairColumns
@@ -20,6 +18,8 @@ from annotation.quality.truth import pair_posteriors
 
 logger = logging.getLogger(__name__)
 ROWS_AT_ONCE = 2_000
+Pair = tuple[int, int]
+Votes = tuple[dict[Pair, list[int]], int, int]
 
 
 def refresh_agreement(*, project: Project) -> AgreementReport | None:
@@ -35,7 +35,6 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
     labelers = selectors.labelers_of(columns)
     data = report_of(columns, lengths=selectors.lengths_of(project), labelers=labelers)
     resolve_comparisons(project=project, columns=columns, method=Resolution.Method.DAWID_SKENE)
-    _forget_unjudged(project)
     report, _ = AgreementReport.objects.update_or_create(
         project=project,
         defaults={
@@ -65,15 +64,14 @@ def resolve_comparisons(
     while batch := list(islice(changed, ROWS_AT_ONCE)):
         _write(batch)
         written += len(batch)
+    _forget(known.keys() - set(columns.comparisons.tolist()), project)
     return written
 
 
-def _forget_unjudged(project: Project) -> None:
+def _forget(comparisons: set[int], project: Project) -> None:
     """Drop the resolutions of comparisons whose last judgment was withdrawn."""
-    judged = standing_judgments(project).filter(comparison=OuterRef("comparison"))
-    resolved = Resolution.objects.filter(project=project)
-    resolved = resolved.exclude(method=Resolution.Method.ADJUDICATED)
-    resolved.filter(~Exists(judged)).delete()
+    rows = Resolution.objects.filter(project=project, comparison__in=comparisons)
+    rows.exclude(method=Resolution.Method.ADJUDICATED).delete()
 
 
 @transaction.atomic
@@ -103,34 +101,39 @@ def _resolutions(
     project: Project, columns: PairColumns, method: Resolution.Method
 ) -> Iterator[Resolution]:
     posteriors = pair_posteriors(columns) if method == Resolution.Method.DAWID_SKENE else {}
-    order = np.argsort(columns.comparisons, kind="stable")
-    comparisons, starts = np.unique(columns.comparisons[order], return_index=True)
-    bounds = [*starts.tolist(), len(order)]
-    for index, comparison_id in enumerate(comparisons.tolist()):
-        rows = order[bounds[index] : bounds[index + 1]]
-        ranking, confidence = _ranked(columns, rows, posteriors)
-        is_all_bad = float(columns.is_all_bad[rows].mean())
+    votes = _votes_by_comparison(columns)
+    for comparison_id, (signs, bad, seen) in votes.items():
+        ranking, confidence = _ranked(signs, posteriors)
+        is_all_bad = 2 * bad > seen
         yield Resolution(
             project=project,
             comparison_id=comparison_id,
             method=method,
-            ranking=[] if is_all_bad > 0.5 else ranking,
-            is_all_bad=is_all_bad > 0.5,
-            confidence=round(is_all_bad if is_all_bad > 0.5 else confidence, 4),
+            ranking=[] if is_all_bad else ranking,
+            is_all_bad=is_all_bad,
+            confidence=round(bad / seen if is_all_bad else confidence, 4),
         )
 
 
+def _votes_by_comparison(columns: PairColumns) -> dict[int, Votes]:
+    """For each comparison: the signs of each of its pairs, how many rows are all bad, how many there are."""
+    found: dict[int, Votes] = {}
+    listed = (columns.comparisons, columns.first_ids, columns.second_ids)
+    rows = (*listed, np.sign(columns.strengths), columns.is_all_bad)
+    for comparison, first, second, sign, is_bad in zip(
+        *(row.tolist() for row in rows), strict=True
+    ):
+        signs, bad, seen = found.get(comparison, ({}, 0, 0))
+        if not is_bad:
+            signs.setdefault((first, second), []).append(sign)
+        found[comparison] = (signs, bad + is_bad, seen + 1)
+    return found
+
+
 def _ranked(
-    columns: PairColumns,
-    rows: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.intp]],
-    posteriors: dict[tuple[int, int], tuple[float, float]],
+    signs: dict[Pair, list[int]], posteriors: dict[Pair, tuple[float, float]]
 ) -> tuple[list[list[int]], float]:
     """Tiers by pairs won less pairs lost (Copeland), and the mean probability of the pairs' verdicts."""
-    signs: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row in rows:
-        key = (int(columns.first_ids[row]), int(columns.second_ids[row]))
-        if not columns.is_all_bad[row]:
-            signs[key].append(int(np.sign(columns.strengths[row])))
     score: dict[int, int] = defaultdict(int)
     sure = []
     for (first, second), votes in signs.items():
@@ -138,7 +141,7 @@ def _ranked(
         score[first] += lead
         score[second] -= lead
         sure.append(probability)
-    return _tiers(score), float(np.mean(sure)) if sure else 0.0
+    return _tiers(score), sum(sure) / len(sure) if sure else 0.0
 
 
 def _decided(posterior: tuple[float, float] | None, votes: list[int]) -> tuple[int, float]:

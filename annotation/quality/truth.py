@@ -6,6 +6,7 @@ from annotation.measures.consensus import Consensus, dawid_skene
 from annotation.measures.table import RatingTable, Scale
 from annotation.quality.columns import PairColumns
 
+TOLERANCE = 1e-7  # of the log-likelihood: posteriors stand still to three digits long before
 DECISIONS = Scale(("first", "tie", "second"))
 
 
@@ -17,7 +18,7 @@ def decision_table(columns: PairColumns) -> RatingTable:
 
 
 def consensus_of(columns: PairColumns) -> Consensus:
-    return dawid_skene(decision_table(columns))
+    return dawid_skene(decision_table(columns), tolerance=TOLERANCE)
 
 
 def pair_posteriors(columns: PairColumns) -> dict[tuple[int, int], tuple[float, float]]:
