@@ -122,6 +122,11 @@ class Assignment(models.Model):
             ),
         ]
 
+    @property
+    def seconds_left(self) -> int:
+        """Of the lease, by the server's clock."""
+        return max(0, int((self.lease_until - timezone.now()).total_seconds()))
+
 
 class Judgment(models.Model):
     """One labeler's verdict: a ranking with ties and strengths, or all bad. A skip is not a judgment."""

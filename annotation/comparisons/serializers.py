@@ -109,6 +109,7 @@ class NextSerializer(serializers.Serializer[Any]):
 class LeaseSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     lease_until = serializers.DateTimeField()
+    seconds_left = serializers.IntegerField()
 
 
 class DiffSerializer(serializers.Serializer[Any]):

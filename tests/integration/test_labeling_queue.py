@@ -99,10 +99,11 @@ def test_a_full_comparison_is_with_others(project, labeler):
     assert why_empty(project, labeler) == "with_others"
 
 
-def test_a_paused_project_serves_nobody_not_even_a_live_lease(project, labeler):
+@pytest.mark.parametrize("field", ["is_paused", "is_archived"])
+def test_a_paused_project_serves_nobody_not_even_a_live_lease(project, labeler, field):
     comparisons(project, 1)
     lease(project, labeler)
-    Project.objects.update(is_paused=True)
+    Project.objects.update(**{field: True})
     assert why_empty(project, labeler) == "paused"
 
 

@@ -77,7 +77,9 @@ def lease_next_comparison(*, project: Project, labeler: User) -> Assignment | Em
 def live_lease(*, project: Project, labeler: User) -> Assignment | None:
     """The newest lease that this labeler holds in a project that is not paused; None if there is none."""
     mine = _assignments().filter(project=project, labeler=labeler, state=Assignment.State.LEASED)
-    live = mine.filter(lease_until__gt=timezone.now(), project__is_paused=False)
+    live = mine.filter(
+        lease_until__gt=timezone.now(), project__is_paused=False, project__is_archived=False
+    )
     return live.order_by("-leased_at", "-pk").first()
 
 
@@ -139,13 +141,16 @@ def _why_empty(project: Project) -> EmptyQueue:
     unfinished = everything.filter(state=Comparison.State.OPEN)
     facts = Project.objects.filter(pk=project.pk).values_list(
         "is_paused",
+        "is_archived",
         Exists(everything),
         Exists(unfinished),
         Exists(unfinished.filter(slots_taken__lt=F("overlap"))),
     )
-    is_paused, has_any, has_open, has_free = facts.get()
-    if is_paused or not has_any:
-        return EmptyQueue(reason=EmptyReason.PAUSED if is_paused else EmptyReason.NOTHING_YET)
+    is_paused, is_archived, has_any, has_open, has_free = facts.get()
+    if is_paused or is_archived:
+        return EmptyQueue(reason=EmptyReason.PAUSED)
+    if not has_any:
+        return EmptyQueue(reason=EmptyReason.NOTHING_YET)
     if not has_open:
         return EmptyQueue(reason=EmptyReason.ALL_JUDGED)
     return EmptyQueue(reason=EmptyReason.YOURS_DONE if has_free else EmptyReason.WITH_OTHERS)

@@ -1,4 +1,4 @@
-// Drafts by comparison, in this browser only: what was typed or chosen is never lost to a reload.
+// Drafts by labeler and comparison, in this browser only: what was typed or chosen is never lost to a reload.
 const KEY = "concord.draft.";
 const KEPT = 30;
 const LEFT_OUT = new Set(["csrfmiddlewaretoken", "assignment", "client_uuid", "active_ms"]);
@@ -11,14 +11,16 @@ const storage = () => {
   }
 };
 
-export function saveDraft(form) {
+const keyOf = (form, labeler) => `${KEY}${labeler}.${form.dataset.comparison}`;
+
+export function saveDraft(form, labeler) {
   const fields = [...new FormData(form)].filter(([name]) => !LEFT_OUT.has(name));
-  storage()?.setItem(KEY + form.dataset.comparison, JSON.stringify({ at: Date.now(), fields }));
+  storage()?.setItem(keyOf(form, labeler), JSON.stringify({ at: Date.now(), fields }));
   forgetOldest();
 }
 
-export function restoreDraft(form) {
-  const stored = storage()?.getItem(KEY + form.dataset.comparison);
+export function restoreDraft(form, labeler) {
+  const stored = storage()?.getItem(keyOf(form, labeler));
   if (!stored) return false;
   for (const [name, value] of JSON.parse(stored).fields) {
     const input = [...form.querySelectorAll(`[name="${CSS.escape(name)}"]`)].find(

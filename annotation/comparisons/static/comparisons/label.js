@@ -13,24 +13,30 @@ const page = document.querySelector("[data-labeling]");
 const place = page.querySelector("[data-place]");
 const api = page.dataset.api;
 const status = page.querySelector("[data-status]");
-const outbox = new Outbox(`concord.outbox.${api}`, (pause) =>
-  say(`Not sent yet. Your answer is kept here and goes out when the server answers (next try in ${Math.round(pause / 1000)} s).`, "warn"));
-const state = { form: null, attention: null, draftTimer: 0, isBusy: false, isWarned: false };
+const outbox = new Outbox(`concord.outbox.${page.dataset.labeler}.${api}`, (pause, reason) =>
+  say(`Not sent yet, but kept here. ${reason.startsWith("You") ? reason : "The server does not answer."} Next try in ${Math.round(pause / 1000)} s.`, "warn"));
+const state = { leaseEnds: 0, form: null, attention: null, draftTimer: 0, isBusy: false, isWarned: false };
 
 function say(text, kind = "") {
   if (status.textContent !== text) status.textContent = text;
   status.parentElement.className = `say ${kind}`;
 }
 
+/** The lease by the server's count of seconds: the clock of this computer may be wrong. */
+function leaseFor(seconds) {
+  state.leaseEnds = performance.now() + Number(seconds) * 1000;
+}
+
 function start(form) {
   state.attention?.end();
   Object.assign(state, { form, attention: form && new Attention(form), isBusy: false, isWarned: false });
   if (!form) return;
+  leaseFor(form.dataset.leaseSeconds);
   for (const other of document.querySelectorAll("#skip-form, #undo-form")) {
     const field = other.elements.assignment;
     if (field) field.value = form.dataset.assignment;
   }
-  if (restoreDraft(form)) say("Your draft is back.");
+  if (restoreDraft(form, page.dataset.labeler)) say("Your draft is back.");
   form.querySelector("[data-tabs]")?.toggleAttribute("hidden", !matchMedia("(max-width: 1023px)").matches);
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   form.addEventListener("input", onInput);
@@ -42,7 +48,7 @@ function start(form) {
 function onInput() {
   clearTimeout(state.draftTimer);
   markRow(state.form);
-  state.draftTimer = setTimeout(() => { saveDraft(state.form); say("Draft saved."); }, DRAFT_AFTER);
+  state.draftTimer = setTimeout(() => { saveDraft(state.form, page.dataset.labeler); say("Draft saved."); }, DRAFT_AFTER);
 }
 
 function show(reply) {
@@ -62,7 +68,11 @@ function showEmpty(empty) {
   const sheet = page.querySelector("template[data-empty]").content.cloneNode(true);
   sheet.querySelector("[data-message]").textContent = empty.message;
   place.replaceChildren(sheet);
-  setTimeout(() => { if (!state.form) next(); }, empty.ask_again_seconds * 1000);
+  askAgain(empty.ask_again_seconds);
+}
+
+function askAgain(seconds) {
+  setTimeout(() => { if (!state.form) next(); }, seconds * 1000);
 }
 
 async function act(work) {
@@ -89,7 +99,7 @@ function submit() {
   if (missing) return say(missing, "warn");
   if (!state.attention.isUnlocked) return say(state.attention.whyLocked, "warn");
   const body = { ...answerOf(state.form), active_ms: state.attention.activeMs };
-  saveDraft(state.form); // an undo brings the answer back
+  saveDraft(state.form, page.dataset.labeler); // an undo brings the answer back
   say("Saving…");
   return act(() => outbox.send(`${api}assignments/${state.form.dataset.assignment}/judgment/?bench=1`, body));
 }
@@ -97,7 +107,7 @@ function submit() {
 async function extend() {
   try {
     const reply = await call(`${api}assignments/${state.form.dataset.assignment}/lease/`);
-    state.form.dataset.leaseUntil = reply.lease_until;
+    leaseFor(reply.seconds_left);
     state.form.querySelector("[data-extend]").hidden = true;
     state.isWarned = false;
     say("You have more time.");
@@ -109,7 +119,7 @@ async function extend() {
 function watchLease() {
   if (!state.form) return;
   state.attention.tick();
-  const left = new Date(state.form.dataset.leaseUntil) - Date.now();
+  const left = state.leaseEnds - performance.now();
   if (left > WARN_BEFORE) return;
   state.form.querySelector("[data-extend]").hidden = left <= 0;
   if (left <= 0) return say("Your time for this comparison ended. An answer is kept, but may not be counted.", "bad");
@@ -140,6 +150,7 @@ bindKeys({
   view: (name) => showView(page, state.form, name),
 });
 start(place.querySelector("[data-bench]"));
+if (page.dataset.askAgain) askAgain(Number(page.dataset.askAgain));
 if (outbox.waiting().length) {
   say("Sending what was kept here…");
   outbox.flush().then((reply) => { if (reply) show(reply); else next(); });

@@ -4,7 +4,13 @@ const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
 export class Refused extends Error {}
 
-const token = () => document.querySelector("[name=csrfmiddlewaretoken]").value;
+/** The token of the session as it is now: the cookie is fresh after signing in again in another tab. */
+function token() {
+  const cookie = document.cookie.split("; ").find((one) => one.startsWith("csrftoken="));
+  return cookie ? cookie.slice("csrftoken=".length) : document.querySelector("[name=csrfmiddlewaretoken]").value;
+}
+
+const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permission_denied"]);
 
 /** One request to the API; Refused for an answer that will not change by asking again. */
 export async function call(url, { method = "POST", body } = {}) {
@@ -16,6 +22,7 @@ export async function call(url, { method = "POST", body } = {}) {
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
   const message = data.error?.message ?? `The server answered ${answer.status}.`;
+  if (SIGNED_OUT.has(data.error?.code)) throw new Error("You are signed out: sign in again in another tab.");
   if (answer.status >= 500 || answer.status === 429) throw new Error(message);
   throw new Refused(message);
 }
@@ -60,7 +67,7 @@ export class Outbox {
           this.#drop(entry);
           throw error;
         }
-        this.onWaiting(pause);
+        this.onWaiting(pause, error.message);
         await Promise.race([wait(pause), new Promise((done) => { addEventListener("online", done, { once: true }); })]);
       }
     }
