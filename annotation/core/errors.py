@@ -48,3 +48,10 @@ class LeaseLost(Conflict):
     """The lease on an assignment ended before the answer came."""
 
     code = "lease_lost"
+
+
+class StorageFull(DomainError):  # noqa: N818
+    """There is no room left on the disk for what was sent."""
+
+    status = 507
+    code = "storage_full"

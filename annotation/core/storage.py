@@ -1,5 +1,6 @@
 """Artifacts: immutable files by sha256 under `CONCORD_VAR/artifacts`, written atomically."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -7,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
+
+from annotation.core.errors import StorageFull
 
 
 def folder(*names: str) -> Path:
@@ -34,7 +37,11 @@ def write_artifact(chunks: Iterable[bytes]) -> tuple[str, int]:
             os.fsync(file.fileno())
         target = artifact_path(digest.hexdigest())
         Path(name).replace(target)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise StorageFull(
+                "The server's disk is full; nothing was stored. Ask whoever runs it to make room."
+            ) from error
         raise
     return digest.hexdigest(), size

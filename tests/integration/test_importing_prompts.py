@@ -1,9 +1,11 @@
 """Files of prompts: the good rows are kept, each bad one is listed with its line and the reason, nothing twice."""
 
 import csv
+import errno
 import gzip
 import io
 import json
+import os
 import tracemalloc
 
 import pytest
@@ -14,7 +16,8 @@ from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.services.importing import run_any_import
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import InvalidInput, StorageFull
+from annotation.core.storage import folder
 from annotation.projects.models import Role
 from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.services import importing
@@ -227,6 +230,17 @@ def test_a_file_above_the_limit_of_the_server_is_refused(settings):
         asked(lines(GOOD))
 
 
+def test_a_full_disk_is_said_and_leaves_nothing_behind(monkeypatch):
+    def no_room(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(StorageFull, match="disk is full"):
+        asked(lines(GOOD))
+    assert not PromptImport.objects.exists()
+    assert not list(folder("artifacts").glob(".incoming-*"))
+
+
 def test_a_row_above_the_limit_of_a_row_is_listed_and_the_next_taken(monkeypatch):
     from annotation.prompts.readers import files
 
@@ -311,6 +325,14 @@ def test_the_command_says_what_is_wrong_with_a_file(tmp_path):
     with pytest.raises(CommandError, match="No row of the file"):
         call_command("import_prompts", str(project.pk), str(path))
     assert PromptImport.objects.get(project=project).status == "failed"
+
+
+def test_prompts_are_searched_by_what_is_in_their_turns(client):
+    row = take(lines({"text": "Über die Brücke"}, {"text": "Under the bridge"}))
+    client.force_login(factories.member(row.project, Role.ENGINEER))
+    page = client.get(reverse("prompts-list", args=[row.project_id]), {"search": "über"})
+    assert "Über die Brücke" in page.content.decode()
+    assert "Under the bridge" not in page.content.decode()
 
 
 def upload(payload: bytes, name="p.jsonl") -> SimpleUploadedFile:

@@ -112,6 +112,7 @@ def test_a_link_lets_one_person_make_an_account_and_join(client, project, admin)
     assert roles_of(User.objects.get(username="kim"), project.pk) == {Role.LABELER}
     assert last_act(project).verb == "invitation.accepted"
     assert client.get(path).status_code == 404
+    assert AuditEvent.objects.filter(verb="user.created", data={"username": "kim"}).exists()
 
 
 def test_without_an_invitation_there_is_no_sign_up(client):
