@@ -170,6 +170,9 @@ class PpoSpec(RunSpec):
     normalize_rewards: bool = setting(
         True, help="Take the running mean from rewards and divide them by their running deviation."
     )
+    prompt_baseline: bool = setting(
+        False, help="Compare a response with the other ones to its prompt, not with all (RLOO)."
+    )
     eval_prompts: int = setting(
         32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
     )

@@ -4,7 +4,7 @@
    follows Ziegler's controller.
 2. The score is placed on the last response token. Responses without an end token pay a penalty, in
    units of the normalized reward. Rewards lose their running mean and deviation first.
-3. Old log-probs are computed again with the training forward: a sampler's rounding is no ratio.
+3. Old log-probs come from the training forward: a sampler's rounding is no ratio.
 4. Minibatches keep their members over the epochs of one update, in another order each epoch: the
    states under the trained layers are computed once, and the first ratio is exactly 1.
 5. Advantages are whitened over the real tokens of the whole batch.
@@ -182,9 +182,19 @@ def normalized(
     raw_N = torch.tensor([score for one in rollouts for score in one.scores])
     ended_N = torch.tensor([sample.finished for one in rollouts for sample in one.samples])
     moments = with_batch(moments, raw_N)
+    if spec.prompt_baseline:
+        raw_N = torch.cat([_against_the_others(one.scores) for one in rollouts])
+    elif spec.normalize_rewards:
+        raw_N = raw_N - moments.mean
     if spec.normalize_rewards:
-        raw_N = (raw_N - moments.mean) / moments.deviation
+        raw_N = raw_N / moments.deviation
     return moments, raw_N - spec.missing_eos_penalty * (~ended_N)
+
+
+def _against_the_others(scores: Sequence[float]) -> Tensor:
+    """Each score minus the mean of the prompt's other ones (RLOO: Ahmadian et al. 2024); 0 alone."""
+    scores_K = torch.tensor(scores)
+    return (scores_K - scores_K.mean()) * len(scores) / max(1, len(scores) - 1)
 
 
 class Judged(NamedTuple):
@@ -361,8 +371,7 @@ def _metrics(
     scores = [score for one in rollouts for score in one.scores]
     samples = [sample for one in rollouts for sample in one.samples]
     means = [statistics.fmean(column) for column in zip(*learned, strict=True)]
-    judged = batch._asdict()
-    del judged["minibatches"]
+    judged = {name: one for name, one in batch._asdict().items() if name != "minibatches"}
     return {
         "reward": statistics.fmean(scores),
         "reward_deviation": statistics.pstdev(scores),

@@ -1,6 +1,7 @@
 """The batch that PPO learns from, against a reference written a response and a token at a time."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,6 +98,13 @@ def test_scores_lose_mean_and_deviation_and_the_missing_end_costs_one():
     moments, scores = normalized(rollouts, Moments(), SPEC)
     assert moments.seen == 2
     torch.testing.assert_close(scores, torch.tensor([-1.0, 0.0]))
+
+
+def test_a_prompt_baseline_compares_with_the_other_responses_to_the_prompt():
+    """Of scores (1, 2, 6) the first has (2 + 6) / 2 beside it: -3; so -1.5 and 4.5. Alone: 0."""
+    spec = replace(SPEC, prompt_baseline=True, normalize_rewards=False)
+    _, scores = normalized([rollout([1.0, 2.0, 6.0]), rollout([9.0])], Moments(), spec)
+    torch.testing.assert_close(scores, torch.tensor([-3.0, -1.5, 4.5, 0.0]))
 
 
 def test_minibatches_share_the_prompts_evenly_and_keep_to_the_budget():
