@@ -1,10 +1,12 @@
 """Snapshots: what goes in, how votes become pairs, how splits are drawn, and that nothing changes afterwards."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from annotation.comparisons.models import Judgment
 from annotation.core.errors import InvalidInput
@@ -220,3 +222,32 @@ def test_the_database_refuses_to_change_a_done_snapshot():
     with pytest.raises(IntegrityError, match="is done"), transaction.atomic():
         rows.update(sha256="0" * 64)
     assert rows.update(name="Another name") == 1
+
+
+def test_a_judgment_withdrawn_while_the_snapshot_is_built_is_not_in_it(monkeypatch):
+    project = factories.project()
+    judged(project, 1, 1)
+    last = judged(project, 1).judgments.get()
+    settle = building._settle
+
+    def settle_late(*args: object):
+        Judgment.objects.filter(pk=last.pk).update(withdrawn_at=timezone.now())
+        return settle(*args)
+
+    monkeypatch.setattr(building, "_settle", settle_late)
+    snapshot = built(project)
+    last.refresh_from_db()
+    assert (snapshot.rows, snapshot.manifest["judgments"]["count"]) == (1, 2)
+    assert last.frozen_at is None
+
+
+def test_what_a_killed_build_left_is_swept_after_a_day(settings, tmp_path):
+    settings.CONCORD_VAR = tmp_path
+    old, fresh = tmp_path / "snapshots/.incoming-old", tmp_path / "snapshots/.incoming-fresh"
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    project = factories.project()
+    judged(project, 1)
+    built(project)
+    assert (old.exists(), fresh.exists()) == (False, True)

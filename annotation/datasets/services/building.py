@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_j
 
 FORMAT_VERSION = 1
 ATTEMPTS = 3
+INCOMING = ".incoming-"
+ABANDONED_SECONDS = 86_400
 Progress = Callable[[int, int, str], None]
 
 
@@ -82,11 +85,19 @@ def _build_once(
 
 @contextmanager
 def _incoming_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(dir=storage.folder("snapshots"), prefix=".incoming-"))
+    _sweep_abandoned(storage.folder("snapshots"))
+    folder = Path(tempfile.mkdtemp(dir=storage.folder("snapshots"), prefix=INCOMING))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_abandoned(parent: Path) -> None:
+    """Remove what builds that were killed left a day ago or earlier."""
+    for folder in parent.glob(f"{INCOMING}*"):
+        if folder.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_records(
