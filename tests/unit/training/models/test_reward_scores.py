@@ -1,4 +1,5 @@
 import itertools
+import json
 import shutil
 from pathlib import Path
 
@@ -95,9 +96,11 @@ def test_padding_equal_to_the_end_token_is_repaired(tiny_folder: Path, tmp_path:
     tokenizer = tiny_tokenizer()
     tokenizer.add_special_tokens({"pad_token": tokenizer.eos_token, "unk_token": "<|pad|>"})
     tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": END}))
     reward = new_reward_model(str(folder), precision="float32", device=CPU, seed=3)
     assert reward.tokenizer.pad_token == "<|pad|>"  # noqa: S105 - no password
-    assert reward.model.config.pad_token_id == reward.tokenizer.pad_token_id
+    assert reward.model.config.pad_token_id == 0
 
 
 def test_a_policy_is_no_reward_model(tiny_folder: Path) -> None:
