@@ -169,15 +169,15 @@ def comparison_of(*, project: Project, pk: int) -> Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a labeler is today: ``left`` is counted up to a limit, ``is_more`` says that there are more."""
+    """How far a labeler is today: ``remaining`` is counted up to a limit, ``is_more`` says that there are more."""
 
     judged_today: int
-    left: int
+    remaining: int
     is_more: bool
 
     @property
     def total(self) -> int:
-        return self.judged_today + self.left
+        return self.judged_today + self.remaining
 
 
 def progress_of(*, project: Project, labeler_id: int) -> Progress:
@@ -186,7 +186,7 @@ def progress_of(*, project: Project, labeler_id: int) -> Progress:
     left = left_to_judge(project=project, labeler_id=labeler_id, at_most=LEFT_COUNTED + 1)
     return Progress(
         judged_today=judged_since(project=project, labeler_id=labeler_id, since=morning),
-        left=min(left, LEFT_COUNTED),
+        remaining=min(left, LEFT_COUNTED),
         is_more=left > LEFT_COUNTED,
     )
 

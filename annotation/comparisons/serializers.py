@@ -65,7 +65,7 @@ class EmptySerializer(serializers.Serializer[Any]):
 
 class ProgressSerializer(serializers.Serializer[Any]):
     judged_today = serializers.IntegerField()
-    left = serializers.IntegerField()
+    remaining = serializers.IntegerField()
     is_more = serializers.BooleanField()
 
 

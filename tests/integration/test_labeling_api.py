@@ -71,7 +71,7 @@ def test_a_comparison_is_leased_judged_and_followed_by_the_next(as_labeler, proj
     assert reply["judgment"]["strengths"] == [2]
     assert reply["message"] == "Saved."
     assert reply["assignment"]["id"] != assignment["id"]
-    assert reply["progress"] == {"judged_today": 1, "left": 1, "is_more": False}
+    assert reply["progress"] == {"judged_today": 1, "remaining": 1, "is_more": False}
 
 
 def test_the_last_judgment_is_followed_by_the_reason_for_an_empty_queue(as_labeler, project):

@@ -43,6 +43,7 @@ function start(form) {
   form.querySelector("[data-extend]").addEventListener("click", extend);
   markRow(form);
   bindViews(page, form);
+  watchReading();
 }
 
 function onInput() {
@@ -53,14 +54,15 @@ function onInput() {
 
 function show(reply) {
   clearTimeout(state.draftTimer);
-  const { judged_today: today, left, is_more: isMore } = reply.progress;
+  const { judged_today: today, remaining: left, is_more: isMore } = reply.progress;
   page.querySelector("[data-count]").textContent = `${today} of ${today + left}${isMore ? "+" : ""} today`;
   Object.assign(page.querySelector("[data-meter]"), { max: today + left || 1, value: today });
   if (reply.bench) place.innerHTML = reply.bench;
   else showEmpty(reply.empty);
   const surplus = reply.judgment && !reply.judgment.is_counted;
-  say(reply.message, surplus ? "warn" : "");
+  say("");
   start(place.querySelector("[data-bench]"));
+  if (reply.message) say(reply.message, surplus ? "warn" : "");
   scrollTo({ top: 0 });
 }
 
@@ -116,9 +118,15 @@ async function extend() {
   }
 }
 
-function watchLease() {
+/** The verdict unlocks when all responses have been in view and the minimal reading time has passed. */
+function watchReading() {
   if (!state.form) return;
   state.attention.tick();
+  state.form.querySelector("[data-submit]").disabled = state.isBusy || !state.attention.isUnlocked;
+}
+
+function watchLease() {
+  if (!state.form) return;
   const left = state.leaseEnds - performance.now();
   if (left > WARN_BEFORE) return;
   state.form.querySelector("[data-extend]").hidden = left <= 0;
@@ -142,6 +150,7 @@ for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
 addEventListener("offline", () => say("You are offline. What you answer is kept here and sent later.", "warn"));
 addEventListener("online", () => say("You are online again."));
 setInterval(watchLease, 1_000);
+setInterval(watchReading, 200);
 bindKeys({
   form: () => state.form,
   submit,
