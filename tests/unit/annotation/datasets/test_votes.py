@@ -72,3 +72,8 @@ def test_posteriors_decide_under_dawid_skene_while_votes_stay():
 
 def test_a_pair_with_too_few_judgments_is_left_out():
     assert pairs_of(votes_of([row(1, 1, 2, 1)]), SnapshotQuery(min_judgments=2), NAMES, {}) == ()
+
+
+def test_as_many_ties_as_votes_for_the_leader_is_a_tie():
+    assert only([row(1, 1, 2, 1), row(2, 1, 2, 0)]).is_tie
+    assert not only([row(1, 1, 2, 1), row(2, 1, 2, 0), row(3, 1, 2, 2)]).is_tie
