@@ -16,16 +16,11 @@ from tests import factories
 HOSTILE = [
     "a\0b",
     "x" * 20_000,
-    "",
     "\u202e=cmd()\r\n",
     10**30,
     -1,
-    1.5e308,
     None,
-    True,
-    [],
     [[[]]],
-    {},
     {"a": {"b": []}},
     "2026-13-45T99:99:99Z",
 ]
