@@ -73,17 +73,30 @@ def pair_rows(
     criterion: str = OVERALL,
     after_judgment_id: int = 0,
     where: Q | None = None,
+    prompt_ids: Sequence[int] | None = None,
     chunk_size: int = 5_000,
 ) -> Iterator[PairRow]:
     """Stream every pair of every standing judgment by judgment id; a ranking of K gives K(K-1)/2 rows.
 
     ``criterion`` names the aspect (judgments that did not answer it are left out); ``where`` narrows the judgments.
+    With ``prompt_ids`` only what was said of these prompts comes, in no order: so the database goes by the prompts.
     """
-    judgments = standing_judgments(project).filter(pk__gt=after_judgment_id)
+    if prompt_ids is None:
+        judgments = standing_judgments(project).order_by("pk")
+    else:
+        judgments = _standing_on(project, prompt_ids)
+    judgments = judgments.filter(pk__gt=after_judgment_id)
     judgments = judgments.filter(where) if where is not None else judgments
-    rows = judgments.order_by("pk").values_list(*_COLUMNS)
+    rows = judgments.values_list(*_COLUMNS)
     for row in rows.iterator(chunk_size=chunk_size):
         yield from _pairs_of(row, criterion)
+
+
+def _standing_on(project: Project, prompt_ids: Sequence[int]) -> QuerySet[Judgment]:
+    """Found by comparison alone: with the project named too, stale statistics send the planner through all of it."""
+    comparisons = project.comparisons.filter(prompt_id__in=prompt_ids).values_list("pk", flat=True)
+    found = Judgment.objects.filter(comparison_id__in=list(comparisons))
+    return found.filter(withdrawn_at=None, is_counted=True)
 
 
 def _pairs_of(row: tuple[Any, ...], criterion: str) -> Iterator[PairRow]:  # Any: columns differ

@@ -121,8 +121,8 @@ def _materials(
 ) -> Iterator[PromptMaterial]:
     keys = [pk for pk, _, _ in batch]
     rows: dict[int, list[PairRow]] = {pk: [] for pk in keys}
-    where = query.judgments_q() & Q(pk__lte=up_to, comparison__prompt_id__in=keys)
-    for row in pair_rows(project, criterion=query.criterion, where=where):
+    where = query.judgments_q() & Q(pk__lte=up_to)
+    for row in pair_rows(project, criterion=query.criterion, where=where, prompt_ids=keys):
         rows[row.prompt_id].append(row)
     candidates: dict[int, list[CandidateColumns]] = {pk: [] for pk in keys}
     found = Candidate.objects.filter(project=project, prompt_id__in=keys).order_by("fingerprint")
