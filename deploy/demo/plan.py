@@ -32,14 +32,20 @@ def demo_settings(**changes: Settings) -> dict[str, Settings]:
     return {kind: preset_of("demo", kind) | changes.get(kind, {}) for kind in kinds}
 
 
-DEMO = Plan(project="Demo", settings=demo_settings())
+DEMO = Plan(
+    project="Demo",
+    settings=demo_settings(reward_model={"epochs": 3.0, "learning_rate": 1e-4}),
+)
 """The lap of `make demo`: about a hundred short questions, SmolLM2-135M, simulated labelers."""
 
 REAL = Plan(
     project="Demo: real judgments",
-    shares=(0.7, 0.1, 0.2),
+    shares=(0.8, 0.06, 0.14),
     settings=demo_settings(
-        reward_model={"max_prompt_tokens": 192, "max_response_tokens": 128},
+        reward_model={
+            **{"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 900},
+            **{"groups_per_step": 16, "trainable_layers": 6},
+        },
         sft={"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 256},
     ),
 )
