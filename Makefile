@@ -39,6 +39,9 @@ fix: setup ## Format and mend what can be mended
 	ruff format .
 	ruff check --fix .
 
+snapshots: setup ## Freeze the public surfaces anew: OpenAPI, specs
+	DATABASE_URL=postgres://unused python -m tests.surfaces
+
 bench: setup ## Ratios against peers, measured in one run
 	python -m pytest tests/bench -s
 

@@ -152,6 +152,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "annotation.core.schema.with_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "annotation.projects.models.Role",
         "ModelKindEnum": "annotation.registry.models.ModelVersion.Kind",

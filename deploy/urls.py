@@ -46,3 +46,5 @@ PAGES: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]
+handler404 = "annotation.core.api.not_found"
+handler500 = "annotation.core.api.broken"

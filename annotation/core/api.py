@@ -4,15 +4,21 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError
+
+API_ROOT = "/api/"
+LAST_KEY = 2**63 - 1
+NOTHING_HERE = "There is nothing here, or it is not yours to see."
 
 
 class NewestFirst(CursorPagination):
@@ -22,6 +28,17 @@ class NewestFirst(CursorPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """The cursor; its position must be a primary key, since people can send any."""
+        cursor = super().decode_cursor(request)
+        if cursor and cursor.position is not None and not _is_key(str(cursor.position)):
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        return cursor
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LAST_KEY
 
 
 class BoundedJSONParser(JSONParser):
@@ -43,7 +60,15 @@ def error_body(
     code: str, message: str, fields: dict[str, list[str]] | None = None
 ) -> dict[str, Any]:
     """The one shape of an error: ``{"error": {"code", "message", "fields"}}``."""
-    return {"error": {"code": code, "message": message, "fields": fields or {}}}
+    told = {
+        sendable(name): [sendable(one) for one in texts] for name, texts in (fields or {}).items()
+    }
+    return {"error": {"code": code, "message": sendable(message), "fields": told}}
+
+
+def sendable(text: str) -> str:
+    """The text without lone surrogates, which JSON may bring in but UTF-8 cannot bring out."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -54,19 +79,39 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return Response(error_body(error.code, str(error), fields), status=error.status)
     if isinstance(error, RequestDataTooBig):
         return Response(error_body("too_big", _too_big()), status=413)
+    if isinstance(error, SuspiciousOperation):
+        return Response(error_body("invalid", f"This request cannot be read: {error}"), status=400)
     response = drf_exception_handler(error, context)
-    if response is None:
-        return None
-    if isinstance(error, exceptions.ValidationError):
-        response.data = error_body("invalid", "Some fields are not valid.", _fields(error.detail))
-    elif isinstance(error, exceptions.APIException):
-        codes = error.get_codes()
-        response.data = error_body(codes if isinstance(codes, str) else "error", str(error.detail))
-    elif isinstance(error, Http404):
-        response.data = error_body("not_found", "There is nothing here, or it is not yours to see.")
-    elif isinstance(error, PermissionDenied):
-        response.data = error_body("forbidden", "Your role does not allow this.")
+    if response is not None:
+        response.data = _told(error)
     return response
+
+
+def _told(error: Exception) -> dict[str, Any]:  # Any: JSON
+    """The one shape of what REST framework knows how to refuse."""
+    if isinstance(error, exceptions.ValidationError):
+        return error_body("invalid", "Some fields are not valid.", _fields(error.detail))
+    if isinstance(error, exceptions.APIException):
+        codes = error.get_codes()
+        return error_body(codes if isinstance(codes, str) else "error", str(error.detail))
+    if isinstance(error, PermissionDenied):
+        return error_body("forbidden", "Your role does not allow this.")
+    return error_body("not_found", NOTHING_HERE)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """An address that is none: a page, or the one shape below ``API_ROOT``."""
+    if request.path.startswith(API_ROOT):
+        return JsonResponse(error_body("not_found", NOTHING_HERE), status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """What was not foreseen: a page, or the one shape below ``API_ROOT``."""
+    if request.path.startswith(API_ROOT):
+        sentence = "Something went wrong here; the log of the server has more. Try again later."
+        return JsonResponse(error_body("broken", sentence), status=500)
+    return defaults.server_error(request)
 
 
 def _too_big() -> str:

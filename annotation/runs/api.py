@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.models import User
+from annotation.core.api import NewestFirst
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
@@ -32,12 +32,11 @@ from training.spec.presets import PRESETS
 from training.spec.runs import SPECS, json_schema
 
 
-class OldestFirst(CursorPagination):
+class OldestFirst(NewestFirst):
     """Events in the order in which they were said."""
 
     ordering = "pk"
     page_size = 200
-    page_size_query_param = "page_size"
     max_page_size = 1000
 
 

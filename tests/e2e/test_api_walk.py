@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from tests.e2e.conftest import ROOT
 
 GUIDE = ROOT / "docs" / "guide" / "api-walk.md"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SECONDS = 300
+SECONDS = 600
+BASH = shutil.which("bash") or "/bin/bash"
 
 
 def test_the_documented_walk_leads_from_an_empty_project_to_candidates_of_a_new_policy(
@@ -24,7 +26,7 @@ def test_the_documented_walk_leads_from_an_empty_project_to_candidates_of_a_new_
         (tmp_path / name).symlink_to(ROOT / name)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     walked = subprocess.run(
-        ["bash", "-x", "-c", script],
+        [BASH, "-x", "-c", script],
         check=False,
         cwd=tmp_path,
         env=env,
