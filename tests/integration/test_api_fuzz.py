@@ -23,22 +23,20 @@ from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
 from tests import factories
 
-DEEP = (50, 900)
+DEEP = (900,)
 HUGE = 10**30
 NUL = "a\0b"
 SURROGATE = "\ud800"
-HOSTILE: list[Any] = [
-    *(None, True, "", NUL, SURROGATE, "x" * 100_000, "999999999999999999999", "NaN", "../../etc"),
-    *(-1, 0, 2**31, 2**63, HUGE, -HUGE, 1e308, float("nan"), float("inf"), 0.5),
-    *([], [None], [[NUL]], [HUGE], [{}], [True, "x", 1]),
-    *({}, {NUL: NUL}, {SURROGATE: SURROGATE}, {"kind": NUL}, {"kind": [1]}, {"": {"": []}}),
+HOSTILE: list[Any] = [  # one at a time, where test_hostile_input.py sends many together
+    *(True, NUL, SURROGATE, "x" * 20_000, HUGE, -1, 2**63, float("nan")),
+    *([None], [[NUL]], [HUGE], {SURROGATE: [SURROGATE]}, {"kind": NUL}),
 ]
 RAW = [
     *(b"", b"{", b"null", b"[]", b'"text"', b"7", b"\xff\xfe", b"\0", b'{"a": \xed\xa0\x80}'),
     *(b"[" * 100_000, b'{"name":' * 50_000, b'{"name": ' + b"9" * 5_000 + b"}"),
     json.dumps({"name": "a", "name\0": "b", "\ud800": "\ud800"}).encode(),
 ]
-QUERY = ["", "-1", "0", "x", "\0", "9" * 30, "٣", "²", "1.5", "NaN", "x" * 5_000]
+QUERY = ["-1", "\0", "9" * 30, "²", "NaN", "x" * 5_000]
 RAW_QUERY = ["cursor=cD0x%00", "cursor=%ED%A0%80", "cursor=bz0tMQ==", "cursor=cD1ub3Q=", "%ff=%00"]
 RAW_QUERY += [
     "page_size=99999999999999999999999",
@@ -208,19 +206,13 @@ def test_a_hostile_body_is_refused_with_a_sentence(world):
 
 
 def test_a_body_of_another_type_is_refused_with_a_sentence(world):
-    kinds = [
-        "text/plain",
-        "application/xml",
-        "multipart/form-data",
-        "",
-        "application/json; charset=x",
-    ]
-    kinds += ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+    kinds = ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+    kinds += ["", "application/json; charset=x"]
     bad = [
         sentence
         for one in WRITING
         for kind in kinds
-        for body in (b"", b"name=%00&roles=%00", b"--x\r\n\r\n")
+        for body in (b"name=%00&roles=%00", b"--x\r\n\r\n")
         for sentence in world.refused_badly(one.method, world.address(one), body, kind=kind)
     ]
     assert not bad, "\n".join(bad)
