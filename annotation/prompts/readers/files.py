@@ -15,6 +15,7 @@ from annotation.prompts.readers.rows import (
     Row,
     UnreadableFile,
     refused,
+    storable,
 )
 
 CHUNK = 64 * 1024
@@ -153,7 +154,7 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
             buffer = _longer(buffer, chunks, number, error)
             continue
         number += 1
-        yield _object_row(number, value, _printable(buffer[: min(end, EXCERPT)]), end)
+        yield _object_row(number, value, storable(buffer[: min(end, EXCERPT)]), end)
         buffer = buffer[end:]
 
 
@@ -177,7 +178,7 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     first = next(lines, "")
     delimiter = max(",;\t", key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
-    names = [name.strip() for name in header]
+    names = [storable(name).strip() for name in header]
     _check_header(names)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -211,16 +212,12 @@ def _check_header(names: list[str]) -> None:
 
 
 def _csv_row(line: int, names: list[str], values: list[str]) -> Row:
-    excerpt = _printable(",".join(values)[:EXCERPT])
+    excerpt = storable(",".join(values)[:EXCERPT])
     if len(values) != len(names):
         reason = f"The row has {len(values)} fields where the header names {len(names)} columns."
         return refused(line, reason, excerpt)
     fields = dict(zip(names, values, strict=True))
     return Row(line, fields, excerpt=excerpt, size=sum(map(len, values)))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", "�")
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -234,7 +231,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
             for fields in batch.to_pylist():
                 line += 1
                 shown = str(fields)
-                yield Row(line, fields, excerpt=_printable(shown[:EXCERPT]), size=len(shown))
+                yield Row(line, fields, excerpt=storable(shown[:EXCERPT]), size=len(shown))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(
             f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."

@@ -29,6 +29,11 @@ class Row:
     size: int = 0  # about how many bytes it takes
 
 
+def storable(text: str) -> str:
+    """The text as the database can hold it: no half characters, no NUL."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", "�")
+
+
 def refused(line: int, reason: str, excerpt: str = "") -> Row:
     """A row that cannot be read."""
     return Row(line, {}, reason, excerpt[:EXCERPT])

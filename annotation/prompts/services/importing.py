@@ -18,7 +18,7 @@ from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm
 from annotation.prompts.readers.files import read_rows
-from annotation.prompts.readers.rows import Row, RowRefused
+from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.services.storing import add_prompts
 
 BATCH_ROWS = 500
@@ -134,7 +134,10 @@ def _take_batch(prompt_import: PromptImport, importer: Importer[Item], batch: li
         rejected += stored.rejected
         RejectedRow.objects.bulk_create(
             RejectedRow(
-                prompt_import=prompt_import, line=row.line, reason=reason[:500], excerpt=row.excerpt
+                prompt_import=prompt_import,
+                line=row.line,
+                reason=storable(reason)[:500],
+                excerpt=row.excerpt,
             )
             for row, reason in rejected
         )
