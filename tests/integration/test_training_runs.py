@@ -103,6 +103,32 @@ def test_a_wrong_spec_is_refused_at_its_field(api, project, asked, spec, field, 
     assert not TrainingRun.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "field", "sentence"),
+    [
+        (
+            {"rollouts_per_update": 30, "groups_per_step": 8},
+            "rollouts_per_update",
+            "30 is not a multiple of the 8 prompts in an update (groups_per_step).",
+        ),
+        (
+            {"minibatches": 9, "groups_per_step": 8},
+            "minibatches",
+            "9 is more than the 8 prompts in an update (groups_per_step).",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_before_they_are_queued(
+    api, project, asked, settings, field, sentence
+):
+    reward = factories.policy(project, kind="reward").pk
+    body = asked | {"spec": {"kind": "ppo", **settings}, "reward_model": reward}
+    answer = queue(api, project, body)
+    assert answer.status_code == 400
+    assert sentence in answer.data["error"]["fields"][field][0]
+    assert not TrainingRun.objects.exists()
+
+
 def test_places_cannot_be_smuggled_in_with_the_spec(api, project, asked):
     spec = asked["spec"] | {"model": "/etc", "data": "/etc"}
     answer = queue(api, project, asked | {"spec": spec})

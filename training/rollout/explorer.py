@@ -6,7 +6,6 @@ from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, LocalSampler
 from training.rollout.scoring import Scorer
-from training.spec.errors import SpecError
 from training.spec.records import Group
 from training.spec.runs import PpoSpec
 
@@ -24,7 +23,7 @@ class Explorer:
             seed=spec.seed,
             epochs=1 + spec.updates * spec.groups_per_step / len(prompts),
         )
-        self._per_prompt = samples_per_prompt(spec, self._stream.batch_size)
+        self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
 
     def rollouts(self, update: int) -> list[Rollout]:
         spec = self._spec
@@ -59,20 +58,6 @@ class Explorer:
             for record, prompt, drawn, scored in zip(chosen, prompts, samples, scores, strict=True)
         ]
         return shuffled(made, seed=f"{spec.seed}/{update}")
-
-
-def samples_per_prompt(spec: PpoSpec, prompts: int) -> int:
-    """How many responses every prompt of an update gets. Raises SpecError if they do not go up."""
-    if spec.rollouts_per_update % prompts:
-        raise SpecError(
-            f"rollouts_per_update: {spec.rollouts_per_update} is not a multiple of the {prompts} "
-            "prompts in an update (groups_per_step)."
-        )
-    if spec.minibatches > prompts:
-        raise SpecError(
-            f"minibatches: {spec.minibatches} is more than the {prompts} prompts in an update."
-        )
-    return spec.rollouts_per_update // prompts
 
 
 def rollout_seed(seed: int, update: int) -> int:

@@ -1,8 +1,8 @@
 """Specs: the frozen, validated instructions of a run.
 
 Forms, JSON schema and command line derive from these fields. Every field carries ``help`` (a
-sentence) and its bounds in its metadata; `spec_from_dict` checks them and names the field, the
-value seen and what is allowed.
+sentence) and its bounds in its metadata; `spec_from_dict` checks them, then what must go together
+(`RunSpec.check`), and names the field, the value seen and what is allowed.
 """
 
 import types
@@ -79,6 +79,9 @@ class RunSpec:
     max_groups: int = setting(
         0, help="Use at most this many training prompts; 0 means all.", low=0, high=10**9
     )
+
+    def check(self) -> None:
+        """Refuse fields that do not go together. Raises SpecError naming the one to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,24 @@ class PpoSpec(RunSpec):
         2, help="Answers to each held-out prompt, before and after.", low=1, high=1000
     )
 
+    def check(self) -> None:
+        """As in RunSpec: the rollouts of an update go up."""
+        self.samples_per_prompt(self.groups_per_step)
+
+    def samples_per_prompt(self, prompts: int) -> int:
+        """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""
+        if self.rollouts_per_update % prompts:
+            raise SpecError(
+                f"rollouts_per_update: {self.rollouts_per_update} is not a multiple of the "
+                f"{prompts} prompts in an update (groups_per_step)."
+            )
+        if self.minibatches > prompts:
+            raise SpecError(
+                f"minibatches: {self.minibatches} is more than the {prompts} prompts in an update "
+                "(groups_per_step)."
+            )
+        return self.rollouts_per_update // prompts
+
 
 SPECS: dict[str, type[RunSpec]] = {one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec)}
 
@@ -206,7 +227,9 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
                 raise SpecError(f"{name}: this field is required. {one.metadata['help']}")
             continue
         values[name] = _checked(name, row[name], hints[name], one.metadata)
-    return cls(**values)
+    spec = cls(**values)
+    spec.check()
+    return spec
 
 
 def _checked(name: str, value: Any, wanted: Any, rules: Mapping[str, Any]) -> Any:

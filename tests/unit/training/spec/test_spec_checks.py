@@ -1,0 +1,27 @@
+"""What must go together in a spec is refused when the spec is read, at the field to change."""
+
+import pytest
+
+from training.spec.errors import SpecError
+from training.spec.runs import spec_from_dict
+
+PPO = {"kind": "ppo", "model": "m", "data": "d", "reward_model": "r"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"rollouts_per_update": 10, "groups_per_step": 4}, "^rollouts_per_update: 10 .* the 4 "),
+        ({"rollouts_per_update": 4, "groups_per_step": 8}, "^rollouts_per_update: 4 .* the 8 "),
+        ({"minibatches": 5, "groups_per_step": 4}, "^minibatches: 5 is more than the 4 "),
+    ],
+)
+def test_sizes_of_an_update_that_do_not_go_up_are_refused(settings, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        spec_from_dict(PPO | settings)
+
+
+def test_sizes_of_an_update_that_go_up_are_taken():
+    """32 rollouts over 8 prompts: 4 responses each."""
+    spec = spec_from_dict(PPO | {"rollouts_per_update": 32, "groups_per_step": 8})
+    assert spec.samples_per_prompt(8) == 4
