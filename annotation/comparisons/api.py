@@ -19,11 +19,12 @@ from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.services import comparisons, judging, queue
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.comparisons.worddiff import word_diff
-from annotation.core.errors import NotFound
+from annotation.core.errors import InvalidInput, NotFound
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 
 WITH_BENCH = OpenApiParameter("bench", bool, description="Add the HTML of the assignment.")
+STATE = OpenApiParameter("state", str, enum=Comparison.State.values, description="Only these.")
 KEPT_AS_SURPLUS = "Your time had ended, so this answer is kept but not counted."
 SAVED = "Saved."
 
@@ -167,7 +168,15 @@ class ComparisonList(generics.ListAPIView[Comparison]):
 
     def get_queryset(self) -> QuerySet[Comparison]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
-        return selectors.comparisons_in(project, state=self.request.query_params.get("state", ""))
+        state = self.request.query_params.get("state", "")
+        if state and state not in Comparison.State.values:
+            known = ", ".join(Comparison.State.values)
+            raise InvalidInput.at("state", f"{state!r} is not one of {known}.")
+        return selectors.comparisons_in(project, state=state)
+
+    @extend_schema(parameters=[STATE])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         request=shapes.PairPromptSerializer,

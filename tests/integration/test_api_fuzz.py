@@ -13,15 +13,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from drf_spectacular.generators import SchemaGenerator
-from rest_framework.test import APIClient
 
-from annotation.accounts.services import create_token
-from annotation.comparisons.services.queue import lease_next_comparison
-from annotation.generation.models import GenerationRun, PlaygroundRun
-from annotation.projects.models import Role
-from annotation.projects.services.members import invite
-from annotation.prompts.models import PromptImport
-from tests import factories
+from tests.world import World
 
 DEEP = (900,)
 HUGE = 10**30
@@ -100,56 +93,8 @@ WRITING = [one for one in OPERATIONS if one.method in {"post", "put", "patch"}]
 READING = [one for one in OPERATIONS if one.method == "get"]
 
 
-class World:
-    """A project with one row of everything, someone with every role, and a client of theirs."""
-
-    def __init__(self) -> None:
-        self.project = factories.project()
-        self.user = factories.member(self.project, Role.ADMIN)
-        for role in (Role.LABELER, Role.ENGINEER):
-            self.project.memberships.create(user=self.user, role=role)
-        self.rows = self._rows()
-        self.client = APIClient(raise_request_exception=False)
-        self.client.force_authenticate(self.user)
-
-    def _rows(self) -> dict[str, int]:
-        """Ids by the word before them in an address."""
-        project, user = self.project, self.user
-        prompt, policy = factories.prompt(project), factories.policy(project)
-        comparison = factories.comparison(prompt)
-        assignment = lease_next_comparison(project=project, labeler=user)
-        factories.judgment(factories.comparison(prompt), user)
-        own = {"project": project}
-        made = {
-            "projects": project,
-            "members": user,
-            "prompts": prompt,
-            "models": policy,
-            "comparisons": comparison,
-            "assignments": assignment,
-            "snapshots": factories.snapshot(project),
-            "runs": factories.training_run(project),
-            "generation": GenerationRun.objects.create(policy=policy, per_prompt=1, **own),
-            "playground": PlaygroundRun.objects.create(
-                turns=prompt.turns, policy_ids=[policy.pk], **own
-            ),
-            "imports": PromptImport.objects.create(filename="a", file_format="jsonl", **own),
-            "tokens": create_token(user=user, name="word").token,
-            "invitations": invite(project=project, role=Role.LABELER, actor=user).invitation,
-        }
-        return {name: row.pk for name, row in made.items()}
-
-    def address(self, one: Operation, number: object = None) -> str:
-        """The address with ids of rows that exist, or ``number`` in place of the last."""
-        parts = one.address.split("/")
-        places = [place for place, part in enumerate(parts) if part.startswith("{")]
-        for place in places:
-            parts[place] = str(self.rows.get(parts[place - 1], "helpful"))
-            if "{table}" in one.address and place == places[-1]:
-                parts[place] = "statistics.csv"
-        if number is not None:
-            parts[places[-1]] = str(number)
-        return "/".join(parts)
+class Prober(World):
+    """Asks, takes back what was written, and says what was refused badly."""
 
     def ask(self, method: str, address: str, body: bytes = b"", kind: str = "application/json"):
         """The answer; whatever was written is taken back."""
@@ -177,8 +122,8 @@ def _has_the_one_shape(answer) -> bool:
 
 
 @pytest.fixture
-def world(db) -> World:
-    return World()
+def world(db) -> Prober:
+    return Prober()
 
 
 def _hostile_bodies(one: Operation) -> Iterator[bytes]:
@@ -198,7 +143,7 @@ def test_a_hostile_body_is_refused_with_a_sentence(world):
     bad = [
         sentence
         for one in WRITING
-        for address in [world.address(one)]
+        for address in [world.address(one.address)]
         for body in _hostile_bodies(one)
         for sentence in world.refused_badly(one.method, address, body)
     ]
@@ -213,7 +158,7 @@ def test_a_body_of_another_type_is_refused_with_a_sentence(world):
         for one in WRITING
         for kind in kinds
         for body in (b"name=%00&roles=%00", b"--x\r\n\r\n")
-        for sentence in world.refused_badly(one.method, world.address(one), body, kind=kind)
+        for sentence in world.refused_badly(one.method, world.address(one.address), body, kind=kind)
     ]
     assert not bad, "\n".join(bad)
 
@@ -227,7 +172,7 @@ def test_a_hostile_query_is_refused_with_a_sentence(world):
         sentence
         for one in READING
         for query in ["", *_hostile_queries(one), *RAW_QUERY]
-        for sentence in world.refused_badly("get", f"{world.address(one)}?{query}")
+        for sentence in world.refused_badly("get", f"{world.address(one.address)}?{query}")
     ]
     assert not bad, "\n".join(bad)
 
@@ -238,7 +183,7 @@ def test_a_hostile_number_in_an_address_is_not_found(world):
         for one in OPERATIONS
         if "{" in one.address
         for number in ADDRESS_NUMBERS
-        for sentence in world.refused_badly(one.method, world.address(one, number))
+        for sentence in world.refused_badly(one.method, world.address(one.address, last=number))
     ]
     assert not bad, "\n".join(bad)
 

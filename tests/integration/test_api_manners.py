@@ -1,0 +1,98 @@
+"""What holds for the whole API: rows belong to their project, lists have pages, a key opens what its person may see."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from annotation.accounts.models import ApiToken
+from annotation.projects.models import Role
+from tests import factories
+from tests.surfaces import openapi
+from tests.world import World
+
+NESTED = [
+    (method, address)
+    for address, methods in openapi()["paths"].items()
+    for method in methods
+    if address.startswith("/api/v1/projects/{") and address.count("{") > 1
+    if "{name}" not in address and "{table}" not in address
+]
+MARK = "/projects/{project_id}/"
+
+
+@pytest.fixture
+def mine(db) -> World:
+    return World()
+
+
+def test_a_row_of_another_project_is_not_found_through_mine(mine):
+    other = World()
+    answers = {}
+    for method, address in NESTED:
+        through_mine = address.replace(MARK, f"/projects/{mine.project.pk}/")
+        asked = other.address(through_mine)
+        body = {"state": "closed", "stage": "serving", "reason": "other", "roles": ["admin"]}
+        body["client_uuid"] = "00000000-0000-4000-8000-000000000000"
+        answers[f"{method} {asked}"] = getattr(mine.client, method)(
+            asked,
+            body if method != "get" else {"against": 1},
+            format="json" if method != "get" else None,
+        ).status_code
+    assert {asked: status for asked, status in answers.items() if status != 404} == {}
+
+
+def test_a_row_of_another_project_is_not_taken_as_an_ingredient(mine):
+    theirs = World().rows
+    own = mine.rows
+    spec = {"kind": "reward_model"}
+    asked = {
+        "comparisons": {"prompt": theirs["prompts"], "strategy": "all_pairs"},
+        "generation": {"policy": theirs["models"]},
+        "playground": {
+            "turns": [{"role": "user", "content": "Why?"}],
+            "policies": [own["models"], theirs["models"]],
+        },
+        "runs": {
+            "name": "a",
+            "spec": spec,
+            "snapshot": theirs["snapshots"],
+            "base_model": own["models"],
+        },
+    }
+    root = f"/api/v1/projects/{mine.project.pk}"
+    statuses = {
+        thing: mine.client.post(f"{root}/{thing}/", body, format="json").status_code
+        for thing, body in asked.items()
+    }
+    assert set(statuses.values()) <= {400, 404}, statuses
+
+
+def test_following_next_gives_every_row_once(mine):
+    for _ in range(6):
+        factories.prompt(mine.project)
+    seen, address = [], f"/api/v1/projects/{mine.project.pk}/prompts/?page_size=2"
+    while address:
+        page = mine.client.get(address).json()
+        seen += [row["id"] for row in page["results"]]
+        address = page["next"]
+    assert seen == sorted(mine.project.prompts.values_list("pk", flat=True), reverse=True)
+
+
+def test_an_unknown_state_of_comparisons_is_refused(mine):
+    answer = mine.client.get(f"/api/v1/projects/{mine.project.pk}/comparisons/?state=nearly")
+    assert answer.status_code == 400
+    assert "state" in answer.json()["error"]["fields"]
+
+
+@pytest.mark.django_db
+def test_the_command_prints_a_key_alone_and_it_opens_the_api(api, capsys):
+    user = factories.member(factories.project(), Role.ADMIN)
+    call_command("create_token", user.username, "--name", "walk")
+    key = capsys.readouterr().out.strip()
+    assert api.get("/api/v1/me/", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+    assert ApiToken.objects.get(user=user).name == "walk"
+
+
+@pytest.mark.django_db
+def test_the_command_makes_no_key_for_nobody():
+    with pytest.raises(CommandError, match="no active user 'nobody'"):
+        call_command("create_token", "nobody")

@@ -1,0 +1,63 @@
+"""A project with one row of everything, for tests that go through every operation of the API."""
+
+from rest_framework.test import APIClient
+
+from annotation.accounts.services import create_token
+from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.generation.models import GenerationRun, PlaygroundRun
+from annotation.projects.models import Role
+from annotation.projects.services.members import invite
+from annotation.prompts.models import PromptImport
+from tests import factories
+
+
+class World:
+    """A project with one row of everything, someone with every role, and a client of theirs."""
+
+    def __init__(self) -> None:
+        self.project = factories.project()
+        self.user = factories.member(self.project, Role.ADMIN)
+        for role in (Role.LABELER, Role.ENGINEER):
+            self.project.memberships.create(user=self.user, role=role)
+        self.rows = self._rows()
+        self.client = APIClient(raise_request_exception=False)
+        self.client.force_authenticate(self.user)
+
+    def _rows(self) -> dict[str, int]:
+        """Ids by the word before them in an address."""
+        project, user = self.project, self.user
+        prompt, policy = factories.prompt(project), factories.policy(project)
+        comparison = factories.comparison(prompt)
+        assignment = lease_next_comparison(project=project, labeler=user)
+        factories.judgment(factories.comparison(prompt), user)
+        own = {"project": project}
+        made = {
+            "projects": project,
+            "members": user,
+            "prompts": prompt,
+            "models": policy,
+            "comparisons": comparison,
+            "assignments": assignment,
+            "snapshots": factories.snapshot(project),
+            "runs": factories.training_run(project),
+            "generation": GenerationRun.objects.create(policy=policy, per_prompt=1, **own),
+            "playground": PlaygroundRun.objects.create(
+                turns=prompt.turns, policy_ids=[policy.pk], **own
+            ),
+            "imports": PromptImport.objects.create(filename="a", file_format="jsonl", **own),
+            "tokens": create_token(user=user, name="word").token,
+            "invitations": invite(project=project, role=Role.LABELER, actor=user).invitation,
+        }
+        return {name: row.pk for name, row in made.items()}
+
+    def address(self, template: str, *, last: object = None) -> str:
+        """The address with ids of rows that exist, or ``last`` in place of the last."""
+        parts = template.split("/")
+        places = [place for place, part in enumerate(parts) if part.startswith("{")]
+        for place in places:
+            parts[place] = str(self.rows.get(parts[place - 1], "helpful"))
+            if parts[place - 1] == "agreement":
+                parts[place] = "statistics.csv"
+        if last is not None:
+            parts[places[-1]] = str(last)
+        return "/".join(parts)
