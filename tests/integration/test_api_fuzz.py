@@ -195,6 +195,7 @@ def test_an_address_that_is_none_and_a_method_that_is_none_are_refused_in_the_on
         ("delete", "/api/v1/me/"),
     ]
     strange += [("get", "/api/v1/projects/1/agreement/%00.csv"), ("trace", "/api/v1/projects/")]
+    strange += [("options", world.address(one.address)) for one in OPERATIONS]
     bad = [sentence for asked in strange for sentence in world.refused_badly(*asked)]
     assert not bad, "\n".join(bad)
 
