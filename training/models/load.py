@@ -77,8 +77,13 @@ def load_classifier(
 
 
 def save_model(loaded: LoadedModel, folder: Path) -> None:
-    """A plain Hugging Face folder: safetensors, config, tokenizer."""
+    """A plain Hugging Face folder: safetensors, config, tokenizer.
+
+    A policy says that it samples: `transformers serve` ignores a request's temperature otherwise.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if loaded.model.can_generate():
+        loaded.model.generation_config.do_sample = True
     with quiet():
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
