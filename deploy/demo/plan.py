@@ -43,8 +43,11 @@ REAL = Plan(
     shares=(0.8, 0.06, 0.14),
     settings=demo_settings(
         reward_model={
-            **{"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 900},
-            **{"groups_per_step": 16, "trainable_layers": 6},
+            "max_prompt_tokens": 192,
+            "max_response_tokens": 128,
+            "max_groups": 900,
+            "groups_per_step": 16,
+            "trainable_layers": 6,
         },
         sft={"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 256},
     ),
