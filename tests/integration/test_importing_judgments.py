@@ -220,3 +220,24 @@ def test_real_preference_files_are_taken_whole(name, count):
     row = take(path.read_bytes(), Contents.PREFERENCES, path.name)
     assert row.rows_rejected == 0, list(row.rejected_rows.values_list("line", "reason")[:5])
     assert row.rows_created == count
+
+
+@pytest.mark.parametrize("rank", [float("nan"), float("inf"), True, "first"])
+def test_a_rank_that_is_no_number_is_a_rejected_row(rank):
+    responses = [{"text": "A", "rank": 1}, {"text": "B", "rank": rank}]
+    good = [{"text": "A", "rank": 1}, {"text": "B", "rank": 2}]
+    rows = [{"prompt": "Q?", "responses": each} for each in (responses, good)]
+    row = take(lines(*rows), Contents.PREFERENCES)
+    assert (row.rows_created, row.rows_rejected) == (1, 1)
+    assert "which is not a number" in row.rejected_rows.get().reason
+
+
+@pytest.mark.parametrize(
+    ("label", "created", "rejected"), [("a", 2, 0), ("b", 1, 1)], ids=["alike", "otherwise"]
+)
+def test_a_labeler_named_twice_in_a_row_judges_once(label, created, rejected):
+    twice = {**LABELED, "labels": {"x": "a", "x ": label}}
+    other = {**LABELED, "instruction": "Another?", "labels": {"x": "b"}}
+    row = take(lines(twice, other), Contents.JUDGMENTS)
+    assert (row.rows_created, row.rows_rejected) == (created, rejected)
+    assert Judgment.objects.filter(project=row.project).count() == created

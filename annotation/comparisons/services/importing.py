@@ -231,20 +231,20 @@ def _add_judgments(
     new, rows, contradicting = list[Judgment](), 0, list[tuple[Row, str]]()
     for one in placed:
         comparison_id = comparisons[one.candidate_ids]
-        fresh = list[Judgment]()
+        fresh = dict[int, Judgment]()
         reasons = list[str]()
         for verdict in one.item.verdicts:
             judgment = _judgment(project, comparison_id, labelers[verdict.labeler], verdict, one)
-            before = known.get((comparison_id, judgment.labeler_id))
-            if before is None:
-                fresh.append(judgment)
-            elif before != judgment.ranking:
+            twin = fresh.setdefault(judgment.labeler_id, judgment)
+            before = known.get((comparison_id, judgment.labeler_id), twin.ranking)
+            if before != judgment.ranking:
                 reasons.append(_contradiction(verdict))
         if reasons:
             contradicting.append((one.row, " ".join(reasons)))
             continue
-        known |= {(comparison_id, each.labeler_id): each.ranking for each in fresh}
-        new += fresh
+        fresh = {key: each for key, each in fresh.items() if (comparison_id, key) not in known}
+        known |= {(comparison_id, key): each.ranking for key, each in fresh.items()}
+        new += fresh.values()
         rows += bool(fresh)
     Judgment.objects.bulk_create(new)
     _count(new)

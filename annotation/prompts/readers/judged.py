@@ -1,5 +1,6 @@
 """Rows become judged responses: chosen/rejected, ranked groups, and (item, labeler, label) tables."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,7 +161,8 @@ def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, floa
     given: dict[str, Any] = entry if isinstance(entry, dict) else {"text": entry}
     if isinstance(entry, dict):
         rank = given.get("rank", rank)
-    if isinstance(rank, bool) or not isinstance(rank, int | float):
+    is_odd = isinstance(rank, float) and not math.isfinite(rank)
+    if is_odd or isinstance(rank, bool) or not isinstance(rank, int | float):
         raise RowRefused(f"Response {place + 1} has the rank {rank!r}, which is not a number.")
     text = text_of(given, "text")
     if not text.strip():
