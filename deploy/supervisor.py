@@ -9,13 +9,16 @@ import sys
 from multiprocessing import Queue
 from typing import Any
 
+import psutil
 from django.conf import settings
 from django.core.management.base import CommandError
 from honcho.manager import Manager
 from honcho.printer import Printer
 from honcho.process import Process
 
-from deploy.child import die_with_parent
+from deploy.child import adopt_orphans, die_with_parent
+
+STOP_SECONDS = 30  # a run saves what it can after it is asked to stop
 
 
 class MortalProcess(Process):  # type: ignore[misc] # honcho has no types
@@ -66,6 +69,17 @@ def make_manager(*, host: str, port: int, quiet_file: io.TextIOBase | None = Non
         line = shlex.join([sys.executable, "-m", "deploy.child", *command])
         manager.add_process(name, f"exec {line}", env=environment, cwd=str(settings.BASE_DIR))
     return manager
+
+
+def run(manager: Manager) -> int:
+    """Run until a process ends or a signal comes; then wait for what they started, and end what does not stop."""
+    adopt_orphans()
+    manager.loop()
+    left = psutil.Process().children(recursive=True)
+    _, stubborn = psutil.wait_procs(left, timeout=STOP_SECONDS)
+    for process in stubborn:
+        process.kill()
+    return int(manager.returncode)
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psycopg
@@ -18,6 +19,7 @@ from tests.waiting import eventually
 
 SERVER = os.environ.get("CONCORD_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 BROKER = os.environ.get("CONCORD_TEST_REDIS", "redis://127.0.0.1:6379/15")
+Child = subprocess.Popen[bytes]
 SERVICES = ("web", "cpu-worker", "gpu-worker", "beat")
 
 
@@ -35,6 +37,7 @@ def database() -> str:
     server.execute(f'create database "{name}"')
     yield SERVER.rsplit("/", 1)[0] + f"/{name}"
     server.execute(f'drop database "{name}" with (force)')
+    server.close()
     redis.Redis.from_url(BROKER).flushdb()
 
 
@@ -59,13 +62,8 @@ def test_a_lap_runs_through_the_processes_of_a_server_installation(database, tin
     manage = [sys.executable, "manage.py"]
     for step in ("migrate", "createcachetable"):
         subprocess.run([*manage, step], cwd=ROOT, env=env, check=True, capture_output=True)
-    log = (tmp_path / "log.txt").open("wb")
-    children = [
-        subprocess.Popen(
-            command_of(name, port=port, var=tmp_path), cwd=ROOT, env=env, stdout=log, stderr=log
-        )
-        for name in SERVICES
-    ]
+    with (tmp_path / "log.txt").open("wb") as log:
+        children = start(port=port, var=tmp_path, env=env, log=log)
     try:
         eventually(lambda: answers(f"http://127.0.0.1:{port}/accounts/login/"), seconds=60)
         lap = [*manage, "demo", "--smoke", "--attach", "--model", str(tiny_model)]
@@ -81,6 +79,13 @@ def test_a_lap_runs_through_the_processes_of_a_server_installation(database, tin
             child.wait(30)
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert summary["ppo"]["updates"] == 2
+
+
+def start(*, port: int, var: Path, env: dict[str, str], log: IO[bytes]) -> list[Child]:
+    commands = [command_of(name, port=port, var=var) for name in SERVICES]
+    return [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log) for command in commands
+    ]
 
 
 def answers(url: str) -> bool:

@@ -23,7 +23,7 @@ from deploy.demo.watch import MemoryMeter
 from deploy.management.commands.up import prepare_database
 from deploy.supervisor import refuse_a_taken_port
 
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 
 from deploy import env
-from deploy.supervisor import make_manager
+from deploy.supervisor import make_manager, run
 
 
 def prepare_database() -> None:
@@ -32,5 +32,4 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Concord runs at http://{options['host']}:{options['port']} (Ctrl-C stops it)"
         )
-        manager.loop()
-        sys.exit(manager.returncode)
+        sys.exit(run(manager))

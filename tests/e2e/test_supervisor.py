@@ -1,0 +1,58 @@
+"""`manage.py up`: whatever ends the supervisor ends the processes it started."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.conftest import ROOT, free_port
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def up(tmp_path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An embedded installation that answers."""
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    env |= {"CONCORD_VAR": str(tmp_path)}
+    command = [sys.executable, "manage.py", "up", "--port", str(port)]
+    with (tmp_path / "log.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+
+    def answers() -> bool:
+        assert process.poll() is None, (tmp_path / "log.txt").read_text()[-3000:]
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/accounts/login/").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(answers, seconds=90)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def processes_of(var: Path) -> list[str]:
+    """The command lines of all processes that work in this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("CONCORD_VAR") == str(var):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_supervisor(up, tmp_path, ending):
+    assert len(processes_of(tmp_path)) > 3
+    up.send_signal(ending)
+    up.wait(60)
+    eventually(lambda: not processes_of(tmp_path), seconds=60, every=0.5)
