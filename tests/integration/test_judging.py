@@ -92,6 +92,15 @@ def test_a_uuid_of_another_persons_judgment_is_refused(project, assignment):
         judge(lease(project), client_uuid=uuid)
 
 
+def test_a_judgment_that_an_import_brought_meanwhile_is_a_conflict_and_keeps_the_lease(assignment):
+    factories.judgment(assignment.comparison, assignment.labeler, is_imported=True)
+    with pytest.raises(Conflict, match="load the next"):
+        judge(assignment)
+    assert Judgment.objects.count() == 1
+    assignment.refresh_from_db()
+    assert assignment.state == Assignment.State.LEASED
+
+
 def test_a_lease_that_ended_takes_no_counted_judgment_and_keeps_the_answer_as_surplus(assignment):
     end_lease(assignment)
     assert judge(assignment).is_counted is False

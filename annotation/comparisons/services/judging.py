@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, OuterRef, Subquery, Value, When
 from django.utils import timezone
 
@@ -148,7 +148,7 @@ def _is_live(assignment: Assignment, now: datetime) -> bool:
 
 
 def _store(judgment: Judgment, assignment: Assignment) -> Judgment:
-    judgment.save(force_insert=True)
+    _insert(judgment)
     held_place = assignment.state == Assignment.State.LEASED
     Assignment.objects.filter(pk=assignment.pk).update(state=Assignment.State.SUBMITTED)
     if judgment.is_counted:
@@ -160,6 +160,16 @@ def _store(judgment: Judgment, assignment: Assignment) -> Judgment:
     )
     ring_agreement(judgment.project_id)
     return judgment
+
+
+def _insert(judgment: Judgment) -> None:
+    try:
+        judgment.save(force_insert=True)
+    except IntegrityError as error:  # the client_uuid elsewhere, or a judgment in an imported file
+        raise Conflict(
+            "Another judgment of yours on this comparison, or with this client_uuid, was stored at the same "
+            "moment; load the next comparison."
+        ) from error
 
 
 def _count(judgment: Judgment) -> None:

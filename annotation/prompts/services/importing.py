@@ -1,6 +1,7 @@
 """Taking the rows of a stored file, in batches: each batch with its rejected rows and its counts is one transaction.
 
 A worker that dies in mid-file loses at most the batch in hand: the next one goes on behind the last row counted.
+One that only stood still and wakes beside its successor stores nothing more: a batch counts from the row it began at.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 
 from annotation.audit import services as audit
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.storage import artifact_path
 from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
@@ -81,7 +82,7 @@ def run_import(
     total = _count_rows(prompt_import, importer, progress)
     done = prompt_import.rows_read
     for batch in _batches(islice(_rows(prompt_import), done, None)):
-        _take_batch(prompt_import, importer, batch)
+        _take_batch(prompt_import, importer, batch, done=done)
         done += len(batch)
         progress(done, total, "rows")
     _finish(prompt_import)
@@ -122,7 +123,9 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _take_batch(prompt_import: PromptImport, importer: Importer[Item], batch: list[Row]) -> None:
+def _take_batch(
+    prompt_import: PromptImport, importer: Importer[Item], batch: list[Row], *, done: int
+) -> None:
     taken, rejected = [], []
     for row in batch:
         try:
@@ -142,12 +145,14 @@ def _take_batch(prompt_import: PromptImport, importer: Importer[Item], batch: li
             for row, reason in rejected
         )
         duplicate = len(batch) - len(rejected) - stored.created
-        PromptImport.objects.filter(pk=prompt_import.pk).update(
+        counted = PromptImport.objects.filter(pk=prompt_import.pk, rows_read=done).update(
             rows_read=F("rows_read") + len(batch),
             rows_created=F("rows_created") + stored.created,
             rows_duplicate=F("rows_duplicate") + duplicate,
             rows_rejected=F("rows_rejected") + len(rejected),
         )
+        if not counted:
+            raise Conflict("Another worker goes on with this import; follow it on its page.")
 
 
 def _read_fields(row: Row) -> dict[str, Any]:  # Any: JSON values
