@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from annotation.comparisons.models import Judgment
 from annotation.core.errors import InvalidInput
+from annotation.datasets import selectors
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.services import building, requesting
 from tests import factories
@@ -239,6 +241,37 @@ def test_a_judgment_withdrawn_while_the_snapshot_is_built_is_not_in_it(monkeypat
     last.refresh_from_db()
     assert (snapshot.rows, snapshot.manifest["judgments"]["count"]) == (1, 2)
     assert last.frozen_at is None
+
+
+def test_a_judgment_that_is_committed_while_the_snapshot_is_built_is_in_it(monkeypatch):
+    project = factories.project()
+    judged(project, 1)
+    late = judged(project, 1).judgments.get()
+    judged(project, 1)
+    Judgment.objects.filter(pk=late.pk).update(withdrawn_at=timezone.now())  # not to be seen yet
+    materials = selectors.prompt_materials
+
+    def commit_behind_the_reader(*args, **options):
+        yield from materials(*args, **options)
+        Judgment.objects.filter(pk=late.pk).update(withdrawn_at=None)
+
+    monkeypatch.setattr(selectors, "prompt_materials", commit_behind_the_reader)
+    snapshot = built(project)
+    assert (snapshot.rows, snapshot.manifest["judgments"]["count"]) == (3, 3)
+    assert len(groups(snapshot)) == 3
+
+
+def test_two_builds_of_the_same_records_at_once_share_a_folder(monkeypatch):
+    project = factories.project()
+    judged(project, 1)
+    rename = Path.rename
+
+    def another_was_faster(path: Path, target: Path) -> Path:
+        shutil.copytree(path, target)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", another_was_faster)
+    assert len(groups(built(project))) == 1
 
 
 def test_what_a_killed_build_left_is_swept_after_a_day(settings, tmp_path):

@@ -3,7 +3,8 @@
 1. Stream the prompts by fingerprint; write each record, hash it, count it.
 2. Refuse what cannot be trained on or leaks; write the manifest.
 3. Move the folder to its final name: `snapshots/<sha256 of groups.jsonl>`.
-4. Freeze the judgments and publish the row, in one transaction that also checks that none was withdrawn meanwhile.
+4. Freeze the judgments and publish the row, in one transaction that also checks that none came or was withdrawn
+   meanwhile (one that was given earlier may be committed later).
 """
 
 import hashlib
@@ -47,7 +48,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Moved(Conflict):
-    """Judgments were withdrawn while the snapshot was built."""
+    """Judgments were withdrawn, or committed late, while the snapshot was built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ def _write_records(
     project = snapshot.project
     judgments = selectors.judgments_for(project, query)
     up_to = judgments.aggregate(last=Max("pk"))["last"] or 0
+    judgments_before = judgments.filter(pk__lte=up_to).count()
     total = max(project.prompts.count(), 1)
     digest, totals, columns, leaks = hashlib.sha256(), Totals(), ColumnBuilder(), LeakCheck()
     posteriors = _posteriors(snapshot, query, up_to)
@@ -129,7 +131,7 @@ def _write_records(
         totals=totals,
         columns=columns.build(),
         up_to=up_to,
-        judgments=selectors.judgments_for(project, query, up_to=up_to).count(),
+        judgments=judgments_before,
     )
 
 
@@ -209,7 +211,13 @@ def _settle(incoming: Path, sha256: str) -> Path:
     for path in incoming.iterdir():
         path.chmod(0o444)
     incoming.chmod(0o755)
-    incoming.rename(folder)
+    try:
+        incoming.rename(folder)
+    except OSError:
+        if not (
+            folder / GROUPS_FILE
+        ).is_file():  # else another build of the same records was faster
+            raise
     return folder
 
 
@@ -226,7 +234,7 @@ def _publish(
     loose = judgments.filter(frozen_at=None).order_by().values("pk")
     Judgment.objects.filter(pk__in=loose, withdrawn_at=None).update(frozen_at=timezone.now())
     if judgments.exclude(frozen_at=None).count() != built.judgments:
-        raise Moved("Judgments were withdrawn while the snapshot was built; request it again.")
+        raise Moved("Judgments changed while the snapshot was built; request it again.")
     content = {
         "sha256": built.sha256,
         "rows": built.totals.groups,
