@@ -1,4 +1,4 @@
-"""kill -9 of a real Celery worker in mid-run, on the folder broker and on Redis: the run goes on, nothing is lost."""
+"""kill -9 of a real Celery worker in mid-run, on the folder broker and on Redis: nothing is lost or doubled."""
 
 import contextlib
 import os
@@ -6,6 +6,8 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,11 @@ import redis
 from django.conf import settings as django_settings
 from django.db import connection
 
+from annotation.generation.models import GenerationRun
+from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
 from tests import factories
+from tests.unit.workers.generators.openai_server import Server, texts
 from tests.waiting import eventually
 from workers import process
 
@@ -50,6 +55,7 @@ def start_worker(redis_url, tmp_path):
             [sys.executable, str(TRAINER), "--step-seconds", "0.15"]
         ),
         "CONCORD_LEASE_SECONDS": "4",
+        "CONCORD_HTTP_CONCURRENCY": "1",
     }
     command = [sys.executable, "-m", "celery", "-A", "deploy.celery", "worker", "-Q", "cpu,gpu"]
     command += ["-B", "-s", str(tmp_path / "beat"), "--concurrency", "1", "--loglevel", "WARNING"]
@@ -133,3 +139,70 @@ def test_a_run_survives_the_death_of_its_pool_process_and_of_its_worker(
     folder = tmp_path / "var" / "runs" / str(run.pk)
     with process.take_lock(folder, grace_seconds=5):
         pass  # no trainer is left in the folder
+
+
+@pytest.fixture
+def server():
+    """Answers each request with two new texts, but holds the fourth one back until it may answer."""
+
+    def says(_body):
+        number = len(server.bodies)
+        if number == 4:
+            server.may_answer.clear()
+        return texts(f"{number} a", f"{number} b")
+
+    server = Server(says)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.may_answer.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def generation_run(server):
+    """Two responses to each of six prompts."""
+    project = factories.project()
+    for _ in range(6):
+        factories.prompt(project)
+    policy = factories.policy(
+        project, backend=ModelVersion.Backend.HTTP, location=server.url, remote_model="m"
+    )
+    return GenerationRun.objects.create(project=project, policy=policy, per_prompt=2)
+
+
+def kill_worker_alone(worker):
+    """Its pool process lives on as an orphan, with a request under way."""
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+def kill_worker_and_pool(worker):
+    os.killpg(worker.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("redis_url", ["folder"], indirect=True)
+@pytest.mark.parametrize("kill", [kill_worker_alone, kill_worker_and_pool])
+def test_a_generation_run_survives_the_death_of_its_worker(
+    generation_run, server, start_worker, kill
+):
+    """1. Three prompts are stored and the fourth is being asked: kill -9. The server answers the dead.
+    2. A new worker asks the fourth again, then the last two: seven requests in all.
+    """
+    worker = start_worker()
+    eventually(lambda: len(server.bodies) == 4, seconds=120)
+    kill(worker)
+    worker.wait()
+    assert generation_run.outcomes.count() == 3
+    server.may_answer.set()
+    start_worker()
+    eventually(is_done(generation_run), seconds=120)
+
+    prompts = generation_run.project.prompts.all()
+    assert [one.candidates.count() for one in prompts] == [2] * 6
+    assert [one.comparisons.count() for one in prompts] == [1] * 6
+    assert set(generation_run.outcomes.values_list("candidates", "duplicates", "reason")) == {
+        (2, 0, "")
+    }
+    assert (generation_run.progress_done, generation_run.progress_total) == (6, 6)
+    asked = Counter(body["messages"][-1]["content"] for body in server.bodies)
+    assert sorted(asked.values()) == [1, 1, 1, 1, 1, 2]
