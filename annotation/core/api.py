@@ -1,11 +1,13 @@
 """API manners: one error shape, cursor pagination, the base of every project-scoped view."""
 
+import sys
 from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.pagination import Cursor, CursorPagination
@@ -14,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from annotation.core.errors import DomainError
+from annotation.core.errors import DomainError, log_refusal, shortage_behind
 
 API_ROOT = "/api/"
 LAST_KEY = 2**63 - 1
@@ -74,6 +76,7 @@ def sendable(text: str) -> str:
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer every expected failure in the one shape; the unexpected stays a 500."""
     if isinstance(error, DomainError):
+        log_refusal(error, context["request"].path)
         field = getattr(error, "field", "")
         fields = {field: [str(error)]} if field else {}
         return Response(error_body(error.code, str(error), fields), status=error.status)
@@ -107,11 +110,20 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """What was not foreseen: a page, or the one shape below ``API_ROOT``."""
+    """What was not foreseen, or no room: a page, or the one shape below ``API_ROOT``."""
+    if (shortage := shortage_behind(sys.exception())) is not None:
+        return _short_of_room(request, shortage)
     if request.path.startswith(API_ROOT):
         sentence = "Something went wrong here; the log of the server has more. Try again later."
         return JsonResponse(error_body("broken", sentence), status=500)
     return defaults.server_error(request)
+
+
+def _short_of_room(request: HttpRequest, shortage: DomainError) -> HttpResponse:
+    if request.path.startswith(API_ROOT):
+        body = error_body(shortage.code, str(shortage))
+        return JsonResponse(body, status=shortage.status)
+    return render(request, "error.html", {"error": shortage}, status=shortage.status)
 
 
 def _too_big() -> str:

@@ -1,6 +1,11 @@
 """Expected failures. The message is a full sentence for the person who will read it, and says what to do."""
 
+import errno
+import logging
 from typing import Self
+
+logger = logging.getLogger(__name__)
+DISK_FULL, MEMORY_FULL = "53100", "53200"  # SQLSTATE of PostgreSQL
 
 
 class DomainError(Exception):
@@ -55,3 +60,35 @@ class StorageFull(DomainError):  # noqa: N818
 
     status = 507
     code = "storage_full"
+
+
+class OutOfMemory(DomainError):  # noqa: N818
+    """The server has no memory for what was asked."""
+
+    status = 503
+    code = "out_of_memory"
+
+
+def shortage_behind(error: BaseException | None) -> DomainError | None:
+    """What to tell a person where the disk or the memory ended; None for any other failure."""
+    number, state = getattr(error, "errno", None), _sqlstate(error)
+    if number in {errno.ENOSPC, errno.EDQUOT} or state == DISK_FULL:
+        return StorageFull(
+            "The server's disk is full; nothing was stored. Ask whoever runs it to make room."
+        )
+    if isinstance(error, MemoryError) or state == MEMORY_FULL:
+        return OutOfMemory(
+            "The server ran out of memory; nothing was stored. Send less at once, or try later."
+        )
+    return None
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """What PostgreSQL calls the failure behind Django's."""
+    return getattr(getattr(error, "__cause__", None), "sqlstate", None)
+
+
+def log_refusal(error: DomainError, path: str) -> None:
+    """One line for whoever reads the log: what was refused, where and why."""
+    facts = {"path": path, "status": error.status, "code": error.code, "sentence": str(error)}
+    logger.info("request.refused", extra=facts)

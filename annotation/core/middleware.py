@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from annotation.core.errors import DomainError
+from annotation.core.errors import DomainError, log_refusal
 
 
 class DomainErrorMiddleware:
@@ -20,4 +20,5 @@ class DomainErrorMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, DomainError):
             return None
+        log_refusal(error, request.path)
         return render(request, "error.html", {"error": error}, status=error.status)

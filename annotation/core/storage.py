@@ -1,6 +1,5 @@
 """Artifacts: immutable files by sha256 under `CONCORD_VAR/artifacts`, written atomically."""
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from annotation.core.errors import StorageFull
+from annotation.core.errors import shortage_behind
 
 
 def folder(*names: str) -> Path:
@@ -39,9 +38,7 @@ def write_artifact(chunks: Iterable[bytes]) -> tuple[str, int]:
         Path(name).replace(target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise StorageFull(
-                "The server's disk is full; nothing was stored. Ask whoever runs it to make room."
-            ) from error
+        if isinstance(error, OSError) and (shortage := shortage_behind(error)):
+            raise shortage from error
         raise
     return digest.hexdigest(), size

@@ -7,7 +7,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.projects.models import Role
+from annotation.accounts.models import User
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.prompts.forms import CONTENTS, UploadForm
 from annotation.prompts.models import PromptImport
@@ -50,19 +52,28 @@ def import_new(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        file = form.cleaned_data["file"]
-        row = requesting.request_import(
-            project=project,
-            chunks=file.chunks(),
-            filename=file.name,
-            actor=person(request),
-            contents=PromptImport.Contents(form.cleaned_data["contents"]),
-            row_form=RowForm(form.cleaned_data["row_form"]),
-        )
-        return redirect("prompts-import", project.pk, row.pk)
+        try:
+            row = start_import(form, project, person(request))
+        except InvalidInput as error:
+            form.add_error(error.field or None, str(error))
+        else:
+            return redirect("prompts-import", project.pk, row.pk)
     context = page_context(person(request), project, "prompts")
     context.update(form=form, imports=imports_of(project)[:20])
     return render(request, "prompts/import_new.html", context, status=400 if form.is_bound else 200)
+
+
+def start_import(form: UploadForm, project: Project, actor: User) -> PromptImport:
+    """Hand the file of a form to the service."""
+    file = form.cleaned_data["file"]
+    return requesting.request_import(
+        project=project,
+        chunks=file.chunks(),
+        filename=file.name,
+        actor=actor,
+        contents=PromptImport.Contents(form.cleaned_data["contents"]),
+        row_form=RowForm(form.cleaned_data["row_form"]),
+    )
 
 
 @require_GET

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
@@ -20,11 +21,13 @@ from transformers.utils import logging as transformers_logging
 
 from training.functional.logprobs import Head
 from training.models.attention import use_prefix_tree
-from training.runtime.device import computes_bfloat16
+from training.runtime.device import computes_bfloat16, is_out_of_memory
 from training.spec.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
+LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
+AGAIN = "Copy the model again, or choose another."
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -111,9 +114,11 @@ def _load(
     may_miss: tuple[str, ...] = (),
     **options: object,
 ) -> LoadedModel:
-    with quiet(), _named_failures(source):
-        dtype = DTYPES.get(precision) or _fitting_dtype(source, device)
+    _refuse_empty(source)
+    with quiet(), _named_failures(f"The tokenizer of {source}"):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    with quiet(), _named_failures(f"The model {source}"):
+        dtype = DTYPES.get(precision) or _fitting_dtype(source, device)
         model, info = factory.from_pretrained(
             source,
             dtype=dtype,
@@ -151,22 +156,27 @@ def _refuse_holes(source: str, missing: set[str], may_miss: tuple[str, ...]) -> 
         )
 
 
-@contextmanager
-def _named_failures(source: str) -> Iterator[None]:
-    """Whatever a bad folder makes transformers raise, as one ModelError with what to do."""
+def _refuse_empty(source: str) -> None:
     if _looks_local(source) and not (Path(source) / "config.json").is_file():
         raise ModelError(
             f"There is no model in {source}: a folder with config.json, *.safetensors and a "
             "tokenizer is needed, or the hub name of one."
         )
+
+
+@contextmanager
+def _named_failures(what: str) -> Iterator[None]:
+    """Whatever a bad folder makes transformers raise, as one ModelError with what to do."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ModelError(f"The model {source} could not be loaded: {_first_line(error)}") from error
     except (SafetensorError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
-            f"The weights of {source} are corrupt or of another architecture: {_first_line(error)}"
+            f"{what} is corrupt or of another architecture: {_first_line(error)} {AGAIN}"
         ) from error
+    except (*LIBRARY_ERRORS, StrictDataclassError) as error:
+        raise ModelError(f"{what} could not be loaded: {_first_line(error)} {AGAIN}") from error
 
 
 def _looks_local(source: str) -> bool:
@@ -174,8 +184,10 @@ def _looks_local(source: str) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
+    """Its first line as a sentence; a missing key is told as one."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0]
+    line = f"it lacks {lines[0]}" if isinstance(error, KeyError) else lines[0]
+    return f"{line.strip().rstrip('.:')}."
 
 
 @contextmanager

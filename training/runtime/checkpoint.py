@@ -6,6 +6,8 @@ No pickle: a checkpoint of a stranger can be read without running their code.
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,18 +36,30 @@ def save_state(folder: Path, state: State) -> Path:
 
     The state of torch's random numbers goes in too.
     """
-    final, draft = folder / str(state.step), folder / f".{state.step}.draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    final = folder / str(state.step)
     tensors = state.tensors | {f"rng.{name}": one for name, one in _random_states().items()}
-    save_file(
-        {name: one.detach().contiguous() for name, one in tensors.items()}, draft / TENSORS_FILE
-    )
-    (draft / FACTS_FILE).write_text(json.dumps({"step": state.step, "facts": state.facts}))
-    publish_folder(draft, final)
+    with draft_of(final) as draft:
+        save_file(
+            {name: one.detach().contiguous() for name, one in tensors.items()}, draft / TENSORS_FILE
+        )
+        (draft / FACTS_FILE).write_text(json.dumps({"step": state.step, "facts": state.facts}))
     for old in saved_steps(folder)[:-KEPT]:
         shutil.rmtree(folder / str(old))
     return final
+
+
+@contextmanager
+def draft_of(final: Path) -> Iterator[Path]:
+    """A hidden folder to fill, published as ``final``; removed where filling it fails."""
+    draft = final.with_name(f".{final.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        publish_folder(draft, final)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def publish_folder(draft: Path, final: Path) -> None:

@@ -47,20 +47,27 @@ def named_failures() -> Iterator[None]:
     """Memory and disk failures of any library as OutOfMemory and DiskFull."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory(_memory_advice()) from error
-    except RuntimeError as error:
-        if "allocate memory" in str(error):
+    except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
+        if is_out_of_memory(error):
             raise OutOfMemory(_memory_advice()) from error
+        if is_disk_full(error):
+            raise DiskFull(_disk_advice(getattr(error, "filename", None))) from error
         raise
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise DiskFull(_disk_advice(error.filename)) from error
-        raise
-    except SafetensorError as error:
-        if "No space left" in str(error) or "os error 28" in str(error):
-            raise DiskFull(_disk_advice(None)) from error
-        raise
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the host or the device had no memory left; torch says it in words."""
+    is_named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    words = str(error).lower()
+    return is_named or "allocate memory" in words or "out of memory" in words
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a file could not grow; safetensors says it in words."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, SafetensorError):
+        return any(f"os error {number})" in str(error) for number in numbers)
+    return isinstance(error, OSError) and error.errno in numbers
 
 
 def _memory_advice() -> str:

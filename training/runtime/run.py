@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from typing import TypeVar
 
-from training.runtime.checkpoint import State, latest_state, publish_folder, save_state
+from training.runtime.checkpoint import State, draft_of, latest_state, save_state
 from training.runtime.metrics import Reporter
 from training.runtime.stopping import StopRequest
 from training.spec.errors import Cancelled
@@ -60,11 +59,8 @@ class Run:
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let ``write`` fill a hidden folder, then make it the artifact in one rename."""
-        draft = self.folder / f".{ARTIFACT_DIR}.draft"
-        rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        write(draft)
-        publish_folder(draft, self.artifact)
+        with draft_of(self.artifact) as draft:
+            write(draft)
 
 
 Metrics = Mapping[str, object]

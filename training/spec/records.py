@@ -5,6 +5,7 @@ imports torch or Django.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def group_to_json(group: Group) -> str:
 def group_from_dict(row: dict[str, Any]) -> Group:
     """The group of one parsed line. Raises DataError naming what is wrong."""
     try:
-        return Group(
+        group = Group(
             prompt_id=str(row["prompt_id"]),
             prompt=tuple(Turn(**turn) for turn in row["prompt"]),
             split=row.get("split", "train"),
@@ -104,6 +105,23 @@ def group_from_dict(row: dict[str, Any]) -> Group:
         raise DataError(
             f"A group record is malformed ({error}); it needs prompt_id and prompt."
         ) from error
+    _refuse_odd_values(group)
+    return group
+
+
+def _refuse_odd_values(group: Group) -> None:
+    """Raise DataError where a text is none, or a number of a pair is none."""
+    texts: list[object] = [part for turn in group.prompt for part in (turn.role, turn.content)]
+    texts += [*(one.text for one in group.candidates), *group.demonstrations]
+    numbers: list[object] = [
+        value for pair in group.pairs for value in (pair.soft_label, pair.margin, pair.weight)
+    ]
+    for value in texts:
+        if not isinstance(value, str):
+            raise DataError(f"Prompt {group.prompt_id}: {value!r} stands where a text belongs.")
+    for value in numbers:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise DataError(f"Prompt {group.prompt_id}: {value!r} stands where a number belongs.")
 
 
 def read_groups(folder: Path) -> Iterator[Group]:
@@ -113,10 +131,15 @@ def read_groups(folder: Path) -> Iterator[Group]:
         raise DataError(
             f"There is no {GROUPS_FILE} in {folder}; build or copy a snapshot there first."
         )
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"Line {number} of {path} is not JSON: {error}.") from error
-            yield group_from_dict(row)
+            yield _group_of_line(line, f"Line {number} of {path}")
+
+
+def _group_of_line(line: bytes, place: str) -> Group:
+    try:
+        return group_from_dict(json.loads(line.decode()))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place} is not JSON: {error}.") from error
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from error

@@ -13,6 +13,8 @@ EXCERPT = 200
 class UnreadableFile(InvalidInput):
     """The file as a whole cannot be read; no row of it was taken."""
 
+    field = "file"
+
 
 class RowRefused(ValueError):  # noqa: N818 - reads as a sentence where it is raised
     """Why one row cannot be taken: a sentence for the person who will mend the file."""

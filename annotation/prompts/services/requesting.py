@@ -39,7 +39,9 @@ def request_import(  # noqa: PLR0913 - a file is told by these
     """
     name = clean_filename(filename)
     if named_format and named_format not in FORMATS:
-        raise InvalidInput(f"The format {named_format!r} is none of {', '.join(FORMATS)}.")
+        raise InvalidInput.at(
+            "file_format", f"The format {named_format!r} is none of {', '.join(FORMATS)}."
+        )
     found = named_format or file_format(name)
     sha256, size = write_artifact(_within_limit(chunks))
     with transaction.atomic():
@@ -84,7 +86,7 @@ def _line(row: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(row).encode() + b"\n"
     except RecursionError as error:
-        raise InvalidInput("A row is nested too deeply.") from error
+        raise InvalidInput.at("rows", "A row is nested too deeply.") from error
 
 
 def clean_filename(filename: str) -> str:
@@ -92,8 +94,8 @@ def clean_filename(filename: str) -> str:
     name = PurePath(unicodedata.normalize("NFC", filename).replace("\\", "/")).name
     name = "".join(letter for letter in name if letter.isprintable())[-255:]
     if not name:
-        raise InvalidInput(
-            "The file has no name; give it one that ends in .jsonl, .csv or .parquet."
+        raise InvalidInput.at(
+            "file", "The file has no name; give it one that ends in .jsonl, .csv or .parquet."
         )
     return name
 
@@ -103,12 +105,13 @@ def _within_limit(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         total += len(chunk)
         if total > limit:
-            raise InvalidInput(
-                f"The file is larger than {limit:,} bytes, the limit of this server; split it."
+            raise InvalidInput.at(
+                "file",
+                f"The file is larger than {limit:,} bytes, the limit of this server; split it.",
             )
         yield chunk
     if not total:
-        raise InvalidInput("The file is empty.")
+        raise InvalidInput.at("file", "The file is empty.")
 
 
 @transaction.atomic
