@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, setup_logging
+from celery.signals import beat_embedded_init, beat_init, setup_logging, worker_init
+from django.core.exceptions import ImproperlyConfigured
 
 from deploy.child import die_with_parent
 
@@ -20,6 +21,18 @@ app.autodiscover_tasks(["workers"], related_name="queues")
 @setup_logging.connect
 def use_django_logging(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
     """Keep Django's logging; without this Celery replaces the handlers."""
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_unsafe_production(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
+    """End what must not start; Celery would only log another exception."""
+    from deploy import checks
+
+    try:
+        checks.refuse_unsafe_production()
+    except ImproperlyConfigured as error:
+        raise SystemExit(str(error)) from error
 
 
 @beat_embedded_init.connect

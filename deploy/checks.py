@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 
 from deploy import env
 
@@ -34,3 +35,9 @@ def production_is_safe(
     if "*" in settings.ALLOWED_HOSTS:
         errors.append(Error("ALLOWED_HOSTS=* accepts any host: name yours.", id="concord.E011"))
     return errors
+
+
+def refuse_unsafe_production() -> None:
+    """The same for web and workers, which run no system checks: they do not start."""
+    if errors := production_is_safe(None):
+        raise ImproperlyConfigured(" ".join(str(error.msg) for error in errors))

@@ -6,5 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
 import deploy.celery  # noqa: F401 - so that services ring through this app
+from deploy.checks import refuse_unsafe_production
 
 application = get_wsgi_application()
+refuse_unsafe_production()
