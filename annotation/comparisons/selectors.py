@@ -6,17 +6,19 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.core.errors import NotFound
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
 
 OVERALL = "overall"
 MAX_STRENGTH = 3
 LEFT_COUNTED = 1_000
+PAIRED_AT_ONCE = 200  # prompts
 
 Tiers = list[list[int]]
 
@@ -215,6 +217,16 @@ def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> Quer
     rows = project.comparisons.select_related("prompt")
     rows = rows.filter(state=state) if state in Comparison.State.values else rows
     return rows.filter(kind=kind) if kind in Comparison.Kind.values else rows
+
+
+def prompts_to_pair(project: Project) -> QuerySet[Prompt]:
+    """Prompts with candidates to compare and no comparison yet, the oldest; no more than fit in a request."""
+    several = Candidate.objects.filter(project=project).values("prompt").annotate(many=Count("pk"))
+    compared = Comparison.objects.filter(prompt=OuterRef("pk"))
+    waiting = project.prompts.filter(
+        ~Exists(compared), pk__in=several.filter(many__gt=1).values("prompt")
+    )
+    return waiting.order_by("pk")[:PAIRED_AT_ONCE]
 
 
 def judgments_on(comparison: Comparison) -> QuerySet[Judgment]:

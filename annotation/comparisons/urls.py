@@ -27,6 +27,7 @@ page_patterns = [
     path(f"{_PROJECT}label/skip/", views.skip, name="comparisons-skip"),
     path(f"{_PROJECT}label/undo/", views.undo, name="comparisons-undo"),
     path(f"{_PROJECT}comparisons/", views.comparison_list, name="comparisons-list"),
+    path(f"{_PROJECT}comparisons/pair/", views.pair_waiting, name="comparisons-pair"),
     path(_COMPARISON, views.comparison_detail, name="comparisons-detail"),
     path(f"{_COMPARISON}state/", views.comparison_state, name="comparisons-state"),
 ]
@@ -47,6 +48,7 @@ ROUTE_ROLES = {
     "comparisons-skip": {"POST": LABELER},
     "comparisons-undo": {"POST": LABELER},
     "comparisons-list": {"GET": ADMIN},
+    "comparisons-pair": {"POST": ADMIN},
     "comparisons-detail": {"GET": ADMIN},
     "comparisons-state": {"POST": ADMIN},
 }

@@ -12,13 +12,19 @@ from annotation.comparisons import selectors
 from annotation.comparisons.bench import bench_for
 from annotation.comparisons.forms import answer_from
 from annotation.comparisons.models import Assignment, Comparison
-from annotation.comparisons.services import comparisons, judging, queue
+from annotation.comparisons.services import comparisons, judging, pairing, queue
+from annotation.comparisons.services.pairing import Strategy
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
 from annotation.ui import markdown
 
 PAGE_SIZE = 50
+STRATEGIES = (
+    (Strategy.ALL_PAIRS, "Each two"),
+    (Strategy.RING, "Each with the next"),
+    (Strategy.ONE_RANKING, "All at once, to rank"),
+)
 
 
 @never_cache
@@ -74,8 +80,20 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
         "states": Comparison.State.choices,
         "kinds": Comparison.Kind.choices,
         "leased": selectors.leases_of(project).count(),
+        "waiting": selectors.prompts_to_pair(project).count(),
+        "strategies": STRATEGIES,
     }
     return render(request, "comparisons/list.html", context)
+
+
+@require_POST
+def pair_waiting(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Make the comparisons of candidates that wait."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    strategy = request.POST.get("strategy", "")
+    made = pairing.pair_waiting(project=project, strategy=strategy, actor=person(request))
+    messages.success(request, f"Comparisons made: {made}.")
+    return redirect("comparisons-list", project.pk)
 
 
 @require_GET

@@ -1,10 +1,12 @@
 """Candidates of a prompt become comparisons, each set once."""
 
 import pytest
+from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.services.pairing import candidate_sets, pair_candidates
 from annotation.core.errors import InvalidInput
+from annotation.projects.models import Role
 from annotation.prompts.models import Prompt
 from tests import factories
 
@@ -62,3 +64,26 @@ def test_one_ranking_takes_up_to_nine_and_splits_more_into_even_groups():
 def test_an_unknown_strategy_is_refused_with_those_there_are():
     with pytest.raises(InvalidInput, match="ring"):
         candidate_sets([1, 2], "swiss")
+
+
+@pytest.mark.django_db
+def test_an_admin_makes_the_comparisons_of_candidates_that_wait(client, prompt):
+    project = prompt.project
+    factories.comparison(factories.prompt(project))
+    factories.candidate(factories.prompt(project))  # alone
+    client.force_login(factories.member(project, Role.ADMIN))
+    page = reverse("comparisons-list", args=[project.pk])
+    assert "The candidates of 1 prompt are in no comparison" in client.get(page).content.decode()
+    client.post(reverse("comparisons-pair", args=[project.pk]), {"strategy": "ring"})
+    assert prompt.comparisons.count() == 4
+    assert Comparison.objects.count() == 5
+    assert "in no comparison" not in client.get(page).content.decode()
+
+
+@pytest.mark.django_db
+def test_an_unknown_strategy_is_a_page_that_says_so(client, prompt):
+    client.force_login(factories.member(prompt.project, Role.ADMIN))
+    answer = client.post(reverse("comparisons-pair", args=[prompt.project.pk]), {"strategy": "x"})
+    assert answer.status_code == 400
+    assert "no pairing strategy" in answer.content.decode()
+    assert not Comparison.objects.exists()

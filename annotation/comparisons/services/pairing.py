@@ -5,6 +5,9 @@ from itertools import combinations, pairwise
 
 from django.db import transaction
 
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons import selectors
 from annotation.comparisons.models import Comparison
 from annotation.core.errors import InvalidInput
 from annotation.core.text import canonical
@@ -54,6 +57,18 @@ def pair_candidates(
     ]
     Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
     return _link_candidates(project, prompt, [row.candidate_ids for row in rows])
+
+
+@transaction.atomic
+def pair_waiting(*, project: Project, strategy: str, actor: User) -> int:
+    """Make the comparisons of prompts that have candidates and no comparison yet; how many were made."""
+    waiting = selectors.prompts_to_pair(project)
+    made = sum(
+        len(pair_candidates(project=project, prompt=prompt, strategy=strategy))
+        for prompt in waiting
+    )
+    audit.record("comparisons.made", project, actor=actor, strategy=strategy, comparisons=made)
+    return made
 
 
 def candidate_sets(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
