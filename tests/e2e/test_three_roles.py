@@ -62,7 +62,7 @@ def test_an_admin_reads_how_far_the_labelers_agree(sign_in, page, console):
     open_section(page, "Agreement")
     expect(page.get_by_role("heading", name="Do our labelers agree?")).to_be_visible()
     expect(page.get_by_text("Krippendorff").first).to_be_visible()
-    expect(page.get_by_text("simulated").first).to_be_visible()
+    expect(page.get_by_text("(simulated)").first).to_be_visible()
     expect(page.locator("svg[role=img]").first).to_be_visible()
     assert console == []
 
@@ -72,7 +72,9 @@ def test_an_engineer_starts_a_reward_run_and_sees_its_curve(sign_in, page, conso
     open_section(page, "Runs")
     page.get_by_role("link", name=re.compile("New run", re.IGNORECASE)).first.click()
     page.get_by_role("link", name="Reward model", exact=True).click()
-    page.get_by_role("link", name=re.compile("demo", re.IGNORECASE)).first.click()
+    page.get_by_label("Settings to begin with").get_by_role(
+        "link", name=re.compile("demo", re.IGNORECASE)
+    ).click()
     page.get_by_label("Name").fill("from-the-browser")
     page.get_by_role("button", name="Queue the run").click()
     expect(page.get_by_role("heading", name="from-the-browser")).to_be_visible()
