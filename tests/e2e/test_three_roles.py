@@ -72,9 +72,7 @@ def test_an_engineer_starts_a_reward_run_and_sees_its_curve(sign_in, page, conso
     open_section(page, "Runs")
     page.get_by_role("link", name=re.compile("New run", re.IGNORECASE)).first.click()
     page.get_by_role("link", name="Reward model", exact=True).click()
-    page.get_by_label("Settings to begin with").get_by_role(
-        "link", name=re.compile("demo", re.IGNORECASE)
-    ).click()
+    page.get_by_role("link", name="Settings for two slow cores").click()
     page.get_by_label("Name").fill("from-the-browser")
     page.get_by_role("button", name="Queue the run").click()
     expect(page.get_by_role("heading", name="from-the-browser")).to_be_visible()
