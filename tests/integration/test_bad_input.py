@@ -38,6 +38,7 @@ from annotation.runs.services import resume_run
 from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
 from training.models import load
+from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import training as worker
 from workers.imports import import_prompts
@@ -329,6 +330,35 @@ BAD_MODELS = {
 def test_a_model_that_is_missing_corrupt_or_diverges_fails_the_run(case, run, model, assert_failed):
     spoil, words = BAD_MODELS[case]
     spoil(model)
+    execute_run(run.pk)
+    assert_failed(run, words)
+
+
+BAD_REWARDS = {
+    "no folder": (shutil.rmtree, "is not there. Bring it back, or choose another model."),
+    "no score head": (lambda _: None, "lacks 1 weights of its architecture (first: score.weight)"),
+    "damaged numbers": (
+        lambda folder: (with_head(folder), overflow(folder)),
+        "The reward model gave a score that is not finite; train it again.",
+    ),
+}
+
+
+def with_head(folder) -> None:
+    loaded = new_reward_model(str(folder), precision="float32", device=torch.device("cpu"), seed=1)
+    load.save_model(loaded, folder)
+
+
+@pytest.mark.parametrize("case", BAD_REWARDS)
+def test_a_reward_model_that_cannot_score_fails_the_run_of_ppo(
+    case, run, tiny_model, tmp_path, assert_failed
+):
+    spoil, words = BAD_REWARDS[case]
+    folder = shutil.copytree(tiny_model, tmp_path / "reward")
+    spoil(folder)
+    run.reward_model = factories.policy(run.project, kind="reward", location=str(folder))
+    run.kind, run.spec = "ppo", {"kind": "ppo", "updates": 1, "max_response_tokens": 8}
+    run.save()
     execute_run(run.pk)
     assert_failed(run, words)
 
