@@ -80,7 +80,7 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
         "states": Comparison.State.choices,
         "kinds": Comparison.Kind.choices,
         "leased": selectors.leases_of(project).count(),
-        "waiting": selectors.prompts_to_pair(project).count(),
+        "waiting": 0 if state or kind else selectors.prompts_to_pair(project).count(),
         "strategies": STRATEGIES,
     }
     return render(request, "comparisons/list.html", context)
