@@ -17,9 +17,7 @@ import errno
 import gzip
 import html
 import json
-import resource
 import shutil
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -28,7 +26,6 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.db import OperationalError
 from django.urls import reverse
 from rest_framework.test import APIClient
-from safetensors.torch import load_file, save_file
 
 import training.__main__ as command_line
 from annotation.projects.models import Role
@@ -36,9 +33,18 @@ from annotation.prompts.models import Prompt, PromptImport
 from annotation.runs.models import TrainingRun
 from annotation.runs.services import resume_run
 from tests import factories
+from tests.integration.spoiling import (
+    cut,
+    lines,
+    no_room_above,
+    overflow,
+    rewrite,
+    three_rows,
+    tied,
+    with_head,
+)
 from tests.unit.training.conftest import judged_group, write_groups
 from training.models import load
-from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import training as worker
 from workers.imports import import_prompts
@@ -84,10 +90,6 @@ def over_http(person):
 
 def text_of(answer) -> str:
     return html.unescape(answer.content.decode())
-
-
-def lines(*rows) -> bytes:
-    return "\n".join(json.dumps(row) for row in rows).encode()
 
 
 def sent(client, name, project, payload, filename):
@@ -283,29 +285,6 @@ def assert_failed(project, site, over_http, in_the_log):
     return look
 
 
-def rewrite(path, change) -> None:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    path.write_bytes(lines(*(row | change(row) for row in rows)))
-
-
-def tied(row):
-    return {"pairs": [pair | {"is_tie": True, "soft_label": 0.5} for pair in row["pairs"]]}
-
-
-def three_rows(path) -> None:
-    write_groups(path.parent, [judged_group(4 * number) for number in range(3)])
-
-
-def overflow(model) -> None:
-    tensors = load_file(model / "model.safetensors")
-    tensors["model.norm.weight"][0] = float("inf")
-    save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-
-
-def cut(path, size) -> None:
-    path.write_bytes(path.read_bytes()[:size])
-
-
 BAD_MODELS = {
     "no folder": (shutil.rmtree, "is not there. Bring it back, or choose another model."),
     "no config": (lambda model: (model / "config.json").unlink(), "There is no model in"),
@@ -342,11 +321,6 @@ BAD_REWARDS = {
         "The reward model gave a score that is not finite; train it again.",
     ),
 }
-
-
-def with_head(folder) -> None:
-    loaded = new_reward_model(str(folder), precision="float32", device=torch.device("cpu"), seed=1)
-    load.save_model(loaded, folder)
 
 
 @pytest.mark.parametrize("case", BAD_REWARDS)
@@ -408,17 +382,6 @@ def test_memory_that_ends_while_the_model_is_loaded_is_not_called_corruption(
     monkeypatch.setattr(load.AutoModelForSequenceClassification, "from_pretrained", fail)
     execute_run(run.pk)
     assert_failed(run, "needs more memory than there is")
-
-
-@contextmanager
-def no_room_above(size: int):
-    """No file of this process grows beyond ``size`` bytes: to a writer, the disk is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_run_on_a_full_disk_leaves_nothing_half_written_and_is_resumed_to_its_end(
