@@ -31,16 +31,16 @@ e2e: setup ## The whole loop and the three roles in a real browser
 check: setup ## Lint, types, import contracts, migrations
 	ruff format --check .
 	ruff check .
-	DATABASE_URL=postgres://unused mypy annotation training workers deploy manage.py
+	DATABASE_URL=postgres://unused@127.0.0.1:1/unused mypy annotation training workers deploy manage.py
 	lint-imports --no-logo
-	DATABASE_URL=postgres://unused python manage.py makemigrations --check --dry-run
+	DATABASE_URL=postgres://unused@127.0.0.1:1/unused python manage.py makemigrations --check --dry-run
 
 fix: setup ## Format and mend what can be mended
 	ruff format .
 	ruff check --fix .
 
 snapshots: setup ## Freeze the public surfaces anew: OpenAPI, specs
-	DATABASE_URL=postgres://unused python -m tests.surfaces
+	DATABASE_URL=postgres://unused@127.0.0.1:1/unused python -m tests.surfaces
 
 bench: setup ## Ratios against peers, measured in one run
 	python -m pytest tests/bench -s
