@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from celery import current_app
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 LEASE_SECONDS = 60
@@ -141,12 +141,16 @@ class JobModel(models.Model):
         return self.status in over
 
     def request_cancel(self) -> Self:
-        """Cancel a queued job at once; ask a running one to stop."""
-        now = timezone.now()
-        rows = type(self).objects.filter(pk=self.pk)
-        rows.filter(status=self.Status.QUEUED).update(
-            status=self.Status.CANCELLED, finished_at=now, cancel_requested_at=now
+        """Cancel a queued job at once; ask a running one to stop.
+
+        One statement: between two, the sweep may queue a running job, and neither would meet it.
+        """
+        now, waits = timezone.now(), Q(status=self.Status.QUEUED)
+        under_way = waits | Q(status=self.Status.RUNNING)
+        type(self).objects.filter(under_way, pk=self.pk).update(
+            cancel_requested_at=now,
+            status=Case(When(waits, then=Value(self.Status.CANCELLED)), default=F("status")),
+            finished_at=Case(When(waits, then=Value(now)), default=F("finished_at")),
         )
-        rows.filter(status=self.Status.RUNNING).update(cancel_requested_at=now)
         self.refresh_from_db()
         return self

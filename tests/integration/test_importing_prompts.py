@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.services.importing import run_any_import
-from annotation.core.errors import Conflict, InvalidInput, StorageFull
+from annotation.core.errors import InvalidInput, StorageFull
 from annotation.core.storage import folder
 from annotation.projects.models import Role
 from annotation.prompts.models import Prompt, PromptImport
@@ -249,41 +249,6 @@ def test_a_row_above_the_limit_of_a_row_is_listed_and_the_next_taken(monkeypatch
     row = take(lines({"text": "a" * 60}, {"text": "b"}))
     assert counts(row) == (1, 0, 1)
     assert "longer than 50 bytes" in reason(row, 1)
-
-
-class Killed(BaseException):
-    """What a SIGKILL looks like from inside: nothing runs after it."""
-
-
-def test_an_import_that_was_cut_off_goes_on_behind_its_last_batch(monkeypatch):
-    monkeypatch.setattr(importing, "BATCH_ROWS", 2)
-    row = asked(lines(*[{"text": f"Prompt {n}"} for n in range(5)], {"text": ""}))
-
-    def die_after_first_batch(*_told) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        run_any_import(import_id=row.pk, progress=die_after_first_batch)
-    row.refresh_from_db()
-    assert counts(row) == (2, 0, 0)
-    run_any_import(import_id=row.pk, progress=lambda *_told: None)
-    row.refresh_from_db()
-    assert (counts(row), row.rows_read) == ((5, 0, 1), 6)
-
-
-def test_a_worker_that_wakes_beside_its_successor_stores_nothing_more(monkeypatch):
-    monkeypatch.setattr(importing, "BATCH_ROWS", 2)
-    row = asked(lines(*[{"text": f"Prompt {n}"} for n in range(3)], {"text": ""}))
-
-    def successor_finishes(done: int, *_told) -> None:
-        if done == 2:
-            run_any_import(import_id=row.pk, progress=lambda *_told: None)
-
-    with pytest.raises(Conflict, match="Another worker"):
-        run_any_import(import_id=row.pk, progress=successor_finishes)
-    row.refresh_from_db()
-    assert (counts(row), row.rows_read) == ((3, 0, 1), 4)
-    assert row.rejected_rows.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

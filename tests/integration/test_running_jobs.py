@@ -134,6 +134,25 @@ def test_a_cancelled_job_stops_at_its_next_check(monkeypatch):
     assert row.status == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("status", "then", "is_asked", "is_finished"),
+    [
+        ("queued", "cancelled", True, True),
+        ("running", "running", True, False),
+        ("done", "done", False, False),
+    ],
+)
+def test_one_statement_cancels_what_waits_and_asks_what_runs(
+    status, then, is_asked, is_finished, django_assert_num_queries
+):
+    row = a_job(status=status)
+    with django_assert_num_queries(2):  # the update, and the row as it is now
+        row.request_cancel()
+    assert row.status == then
+    assert (row.cancel_requested_at is not None) == is_asked
+    assert (row.finished_at is not None) == is_finished
+
+
 def test_a_fenced_worker_writes_nothing_more(monkeypatch):
     monkeypatch.setattr("workers.running.LOOK_EVERY", 0)
     row = a_job()

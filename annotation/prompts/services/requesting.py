@@ -11,7 +11,7 @@ from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import Job, ring
 from annotation.core.storage import write_artifact
 from annotation.projects.models import Project
@@ -117,6 +117,8 @@ def _within_limit(chunks: Iterable[bytes]) -> Iterator[bytes]:
 @transaction.atomic
 def cancel_import(*, prompt_import: PromptImport, actor: User) -> PromptImport:
     """Stop an import that waits or runs; rows taken so far stay."""
+    if prompt_import.is_over:
+        raise Conflict(f"This import is {prompt_import.status} already; there is nothing to stop.")
     row = prompt_import.request_cancel()
     audit.record("import.cancelled", row, actor=actor, filename=row.filename)
     return row

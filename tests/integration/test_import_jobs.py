@@ -1,0 +1,71 @@
+"""An import as a job: cut off, taken up again, met by its successor, stopped."""
+
+import json
+
+import pytest
+
+from annotation.audit.models import AuditEvent
+from annotation.comparisons.services.importing import run_any_import
+from annotation.core.errors import Conflict
+from annotation.projects.models import Role
+from annotation.prompts.models import PromptImport
+from annotation.prompts.services import importing
+from annotation.prompts.services.requesting import cancel_import, request_import
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def asked(*rows: dict[str, str]) -> PromptImport:
+    project = factories.project()
+    payload = "\n".join(map(json.dumps, rows)).encode()
+    actor = factories.member(project, Role.ADMIN)
+    return request_import(project=project, chunks=[payload], filename="prompts.jsonl", actor=actor)
+
+
+def counts(row: PromptImport) -> tuple[int, int, int]:
+    return row.rows_created, row.rows_duplicate, row.rows_rejected
+
+
+class Killed(BaseException):
+    """What a SIGKILL looks like from inside: nothing runs after it."""
+
+
+def test_an_import_that_was_cut_off_goes_on_behind_its_last_batch(monkeypatch):
+    monkeypatch.setattr(importing, "BATCH_ROWS", 2)
+    row = asked(*({"text": f"Prompt {n}"} for n in range(5)), {"text": ""})
+
+    def die_after_first_batch(*_told) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_any_import(import_id=row.pk, progress=die_after_first_batch)
+    row.refresh_from_db()
+    assert counts(row) == (2, 0, 0)
+    run_any_import(import_id=row.pk, progress=lambda *_told: None)
+    row.refresh_from_db()
+    assert (counts(row), row.rows_read) == ((5, 0, 1), 6)
+
+
+def test_a_worker_that_wakes_beside_its_successor_stores_nothing_more(monkeypatch):
+    monkeypatch.setattr(importing, "BATCH_ROWS", 2)
+    row = asked(*({"text": f"Prompt {n}"} for n in range(3)), {"text": ""})
+
+    def successor_finishes(done: int, *_told) -> None:
+        if done == 2:
+            run_any_import(import_id=row.pk, progress=lambda *_told: None)
+
+    with pytest.raises(Conflict, match="Another worker"):
+        run_any_import(import_id=row.pk, progress=successor_finishes)
+    row.refresh_from_db()
+    assert (counts(row), row.rows_read) == ((3, 0, 1), 4)
+    assert row.rejected_rows.count() == 1
+
+
+def test_an_import_that_is_over_cannot_be_stopped_and_no_audit_says_it_was():
+    row = asked({"text": "a"})
+    PromptImport.objects.filter(pk=row.pk).update(status=PromptImport.Status.DONE)
+    row.refresh_from_db()
+    with pytest.raises(Conflict, match="done already"):
+        cancel_import(prompt_import=row, actor=factories.user())
+    assert not AuditEvent.objects.filter(verb="import.cancelled").exists()
