@@ -19,6 +19,7 @@ COLUMNS = ("item", "labeler", "label")
 SAMPLE_CHARACTERS = 8192
 CHUNK_BYTES = 1 << 20
 SHOWN_CHARACTERS = 60
+LONGEST_FIELD = 1 << 17  # characters; the limit is the process's, so it is set before each reading
 
 
 class UnreadableRatingsError(ValueError):
@@ -62,6 +63,7 @@ def read_ratings(path: Path, *, scale: Sequence[str] | None = None) -> RatingsFi
     4. Without a declared scale the labels that occur are it, in numeric order if all are numbers.
     """
     declared = None if scale is None else _declared(scale)
+    csv.field_size_limit(LONGEST_FIELD)
     with path.open(encoding=_encoding(path), newline="") as text:
         source = _Source(text)
         rows = _Rows(declared, source.header())
