@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import subprocess
 import sys
@@ -58,10 +59,15 @@ def test_a_lap_runs_through_the_processes_of_a_server_installation(database, tin
         "CONCORD_VAR": str(tmp_path),
         "REMAP_SIGTERM": "SIGQUIT",
         "LOG_LEVEL": "WARNING",
+        "CONCORD_PRODUCTION": "1",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "SECURE_SSL_REDIRECT": "0",  # no proxy with TLS in front of this test
     }
     manage = [sys.executable, "manage.py"]
-    for step in ("migrate", "createcachetable"):
-        subprocess.run([*manage, step], cwd=ROOT, env=env, check=True, capture_output=True)
+    for step in ("migrate", "createcachetable", "collectstatic"):
+        extra = ["--noinput"] if step != "createcachetable" else []
+        subprocess.run([*manage, step, *extra], cwd=ROOT, env=env, check=True, capture_output=True)
     with (tmp_path / "log.txt").open("wb") as log:
         children = start(port=port, var=tmp_path, env=env, log=log)
     try:

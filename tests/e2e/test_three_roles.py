@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.waiting import eventually
+
 LONG = 120_000  # milliseconds: a training process starts slowly on a busy machine
 
 
@@ -22,6 +24,12 @@ def console(page: Page) -> list[str]:
 def open_section(page: Page, name: str) -> None:
     page.get_by_role("link", name="Smoke").first.click()
     page.get_by_label("Sections").get_by_role("link", name=name, exact=True).click()
+
+
+def drawn_step(page: Page) -> int:
+    """The newest step that the loss curve shows."""
+    label = page.locator("[data-curves] [role=img]").first.get_attribute("aria-label")
+    return int(re.search(r"at step (\d+)", label).group(1))
 
 
 def judge_by_key(page: Page, key: str) -> None:
@@ -74,9 +82,12 @@ def test_an_engineer_starts_a_reward_run_and_sees_its_curve(sign_in, page, conso
     page.get_by_role("link", name="Reward model", exact=True).click()
     page.get_by_role("link", name="Settings for two slow cores").click()
     page.get_by_label("Name").fill("from-the-browser")
+    page.get_by_label("Epochs").fill("200")
     page.get_by_role("button", name="Queue the run").click()
     expect(page.get_by_role("heading", name="from-the-browser")).to_be_visible()
     expect(page.locator("[data-curves] canvas").first).to_be_visible(timeout=LONG)
+    first = drawn_step(page)
+    eventually(lambda: drawn_step(page) > first, seconds=60)
     expect(page.get_by_text("It published")).to_be_visible(timeout=LONG)
     assert console == []
 
