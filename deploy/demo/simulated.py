@@ -21,7 +21,6 @@ LABELERS = (
     ("simulated-ada", 0.5),
     ("simulated-bo", 0.8),
     ("simulated-cy", 0.8),
-    ("simulated-di", 1.2),
 )
 WORD = re.compile(r"[a-z']+")
 COMMON = frozenset(  # words that say nothing about the subject
