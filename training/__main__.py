@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from training.runtime.stopping import StopRequest, listening
 from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
-from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE
+from training.spec.layout import (
+    ARTIFACT_DIR,
+    CHECKPOINTS_DIR,
+    RESULT_FILE,
+    SPEC_FILE,
+    TRAINED_FILE,
+)
 from training.spec.presets import PRESETS, preset_of
 from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
 
@@ -120,6 +126,7 @@ def read_spec(folder: Path) -> RunSpec:
 def _run(options: argparse.Namespace) -> int:
     if any((options.dir / CHECKPOINTS_DIR).glob("[0-9]*")):
         raise SpecError(f"{options.dir} has checkpoints already; use `resume`, or a new folder.")
+    (options.dir / TRAINED_FILE).unlink(missing_ok=True)
     return execute(options.dir)
 
 
@@ -172,8 +179,20 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
 
 def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:
     chosen = algorithm(spec.kind)
-    metrics = dict(chosen.train(run, spec))
+    run.stop.heed()
+    metrics = _once_trained(run, lambda: chosen.train(run, spec))
     return metrics | dict(chosen.evaluate(run, spec) if chosen.evaluate else {})
+
+
+def _once_trained(run: "Run", train: Callable[[], Mapping[str, object]]) -> dict[str, object]:
+    """What the trainer told, from its file where the artifact is published already."""
+    from training.runtime.checkpoint import write_atomically
+
+    path = run.folder / TRAINED_FILE
+    if not (path.is_file() and run.artifact.is_dir()):
+        write_atomically(path, json.dumps(json_value(train())))
+    metrics: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return metrics
 
 
 def _write_result(

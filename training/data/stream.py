@@ -5,6 +5,8 @@ import random
 from dataclasses import dataclass
 from functools import lru_cache
 
+from training.spec.runs import RunSpec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
@@ -18,6 +20,16 @@ class Stream:
     seed: int
     epochs: float
     max_steps: int = 0
+
+    @classmethod
+    def of(cls, rows: int, spec: RunSpec) -> "Stream":
+        return cls(
+            rows=rows,
+            per_step=spec.groups_per_step,
+            seed=spec.seed,
+            epochs=spec.epochs,
+            max_steps=spec.max_steps,
+        )
 
     @property
     def steps(self) -> int:

@@ -35,6 +35,7 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
 
 def _loss_of(source: str, spec: SftSpec, run: Run, *, stage: str) -> Measured:
     policy = load_policy(source, precision=spec.precision, device=pick_device())
+    run.watch(policy.model)
     groups = demonstration_groups(
         policy.tokenizer,
         groups_of(spec.data, "validation", "test"),

@@ -11,7 +11,7 @@ from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
-from training.evals.calibration import Difference, calibrate
+from training.evals.calibration import FEWEST, Difference, calibrate
 from training.functional.intervals import Measured, cluster_bootstrap, wilson_interval
 from training.models.load import LoadedModel
 from training.models.reward import load_reward_model, save_temperature, score_tree
@@ -19,6 +19,8 @@ from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.runs import RewardModelSpec
+
+TOO_FEW = f"Fewer than {FEWEST} decided pairs are held out, or all are of one prompt."
 
 
 class ScoredPair(NamedTuple):
@@ -41,6 +43,7 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     Validation and test pairs count alike: the trainer chose nothing by looking at either.
     """
     reward = load_reward_model(str(run.artifact), precision=spec.precision, device=pick_device())
+    run.watch(reward.model)
     pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
     metrics = describe(pairs)
     if metrics["temperature"] is not None:
@@ -60,7 +63,8 @@ def describe(pairs: Sequence[ScoredPair]) -> dict[str, object]:
         "ceiling": accuracy_ceiling(pairs)._asdict(),
         "ece_before": fit.ece_before if fit else None,
         "ece_after": fit.ece_after if fit else None,
-        "temperature": fit.temperature if fit else None,
+        "temperature": fit.temperature.value if fit else None,
+        "temperature_reason": fit.temperature.reason if fit else TOO_FEW,
     }
 
 

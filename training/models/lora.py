@@ -8,9 +8,16 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from training.runtime.optimize import transformer_layers
+from training.runtime.optimize import choose_trainable, transformer_layers
 from training.spec.errors import ModelError
 from training.spec.runs import RunSpec
+
+
+def trainable_weights(model: Any, spec: RunSpec) -> dict[str, nn.Parameter]:  # Any: as below
+    """The weights that the spec trains, by name: adapters, put in here, or the top layers."""
+    if spec.lora_rank:
+        add_lora(model, spec)
+    return choose_trainable(model, top_layers=0 if spec.lora_rank else spec.trainable_layers)
 
 
 def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models share no typed forward

@@ -16,10 +16,9 @@ from torch import Tensor
 from training.data.packing import Pack
 from training.functional.logprobs import token_logprobs
 from training.models.load import LoadedModel, head_of
-from training.models.lora import adapters_off, add_lora
+from training.models.lora import adapters_off, trainable_weights
 from training.models.split import SplitBackbone
 from training.models.value import ValueHead
-from training.runtime.optimize import choose_trainable
 from training.spec.runs import PpoSpec
 
 
@@ -47,10 +46,7 @@ class ActorCritic:
     def __init__(self, policy: LoadedModel, spec: PpoSpec) -> None:
         self.policy = policy
         self._temperature = spec.temperature
-        if spec.lora_rank:
-            add_lora(policy.model, spec)
-        top_layers = 0 if spec.lora_rank else spec.trainable_layers
-        self.weights = choose_trainable(policy.model, top_layers=top_layers)
+        self.weights = trainable_weights(policy.model, spec)
         self._start = (
             {}
             if spec.lora_rank

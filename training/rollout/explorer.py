@@ -1,10 +1,12 @@
-"""The rollouts of an update: prompts in their order, sampled from the policy, scored by a reward."""
+"""Prompts answered by the policy and scored by a reward; which prompts an update gets."""
+
+from collections.abc import Sequence
 
 from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
 from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
-from training.rollout.sampler import Knobs, LocalSampler
+from training.rollout.sampler import Knobs, LocalSampler, Progress
 from training.rollout.scoring import Scorer
 from training.spec.records import Group
 from training.spec.runs import PpoSpec
@@ -26,38 +28,56 @@ class Explorer:
         self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
 
     def rollouts(self, update: int) -> list[Rollout]:
-        spec = self._spec
-        chosen = [self._prompts[at] for at in self._stream.batch(update)]
-        tokenizer = self._sampler.tokenizer
-        prompts = [
-            encode_prompt(tokenizer, one.prompt, max_tokens=spec.max_prompt_tokens).ids
-            for one in chosen
-        ]
-        knobs = Knobs(
+        made = answers(
+            self._sampler,
+            self._scorer,
+            [self._prompts[at] for at in self._stream.batch(update)],
+            self._spec,
             n=self._per_prompt,
-            temperature=spec.temperature,
-            top_p=spec.top_p,
-            max_tokens=spec.max_response_tokens,
-            seed=rollout_seed(spec.seed, update),
+            seed=rollout_seed(self._spec.seed, update),
         )
-        samples = self._sampler.sample_tokens(prompts, knobs)
-        scores = self._scorer.score(
-            [one.prompt for one in chosen], [[each.text for each in one] for one in samples]
+        return shuffled(made, seed=f"{self._spec.seed}/{update}")
+
+
+def answers(
+    sampler: LocalSampler,
+    scorer: Scorer,
+    records: Sequence[Group],
+    spec: PpoSpec,
+    *,
+    n: int,
+    seed: int,
+    on_progress: Progress | None = None,
+) -> list[Rollout]:
+    """Every prompt with ``n`` responses and their scores, in the order of the records."""
+    prompts = [
+        encode_prompt(sampler.tokenizer, one.prompt, max_tokens=spec.max_prompt_tokens).ids
+        for one in records
+    ]
+    knobs = Knobs(
+        n=n,
+        temperature=spec.temperature,
+        top_p=spec.top_p,
+        max_tokens=spec.max_response_tokens,
+        seed=seed,
+    )
+    samples = sampler.sample_tokens(prompts, knobs, on_progress=on_progress)
+    scores = scorer.score(
+        [one.prompt for one in records], [[each.text for each in one] for one in samples]
+    )
+    return [
+        Rollout(
+            record=record,
+            tokens=TokenGroup(
+                prompt_id=record.prompt_id,
+                prompt=prompt,
+                responses=tuple(one.token_ids for one in drawn),
+            ),
+            samples=tuple(drawn),
+            scores=tuple(scored),
         )
-        made = [
-            Rollout(
-                record=record,
-                tokens=TokenGroup(
-                    prompt_id=record.prompt_id,
-                    prompt=prompt,
-                    responses=tuple(one.token_ids for one in drawn),
-                ),
-                samples=tuple(drawn),
-                scores=tuple(scored),
-            )
-            for record, prompt, drawn, scored in zip(chosen, prompts, samples, scores, strict=True)
-        ]
-        return shuffled(made, seed=f"{spec.seed}/{update}")
+        for record, prompt, drawn, scored in zip(records, prompts, samples, scores, strict=True)
+    ]
 
 
 def rollout_seed(seed: int, update: int) -> int:

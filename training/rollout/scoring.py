@@ -11,9 +11,11 @@ import torch
 from training.data.chat import Limits, encode_prompt, encode_response
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
-from training.models.reward import score_tree
+from training.models.reward import load_reward_model, score_tree
+from training.runtime.run import Run
 from training.spec.errors import Diverged
 from training.spec.records import Turn
+from training.spec.runs import PpoSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +52,11 @@ class Scorer:
                 for one in responses
             ),
         )
+
+
+def load_scorer(run: Run, spec: PpoSpec, device: torch.device) -> Scorer:
+    """The spec's reward model, which heeds the run's wish to stop."""
+    reward = load_reward_model(spec.reward_model, precision=spec.precision, device=device)
+    run.watch(reward.model)
+    limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    return Scorer(reward=reward, limits=limits, budget=spec.tokens_per_forward)

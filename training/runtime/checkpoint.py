@@ -37,7 +37,7 @@ def save_state(folder: Path, state: State) -> Path:
     The state of torch's random numbers goes in too.
     """
     final = folder / str(state.step)
-    tensors = state.tensors | {f"rng.{name}": one for name, one in _random_states().items()}
+    tensors = state.tensors | {f"rng.{name}": one for name, one in random_states().items()}
     with draft_of(final) as draft:
         save_file(
             {name: one.detach().contiguous() for name, one in tensors.items()}, draft / TENSORS_FILE
@@ -108,20 +108,25 @@ def latest_state(folder: Path) -> State | None:
             f"The checkpoint {path} cannot be read ({error}). "
             "Delete it to resume from the one before."
         ) from error
-    _set_random_states(
-        {name: tensors.pop(name) for name in list(tensors) if name.startswith("rng.")}
+    set_random_states(
+        {
+            name.removeprefix("rng."): tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith("rng.")
+        }
     )
     return State(facts["step"], tensors, facts["facts"])
 
 
-def _random_states() -> dict[str, Tensor]:
+def random_states() -> dict[str, Tensor]:
+    """The states of torch's random numbers, by device."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 
 
-def _set_random_states(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["rng.cpu"])
-    if torch.cuda.is_available() and "rng.cuda" in states:
-        torch.cuda.set_rng_state(states["rng.cuda"])
+def set_random_states(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if torch.cuda.is_available() and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])

@@ -5,12 +5,13 @@ to nothing. So each such weight has a float32 master here, which takes the updat
 rounded back into the model. Gradients add up in the masters too.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from training.functional.schedules import warmup_then_linear
 from training.spec.errors import Diverged, ModelError, SpecError
 from training.spec.runs import RunSpec
 
@@ -63,12 +64,12 @@ class Optimizer:
         parameters: Mapping[str, nn.Parameter],
         spec: RunSpec,
         *,
-        rate_at: Callable[[int], float],
+        steps: int,
     ) -> None:
-        """``rate_at`` gives the factor of the peak learning rate at a step."""
+        """``steps`` are those of the whole run: the learning rate rises and falls over them."""
         self.steps_done = 0
         self._spec = spec
-        self._rate_at = rate_at
+        self._steps = steps
         self._parameters = dict(parameters)
         self._masters = {name: _master(one) for name, one in parameters.items()}
         self._adam = torch.optim.AdamW(
@@ -117,7 +118,10 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        return self._spec.learning_rate * self._rate_at(self.steps_done)
+        factor = warmup_then_linear(
+            self.steps_done, total=self._steps, warmup_share=self._spec.warmup_share
+        )
+        return self._spec.learning_rate * factor
 
     @torch.no_grad()
     def _round_back(self) -> None:

@@ -1,11 +1,22 @@
 """One execution of a spec in a folder: what a trainer is handed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from training.runtime.checkpoint import State, draft_of, latest_state, save_state
+from torch import Tensor, nn
+
+from training.runtime.checkpoint import (
+    State,
+    draft_of,
+    latest_state,
+    random_states,
+    save_state,
+    saved_steps,
+    set_random_states,
+)
 from training.runtime.metrics import Reporter
 from training.runtime.stopping import StopRequest
 from training.spec.errors import Cancelled
@@ -36,9 +47,27 @@ class Run:
     ) -> Iterator[Item]:
         """Hand on items that leave nothing to save. Raises Cancelled when asked to stop."""
         for item in self.reporter.track(items, stage=stage, total=total, unit=unit, done=done):
-            if self.stop.is_set:
-                raise Cancelled(f"{self.stop.reason} Its last checkpoint can be resumed.")
+            self.stop.heed()
             yield item
+
+    def watch(self, model: Any) -> None:  # Any: transformers' models share no typed layers
+        """Look for the wish to stop now, and whenever a pass enters a layer, forward or backward.
+
+        A layer is the grain because one pass of a whole model takes seconds on a CPU. Passes then
+        raise Cancelled.
+        """
+        self.stop.heed()
+        stacks = [one for one in model.modules() if isinstance(one, nn.ModuleList)]
+        layers = {id(layer): layer for stack in stacks for layer in stack}
+        head = model.get_output_embeddings()
+        for one in (*layers.values(), *([head] if isinstance(head, nn.Module) else [])):
+            one.register_forward_pre_hook(self._heed)
+
+    def _heed(self, _layer: nn.Module, inputs: tuple[object, ...]) -> None:
+        self.stop.heed()
+        for one in inputs:
+            if isinstance(one, Tensor) and one.requires_grad:
+                one.register_hook(lambda _: self.stop.heed())  # type: ignore[no-untyped-call] # torch leaves it untyped
 
     def save(self, state: State) -> None:
         """Write a checkpoint and say so."""
@@ -55,7 +84,20 @@ class Run:
         if is_due or is_asked:
             self.save(state())
         if is_asked:
-            raise Cancelled(f"{self.stop.reason} Its last checkpoint can be resumed.")
+            self.stop.heed()
+
+    @contextmanager
+    def may_break_off(self, state: Callable[[], State]) -> Iterator[None]:
+        """Work that changes no weights: where the run stops inside it, the steps before are saved."""
+        randoms = random_states()
+        try:
+            yield
+        except Cancelled:
+            set_random_states(randoms)
+            before = state()
+            if before.step > max(saved_steps(self.folder / CHECKPOINTS_DIR), default=0):
+                self.save(before)
+            raise
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let ``write`` fill a hidden folder, then make it the artifact in one rename."""

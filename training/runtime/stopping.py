@@ -1,4 +1,4 @@
-"""The wish to stop: SIGTERM, Ctrl-C, or a parent that died. A run hears it between two steps."""
+"""The wish to stop: SIGTERM, Ctrl-C, or a parent that died."""
 
 import os
 import signal
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from training.spec.errors import Cancelled
 
 FOLLOW_STDIN = "CONCORD_FOLLOW_STDIN"
 STDIN = 0
@@ -24,6 +26,11 @@ class StopRequest:
 
     def ask(self, reason: str) -> None:
         self.reason = self.reason or reason
+
+    def heed(self) -> None:
+        """Raises Cancelled when the run was asked to stop."""
+        if self.is_set:
+            raise Cancelled(f"{self.reason} Its last checkpoint can be resumed.")
 
 
 @contextmanager

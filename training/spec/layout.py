@@ -4,12 +4,14 @@ DIR/spec.json        the frozen spec
 DIR/events.jsonl     what the run says, appended
 DIR/checkpoints/N/   resumable states, newest wins
 DIR/artifact/        the published model, when done
+DIR/trained.json     what the trainer told, once the artifact is published: only measuring is left
 DIR/result.json      status, error, metrics; written last, atomically
 """
 
 SPEC_FILE = "spec.json"
 EVENTS_FILE = "events.jsonl"
 RESULT_FILE = "result.json"
+TRAINED_FILE = "trained.json"
 CHECKPOINTS_DIR = "checkpoints"
 ARTIFACT_DIR = "artifact"
 LOG_FILE = "log.txt"

@@ -19,16 +19,15 @@ Shapes: N responses, T tokens of the longest, R response tokens of a part.
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.data.chat import Limits
 from training.data.packing import pack_groups
 from training.data.records import groups_of, refuse_too_few
 from training.functional.advantages import (
@@ -40,19 +39,17 @@ from training.functional.advantages import (
 from training.functional.kl import adapted_coefficient, kl_estimates
 from training.functional.moments import Moments, with_batch
 from training.functional.policy import clipped_policy_loss, clipped_value_loss
-from training.functional.schedules import warmup_then_linear
 from training.models.load import load_policy, save_model
 from training.models.lora import merge_lora
-from training.models.reward import load_reward_model
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout, in_minibatches
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
+from training.rollout.learner import Learner
 from training.rollout.sampler import LocalSampler
-from training.rollout.scoring import Scorer
+from training.rollout.scoring import load_scorer
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
-from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.errors import ModelError
 from training.spec.events import EventKind
@@ -68,12 +65,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     torch.manual_seed(spec.seed)
     device = pick_device()
     policy = load_policy(spec.model, precision=spec.precision, device=device)
+    run.watch(policy.model)
     actor = ActorCritic(policy, spec)
-    scorer = Scorer(
-        reward=load_reward_model(spec.reward_model, precision=spec.precision, device=device),
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
-        budget=spec.tokens_per_forward,
-    )
+    scorer = load_scorer(run, spec, device)
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(LocalSampler(policy.model, policy.tokenizer), scorer, prompts, spec)
@@ -84,6 +78,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         learner.restore(state)
         progress = Progress.from_facts(state.facts)
 
+    def reached() -> State:
+        return State(progress.updates, learner.tensors(), progress.facts(learner))
+
     for update in run.reporter.track(
         range(progress.updates, spec.updates if not progress.stop_reason else 0),
         stage="PPO",
@@ -91,8 +88,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         unit="updates",
         done=progress.updates,
     ):
-        rollouts = explorer.rollouts(update)
-        parts = recall(actor, rollouts, spec)
+        with run.may_break_off(reached):
+            rollouts = explorer.rollouts(update)
+            parts = recall(actor, rollouts, spec)
         progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
         batch = judge(parts, scores_N.to(device), beta=progress.beta, spec=spec)
         learned = improve(actor, batch.minibatches, learner, spec, update=update)
@@ -115,7 +113,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         )
         is_last = progress.updates == spec.updates or bool(progress.stop_reason)
         run.save_or_stop(
-            lambda: State(progress.updates, learner.tensors(), progress.facts(learner)),
+            reached,
             is_due=is_last or progress.updates % spec.checkpoint_every == 0,
         )
         if progress.stop_reason:
@@ -141,7 +139,7 @@ class Progress:
     first: Vitals | None = None  # of the first update; None before it
     stop_reason: str = ""
 
-    def facts(self, learner: "Learner") -> dict[str, object]:
+    def facts(self, learner: Learner) -> dict[str, object]:
         return {**asdict(self), "steps": learner.steps_done}
 
     @classmethod
@@ -254,58 +252,6 @@ class Learned(NamedTuple):
     approximate_kl: float
     ratio: float
     grad_norm: float = 0.0  # known once the step is taken
-
-
-class Learner:
-    """The optimizers of the policy's weights and of the value head, stepped together."""
-
-    def __init__(
-        self, weights: Mapping[str, nn.Parameter], value_head: nn.Module, spec: PpoSpec
-    ) -> None:
-        steps = spec.updates * spec.ppo_epochs * spec.minibatches
-
-        def rate_at(step: int) -> float:
-            return warmup_then_linear(step, total=steps, warmup_share=spec.warmup_share)
-
-        head_spec = replace(spec, learning_rate=spec.value_learning_rate)
-        self._policy = Optimizer(weights, spec, rate_at=rate_at)
-        self._value = Optimizer(dict(value_head.named_parameters()), head_spec, rate_at=rate_at)
-
-    @property
-    def steps_done(self) -> int:
-        return self._policy.steps_done
-
-    @property
-    def learning_rate(self) -> float:
-        return self._policy.learning_rate
-
-    def backward(self, loss: Tensor) -> None:
-        self._policy.backward(loss)
-        self._value.collect()
-
-    def step(self) -> float:
-        """Apply the gradients of both; the norm of the policy's."""
-        self._value.step()
-        return self._policy.step().item()
-
-    def drop(self) -> None:
-        """Forget the gradients: the step is not taken."""
-        self._policy.drop()
-        self._value.drop()
-
-    def tensors(self) -> dict[str, Tensor]:
-        head = {f"value.{name}": one for name, one in self._value.tensors().items()}
-        return self._policy.tensors() | head
-
-    def restore(self, state: State) -> None:
-        steps = int(state.facts.get("steps", 0))
-        self._policy.restore(state.tensors, steps_done=steps)
-        head = {
-            name.removeprefix("value."): one
-            for name, one in state.tensors.items()
-            if name.startswith("value.")
-        }
-        self._value.restore(head, steps_done=steps)
 
 
 def improve(

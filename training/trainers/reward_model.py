@@ -19,13 +19,12 @@ from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
-from training.functional.schedules import warmup_then_linear
 from training.models.load import LoadedModel, save_model
-from training.models.lora import add_lora, merge_lora
+from training.models.lora import merge_lora, trainable_weights
 from training.models.reward import is_decoder, new_reward_model, score_hidden, score_tree
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
-from training.runtime.optimize import Optimizer, choose_trainable
+from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import RewardModelSpec
 
@@ -35,35 +34,23 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     torch.manual_seed(spec.seed)
     device = pick_device()
     reward = new_reward_model(spec.model, precision=spec.precision, device=device, seed=spec.seed)
+    run.watch(reward.model)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
-    if spec.lora_rank:
-        add_lora(reward.model, spec)
-    weights = choose_trainable(
-        reward.model, top_layers=0 if spec.lora_rank else spec.trainable_layers
-    )
-    stream = Stream(
-        rows=len(rows),
-        per_step=spec.groups_per_step,
-        seed=spec.seed,
-        epochs=spec.epochs,
-        max_steps=spec.max_steps,
-    )
-    optimizer = Optimizer(
-        weights,
-        spec,
-        rate_at=lambda step: warmup_then_linear(
-            step, total=stream.steps, warmup_share=spec.warmup_share
-        ),
-    )
+    stream = Stream.of(len(rows), spec)
+    optimizer = Optimizer(trainable_weights(reward.model, spec), spec, steps=stream.steps)
+
+    def reached() -> State:
+        return State(optimizer.steps_done, optimizer.tensors(), {})
+
     state = run.last_state()
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     states = RememberedStates(reward) if is_decoder(reward) else None
-    if states is not None:
+    if states is not None and optimizer.steps_done < stream.steps:
         groups = [row.tokens for row in rows]
         states.remember(groups, budget=spec.tokens_per_forward, run=run)
 
@@ -73,7 +60,8 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
         steps, stage="reward model", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
-        loss = _accumulate(reward, states, optimizer, batch, spec)
+        with run.may_break_off(reached):
+            loss = _accumulate(reward, states, optimizer, batch, spec)
         learning_rate = optimizer.learning_rate
         norm = optimizer.step()
         run.reporter.metrics(
@@ -81,7 +69,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
             step=optimizer.steps_done,
         )
         run.save_or_stop(
-            lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
+            reached,
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 

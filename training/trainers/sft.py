@@ -17,12 +17,11 @@ from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.logprobs import token_logprobs
-from training.functional.schedules import warmup_then_linear
 from training.models.load import LoadedModel, head_of, load_policy, save_model
-from training.models.lora import add_lora, merge_lora
+from training.models.lora import merge_lora, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
-from training.runtime.optimize import Optimizer, choose_trainable
+from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import SftSpec
 
@@ -31,35 +30,24 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     """Train on the responses of the train split and publish the artifact."""
     torch.manual_seed(spec.seed)
     policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
+    run.watch(policy.model)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
-    if spec.lora_rank:
-        add_lora(policy.model, spec)
-    weights = choose_trainable(
-        policy.model, top_layers=0 if spec.lora_rank else spec.trainable_layers
-    )
-    stream = Stream(
-        rows=len(rows),
-        per_step=spec.groups_per_step,
-        seed=spec.seed,
-        epochs=spec.epochs,
-        max_steps=spec.max_steps,
-    )
-    optimizer = Optimizer(
-        weights,
-        spec,
-        rate_at=lambda step: warmup_then_linear(
-            step, total=stream.steps, warmup_share=spec.warmup_share
-        ),
-    )
+    stream = Stream.of(len(rows), spec)
+    optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
+
+    def reached() -> State:
+        return State(optimizer.steps_done, optimizer.tensors(), {})
+
     state = run.last_state()
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     states = RememberedStates(policy)
-    states.remember(rows, budget=spec.tokens_per_forward, run=run)
+    if optimizer.steps_done < stream.steps:
+        states.remember(rows, budget=spec.tokens_per_forward, run=run)
 
     policy.model.train()
     steps = range(optimizer.steps_done, stream.steps)
@@ -67,7 +55,8 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
     ):
         batch = [rows[at] for at in stream.batch(step)]
-        loss, tokens = _accumulate(policy, states, optimizer, batch, spec.tokens_per_forward)
+        with run.may_break_off(reached):
+            loss, tokens = _accumulate(policy, states, optimizer, batch, spec.tokens_per_forward)
         learning_rate = optimizer.learning_rate
         norm = optimizer.step()
         run.reporter.metrics(
@@ -75,7 +64,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
             step=optimizer.steps_done,
         )
         run.save_or_stop(
-            lambda: State(optimizer.steps_done, optimizer.tensors(), {}),
+            reached,
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 

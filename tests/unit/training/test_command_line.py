@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import training.__main__ as command_line
-from tests.unit.training.trainers.runs import StopAfter
+from tests.unit.training.trainers.runs import StopAt
 from training.__main__ import main
 from training.spec.errors import DiskFull, OutOfMemory
 
@@ -148,16 +148,31 @@ def test_running_out_of_memory_or_disk_is_a_failed_run(
     assert result(folder)["error"]["kind"] in kinds  # type: ignore[index] # parsed JSON
 
 
-def test_a_cancelled_run_says_so_and_can_be_resumed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(command_line, "listening", lambda: nullcontext(StopAfter(0)))
+def run_until_stopped(folder: Path, place: str, *, time: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, place, time=time)
+        patch.setattr(command_line, "listening", lambda: nullcontext(stop))
         assert main(["run", str(folder)]) == 1
     assert result(folder)["status"] == "cancelled"
+
+
+def test_a_cancelled_run_says_so_and_can_be_resumed(folder: Path) -> None:
+    run_until_stopped(folder, "training.runtime.optimize:Optimizer.step", time=1)
     assert [one.name for one in (folder / "checkpoints").iterdir()] == ["1"]
     assert main(["resume", str(folder)]) == 0
     assert result(folder)["status"] == "done"
+
+
+def test_a_run_stopped_while_it_is_measured_is_only_measured_when_resumed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_until_stopped(folder, "training.evals.reward_accuracy:score_tree", time=1)
+    weights = (folder / "artifact" / "model.safetensors").stat()
+    monkeypatch.setattr("training.trainers.reward_model.train", None)
+    assert main(["resume", str(folder)]) == 0
+    assert (folder / "artifact" / "model.safetensors").stat() == weights
+    found = result(folder)["metrics"]
+    assert (found["steps"], found["accuracy"]["n"]) == (2, 48)  # type: ignore[index] # parsed JSON
 
 
 def test_help_needs_no_torch() -> None:

@@ -10,8 +10,8 @@ from training.spec.runs import RewardModelSpec
 
 
 def optimizer(weight: nn.Parameter, **settings: float) -> Optimizer:
-    spec = RewardModelSpec(model="m", data="d", **settings)
-    return Optimizer({"weight": weight}, spec, rate_at=lambda _: 1.0)
+    spec = RewardModelSpec(model="m", data="d", warmup_share=0.0, **settings)
+    return Optimizer({"weight": weight}, spec, steps=10**9)
 
 
 def test_small_updates_add_up_in_bfloat16() -> None:

@@ -1,29 +1,40 @@
 """Runs of the tiny model for the tests of trainers."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from training.__main__ import algorithm
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
+from training.spec.errors import Cancelled
 from training.spec.runs import RunSpec
 
 
-class StopAfter(StopRequest):
-    """Asks the run to stop when it has looked so many times."""
+class StopAt(StopRequest):
+    """Asks the run to stop as it comes to a function for the nth time; counts how often it came."""
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, place: str, *, time: int) -> None:
         super().__init__()
-        self._looks = looks
+        self.came = 0
+        module, _, name = place.rpartition(":")
+        owner = import_module(module)
+        *inner, name = name.split(".")
+        for one in inner:
+            owner = getattr(owner, one)
+        function = getattr(owner, name)
 
-    @property
-    def is_set(self) -> bool:
-        self._looks -= 1
-        if self._looks < 0:
-            self.ask("Enough.")
-        return super().is_set
+        def asking(*arguments: Any, **named: Any) -> Any:
+            self.came += 1
+            if self.came == time:
+                self.ask("Enough.")
+            return function(*arguments, **named)
+
+        patch.setattr(owner, name, asking)
 
 
 def train(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[str, Any]:
@@ -34,11 +45,18 @@ def train(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[
         return dict(algorithm(spec.kind).train(run, spec))
 
 
-def evaluate(folder: Path, spec: RunSpec) -> dict[str, Any]:
+def train_until(stop: StopAt, folder: Path, spec: RunSpec) -> None:
+    """Train until the run is cancelled, as it must be."""
+    with pytest.raises(Cancelled, match="resumed"):
+        train(folder, spec, stop)
+
+
+def evaluate(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[str, Any]:
     measure = algorithm(spec.kind).evaluate
     assert measure is not None
     with Reporter(folder, has_bar=False) as reporter:
-        return dict(measure(Run(folder=folder, reporter=reporter, stop=StopRequest()), spec))
+        run = Run(folder=folder, reporter=reporter, stop=stop or StopRequest())
+        return dict(measure(run, spec))
 
 
 def metrics_of(folder: Path) -> list[tuple[int, dict[str, float]]]:

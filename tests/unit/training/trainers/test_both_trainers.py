@@ -10,11 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import judged_group, write_groups
-from tests.unit.training.trainers.runs import StopAfter, evaluate, metrics_of, train
+from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.data import remembered
 from training.runtime.checkpoint import saved_steps
 from training.spec.errors import Cancelled, DataError, Diverged
 from training.spec.runs import RewardModelSpec, RunSpec, SftSpec
+
+STEP = "training.runtime.optimize:Optimizer.step"
+BACKWARD = "training.runtime.optimize:Optimizer.backward"
 
 
 @pytest.fixture(params=[SftSpec, RewardModelSpec], ids=lambda cls: cls.kind)
@@ -42,8 +45,8 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 ) -> None:
     spec = replace(spec, **settings)
     train(tmp_path / "whole", spec)
-    with pytest.raises(Cancelled, match="resumed"):
-        train(tmp_path / "parts", spec, StopAfter(4))
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, STEP, time=5), tmp_path / "parts", spec)
     torch.rand(7)
     train(tmp_path / "parts", spec)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
@@ -51,10 +54,53 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "settings", [{"lora_rank": 2}, {"trainable_layers": 1}], ids=["lora", "top"]
+)
+def test_a_stop_in_the_middle_of_a_step_keeps_the_steps_before_it(
+    spec: RunSpec, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """With 4 groups a step and room for one in a forward pass, the third step has passes 9 to 12."""
+    spec = replace(spec, tokens_per_forward=16, **settings)
+    train(tmp_path / "whole", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, BACKWARD, time=10)
+        train_until(stop, tmp_path / "parts", spec)
+    assert stop.came == 10
+    assert saved_steps(tmp_path / "parts" / "checkpoints") == [2]
+    torch.rand(7)
+    train(tmp_path / "parts", spec)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+
+
+def test_a_stop_before_the_first_step_leaves_nothing_to_resume_from(
+    spec: RunSpec, tmp_path: Path
+) -> None:
+    """The pass over the frozen layers ends at its first row."""
+    spec = replace(spec, trainable_layers=1, tokens_per_forward=16)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, "training.data.remembered:SplitBackbone.lower", time=1)
+        train_until(stop, tmp_path / "run", spec)
+    assert stop.came == 1
+    assert saved_steps(tmp_path / "run" / "checkpoints") == []
+
+
+def test_a_stop_is_heard_within_an_evaluation(spec: RunSpec, tmp_path: Path) -> None:
+    spec = replace(spec, max_steps=1, tokens_per_forward=16)
+    train(tmp_path / "run", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, "training.models.attention:tree_masks", time=3)
+        with pytest.raises(Cancelled):
+            evaluate(tmp_path / "run", spec, stop)
+    assert stop.came == 3
+
+
 def test_a_run_that_crashed_repeats_from_its_last_checkpoint(spec: RunSpec, tmp_path: Path) -> None:
     train(tmp_path / "whole", spec)
-    with pytest.raises(Cancelled):
-        train(tmp_path / "parts", spec, StopAfter(4))
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, STEP, time=5), tmp_path / "parts", spec)
     shutil.rmtree(tmp_path / "parts" / "checkpoints" / "5")
     events = tmp_path / "parts" / "events.jsonl"
     events.write_bytes(events.read_bytes()[:-9])

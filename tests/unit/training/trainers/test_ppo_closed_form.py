@@ -14,10 +14,11 @@ from training.data.packing import TokenGroup
 from training.functional.moments import Moments
 from training.rollout.actor_critic import TokenOutputs
 from training.rollout.buffer import Rollout
+from training.rollout.learner import Learner
 from training.rollout.sampler import Sample
 from training.spec.records import Group
 from training.spec.runs import PpoSpec
-from training.trainers.ppo import Learner, improve, judge, normalized, recall
+from training.trainers.ppo import improve, judge, normalized, recall
 
 V, T, BETA = 4, 3, 0.5
 UPDATES, RESPONSES, PROMPTS = 120, 96, 4

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.unit.training.trainers.runs import StopAfter, evaluate, metrics_of, train
+from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -76,19 +76,56 @@ def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path, choice):
 def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path, choice):
     spec = replace(spec, **choice)
     train(tmp_path / "whole", spec)
-    with pytest.raises(Cancelled):
-        train(tmp_path / "parts", spec, StopAfter(2))
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, "training.trainers.ppo:_tell", time=3), tmp_path / "parts", spec)
     assert not (tmp_path / "parts" / "checkpoints" / "4").exists()
-    train(tmp_path / "parts", spec)
-    whole, parts = checkpoint(tmp_path / "whole", 4), checkpoint(tmp_path / "parts", 4)
+    assert_equal_once_resumed(spec, tmp_path)
+
+
+PLACES = {
+    "between two tokens": ("training.rollout.sampler:pick_tokens", 11),
+    "between two rows of scores": ("training.rollout.scoring:score_tree", 5),
+    "recalling": ("training.trainers.ppo:_part", 6),
+    "between two minibatches": ("training.rollout.learner:Learner.step", 3),
+}
+
+
+@pytest.mark.parametrize(("place", "time"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_stop_in_the_middle_of_an_update_ends_it_there(spec, tmp_path, place, time, every):
+    spec = replace(spec, tokens_per_forward=64, checkpoint_every=every, ppo_epochs=1)
+    train(tmp_path / "whole", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, place, time=time)
+        train_until(stop, tmp_path / "parts", spec)
+    assert stop.came == time
+    assert len(metrics_of(tmp_path / "parts")) == 1
+    assert_equal_once_resumed(spec, tmp_path)
+
+
+def assert_equal_once_resumed(spec, folder):
+    train(folder / "parts", spec)
+    whole, parts = checkpoint(folder / "whole", 4), checkpoint(folder / "parts", 4)
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert facts(tmp_path / "whole", 4) == facts(tmp_path / "parts", 4)
-    assert metrics_of(tmp_path / "whole") == metrics_of(tmp_path / "parts")
-    weights = [
-        load_file(tmp_path / one / "artifact/model.safetensors") for one in ("whole", "parts")
-    ]
+    assert facts(folder / "whole", 4) == facts(folder / "parts", 4)
+    assert dict(metrics_of(folder / "whole")) == dict(metrics_of(folder / "parts"))
+    weights = [load_file(folder / one / "artifact/model.safetensors") for one in ("whole", "parts")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("place", "time"),
+    [("training.rollout.sampler:pick_tokens", 3), ("training.rollout.scoring:score_tree", 2)],
+)
+def test_a_stop_is_heard_within_the_measurement_of_the_gain(spec, tmp_path, place, time):
+    spec = replace(spec, tokens_per_forward=64, updates=1)
+    train(tmp_path, spec)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, place, time=time)
+        with pytest.raises(Cancelled):
+            evaluate(tmp_path, spec, stop)
+    assert stop.came == time
 
 
 def test_a_checkpoint_holds_value_head_price_of_kl_and_normalizer(spec, tmp_path):
