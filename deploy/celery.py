@@ -8,10 +8,13 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_embedded_init, beat_init, setup_logging, worker_init
 from django.core.exceptions import ImproperlyConfigured
+from kombu.transport import TRANSPORT_ALIASES
 
 from deploy.child import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
+
+TRANSPORT_ALIASES["filesystem"] = "deploy.folder_broker:Transport"
 
 app = Celery("concord")
 app.config_from_object("django.conf:settings", namespace="CELERY")
