@@ -22,11 +22,13 @@ TRIES = 50
 class Channel(filesystem.Channel):
     """A folder in which every message is whole."""
 
-    def _put(self, queue: str, message: Any, **_options: Any) -> None:  # Any: kombu's message
+    def _put(  # type: ignore[override] # kombu's own classes disagree on the signature
+        self, queue: str, payload: dict[str, Any], **_options: Any
+    ) -> None:
         folder = Path(self.data_folder_out)
         name = f"{time.monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
         draft = folder / f".{name}.part"
-        draft.write_text(dumps(message), encoding="utf-8")
+        draft.write_text(dumps(payload), encoding="utf-8")
         draft.replace(folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002 - kombu never waits here
@@ -41,7 +43,8 @@ class Channel(filesystem.Channel):
     def _queue_bind(
         self, exchange: str, routing_key: str | None, pattern: str | None, queue: str
     ) -> None:
-        whole(lambda: super(Channel, self)._queue_bind(exchange, routing_key, pattern, queue))
+        bind = super()._queue_bind
+        whole(lambda: bind(exchange, routing_key or "", pattern or "", queue))
 
 
 class Transport(filesystem.Transport):

@@ -111,6 +111,13 @@ class Agreement:
     def labelers_present(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return np.bincount(self.cells.labelers, minlength=self.table.labeler_count) > 0
 
+    @cached_property
+    def labelers_sharing(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Who labeled an item that another labeled too: the units of the jackknife."""
+        is_shared = self.patterns.counts.sum(axis=1)[self.cells.patterns] > 1
+        width = self.table.labeler_count
+        return np.bincount(self.cells.labelers[is_shared], minlength=width) > 0
+
     def percent(self) -> Statistic:
         """The share of agreeing pairs of labels on an item, averaged over items."""
         share = partial(_corrected, weights=self.identity, model=UNCORRECTED)
@@ -188,8 +195,8 @@ class Agreement:
         return Statistic(value=value, interval=interval, n=pairable)
 
     def _interval(self, coefficient: Coefficient, value: float) -> Interval | None:
-        if self.labelers_present.sum() >= 3:
-            without = coefficient(self.without_each_labeler)[self.labelers_present]
+        if self.labelers_sharing.sum() >= 3:
+            without = coefficient(self.without_each_labeler)[self.labelers_sharing]
             if not np.isnan(without).any():
                 return jackknife_interval(value, without)
         return percentile_interval(coefficient(self.resampled))

@@ -20,7 +20,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at 
     agreement_target = forms.FloatField(
         min_value=-1,
         max_value=1,
-        help_text="Krippendorff's alpha that you aim at; 0.7 is a usual start.",
+        help_text="Share of equal verdicts, ties left out, that you aim at; 0.7 is a usual start.",
         widget=forms.NumberInput(attrs={"step": "0.01"}),
     )
 

@@ -30,6 +30,7 @@ def _data_rows(summary: Summary) -> list[tuple[str, str]]:
     counts = ("prompts", "candidates", "comparisons", "judgments")
     return [
         *((name, f"{summary[name]:,}") for name in counts),
+        ("judged by", summary["judged_by"]),
         ("Krippendorff's alpha", statistic(summary["alpha"])),
         ("snapshot", f"{snapshot['sha256'][:16]}..., {snapshot['rows']} prompts ({splits})"),
     ]
@@ -39,7 +40,7 @@ def _model_rows(summary: Summary) -> list[tuple[str, str]]:
     reward, sft, ppo = summary["reward_model"], summary["sft"], summary["ppo"]
     ceiling = reward["ceiling"]
     lengths = f"length {ppo['length_before']:.0f} -> {ppo['length_after']:.0f}"
-    band = f", people's ceiling {ceiling[0]:.0%} to {ceiling[1]:.0%}" if ceiling else ""
+    band = f", labelers' ceiling {ceiling[0]:.0%} to {ceiling[1]:.0%}" if ceiling else ""
     return [
         (
             "reward model",

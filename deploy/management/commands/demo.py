@@ -44,7 +44,8 @@ class Command(BaseCommand):
         began = time.monotonic()
         plan = SMOKE if options["smoke"] else REAL if options["data"] else DEMO
         data = checked_data(options["data"])
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for signum in (signal.SIGTERM, signal.SIGINT):  # make in the background ignores SIGINT
+            signal.signal(signum, signal.default_int_handler)
         meter = MemoryMeter()
         meter.start()
         prepare_database()

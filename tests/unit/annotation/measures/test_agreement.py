@@ -281,3 +281,19 @@ def test_an_item_code_without_labels_is_no_item():
     """Codes 0 and 2 are labeled, 1 is not."""
     table = RatingTable.from_columns([0, 0, 2], [0, 1, 0], [0, 0, 1], NAMES)
     assert PatternIndex(table).patterns.items.sum() == 2
+
+
+def test_a_labeler_who_shares_no_item_narrows_no_interval():
+    shared = [
+        (0, 0, 0),
+        (0, 1, 0),
+        (0, 2, 1),
+        (1, 0, 1),
+        (1, 1, 1),
+        (1, 2, 1),
+        (2, 0, 2),
+        (2, 1, 0),
+    ]
+    before = Agreement(columns_of(shared)).alpha(Level.NOMINAL)
+    after = Agreement(columns_of([*shared, (3, 3, 0), (4, 3, 1)])).alpha(Level.NOMINAL)
+    assert after == before
