@@ -40,13 +40,16 @@ class Algorithm(NamedTuple):
 
 def algorithm(kind: str) -> Algorithm:
     """The algorithm of a kind; torch is loaded here."""
-    from training.evals import heldout_loss, reward_accuracy, reward_gain
-    from training.trainers import ppo, reward_model, sft
+    from training.evals import heldout_loss, preference_accuracy, reward_accuracy, reward_gain
+    from training.trainers import dpo, grpo, kto, ppo, reward_model, sft
 
     return {
         "sft": Algorithm(sft.train, heldout_loss.evaluate),
         "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate),
         "ppo": Algorithm(ppo.train, reward_gain.evaluate),
+        "grpo": Algorithm(grpo.train, reward_gain.evaluate),
+        "dpo": Algorithm(dpo.train, preference_accuracy.evaluate),
+        "kto": Algorithm(kto.train, preference_accuracy.evaluate),
     }[kind]
 
 

@@ -8,7 +8,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 
-from annotation.comparisons.services.pairing import Strategy, pair_candidates
+from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.jobs import Job
 from annotation.core.storage import folder as folder_below_var
 from annotation.generation import services
@@ -27,10 +27,6 @@ from workers.generators.local import (
     score_task,
 )
 from workers.running import RunningJob, running
-
-ALL_PAIRS_UP_TO = (
-    4  # responses a prompt; more are paired as a ring, which grows no faster than they
-)
 
 
 @shared_task(name=Job.GENERATE_CANDIDATES.value)
@@ -95,11 +91,8 @@ class Shelf:
         self._job.progress(self._done, self._total, "prompts")
 
     def _pair(self, prompt: Prompt) -> None:
-        if not self._run.pair_after:
-            return
-        few = self._run.per_prompt <= ALL_PAIRS_UP_TO
-        strategy = Strategy.ALL_PAIRS if few else Strategy.RING
-        pair_candidates(project=self._run.project, prompt=prompt, strategy=strategy)
+        if self._run.pair_after:
+            pair_candidates(project=self._run.project, prompt=prompt)
 
 
 def generator_for(policy: ModelVersion, folder: Path) -> Generator:

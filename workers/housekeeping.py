@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
+from annotation.demonstrations.services.writing import expire_drafts
 
 logger = logging.getLogger(__name__)
 RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for the rest
@@ -28,6 +29,7 @@ def sweep() -> None:
         if not has_messages[queue]:
             ring_again(model, queue)
     expire_leases()
+    expire_drafts()
 
 
 def job_models() -> list[type[JobModel]]:

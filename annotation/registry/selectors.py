@@ -59,6 +59,26 @@ def ancestry(version: ModelVersion) -> list[Ancestor]:
     return chain
 
 
+class MetricRow(NamedTuple):
+    """One number of a model: what it belongs to, its name, and its value in words."""
+
+    group: str
+    name: str
+    value: str
+
+
+def metric_rows(metrics: dict[str, Any], group: str = "") -> list[MetricRow]:  # Any: JSON
+    """The numbers of a model as rows of a table, whatever their nesting."""
+    rows: list[MetricRow] = []
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            rows += metric_rows(value, f"{group} {name}".strip().replace("_", " "))
+        else:
+            shown = f"{value:,.4g}" if isinstance(value, float) else words(value)
+            rows.append(MetricRow(group, name.replace("_", " "), shown))
+    return rows
+
+
 def lineage_facts(lineage: dict[str, Any]) -> list[tuple[str, str]]:  # Any: JSON
     """What went into a version, as label and words for a person; unknown keys are shown too."""
     labels = {

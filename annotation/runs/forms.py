@@ -118,6 +118,6 @@ def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type 
 
 def label(name: str) -> str:
     """`max_grad_norm` as words."""
-    words = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "ppo": "PPO", "eos": "EOS"}
+    words = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "eos": "EOS"}
     first, *rest = [words.get(word, word) for word in name.split("_")]
     return " ".join([first if first.isupper() or first == "LoRA" else first.capitalize(), *rest])

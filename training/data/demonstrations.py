@@ -21,9 +21,9 @@ def demonstration_groups(
     """One group a prompt that has something to imitate; the others are counted."""
     rows = []
     for group in groups:
-        texts = {f"demonstration {at}": text for at, text in enumerate(group.demonstrations)}
+        texts = {f"demonstration {at}": one.text for at, one in enumerate(group.demonstrations)}
         best = best_candidate(group) if includes_chosen else None
-        if best is not None:
+        if best is not None and group.text_of(best) not in texts.values():
             texts[best] = group.text_of(best)
         texts = {name: text for name, text in texts.items() if text.strip()}
         if not texts:

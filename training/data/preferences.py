@@ -12,11 +12,15 @@ from training.spec.records import Group, Pair
 
 
 class TokenPair(NamedTuple):
-    """Two responses of a group by number, and what people said of them."""
+    """Two responses of a group by number, and what people said of them.
+
+    ``label`` is the probability that chosen is better; ``tied`` the share of ties in all votes.
+    """
 
     chosen: int
     rejected: int
     label: float
+    tied: float
     margin: float
     weight: float
     record: Pair
@@ -24,12 +28,13 @@ class TokenPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairGroup:
-    """One prompt with its judged responses and its pairs."""
+    """One prompt with its judged responses and its pairs; ``ranking`` is their order, best first."""
 
     tokens: TokenGroup
     pairs: tuple[TokenPair, ...]
     lengths: tuple[int, ...]
     split: str
+    ranking: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -93,10 +98,20 @@ class PairReader:
             chosen=number[pair.chosen],
             rejected=number[pair.rejected],
             label=0.5 if pair.is_tie else label,
+            tied=_tied_share(pair) if self.uses_soft_labels else float(pair.is_tie),
             margin=0.0 if pair.is_tie else pair.margin,
             weight=pair.weight,
             record=pair,
         )
+
+
+def _tied_share(pair: Pair) -> float:
+    """The share of ties in the votes; all or nothing where the verdict is not that of the votes."""
+    won, lost, tied = pair.votes_chosen, pair.votes_rejected, pair.votes_tied
+    are_votes_tied = won == lost or tied >= max(won, lost)
+    if not (total := won + lost + tied) or are_votes_tied != pair.is_tie:
+        return float(pair.is_tie)
+    return tied / total
 
 
 def _refuse_nonsense(pair: Pair, texts: dict[str, str], group: Group) -> None:

@@ -13,8 +13,9 @@ from training.data.records import groups_of
 from training.data.tokens import Tally
 from training.evals.calibration import FEWEST, Difference, calibrate
 from training.functional.intervals import Measured, cluster_bootstrap, wilson_interval
+from training.functional.ties import TIE_MODELS, TieModel
 from training.models.load import LoadedModel
-from training.models.reward import load_reward_model, save_temperature, score_tree
+from training.models.reward import load_reward_model, load_ties, save_temperature, score_tree
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
@@ -24,13 +25,14 @@ TOO_FEW = f"Fewer than {FEWEST} decided pairs are held out, or all are of one pr
 
 
 class ScoredPair(NamedTuple):
-    """One judged pair with its scores; label, votes and lengths (in characters) of the record."""
+    """One judged pair with its scores; label, share of ties, votes and lengths (in characters) of the record."""
 
     prompt_id: str
     split: str
     difference: float
     label: float
     is_tie: bool = False
+    tied: float = 0.0
     votes_chosen: float = 1.0
     votes_rejected: float = 0.0
     chosen_length: int = 0
@@ -45,7 +47,7 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     reward = load_reward_model(str(run.artifact), precision=spec.precision, device=pick_device())
     run.watch(reward.model)
     pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
-    metrics = describe(pairs)
+    metrics = describe(pairs) | tie_measures(pairs, load_ties(run.artifact))
     if metrics["temperature"] is not None:
         save_temperature(run.artifact, float(str(metrics["temperature"])))
     run.reporter.say(EventKind.EVALUATION, metrics)
@@ -65,6 +67,21 @@ def describe(pairs: Sequence[ScoredPair]) -> dict[str, object]:
         "ece_after": fit.ece_after if fit else None,
         "temperature": fit.temperature.value if fit else None,
         "temperature_reason": fit.temperature.reason if fit else TOO_FEW,
+    }
+
+
+def tie_measures(pairs: Sequence[ScoredPair], model: TieModel | None) -> dict[str, object]:
+    """How often held-out pairs tie, and how often the model of ties says so; {} without one.
+
+    It takes the scores as they are: its parameter was learned with them, not with the temperature.
+    """
+    if model is None or not pairs:
+        return {}
+    difference_B = torch.tensor([one.difference for one in pairs], dtype=torch.float64)
+    return {
+        "tie_parameter": model.parameter,
+        "tie_share": math.fsum(one.tied for one in pairs) / len(pairs),
+        "tie_share_predicted": model.probabilities(difference_B)[:, 1].mean().item(),
     }
 
 
@@ -125,7 +142,9 @@ def _share(pairs: Sequence[ScoredPair], won: Callable[[ScoredPair], float]) -> M
 
 def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
     limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
-    reader = PairReader(tokenizer=reward.tokenizer, limits=limits)
+    reader = PairReader(
+        tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
+    )
     return reader.read(groups_of(spec.data, "validation", "test"), Tally())
 
 
@@ -138,10 +157,11 @@ def _scored_pairs(
         pack = pack_groups([group.tokens for group in row]).to(reward.device)
         scores = iter(score_tree(reward, pack.tree, pack.last_N).tolist())
         for group in row:
-            yield from _pairs_of(group, [next(scores) for _ in group.lengths])
+            yield from pairs_of(group, [next(scores) for _ in group.lengths])
 
 
-def _pairs_of(group: PairGroup, scores: list[float]) -> Iterator[ScoredPair]:
+def pairs_of(group: PairGroup, scores: Sequence[float]) -> Iterator[ScoredPair]:
+    """The pairs of a group with the score of each of its responses, in their order."""
     for pair in group.pairs:
         yield ScoredPair(
             prompt_id=group.tokens.prompt_id,
@@ -149,6 +169,7 @@ def _pairs_of(group: PairGroup, scores: list[float]) -> Iterator[ScoredPair]:
             difference=scores[pair.chosen] - scores[pair.rejected],
             label=pair.label,
             is_tie=pair.record.is_tie,
+            tied=pair.tied,
             votes_chosen=pair.record.votes_chosen,
             votes_rejected=pair.record.votes_rejected,
             chosen_length=group.lengths[pair.chosen],

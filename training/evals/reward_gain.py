@@ -1,4 +1,4 @@
-"""What PPO gained on held-out prompts: the reward before and after, paired by prompt.
+"""What learning from rollouts gained on held-out prompts: the reward before and after, paired by prompt.
 
 Both policies answer with the same random streams. The interval is a bootstrap over prompts of the
 difference; KL is measured on the answers of the later policy.
@@ -25,10 +25,10 @@ from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.records import Group
-from training.spec.runs import PpoSpec
+from training.spec.runs import RolloutSpec
 
 
-def evaluate(run: Run, spec: PpoSpec) -> Mapping[str, object]:
+def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
     """Mean rewards of the model the run began with and of its artifact, and the difference."""
     groups = heldout_prompts(spec)
     if not groups:
@@ -50,7 +50,7 @@ def evaluate(run: Run, spec: PpoSpec) -> Mapping[str, object]:
     return metrics
 
 
-def heldout_prompts(spec: PpoSpec) -> list[Group]:
+def heldout_prompts(spec: RolloutSpec) -> list[Group]:
     """The first prompts of the test split, filled up from the validation split."""
     found = [*groups_of(spec.data, "test"), *groups_of(spec.data, "validation")]
     return found[: spec.eval_prompts]
@@ -62,7 +62,7 @@ class _Stage(NamedTuple):
 
 
 def _answers(
-    policy: LoadedModel, groups: Sequence[Group], scorer: Scorer, spec: PpoSpec, stage: _Stage
+    policy: LoadedModel, groups: Sequence[Group], scorer: Scorer, spec: RolloutSpec, stage: _Stage
 ) -> list[Rollout]:
     def say(done: int, total: int) -> None:
         data = {"stage": stage.name, "done": done, "total": total, "unit": "answers"}
@@ -111,7 +111,7 @@ def _eos_share(answered: Sequence[Rollout]) -> float:
 
 @torch.no_grad()
 def policy_kl(
-    policy: LoadedModel, reference: LoadedModel, answered: Sequence[TokenGroup], spec: PpoSpec
+    policy: LoadedModel, reference: LoadedModel, answered: Sequence[TokenGroup], spec: RolloutSpec
 ) -> float:
     """KL(policy || reference) a response, estimated on the policy's own answers (k1)."""
     total = 0.0

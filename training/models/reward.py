@@ -4,7 +4,10 @@ Saved as AutoModelForSequenceClassification(num_labels=1), which reads the last 
 padding: so padding must differ from the end token, and is repaired here where it does not. The
 head is float32 whatever the backbone is: in bfloat16 one score in three would be a tie.
 
-Shapes: N responses of a row, D hidden size, B rows, S their length.
+With several heads the score is their mean, so that the plain classifier, which has the mean of
+their weights, gives it too.
+
+Shapes: N responses of a row, H heads, D hidden size, B rows, S their length.
 """
 
 import json
@@ -16,31 +19,44 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.functional.ties import TieModel
 from training.models.attention import Tree, tree_hidden
-from training.models.load import LoadedModel, load_classifier
+from training.models.load import LoadedModel, load_classifier, save_model
 from training.runtime.checkpoint import write_atomically
 from training.spec.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
-TEMPERATURE_FILE = "calibration.json"
+HEADS_FILE = "heads.safetensors"
+CALIBRATION_FILE = "calibration.json"
 
 
 def new_reward_model(
-    source: str, *, precision: str, device: torch.device, seed: int
+    source: str, *, precision: str, device: torch.device, seed: int, heads: int = 1
 ) -> LoadedModel:
-    """A reward model on a policy's backbone, its head drawn from N(0, 1/sqrt(d + 1))."""
+    """A reward model on a policy's backbone, its heads drawn from N(0, 1/sqrt(d + 1))."""
     loaded = load_classifier(source, precision=precision, device=device, is_new=True)
-    head = _head(loaded)
+    width = _head(loaded).weight.shape[1]
     generator = torch.Generator().manual_seed(seed)
-    width = head.weight.shape[1]
-    fresh = torch.randn(1, width, generator=generator) / math.sqrt(width + 1)
-    head.to(torch.float32).weight.data.copy_(fresh)
+    fresh = torch.randn(heads, width, generator=generator) / math.sqrt(width + 1)
+    _set_heads(loaded, fresh)
     _separate_padding(loaded)
     return loaded
+
+
+def save_reward_model(reward: LoadedModel, folder: Path) -> None:
+    """A plain classifier whose head is the mean of the heads; several lie in a file beside it."""
+    heads = _head(reward)
+    weights = {name: one.detach().float().contiguous() for name, one in heads.named_parameters()}
+    _set_heads(reward, **{name: one.mean(0, keepdim=True) for name, one in weights.items()})
+    save_model(reward, folder)
+    setattr(reward.model, _head_name(reward), heads)
+    if len(heads.weight) > 1:
+        save_file(weights, folder / HEADS_FILE)
 
 
 def load_reward_model(source: str, *, precision: str, device: torch.device) -> LoadedModel:
@@ -53,7 +69,12 @@ def load_reward_model(source: str, *, precision: str, device: torch.device) -> L
 
 
 def score_tree(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
-    """Float32 scores [N] of all responses in a row of trees."""
+    """Float32 scores [N] of all responses in a row of trees: the mean of the heads."""
+    return score_heads(reward, tree, last_N).mean(-1)
+
+
+def score_heads(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
+    """Float32 scores [N, H] by every head of all responses in a row of trees."""
     if not is_decoder(reward):
         return _score_rows(reward, tree)
     hidden_TD = tree_hidden(reward.backbone, tree, is_tree=reward.is_tree)
@@ -61,8 +82,18 @@ def score_tree(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
 
 
 def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
-    """Float32 scores [N] from the hidden states of last tokens."""
-    return F.linear(hidden_ND.float(), _head(reward).weight.float()).squeeze(-1)
+    """Float32 scores [N, H] from the hidden states of last tokens."""
+    return F.linear(hidden_ND.float(), _head(reward).weight.float())
+
+
+def head_count(reward: LoadedModel) -> int:
+    """How many heads score a response."""
+    return len(_head(reward).weight)
+
+
+def deviation(scores_NH: Tensor) -> Tensor:
+    """How far the heads disagree about each response [N]: their standard deviation; 0 for one."""
+    return scores_NH.std(-1) if scores_NH.shape[-1] > 1 else torch.zeros_like(scores_NH[:, 0])
 
 
 def is_decoder(reward: LoadedModel) -> bool:
@@ -84,24 +115,41 @@ def _score_rows(reward: LoadedModel, tree: Tree) -> Tensor:
     lengths = torch.tensor([min(len(row), longest) for row in rows], device=ids_BS.device)
     mask_BS = torch.arange(ids_BS.shape[1], device=ids_BS.device) < lengths[:, None]
     scores: Tensor = reward.model(input_ids=ids_BS, attention_mask=mask_BS.long()).logits
-    return scores.squeeze(-1).float()
+    return scores.float()
+
+
+def _head_name(reward: LoadedModel) -> str:
+    """Where the family keeps its single linear layer of scores. Raises ModelError without one."""
+    for name in ("score", "classifier"):
+        if getattr(getattr(reward.model, name, None), "weight", None) is not None:
+            return name
+    family = reward.model.config.model_type
+    raise ModelError(f"The {family} family has no single linear score head to train.")
 
 
 def _head(reward: LoadedModel) -> Any:  # Any: a linear layer under one of two names
-    named = (getattr(reward.model, name, None) for name in ("score", "classifier"))
-    head: Any = next((one for one in named if one is not None), None)  # Any: as above
-    if getattr(head, "weight", None) is None or head.weight.shape[0] != 1:
-        family = reward.model.config.model_type
-        raise ModelError(f"The {family} family has no single linear score head to train.")
-    return head
+    return getattr(reward.model, _head_name(reward))
 
 
-def _restore_head(reward: LoadedModel, folder: Path) -> None:
-    """The head as it was stored: loading in bfloat16 rounded it."""
+def _set_heads(reward: LoadedModel, weight: Tensor, bias: Tensor | None = None) -> None:
+    """Put these heads [H, D] in place, in float32, with the biases [H] of families that have them."""
+    old = _head(reward)
+    heads = torch.nn.Linear(weight.shape[1], len(weight), bias=old.bias is not None)
+    heads.weight.data.copy_(weight)
+    if old.bias is not None:
+        heads.bias.data.copy_(old.bias.detach().expand(len(weight)) if bias is None else bias)
+    setattr(reward.model, _head_name(reward), heads.to(reward.device))
+
+
+def _restore_head(loaded: LoadedModel, folder: Path) -> None:
+    """The head as it was stored: loading in bfloat16 rounded it; all of them where there are more."""
+    if (folder / HEADS_FILE).is_file():
+        _set_heads(loaded, **load_file(folder / HEADS_FILE))
+        return
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as stored:
             if "score.weight" in stored.keys():  # noqa: SIM118 - not a dict
-                _head(reward).weight.data.copy_(stored.get_tensor("score.weight"))
+                _head(loaded).weight.data.copy_(stored.get_tensor("score.weight"))
 
 
 def _separate_padding(reward: LoadedModel) -> None:
@@ -109,7 +157,11 @@ def _separate_padding(reward: LoadedModel) -> None:
     tokenizer, config = reward.tokenizer, reward.model.config
     if tokenizer.pad_token_id in {None, tokenizer.eos_token_id}:
         tokenizer.pad_token = _spare_token(tokenizer)
-        logger.warning("reward.padding_repaired", extra={"pad_token": tokenizer.pad_token})
+        logger.info(
+            "The tokenizer pads with its end token; padding got the token %r of its own, so that scores are "
+            "read at the end of a response.",
+            tokenizer.pad_token,
+        )
     config.pad_token_id = tokenizer.pad_token_id
 
 
@@ -128,12 +180,30 @@ def _spare_token(tokenizer: Any) -> str:  # Any: a transformers tokenizer
     )
 
 
+def save_calibration(folder: Path, **facts: float | str) -> None:
+    """Add to what lies beside the weights: what a score means (docs/training.md lists the names)."""
+    path = folder / CALIBRATION_FILE
+    write_atomically(path, json.dumps(load_calibration(folder) | facts))
+
+
+def load_calibration(folder: Path) -> dict[str, Any]:  # Any: JSON
+    """All that lies beside the weights; {} where nothing does."""
+    path = folder / CALIBRATION_FILE
+    found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return found
+
+
 def save_temperature(folder: Path, temperature: float) -> None:
     """Beside the weights: P(a better than b) = sigmoid((score a - score b) / temperature)."""
-    write_atomically(folder / TEMPERATURE_FILE, json.dumps({"temperature": temperature}))
+    save_calibration(folder, temperature=temperature)
 
 
 def load_temperature(folder: Path) -> float:
     """The fitted temperature of a reward model; 1 where none was fitted."""
-    path = folder / TEMPERATURE_FILE
-    return float(json.loads(path.read_text())["temperature"]) if path.is_file() else 1.0
+    return float(load_calibration(folder).get("temperature", 1.0))
+
+
+def load_ties(folder: Path) -> TieModel | None:
+    """The model of ties that the scores were learned with; None where there is none."""
+    facts = load_calibration(folder)
+    return TieModel(facts["ties"], facts["tie_parameter"]) if "ties" in facts else None

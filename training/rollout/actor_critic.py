@@ -19,11 +19,11 @@ from training.models.load import LoadedModel, head_of
 from training.models.lora import adapters_off, trainable_weights
 from training.models.split import SplitBackbone
 from training.models.value import ValueHead
-from training.spec.runs import PpoSpec
+from training.spec.runs import RolloutSpec
 
 
 class TokenOutputs(NamedTuple):
-    """Of every response token: its log-prob, the entropy it was drawn at, the value before it."""
+    """Of every response token: its log-prob, the entropy it was drawn at, the value before it (0 without a critic)."""
 
     logprob_R: Tensor
     entropy_R: Tensor
@@ -41,9 +41,9 @@ class Actor(Protocol):
 
 
 class ActorCritic:
-    """What PPO trains. Log-probs are of the tempered policy, the one that is sampled from."""
+    """What is trained. Log-probs are of the tempered policy, the one that is sampled from."""
 
-    def __init__(self, policy: LoadedModel, spec: PpoSpec) -> None:
+    def __init__(self, policy: LoadedModel, spec: RolloutSpec, *, has_critic: bool) -> None:
         self.policy = policy
         self._temperature = spec.temperature
         self.weights = trainable_weights(policy.model, spec)
@@ -53,7 +53,8 @@ class ActorCritic:
             else {name: one.detach().clone() for name, one in self.weights.items()}
         )
         self._split = SplitBackbone(policy)
-        self.value_head = ValueHead(policy.model.config.hidden_size).to(policy.device)
+        width = policy.model.config.hidden_size
+        self.value_head = ValueHead(width).to(policy.device) if has_critic else None
 
     def lower(self, pack: Pack) -> Tensor | None:
         """The states under the trained layers, which all passes over the pack share."""
@@ -65,7 +66,9 @@ class ActorCritic:
         tokens = token_logprobs(
             hidden_RD, pack.targets_R, head_of(self.policy), temperature=self._temperature
         )
-        return TokenOutputs(*tokens, self.value_head(hidden_RD))
+        critic = self.value_head
+        value_R = torch.zeros_like(tokens.logprob_R) if critic is None else critic(hidden_RD)
+        return TokenOutputs(*tokens, value_R)
 
     @torch.no_grad()
     def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor:

@@ -22,15 +22,23 @@ from training.spec.records import Group
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """One prompt, its sampled responses, and their raw scores."""
+    """One prompt, its sampled responses, their raw scores, and how far the heads disagreed on each."""
 
     record: Group
     tokens: TokenGroup
     samples: tuple[Sample, ...]
     scores: tuple[float, ...]
+    deviations: tuple[float, ...]
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def rewards(self, *, uncertainty_penalty: float) -> list[float]:
+        """Scores less the price of doubt: conservative where the reward model is unsure."""
+        return [
+            score - uncertainty_penalty * doubt
+            for score, doubt in zip(self.scores, self.deviations, strict=True)
+        ]
 
 
 class Part(NamedTuple):

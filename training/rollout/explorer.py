@@ -9,14 +9,14 @@ from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, LocalSampler, Progress
 from training.rollout.scoring import Scorer
 from training.spec.records import Group
-from training.spec.runs import PpoSpec
+from training.spec.runs import RolloutSpec
 
 
 class Explorer:
     """Draws the rollouts of an update: prompts in their order, sampled and scored."""
 
     def __init__(
-        self, sampler: LocalSampler, scorer: Scorer, prompts: list[Group], spec: PpoSpec
+        self, sampler: LocalSampler, scorer: Scorer, prompts: list[Group], spec: RolloutSpec
     ) -> None:
         self._sampler, self._scorer, self._prompts, self._spec = sampler, scorer, prompts, spec
         self._stream = Stream(
@@ -43,7 +43,7 @@ def answers(
     sampler: LocalSampler,
     scorer: Scorer,
     records: Sequence[Group],
-    spec: PpoSpec,
+    spec: RolloutSpec,
     *,
     n: int,
     seed: int,
@@ -62,7 +62,7 @@ def answers(
         seed=seed,
     )
     samples = sampler.sample_tokens(prompts, knobs, on_progress=on_progress)
-    scores = scorer.score(
+    judged = scorer.judge(
         [one.prompt for one in records], [[each.text for each in one] for one in samples]
     )
     return [
@@ -74,9 +74,10 @@ def answers(
                 responses=tuple(one.token_ids for one in drawn),
             ),
             samples=tuple(drawn),
-            scores=tuple(scored),
+            scores=tuple(one.mean for one in scored),
+            deviations=tuple(one.deviation for one in scored),
         )
-        for record, prompt, drawn, scored in zip(records, prompts, samples, scores, strict=True)
+        for record, prompt, drawn, scored in zip(records, prompts, samples, judged, strict=True)
     ]
 
 

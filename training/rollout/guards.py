@@ -1,9 +1,10 @@
-"""What watches a run of PPO: each guard warns, or stops the run with a sentence."""
+"""What watches a run of PPO or GRPO: each guard warns, or stops the run with a sentence."""
 
 from typing import NamedTuple
 
 ENTROPY_FLOOR = 0.3  # of the first update's entropy
 LENGTH_FLOOR, LENGTH_CEILING = 0.5, 2.0  # of the first update's length
+DISAGREEMENT_CEILING = 2.0  # of the first update's disagreement
 
 
 class Alarm(NamedTuple):
@@ -20,6 +21,7 @@ class Vitals(NamedTuple):
     kl: float
     entropy: float
     length: float
+    disagreement: float = 0.0  # of the reward model's heads; 0 for one
 
 
 def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
@@ -50,6 +52,17 @@ def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
                 "warn",
                 f"Responses went from {first.length:.0f} to {now.length:.0f} tokens: the reward "
                 "may pay for length instead of content.",
+            )
+        )
+    if now.disagreement > DISAGREEMENT_CEILING * first.disagreement:
+        found.append(
+            Alarm(
+                "disagreement",
+                "warn",
+                f"The heads of the reward model disagree by {now.disagreement:.2f}, "
+                f"{first.disagreement:.2f} at first: the policy writes what people never judged, and "
+                "its reward means little there. Raise uncertainty_penalty or kl_coefficient, or "
+                "have new responses judged.",
             )
         )
     return found

@@ -1,4 +1,4 @@
-"""What turns the losses of PPO into steps: one optimizer for the policy, one for the value head."""
+"""What turns losses on rollouts into steps: an optimizer for the policy, one for a value head."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,19 +7,25 @@ from torch import Tensor, nn
 
 from training.runtime.checkpoint import State
 from training.runtime.optimize import Optimizer
-from training.spec.runs import PpoSpec
+from training.spec.runs import PpoSpec, RolloutSpec
 
 
 class Learner:
-    """The optimizers of the policy's weights and of the value head, stepped together."""
+    """The optimizers of the policy's weights and of the value head (if there is one), stepped together."""
 
     def __init__(
-        self, weights: Mapping[str, nn.Parameter], value_head: nn.Module, spec: PpoSpec
+        self,
+        weights: Mapping[str, nn.Parameter],
+        spec: RolloutSpec,
+        *,
+        value_head: nn.Module | None = None,
     ) -> None:
-        steps = spec.updates * spec.ppo_epochs * spec.minibatches
-        head_spec = replace(spec, learning_rate=spec.value_learning_rate)
+        steps = spec.updates * spec.update_epochs * spec.minibatches
         self._policy = Optimizer(weights, spec, steps=steps)
-        self._value = Optimizer(dict(value_head.named_parameters()), head_spec, steps=steps)
+        self._value: Optimizer | None = None
+        if value_head is not None and isinstance(spec, PpoSpec):
+            head_spec = replace(spec, learning_rate=spec.value_learning_rate)
+            self._value = Optimizer(dict(value_head.named_parameters()), head_spec, steps=steps)
 
     @property
     def steps_done(self) -> int:
@@ -31,28 +37,32 @@ class Learner:
 
     def backward(self, loss: Tensor) -> None:
         self._policy.backward(loss)
-        self._value.collect()
+        if self._value:
+            self._value.collect()
 
     def step(self) -> float:
         """Apply the gradients of both; the norm of the policy's."""
-        self._value.step()
+        if self._value:
+            self._value.step()
         return self._policy.step().item()
 
     def drop(self) -> None:
         """Forget the gradients: the step is not taken."""
         self._policy.drop()
-        self._value.drop()
+        if self._value:
+            self._value.drop()
 
     def tensors(self) -> dict[str, Tensor]:
-        head = {f"value.{name}": one for name, one in self._value.tensors().items()}
-        return self._policy.tensors() | head
+        value = self._value.tensors() if self._value else {}
+        return self._policy.tensors() | {f"value.{name}": one for name, one in value.items()}
 
     def restore(self, state: State) -> None:
         steps = int(state.facts.get("steps", 0))
         self._policy.restore(state.tensors, steps_done=steps)
-        head = {
-            name.removeprefix("value."): one
-            for name, one in state.tensors.items()
-            if name.startswith("value.")
-        }
-        self._value.restore(head, steps_done=steps)
+        if self._value:
+            head = {
+                name.removeprefix("value."): one
+                for name, one in state.tensors.items()
+                if name.startswith("value.")
+            }
+            self._value.restore(head, steps_done=steps)

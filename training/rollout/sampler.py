@@ -87,7 +87,7 @@ class LocalSampler:
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, rows: int = 32, max_prompt_tokens: int = 1024
+        self, model: Any, tokenizer: Any, *, rows: int = 96, max_prompt_tokens: int = 1024
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer

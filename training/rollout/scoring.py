@@ -5,17 +5,25 @@ Texts are encoded with the reward model's own tokenizer, as in its training: res
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 from training.data.chat import Limits, encode_prompt, encode_response
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
-from training.models.reward import load_reward_model, score_tree
+from training.models.reward import deviation, head_count, load_reward_model, score_heads
 from training.runtime.run import Run
-from training.spec.errors import Diverged
+from training.spec.errors import Diverged, SpecError
 from training.spec.records import Turn
-from training.spec.runs import PpoSpec
+from training.spec.runs import RolloutSpec
+
+
+class Score(NamedTuple):
+    """The mean of a reward model's heads, and their standard deviation (0 for one head)."""
+
+    mean: float
+    deviation: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,19 +34,26 @@ class Scorer:
     limits: Limits
     budget: int
 
-    @torch.no_grad()
     def score(
         self, prompts: Sequence[Sequence[Turn]], responses: Sequence[Sequence[str]]
     ) -> list[list[float]]:
-        """One number a response, in the order given."""
+        """One number a response, in the order given: the mean of the heads."""
+        return [[one.mean for one in group] for group in self.judge(prompts, responses)]
+
+    @torch.no_grad()
+    def judge(
+        self, prompts: Sequence[Sequence[Turn]], responses: Sequence[Sequence[str]]
+    ) -> list[list[Score]]:
+        """The score of every response, in the order given."""
         groups = [self._group(*pair) for pair in zip(prompts, responses, strict=True)]
-        scores: list[float] = []
+        scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
             pack = pack_groups(row).to(self.reward.device)
-            scores_N = score_tree(self.reward, pack.tree, pack.last_N)
-            if not bool(scores_N.isfinite().all()):
+            scores_NH = score_heads(self.reward, pack.tree, pack.last_N)
+            if not bool(scores_NH.isfinite().all()):
                 raise Diverged("The reward model gave a score that is not finite; train it again.")
-            scores.extend(scores_N.tolist())
+            columns = scores_NH.mean(-1).tolist(), deviation(scores_NH).tolist()
+            scores.extend(map(Score, *columns))
         flat = iter(scores)
         return [[next(flat) for _ in group] for group in responses]
 
@@ -54,9 +69,17 @@ class Scorer:
         )
 
 
-def load_scorer(run: Run, spec: PpoSpec, device: torch.device) -> Scorer:
-    """The spec's reward model, which heeds the run's wish to stop."""
+def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
+    """The spec's reward model, which heeds the run's wish to stop.
+
+    Raises SpecError where an uncertainty is to be paid for that one head cannot tell.
+    """
     reward = load_reward_model(spec.reward_model, precision=spec.precision, device=device)
+    if spec.uncertainty_penalty and head_count(reward) == 1:
+        raise SpecError(
+            f"uncertainty_penalty: {spec.uncertainty_penalty:g} needs a reward model with several "
+            f"heads; {spec.reward_model} has one. Train it with heads 4, or set the penalty to 0."
+        )
     run.watch(reward.model)
     limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
     return Scorer(reward=reward, limits=limits, budget=spec.tokens_per_forward)

@@ -1,5 +1,6 @@
 """Where a run computes, how much memory it took, and its failures by name."""
 
+import ctypes
 import errno
 import os
 import resource
@@ -11,20 +12,31 @@ from safetensors import SafetensorError
 
 from training.spec.errors import DiskFull, OutOfMemory
 
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+LARGEST_KEPT = 2**30
+
 
 def pick_device() -> torch.device:
-    """CUDA where there is one, else the CPU with one thread less than there are cores.
-
-    On a busy machine of two cores one torch thread is four times faster than two.
-    """
+    """CUDA where there is one, else the CPU with a thread for each core that this process may use."""
     if torch.cuda.is_available():
         return torch.device("cuda")
+    _keep_freed_memory()
     torch.set_num_threads(int(os.environ.get("CONCORD_TORCH_THREADS", "0")) or default_threads())
     return torch.device("cpu")
 
 
 def default_threads() -> int:
-    return max(1, (os.cpu_count() or 1) - 1)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next: returning it costs a tenth of a run's time."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+    mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
 
 
 def computes_bfloat16(device: torch.device) -> bool:

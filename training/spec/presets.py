@@ -34,12 +34,52 @@ DEMO: Mapping[str, Preset] = MappingProxyType(
                 "checkpoint_every": 10,
             }
         ),
+        "dpo": MappingProxyType(
+            {
+                "learning_rate": 2e-5,
+                "trainable_layers": 4,
+                "max_prompt_tokens": 128,
+                "max_response_tokens": 96,
+                "tokens_per_forward": 2048,
+                "checkpoint_every": 10,
+            }
+        ),
+        "kto": MappingProxyType(
+            {
+                "learning_rate": 2e-5,
+                "trainable_layers": 4,
+                "max_prompt_tokens": 128,
+                "max_response_tokens": 96,
+                "tokens_per_forward": 2048,
+                "checkpoint_every": 10,
+            }
+        ),
+        "grpo": MappingProxyType(
+            {
+                "updates": 8,
+                "groups_per_step": 8,
+                "rollouts_per_update": 32,
+                "update_epochs": 2,
+                "minibatches": 4,
+                "learning_rate": 3e-4,
+                "trainable_layers": 2,
+                "kl_coefficient": 0.02,
+                "target_kl": 0.06,
+                "missing_eos_penalty": 0.0,
+                "tokens_per_forward": 2048,
+                "max_prompt_tokens": 128,
+                "max_response_tokens": 48,
+                "eval_prompts": 40,
+                "eval_samples": 2,
+                "checkpoint_every": 2,
+            }
+        ),
         "ppo": MappingProxyType(
             {
                 "updates": 8,
                 "groups_per_step": 8,
                 "rollouts_per_update": 32,
-                "ppo_epochs": 2,
+                "update_epochs": 2,
                 "minibatches": 4,
                 "learning_rate": 3e-4,
                 "trainable_layers": 2,
@@ -61,12 +101,29 @@ STANDARD: Mapping[str, Preset] = MappingProxyType(
     {
         "sft": MappingProxyType({"learning_rate": 1e-5, "groups_per_step": 32}),
         "reward_model": MappingProxyType({"learning_rate": 1e-5, "groups_per_step": 32}),
+        "dpo": MappingProxyType({"learning_rate": 1e-6, "groups_per_step": 32}),
+        "kto": MappingProxyType({"learning_rate": 1e-6, "groups_per_step": 32}),
+        "grpo": MappingProxyType(
+            {
+                "updates": 200,
+                "groups_per_step": 32,
+                "rollouts_per_update": 256,
+                "update_epochs": 1,
+                "minibatches": 4,
+                "lora_rank": 16,
+                "lora_alpha": 32.0,
+                "learning_rate": 5e-5,
+                "kl_coefficient": 0.04,
+                "eval_prompts": 128,
+                "checkpoint_every": 10,
+            }
+        ),
         "ppo": MappingProxyType(
             {
                 "updates": 200,
                 "groups_per_step": 64,
                 "rollouts_per_update": 128,
-                "ppo_epochs": 4,
+                "update_epochs": 4,
                 "minibatches": 4,
                 "lora_rank": 16,
                 "lora_alpha": 32.0,

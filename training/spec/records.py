@@ -17,6 +17,7 @@ GROUPS_FILE = "groups.jsonl"
 MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
+JUDGED, EDITED = "judgment", "edit"  # sources of a pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,22 @@ class CandidateText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemonstrationText:
+    """A response to imitate that a person wrote; ``source`` is written, edited (of a candidate) or imported."""
+
+    text: str
+    source: str = "written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """What people said of two candidates of one prompt.
 
     ``chosen`` and ``rejected`` are candidate ids; for a tie they are in id order. Votes are
     (weighted) counts of judgments for chosen, for rejected and for a tie. ``soft_label`` is the
     probability that chosen is better. ``margin`` is the mean strength
-    in chosen's favor, 0 (about the same) to 3 (much better).
+    in chosen's favor, 0 (about the same) to 3 (much better). ``source`` is "judgment", or "edit" where
+    chosen is an approved edit of rejected: one person's word, without a strength.
     """
 
     chosen: str
@@ -55,6 +65,16 @@ class Pair:
     margin: float = 0.0
     weight: float = 1.0
     criterion: str = "overall"
+    source: str = JUDGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """How many accepted and how many rejected one candidate, seen alone in a product."""
+
+    candidate: str
+    accepted: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +82,7 @@ class Group:
     """One prompt, its candidates, its judged pairs, and the responses people wrote for it.
 
     ``unacceptable`` names candidates that were judged "all bad": KTO negatives, never half a win.
+    ``signals`` are unpaired: KTO learns from them, they rank nothing.
     """
 
     prompt_id: str
@@ -70,7 +91,8 @@ class Group:
     candidates: tuple[CandidateText, ...] = ()
     pairs: tuple[Pair, ...] = ()
     unacceptable: tuple[str, ...] = ()
-    demonstrations: tuple[str, ...] = ()
+    demonstrations: tuple[DemonstrationText, ...] = ()
+    signals: tuple[Signal, ...] = ()
 
     def text_of(self, candidate_id: str) -> str:
         """The text of one candidate; KeyError if the group has none by that id."""
@@ -99,7 +121,8 @@ def group_from_dict(row: dict[str, Any]) -> Group:
             candidates=tuple(CandidateText(**one) for one in row.get("candidates", ())),
             pairs=tuple(Pair(**pair) for pair in row.get("pairs", ())),
             unacceptable=tuple(row.get("unacceptable", ())),
-            demonstrations=tuple(row.get("demonstrations", ())),
+            demonstrations=tuple(_demonstration(one) for one in row.get("demonstrations", ())),
+            signals=tuple(Signal(**one) for one in row.get("signals", ())),
         )
     except (KeyError, TypeError) as error:
         raise DataError(
@@ -109,10 +132,16 @@ def group_from_dict(row: dict[str, Any]) -> Group:
     return group
 
 
+def _demonstration(row: str | dict[str, Any]) -> DemonstrationText:  # Any: JSON
+    """One demonstration; snapshots of the first format hold its bare text."""
+    return DemonstrationText(**row) if isinstance(row, dict) else DemonstrationText(text=row)
+
+
 def _refuse_odd_values(group: Group) -> None:
     """Raise DataError where a text is none, or a number of a pair is none."""
     texts: list[object] = [part for turn in group.prompt for part in (turn.role, turn.content)]
-    texts += [*(one.text for one in group.candidates), *group.demonstrations]
+    texts += [one.text for one in group.candidates]
+    texts += [one.text for one in group.demonstrations]
     numbers: list[object] = [
         value for pair in group.pairs for value in (pair.soft_label, pair.margin, pair.weight)
     ]

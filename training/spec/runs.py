@@ -115,48 +115,94 @@ class RewardModelSpec(RunSpec):
     centering: float = setting(
         0.01, help="Weight of the squared mean score (keeps scores near 0).", low=0.0, high=1.0
     )
-    ties: str = setting("drop", help="What a tie does.", choices=("drop", "half"))
+    ties: str = setting(
+        "drop",
+        help="What a tie does: nothing, half a win for each, or a third outcome whose probability "
+        "is learned (Davidson 1970; Rao and Kupper 1967).",
+        choices=("drop", "half", "davidson", "rao_kupper"),
+    )
+    objective: str = setting(
+        "pairs",
+        help="plackett_luce learns from whole rankings where the pairs of a prompt form one; "
+        "the other prompts stay pairs.",
+        choices=("pairs", "plackett_luce"),
+    )
+    heads: int = setting(
+        1,
+        help="Heads, each with its own start and its own bootstrap weights of prompts; the score is "
+        "their mean, their disagreement tells where it is unsure.",
+        low=1,
+        high=8,
+    )
+
+    def check(self) -> None:
+        """As in RunSpec: a ranking has no strengths."""
+        if self.use_margin and self.objective == "plackett_luce":
+            raise SpecError(
+                "use_margin: a ranking knows no strengths; leave it out, or choose objective pairs."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PpoSpec(RunSpec):
-    """Proximal policy optimization against a reward model (Schulman et al. 2017)."""
+class DpoSpec(RunSpec):
+    """Direct preference optimization (Rafailov et al. 2023): the policy is its own reward model."""
 
-    kind: ClassVar[str] = "ppo"
-    title: ClassVar[str] = "PPO"
+    kind: ClassVar[str] = "dpo"
+    title: ClassVar[str] = "DPO"
+
+    beta: float = setting(
+        0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
+    )
+    loss: str = setting(
+        "sigmoid",
+        help="Loss on the difference of log-ratios; conservative and robust use label_noise.",
+        choices=("sigmoid", "conservative", "robust", "ipo", "hinge"),
+    )
+    label_noise: float = setting(
+        0.1, help="Share of flipped labels that conservative and robust expect.", low=0.0, high=0.49
+    )
+    use_soft_labels: bool = setting(
+        False, help="Weigh each pair by its votes; only with the sigmoid loss."
+    )
+
+    def check(self) -> None:
+        """As in RunSpec: soft labels have a meaning for the sigmoid loss alone."""
+        if self.use_soft_labels and self.loss != "sigmoid":
+            raise SpecError(
+                f"use_soft_labels: only the sigmoid loss takes soft labels, not {self.loss}."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KtoSpec(RunSpec):
+    """Kahneman-Tversky optimization (Ethayarajh et al. 2024) on single good and bad responses."""
+
+    kind: ClassVar[str] = "kto"
+    title: ClassVar[str] = "KTO"
+
+    beta: float = setting(
+        0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
+    )
+    desirable_weight: float = setting(1.0, help="Weight of a good response.", low=0.0, high=100.0)
+    undesirable_weight: float = setting(1.0, help="Weight of a bad response.", low=0.0, high=100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutSpec(RunSpec):
+    """What every algorithm needs that learns from its own scored responses."""
 
     reward_model: str = setting(help="Folder of the reward model.")
-    updates: int = setting(20, help="PPO updates: one batch of rollouts each.", low=1, high=10**7)
+    updates: int = setting(20, help="Updates: one batch of rollouts each.", low=1, high=10**7)
     rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
-    ppo_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
+    update_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
     minibatches: int = setting(2, help="Optimizer steps in one pass.", low=1, high=1000)
     temperature: float = setting(0.9, help="Sampling temperature.", low=0.01, high=10.0)
     top_p: float = setting(
         1.0, help="Nucleus sampling; 1 samples from the whole vocabulary.", low=0.01, high=1.0
     )
-    gamma: float = setting(1.0, help="Discount of later rewards.", low=0.0, high=1.0)
-    gae_lambda: float = setting(0.95, help="GAE lambda.", low=0.0, high=1.0)
     clip_range: float = setting(0.2, help="Ratio clip epsilon.", low=0.001, high=10.0)
-    value_clip_range: float = setting(0.2, help="Value clip epsilon.", low=0.001, high=100.0)
-    value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
-    value_learning_rate: float = setting(
-        1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
-    )
-    entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
     kl_coefficient: float = setting(
-        0.05, help="Start value of beta, the price of KL.", low=0.0, high=100.0
-    )
-    kl_estimator: str = setting(
-        "k1", help="Estimator of the per-token KL.", choices=("k1", "k2", "k3")
-    )
-    adaptive_kl_target: float = setting(
-        6.0,
-        help="Target KL a response of the adaptive controller (Ziegler 2019); 0 keeps beta fixed.",
-        low=0.0,
-        high=1000.0,
-    )
-    adaptive_kl_horizon: int = setting(
-        10_000, help="Horizon of the adaptive controller in responses.", low=1, high=10**9
+        0.05, help="Beta, the price of KL (its start value in PPO).", low=0.0, high=100.0
     )
     target_kl: float = setting(
         0.1,
@@ -170,11 +216,11 @@ class PpoSpec(RunSpec):
     missing_eos_penalty: float = setting(
         1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
     )
-    normalize_rewards: bool = setting(
-        True, help="Take the running mean from rewards and divide them by their running deviation."
-    )
-    prompt_baseline: bool = setting(
-        False, help="Compare a response with the other ones to its prompt, not with all (RLOO)."
+    uncertainty_penalty: float = setting(
+        0.0,
+        help="Taken from a reward, times the deviation of the reward model's heads; needs several.",
+        low=0.0,
+        high=100.0,
     )
     eval_prompts: int = setting(
         32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
@@ -202,7 +248,86 @@ class PpoSpec(RunSpec):
         return self.rollouts_per_update // prompts
 
 
-SPECS: dict[str, type[RunSpec]] = {one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec)}
+def refuse_single_samples(spec: RolloutSpec, field: str, value: str) -> None:
+    """Raise SpecError where a response has no others of its prompt to be compared with."""
+    if spec.samples_per_prompt(spec.groups_per_step) < 2:
+        raise SpecError(
+            f"{field}: {value} compares the responses to one prompt; rollouts_per_update "
+            f"{spec.rollouts_per_update} over {spec.groups_per_step} prompts (groups_per_step) "
+            "leaves one each. Sample at least two."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoSpec(RolloutSpec):
+    """Proximal policy optimization against a reward model (Schulman et al. 2017)."""
+
+    kind: ClassVar[str] = "ppo"
+    title: ClassVar[str] = "PPO"
+
+    baseline: str = setting(
+        "value",
+        help="What a response is compared with: a learned value of every token, or the mean reward "
+        "of the prompt's other responses (RLOO), which learns no value.",
+        choices=("value", "leave_one_out"),
+    )
+    gamma: float = setting(1.0, help="Discount of later rewards.", low=0.0, high=1.0)
+    gae_lambda: float = setting(0.95, help="GAE lambda.", low=0.0, high=1.0)
+    value_clip_range: float = setting(0.2, help="Value clip epsilon.", low=0.001, high=100.0)
+    value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
+    value_learning_rate: float = setting(
+        1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
+    )
+    entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
+    kl_estimator: str = setting(
+        "k1", help="Estimator of the per-token KL.", choices=("k1", "k2", "k3")
+    )
+    adaptive_kl_target: float = setting(
+        6.0,
+        help="Target KL a response of the adaptive controller (Ziegler 2019); 0 keeps beta fixed.",
+        low=0.0,
+        high=1000.0,
+    )
+    adaptive_kl_horizon: int = setting(
+        10_000, help="Horizon of the adaptive controller in responses.", low=1, high=10**9
+    )
+    normalize_rewards: bool = setting(
+        True, help="Take the running mean from rewards and divide them by their running deviation."
+    )
+
+    def check(self) -> None:
+        """As in RolloutSpec: leaving one out needs others."""
+        RolloutSpec.check(self)
+        if self.baseline == "leave_one_out":
+            refuse_single_samples(self, "baseline", self.baseline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpoSpec(RolloutSpec):
+    """Group-relative policy optimization (Shao et al. 2024) against a reward model; no value."""
+
+    kind: ClassVar[str] = "grpo"
+    title: ClassVar[str] = "GRPO"
+
+    variant: str = setting(
+        "grpo",
+        help="dr_grpo (Liu et al. 2025) divides neither by the deviation of a prompt's rewards nor "
+        "by the length of a response.",
+        choices=("grpo", "dr_grpo"),
+    )
+    clip_range_high: float = setting(
+        0.2, help="Ratio clip epsilon upwards (DAPO raises it).", low=0.001, high=10.0
+    )
+
+    def check(self) -> None:
+        """As in RolloutSpec: a group has at least two."""
+        RolloutSpec.check(self)
+        refuse_single_samples(self, "kind", "GRPO")
+
+
+SPECS: dict[str, type[RunSpec]] = {
+    one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec, DpoSpec, KtoSpec, GrpoSpec)
+}
 
 
 def spec_to_dict(spec: RunSpec) -> dict[str, Any]:

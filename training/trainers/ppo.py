@@ -12,11 +12,12 @@
    weights by value_weight.
 7. An update ends before the step at which the policy has moved beyond target_kl.
 8. Dropout is off throughout: a ratio must compare like with like.
+9. With baseline leave_one_out no value is learned: all tokens of a response share its whole reward
+   (score minus the price of its KL) less the mean of the prompt's others (Ahmadian et al. 2024).
 
 Shapes: N responses, T tokens of the longest, R response tokens of a part.
 """
 
-import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,35 +29,36 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.data.packing import pack_groups
 from training.data.records import groups_of, refuse_too_few
 from training.functional.advantages import (
+    Advantages,
     explained_variance,
     generalized_advantages,
     shaped_rewards,
     whiten,
 )
+from training.functional.grouped import against_the_others
 from training.functional.kl import adapted_coefficient, kl_estimates
 from training.functional.moments import Moments, with_batch
 from training.functional.policy import clipped_policy_loss, clipped_value_loss
 from training.models.load import load_policy, save_model
 from training.models.lora import merge_lora
 from training.rollout.actor_critic import Actor, ActorCritic
-from training.rollout.buffer import Lesson, Padded, Part, Rollout, in_minibatches
+from training.rollout.buffer import Lesson, Padded, Part, Rollout
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
+from training.rollout.recall import minibatch_orders, recall
 from training.rollout.sampler import LocalSampler
 from training.rollout.scoring import load_scorer
+from training.rollout.telling import batch_numbers, disagreement, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.run import Metrics, Run
 from training.spec.errors import ModelError
-from training.spec.events import EventKind
 from training.spec.runs import PpoSpec
 
 VALUE_HEAD_FILE = "value_head.safetensors"
-SAMPLES_SHOWN = 2  # responses an update that go into the events
 ALL_DONE = "all updates done"
 
 
@@ -66,12 +68,12 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     device = pick_device()
     policy = load_policy(spec.model, precision=spec.precision, device=device)
     run.watch(policy.model)
-    actor = ActorCritic(policy, spec)
+    actor = ActorCritic(policy, spec, has_critic=spec.baseline == "value")
     scorer = load_scorer(run, spec, device)
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(LocalSampler(policy.model, policy.tokenizer), scorer, prompts, spec)
-    learner = Learner(actor.weights, actor.value_head, spec)
+    learner = Learner(actor.weights, spec, value_head=actor.value_head)
     progress = Progress(beta=spec.kl_coefficient)
     state = run.last_state()
     if state is not None:
@@ -92,14 +94,14 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
             rollouts = explorer.rollouts(update)
             parts = recall(actor, rollouts, spec)
         progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
-        batch = judge(parts, scores_N.to(device), beta=progress.beta, spec=spec)
+        sizes = [len(one.samples) for one in rollouts]
+        batch = judge(parts, scores_N.to(device), sizes, beta=progress.beta, spec=spec)
         learned = improve(actor, batch.minibatches, learner, spec, update=update)
-        vitals = Vitals(batch.kl, batch.entropy, batch.length)
+        vitals = Vitals(batch.kl, batch.entropy, batch.length, disagreement(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
-        _tell(
-            run, rollouts, _metrics(rollouts, batch, learned, progress, learner), progress.updates
-        )
+        metrics = _metrics(rollouts, batch, learned, progress, learner)
+        tell_update(run, rollouts, metrics, update=progress.updates)
         for alarm in alarms(vitals, Vitals(*progress.first), max_kl=spec.max_kl):
             run.reporter.guard(**alarm._asdict(), step=progress.updates)
             if alarm.action == "stop":
@@ -158,41 +160,19 @@ class Progress:
             ) from error
 
 
-def recall(actor: Actor, rollouts: Sequence[Rollout], spec: PpoSpec) -> list[list[Part]]:
-    """Old log-probs, old values and the reference's log-probs, with the training forward."""
-    rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
-    return [[_part(actor, row) for row in minibatch] for minibatch in rows]
-
-
-@torch.no_grad()
-def _part(actor: Actor, row: Sequence[Rollout]) -> Part:
-    pack = pack_groups([one.tokens for one in row])
-    lower_TD = actor.lower(pack)
-    return Part(
-        pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)
-    )
-
-
 def normalized(
     rollouts: Sequence[Rollout], moments: Moments, spec: PpoSpec
 ) -> tuple[Moments, Tensor]:
     """The moments of all scores so far, and the rewards [N] that PPO sees."""
-    raw_N = torch.tensor([score for one in rollouts for score in one.scores])
+    penalty = spec.uncertainty_penalty
+    raw_N = torch.tensor(
+        [one for rollout in rollouts for one in rollout.rewards(uncertainty_penalty=penalty)]
+    )
     ended_N = torch.tensor([sample.finished for one in rollouts for sample in one.samples])
     moments = with_batch(moments, raw_N)
-    if spec.prompt_baseline:
-        raw_N = torch.cat([_against_the_others(one.scores) for one in rollouts])
-    elif spec.normalize_rewards:
-        raw_N = raw_N - moments.mean
     if spec.normalize_rewards:
-        raw_N = raw_N / moments.deviation
+        raw_N = (raw_N - moments.mean) / moments.deviation
     return moments, raw_N - spec.missing_eos_penalty * (~ended_N)
-
-
-def _against_the_others(scores: Sequence[float]) -> Tensor:
-    """Each score minus the mean of the prompt's other ones (RLOO: Ahmadian et al. 2024); 0 alone."""
-    scores_K = torch.tensor(scores)
-    return (scores_K - scores_K.mean()) * len(scores) / max(1, len(scores) - 1)
 
 
 class Judged(NamedTuple):
@@ -208,9 +188,17 @@ class Judged(NamedTuple):
 
 
 def judge(
-    minibatches: Sequence[Sequence[Part]], scores_N: Tensor, *, beta: float, spec: PpoSpec
+    minibatches: Sequence[Sequence[Part]],
+    scores_N: Tensor,
+    sizes: Sequence[int],
+    *,
+    beta: float,
+    spec: PpoSpec,
 ) -> Judged:
-    """Rewards, advantages and returns over the whole batch, handed back to its parts."""
+    """Rewards, advantages and returns over the whole batch, handed back to its parts.
+
+    ``sizes`` are the numbers of responses to each prompt, in order; they sum to N.
+    """
     parts = list(chain.from_iterable(minibatches))
     padded = Padded.of(parts)
     mask_NT = padded.mask_NT
@@ -218,13 +206,13 @@ def judge(
     reference_NT = padded.wide([part.reference_R for part in parts])
     values_NT = padded.wide([part.old.value_R for part in parts])
     kl_NT = kl_estimates(policy_NT, reference_NT, spec.kl_estimator)
-    made = generalized_advantages(
-        shaped_rewards(scores_N, kl_NT, mask_NT, beta=beta),
-        values_NT,
-        mask_NT,
-        gamma=spec.gamma,
-        lam=spec.gae_lambda,
-    )
+    rewards_NT = shaped_rewards(scores_N, kl_NT, mask_NT, beta=beta)
+    if spec.baseline == "value":
+        made = generalized_advantages(
+            rewards_NT, values_NT, mask_NT, gamma=spec.gamma, lam=spec.gae_lambda
+        )
+    else:
+        made = _left_one_out(rewards_NT.sum(-1), sizes, mask_NT)
     advantages = padded.flat(whiten(made.advantages_NT, mask_NT), parts)
     returns = padded.flat(made.returns_NT, parts)
     lessons = [
@@ -239,6 +227,14 @@ def judge(
         advantage_deviation=made.advantages_NT[mask_NT].std(correction=0).item(),
         explained_variance=explained_variance(values_NT[mask_NT], made.returns_NT[mask_NT]).item(),
         reference_gap=(policy_NT - reference_NT).abs().max().item(),
+    )
+
+
+def _left_one_out(rewards_N: Tensor, sizes: Sequence[int], mask_NT: Tensor) -> Advantages:
+    """One advantage for all tokens of a response; no value has returns to foresee."""
+    apart_N = torch.cat([against_the_others(one) for one in torch.split(rewards_N, list(sizes))])
+    return Advantages(
+        apart_N[:, None].where(mask_NT, 0.0), torch.zeros_like(mask_NT, dtype=apart_N.dtype)
     )
 
 
@@ -264,9 +260,7 @@ def improve(
 ) -> list[Learned]:
     """The optimizer steps of one update; fewer where the policy moved beyond target_kl."""
     taken: list[Learned] = []
-    for epoch in range(spec.ppo_epochs):
-        order = list(range(len(minibatches)))
-        random.Random(f"{spec.seed}/{update}/{epoch}").shuffle(order)  # noqa: S311 - an order
+    for order in minibatch_orders(len(minibatches), spec, update=update):
         for number in order:
             step = _gradients(actor, minibatches[number], learner, spec)
             if spec.target_kl and step.approximate_kl > spec.target_kl:
@@ -314,33 +308,19 @@ def _metrics(
     progress: Progress,
     learner: Learner,
 ) -> dict[str, float]:
-    scores = [score for one in rollouts for score in one.scores]
-    samples = [sample for one in rollouts for sample in one.samples]
     means = [statistics.fmean(column) for column in zip(*learned, strict=True)]
     judged = {name: one for name, one in batch._asdict().items() if name != "minibatches"}
     return {
-        "reward": statistics.fmean(scores),
-        "reward_deviation": statistics.pstdev(scores),
+        **batch_numbers(rollouts),
         **judged,
         "beta": progress.beta,
-        "eos_share": statistics.fmean(sample.finished for sample in samples),
         **dict(zip(Learned._fields, means, strict=True)),
         "optimizer_steps": len(learned),
         "learning_rate": learner.learning_rate,
     }
 
 
-def _tell(run: Run, rollouts: Sequence[Rollout], metrics: dict[str, float], step: int) -> None:
-    run.reporter.metrics(metrics, step=step)
-    for one in rollouts[:SAMPLES_SHOWN]:
-        sample = {
-            "prompt": one.record.prompt[-1].content,
-            "response": one.samples[0].text,
-            "reward": one.scores[0],
-        }
-        run.reporter.say(EventKind.SAMPLE, sample, step=step)
-
-
 def _save(actor: ActorCritic, folder: Path) -> None:
     save_model(actor.policy, folder)
-    save_file(actor.value_head.state_dict(), folder / VALUE_HEAD_FILE)
+    if actor.value_head is not None:
+        save_file(actor.value_head.state_dict(), folder / VALUE_HEAD_FILE)

@@ -5,23 +5,46 @@
 2. A pair counts by its weight over the number of pairs of its prompt (1 / C(K, 2) in the paper),
    over the sum of this in the step: token budgets do not change the loss.
 3. Votes are soft labels, strengths may be margins, and the squared mean score is held near 0.
-4. Weights take their updates in float32; the score head is float32 throughout.
-5. Layers under the lowest trained one are passed once a run, not once an epoch.
+4. Ties are left out, half a win for each, or a third outcome with a learned parameter (Davidson
+   1970; Rao and Kupper 1967), which has a learning rate of its own.
+5. With objective plackett_luce a prompt whose pairs leave one order is learned from as a ranking: the
+   mean over its K - 1 choices, so that it counts as much as a prompt with pairs.
+6. Each of several heads learns from all prompts, with weights of its own, drawn from an exponential
+   distribution with mean 1 (Bayesian bootstrap, Rubin 1981); the loss is the mean of theirs.
+7. Weights take their updates in float32; the score head is float32 throughout.
+8. Layers under the lowest trained one are passed once a run, not once an epoch.
 """
 
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
 import torch
+from torch import Tensor
 
 from training.data.chat import Limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
+from training.data.rankings import with_rankings
 from training.data.records import groups_of, refuse_too_few
 from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
-from training.models.load import LoadedModel, save_model
+from training.functional.rankings import plackett_luce_loss
+from training.models.load import LoadedModel
 from training.models.lora import merge_lora, trainable_weights
-from training.models.reward import is_decoder, new_reward_model, score_hidden, score_tree
+from training.models.reward import (
+    deviation,
+    is_decoder,
+    new_reward_model,
+    save_calibration,
+    save_reward_model,
+    score_heads,
+    score_hidden,
+)
+from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.optimize import Optimizer
@@ -33,7 +56,9 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    reward = new_reward_model(spec.model, precision=spec.precision, device=device, seed=spec.seed)
+    reward = new_reward_model(
+        spec.model, precision=spec.precision, device=device, seed=spec.seed, heads=spec.heads
+    )
     run.watch(reward.model)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
@@ -41,13 +66,18 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
 
     stream = Stream.of(len(rows), spec)
     optimizer = Optimizer(trainable_weights(reward.model, spec), spec, steps=stream.steps)
+    shares = [pair.tied for row in rows for pair in row.pairs]
+    ties = learned_ties(shares, spec, steps=stream.steps, device=device)
 
     def reached() -> State:
-        return State(optimizer.steps_done, optimizer.tensors(), {})
+        tensors = optimizer.tensors() | (ties.tensors() if ties else {})
+        return State(optimizer.steps_done, tensors, {})
 
     state = run.last_state()
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
+        if ties:
+            ties.restore(state)
 
     states = RememberedStates(reward) if is_decoder(reward) else None
     if states is not None and optimizer.steps_done < stream.steps:
@@ -61,21 +91,26 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     ):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            loss = _accumulate(reward, states, optimizer, batch, spec)
-        learning_rate = optimizer.learning_rate
-        norm = optimizer.step()
-        run.reporter.metrics(
-            {**loss._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
-            step=optimizer.steps_done,
-        )
+            learned = _accumulate(reward, states, optimizer, batch, ties, spec)
+        metrics = {**learned._asdict(), "learning_rate": optimizer.learning_rate}
+        metrics["grad_norm"] = optimizer.step()
+        if ties:
+            metrics["tie_parameter"] = ties.step()
+        run.reporter.metrics(metrics, step=optimizer.steps_done)
         run.save_or_stop(
             reached,
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
     merge_lora(reward.model)
-    run.publish(lambda folder: save_model(reward, folder))
+    run.publish(lambda folder: _save(reward, ties, folder))
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+
+
+def _save(reward: LoadedModel, ties: LearnedTies | None, folder: Path) -> None:
+    save_reward_model(reward, folder)
+    if ties:
+        save_calibration(folder, ties=ties.model, tie_parameter=ties.parameter)
 
 
 def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> list[PairGroup]:
@@ -83,7 +118,7 @@ def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> 
         tokenizer=reward.tokenizer,
         limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
         uses_soft_labels=spec.use_soft_labels,
-        keeps_ties=spec.ties == "half",
+        keeps_ties=spec.ties != "drop",
     )
     rows = reader.read(groups_of(spec.data, "train", at_most=spec.max_groups), tally)
     decided = sum(not pair.record.is_tie for row in rows for pair in row.pairs)
@@ -92,7 +127,17 @@ def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> 
         what="decided pairs",
         advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
     )
-    return rows
+    return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
+
+
+class Learned(NamedTuple):
+    """The loss, and weighted means over the step's pairs for the mean score of the heads."""
+
+    loss: Tensor
+    nll: Tensor
+    accuracy: Tensor
+    difference: Tensor
+    disagreement: Tensor  # deviation of the heads' differences; 0 for one head
 
 
 def _accumulate(
@@ -100,49 +145,122 @@ def _accumulate(
     states: RememberedStates | None,
     optimizer: Optimizer,
     batch: list[PairGroup],
+    ties: LearnedTies | None,
     spec: RewardModelSpec,
-) -> PairLoss:
+) -> Learned:
     """Gradients of one step, a row of trees at a time; the sums over its pairs."""
-    total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
+    total = sum(map(_weight, batch))
     parts = []
     for row in rows_under_budget(batch, spec.tokens_per_forward):
-        part = _row_loss(_scores(reward, states, row), row, total, spec)
+        part = row_loss(_scores(reward, states, row), row, total, ties, spec)
         optimizer.backward(part.loss)
         parts.append(part)
-    return PairLoss(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
+    return Learned(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
 
 
-def _scores(
-    reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]
-) -> torch.Tensor:
+def _scores(reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]) -> Tensor:
     groups = [group.tokens for group in row]
     if states is None:
         pack = pack_groups(groups).to(reward.device)
-        return score_tree(reward, pack.tree, pack.last_N)
+        return score_heads(reward, pack.tree, pack.last_N)
     pack, hidden_TD = states.hidden(groups)
     return score_hidden(reward, hidden_TD[pack.last_N])
 
 
-def _row_loss(
-    scores_N: torch.Tensor, row: list[PairGroup], total: float, spec: RewardModelSpec
+class Scored(NamedTuple):
+    """A group with the scores [K] of its responses and what it counts in the step."""
+
+    group: PairGroup
+    scores_K: Tensor
+    share: float
+
+
+def row_loss(
+    scores_NH: Tensor,
+    row: Sequence[PairGroup],
+    total: float,
+    ties: LearnedTies | None,
+    spec: RewardModelSpec,
+) -> Learned:
+    """The sums of a row of trees, from the scores [N, H] of its responses by every head."""
+    sizes = [len(group.lengths) for group in row]
+    pieces = torch.split(scores_NH, sizes)
+    mean = _loss(
+        [Scored(*one, 1 / total) for one in zip(row, (x.mean(-1) for x in pieces), strict=True)],
+        ties,
+        spec,
+    )
+    doubt = (
+        torch.stack([_disagreement(*one) for one in zip(row, pieces, strict=True)]).sum() / total
+    )
+    if spec.heads == 1:
+        return Learned(*mean, doubt)
+    draws = [bootstrap_weights(group.tokens.prompt_id, spec) for group in row]
+    losses = [
+        _loss(
+            [
+                Scored(group, piece[:, head], draw[head] / total)
+                for group, piece, draw in zip(row, pieces, draws, strict=True)
+            ],
+            ties,
+            spec,
+        ).loss
+        for head in range(spec.heads)
+    ]
+    return Learned(torch.stack(losses).mean(), *mean[1:], doubt)
+
+
+def bootstrap_weights(prompt_id: str, spec: RewardModelSpec) -> list[float]:
+    """What a prompt counts for each head: exponential draws with mean 1, the same in every epoch."""
+    draw = random.Random(f"{spec.seed}/{prompt_id}")  # noqa: S311 - a weight, not a secret
+    return [draw.expovariate(1.0) for _ in range(spec.heads)]
+
+
+def _disagreement(group: PairGroup, scores_KH: Tensor) -> Tensor:
+    """The weighted mean over its pairs of how far the heads disagree about their difference."""
+    chosen, rejected = (
+        list(side) for side in zip(*[pair[:2] for pair in group.pairs], strict=True)
+    )
+    weight_B = scores_KH.new_tensor([pair.weight for pair in group.pairs]) / len(group.pairs)
+    return (weight_B * deviation(scores_KH.detach()[chosen] - scores_KH.detach()[rejected])).sum()
+
+
+def _weight(group: PairGroup) -> float:
+    """The mean weight of its pairs."""
+    return sum(pair.weight for pair in group.pairs) / len(group.pairs)
+
+
+def _loss(scored: Sequence[Scored], ties: LearnedTies | None, spec: RewardModelSpec) -> PairLoss:
+    """The sums over rankings, and over the pairs of groups that have none."""
+    parts = [
+        plackett_luce_loss(
+            scores_K[list(group.ranking)], weight=share * _weight(group), centering=spec.centering
+        )
+        for group, scores_K, share in scored
+        if group.ranking
+    ]
+    if paired := [one for one in scored if not one.group.ranking]:
+        parts.append(_pairs_loss(paired, ties, spec))
+    return PairLoss(*(torch.stack(one).sum() for one in zip(*parts, strict=True)))
+
+
+def _pairs_loss(
+    scored: Sequence[Scored], ties: LearnedTies | None, spec: RewardModelSpec
 ) -> PairLoss:
-    chosen, rejected, label, margin, weight = [], [], [], [], []
-    first = 0
-    for group in row:
-        for pair in group.pairs:
-            chosen.append(first + pair.chosen)
-            rejected.append(first + pair.rejected)
-            label.append(pair.label)
-            margin.append(pair.margin)
-            weight.append(pair.weight / len(group.pairs) / total)
-        first += len(group.lengths)
-    margin_B = strength_margin(scores_N.new_tensor(margin)) if spec.use_margin else None
+    pairs = [pair for group, _, _ in scored for pair in group.pairs]
+    chosen_B = torch.cat([s[[pair.chosen for pair in group.pairs]] for group, s, _ in scored])
+    rejected_B = torch.cat([s[[pair.rejected for pair in group.pairs]] for group, s, _ in scored])
+    weight = [
+        share * pair.weight / len(group.pairs) for group, _, share in scored for pair in group.pairs
+    ]
+    margin_B = strength_margin(chosen_B.new_tensor([pair.margin for pair in pairs]))
     return bradley_terry_loss(
-        scores_N[chosen],
-        scores_N[rejected],
-        weight_B=scores_N.new_tensor(weight),
-        label_B=scores_N.new_tensor(label),
-        margin_B=margin_B,
+        chosen_B,
+        rejected_B,
+        weight_B=chosen_B.new_tensor(weight),
+        label_B=chosen_B.new_tensor([pair.label for pair in pairs]),
+        margin_B=margin_B if spec.use_margin else None,
         label_smoothing=spec.label_smoothing,
         centering=spec.centering,
+        ties=ties.of([pair.tied for pair in pairs]) if ties else None,
     )

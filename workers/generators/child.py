@@ -23,7 +23,9 @@ from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
 from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
 
-ROWS_AT_ONCE = {"cuda": 128, "cpu": 32}
+ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
+CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
+CHARACTERS_PER_TOKEN = 3  # a guess on the safe side
 SCORE_LIMITS = Limits(prompt=1024, response=1024)
 SCORE_BUDGET = 8192
 
@@ -65,7 +67,7 @@ def sample(task: dict[str, Any], tell: Tell) -> dict[str, str]:  # Any: JSON
     rows = ROWS_AT_ONCE[device.type]
     sampler = LocalSampler(loaded.model, loaded.tokenizer, rows=max(rows, task["n"]))
     first: dict[str, str] = {}
-    for batch in batches(task["prompts"], size=max(1, rows // task["n"])):
+    for batch in batches(task, rows=rows, cached_tokens=CACHED_TOKENS[device.type]):
         for prompt, samples, reason in answer_batch(sampler, batch, task):
             line = {"key": task["key"], "prompt": prompt["id"], "reason": reason}
             tell({**line, "samples": [as_json(one) for one in samples]})
@@ -75,12 +77,21 @@ def sample(task: dict[str, Any], tell: Tell) -> dict[str, str]:  # Any: JSON
 
 
 def batches(
-    prompts: list[dict[str, Any]], *, size: int
+    task: dict[str, Any], *, rows: int, cached_tokens: int
 ) -> Iterator[list[dict[str, Any]]]:  # Any: JSON
-    """Prompts of about equal length together; the longest first, so that too little memory shows at once."""
-    ordered = sorted(prompts, key=lambda one: -sum(len(turn["content"]) for turn in one["turns"]))
-    for start in range(0, len(ordered), size):
-        yield ordered[start : start + size]
+    """Prompts of about equal length together, as many as the cache may hold; the longest first, so that too little
+    memory shows at once.
+    """
+
+    def characters(prompt: dict[str, Any]) -> int:  # Any: JSON
+        return sum(len(turn["content"]) for turn in prompt["turns"])
+
+    waiting = sorted(task["prompts"], key=characters, reverse=True)
+    while waiting:
+        tokens = characters(waiting[0]) // CHARACTERS_PER_TOKEN + task["max_tokens"]
+        size = max(1, min(rows, cached_tokens // tokens) // task["n"])
+        yield waiting[:size]
+        waiting = waiting[size:]
 
 
 def answer_batch(

@@ -7,7 +7,7 @@ import torch
 
 from training.models.load import LoadedModel, load_policy
 from training.models.tiny import tiny_llama, tiny_tokenizer
-from training.spec.records import CandidateText, Group, Pair, Turn, group_to_json
+from training.spec.records import CandidateText, DemonstrationText, Group, Pair, Turn, group_to_json
 
 CPU = torch.device("cpu")
 
@@ -58,7 +58,7 @@ def judged_group(number: int) -> Group:
                 soft_label=2 / 3,
             ),
         ),
-        demonstrations=(f"Word {number}.",),
+        demonstrations=(DemonstrationText(text=f"Word {number}."),),
     )
 
 

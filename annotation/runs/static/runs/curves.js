@@ -4,7 +4,14 @@ const root = document.querySelector("[data-curves]");
 const charts = new Map();
 let newest = { steps: [], series: {} };
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A token's color as it is now: the probe resolves light-dark(), which a canvas does not know. */
+function color(name) {
+  const probe = root.appendChild(document.createElement("i"));
+  probe.style.color = `var(${name})`;
+  const seen = getComputedStyle(probe).color;
+  probe.remove();
+  return seen;
+}
 const compact = (value) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : Number(value.toPrecision(4)).toString());
 const readable = (value) => (value === null || value === undefined ? "–" : compact(value));
 const lastOf = (values) => values.findLast((value) => value !== null);

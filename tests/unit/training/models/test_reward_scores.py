@@ -9,12 +9,16 @@ from transformers import AutoModelForSequenceClassification, BertConfig, BertMod
 
 from tests.unit.training.conftest import CPU
 from training.data.packing import TokenGroup, pack_groups
-from training.models.load import LoadedModel, save_model
+from training.models.load import LoadedModel
 from training.models.reward import (
+    deviation,
+    head_count,
     load_reward_model,
     load_temperature,
     new_reward_model,
+    save_reward_model,
     save_temperature,
+    score_heads,
     score_tree,
 )
 from training.models.tiny import tiny_tokenizer
@@ -26,9 +30,11 @@ GROUP = TokenGroup(prompt_id="a", prompt=(5, 6, 7, 8), responses=RESPONSES)
 OTHER = TokenGroup(prompt_id="b", prompt=(20, 21), responses=((22, 23, END),))
 
 
-@pytest.fixture(scope="module")
-def reward(tiny_folder: Path) -> LoadedModel:
-    return new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3)
+@pytest.fixture(scope="module", params=[1, 3], ids=["one head", "three heads"])
+def reward(request: pytest.FixtureRequest, tiny_folder: Path) -> LoadedModel:
+    return new_reward_model(
+        str(tiny_folder), precision="float32", device=CPU, seed=3, heads=request.param
+    )
 
 
 def scores(reward: LoadedModel, *groups: TokenGroup) -> torch.Tensor:
@@ -63,7 +69,7 @@ def test_a_score_alone_is_the_score_in_a_group(reward: LoadedModel) -> None:
 def test_transformers_gives_the_same_scores_whatever_the_padding(
     reward: LoadedModel, tmp_path: Path, side: str
 ) -> None:
-    save_model(reward, tmp_path)
+    save_reward_model(reward, tmp_path)
     elsewhere = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     rows = [[*GROUP.prompt, *one] for one in RESPONSES]
     tokenizer = tiny_tokenizer()
@@ -75,16 +81,37 @@ def test_transformers_gives_the_same_scores_whatever_the_padding(
 
 
 def test_saved_scores_come_back_exactly(reward: LoadedModel, tmp_path: Path) -> None:
-    save_model(reward, tmp_path)
+    save_reward_model(reward, tmp_path)
     again = load_reward_model(str(tmp_path), precision="auto", device=CPU)
     assert torch.equal(scores(again, GROUP), scores(reward, GROUP))
+
+
+def test_every_head_comes_back_exactly(reward: LoadedModel, tmp_path: Path) -> None:
+    save_reward_model(reward, tmp_path)
+    again = load_reward_model(str(tmp_path), precision="auto", device=CPU)
+    pack = pack_groups([GROUP])
+    found = score_heads(again, pack.tree, pack.last_N)
+    assert found.shape == (3, head_count(reward))
+    assert torch.equal(found, score_heads(reward, pack.tree, pack.last_N))
+
+
+def test_heads_start_apart(tiny_folder: Path) -> None:
+    several = new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3, heads=4)
+    pack = pack_groups([GROUP])
+    assert deviation(score_heads(several, pack.tree, pack.last_N)).min() > 0.01
+
+
+def test_heads_disagree_by_their_standard_deviation() -> None:
+    """1, 2, 3: sqrt((1 + 0 + 1) / 2) = 1; one head has nobody to disagree with."""
+    assert deviation(torch.tensor([[1.0, 2.0, 3.0]])).tolist() == [1.0]
+    assert deviation(torch.tensor([[5.0]])).tolist() == [0.0]
 
 
 def test_the_head_keeps_float32_above_a_bfloat16_backbone(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     reward = new_reward_model(str(tiny_folder), precision="bfloat16", device=CPU, seed=3)
-    save_model(reward, tmp_path)
+    save_reward_model(reward, tmp_path)
     again = load_reward_model(str(tmp_path), precision="bfloat16", device=CPU)
     assert again.model.score.weight.dtype == torch.float32
     assert torch.equal(scores(again, GROUP), scores(reward, GROUP))
@@ -108,7 +135,8 @@ def test_a_policy_is_no_reward_model(tiny_folder: Path) -> None:
         load_reward_model(str(tiny_folder), precision="auto", device=CPU)
 
 
-def test_an_encoder_scores_prompt_and_response_as_one_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("heads", [1, 3])
+def test_an_encoder_scores_prompt_and_response_as_one_row(tmp_path: Path, heads: int) -> None:
     config = BertConfig(
         vocab_size=259,
         hidden_size=16,
@@ -120,8 +148,8 @@ def test_an_encoder_scores_prompt_and_response_as_one_row(tmp_path: Path) -> Non
     )
     BertModel(config).save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    reward = new_reward_model(str(tmp_path), precision="float32", device=CPU, seed=3)
-    save_model(reward, tmp_path / "saved")
+    reward = new_reward_model(str(tmp_path), precision="float32", device=CPU, seed=3, heads=heads)
+    save_reward_model(reward, tmp_path / "saved")
     elsewhere = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
     rows = [torch.tensor([[*GROUP.prompt, *one]]) for one in RESPONSES]
     expected = torch.cat([elsewhere(row).logits.squeeze(-1) for row in rows])

@@ -1,6 +1,6 @@
 from training.rollout.guards import Vitals, alarms
 
-FIRST = Vitals(kl=0.0, entropy=2.0, length=40.0)
+FIRST = Vitals(kl=0.0, entropy=2.0, length=40.0, disagreement=0.5)
 
 
 def names(**change):
@@ -8,7 +8,7 @@ def names(**change):
 
 
 def test_a_healthy_run_raises_no_alarm():
-    assert names(kl=4.9, entropy=0.7, length=70.0) == []
+    assert names(kl=4.9, entropy=0.7, length=70.0, disagreement=0.9) == []
 
 
 def test_kl_beyond_the_limit_stops():
@@ -21,6 +21,15 @@ def test_collapsed_entropy_warns():
 
 def test_length_drift_warns_both_ways():
     assert names(length=19.0) == names(length=81.0) == [("length", "warn")]
+
+
+def test_growing_disagreement_of_the_heads_warns():
+    assert names(disagreement=1.1) == [("disagreement", "warn")]
+
+
+def test_one_head_never_disagrees():
+    alone = FIRST._replace(disagreement=0.0)
+    assert alarms(alone, alone, max_kl=5.0) == []
 
 
 def test_a_limit_of_zero_is_none():

@@ -11,6 +11,7 @@ from training.functional.moments import Moments
 from training.rollout.actor_critic import TokenOutputs
 from training.rollout.buffer import Part, Rollout, in_minibatches, shuffled
 from training.rollout.sampler import Sample
+from training.rollout.telling import disagreement
 from training.spec.records import Group
 from training.spec.runs import PpoSpec
 from training.trainers.ppo import judge, normalized
@@ -23,14 +24,23 @@ def tokens(responses):
     return TokenGroup(prompt_id="p", prompt=(1, 2), responses=tuple(responses))
 
 
-def rollout(scores, finished=True, responses=((1, 2),)):
+def rollout(scores, finished=True, responses=((1, 2),), deviations=None):
     one = Sample(text="", token_ids=(1,), logprobs=(0.0,), finished=finished)
     return Rollout(
         record=Group(prompt_id="p", prompt=()),
         tokens=tokens(responses),
         samples=(one,) * len(scores),
         scores=tuple(scores),
+        deviations=tuple(deviations or (0.0 for _ in scores)),
     )
+
+
+def test_a_conservative_reward_pays_for_the_disagreement_of_heads():
+    """3 - 2 0.5 = 2 and 1 - 2 0 = 1; the raw scores stay."""
+    judged = rollout((3.0, 1.0), deviations=(0.5, 0.0))
+    assert judged.rewards(uncertainty_penalty=2.0) == [2.0, 1.0]
+    assert judged.rewards(uncertainty_penalty=0.0) == [3.0, 1.0]
+    assert disagreement([judged]) == 0.25
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ def plain_reference(minibatches, beta):
 
 
 def test_advantages_and_returns_equal_the_plain_reference(minibatches):
-    made = judge(minibatches, SCORES, beta=0.1, spec=SPEC)
+    made = judge(minibatches, SCORES, [2, 1, 2], beta=0.1, spec=SPEC)
     advantages, returns = plain_reference(minibatches, beta=0.1)
     whitened = (advantages - advantages.mean()) / advantages.std(correction=0)
     lessons = [one for minibatch in made.minibatches for one in minibatch]
@@ -85,7 +95,7 @@ def test_advantages_and_returns_equal_the_plain_reference(minibatches):
 
 
 def test_the_batch_tells_its_kl_and_length_a_response(minibatches):
-    made = judge(minibatches, SCORES, beta=0.1, spec=SPEC)
+    made = judge(minibatches, SCORES, [2, 1, 2], beta=0.1, spec=SPEC)
     parts = [one for minibatch in minibatches for one in minibatch]
     total = sum((part.old.logprob_R - part.reference_R).sum() for part in parts)
     assert made.kl == pytest.approx(total.item() / 5, abs=1e-5)
@@ -100,11 +110,24 @@ def test_scores_lose_mean_and_deviation_and_the_missing_end_costs_one():
     torch.testing.assert_close(scores, torch.tensor([-1.0, 0.0]))
 
 
-def test_a_prompt_baseline_compares_with_the_other_responses_to_the_prompt():
-    """Of scores (1, 2, 6) the first has (2 + 6) / 2 beside it: -3; so -1.5 and 4.5. Alone: 0."""
-    spec = replace(SPEC, prompt_baseline=True, normalize_rewards=False)
-    _, scores = normalized([rollout([1.0, 2.0, 6.0]), rollout([9.0])], Moments(), spec)
-    torch.testing.assert_close(scores, torch.tensor([-3.0, -1.5, 4.5, 0.0]))
+def test_without_a_value_the_other_responses_to_the_prompt_are_the_baseline(minibatches):
+    """Every token has its response's whole reward, KL's price included, less the others' mean."""
+    made = judge(
+        minibatches, SCORES, [2, 1, 2], beta=0.1, spec=replace(SPEC, baseline="leave_one_out")
+    )
+    rewards = []
+    for part in (one for minibatch in minibatches for one in minibatch):
+        price_R = 0.1 * (part.old.logprob_R - part.reference_R)
+        rewards += [price_R[part.pack.branch_R == at].sum() for at in range(len(part.pack.last_N))]
+    total = SCORES - torch.stack(rewards)
+    apart = torch.stack(
+        [total[at] - total[other] for at, other in ((0, 1), (1, 0), (2, 2), (3, 4), (4, 3))]
+    )
+    advantages = apart.repeat_interleave(torch.tensor([2, 1, 3, 4, 2]))
+    whitened = (advantages - advantages.mean()) / advantages.std(correction=0)
+    lessons = [one for minibatch in made.minibatches for one in minibatch]
+    torch.testing.assert_close(torch.cat([one.advantage_R for one in lessons]), whitened)
+    assert torch.cat([one.return_R for one in lessons]).eq(0).all()
 
 
 def test_minibatches_share_the_prompts_evenly_and_keep_to_the_budget():

@@ -20,7 +20,7 @@ def test_a_preset_is_a_copy_that_may_be_changed():
     assert preset_of("demo", "ppo")["updates"] != 999
 
 
-@pytest.mark.parametrize(("name", "kind"), [("fast", "ppo"), ("demo", "dpo")])
+@pytest.mark.parametrize(("name", "kind"), [("fast", "ppo"), ("demo", "orpo")])
 def test_an_unknown_preset_is_named(name, kind):
-    with pytest.raises(SpecError, match=r"fast|dpo"):
+    with pytest.raises(SpecError, match=r"fast|orpo"):
         preset_of(name, kind)

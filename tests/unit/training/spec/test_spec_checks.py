@@ -25,3 +25,10 @@ def test_sizes_of_an_update_that_go_up_are_taken():
     """32 rollouts over 8 prompts: 4 responses each."""
     spec = spec_from_dict(PPO | {"rollouts_per_update": 32, "groups_per_step": 8})
     assert spec.samples_per_prompt(8) == 4
+
+
+def test_a_ranking_takes_no_margin():
+    spec = {"kind": "reward_model", "model": "m", "data": "d", "objective": "plackett_luce"}
+    assert spec_from_dict(spec).objective == "plackett_luce"
+    with pytest.raises(SpecError, match=r"^use_margin"):
+        spec_from_dict(spec | {"use_margin": True})

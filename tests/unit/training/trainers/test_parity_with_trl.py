@@ -10,12 +10,15 @@ from tests.unit.training.conftest import CPU, judged_group
 from training.data.chat import Limits
 from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs
+from training.data.logratios import lengths_of
 from training.data.packing import TokenGroup, pack_groups
 from training.data.preferences import PairGroup, PairReader
 from training.data.tokens import Tally
 from training.functional.preference import bradley_terry_loss
-from training.models.load import load_policy, save_model
-from training.models.reward import new_reward_model, score_tree
+from training.models.load import load_policy
+from training.models.reward import new_reward_model, save_reward_model, score_tree
+from training.spec.runs import DpoSpec
+from training.trainers.dpo import row_loss
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
@@ -59,7 +62,7 @@ def test_the_reward_models_loss_and_gradient_equal_trls(
     from trl import RewardConfig, RewardTrainer
 
     reward = new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=1)
-    save_model(reward, tmp_path / "model")
+    save_reward_model(reward, tmp_path / "model")
     groups = PairReader(tokenizer=reward.tokenizer, limits=LIMITS).read(GROUPS, Tally())
     rows = [
         {
@@ -112,3 +115,60 @@ def test_the_fine_tuning_loss_equals_trls(tiny_folder: Path, tmp_path: Path) -> 
     theirs = trainer.compute_loss(trainer.model, trainer.data_collator(list(trainer.train_dataset)))
     ours = -response_logprobs(policy, pack_groups(groups)).logprob_R.mean()
     assert abs(ours.item() - theirs.item()) < 1e-5
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "robust", "ipo", "hinge"])
+def test_the_direct_losses_equal_trls(tiny_folder: Path, tmp_path: Path, loss: str) -> None:
+    """A policy beside its reference: one weight matrix is moved, so that log-ratios are not 0."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM
+    from trl import DPOConfig, DPOTrainer
+
+    policy = load_policy(str(tiny_folder), precision="float32", device=CPU)
+    reader = PairReader(tokenizer=policy.tokenizer, limits=LIMITS, uses_soft_labels=False)
+    groups = reader.read(GROUPS, Tally())
+    tokens = [group.tokens for group in groups]
+    with torch.no_grad():
+        before = _response_sums(policy, tokens)
+        _move(policy.model)
+    rows = [
+        {
+            "prompt_ids": list(group.tokens.prompt),
+            "chosen_ids": list(group.tokens.responses[pair.chosen]),
+            "rejected_ids": list(group.tokens.responses[pair.rejected]),
+        }
+        for group in groups
+        for pair in group.pairs
+    ]
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    reference = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    _move(model)
+    noise = 0.1 if loss == "robust" else 0.0
+    trainer = DPOTrainer(
+        model=model,
+        ref_model=reference,
+        args=DPOConfig(str(tmp_path), beta=0.5, loss_type=[loss], label_smoothing=noise, **QUIET),
+        train_dataset=Dataset.from_list([{"prompt": "a", "chosen": "b", "rejected": "c"}]),
+        processing_class=policy.tokenizer,
+    )
+    expected = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
+
+    ratio_N = _response_sums(policy, tokens) - before
+    if loss == "ipo":
+        ratio_N = ratio_N / lengths_of(pack_groups(tokens))
+    spec = DpoSpec(model="m", data="d", beta=0.5, loss=loss, label_noise=0.1)
+    total = sum(1.0 for group in groups for _ in group.pairs) / 2
+    found = row_loss(ratio_N, groups, total, spec).loss
+    assert abs(found.item() - expected.item()) < 1e-5
+
+
+def _move(model: Any) -> None:
+    weight = model.get_parameter("model.layers.0.mlp.down_proj.weight")
+    generator = torch.Generator().manual_seed(1)
+    weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+
+
+def _response_sums(policy: Any, tokens: list[TokenGroup]) -> torch.Tensor:
+    pack = pack_groups(tokens)
+    logprob_R = response_logprobs(policy, pack).logprob_R
+    return logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)

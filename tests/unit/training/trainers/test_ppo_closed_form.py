@@ -1,9 +1,10 @@
-"""PPO on a table: with V = 4 tokens and T = 3 steps the optimum is known in closed form.
+"""PPO and GRPO on a table: with V = 4 tokens and T = 3 steps the optimum is known in closed form.
 
 The KL-regularized objective J(pi) = E r - beta KL(pi || ref) is largest at pi*(y) = ref(y) exp(r(y)
 / beta) / Z, where J* = beta log Z; and J* - J(pi) = beta KL(pi || pi*).
 """
 
+from dataclasses import fields, replace
 from itertools import product
 
 import pytest
@@ -15,10 +16,12 @@ from training.functional.moments import Moments
 from training.rollout.actor_critic import TokenOutputs
 from training.rollout.buffer import Rollout
 from training.rollout.learner import Learner
+from training.rollout.recall import recall
 from training.rollout.sampler import Sample
 from training.spec.records import Group
 from training.spec.runs import PpoSpec
-from training.trainers.ppo import improve, judge, normalized, recall
+from training.trainers import grpo
+from training.trainers.ppo import improve, judge, normalized
 
 V, T, BETA = 4, 3, 0.5
 UPDATES, RESPONSES, PROMPTS = 120, 96, 4
@@ -28,7 +31,7 @@ SPEC = PpoSpec(
     data="none",
     reward_model="table",
     updates=UPDATES,
-    ppo_epochs=3,
+    update_epochs=3,
     minibatches=PROMPTS,
     learning_rate=0.05,
     value_learning_rate=0.05,
@@ -100,6 +103,7 @@ def rollout(places, rewards):
             Sample(text="", token_ids=one, logprobs=(0.0,) * T, finished=True) for one in responses
         ),
         scores=tuple(rewards[places].tolist()),
+        deviations=(0.0,) * len(responses),
     )
 
 
@@ -111,19 +115,23 @@ def problem():
     return rewards, reference
 
 
-@pytest.fixture(scope="module")
-def trained(problem):
+def trained_by(spec, problem):
     rewards, reference = problem
     table = Table(reference)
-    learner = Learner({"logits": table.logits}, _Head(table.values), SPEC)
+    learner = Learner({"logits": table.logits}, spec, value_head=_Head(table.values))
     generator = torch.Generator().manual_seed(5)
     for update in range(UPDATES):
         rollouts = rollouts_of(table, rewards, generator)
-        parts = recall(table, rollouts, SPEC)
-        _, scores_N = normalized(rollouts, Moments(), SPEC)
-        batch = judge(parts, scores_N, beta=BETA, spec=SPEC)
-        improve(table, batch.minibatches, learner, SPEC, update=update)
+        parts = recall(table, rollouts, spec)
+        _, scores_N = normalized(rollouts, Moments(), spec)
+        batch = judge(parts, scores_N, [RESPONSES] * PROMPTS, beta=BETA, spec=spec)
+        improve(table, batch.minibatches, learner, spec, update=update)
     return table
+
+
+@pytest.fixture(scope="module")
+def trained(problem):
+    return trained_by(SPEC, problem)
 
 
 class _Head(nn.Module):
@@ -132,16 +140,54 @@ class _Head(nn.Module):
         self.values = values
 
 
-def test_ppo_reaches_the_closed_form(problem, trained):
+def gaps(problem, table):
+    """How far the table is from the optimum: in the objective, and in KL."""
     rewards, reference = problem
     log_reference = log_probability(reference)
     log_optimum = (log_reference + rewards.double() / BETA).log_softmax(-1)
     best = BETA * (log_reference + rewards.double() / BETA).logsumexp(-1)
-    log_policy = log_probability(trained.logits.detach())
+    log_policy = log_probability(table.logits.detach())
     reached = (log_policy.exp() * (rewards - BETA * (log_policy - log_reference))).sum()
     divergence = (log_policy.exp() * (log_policy - log_optimum)).sum()
-    assert 0 <= best - reached < 1e-3
+    return (best - reached).item(), divergence.item()
+
+
+def test_ppo_reaches_the_closed_form(problem, trained):
+    gap, divergence = gaps(problem, trained)
+    assert 0 <= gap < 1e-3
     assert divergence < 5e-3
+
+
+def test_without_a_value_ppo_comes_near_it(problem):
+    """Its advantages are noisier: every token has the whole reward of its response."""
+    gap, divergence = gaps(problem, trained_by(replace(SPEC, baseline="leave_one_out"), problem))
+    assert 0 <= gap < 5e-3
+    assert divergence < 1e-2
+
+
+@pytest.mark.parametrize("variant", ["grpo", "dr_grpo"])
+def test_grpo_comes_near_the_best_reward(problem, variant):
+    """Without a price of KL the best policy has the largest reward for sure."""
+    rewards, reference = problem
+    common = {
+        one.name: getattr(SPEC, one.name)
+        for one in fields(grpo.GrpoSpec)
+        if hasattr(SPEC, one.name)
+    }
+    spec = grpo.GrpoSpec(
+        **common | {"kl_coefficient": 0.0, "max_response_tokens": T}, variant=variant
+    )
+    table = Table(reference)
+    learner = Learner({"logits": table.logits}, spec)
+    generator = torch.Generator().manual_seed(5)
+    for update in range(60):
+        rollouts = rollouts_of(table, rewards, generator)
+        lessons = grpo.compared(
+            recall(table, rollouts, spec), grpo.advantages_of(rollouts, spec), spec
+        )
+        grpo.improve(table, lessons, learner, spec, update=update)
+    reached = (log_probability(table.logits.detach()).exp() * rewards).sum()
+    assert reached > 0.98 * rewards.max()
 
 
 def test_the_start_was_far_from_it(problem):

@@ -61,7 +61,7 @@ def events(folder, kind):
 
 @pytest.mark.parametrize("choice", [{"trainable_layers": 2}, {"lora_rank": 4}, {}])
 def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path, choice):
-    spec = replace(spec, trainable_layers=0, updates=1, ppo_epochs=1, minibatches=1)
+    spec = replace(spec, trainable_layers=0, updates=1, update_epochs=1, minibatches=1)
     train(tmp_path, replace(spec, **choice))
     [(_, numbers)] = metrics_of(tmp_path)
     assert (numbers["kl"], numbers["reference_gap"]) == (0.0, 0.0)
@@ -77,15 +77,17 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path, choice):
     spec = replace(spec, **choice)
     train(tmp_path / "whole", spec)
     with pytest.MonkeyPatch.context() as patch:
-        train_until(StopAt(patch, "training.trainers.ppo:_tell", time=3), tmp_path / "parts", spec)
+        train_until(
+            StopAt(patch, "training.trainers.ppo:tell_update", time=3), tmp_path / "parts", spec
+        )
     assert not (tmp_path / "parts" / "checkpoints" / "4").exists()
     assert_equal_once_resumed(spec, tmp_path)
 
 
 PLACES = {
     "between two tokens": ("training.rollout.sampler:pick_tokens", 11),
-    "between two rows of scores": ("training.rollout.scoring:score_tree", 5),
-    "recalling": ("training.trainers.ppo:_part", 6),
+    "between two rows of scores": ("training.rollout.scoring:score_heads", 5),
+    "recalling": ("training.rollout.recall:_part", 6),
     "between two minibatches": ("training.rollout.learner:Learner.step", 3),
 }
 
@@ -93,7 +95,7 @@ PLACES = {
 @pytest.mark.parametrize(("place", "time"), PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_stop_in_the_middle_of_an_update_ends_it_there(spec, tmp_path, place, time, every):
-    spec = replace(spec, tokens_per_forward=64, checkpoint_every=every, ppo_epochs=1)
+    spec = replace(spec, tokens_per_forward=64, checkpoint_every=every, update_epochs=1)
     train(tmp_path / "whole", spec)
     with pytest.MonkeyPatch.context() as patch:
         stop = StopAt(patch, place, time=time)
@@ -116,7 +118,7 @@ def assert_equal_once_resumed(spec, folder):
 
 @pytest.mark.parametrize(
     ("place", "time"),
-    [("training.rollout.sampler:pick_tokens", 3), ("training.rollout.scoring:score_tree", 2)],
+    [("training.rollout.sampler:pick_tokens", 3), ("training.rollout.scoring:score_heads", 2)],
 )
 def test_a_stop_is_heard_within_the_measurement_of_the_gain(spec, tmp_path, place, time):
     spec = replace(spec, tokens_per_forward=64, updates=1)
@@ -153,7 +155,7 @@ def test_the_artifact_of_lora_is_a_plain_model(spec, tmp_path):
 
 
 def test_a_policy_that_moved_far_ends_its_update(spec, tmp_path):
-    train(tmp_path, replace(spec, target_kl=1e-4, ppo_epochs=5, learning_rate=0.02))
+    train(tmp_path, replace(spec, target_kl=1e-4, update_epochs=5, learning_rate=0.02))
     steps = [numbers["optimizer_steps"] for _, numbers in metrics_of(tmp_path)]
     assert steps[0] < 10
 

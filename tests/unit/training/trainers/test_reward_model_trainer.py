@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.conftest import judged_group, write_groups
-from tests.unit.training.trainers.runs import evaluate, metrics_of, train
-from training.models.reward import load_temperature
+from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from training.models.reward import load_temperature, load_ties
 from training.spec.errors import DataError
 from training.spec.records import CandidateText, Group, Pair, Turn
 from training.spec.runs import RewardModelSpec
+from training.trainers.reward_model import bootstrap_weights
 
 
 @pytest.fixture
@@ -82,3 +83,98 @@ def test_candidates_in_several_pairs_are_computed_once(
     train(tmp_path / "b", replace(one_step, data=str(tmp_path / "apart")))
     (_, a), (_, b) = metrics_of(tmp_path / "a")[0], metrics_of(tmp_path / "b")[0]
     assert a == pytest.approx(b, abs=1e-5)
+
+
+def test_the_share_of_ties_is_learned_and_kept_beside_the_temperature(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    """'good' always beats 'bad', and ties with 'meh': ties cost scores their distance."""
+    groups = [judged_group(number) for number in range(48)]
+    tied = [
+        replace(
+            group,
+            pairs=(
+                group.pairs[0],
+                replace(
+                    group.pairs[1], chosen=group.pairs[0].chosen, rejected=group.pairs[1].chosen,
+                    is_tie=True, votes_chosen=0, votes_rejected=0, votes_tied=3,
+                ),
+            ),
+        )
+        for group in groups
+    ]  # fmt: skip
+    write_groups(tmp_path / "data", tied)
+    spec = replace(spec, data=str(tmp_path / "data"), ties="davidson", epochs=16.0)
+    train(tmp_path / "run", spec)
+    found = evaluate(tmp_path / "run", spec)
+    assert found["tie_share"] == 0.5
+    assert found["tie_share_predicted"] == pytest.approx(0.5, abs=0.15)
+    assert found["accuracy"]["value"] > 0.9
+    learned = load_ties(tmp_path / "run" / "artifact")
+    assert learned is not None
+    assert learned.name == "davidson"
+    assert learned.parameter > 2.5
+    assert learned.parameter == metrics_of(tmp_path / "run")[-1][1]["tie_parameter"]
+    assert load_temperature(tmp_path / "run" / "artifact") == found["temperature"]
+
+
+def test_rankings_are_learned_from_and_counted(spec: RewardModelSpec, tmp_path: Path) -> None:
+    """good > meh > bad on every prompt but one, where meh and good were not compared."""
+    groups = [judged_group(4 * at) for at in range(10)]
+    ranked = [
+        replace(
+            group,
+            pairs=(
+                *group.pairs,
+                Pair(chosen=group.pairs[0].chosen, rejected=group.pairs[1].chosen),
+            ),
+        )
+        for group in groups[1:]
+    ]
+    write_groups(tmp_path / "data", [groups[0], *ranked])
+    settings = {"data": str(tmp_path / "data"), "epochs": 30.0, "objective": "plackett_luce"}
+    told = train(tmp_path / "run", replace(spec, **settings))
+    assert told["records"]["prompts_ranked"] == 9
+    assert told["records"]["prompts_without_a_ranking"] == 1
+    first, last = metrics_of(tmp_path / "run")[0][1], metrics_of(tmp_path / "run")[-1][1]
+    assert last["nll"] < first["nll"] / 2
+    assert last["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("settings", [{"ties": "davidson"}, {"heads": 3}])
+def test_a_resumed_run_with_ties_or_heads_equals_one_that_never_stopped(
+    spec: RewardModelSpec, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    spec = replace(spec, epochs=1.0, checkpoint_every=1, **settings)
+    train(tmp_path / "whole", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(
+            StopAt(patch, "training.trainers.reward_model:row_loss", time=3),
+            tmp_path / "parts",
+            spec,
+        )
+    train(tmp_path / "parts", spec)
+    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+
+
+def test_heads_learn_from_their_own_weights_of_prompts(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    told = {}
+    for heads in (1, 3):
+        train(tmp_path / str(heads), replace(spec, heads=heads, epochs=3.0))
+        told[heads] = metrics_of(tmp_path / str(heads))[-1][1]
+        assert told[heads]["accuracy"] > 0.9
+    assert told[1]["disagreement"] == 0
+    assert told[3]["disagreement"] > 0.01
+
+
+def test_bootstrap_weights_are_those_of_the_prompt_and_one_in_the_mean(
+    spec: RewardModelSpec,
+) -> None:
+    """2,000 prompts by 2 heads: the mean of exponential draws is 1 +- 3 / sqrt(4000) = 0.05."""
+    spec = replace(spec, heads=2)
+    assert bootstrap_weights("p1", spec) == bootstrap_weights("p1", spec)
+    drawn = [one for at in range(2000) for one in bootstrap_weights(f"p{at}", spec)]
+    assert sum(drawn) / len(drawn) == pytest.approx(1.0, abs=0.05)
+    assert len(set(drawn)) == len(drawn)

@@ -1,4 +1,4 @@
-"""What holds for fine-tuning and for reward models alike."""
+"""What holds for all trainers that learn from records: fine-tuning, reward models, DPO, KTO."""
 
 import shutil
 from dataclasses import replace
@@ -14,13 +14,13 @@ from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, trai
 from training.data import remembered
 from training.runtime.checkpoint import saved_steps
 from training.spec.errors import Cancelled, DataError, Diverged
-from training.spec.runs import RewardModelSpec, RunSpec, SftSpec
+from training.spec.runs import DpoSpec, KtoSpec, RewardModelSpec, RunSpec, SftSpec
 
 STEP = "training.runtime.optimize:Optimizer.step"
 BACKWARD = "training.runtime.optimize:Optimizer.backward"
 
 
-@pytest.fixture(params=[SftSpec, RewardModelSpec], ids=lambda cls: cls.kind)
+@pytest.fixture(params=[SftSpec, RewardModelSpec, DpoSpec, KtoSpec], ids=lambda cls: cls.kind)
 def spec(request: pytest.FixtureRequest, tiny_folder: Path, snapshot: Path) -> RunSpec:
     return request.param(
         model=str(tiny_folder),

@@ -1,0 +1,121 @@
+"""GRPO and PPO without a value: the same start, and the same bits after a stop."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
+from training.models.reward import new_reward_model, save_reward_model
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.spec.errors import ModelError, SpecError
+from training.spec.runs import GrpoSpec, PpoSpec, spec_from_dict, spec_to_dict
+
+CPU = torch.device("cpu")
+COMMON = {
+    "updates": 4,
+    "groups_per_step": 4,
+    "rollouts_per_update": 8,
+    "max_response_tokens": 8,
+    "learning_rate": 3e-3,
+    "trainable_layers": 2,
+    "checkpoint_every": 1,
+    "eval_prompts": 6,
+    "warmup_share": 0.0,
+    "target_kl": 0.0,
+}
+CHOICES = {
+    "grpo": (GrpoSpec, {}),
+    "dr_grpo": (GrpoSpec, {"variant": "dr_grpo"}),
+    "lora": (GrpoSpec, {"trainable_layers": 0, "lora_rank": 4}),
+    "ppo without a value": (PpoSpec, {"baseline": "leave_one_out"}),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    tiny_llama(layers=4).save_pretrained(folder / "policy")
+    tiny_tokenizer().save_pretrained(folder / "policy")
+    for name, heads in (("reward", 1), ("ensemble", 3)):
+        reward = new_reward_model(
+            str(folder / "policy"), precision="float32", device=CPU, seed=3, heads=heads
+        )
+        save_reward_model(reward, folder / name)
+    return folder
+
+
+@pytest.fixture(params=CHOICES.values(), ids=CHOICES)
+def spec(request, folders, snapshot):
+    cls, choice = request.param
+    places = {"model": str(folders / "policy"), "reward_model": str(folders / "reward")}
+    return cls(data=str(snapshot), **places, **(COMMON | choice))
+
+
+def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path):
+    train(tmp_path, replace(spec, updates=1, update_epochs=1, minibatches=1))
+    [(_, numbers)] = metrics_of(tmp_path)
+    assert (numbers["kl"], numbers["clip_fraction"]) == (0.0, 0.0)
+    assert (numbers["ratio"], numbers["approximate_kl"]) == (1.0, 0.0)
+
+
+def test_doubt_of_one_head_cannot_be_paid_for(spec, tmp_path):
+    with pytest.raises(SpecError, match=r"uncertainty_penalty: 1 .* has one"):
+        train(tmp_path, replace(spec, uncertainty_penalty=1.0))
+
+
+def test_the_penalty_is_paid_where_heads_disagree_and_not_told_as_reward(spec, folders, tmp_path):
+    """The same first batch: its raw scores are told, what is learned from them differs."""
+    spec = replace(spec, updates=1, reward_model=str(folders / "ensemble"))
+    told = []
+    for penalty in (0.0, 5.0):
+        train(tmp_path / str(penalty), replace(spec, uncertainty_penalty=penalty))
+        told.append(metrics_of(tmp_path / str(penalty))[0][1])
+    assert told[0]["disagreement"] > 0
+    for name in ("reward", "disagreement"):
+        assert told[0][name] == told[1][name]
+    assert told[0]["grad_norm"] != told[1]["grad_norm"]
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path):
+    train(tmp_path / "whole", spec)
+    place = f"training.trainers.{spec.kind}:tell_update"
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, place, time=3), tmp_path / "parts", spec)
+    torch.rand(5)
+    train(tmp_path / "parts", spec)
+    whole, parts = (
+        load_file(tmp_path / one / "artifact" / "model.safetensors") for one in ("whole", "parts")
+    )
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+    assert dict(metrics_of(tmp_path / "whole")) == dict(metrics_of(tmp_path / "parts"))
+
+
+def test_no_value_head_is_learned_or_saved(spec, tmp_path):
+    train(tmp_path, replace(spec, updates=1))
+    assert not (tmp_path / "artifact" / "value_head.safetensors").exists()
+    state = load_file(tmp_path / "checkpoints" / "1" / "state.safetensors")
+    assert not [name for name in state if name.startswith("value.")]
+
+
+def test_parts_of_a_minibatch_give_the_numbers_of_the_whole(spec, tmp_path):
+    spec = replace(spec, updates=1, update_epochs=1)
+    train(tmp_path / "whole", spec)
+    train(tmp_path / "parts", replace(spec, tokens_per_forward=16))
+    (_, whole), (_, parts) = metrics_of(tmp_path / "whole")[0], metrics_of(tmp_path / "parts")[0]
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_one_response_a_prompt_is_refused(spec):
+    row = spec_to_dict(replace(spec, rollouts_per_update=4))
+    with pytest.raises(SpecError, match="at least two"):
+        spec_from_dict(row)
+
+
+def test_a_checkpoint_of_another_kind_is_refused(spec, tmp_path):
+    train(tmp_path, spec)
+    path = tmp_path / "checkpoints" / "4" / "state.json"
+    path.write_text(path.read_text().replace('"stop_reason"', '"other"'))
+    with pytest.raises(ModelError, match="is not one of"):
+        train(tmp_path, spec)

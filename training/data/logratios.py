@@ -1,0 +1,55 @@
+"""Log-ratios of responses to the policy that a run began with.
+
+The starting policy's log-probs are taken once, before the first step, in one fixed order of rows:
+a resumed run has the same bits, and no second model is in memory.
+
+Shapes: N responses of a row.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from training.data.packing import Pack, TokenGroup, rows_under_budget
+from training.data.remembered import RememberedStates
+from training.functional.logprobs import token_logprobs
+from training.models.load import LoadedModel, head_of
+from training.runtime.run import Run
+
+
+class LogRatios:
+    """log pi(y | x) - log ref(y | x) of responses, where ref is the policy as it is now."""
+
+    def __init__(
+        self, policy: LoadedModel, groups: Sequence[TokenGroup], *, budget: int, run: Run
+    ) -> None:
+        """Call it when the choice of trainable weights is made, before a checkpoint is restored."""
+        self._policy = policy
+        self._states = RememberedStates(policy)
+        self._states.remember(groups, budget=budget, run=run)
+        self._reference: dict[TokenGroup, Tensor] = {}
+        rows = list(rows_under_budget(groups, budget))
+        with torch.no_grad():
+            for row in run.track(rows, stage="reference", total=len(rows), unit="batches"):
+                _, sums_N = self._sums(row)
+                parts = torch.split(sums_N, [len(group.responses) for group in row])
+                self._reference.update(zip(row, parts, strict=True))
+
+    def __call__(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
+        """The pack of these groups, and the log-ratio [N] of every response with its gradient."""
+        pack, sums_N = self._sums(row)
+        return pack, sums_N - torch.cat([self._reference[group] for group in row])
+
+    def _sums(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
+        pack, hidden_TD = self._states.hidden(row)
+        logprob_R = token_logprobs(
+            hidden_TD[pack.predictor_R], pack.targets_R, head_of(self._policy)
+        ).logprob_R
+        sums_N = logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)
+        return pack, sums_N
+
+
+def lengths_of(pack: Pack) -> Tensor:
+    """How many tokens each response [N] of a row has."""
+    return torch.bincount(pack.branch_R, minlength=len(pack.last_N))

@@ -1,0 +1,69 @@
+"""Single responses that people found good or bad, for algorithms without pairs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from training.data.chat import Limits, encode_texts
+from training.data.packing import TokenGroup
+from training.data.tokens import Tally
+from training.spec.records import Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalGroup:
+    """One prompt with its good and bad responses; the last response is another prompt's.
+
+    ``is_good`` has one entry fewer than there are responses: the foreign one is neither.
+    """
+
+    tokens: TokenGroup
+    is_good: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+def verdicts_of(group: Group) -> dict[str, bool]:
+    """Candidates that won more than they lost (by weight), or were accepted more often alone, are good.
+
+    Those with less, or judged unacceptable, are bad; the others have no verdict.
+    """
+    balance: dict[str, float] = {}
+    for pair in group.pairs:
+        won = 0.0 if pair.is_tie else pair.weight * (2 * pair.soft_label - 1)
+        balance[pair.chosen] = balance.get(pair.chosen, 0.0) + won
+        balance[pair.rejected] = balance.get(pair.rejected, 0.0) - won
+    for signal in group.signals:
+        alone = signal.accepted - signal.rejected
+        balance[signal.candidate] = balance.get(signal.candidate, 0.0) + alone
+    verdicts = {name: won > 0 for name, won in balance.items() if won}
+    return verdicts | dict.fromkeys(group.unacceptable, False)
+
+
+def signal_groups(
+    tokenizer: Any,  # Any: a transformers tokenizer
+    groups: Iterable[Group],
+    *,
+    limits: Limits,
+    tally: Tally,
+) -> list[SignalGroup]:
+    """One group a prompt that has a verdict; the others are counted."""
+    read = []
+    for group in groups:
+        verdicts = verdicts_of(group)
+        texts = {one.id: one.text for one in group.candidates if one.id in verdicts}
+        if not texts:
+            tally.add("prompts_without_a_verdict")
+            continue
+        tokens = encode_texts(tokenizer, group, texts, limits=limits, tally=tally)
+        is_good = tuple(verdicts[name] for name in texts)
+        tally.add("good_responses", sum(is_good))
+        tally.add("bad_responses", len(is_good) - sum(is_good))
+        read.append(SignalGroup(tokens=tokens, is_good=is_good))
+    return [_with_foreign(one, read[at - 1]) for at, one in enumerate(read)]
+
+
+def _with_foreign(mine: SignalGroup, other: SignalGroup) -> SignalGroup:
+    responses = (*mine.tokens.responses, other.tokens.responses[0])
+    return replace(mine, tokens=replace(mine.tokens, responses=responses))

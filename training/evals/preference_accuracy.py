@@ -1,0 +1,85 @@
+"""What a policy that learned from preferences directly makes of held-out pairs.
+
+Its implicit reward is beta times the log-ratio to the policy it began with (Rafailov et al. 2023,
+eq. 5); it agrees with people where the chosen response gained more probability.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+
+from training.data.chat import Limits
+from training.data.forward import response_logprobs
+from training.data.packing import pack_groups, rows_under_budget
+from training.data.preferences import PairGroup, PairReader
+from training.data.records import groups_of
+from training.data.tokens import Tally
+from training.evals.reward_accuracy import (
+    ScoredPair,
+    accuracy_ceiling,
+    longer_wins,
+    pairs_of,
+    reward_accuracy,
+)
+from training.functional.intervals import mean_of_clusters
+from training.models.load import LoadedModel, load_policy
+from training.runtime.device import pick_device
+from training.runtime.run import Run
+from training.spec.events import EventKind
+from training.spec.runs import DpoSpec, KtoSpec
+
+NO_PAIRS = "There are no held-out pairs."
+
+
+def evaluate(run: Run, spec: DpoSpec | KtoSpec) -> Mapping[str, object]:
+    """Accuracy of the implicit reward on held-out pairs, and how far chosen and rejected moved."""
+    before = _Answers.of(spec.model, spec, run, stage="held-out pairs before")
+    after = _Answers.of(str(run.artifact), spec, run, stage="held-out pairs after")
+    scored: list[ScoredPair] = []
+    chosen, rejected = [], []
+    for group, old, new in zip(before.groups, before.sums, after.sums, strict=True):
+        moved = [later - sooner for sooner, later in zip(old, new, strict=True)]
+        scored.extend(pairs_of(group, moved))
+        chosen.append([spec.beta * moved[pair.chosen] for pair in group.pairs])
+        rejected.append([spec.beta * moved[pair.rejected] for pair in group.pairs])
+    metrics = {
+        "accuracy": reward_accuracy(scored)._asdict(),
+        "longer_wins": longer_wins(scored)._asdict(),
+        "ceiling": accuracy_ceiling(scored)._asdict(),
+        "chosen_reward": mean_of_clusters(chosen, why_empty=NO_PAIRS)._asdict(),
+        "rejected_reward": mean_of_clusters(rejected, why_empty=NO_PAIRS)._asdict(),
+    }
+    run.reporter.say(EventKind.EVALUATION, metrics)
+    return metrics
+
+
+class _Answers(NamedTuple):
+    """Held-out pairs, and the log-probability of every response of every group."""
+
+    groups: list[PairGroup]
+    sums: list[list[float]]
+
+    @classmethod
+    def of(cls, source: str, spec: DpoSpec | KtoSpec, run: Run, *, stage: str) -> "_Answers":
+        policy = load_policy(source, precision=spec.precision, device=pick_device())
+        run.watch(policy.model)
+        reader = PairReader(
+            tokenizer=policy.tokenizer,
+            limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        )
+        groups = reader.read(groups_of(spec.data, "validation", "test"), Tally())
+        rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+        sums: list[list[float]] = []
+        for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
+            sums.extend(_response_sums(policy, row))
+        return cls(groups, sums)
+
+
+@torch.no_grad()
+def _response_sums(policy: LoadedModel, row: Sequence[PairGroup]) -> Iterator[list[float]]:
+    pack = pack_groups([group.tokens for group in row]).to(policy.device)
+    logprob_R = response_logprobs(policy, pack).logprob_R
+    sums_N = logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)
+    for part in torch.split(sums_N, [len(group.lengths) for group in row]):
+        yield part.tolist()

@@ -1,0 +1,34 @@
+"""The rollouts of an update as parts to learn from, with what was true before the first step."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from training.data.packing import pack_groups
+from training.rollout.actor_critic import Actor
+from training.rollout.buffer import Part, Rollout, in_minibatches
+from training.spec.runs import RolloutSpec
+
+
+def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list[list[Part]]:
+    """Old log-probs, old values and the reference's log-probs, with the training forward."""
+    rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
+    return [[_part(actor, row) for row in minibatch] for minibatch in rows]
+
+
+@torch.no_grad()
+def _part(actor: Actor, row: Sequence[Rollout]) -> Part:
+    pack = pack_groups([one.tokens for one in row])
+    lower_TD = actor.lower(pack)
+    return Part(
+        pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)
+    )
+
+
+def minibatch_orders(minibatches: int, spec: RolloutSpec, *, update: int) -> Iterator[list[int]]:
+    """The numbers of the minibatches, an order a pass; a function of seed, update and pass."""
+    for epoch in range(spec.update_epochs):
+        order = list(range(minibatches))
+        random.Random(f"{spec.seed}/{update}/{epoch}").shuffle(order)  # noqa: S311 - an order
+        yield order

@@ -1,0 +1,163 @@
+"""Kahneman-Tversky optimization on single good and bad responses (Ethayarajh et al. 2024), with our changes.
+
+1. A response is good if it won more than it lost, bad if it lost more or was judged unacceptable:
+   "all bad" verdicts, which pairs cannot use, count here.
+2. A prompt, its responses, and one response of another prompt are one tree. The foreign responses
+   of a step give the reference point z, an estimate of KL that takes no gradient. (A step is
+   forwarded twice: z is of the whole step, whatever the token budget.)
+3. The loss is a weighted mean over the step's responses.
+4. The reference is the policy as the run began: its log-probs are taken once, before the first step.
+5. Dropout is off: a ratio must compare like with like.
+"""
+
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.data.chat import Limits
+from training.data.logratios import LogRatios
+from training.data.packing import rows_under_budget
+from training.data.records import groups_of, refuse_too_few
+from training.data.signals import SignalGroup, signal_groups
+from training.data.stream import Stream
+from training.data.tokens import Tally
+from training.functional.direct import kahneman_tversky_losses, mismatched_kl
+from training.models.load import LoadedModel, load_policy, save_model
+from training.models.lora import merge_lora, trainable_weights
+from training.runtime.checkpoint import State
+from training.runtime.device import pick_device
+from training.runtime.optimize import Optimizer
+from training.runtime.run import Metrics, Run
+from training.spec.runs import KtoSpec
+
+
+def train(run: Run, spec: KtoSpec) -> Metrics:
+    """Train on the responses of the train split and publish the artifact."""
+    torch.manual_seed(spec.seed)
+    policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
+    run.watch(policy.model)
+    tally = Tally()
+    rows = _training_rows(policy, spec, tally)
+    run.reporter.log("The training responses are read.", **tally.as_dict())
+
+    stream = Stream.of(len(rows), spec)
+    optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
+    logratios = LogRatios(
+        policy, [row.tokens for row in rows], budget=spec.tokens_per_forward, run=run
+    )
+
+    def reached() -> State:
+        return State(optimizer.steps_done, optimizer.tensors(), {})
+
+    state = run.last_state()
+    if state is not None:
+        optimizer.restore(state.tensors, steps_done=state.step)
+
+    steps = range(optimizer.steps_done, stream.steps)
+    for step in run.reporter.track(
+        steps, stage="KTO", total=stream.steps, unit="steps", done=optimizer.steps_done
+    ):
+        batch = [rows[at] for at in stream.batch(step)]
+        with run.may_break_off(reached):
+            learned = _accumulate(logratios, optimizer, batch, spec)
+        learning_rate = optimizer.learning_rate
+        norm = optimizer.step()
+        run.reporter.metrics(
+            {**learned._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
+            step=optimizer.steps_done,
+        )
+        run.save_or_stop(
+            reached,
+            is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
+        )
+
+    merge_lora(policy.model)
+    run.publish(lambda folder: save_model(policy, folder))
+    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+
+
+def _training_rows(policy: LoadedModel, spec: KtoSpec, tally: Tally) -> list[SignalGroup]:
+    rows = signal_groups(
+        policy.tokenizer,
+        groups_of(spec.data, "train", at_most=spec.max_groups),
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        tally=tally,
+    )
+    verdicts = list(chain.from_iterable(row.is_good for row in rows))
+    for what, number in (
+        ("good responses", sum(verdicts)),
+        ("bad responses", len(verdicts) - sum(verdicts)),
+    ):
+        refuse_too_few(
+            number,
+            what=what,
+            advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
+        )
+    return rows
+
+
+class Learned(NamedTuple):
+    """The loss, and of the step's responses: the reference point, the mean implicit rewards."""
+
+    loss: Tensor
+    reference_point: Tensor
+    good_reward: Tensor
+    bad_reward: Tensor
+
+
+def _accumulate(
+    logratios: LogRatios, optimizer: Optimizer, batch: list[SignalGroup], spec: KtoSpec
+) -> Learned:
+    """Gradients of one step, a row of trees at a time; the means over its responses."""
+    rows = list(rows_under_budget(batch, spec.tokens_per_forward))
+    with torch.no_grad():
+        ratios = [logratios([group.tokens for group in row])[1] for row in rows]
+    foreign = [ratio_N[_places(row).foreign] for ratio_N, row in zip(ratios, rows, strict=True)]
+    point = mismatched_kl(torch.cat(foreign))
+    is_good_N = torch.tensor(list(chain.from_iterable(one.is_good for one in batch)))
+    good, bad = int(is_good_N.sum()), int((~is_good_N).sum())
+    total = spec.desirable_weight * good + spec.undesirable_weight * bad
+    parts = []
+    for row in rows:
+        _, ratio_N = logratios([group.tokens for group in row])
+        places = _places(row)
+        own_N = ratio_N[places.own]
+        is_good_n = torch.tensor(places.is_good, device=own_N.device)
+        loss_N = kahneman_tversky_losses(own_N, is_good_n, reference_point=point, beta=spec.beta)
+        weight_N = torch.where(is_good_n, spec.desirable_weight, spec.undesirable_weight)
+        loss = (weight_N * loss_N).sum() / max(total, 1e-12)
+        optimizer.backward(loss)
+        reward_N = spec.beta * own_N.detach()
+        parts.append(
+            torch.stack(
+                [
+                    loss.detach(),
+                    reward_N[is_good_n].sum() / max(good, 1),
+                    reward_N[~is_good_n].sum() / max(bad, 1),
+                ]
+            )
+        )
+    loss, good_reward, bad_reward = torch.stack(parts).sum(0)
+    return Learned(loss, point, good_reward, bad_reward)
+
+
+class _Places(NamedTuple):
+    """Where a row's own and foreign responses are among all, and which of its own are good."""
+
+    own: list[int]
+    foreign: list[int]
+    is_good: list[bool]
+
+
+def _places(row: list[SignalGroup]) -> _Places:
+    places = _Places([], [], [])
+    first = 0
+    for group in row:
+        own = len(group.is_good)
+        places.own.extend(range(first, first + own))
+        places.foreign.append(first + own)
+        places.is_good.extend(group.is_good)
+        first += own + 1
+    return places
