@@ -5,6 +5,13 @@ from django.db import models
 
 from annotation.audit.models import AuditEvent
 
+# `record` within another statement, for acts by the hundred a second: ``stored`` is the row that was written.
+RECORD = """
+    INSERT INTO audit_auditevent (project_id, actor_id, verb, object_type, object_id, data, at)
+    SELECT %(project_id)s, %(labeler_id)s, %(verb)s, %(object_type)s, stored.id, %(data)s::jsonb, %(now)s
+    FROM stored
+"""
+
 
 def record(verb: str, row: models.Model, *, actor: AbstractBaseUser | None, **data: object) -> None:
     """Append one event; ``data`` must be JSON."""

@@ -22,7 +22,9 @@ from annotation.measures.coefficients import (
     ChanceModel,
     Level,
     alpha,
+    alpha_se,
     corrected,
+    corrected_se,
     identity_weights,
     linear_weights,
     quadratic_weights,
@@ -34,12 +36,19 @@ from annotation.measures.moments import (
     moments_of,
     moments_without_each_labeler,
 )
-from annotation.measures.statistic import FloatArray, Interval, Statistic, missing
+from annotation.measures.statistic import (
+    FloatArray,
+    Interval,
+    Statistic,
+    missing,
+    normal_interval,
+)
 from annotation.measures.table import (
     LabelerCells,
     PatternIndex,
     Patterns,
     RatingTable,
+    Scale,
     labeler_cells,
 )
 
@@ -73,23 +82,29 @@ def percentile_interval(replicates: FloatArray, *, confidence: float = 0.95) -> 
     return Interval(float(low), float(high))
 
 
-class Agreement:
-    """The coefficients of one table; what several of them need is computed once."""
+class Coefficients:
+    """The coefficients of a histogram of patterns; what several of them need is computed once."""
 
-    def __init__(self, table: RatingTable, *, seed: int = 0, bootstraps: int = BOOTSTRAPS) -> None:
-        self.table = table
+    def __init__(
+        self,
+        patterns: Patterns,
+        *,
+        scale: Scale,
+        labeler_count: int,
+        seed: int = 0,
+        bootstraps: int = BOOTSTRAPS,
+    ) -> None:
+        self.patterns = patterns
+        self.scale = scale
+        self.labeler_count = labeler_count
         self.seed = seed
         self.bootstraps = bootstraps
-        self.index = PatternIndex(table)
-        self.identity = identity_weights(len(table.scale))
-
-    @property
-    def patterns(self) -> Patterns:
-        return self.index.patterns
+        self.identity = identity_weights(len(scale))
 
     @cached_property
     def cells(self) -> LabelerCells:
-        return labeler_cells(self.table, self.index)
+        """Who said what on items of which pattern."""
+        raise NotImplementedError
 
     @cached_property
     def moments(self) -> Moments:
@@ -104,31 +119,31 @@ class Agreement:
     @cached_property
     def without_each_labeler(self) -> Moments:
         return moments_without_each_labeler(
-            self.patterns, self.cells, self.identity, labeler_count=self.table.labeler_count
+            self.patterns, self.cells, self.identity, labeler_count=self.labeler_count
         )
 
     @cached_property
     def labelers_present(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return np.bincount(self.cells.labelers, minlength=self.table.labeler_count) > 0
+        return np.bincount(self.cells.labelers, minlength=self.labeler_count) > 0
 
     @cached_property
     def labelers_sharing(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Who labeled an item that another labeled too: the units of the jackknife."""
         is_shared = self.patterns.counts.sum(axis=1)[self.cells.patterns] > 1
-        width = self.table.labeler_count
-        return np.bincount(self.cells.labelers[is_shared], minlength=width) > 0
+        return np.bincount(self.cells.labelers[is_shared], minlength=self.labeler_count) > 0
 
     def percent(self) -> Statistic:
         """The share of agreeing pairs of labels on an item, averaged over items."""
         share = partial(_corrected, weights=self.identity, model=UNCORRECTED)
         return self._statistic(share, lowest=0.0)
 
+    def without_label(self, label: int) -> "Coefficients":
+        """The same judgments less those that say ``label``: agreement without ties."""
+        return _WithoutLabel(self, label)
+
     def percent_without(self, label: int) -> Statistic:
-        """Percent agreement among the labels that are not ``label``: agreement without ties."""
-        table, kept = self.table, self.table.labels != label
-        columns = (table.items[kept], table.labelers[kept], table.labels[kept])
-        decided = RatingTable.from_columns(*columns, table.scale)
-        return Agreement(decided, seed=self.seed, bootstraps=self.bootstraps).percent()
+        """Percent agreement among the labels that are not ``label``."""
+        return self.without_label(label).percent()
 
     def fleiss(self) -> Statistic:
         """Fleiss' kappa, with label shares averaged over items (Gwet's form for uneven items)."""
@@ -138,22 +153,79 @@ class Agreement:
         """Brennan and Prediger's kappa; PABAK with two labels."""
         return self._statistic(partial(_corrected, weights=self.identity, model=BRENNAN_PREDIGER))
 
-    def gwet(self) -> Statistic:
-        """Gwet's AC1."""
-        if len(self.table.scale) < 2:
+    def gwet(self, weights: FloatArray | None = None) -> Statistic:
+        """Gwet's AC1; AC2 where agreement weights are given."""
+        if len(self.scale) < 2:
             return missing("The scale has one label only: declare the labels not given too.")
-        return self._statistic(partial(_corrected, weights=self.identity, model=GWET))
+        if weights is None:
+            return self._statistic(partial(_corrected, weights=self.identity, model=GWET))
+        weighted = moments_of(self.patterns, weights)
+        pairable = int(weighted.pairable)
+        value = float(corrected(weighted, weights, GWET))
+        if np.isnan(value):
+            return missing(NO_PAIR if pairable == 0 else NO_VARIATION, n=pairable)
+        se = corrected_se(self.patterns, weights, GWET)
+        interval = normal_interval(value, se=se).clipped(-1.0, 1.0)
+        return Statistic(value=value, interval=interval, n=pairable)
 
     def alpha(self, level: Level) -> Statistic:
         """Krippendorff's alpha under the metric of ``level``."""
-        if level in (Level.INTERVAL, Level.RATIO) and self.table.scale.numbers() is None:
-            names = ", ".join(self.table.scale.names[:5])
+        if level in (Level.INTERVAL, Level.RATIO) and self.scale.numbers() is None:
+            names = ", ".join(self.scale.names[:5])
             return missing(f"The level {level} needs numbers as labels; these are {names}.")
-        return self._statistic(partial(alpha, level=level, scale=self.table.scale))
+        return self._statistic(partial(alpha, level=level, scale=self.scale))
 
     def alpha_without_each_labeler(self, level: Level) -> FloatArray:
         """One value a labeler, ``nan`` where the rest shows no variation or shares no item."""
-        return alpha(self.without_each_labeler, level, self.table.scale)
+        return alpha(self.without_each_labeler, level, self.scale)
+
+    def alpha_over_items(self, level: Level) -> Interval | None:
+        """Alpha's interval by linearisation over items: other items, the same labelers."""
+        value = float(alpha(self.moments, level, self.scale))
+        se = alpha_se(self.patterns, level, self.scale)
+        if np.isnan(value) or np.isnan(se):
+            return None
+        return normal_interval(value, se=se).clipped(-1.0, 1.0)
+
+    def _statistic(self, coefficient: Coefficient, *, lowest: float = -1.0) -> Statistic:
+        pairable = int(self.moments.pairable)
+        if pairable == 0:
+            return missing(NO_PAIR)
+        value = float(coefficient(self.moments))
+        if np.isnan(value):
+            return missing(NO_VARIATION, n=pairable)
+        interval = self._interval(coefficient, value)
+        if interval is None or interval.high - interval.low <= NOTHING:
+            reason = "Neither labelers nor items vary enough to estimate an interval."
+            return Statistic(value=value, interval=None, n=pairable, reason=reason)
+        interval = interval.clipped(lowest, 1.0)
+        return Statistic(value=value, interval=interval, n=pairable)
+
+    def _interval(self, coefficient: Coefficient, value: float) -> Interval | None:
+        if self.labelers_sharing.sum() >= 3:
+            without = coefficient(self.without_each_labeler)[self.labelers_sharing]
+            if not np.isnan(without).any():
+                return jackknife_interval(value, without)
+        return percentile_interval(coefficient(self.resampled))
+
+
+class Agreement(Coefficients):
+    """The coefficients of one table of ratings."""
+
+    def __init__(self, table: RatingTable, *, seed: int = 0, bootstraps: int = BOOTSTRAPS) -> None:
+        self.table = table
+        self.index = PatternIndex(table)
+        super().__init__(
+            self.index.patterns,
+            scale=table.scale,
+            labeler_count=table.labeler_count,
+            seed=seed,
+            bootstraps=bootstraps,
+        )
+
+    @cached_property
+    def cells(self) -> LabelerCells:
+        return labeler_cells(self.table, self.index)
 
     def cohen(self, level: Level = Level.NOMINAL) -> Statistic:
         """Cohen's kappa of two labelers; weights linear for ordinal, quadratic for interval."""
@@ -180,26 +252,30 @@ class Agreement:
         numbers = self.table.scale.numbers()
         return quadratic_weights(places if numbers is None else numbers)
 
-    def _statistic(self, coefficient: Coefficient, *, lowest: float = -1.0) -> Statistic:
-        pairable = int(self.moments.pairable)
-        if pairable == 0:
-            return missing(NO_PAIR)
-        value = float(coefficient(self.moments))
-        if np.isnan(value):
-            return missing(NO_VARIATION, n=pairable)
-        interval = self._interval(coefficient, value)
-        if interval is None or interval.high - interval.low <= NOTHING:
-            reason = "Neither labelers nor items vary enough to estimate an interval."
-            return Statistic(value=value, interval=None, n=pairable, reason=reason)
-        interval = interval.clipped(lowest, 1.0)
-        return Statistic(value=value, interval=interval, n=pairable)
 
-    def _interval(self, coefficient: Coefficient, value: float) -> Interval | None:
-        if self.labelers_sharing.sum() >= 3:
-            without = coefficient(self.without_each_labeler)[self.labelers_sharing]
-            if not np.isnan(without).any():
-                return jackknife_interval(value, without)
-        return percentile_interval(coefficient(self.resampled))
+class _WithoutLabel(Coefficients):
+    """The histogram of another, one label left out of it."""
+
+    def __init__(self, whole: Coefficients, label: int) -> None:
+        self._whole, self._label = whole, label
+        super().__init__(
+            whole.patterns.without_label(label),
+            scale=whole.scale,
+            labeler_count=whole.labeler_count,
+            seed=whole.seed,
+            bootstraps=whole.bootstraps,
+        )
+
+    @cached_property
+    def cells(self) -> LabelerCells:
+        cells = self._whole.cells
+        kept = cells.labels != self._label
+        return LabelerCells(
+            labelers=cells.labelers[kept],
+            patterns=cells.patterns[kept],
+            labels=cells.labels[kept],
+            counts=cells.counts[kept],
+        )
 
 
 def _corrected(moments: Moments, *, weights: FloatArray, model: ChanceModel) -> FloatArray:

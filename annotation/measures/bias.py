@@ -97,3 +97,21 @@ def logistic(design: FloatArray, y: FloatArray) -> Maximum | None:
         return Curvature(value, design.T @ (y - chance), -design.T @ (weights[:, None] * design))
 
     return maximize(curvature, np.zeros(design.shape[1]))
+
+
+def ratio(top: FloatArray, bottom: FloatArray, *, nothing: str) -> Statistic:
+    """Sum of ``top`` over sum of ``bottom``, items drawn: se^2 = sum (t - r b)^2 / (sum b)^2 n / (n - 1).
+
+    The linearised standard error of a ratio (Cochran 1977, Sampling Techniques, eq. 6.4).
+    """
+    used = bottom > 0
+    n = int(used.sum())
+    if n == 0:
+        return missing(nothing)
+    share = float(top[used].sum() / bottom[used].sum())
+    if n == 1:
+        reason = "One item says nothing of how much items vary."
+        return Statistic(value=share, interval=None, n=n, reason=reason)
+    spread = ((top[used] - share * bottom[used]) ** 2).sum() * n / (n - 1)
+    se = float(np.sqrt(spread) / bottom[used].sum())
+    return Statistic(value=share, interval=normal_interval(share, se=se).clipped(0.0, 1.0), n=n)

@@ -194,6 +194,62 @@ class _Estimation:
         return 0.0
 
 
+def position_aware(
+    table: RatingTable, shown_first: npt.ArrayLike, *, rounds: int | None = None
+) -> Consensus:
+    """Hierarchical Dawid-Skene in which each labeler has one confusion matrix a shown order.
+
+    A labeler who leans to the left errs otherwise where the first response stood left than where it
+    stood right; told apart, the leaning cancels out of the posteriors. Confusions come two a
+    labeler: 2 g where the first stood second, 2 g + 1 where it was shown first.
+    """
+    side = np.asarray(shown_first, dtype=np.int64)
+    split = RatingTable.from_columns(
+        table.items, table.labelers.astype(np.int64) * 2 + side, table.labels, table.scale
+    )
+    return dawid_skene(
+        split, rounds=usual_rounds(table, LabelerModel.HIERARCHICAL) if rounds is None else rounds
+    )
+
+
+def posteriors_given(
+    table: RatingTable, class_shares: FloatArray, confusions: FloatArray
+) -> FloatArray:
+    """Items x labels: the expectation step under known labelers (Dawid and Skene 1979, eq. 2.5)."""
+    floor = np.finfo(float).tiny
+    logs = np.log(np.maximum(confusions, floor)).transpose(0, 2, 1)
+    said = table.labelers.astype(np.int64) * len(table.scale) + table.labels
+    by_true = logs.reshape(-1, len(table.scale))
+    scores: FloatArray = np.stack(
+        [
+            np.bincount(table.items, weights=by_true[:, true][said], minlength=table.item_count)
+            for true in range(len(table.scale))
+        ],
+        axis=1,
+    )
+    scores += np.log(np.maximum(class_shares, floor))
+    scores -= scores.max(axis=1, keepdims=True, initial=-np.inf)
+    np.exp(scores, out=scores)
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+
+def shrunken_confusions(table: RatingTable, posteriors: FloatArray) -> FloatArray:
+    """Labelers x true x said: the maximization step (eq. 2.3), shrunk to the pooled labeler."""
+    width, people = len(table.scale), table.labeler_count
+    said = table.labelers.astype(np.int64) * width + table.labels
+    counts = np.stack(
+        [
+            np.bincount(
+                said, weights=posteriors[:, true][table.items], minlength=people * width
+            ).reshape(people, width)
+            for true in range(width)
+        ],
+        axis=1,
+    )
+    pooled = _rows(counts.sum(axis=0) + 0.5 / width)
+    return _rows(counts + SHRINKAGE * pooled)
+
+
 def _rows(counts: FloatArray) -> FloatArray:
     """Each row to probabilities; a row never seen says every label alike."""
     sums = counts.sum(axis=-1, keepdims=True)

@@ -62,6 +62,34 @@ def policy_gradient_peak(a: float, b: float) -> Peak:
     return Peak(distance, b * distance)
 
 
+class OveroptimizationFit(NamedTuple):
+    """R = d (a - b d) for best of n, d (a - b log d) for policy gradient; ``peak`` is None where b <= 0."""
+
+    a: float
+    b: float
+    peak: Peak | None
+    rmse: float
+
+
+def overoptimization_fit(
+    distance: npt.ArrayLike, reward: npt.ArrayLike, *, is_policy_gradient: bool
+) -> OveroptimizationFit | None:
+    """Least squares of R / d on d, or on log d, weighted by d^2 (Gao, Schulman and Hilton 2022, eq. 1).
+
+    None below three points with a distance. Where b is not positive, nothing has turned down yet.
+    """
+    d, r = np.asarray(distance, dtype=float), np.asarray(reward, dtype=float)
+    d, r = d[d > 0], r[d > 0]
+    if len(np.unique(d)) < 3:
+        return None
+    bend = d * np.log(d) if is_policy_gradient else d * d
+    (a, b), *_ = np.linalg.lstsq(np.column_stack([d, -bend]), r, rcond=None)
+    rmse = float(np.sqrt(((r - a * d + b * bend) ** 2).mean()))
+    peak_of = policy_gradient_peak if is_policy_gradient else best_of_n_peak
+    peak = peak_of(float(a), float(b)) if b > 0 else None
+    return OveroptimizationFit(float(a), float(b), peak, rmse)
+
+
 def best_of_n_kl(n: int) -> float:
     """KL of the best of n samples from the policy: log n - (n - 1) / n (Stiennon et al. 2020)."""
     return log(n) - (n - 1) / n

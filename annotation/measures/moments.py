@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from annotation.measures.statistic import FloatArray
+from annotation.measures.statistic import FloatArray, IntArray
 from annotation.measures.table import LabelerCells, Patterns
 
 BLOCK_CELLS = 4_000_000  # features held at once: 32 MB
@@ -105,6 +105,34 @@ def bootstrap_moments(
     return _unpack(np.vstack(blocks), patterns.label_count)
 
 
+def clustered_bootstrap_moments(
+    patterns: Patterns,
+    of_item: IntArray,
+    clusters: IntArray,
+    weights: FloatArray,
+    *,
+    replicates: int,
+    seed: int,
+) -> Moments:
+    """Clusters of items (prompts) drawn with replacement, all items of a drawn cluster with it.
+
+    ``of_item`` is each item's pattern (-1 for none), ``clusters`` its cluster, from 0. Items of one
+    prompt are alike, so an interval over items alone is too narrow (Davison and Hinkley 1997, sec. 3.8).
+    """
+    generator = np.random.default_rng(seed)
+    has_one = of_item >= 0
+    size, kinds = int(clusters.max(initial=-1)) + 1, len(patterns.items)
+    ones = np.ones(int(has_one.sum()))
+    shown = csr_matrix((ones, (clusters[has_one], of_item[has_one])), shape=(size, kinds))
+    chances = np.full(size, 1 / size)
+    step = max(1, BLOCK_CELLS // size)
+    blocks = []
+    for done in range(0, replicates, step):
+        drawn = generator.multinomial(size, chances, size=min(step, replicates - done))
+        blocks.append(_totals(np.asarray(drawn @ shown), patterns.counts, weights))
+    return _unpack(np.vstack(blocks), patterns.label_count)
+
+
 def moments_without_each_labeler(
     patterns: Patterns, cells: LabelerCells, weights: FloatArray, *, labeler_count: int
 ) -> Moments:
@@ -113,12 +141,37 @@ def moments_without_each_labeler(
     Where a labeler said k on items of pattern c, those items move to the pattern c - e_k.
     """
     width = patterns.label_count
-    moves, place = np.unique(cells.patterns * width + cells.labels, return_inverse=True)
+    codes = cells.patterns * width + cells.labels
+    is_met = np.zeros(len(patterns.items) * width, dtype=bool)
+    is_met[codes] = True
+    moves, place = np.flatnonzero(is_met), (np.cumsum(is_met) - 1)[codes]
     before = patterns.counts[moves // width]
     after = before.copy()
     after[np.arange(len(moves)), moves % width] -= 1
-    shape = (labeler_count, len(moves))
-    moved = csr_matrix((cells.counts, (cells.labelers, place)), shape=shape)
     everything = _totals(patterns.items[None, :], patterns.counts, weights)
-    change = _totals(moved, after, weights) - _totals(moved, before, weights)
-    return _unpack(everything + change, width)
+    moved = _histogram(cells.labelers, place, cells.counts, (labeler_count, len(moves)))
+    return _unpack(everything + _changes(moved, before, after, weights), width)
+
+
+def _histogram(
+    rows: IntArray, columns: IntArray, counts: FloatArray, shape: tuple[int, int]
+) -> FloatArray | csr_matrix:
+    """A dense table where it fits into a block, for the speed of dense products."""
+    if shape[0] * shape[1] > BLOCK_CELLS:
+        return csr_matrix((counts, (rows, columns)), shape=shape)
+    flat = np.bincount(rows * shape[1] + columns, weights=counts, minlength=shape[0] * shape[1])
+    return np.asarray(flat.reshape(shape))
+
+
+def _changes(
+    moved: FloatArray | csr_matrix, before: FloatArray, after: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """What each replicate's totals change by where items move, in blocks."""
+    width = before.shape[1]
+    total = np.zeros((moved.shape[0], 3 + width + width * width))
+    step = max(1, BLOCK_CELLS // (width * width))
+    for start in range(0, len(before), step):
+        block = slice(start, start + step)
+        gain = _features(after[block], weights) - _features(before[block], weights)
+        total += moved[:, block] @ gain
+    return total

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
-from scipy.special import expit, log_expit, xlogy
+from scipy.special import expit, log_expit, ndtri, xlogy
 
 from annotation.measures.newton import Curvature, Maximum, maximize
 from annotation.measures.statistic import FloatArray, IntArray, Interval, normal_interval
+
+CLUSTERS_MIN = 5  # fewer say nothing of how much clusters differ
 
 
 class TieModel(StrEnum):
@@ -69,6 +71,24 @@ class Ranking:
         se = float(np.sqrt(self.covariance[candidate, candidate]))
         return normal_interval(float(self.strengths[candidate]), se=se)
 
+    def rank_intervals(self, *, confidence: float = 0.95) -> list[tuple[int, int]]:
+        """For each candidate the best and worst rank it may have (Mogstad et al. 2024, sec. 3.1).
+
+        Candidate i is below j where the interval of their difference, widened for all pairs of i
+        at once (Bonferroni), lies on one side of zero.
+        """
+        if self.strengths is None or self.covariance is None:
+            return []
+        spread = np.diag(self.covariance)
+        se = np.sqrt(np.maximum(spread[:, None] + spread[None, :] - 2 * self.covariance, 0.0))
+        gap = self.strengths[None, :] - self.strengths[:, None]  # j above i
+        others = max(len(self.strengths) - 1, 1)
+        half = float(ndtri(1 - (1 - confidence) / (2 * others))) * se
+        better = ((gap - half > 0) & (se > 0)).sum(axis=1)
+        worse = ((gap + half < 0) & (se > 0)).sum(axis=1)
+        size = len(self.strengths)
+        return [(1 + int(b), size - int(w)) for b, w in zip(better, worse, strict=True)]
+
     def contrast(self, candidate: int, against: int) -> tuple[float, float] | None:
         """The difference of two log strengths and its standard error."""
         if self.strengths is None or self.covariance is None:
@@ -85,8 +105,13 @@ def rank(
     candidate_count: int,
     ties: TieModel = TieModel.DAVIDSON,
     with_position: bool = False,
+    clusters: IntArray | None = None,
 ) -> Ranking:
     """Maximum likelihood strengths, from x = theta_i - theta_j (+ position).
+
+    With ``clusters`` (a code a row: a labeler, a prompt) the covariance is the clustered sandwich
+    H^-1 (sum_c s_c s_c') H^-1 C / (C - 1) of their scores s_c (Liang and Zeger 1986, Biometrika 73),
+    which holds where verdicts of one cluster are alike; it takes five clusters.
 
     Bradley-Terry (1952): P(i) : P(j) = e^{x/2} : e^{-x/2}
     Davidson (1970, eq. 2.4): P(i) : P(tie) : P(j) = e^{x/2} : nu : e^{-x/2}
@@ -99,6 +124,8 @@ def rank(
     peak = maximize(fit.curvature, fit.start())
     if peak is None or (with_position and not peak.is_finite_at(candidate_count - 1)):
         return _nothing("The verdicts have no finite best fit: some effect separates them fully.")
+    if clusters is not None:
+        peak = fit.clustered(peak, np.asarray(clusters, dtype=np.int64))
     return fit.ranking(peak)
 
 
@@ -187,6 +214,23 @@ class _Fit:
         if self.ties is TieModel.RAO_KUPPER and self.with_ties:
             return _rao_kupper(self.counts, x, t)
         return _davidson(self.counts, x, t if self.with_ties else -np.inf)
+
+    def clustered(self, peak: Maximum, clusters: npt.NDArray[np.int64]) -> Maximum:
+        """The same peak with the sandwich covariance; unchanged where clusters are too few."""
+        met, codes = np.unique(clusters, return_inverse=True)
+        if len(met) < CLUSTERS_MIN:
+            return peak
+        width = self.design.shape[1]
+        slopes = self._slopes(self.design @ peak.parameters[:width], peak.parameters[width:].sum())
+        rows = diags(slopes.x) @ self.design
+        pick = csr_matrix((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+        scores = (pick @ rows).toarray()
+        if self.with_ties:
+            scores = np.column_stack([scores, pick @ slopes.t])
+        meat = scores.T @ scores * len(met) / (len(met) - 1)
+        return Maximum(
+            peak.parameters, peak.covariance @ meat @ peak.covariance, peak.log_likelihood
+        )
 
     def ranking(self, peak: Maximum) -> Ranking:
         others = self.size - 1

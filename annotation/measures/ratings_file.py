@@ -64,6 +64,10 @@ def read_ratings(path: Path, *, scale: Sequence[str] | None = None) -> RatingsFi
     """
     declared = None if scale is None else _declared(scale)
     csv.field_size_limit(LONGEST_FIELD)
+    if _is_binary(path):
+        raise UnreadableRatingsError(
+            "This is no text: its first line holds control characters. Save the table as CSV."
+        )
     with path.open(encoding=_encoding(path), newline="") as text:
         source = _Source(text)
         rows = _Rows(declared, source.header())
@@ -77,6 +81,15 @@ def _declared(scale: Sequence[str]) -> Scale:
         return Scale(tuple(name.strip() for name in scale))
     except ValueError as problem:
         raise UnreadableRatingsError(str(problem)) from problem
+
+
+def _is_binary(path: Path) -> bool:
+    """Whether the first line holds bytes that no text has; UTF-16 with its mark is text."""
+    with path.open("rb") as file:
+        line = file.readline(LONGEST_FIELD)
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False
+    return any(byte < ord(" ") and byte not in b"\t\r\n\f\v" for byte in line)
 
 
 def _encoding(path: Path) -> str:

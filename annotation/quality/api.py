@@ -12,7 +12,8 @@ from annotation.projects.selectors import project_for
 from annotation.quality import serializers as shapes
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import view_of
-from annotation.quality.tables import csv_answer
+from annotation.quality.services import catch_up
+from annotation.quality.tables import csv_answer, parts_of_table
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 
@@ -23,12 +24,13 @@ class AgreementDetail(APIView):
     @extend_schema(parameters=[shapes.ScopeSerializer], responses=shapes.AgreementSerializer)
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
+        catch_up(project=project)
         view = view_of(project, Scope.from_query(request.query_params))
         return Response(shapes.AgreementSerializer(view).data)
 
 
 class AgreementTable(APIView):
-    """One table of the report (statistics, labelers, matrix, periods) as CSV."""
+    """One table of the report (statistics, labelers, matrix, periods, versions, policies) as CSV."""
 
     @extend_schema(
         parameters=[shapes.ScopeSerializer],
@@ -36,5 +38,7 @@ class AgreementTable(APIView):
     )
     def get(self, request: Request, project_id: int, table: str) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
-        view = view_of(project, Scope.from_query(request.query_params))
+        catch_up(project=project)
+        scope = Scope.from_query(request.query_params)
+        view = view_of(project, scope, parts=parts_of_table(table))
         return csv_answer(view.report, table)

@@ -1,6 +1,6 @@
 """The figures of the agreement page in words: title, value, interval, what it means, what is missing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Statistic = dict[str, Any]  # Any: a measure's JSON
@@ -11,6 +11,7 @@ MINUS = "−"
 class Card:
     """One figure for a person."""
 
+    key: str
     title: str
     meaning: str
     value: str
@@ -34,79 +35,127 @@ def points(value: float | None) -> str:
 
 
 def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the report
+    """The figures above the tabs, in the order in which they are read."""
     found = data["statistics"]
     over_items = found["alpha_over_items"]
     items = "" if over_items is None else f"{_span(over_items, number)} over comparisons"
+    aim = f"target {percent(target)}"
     return [
-        _card("Krippendorff’s alpha, ordinal", ALPHA, found["alpha_ordinal"], number, also=items),
-        _card("Krippendorff’s alpha, nominal", NOMINAL, found["alpha_nominal"], number),
-        _card("Gwet’s AC1", AC1, found["gwet_ac1"], number),
-        _card(
-            "Agreement without ties",
-            WITHOUT_TIES,
-            found["percent_without_ties"],
-            percent,
-            also=f"target {percent(target)}",
-        ),
-        _card("Agreement with ties", WITH_TIES, found["percent"], percent),
+        _card("percent_without_ties", found["percent_without_ties"], percent, also=aim),
+        _card("alpha_ordinal", found["alpha_ordinal"], number, also=items),
+        _card("alpha_nominal", found["alpha_nominal"], number),
+        _card("gwet_ac1", found["gwet_ac1"], number),
+        _leaning("position_effect", found["position_effect"], "left", "right"),
+        _leaning("length_effect", found["length_effect"], "the longer", "the shorter"),
+        _card("percent", found["percent"], percent),
+        _card("tie_rate", found["tie_rate"], percent),
+        _card("all_bad_rate", found["all_bad_rate"], percent),
+        _card("machine", data["machine"], percent),
+        _card("reward_model", data["reward_model"], percent),
         _ceiling(data["ceiling"]),
-        _leaning("Position effect", POSITION, found["position_effect"], "left", "right"),
-        _leaning("Length effect", LENGTH, found["length_effect"], "the longer", "the shorter"),
-        _card("Ties", TIES, found["tie_rate"], percent),
-        _card("All bad", ALL_BAD, found["all_bad_rate"], percent),
     ]
 
 
-def _card(title: str, meaning: str, statistic: Statistic, form: Any, *, also: str = "") -> Card:
+def _card(key: str, statistic: Statistic, form: Any, *, also: str = "") -> Card:
     # Any: one of the three formatters
+    title, meaning = NAMES[key]
     if statistic["value"] is None:
-        return Card(title=title, meaning=meaning, value="–", detail=statistic["reason"])
+        return Card(key=key, title=title, meaning=meaning, value="–", detail=statistic["reason"])
     interval = statistic["interval"]
     span = f"95 %: {_span(interval, form)}" if interval else "no interval"
-    parts = [span, also, f"n = {statistic['n']:,}"]
+    parts = [span, also, f"n\u00a0=\u00a0{statistic['n']:,}"]
+    detail = " · ".join(part for part in parts if part)
     return Card(
-        title=title,
-        meaning=meaning,
-        value=form(statistic["value"]),
-        detail=" · ".join(part for part in parts if part),
+        key=key, title=title, meaning=meaning, value=form(statistic["value"]), detail=detail
     )
 
 
-def _leaning(title: str, meaning: str, statistic: Statistic, more: str, less: str) -> Card:
-    card = _card(title, meaning, statistic, points)
+def _leaning(key: str, statistic: Statistic, more: str, less: str) -> Card:
+    card = _card(key, statistic, points)
     interval = statistic["interval"]
     if not interval or interval[0] <= 0.5 <= interval[1]:
         return card
     side = more if interval[0] > 0.5 else less
-    flag = f"{side} is chosen more often".capitalize()
-    return Card(title=title, meaning=meaning, value=card.value, detail=card.detail, flag=flag)
+    return replace(card, flag=f"{side} is chosen more often".capitalize())
 
 
 def _ceiling(band: list[float] | None) -> Card:
-    title = "Best a reward model can do"
+    title, meaning = NAMES["ceiling"]
     if band is None:
         reason = "This needs agreement without ties of at least 50 %."
-        return Card(title=title, meaning=CEILING, value="–", detail=reason)
+        return Card(key="ceiling", title=title, meaning=meaning, value="–", detail=reason)
     value = f"{band[0] * 100:.0f}–{band[1] * 100:.0f} %"
-    return Card(
-        title=title, meaning=CEILING, value=value, detail="accuracy against one person’s verdict"
-    )
+    detail = "accuracy against one person’s verdict"
+    return Card(key="ceiling", title=title, meaning=meaning, value=value, detail=detail)
 
 
 def _span(interval: list[float], form: Any) -> str:  # Any: one of the three formatters
     return f"{form(interval[0])} to {form(interval[1])}"
 
 
-ALPHA = (
-    "1 is full agreement, 0 what chance gives; a near miss on the seven steps counts less than a "
-    "reversal. The interval is over labelers: what other people would give. 72 % agreement is about .45."
-)
-NOMINAL = "The same for first, tie, second and all bad taken as names: any difference counts alike."
-AC1 = "Agreement beyond chance that stays steady where one verdict is much more common than the others."
-WITHOUT_TIES = "How often two labelers who both decided chose the same response."
-WITH_TIES = "How often two labelers gave the same verdict, ties and all bad included."
-CEILING = "The band in which the accuracy of a perfect reward model lies, given how labelers agree."
-POSITION = "How much more than half of the decisive verdicts went to the response shown left."
-LENGTH = "How much more than half of the decisive verdicts went to the longer response."
-TIES = "The share of verdicts that say “about the same”."
-ALL_BAD = "The share of verdicts that accept neither response."
+NAMES: dict[str, tuple[str, str]] = {
+    "percent_without_ties": (
+        "Agreement without ties",
+        (
+            "How often two labelers who both decided gave the same verdict. 73 % is usual for "
+            "preferences between good responses."
+        ),
+    ),
+    "alpha_ordinal": (
+        "Krippendorff’s alpha, ordinal",
+        (
+            "1 is full agreement, 0 what chance gives; a near miss on the seven steps counts less than "
+            "a reversal. The interval is over labelers: what other people would give. 73 % agreement "
+            "is about .45, so no fixed threshold can judge it: watch its change and your target."
+        ),
+    ),
+    "alpha_nominal": (
+        "Krippendorff’s alpha, nominal",
+        "The same for first, tie, second and all bad taken as names: any difference counts alike.",
+    ),
+    "gwet_ac1": (
+        "Gwet’s AC1",
+        "Agreement beyond chance that stays steady where one verdict is much more common.",
+    ),
+    "position_effect": (
+        "Position effect",
+        (
+            "How far from half the response on the left was chosen among decided verdicts. Red where "
+            "the interval leaves out zero."
+        ),
+    ),
+    "length_effect": (
+        "Length effect",
+        (
+            "How far from half the longer response was chosen among decided verdicts. Red where the "
+            "interval leaves out zero."
+        ),
+    ),
+    "percent": (
+        "Agreement with ties",
+        "How often two labelers gave the same verdict, ties and all bad included.",
+    ),
+    "tie_rate": ("Ties", "The share of verdicts that say about the same."),
+    "all_bad_rate": ("All bad", "The share of verdicts that accept neither response."),
+    "machine": (
+        "People and machine judge",
+        (
+            "How often a person and a machine judge who both decided chose the same response. Compare "
+            "it with agreement without ties, which is how often two people do."
+        ),
+    ),
+    "reward_model": (
+        "Reward model and people",
+        (
+            "How often the reward model in service, or the newest one, scores the response higher that "
+            "people chose, on held-out pairs."
+        ),
+    ),
+    "ceiling": (
+        "Best possible reward model",
+        (
+            "The band in which the accuracy of a perfect reward model lies, given how the labelers of "
+            "this view agree."
+        ),
+    ),
+}

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
-from annotation.quality.funnel import LOOK, OUTSIDE, Funnel
+from annotation.measures.funnel import LOOK, OUTSIDE, Funnel
 from annotation.ui import charts
-from annotation.ui.charts import Dot, Stop
+from annotation.ui.charts import Dot, Stop, Whisker
 
 Data = dict[str, Any]  # Any: the report
 SHADES = 5
@@ -72,6 +72,46 @@ def _bounds(interval: list[float] | None) -> dict[str, float]:
 
 def _day(text: str) -> float:
     return float(date.fromisoformat(text).toordinal())
+
+
+def policies_plot(rows: list[Data]) -> SafeString | None:
+    """Strengths with their intervals, the strongest first."""
+    if len(rows) < 2:
+        return None
+    told = ", ".join(f"{row['name']} {row['strength']:.2f}" for row in rows[:12])
+    return charts.intervals(
+        [_whisker(row["name"], row["strength"], row["interval"]) for row in rows],
+        label="Strength of each policy with its 95 % interval",
+        description=f"Log strengths by Davidson's model, mean zero: {told}.",
+        middle=0.0,
+    )
+
+
+def versions_plot(rows: list[Data]) -> SafeString | None:
+    """Alpha under each version of the guideline with its interval."""
+    valued = [row for row in rows if row["alpha_ordinal"]["value"] is not None]
+    if not valued:
+        return None
+    shown = [
+        _whisker(_version(row), row["alpha_ordinal"]["value"], row["alpha_ordinal"]["interval"])
+        for row in valued
+    ]
+    told = ", ".join(f"{one.name} {one.value:.2f}" for one in shown)
+    return charts.intervals(
+        shown,
+        label="Alpha under each version of the guideline with its 95 % interval",
+        description=f"Krippendorff's alpha, ordinal, with labeler intervals: {told}.",
+        middle=None,
+    )
+
+
+def _version(row: Data) -> str:
+    return f"v{row['version']}" if row["version"] else "no guideline"
+
+
+def _whisker(name: str, value: float, interval: list[float] | None) -> Whisker:
+    low, high = interval or (value, value)
+    return Whisker(name=name, value=value, low=low, high=high)
 
 
 class Cell(NamedTuple):

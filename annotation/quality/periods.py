@@ -1,42 +1,113 @@
-"""Time in days or weeks: a pair belongs to the period of its last judgment."""
+"""Agreement in time: by day or week, and under each version of the guideline."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from annotation.quality.columns import PairColumns
+from annotation.measures.agreement import NO_PAIR, NO_VARIATION, Agreement
+from annotation.measures.coefficients import Level, alpha, alpha_se
+from annotation.measures.moments import moments_of
+from annotation.measures.statistic import Statistic, missing, normal_interval
+from annotation.measures.table import Patterns
+from annotation.quality.columns import TIE
+from annotation.quality.judged import Codes, JudgedPairs
+from annotation.quality.report import Data, Measured, explained
 
 DAY, WEEK = 86_400, 7 * 86_400
 DAYS_BY_DAY = 28
 PERIODS_MAX = 60
+VERSIONS_MAX = 12
 MONDAY = 4 * DAY  # 1970-01-05, the first Monday
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Period:
-    """The judgments of the pairs that were finished in it."""
+def periods_part(measured: Measured) -> list[Data]:
+    """The newest periods that hold pairs, oldest first; weeks where the span is over four weeks.
 
-    start: str  # ISO date, UTC
-    unit: str
-    columns: PairColumns
-
-
-def periods_of(columns: PairColumns) -> Iterator[Period]:
-    """The newest periods that hold pairs, oldest first; weeks where the span is over four weeks."""
-    if len(columns) == 0:
-        return
-    last = np.zeros(columns.item_count, dtype=np.int64)
-    np.maximum.at(last, columns.items, columns.given_at)
-    ended = last[columns.items]
-    by_day = ended.max() - ended.min() <= DAYS_BY_DAY * DAY
+    A pair belongs to the period of its last judgment. The interval is over comparisons: it shows
+    how sure a change of the same labelers is.
+    """
+    judged = measured.judged
+    if len(judged) == 0:
+        return []
+    last = np.zeros(judged.item_count, dtype=np.int64)
+    given_at = judged.rows["given_at"].astype(np.int64)
+    np.maximum.at(last, judged.items, given_at)
+    by_day = last.max() - last.min() <= DAYS_BY_DAY * DAY
     seconds, offset = (DAY, 0) if by_day else (WEEK, MONDAY)
-    codes = (ended - offset) // seconds
-    for code in np.unique(codes)[-PERIODS_MAX:]:
-        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(code) * seconds + offset)
-        yield Period(
-            start=start.date().isoformat(),
-            unit="day" if by_day else "week",
-            columns=columns.where(codes == code),
+    period_of_item = (last - offset) // seconds
+    first = max(int(period_of_item.min()), int(period_of_item.max()) - PERIODS_MAX + 1)
+    codes = np.maximum(period_of_item - first + 1, 0)  # 0: too long ago
+    shown = _histograms(measured.strengths, codes)
+    said = np.bincount(codes[judged.items[judged.opens_judgment]], minlength=len(shown))
+    return [
+        {
+            "start": _date(first + code - 1, seconds, offset),
+            "unit": "day" if by_day else "week",
+            "judgments": int(said[code]),
+            **_ordinal(measured.strengths, shown[code]).as_json(),
+        }
+        for code in range(1, len(shown))
+        if said[code]
+    ]
+
+
+def _histograms(
+    strengths: Agreement, codes: Codes
+) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Groups x patterns: how many items of each group show each pattern."""
+    of_item = strengths.index.of_item
+    kinds = max(len(strengths.patterns.items), 1)
+    has_one = of_item >= 0
+    own = codes[: len(of_item)][has_one]
+    height = int(codes.max(initial=0)) + 1
+    flat = np.bincount(own * kinds + of_item[has_one], minlength=height * kinds)
+    return flat.reshape(height, kinds)
+
+
+def _ordinal(strengths: Agreement, items: Codes) -> Statistic:
+    """Alpha of some of the items, with the linearised interval over them."""
+    used = items > 0
+    if not used.any():
+        return missing(NO_PAIR)
+    patterns = Patterns(
+        counts=strengths.patterns.counts[used], items=items[used].astype(np.float64)
+    )
+    n = int(patterns.items[patterns.sizes > 1].sum())
+    if n == 0:
+        return missing(NO_PAIR)
+    value = float(alpha(moments_of(patterns, strengths.identity), Level.ORDINAL, strengths.scale))
+    if np.isnan(value):
+        return missing(NO_VARIATION, n=n)
+    se = alpha_se(patterns, Level.ORDINAL, strengths.scale)
+    if np.isnan(se) or se == 0:
+        return Statistic(value=value, interval=None, n=n, reason="The items vary too little.")
+    return Statistic(value=value, interval=normal_interval(value, se=se).clipped(-1.0, 1.0), n=n)
+
+
+def _date(period: int, seconds: int, offset: int) -> str:
+    start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=period * seconds + offset)
+    return start.date().isoformat()
+
+
+def versions_part(judged: JudgedPairs) -> list[Data]:
+    """Agreement under each of the newest versions of the guideline, with labeler intervals."""
+    found = []
+    codes = judged.rows["guideline"]
+    for code in np.unique(codes).tolist():
+        part = judged if (codes == code).all() else judged.where(codes == code)
+        measured = Measured(part)
+        lone = "No pair was judged twice under this version."
+        found.append(
+            {
+                "guideline_id": judged.guideline_ids[code],
+                "judgments": int(part.opens_judgment.sum()),
+                "pairs_shared": measured.items_shared,
+                "alpha_ordinal": explained(measured.strengths.alpha(Level.ORDINAL), lone).as_json(),
+                "alpha_nominal": explained(measured.verdicts.alpha(Level.NOMINAL), lone).as_json(),
+                "percent_without_ties": explained(
+                    measured.verdicts.percent_without(TIE), lone
+                ).as_json(),
+            }
         )
+    found.sort(key=lambda one: int(one["guideline_id"]))
+    return found[-VERSIONS_MAX:]

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 from django.db.models import Q
-from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
 
 DAYS_MAX = 3650
-CRITERION_MAX = 40
+CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
 
 
 class LabelerKind(StrEnum):
@@ -51,6 +49,10 @@ class Scope:
     guideline: int = 0
     criterion: str = "overall"
     days: int = 0
+    batch: int = 0
+    language: str = ""
+    tag: str = ""
+    labeler: int = 0
 
     @classmethod
     def from_query(cls, asked: Mapping[str, str]) -> "Scope":
@@ -59,14 +61,15 @@ class Scope:
         if labelers and labelers not in tuple(LabelerKind):
             allowed = ", ".join(LabelerKind)
             raise InvalidInput(f"labelers={labelers!r} is not one of {allowed}.")
-        criterion = asked.get("criterion") or "overall"
-        if len(criterion) > CRITERION_MAX or "\0" in criterion:
-            raise InvalidInput(f"criterion={criterion[:60]!r} is not the name of a criterion.")
         return cls(
             labelers=labelers,
             guideline=_number(asked, "guideline", 2**31 - 1),
-            criterion=criterion,
+            criterion=_name(asked, "criterion", CRITERION_MAX) or "overall",
             days=_number(asked, "days", DAYS_MAX),
+            batch=_number(asked, "batch", 2**31 - 1),
+            language=_name(asked, "language", LANGUAGE_MAX),
+            tag=_name(asked, "tag", TAG_MAX),
+            labeler=_number(asked, "labeler", 2**31 - 1),
         )
 
     @property
@@ -76,16 +79,12 @@ class Scope:
     def as_json(self) -> dict[str, str | int]:
         return asdict(self)
 
-    def judgments_q(self) -> Q:
-        """Agreement looks at normal and overlap comparisons; gold is apart."""
-        wanted = ~Q(comparison__kind="gold")
-        if self.labelers:
-            wanted &= labelers_q((self.labelers,))
-        if self.guideline:
-            wanted &= Q(guideline__version=self.guideline)
-        if self.days:
-            wanted &= Q(created_at__gte=timezone.now() - timedelta(days=self.days))
-        return wanted
+
+def _name(asked: Mapping[str, str], key: str, longest: int) -> str:
+    value = asked.get(key) or ""
+    if len(value) > longest or "\0" in value:
+        raise InvalidInput(f"{key}={value[:60]!r} is not the name of a {key}.")
+    return value
 
 
 def _number(asked: Mapping[str, str], key: str, high: int) -> int:

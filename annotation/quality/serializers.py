@@ -14,6 +14,10 @@ class ScopeSerializer(serializers.Serializer[Any]):
     guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
     criterion = serializers.CharField(required=False, max_length=40)
     days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
+    batch = serializers.IntegerField(required=False, min_value=1)
+    language = serializers.CharField(required=False, max_length=12)
+    tag = serializers.CharField(required=False, max_length=60, help_text="Of the prompt.")
+    labeler = serializers.IntegerField(required=False, min_value=1, help_text="One labeler's id.")
 
 
 class AgreementSerializer(serializers.Serializer[Any]):

@@ -10,30 +10,89 @@ from django.http import StreamingHttpResponse
 from annotation.core.errors import NotFound
 
 Row = list[Any]  # Any: a cell is text or a number
-TABLES = ("statistics", "labelers", "matrix", "periods")
+PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
+    "statistics": (),
+    "labelers": ("labelers",),
+    "matrix": ("labelers", "matrix"),
+    "periods": ("periods",),
+    "versions": ("versions",),
+    "policies": ("policies",),
+}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def parts_of_table(name: str) -> tuple[str, ...]:
+    """The parts of the report that a table needs; raises NotFound for a name that is none."""
+    if name not in PARTS_OF_TABLES:
+        raise NotFound(f"There is no table {name!r}; there are {', '.join(PARTS_OF_TABLES)}.")
+    return PARTS_OF_TABLES[name]
 
 
 def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  # Any: the report
     """Head and rows of one table; raises NotFound for a name that is none."""
-    if name == "statistics":
-        return _statistics(data)
-    if name == "labelers":
-        return _labelers(data)
-    if name == "matrix":
-        head = ["first", "second", "shared", "agreement", "kappa"]
-        names = {row["id"]: row["name"] for row in data["labelers"]}
-        rows = [
-            [names.get(cell["first"]), names.get(cell["second"]), *(cell[key] for key in head[2:])]
-            for cell in data["matrix"]
+    parts_of_table(name)
+    return {
+        "statistics": _statistics,
+        "labelers": _labelers,
+        "matrix": _matrix,
+        "periods": _periods,
+        "versions": _versions,
+        "policies": _policies,
+    }[name](data)
+
+
+def _matrix(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["first", "second", "shared", "agreement", "kappa"]
+    names = {row["id"]: row["name"] for row in data["labelers"]}
+    rows = [
+        [names.get(cell["first"]), names.get(cell["second"]), *(cell[key] for key in head[2:])]
+        for cell in data["matrix"]
+    ]
+    return head, rows
+
+
+def _periods(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["start", "unit", "judgments", "value", "low", "high", "n", "reason"]
+    rows = [[one["start"], one["unit"], one["judgments"], *_cells(one)] for one in data["periods"]]
+    return head, rows
+
+
+def _versions(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    measured = ("alpha_ordinal", "alpha_nominal", "percent_without_ties")
+    ends = ("", "_low", "_high", "_n", "_reason")
+    head = ["guideline_id", "judgments", "pairs_shared"]
+    head += [f"{name}{end}" for name in measured for end in ends]
+    rows = [
+        [one["guideline_id"], one["judgments"], one["pairs_shared"]]
+        + [cell for name in measured for cell in _cells(one[name])]
+        for one in data["versions"]
+    ]
+    return head, rows
+
+
+def _policies(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = [
+        "source",
+        "strength",
+        "low",
+        "high",
+        "rank_best",
+        "rank_worst",
+        "wins",
+        "ties",
+        "losses",
+    ]
+    rows = [
+        [
+            one["source"],
+            one["strength"],
+            *(one["interval"] or (None, None)),
+            *one["rank"],
+            *(one[key] for key in ("wins", "ties", "losses")),
         ]
-        return head, rows
-    if name == "periods":
-        head = ["start", "unit", "judgments", "value", "low", "high", "n", "reason"]
-        return head, [
-            [one["start"], one["unit"], one["judgments"], *_cells(one)] for one in data["periods"]
-        ]
-    raise NotFound(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
+        for one in data["policies"]["rows"]
+    ]
+    return head, rows
 
 
 def _cells(statistic: dict[str, Any]) -> Row:
@@ -56,9 +115,13 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         "per_hour",
         "tie_rate",
         "all_bad_rate",
+        "strong_rate",
+        "shared",
+        "shrunken",
+        "is_fast_and_wrong",
         "standing",
     ]
-    measured = ["agreement", "accuracy", "left"]
+    measured = ["agreement", "accuracy", "left", "repeats", "flips", "gold", "fast"]
     head = plain + [f"{name}{end}" for name in measured for end in ("", "_low", "_high", "_n")]
     rows = [
         [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])[:4]]

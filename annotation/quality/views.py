@@ -1,56 +1,92 @@
-"""The agreement page: do our labelers agree, who does not, since when."""
-
-from datetime import timedelta
-from typing import Any
+"""The agreement page, a view a tab: do our labelers agree, who does not, since when."""
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
-from annotation.accounts.authentication import person
 from annotation.comparisons.services.judging import ring_agreement
 from annotation.projects.models import Project, Role
-from annotation.projects.selectors import page_context, project_for
+from annotation.projects.selectors import project_for
 from annotation.quality import drawings
-from annotation.quality.cards import cards_of
-from annotation.quality.scope import LabelerKind, Scope
-from annotation.quality.selectors import AgreementView, view_of
-from annotation.quality.tables import csv_answer
-
-PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last 90 days"))
+from annotation.quality.adjudication import adjudications_by_comparison
+from annotation.quality.frame import Context, figures_context, frame_context
+from annotation.quality.items import Asked, items_of
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import (
+    guideline_rows,
+    labelers_of,
+    named_policies,
+    requeue_of,
+    view_of,
+)
+from annotation.quality.tables import csv_answer, parts_of_table
 
 
 @require_GET
 def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
-    """The page, for all judgments or those that the filters let in."""
+    """The first tab: the figures in time."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    view = view_of(project, Scope.from_query(request.GET))
-    _ring_if_stale(project, view)
-    context = {
-        **page_context(person(request), project, "agreement"),
-        **_report_context(project, view),
-        **_filters(project, view.scope),
-        "query": request.GET.urlencode(),
-    }
-    return render(request, "quality/agreement.html", context)
+    context = frame_context(request, project, "summary", parts=("periods", "policies"))
+    data = context["report"]
+    context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
+    context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
+    context["policies_plot"] = drawings.policies_plot(context["policies"])
+    return render(request, "quality/summary.html", context)
+
+
+@require_GET
+def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Each labeler against the others, and each two of them side by side."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    context = frame_context(request, project, "labelers", parts=("labelers", "matrix"))
+    context |= _labeler_drawings(context)
+    return render(request, "quality/labelers.html", context)
+
+
+@require_GET
+def items(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Where one more judgment changes most, or the items behind one number of a labeler."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    asked = Asked.from_query(request.GET)
+    context = frame_context(request, project, "items")
+    context["asked"] = asked
+    found = items_of(project, context["scope"], asked)
+    context["found"] = found
+    shown = [item.comparison.pk for item in found.items]
+    context["adjudicated"] = adjudications_by_comparison(project, shown)
+    context["filter_query"] = filters_of(request)
+    context["about"] = labelers_of([asked.labeler]).get(asked.labeler)
+    return render(request, "quality/items.html", context)
+
+
+@require_GET
+def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Agreement before and after each version of the guideline."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    context = frame_context(request, project, "guideline", parts=("periods", "versions"))
+    data = context["report"]
+    context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
+    context["versions_shown"] = guideline_rows(project, data.get("versions", []))
+    context["requeue"] = requeue_of(project, context["scope"])
+    context["versions_plot"] = drawings.versions_plot(context["versions_shown"])
+    return render(request, "quality/guideline.html", context)
 
 
 @require_GET
 def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
     """Asked every few seconds: how old the figures are, or the newer ones where there are some."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    scope = Scope()
-    view = view_of(project, scope)
-    _ring_if_stale(project, view)
-    context = {"project": project, "query": "", **_report_context(project, view)}
+    view = view_of(project, Scope())
+    if not view.is_current:
+        ring_agreement(project.pk)
+    context = {"project": project, "query": "", **figures_context(project, view)}
     shown = parse_datetime(request.GET.get("shown", "")[:40].replace(" ", "+"))
     is_newer = view.computed_at is not None and shown is not None and view.computed_at > shown
     if not (is_newer or (shown is None and view.computed_at)):
         return render(request, "quality/_updated.html", context)
-    answer = render(request, "quality/_report.html", context)
-    answer["HX-Retarget"], answer["HX-Reswap"] = "#agreement", "outerHTML"
+    answer = render(request, "quality/_figures.html", context)
+    answer["HX-Retarget"], answer["HX-Reswap"] = "#figures", "outerHTML"
     return answer
 
 
@@ -58,37 +94,23 @@ def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
 def agreement_table(request: HttpRequest, project_id: int, table: str) -> StreamingHttpResponse:
     """One table as CSV."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    return csv_answer(view_of(project, Scope.from_query(request.GET)).report, table)
+    view = view_of(project, Scope.from_query(request.GET), parts=parts_of_table(table))
+    return csv_answer(view.report, table)
 
 
-def _ring_if_stale(project: Project, view: AgreementView) -> None:
-    if not view.is_current:
-        ring_agreement(project.pk)
+def filters_of(request: HttpRequest) -> str:
+    """The filters of the address, without the question of the items tab."""
+    asked = request.GET.copy()
+    for name in ("of", "aspect", "page"):
+        asked.pop(name, None)
+    return asked.urlencode()
 
 
-def _report_context(project: Project, view: AgreementView) -> dict[str, Any]:  # Any: a context
-    data = view.report
-    return {
-        "view": view,
-        "report": data,
-        "age": timezone.now() - view.computed_at if view.computed_at else timedelta(0),
-        "cards": cards_of(data, target=project.agreement_target) if data["judgments"] else [],
-        "funnel": drawings.funnel_plot(data),
-        "alpha_over_time": drawings.alpha_plot(data, _guideline_marks(project)),
-        "matrix": drawings.matrix_of(data),
-    }
+def _labeler_drawings(context: Context) -> Context:
+    data = context["report"]
+    return {"funnel": drawings.funnel_plot(data), "matrix": drawings.matrix_of(data)}
 
 
 def _guideline_marks(project: Project) -> list[tuple[str, str]]:
     rows = project.guidelines.order_by("version").values_list("version", "created_at")
-    return [(at.date().isoformat(), f"guideline v{version}") for version, at in rows]
-
-
-def _filters(project: Project, scope: Scope) -> dict[str, Any]:  # Any: as above
-    return {
-        "scope": scope,
-        "kinds": list(LabelerKind),
-        "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
-        "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
-        "periods": PERIODS,
-    }
+    return [(at.date().isoformat(), f"v{version}") for version, at in rows]

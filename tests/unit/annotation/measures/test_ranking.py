@@ -1,5 +1,7 @@
 """Strengths from verdicts: worked sums, peers, and what must not change them."""
 
+import math
+
 import choix
 import numpy as np
 import pytest
@@ -96,3 +98,22 @@ def test_a_position_that_always_wins_has_no_finite_effect():
     counts = PairCounts.from_rows([(0, 1, 9, 0, 0), (1, 0, 9, 0, 0)])
     ranked = rank(counts, candidate_count=2, ties=TieModel.NONE, with_position=True)
     assert "separates them fully" in ranked.reason
+
+
+def test_clustered_intervals_widen_where_verdicts_of_a_labeler_are_alike():
+    """Twenty labelers each give ten equal verdicts: 20 facts, not 200, so about sqrt(10) times as wide."""
+    random = np.random.default_rng(0)
+    won = random.random(20) < 0.6
+    rows = [(0, 1, 10 * one, 0, 10 * (not one)) for one in won]
+    counts = PairCounts.from_rows(rows)
+    plain = rank(counts, candidate_count=2)
+    clustered = rank(counts, candidate_count=2, clusters=np.arange(20))
+    assert clustered.strengths == pytest.approx(plain.strengths)
+    ratio = math.sqrt(clustered.covariance[0, 0] / plain.covariance[0, 0])
+    assert ratio == pytest.approx(math.sqrt(10), rel=0.05)
+
+
+def test_rank_intervals_part_the_clear_and_join_the_close():
+    rows = [(0, 1, 500, 0, 500), (0, 2, 900, 0, 100), (1, 2, 900, 0, 100)]
+    ranking = rank(PairCounts.from_rows(rows), candidate_count=3)
+    assert ranking.rank_intervals() == [(1, 2), (1, 2), (3, 3)]

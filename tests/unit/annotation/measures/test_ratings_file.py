@@ -111,7 +111,7 @@ def test_numbers_are_ordered_as_numbers_and_names_by_the_alphabet(csv_file):
         ("item,labeler,label\n1,a,\n", "The first: The label is empty"),
         (b"\xff\xfei\x00t\x00e", "not text that can be read"),
         ("item,labeler,label\n" + "".join(f"{n},a,{n}\n" for n in range(101)), "at most 100"),
-        (bytes(range(256)) * 4, "no column"),
+        (bytes(range(256)) * 4, "This is no text"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(csv_file, content, message):
@@ -148,3 +148,11 @@ def test_the_report_is_json_with_value_interval_n_and_reason(csv_file):
 def test_an_alphabet_used_as_a_rank_is_pointed_out(csv_file):
     path = csv_file(GOOD.replace(",2", ",good"))
     assert "declare the scale" in report_file(path, level=Level.ORDINAL)["scale"]["note"]
+
+
+def test_a_binary_file_is_called_so_and_not_printed(tmp_path):
+    path = tmp_path / "program.csv"
+    path.write_bytes(b"\x7fELF\x02\x01\x00item,labeler,label\n1,a,1\n")
+    with pytest.raises(UnreadableRatingsError, match="This is no text") as refused:
+        read_ratings(path)
+    assert "\x00" not in str(refused.value)

@@ -1,8 +1,9 @@
 """Funnel limits: who lies further below the others than chance allows."""
 
+import numpy as np
 import pytest
 
-from annotation.quality.funnel import OUTSIDE, funnel_of
+from annotation.measures.funnel import OUTSIDE, funnel_of, standings
 
 
 def test_the_mean_is_pooled_over_judgments():
@@ -15,9 +16,24 @@ def test_the_limit_is_the_binomial_one_for_few_labelers():
 
 
 def test_one_who_answers_at_random_among_careful_labelers_is_outside():
-    funnel = funnel_of([180] * 9 + [100], [200] * 10)
-    assert funnel.standing(0.5, 200) == "outside"
-    assert funnel.standing(0.9, 200) == "steady"
+    hits, scored = [180] * 9 + [100], [200] * 10
+    assert standings(funnel_of(hits, scored), hits, scored) == ["steady"] * 9 + ["outside"]
+
+
+def test_of_a_thousand_alike_labelers_hardly_any_is_named():
+    """99.8 % limits alone would name one by chance; over 20 worlds, at most one here."""
+    random = np.random.default_rng(3)
+    named = 0
+    for _ in range(20):
+        scored = random.integers(20, 400, 1000)
+        hits = random.binomial(scored, 0.75)
+        words = standings(funnel_of(list(hits), list(scored)), list(hits), list(scored))
+        named += words.count("outside")
+    assert named <= 2
+
+
+def test_who_shares_nothing_stands_nowhere():
+    assert standings(funnel_of([3, 0], [4, 0]), [3, 0], [4, 0])[1] == "unknown"
 
 
 def test_limits_widen_where_all_labelers_differ():

@@ -1,0 +1,289 @@
+"""API of gold, the entry exam, adjudication, rules, disputes, acts on labelers, and a labeler's own numbers."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.exams import exam_of
+from annotation.comparisons.models import GoldItem
+from annotation.comparisons.selectors import comparison_of
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from annotation.quality import acts, adjudication, disputes, exams, gold, numbers, rules
+from annotation.quality import people_serializers as shapes
+from annotation.quality.adjudication import Verdict
+from annotation.quality.models import Adjudication, Dispute, LabelerAct
+
+READERS = (Role.ADMIN, Role.ENGINEER)
+CREATED = status.HTTP_201_CREATED
+Data = dict[str, Any]  # Any: JSON
+
+
+def _read(shape: type[Serializer[Any]], request: Request, *, partial: bool = False) -> Data:
+    fields = shape(data=request.data, partial=partial)
+    fields.is_valid(raise_exception=True)
+    found: Data = fields.validated_data
+    return found
+
+
+class GoldList(generics.ListAPIView[GoldItem]):
+    """Gold of a project, the newest first."""
+
+    serializer_class = shapes.GoldItemSerializer
+    queryset = GoldItem.objects.none()
+
+    def get_queryset(self) -> QuerySet[GoldItem]:
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        return gold.gold_items(project)
+
+    @extend_schema(request=shapes.NewGoldSerializer, responses={201: shapes.GoldItemSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Make a comparison gold, or correct the known answer of one that is."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.NewGoldSerializer, request)
+        gold.mark_gold(
+            comparison=comparison_of(project=project, pk=data["comparison"]),
+            known_ranking=data["ranking"],
+            note=data["note"],
+            actor=person(request),
+        )
+        item = gold.gold_item(project, data["comparison"])
+        return Response(shapes.GoldItemSerializer(item).data, status=CREATED)
+
+
+class GoldDetail(APIView):
+    """One gold comparison: retire it or restore it; delete makes it ordinary again."""
+
+    @extend_schema(request=shapes.GoldStateSerializer, responses=shapes.GoldItemSerializer)
+    def patch(self, request: Request, project_id: int, comparison_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.GoldStateSerializer, request)
+        item, actor = gold.gold_item(project, comparison_id), person(request)
+        if data["is_retired"]:
+            item = gold.retire_gold(item=item, reason=data["reason"], actor=actor)
+        else:
+            item = gold.restore_gold(item=item, actor=actor)
+        return Response(shapes.GoldItemSerializer(item).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, comparison_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        gold.unmark_gold(item=gold.gold_item(project, comparison_id), actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ExamDetail(APIView):
+    """How the entry exam decides."""
+
+    @extend_schema(responses=shapes.ExamSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        return Response(shapes.ExamSerializer(exam_of(project)).data)
+
+    @extend_schema(request=shapes.ExamSerializer, responses=shapes.ExamSerializer)
+    def patch(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.ExamSerializer, request, partial=True)
+        exam = exams.set_exam(project=project, actor=person(request), **data)
+        return Response(shapes.ExamSerializer(exam).data)
+
+
+class AdjudicationList(generics.ListAPIView[Adjudication]):
+    """The adjudications that stand, the newest first."""
+
+    serializer_class = shapes.AdjudicationSerializer
+    queryset = Adjudication.objects.none()
+
+    def get_queryset(self) -> QuerySet[Adjudication]:
+        project = project_for(self.request.user, self.kwargs["project_id"], *READERS)
+        return adjudication.standing_adjudications(project)
+
+    @extend_schema(
+        request=shapes.NewAdjudicationSerializer, responses={201: shapes.AdjudicationSerializer}
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Decide a comparison; with the cause "subjective" the votes stay the label."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.NewAdjudicationSerializer, request)
+        made = adjudication.adjudicate(
+            comparison=comparison_of(project=project, pk=data["comparison"]),
+            cause=data["cause"],
+            verdict=Verdict(
+                ranking=data["ranking"],
+                strengths=data["strengths"],
+                is_all_bad=data["is_all_bad"],
+            ),
+            note=data["note"],
+            actor=person(request),
+        )
+        return Response(shapes.AdjudicationSerializer(made).data, status=CREATED)
+
+
+class AdjudicationDetail(APIView):
+    """Delete takes a verdict back; the row stays, marked as undone."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        made = adjudication.adjudication_of(project, pk)
+        adjudication.undo_adjudication(made=made, actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RuleList(APIView):
+    """The newest version of every rule."""
+
+    @extend_schema(responses=shapes.RuleSerializer(many=True))
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        return Response(shapes.RuleSerializer(rules.rules_of(project), many=True).data)
+
+    @extend_schema(request=shapes.NewRuleSerializer, responses={201: shapes.RuleSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Add a rule, or the next version of one; its dry run is stored with it."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.NewRuleSerializer, request)
+        rule = rules.save_rule(project=project, actor=person(request), **data)
+        return Response(shapes.RuleSerializer(rule).data, status=CREATED)
+
+
+class RuleDryRun(APIView):
+    """What a rule would do to everything judged so far; nothing is written."""
+
+    @extend_schema(request=shapes.TryRuleSerializer, responses=shapes.DryRunSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.TryRuleSerializer, request)
+        return Response(rules.dry_run(project=project, **data).as_json())
+
+
+class RuleDetail(APIView):
+    """Every version of one rule, the newest first; a patch switches it on or off."""
+
+    @extend_schema(
+        operation_id="projects_agreement_rule_versions_list",
+        responses=shapes.RuleSerializer(many=True),
+    )
+    def get(self, request: Request, project_id: int, series: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        rules.rule_of(project, series)
+        return Response(shapes.RuleSerializer(rules.versions_of(project, series), many=True).data)
+
+    @extend_schema(request=shapes.SwitchRuleSerializer, responses=shapes.RuleSerializer)
+    def patch(self, request: Request, project_id: int, series: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.SwitchRuleSerializer, request)
+        rule = rules.switch_rule(
+            project=project, series=series, is_on=data["is_on"], actor=person(request)
+        )
+        return Response(shapes.RuleSerializer(rule).data)
+
+
+class DisputeList(generics.ListAPIView[Dispute]):
+    """What labelers appeal, the newest first; `?state=open` narrows."""
+
+    serializer_class = shapes.DisputeSerializer
+    queryset = Dispute.objects.none()
+
+    def get_queryset(self) -> QuerySet[Dispute]:
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        return disputes.disputes_of(project, state=self.request.GET.get("state", ""))
+
+
+class DisputeDetail(APIView):
+    """Answer a dispute, or open it again."""
+
+    @extend_schema(request=shapes.AnswerDisputeSerializer, responses=shapes.DisputeSerializer)
+    def patch(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.AnswerDisputeSerializer, request)
+        dispute, actor = disputes.dispute_of(project, pk), person(request)
+        if data["state"] == Dispute.State.OPEN:
+            dispute = disputes.reopen_dispute(dispute=dispute, actor=actor)
+        else:
+            dispute = disputes.answer_dispute(
+                dispute=dispute,
+                is_upheld=data["state"] == Dispute.State.UPHELD,
+                answer=data["answer"],
+                is_remedied=data["is_remedied"],
+                actor=actor,
+            )
+        return Response(shapes.DisputeSerializer(dispute).data)
+
+
+class ActList(generics.ListAPIView[LabelerAct]):
+    """What was done about one labeler, the newest first."""
+
+    serializer_class = shapes.ActSerializer
+    queryset = LabelerAct.objects.none()
+
+    def get_queryset(self) -> QuerySet[LabelerAct]:
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        return acts.acts_on(project, self.kwargs["labeler_id"])
+
+    @extend_schema(request=shapes.NewActSerializer, responses={201: shapes.ActSerializer})
+    def post(self, request: Request, project_id: int, labeler_id: int) -> Response:
+        """Send a message, pause, resume, retrain or qualify, with a text that the labeler reads."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.NewActSerializer, request)
+        member = acts.labeler_of(project, labeler_id)
+        done = acts.act(member=member, actor=person(request), **data)
+        return Response(shapes.ActSerializer(done).data, status=CREATED)
+
+
+class ActDetail(APIView):
+    """Delete undoes an act; the row stays, marked as undone."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        acts.undo_act(done=acts.act_of(project, pk), actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MyWork(APIView):
+    """A labeler's own numbers and hours."""
+
+    @extend_schema(responses=shapes.MyWorkSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.LABELER)
+        me = person(request)
+        found = numbers.numbers_of(project, me.pk)
+        statistics = ("gold", "training", "with_others", "left", "fast", "fast_accuracy")
+        return Response(
+            {
+                "judgments": found.judgments,
+                "hours": found.hours,
+                **{name: getattr(found, name).as_json() for name in statistics},
+                "repeats_same": found.repeats.same.as_json(),
+                "repeats_followed_side": found.repeats.followed_side,
+                "fast_seconds": found.fast_seconds,
+                "concerns": shapes.ConcernSerializer(found.concerns, many=True).data,
+                "days": shapes.DaySerializer(numbers.days_of(project, me.pk), many=True).data,
+            }
+        )
+
+
+class MyDisputes(APIView):
+    """A labeler's own appeals."""
+
+    @extend_schema(responses=shapes.DisputeSerializer(many=True))
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.LABELER)
+        rows = disputes.disputes_of(project).filter(labeler=person(request))[:200]
+        return Response(shapes.DisputeSerializer(rows, many=True).data)
+
+    @extend_schema(request=shapes.NewDisputeSerializer, responses={201: shapes.DisputeSerializer})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Appeal an adjudication, a training answer, an exclusion or a pause."""
+        project = project_for(request.user, project_id, Role.LABELER)
+        data = _read(shapes.NewDisputeSerializer, request)
+        row = disputes.open_dispute(project=project, labeler=person(request), **data)
+        return Response(shapes.DisputeSerializer(row).data, status=CREATED)

@@ -1,0 +1,217 @@
+"""Disputes: a labeler appeals what was decided about their work; an admin answers; the labeler reads the outcome."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons.gold import gold_answers
+from annotation.comparisons.models import GoldItem
+from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.projects.models import Project
+from annotation.quality import acts, adjudication, gold, rules
+from annotation.quality.gold import needed
+from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+
+TEXT_MAX = 2_000
+Subject = Dispute.Subject
+State = Dispute.State
+NOT_YOURS = "There is nothing here that concerns you and that you could appeal."
+
+
+@transaction.atomic
+def open_dispute(
+    *, project: Project, labeler: User, subject: str, subject_id: int, text: str
+) -> Dispute:
+    """Appeal one thing, once. Raises NotFound where it does not concern this labeler."""
+    if subject not in Subject:
+        raise InvalidInput.at(
+            "subject", f"subject={subject[:60]!r} is not one of {', '.join(Subject.values)}."
+        )
+    told = needed(text, "text", TEXT_MAX)
+    if not _CONCERNS[Subject(subject)](project, labeler, subject_id):
+        raise NotFound(NOT_YOURS)
+    row = Dispute(
+        project=project, labeler=labeler, subject=subject, subject_id=subject_id, text=told
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict(
+            "You have appealed this already; the answer appears on this page."
+        ) from error
+    audit.record("dispute.opened", row, actor=labeler, subject=subject, subject_id=subject_id)
+    return row
+
+
+def _adjudication_concerns(project: Project, labeler: User, pk: int) -> bool:
+    row = Adjudication.objects.filter(project=project, pk=pk, undone_at=None).first()
+    if row is None:
+        return False
+    return row.comparison.judgments.filter(labeler=labeler, withdrawn_at=None).exists()
+
+
+def _gold_concerns(project: Project, labeler: User, pk: int) -> bool:
+    """Training alone: there the known answer was shown. Real gold is never told to a labeler."""
+    answers = gold_answers(project).filter(labeler=labeler, comparison_id=pk)
+    return answers.filter(assignment__is_training=True).exists()
+
+
+def _exclusion_concerns(project: Project, labeler: User, series: int) -> bool:
+    return any(one.series == series for one in rules_about(project, labeler.pk))
+
+
+def _pause_concerns(project: Project, labeler: User, pk: int) -> bool:
+    rows = acts.acts_on(project, labeler.pk).filter(pk=pk, undone_at=None)
+    return rows.filter(kind=LabelerAct.Kind.PAUSE).exists()
+
+
+_CONCERNS: dict[Subject, Callable[[Project, User, int], bool]] = {
+    Subject.ADJUDICATION: _adjudication_concerns,
+    Subject.GOLD: _gold_concerns,
+    Subject.EXCLUSION: _exclusion_concerns,
+    Subject.PAUSE: _pause_concerns,
+}
+
+
+def rules_about(project: Project, labeler_id: int) -> list[Rule]:
+    """The rules that leave something of this labeler out now."""
+    on = [one for one in rules.rules_of(project) if one.is_on and one.kind in rules.EXCLUDING]
+    return [one for one in on if labeler_id in one.found]
+
+
+@transaction.atomic
+def answer_dispute(
+    *, dispute: Dispute, is_upheld: bool, answer: str, actor: User, is_remedied: bool = False
+) -> Dispute:
+    """Uphold (the labeler is right) or decline, with a reason the labeler will read.
+
+    With ``is_remedied`` what was appealed is taken back in the same act: the adjudication undone, the gold retired, the
+    rule switched off, the pause ended.
+    """
+    told = needed(answer, "answer", TEXT_MAX)
+    changed = Dispute.objects.filter(pk=dispute.pk, state=State.OPEN).update(
+        state=State.UPHELD if is_upheld else State.DECLINED,
+        answer=told,
+        answered_by=actor,
+        answered_at=timezone.now(),
+    )
+    if not changed:
+        raise Conflict(
+            "This dispute has been answered already; open it again to change the answer."
+        )
+    dispute.refresh_from_db()
+    if is_upheld and is_remedied:
+        _REMEDIES[Subject(dispute.subject)](dispute, told, actor)
+    audit.record(f"dispute.{dispute.state}", dispute, actor=actor, answer=told)
+    return dispute
+
+
+def _undo_adjudication(dispute: Dispute, _text: str, actor: User) -> None:
+    made = adjudication.adjudication_of(dispute.project, dispute.subject_id)
+    adjudication.undo_adjudication(made=made, actor=actor)
+
+
+def _retire_gold(dispute: Dispute, text: str, actor: User) -> None:
+    item = gold.gold_item(dispute.project, dispute.subject_id)
+    gold.retire_gold(item=item, reason=text[: gold.REASON_MAX], actor=actor)
+
+
+def _switch_off(dispute: Dispute, _text: str, actor: User) -> None:
+    rules.switch_rule(project=dispute.project, series=dispute.subject_id, is_on=False, actor=actor)
+
+
+def _resume(dispute: Dispute, text: str, actor: User) -> None:
+    member = acts.labeler_of(dispute.project, dispute.labeler_id)
+    acts.act(member=member, kind=LabelerAct.Kind.RESUME, text=text[: acts.TEXT_MAX], actor=actor)
+
+
+_REMEDIES: dict[Subject, Callable[[Dispute, str, User], None]] = {
+    Subject.ADJUDICATION: _undo_adjudication,
+    Subject.GOLD: _retire_gold,
+    Subject.EXCLUSION: _switch_off,
+    Subject.PAUSE: _resume,
+}
+
+
+@transaction.atomic
+def reopen_dispute(*, dispute: Dispute, actor: User) -> Dispute:
+    """Take the answer back. What was remedied with it stays; it has an undo of its own."""
+    rows = Dispute.objects.filter(pk=dispute.pk).exclude(state=State.OPEN)
+    if not rows.update(state=State.OPEN, answer="", answered_by=None, answered_at=None):
+        raise Conflict("This dispute is open already.")
+    audit.record("dispute.reopened", dispute, actor=actor, was=dispute.state, answer=dispute.answer)
+    dispute.refresh_from_db()
+    return dispute
+
+
+def dispute_of(project: Project, pk: int) -> Dispute:
+    """One dispute of the project; NotFound otherwise."""
+    row = Dispute.objects.filter(project=project, pk=pk).select_related("project").first()
+    if row is None:
+        raise NotFound("There is no such dispute in this project.")
+    return row
+
+
+def disputes_of(project: Project, *, state: str = "") -> QuerySet[Dispute]:
+    """The disputes of a project, the newest first, of one state where that is named."""
+    rows = Dispute.objects.filter(project=project)
+    rows = rows.filter(state=state) if state in State.values else rows
+    return rows.select_related("labeler", "answered_by").order_by("-pk")
+
+
+def counts_of(project: Project) -> dict[str, int]:
+    """How many disputes are in each state."""
+    rows = Dispute.objects.filter(project=project).order_by().values_list("state")
+    found = dict(rows.annotate(many=Count("pk")))
+    return {state: found.get(state, 0) for state in State.values}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appealed:
+    """What a dispute is about, in words, and the comparison to look at where there is one."""
+
+    title: str
+    comparison_id: int | None
+
+
+def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]:
+    """By dispute id, what each is about; three queries, whatever their number."""
+    rows = list(listed)
+    asked = {
+        subject: [one.subject_id for one in rows if one.subject == subject] for subject in Subject
+    }
+    decided = Adjudication.objects.in_bulk(asked[Subject.ADJUDICATION])
+    ruled = {one.series: one for one in rules.rules_of(project)} if asked[Subject.EXCLUSION] else {}
+    paused = LabelerAct.objects.in_bulk(asked[Subject.PAUSE])
+    return {one.pk: _appealed(one, decided, ruled, paused) for one in rows}
+
+
+def _appealed(
+    one: Dispute,
+    decided: dict[int, Adjudication],
+    ruled: dict[int, Rule],
+    paused: dict[int, LabelerAct],
+) -> Appealed:
+    if one.subject == Subject.ADJUDICATION:
+        made = decided[one.subject_id]
+        verdict = gold.ranking_text(made.ranking) if made.has_verdict else "taste, the votes stay"
+        title = f"Comparison {made.comparison_id} was decided: {verdict}"
+        return Appealed(title=title, comparison_id=made.comparison_id)
+    if one.subject == Subject.GOLD:
+        title = f"The known answer of training comparison {one.subject_id}"
+        return Appealed(title=title, comparison_id=one.subject_id)
+    if one.subject == Subject.EXCLUSION:
+        return Appealed(title=ruled[one.subject_id].get_kind_display(), comparison_id=None)
+    return Appealed(title=f"Paused: {paused[one.subject_id].text}", comparison_id=None)
+
+
+def gold_by_comparison(project: Project, comparison_ids: Iterable[int]) -> dict[int, GoldItem]:
+    """The gold items among these comparisons; one query."""
+    rows = GoldItem.objects.filter(project=project, pk__in=list(comparison_ids))
+    return {row.pk: row for row in rows}

@@ -1,0 +1,126 @@
+"""What a rule would have done to all that was judged so far: pure arithmetic on columns and gold answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.measures.statistic import Statistic, proportion
+from annotation.quality.columns import VERDICTS, Ints, PairColumns
+from annotation.quality.exclusions import Exclusion, kept
+
+FAST_ANSWERS_MIN = 10  # scored against others, before "wrong when fast" says anything
+Counts = npt.NDArray[np.int64]
+GoldAnswers = Mapping[int, Sequence[bool]]  # by labeler, oldest first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """The effects of one rule on history, beside the rules that are on already."""
+
+    judgments: int  # that stand now
+    judgments_dropped: int
+    preferences: int  # pairs with a verdict now
+    preferences_flipped: int
+    preferences_lost: int  # pairs without a vote left
+    labelers_left_out: tuple[int, ...] = ()
+    labelers_paused: tuple[int, ...] = ()
+
+    @property
+    def flipped_share(self) -> float | None:
+        return self.preferences_flipped / self.preferences if self.preferences else None
+
+    @property
+    def flipped_percent(self) -> str:
+        """With one decimal where it is small: 0.7 %."""
+        share = 100 * (self.flipped_share or 0.0)
+        return f"{share:.1f} %" if share < 9.95 else f"{share:.0f} %"
+
+    def as_json(self) -> dict[str, Any]:  # Any: JSON
+        return {
+            **asdict(self),
+            "labelers_left_out": list(self.labelers_left_out),
+            "labelers_paused": list(self.labelers_paused),
+        }
+
+
+def effects_of(
+    columns: PairColumns,
+    *,
+    already: Sequence[Exclusion],
+    exclusion: Exclusion | None,
+    paused: Sequence[int] = (),
+) -> DryRun:
+    """Before: history under the rules that are on. After: without what ``exclusion`` leaves out too."""
+    before = kept(columns, already)
+    drops = np.zeros(len(before), bool) if exclusion is None else exclusion.mask(before)
+    had, has = verdict_counts(before), verdict_counts(before.where(~drops))
+    decided = had.sum(axis=1) > 0
+    lost = decided & (has.sum(axis=1) == 0)
+    flipped = decided & ~lost & (leads(had) != leads(has))
+    return DryRun(
+        judgments=len(np.unique(before.judgments)),
+        judgments_dropped=len(np.unique(before.judgments[drops])),
+        preferences=int(decided.sum()),
+        preferences_flipped=int(flipped.sum()),
+        preferences_lost=int(lost.sum()),
+        labelers_left_out=() if exclusion is None else exclusion.labelers,
+        labelers_paused=tuple(paused),
+    )
+
+
+def verdict_counts(columns: PairColumns) -> Counts:
+    """Votes by pair and verdict, [pairs, 4] (`columns.VERDICTS`)."""
+    width = len(VERDICTS)
+    codes = columns.items * width + columns.verdicts
+    found = np.bincount(codes, minlength=columns.item_count * width)
+    return found.reshape(columns.item_count, width)
+
+
+def leads(counts: Counts) -> Ints:
+    """The verdict of most: 1 the first, -1 the second, 0 a tie, 2 all bad."""
+    first, tied, second, bad = counts.T
+    is_tie = (first == second) | (tied >= np.maximum(first, second))
+    side = np.where(is_tie, 0, np.where(first > second, 1, -1))
+    return np.where(bad > first + tied + second, 2, side)
+
+
+def accuracy_when_fast(columns: PairColumns, *, faster_than_ms: int) -> dict[int, Statistic]:
+    """By labeler id: how often fast answers equal the verdict of most of the others; those who have enough."""
+    is_fast = (columns.active_ms > 0) & (columns.active_ms < faster_than_ms)
+    if not is_fast.any():
+        return {}
+    counts, fast = verdict_counts(columns), columns.where(is_fast)
+    others = counts[fast.items]
+    rows = np.arange(len(fast))
+    others[rows, fast.verdicts] -= 1
+    most = others.max(axis=1)
+    decided = (most > 0) & ((others == most[:, None]).sum(axis=1) == 1)
+    right = decided & (others.argmax(axis=1) == fast.verdicts)
+    people = len(columns.labeler_ids)
+    scored = np.bincount(fast.labelers, weights=decided, minlength=people).astype(int)
+    hits = np.bincount(fast.labelers, weights=right, minlength=people).astype(int)
+    return {
+        int(columns.labeler_ids[one]): proportion(int(hits[one]), n=int(scored[one]), nothing="")
+        for one in np.flatnonzero(scored >= FAST_ANSWERS_MIN)
+    }
+
+
+def wrong_when_fast(
+    columns: PairColumns, *, faster_than_ms: int, accuracy_below: float
+) -> tuple[int, ...]:
+    """Labelers whose fast answers are surely (95 %) right less often than that."""
+    found = accuracy_when_fast(columns, faster_than_ms=faster_than_ms)
+    return tuple(sorted(pk for pk, one in found.items() if is_below(one, accuracy_below)))
+
+
+def is_below(one: Statistic, minimum: float) -> bool:
+    """Whether even the upper end of the interval lies below."""
+    return one.interval is not None and one.interval.high < minimum
+
+
+def failed_too_often(answers: Sequence[bool], *, failed: int, of_last: int) -> bool:
+    """Whether at least ``failed`` of the last ``of_last`` gold answers are wrong."""
+    return sum(not right for right in answers[-of_last:]) >= failed

@@ -1,0 +1,105 @@
+"""The frame of the agreement page: its tabs, the filters they share, and the figures above them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.services.judging import ring_agreement
+from annotation.projects.models import Project
+from annotation.projects.selectors import page_context
+from annotation.quality.cards import cards_of
+from annotation.quality.models import ColumnStore
+from annotation.quality.scope import LabelerKind, Scope
+from annotation.quality.selectors import AgreementView, tags_of, view_of
+from annotation.quality.services import catch_up
+
+Context = dict[str, Any]  # Any: a template's context
+PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last 90 days"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One tab of the page: its key, its name for people, the name of its route."""
+
+    key: str
+    label: str
+    route: str
+
+
+TABS = (
+    Tab("summary", "Summary", "quality-agreement"),
+    Tab("labelers", "Labelers", "quality-labelers"),
+    Tab("items", "Items", "quality-items"),
+    Tab("guideline", "Guideline", "quality-guideline"),
+    Tab("gold", "Gold", "quality-gold"),
+    Tab("rules", "Rules", "quality-rules"),
+    Tab("disputes", "Disputes", "quality-disputes"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tab as it is drawn: the filters go with it."""
+
+    label: str
+    url: str
+    is_on: bool
+
+
+def frame_context(
+    request: HttpRequest, project: Project, tab: str, *, parts: Sequence[str] = ()
+) -> Context:
+    """All that `quality/frame.html` needs around the body of one tab; rings where figures are old.
+
+    ``parts`` of the report are computed for it, where a filter asks for a fresh one.
+    """
+    catch_up(project=project)
+    view = view_of(project, Scope.from_query(request.GET), parts=parts)
+    if not view.is_current:
+        ring_agreement(project.pk)
+    query = request.GET.urlencode()
+    return {
+        **page_context(person(request), project, "agreement"),
+        **figures_context(project, view),
+        **_filters(project, view.scope),
+        "tab": tab,
+        "tabs": [_link(project, one, query, is_on=one.key == tab) for one in TABS],
+        "query": query,
+    }
+
+
+def figures_context(project: Project, view: AgreementView) -> Context:
+    """The strip of figures above the tabs."""
+    data = view.report
+    return {
+        "view": view,
+        "report": data,
+        "age": timezone.now() - view.computed_at if view.computed_at else timedelta(0),
+        "cards": cards_of(data, target=project.agreement_target) if data["judgments"] else [],
+    }
+
+
+def _link(project: Project, tab: Tab, query: str, *, is_on: bool) -> Link:
+    url = reverse(tab.route, args=[project.pk])
+    return Link(tab.label, f"{url}?{query}" if query else url, is_on)
+
+
+def _filters(project: Project, scope: Scope) -> Context:
+    store = ColumnStore.objects.filter(project=project).first()
+    known = store.languages if store else []
+    return {
+        "scope": scope,
+        "kinds": list(LabelerKind),
+        "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
+        "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
+        "periods": PERIODS,
+        "batches": list(project.batches.order_by("name").values_list("pk", "name")),
+        "languages": sorted(language for language in known if language),
+        "tags": tags_of(project),
+    }

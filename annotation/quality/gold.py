@@ -1,0 +1,287 @@
+"""Gold: comparisons with a known answer. Marked, watched, retired, taken back; the answer never shows in real work."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons import verdicts
+from annotation.comparisons.gold import gold_answers, is_right_answer, known_tiers
+from annotation.comparisons.models import Comparison, GoldItem, Judgment
+from annotation.comparisons.selectors import Tiers
+from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.measures.labelers import gold_accuracy
+from annotation.measures.statistic import Statistic, missing
+from annotation.projects.models import Project
+
+NOTE_MAX, REASON_MAX = 1000, 300
+LINES_MAX = 5_000
+SUSPICIOUS_FROM = 4  # answers
+ALL_BAD = "all bad"
+
+
+@transaction.atomic
+def mark_gold(
+    *,
+    comparison: Comparison,
+    known_ranking: Tiers,
+    actor: User,
+    note: str = "",
+    origin: str = GoldItem.Origin.HAND,
+) -> GoldItem:
+    """Make a comparison gold, or correct the known answer of one that is. An empty ranking: all are bad.
+
+    While it is gold its judgments are in no agreement and no snapshot; `unmark_gold` takes it back.
+    """
+    row = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    tiers = _checked(row, known_ranking)
+    told = cleaned(note, "note", NOTE_MAX)
+    item = GoldItem.objects.filter(comparison=row).first()
+    before = row.known_ranking
+    known = {"ranking": tiers, "is_all_bad": not tiers}
+    if item is None:
+        item = GoldItem.objects.create(
+            comparison=row,
+            project_id=row.project_id,
+            origin=origin,
+            note=told,
+            kind_before=row.kind,
+            state_before=row.state,
+            created_by=actor,
+        )
+    else:
+        GoldItem.objects.filter(pk=item.pk).update(note=told, origin=origin)
+        item.note, item.origin = told, origin
+    state = Comparison.State.CLOSED if item.retired_at else Comparison.State.OPEN
+    Comparison.objects.filter(pk=row.pk).update(
+        kind=Comparison.Kind.GOLD, known_ranking=known, state=state
+    )
+    audit.record("gold.marked", item, actor=actor, comparison=row.pk, was=before, known=known)
+    return item
+
+
+def _checked(comparison: Comparison, tiers: Tiers) -> Tiers:
+    if tiers:
+        verdicts.check_ranking(comparison.candidate_ids, tiers, [1] * (len(tiers) - 1))
+    return [sorted(tier) for tier in tiers]
+
+
+def cleaned(text: str, field: str, longest: int) -> str:
+    """A short text of a person as it is stored; raises InvalidInput naming the field."""
+    told = text.strip()
+    if len(told) > longest or "\0" in told:
+        raise InvalidInput.at(
+            field,
+            f"The {field} has {len(told)} characters; it may have {longest}, and no NUL.",
+        )
+    return told
+
+
+def needed(text: str, field: str, longest: int) -> str:
+    """`cleaned`, and not empty."""
+    if not (told := cleaned(text, field, longest)):
+        raise InvalidInput.at(field, f"Write a {field}: others will read it later.")
+    return told
+
+
+@transaction.atomic
+def retire_gold(*, item: GoldItem, reason: str, actor: User) -> GoldItem:
+    """Serve it no more, and count its answers for nobody."""
+    told = needed(reason, "reason", REASON_MAX)
+    rows = GoldItem.objects.filter(pk=item.pk, retired_at=None)
+    if not rows.update(retired_at=timezone.now(), retire_reason=told):
+        raise Conflict("This gold comparison is retired already.")
+    Comparison.objects.filter(pk=item.pk).update(state=Comparison.State.CLOSED)
+    audit.record("gold.retired", item, actor=actor, comparison=item.pk, reason=told)
+    item.refresh_from_db()
+    return item
+
+
+@transaction.atomic
+def restore_gold(*, item: GoldItem, actor: User) -> GoldItem:
+    """Undo `retire_gold`: its answers count again."""
+    rows = GoldItem.objects.filter(pk=item.pk, retired_at__isnull=False)
+    if not rows.update(retired_at=None, retire_reason=""):
+        raise Conflict("This gold comparison is in use already.")
+    Comparison.objects.filter(pk=item.pk).update(state=Comparison.State.OPEN)
+    audit.record("gold.restored", item, actor=actor, comparison=item.pk)
+    item.refresh_from_db()
+    return item
+
+
+@transaction.atomic
+def unmark_gold(*, item: GoldItem, actor: User) -> Comparison:
+    """Make it an ordinary comparison again, as it was; the judgments it had before count again."""
+    comparison = Comparison.objects.select_for_update().get(pk=item.pk)
+    Comparison.objects.filter(pk=item.pk).update(
+        kind=item.kind_before, state=item.state_before, known_ranking=None
+    )
+    audit.record(
+        "gold.unmarked",
+        comparison,
+        actor=actor,
+        comparison=item.pk,
+        known=comparison.known_ranking,
+    )
+    item.delete()
+    comparison.refresh_from_db()
+    return comparison
+
+
+def gold_item(project: Project, pk: int) -> GoldItem:
+    """One gold comparison of the project; NotFound otherwise."""
+    item = GoldItem.objects.filter(project=project, pk=pk).select_related("comparison").first()
+    if item is None:
+        raise NotFound("There is no such gold comparison in this project.")
+    return item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldRow:
+    """A gold comparison with what labelers made of it."""
+
+    item: GoldItem
+    right: int
+    training_right: int
+    training_shown: int
+    accuracy: Statistic  # of answers in real work and in training together
+    is_suspicious: bool  # its answers are worse than those to other gold: look at what is "known"
+
+    @property
+    def known(self) -> str:
+        return ranking_text(known_tiers(self.item.comparison))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldReport:
+    """A page of gold with the accuracy over all gold that is in use."""
+
+    rows: list[GoldRow]
+    overall: Statistic
+
+
+@dataclass(slots=True)
+class _Count:
+    right: int = 0
+    shown: int = 0
+    training_right: int = 0
+    training_shown: int = 0
+
+    def add(self, judgment: Judgment, *, is_training: bool) -> None:
+        right = is_right_answer(judgment)
+        self.shown += 1
+        self.right += right
+        self.training_shown += is_training
+        self.training_right += is_training and right
+
+
+def gold_items(project: Project) -> QuerySet[GoldItem]:
+    """All gold of the project: what is in use first, the newest first."""
+    rows = GoldItem.objects.filter(project=project)
+    return rows.select_related("comparison__prompt", "created_by").order_by(
+        "retired_at", "-created_at", "-pk"
+    )
+
+
+def gold_report(project: Project, items: Iterable[GoldItem]) -> GoldReport:
+    """How each of these items was answered; three queries, whatever their number."""
+    listed = list(items)
+    counts = {item.pk: _Count() for item in listed}
+    total = _Count()
+    answers = gold_answers(project).select_related("comparison", "assignment")
+    for judgment in answers.iterator(chunk_size=2_000):
+        is_training = bool(judgment.assignment and judgment.assignment.is_training)
+        total.add(judgment, is_training=is_training)
+        if judgment.comparison_id in counts:
+            counts[judgment.comparison_id].add(judgment, is_training=is_training)
+    return GoldReport(
+        rows=[_row(item, counts[item.pk], total) for item in listed],
+        overall=accuracy_on_gold(total.right, total.shown),
+    )
+
+
+def _row(item: GoldItem, count: _Count, total: _Count) -> GoldRow:
+    accuracy = accuracy_on_gold(count.right, count.shown)
+    others = accuracy_on_gold(total.right - count.right, total.shown - count.shown)
+    high = accuracy.interval.high if accuracy.interval else 1.0
+    return GoldRow(
+        item=item,
+        right=count.right,
+        training_right=count.training_right,
+        training_shown=count.training_shown,
+        accuracy=accuracy,
+        is_suspicious=count.shown >= SUSPICIOUS_FROM and high < (others.value or 0.0),
+    )
+
+
+def accuracy_on_gold(right: int, shown: int) -> Statistic:
+    """The posterior of an accuracy on gold; missing where nothing was answered."""
+    if shown == 0:
+        return missing(_("No gold comparison has been answered yet."))
+    return gold_accuracy(right, shown=shown)
+
+
+def ranking_text(tiers: Tiers) -> str:
+    """``[[3], [1, 2]]`` as "3 > 1 = 2"; an empty ranking as "all bad"."""
+    return " > ".join(" = ".join(str(one) for one in tier) for tier in tiers) or ALL_BAD
+
+
+def ranking_from(text: str) -> Tiers:
+    """The other way round. Raises InvalidInput naming what was read."""
+    if text.strip().lower() == ALL_BAD:
+        return []
+    if not re.fullmatch(r"\s*\d{1,18}(\s*[>=]\s*\d{1,18}){1,8}\s*", text, flags=re.ASCII):
+        raise InvalidInput(
+            f"{text[:60]!r} is no known answer; write candidate numbers, best first, such as "
+            "“12 > 15 = 14”, or “all bad”."
+        )
+    return [sorted(int(one) for one in tier.split("=")) for tier in text.split(">")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldImport:
+    """What an import of known answers did: how many were taken, and each line that was not, with the reason."""
+
+    taken: int
+    rejected: list[tuple[int, str]]
+
+
+def import_gold(*, project: Project, text: str, actor: User) -> GoldImport:
+    """Take lines of ``comparison, known answer, note``. A wrong line is reported and stops no other."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines or len(lines) > LINES_MAX:
+        raise InvalidInput.at(
+            "text", f"Send 1 to {LINES_MAX:,} lines of known answers; there are {len(lines):,}."
+        )
+    taken, rejected = 0, []
+    for number, line in lines:
+        try:
+            _take(project, line, actor)
+            taken += 1
+        except (InvalidInput, NotFound, Conflict) as error:
+            rejected.append((number, str(error)))
+    return GoldImport(taken=taken, rejected=rejected)
+
+
+def _take(project: Project, line: str, actor: User) -> None:
+    key, _, rest = line.partition(",")
+    ranking, _, note = rest.partition(",")
+    key = key.strip()
+    if not (key.isascii() and key.isdecimal() and len(key) < 19):
+        raise InvalidInput(f"{key[:40]!r} is not the number of a comparison.")
+    comparison = Comparison.objects.filter(project=project, pk=int(key)).first()
+    if comparison is None:
+        raise NotFound(f"There is no comparison {key} in this project.")
+    mark_gold(
+        comparison=comparison,
+        known_ranking=ranking_from(ranking),
+        actor=actor,
+        note=note,
+        origin=GoldItem.Origin.IMPORTED,
+    )

@@ -1,0 +1,247 @@
+"""The items tab: where one more judgment changes most, and what each number of a labeler is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.comparisons.models import Comparison, Judgment
+from annotation.core.errors import InvalidInput
+from annotation.measures.pairing import label_information, new_item_information
+from annotation.measures.statistic import FloatArray
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
+from annotation.quality import stored
+from annotation.quality.labeler_table import CHARACTERS_A_SECOND
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import ScopedJudgments, is_gold, is_repeat
+from annotation.quality.stored import Mask, StoredColumns
+from annotation.quality.truth import item_posteriors
+
+SHOWN = 10  # comparisons a page
+PAGES_MAX = 100
+WORDS = {1: "slightly better", 2: "better", 3: "much better"}
+Ids = npt.NDArray[np.int64]
+
+
+class Aspect(StrEnum):
+    """Which judgments of a labeler a number is made of."""
+
+    ALL = "all"
+    APART = "apart"  # decided otherwise than most others
+    LEFT = "left"
+    TIE = "tie"
+    BAD = "bad"
+    FAST = "fast"
+    GOLD = "gold"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Whose items, of which aspect, which page of them; labeler 0 is everybody."""
+
+    labeler: int = 0
+    aspect: Aspect = Aspect.ALL
+    page: int = 1
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> "Asked":
+        """The checked question of an address; raises InvalidInput naming what is wrong."""
+        aspect = query.get("aspect") or Aspect.ALL
+        if aspect not in tuple(Aspect):
+            raise InvalidInput(f"aspect={aspect[:60]!r} is not one of {', '.join(Aspect)}.")
+        return cls(
+            labeler=_whole(query, "of", 2**53),
+            aspect=Aspect(aspect),
+            page=max(_whole(query, "page", PAGES_MAX), 1),
+        )
+
+
+def _whole(query: Mapping[str, str], key: str, high: int) -> int:
+    value = query.get(key) or "0"
+    if not value.isascii() or not value.isdecimal() or len(value) > 16 or int(value) > high:
+        raise InvalidInput(f"{key}={value[:60]!r} is not a whole number from 0 to {high}.")
+    return int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One judgment as it is read side by side."""
+
+    judgment: Judgment
+    verdict: str
+    is_repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A comparison with its judgments, and what one more would tell."""
+
+    comparison: Comparison
+    prompt: str
+    responses: list[tuple[str, str]]  # letter, text
+    said: list[Said]
+    bits: float | None  # None where no model of the labelers is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemList:
+    """One page of items; ``new_bits`` is what the first judgment of a new item tells."""
+
+    items: list[Item]
+    total: int
+    new_bits: float | None
+    page: int
+
+    @property
+    def next_page(self) -> int | None:
+        return self.page + 1 if self.page * SHOWN < self.total and self.page < PAGES_MAX else None
+
+
+def items_of(project: Project, scope: Scope, asked: Asked) -> ItemList:
+    """The comparisons of a scope, the one first where one more judgment tells most."""
+    scoped = ScopedJudgments(project, scope)
+    gains = _gains(scoped)
+    chosen = _chosen(scoped, asked)
+    ordered = chosen[np.argsort(-gains.of(chosen), kind="stable")]
+    shown = ordered[(asked.page - 1) * SHOWN : asked.page * SHOWN]
+    told = gains.of(shown).tolist() if gains.new is not None else [None] * len(shown)
+    return ItemList(
+        items=_items(project, dict(zip(shown.tolist(), told, strict=True))),
+        total=len(chosen),
+        new_bits=gains.new,
+        page=asked.page,
+    )
+
+
+class _Gains(NamedTuple):
+    """Bits that one more judgment tells of each comparison: the most of its pairs."""
+
+    comparisons: Ids  # in order
+    bits: FloatArray
+    new: float | None  # what the first judgment of a new item tells; None without a model
+
+    def of(self, ids: Ids) -> FloatArray:
+        """Those of some comparisons; 0 for one without judgments that count."""
+        if len(self.comparisons) == 0:
+            return np.zeros(len(ids))
+        places = np.minimum(np.searchsorted(self.comparisons, ids), len(self.comparisons) - 1)
+        return np.where(self.comparisons[places] == ids, self.bits[places], 0.0)
+
+
+def _gains(scoped: ScopedJudgments) -> _Gains:
+    known, judged = scoped.known, scoped.judged
+    if known is None or len(judged) == 0:
+        return _Gains(np.zeros(0, np.int64), np.zeros(0), None)
+    usual = known.confusions.mean(axis=0)
+    bits = label_information(item_posteriors(judged, known), usual)
+    comparisons = judged.pairs["comparison"][judged.item_pairs]
+    order = np.argsort(comparisons, kind="stable")
+    met, starts = np.unique(comparisons[order], return_index=True)
+    most = np.maximum.reduceat(bits[order], starts)
+    return _Gains(met, most, new_item_information(known.class_shares, usual))
+
+
+def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:
+    """Ids of the comparisons that the question is about, newest first."""
+    columns = scoped.columns
+    if not asked.labeler:
+        judged = scoped.judged
+        return np.unique(judged.pairs["comparison"][judged.item_pairs])[::-1]
+    ids = columns.labeler_ids
+    code = ids.index(asked.labeler) if asked.labeler in ids else -1
+    kept = scoped.mask & (columns.rows["labeler"] == code) & _ABOUT[asked.aspect](columns)
+    return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])[::-1]
+
+
+def _strengths(columns: StoredColumns) -> npt.NDArray[np.int64]:
+    """0 to 6 for the strengths, 7 for all bad."""
+    return (columns.rows["said"] & stored.STRENGTH).astype(np.int64)
+
+
+def _is_left(columns: StoredColumns) -> Mask:
+    place, strength = columns.rows["said"] >> stored.LEFT_SHIFT & stored.LEFT, _strengths(columns)
+    first_won, second_won = (strength > 3) & (strength < 7), strength < 3
+    left, right = place == stored.LEFT_CODE, place == stored.RIGHT_CODE
+    return np.asarray(first_won & left | second_won & right)
+
+
+def _is_fast(columns: StoredColumns) -> Mask:
+    seconds = columns.rows["active"] / 10
+    lengths = columns.pairs["first_length"] + columns.pairs["second_length"]
+    return np.asarray(
+        (seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths[columns.rows["pair"]])
+    )
+
+
+def _is_apart(columns: StoredColumns) -> Mask:
+    """Rows whose verdict is not the strict plurality of the others on the pair."""
+    said = _strengths(columns)
+    verdicts = np.where(said == 7, 3, 1 - np.sign(said - 3))
+    pairs = columns.rows["pair"].astype(np.int64)
+    votes = np.bincount(pairs * 4 + verdicts, minlength=len(columns.pairs) * 4).reshape(-1, 4)
+    others = votes[pairs]
+    others[np.arange(len(pairs)), verdicts] -= 1
+    most = others.max(axis=1)
+    is_strict = (others == most[:, None]).sum(axis=1) == 1
+    return np.asarray((most > 0) & is_strict & (others.argmax(axis=1) != verdicts))
+
+
+_ABOUT: dict[Aspect, Callable[[StoredColumns], Mask]] = {
+    Aspect.ALL: lambda columns: ~is_gold(columns),
+    Aspect.APART: _is_apart,
+    Aspect.LEFT: _is_left,
+    Aspect.TIE: lambda columns: np.asarray(_strengths(columns) == 3),
+    Aspect.BAD: lambda columns: np.asarray(_strengths(columns) == stored.ALL_BAD_CODE),
+    Aspect.FAST: _is_fast,
+    Aspect.GOLD: is_gold,
+    Aspect.REPEAT: is_repeat,
+}
+
+
+def _items(project: Project, bits: Mapping[int, float | None]) -> list[Item]:
+    ids = list(bits)
+    rows = project.comparisons.select_related("prompt").prefetch_related("candidates")
+    found = {row.pk: row for row in rows.filter(pk__in=ids)}
+    judgments: dict[int, list[Judgment]] = {pk: [] for pk in ids}
+    given = Judgment.objects.filter(comparison__in=ids, withdrawn_at=None)
+    for one in given.select_related("labeler", "guideline").order_by("pk"):
+        judgments[one.comparison_id].append(one)
+    return [_item(found[pk], judgments[pk], bits[pk]) for pk in ids if pk in found]
+
+
+def _item(comparison: Comparison, judgments: list[Judgment], bits: float | None) -> Item:
+    texts = {one.pk: one.text for one in comparison.candidates.all()}
+    letters = {pk: chr(65 + at) for at, pk in enumerate(comparison.candidate_ids)}
+    return Item(
+        comparison=comparison,
+        prompt=last_turn(comparison.prompt),
+        responses=[(letters[pk], texts.get(pk, "")) for pk in comparison.candidate_ids],
+        said=[
+            Said(judgment=one, verdict=verdict_text(one, letters), is_repeat=one.is_repeat)
+            for one in judgments
+        ],
+        bits=bits,
+    )
+
+
+def last_turn(prompt: Prompt) -> str:
+    """What the user said last."""
+    turns: list[dict[str, Any]] = prompt.turns  # Any: JSON
+    return str(turns[-1].get("content", "")) if turns else ""
+
+
+def verdict_text(judgment: Judgment, letters: Mapping[int, str]) -> str:
+    """Such as: A much better than B; A and B about the same; or tiers for more than two."""
+    if judgment.is_all_bad:
+        return "all bad"
+    tiers = [" = ".join(letters.get(pk, "?") for pk in tier) for tier in judgment.ranking]
+    if len(tiers) == 1:
+        return f"{' and '.join(tiers[0].split(' = '))} about the same"
+    if len(letters) == 2:
+        return f"{tiers[0]} {WORDS.get(judgment.strengths[0], 'better')} than {tiers[1]}"
+    return " > ".join(tiers)

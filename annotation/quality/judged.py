@@ -1,0 +1,219 @@
+"""The judgments that a view looks at, as small arrays that the measures take as they are.
+
+An item is a pair of a comparison under one version of the guideline: judgments under two versions
+are not compared with each other. Gold and repeats are no part of it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.measures.table import RatingTable
+from annotation.quality import stored
+from annotation.quality.columns import ALL_BAD, STRENGTHS, VERDICTS, PairColumns
+from annotation.quality.stored import Mask, Rows, StoredColumns
+from annotation.quality.truth import DECISIONS
+
+Codes = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
+ITEMS_ADDRESSED = 50_000_000  # beyond, sort instead of address
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedPairs:
+    """One row a judged pair; ``items`` and ``labelers`` are codes from 0 without gaps."""
+
+    rows: Rows
+    judgments: npt.NDArray[np.int64]
+    pairs: Rows  # all pairs of the project, by code
+    items: npt.NDArray[np.int32]
+    item_pairs: npt.NDArray[np.int64]  # the pair of each item
+    item_guidelines: npt.NDArray[np.int64]  # the code of its guideline version
+    labelers: npt.NDArray[np.int32]
+    labeler_ids: npt.NDArray[np.int64]
+    guideline_ids: tuple[int, ...]
+    sources: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def item_count(self) -> int:
+        return len(self.item_pairs)
+
+    @property
+    def comparison_count(self) -> int:
+        """The pairs of a comparison have codes in a row, so its items follow each other."""
+        ids = self.pairs["comparison"][self.item_pairs]
+        return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
+
+    @cached_property
+    def said(self) -> npt.NDArray[np.int8]:
+        """0 to 6 for the strengths, 7 for all bad."""
+        return (self.rows["said"] & stored.STRENGTH).astype(np.int8)
+
+    @cached_property
+    def is_all_bad(self) -> Mask:
+        return np.asarray(self.said == stored.ALL_BAD_CODE)
+
+    @cached_property
+    def strengths(self) -> npt.NDArray[np.int8]:
+        """-3 second much better ... 3 first much better; 0 where all are bad."""
+        return _STRENGTH_OF[self.said]
+
+    @cached_property
+    def verdicts(self) -> npt.NDArray[np.int8]:
+        """Codes into VERDICTS."""
+        return _VERDICT_OF[self.said]
+
+    @cached_property
+    def left(self) -> npt.NDArray[np.int8]:
+        """1 the first stood left, 0 right, 2 not known."""
+        return (self.rows["said"] >> stored.LEFT_SHIFT & stored.LEFT).astype(np.int8)
+
+    @cached_property
+    def pair_codes(self) -> npt.NDArray[np.int64]:
+        return self.rows["pair"].astype(np.int64)
+
+    @cached_property
+    def chose_left(self) -> npt.NDArray[np.int8]:
+        """1 the left response won, 0 the right, -1 undecided or not known."""
+        return _CHOSE_LEFT[self.said, self.left]
+
+    @cached_property
+    def chose_longer(self) -> npt.NDArray[np.int8]:
+        """1 the longer response won, 0 the shorter, -1 undecided or equally long."""
+        gap = np.sign(self.pairs["first_length"] - self.pairs["second_length"]).astype(np.int8)
+        lead = np.sign(self.strengths) * gap[self.pair_codes]
+        return np.where(lead == 0, np.int8(-1), (lead > 0).astype(np.int8))
+
+    @cached_property
+    def opens_judgment(self) -> Mask:
+        """The first pair of each judgment: a ranking of K gives several."""
+        first = np.ones(len(self.judgments), dtype=bool)
+        first[1:] = self.judgments[1:] != self.judgments[:-1]
+        return first
+
+    def where(self, kept: Mask) -> "JudgedPairs":
+        """The same on some of the rows, its items and labelers coded anew."""
+        return _judged(
+            self.rows[kept],
+            self.judgments[kept],
+            self.pairs,
+            self.labeler_ids[self.labelers[kept]] if kept.any() else np.zeros(0, np.int64),
+            self.guideline_ids,
+            self.sources,
+        )
+
+    def verdict_table(self) -> RatingTable:
+        return RatingTable.from_columns(self.items, self.labelers, self.verdicts, VERDICTS)
+
+    def strength_table(self) -> RatingTable:
+        """Strengths on the seven steps; pairs that are all bad have none."""
+        kept = ~self.is_all_bad
+        codes = (self.items, self.labelers, self.said)
+        if not kept.all():
+            codes = (self.items[kept], self.labelers[kept], self.said[kept])
+        return RatingTable.from_columns(*codes, STRENGTHS)
+
+    def decision_table(self) -> RatingTable:
+        """First, tie or second; all bad is no vote for any of them."""
+        kept = ~self.is_all_bad
+        return RatingTable.from_columns(
+            self.items[kept], self.labelers[kept], self.verdicts[kept], DECISIONS
+        )
+
+
+_STRENGTH_OF = np.array([-3, -2, -1, 0, 1, 2, 3, 0], dtype=np.int8)
+_VERDICT_OF = np.array([2, 2, 2, 1, 0, 0, 0, ALL_BAD], dtype=np.int8)
+_CHOSE_LEFT = np.full((8, 4), -1, dtype=np.int8)
+_CHOSE_LEFT[:3, stored.LEFT_CODE], _CHOSE_LEFT[:3, stored.RIGHT_CODE] = 0, 1
+_CHOSE_LEFT[4:7, stored.LEFT_CODE], _CHOSE_LEFT[4:7, stored.RIGHT_CODE] = 1, 0
+
+
+def judged_pairs(columns: StoredColumns, kept: Mask, *, by_version: bool = True) -> JudgedPairs:
+    """The chosen rows of the stored columns; without ``by_version`` an item is a pair, whatever the guideline."""
+    rows, judgments = columns.rows, columns.judgments
+    if not kept.all():
+        rows, judgments = rows[kept], judgments[kept]
+    ids = np.array([*columns.labeler_ids, 0], dtype=np.int64)
+    guidelines = columns.guideline_ids if by_version else ()
+    return _judged(
+        rows, judgments, columns.pairs, ids[rows["labeler"]], guidelines, columns.sources
+    )
+
+
+def _judged(
+    rows: Rows,
+    judgments: npt.NDArray[np.int64],
+    pairs: Rows,
+    labeler_of_row: npt.NDArray[np.int64],
+    guideline_ids: tuple[int, ...],
+    sources: tuple[str, ...],
+) -> JudgedPairs:
+    versions = max(len(guideline_ids), 1)
+    keys = rows["pair"].astype(np.int64)
+    if versions > 1:
+        keys = keys * versions + rows["guideline"]
+    items, met = _without_gaps(keys, len(pairs) * versions)
+    labelers, labeler_ids = _dense(labeler_of_row)
+    return JudgedPairs(
+        rows=rows,
+        judgments=judgments,
+        pairs=pairs,
+        items=items,
+        item_pairs=met // versions,
+        item_guidelines=met % versions,
+        labelers=labelers,
+        labeler_ids=labeler_ids,
+        guideline_ids=guideline_ids,
+        sources=sources,
+    )
+
+
+def _without_gaps(
+    keys: npt.NDArray[np.int64], size: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Codes from 0 in the order of the keys, and the key of each code."""
+    if size > ITEMS_ADDRESSED:
+        met, codes = np.unique(keys, return_inverse=True)
+        return codes.astype(np.int32), met
+    is_met = np.zeros(size, dtype=bool)
+    is_met[keys] = True
+    return (np.cumsum(is_met, dtype=np.int32) - 1)[keys], np.flatnonzero(is_met)
+
+
+def _dense(
+    ids: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Codes of labelers, ids in order; ids are few, and mostly small."""
+    top = int(ids.max(initial=0)) + 1
+    if top <= max(ITEMS_ADDRESSED // 10, len(ids)):
+        return _without_gaps(ids, top)
+    met, codes = np.unique(ids, return_inverse=True)
+    return codes.astype(np.int32), met
+
+
+def wide_columns(judged: JudgedPairs) -> PairColumns:
+    """The same as 64-bit columns."""
+    pairs = judged.pairs[judged.pair_codes]
+    versions = np.array([*judged.guideline_ids, 0], dtype=np.int64)
+    guidelines = versions[judged.rows["guideline"]] if judged.guideline_ids else None
+    return PairColumns(
+        judgments=judged.judgments,
+        comparisons=pairs["comparison"],
+        items=judged.items.astype(np.int64),
+        labelers=judged.labelers.astype(np.int64),
+        strengths=judged.strengths.astype(np.int64),
+        is_all_bad=judged.is_all_bad,
+        shown_left=np.where(judged.left == stored.PLACE_UNKNOWN, -1, judged.left).astype(np.int64),
+        active_ms=judged.rows["active"].astype(np.int64) * 100,
+        given_at=judged.rows["given_at"].astype(np.int64),
+        guidelines=np.full(len(judged), -1) if guidelines is None else guidelines,
+        first_ids=pairs["first"],
+        second_ids=pairs["second"],
+        labeler_ids=judged.labeler_ids,
+        item_count=judged.item_count,
+    )

@@ -1,0 +1,202 @@
+"""The table of labelers, its funnel, and the matrix of each two of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.measures import pairs
+from annotation.measures.bias import position_effect
+from annotation.measures.coefficients import identity_weights
+from annotation.measures.funnel import OUTSIDE, funnel_of, standings
+from annotation.measures.labelers import agreement_with_others, gold_accuracy
+from annotation.measures.shrinkage import shrunken_shares
+from annotation.measures.statistic import FloatArray, Statistic, missing, proportion
+from annotation.quality.columns import ALL_BAD, TIE
+from annotation.quality.judged import JudgedPairs
+from annotation.quality.report import Data, Labeler, Measured, labeler_json
+from annotation.quality.truth import KnownLabelers, labeler_accuracies
+
+MATRIX_LABELERS = 30
+MATRIX_SHARED = 20  # a cell with fewer shared items is hidden
+CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
+FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
+NO_MODEL = "The truth cannot be estimated: no item has two ratings."
+ALONE = "This labeler shares no item with another."
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests:
+    """What else is known of labelers by id: gold right and shown; repeats same, flipped, shown."""
+
+    gold: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    repeats: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Totals:
+    """One number a labeler, by code."""
+
+    judgments: Counts
+    pairs: Counts
+    shared: Counts
+    timed: Counts
+    hours: FloatArray
+    fast: Counts
+    ties: Counts
+    all_bad: Counts
+    strong: Counts  # strength 3
+    left: Counts
+    placed: Counts  # decided, with the order known
+    hits: Counts  # equal to the plurality of the others
+    scored: Counts
+
+
+def labelers_part(
+    measured: Measured,
+    *,
+    labelers: Mapping[int, Labeler],
+    known: KnownLabelers | None,
+    tests: Tests,
+) -> Data:
+    """The rows of the table by number of judgments, and the funnel."""
+    judged = measured.judged
+    totals = _totals(measured)
+    funnel = funnel_of(totals.hits.tolist(), totals.scored.tolist())
+    words = standings(funnel, totals.hits.tolist(), totals.scored.tolist())
+    shrunk = shrunken_shares(totals.hits, totals.scored)
+    accuracies = None if known is None else labeler_accuracies(judged, known)
+    rows = [
+        {
+            "id": int(pk),
+            **labeler_json(labelers, int(pk)),
+            **_row(totals, code, accuracies, shrunk),
+            **_tested(tests, int(pk)),
+            "standing": words[code],
+        }
+        for code, pk in enumerate(judged.labeler_ids)
+    ]
+    for row in rows:
+        row["is_fast_and_wrong"] = (
+            row["standing"] in ("outside", "look") and (row["fast"]["value"] or 0) > FAST_SHARE
+        )
+    rows.sort(key=lambda row: (-row["judgments"], row["name"]))
+    data = None if funnel is None else {**asdict(funnel), "z": OUTSIDE}
+    return {"labelers": rows, "funnel": data}
+
+
+def _totals(measured: Measured) -> _Totals:
+    judged = measured.judged
+    people = len(judged.labeler_ids)
+
+    def count(mask: npt.NDArray[np.bool_]) -> Counts:
+        return np.bincount(judged.labelers[mask], minlength=people)
+
+    opens = judged.opens_judgment
+    seconds = judged.rows["active"] / 10
+    lengths = judged.pairs["first_length"] + judged.pairs["second_length"]
+    is_timed = seconds > 0
+    is_fast = is_timed & (seconds * CHARACTERS_A_SECOND < lengths[judged.pair_codes])
+    sizes = np.bincount(judged.items, minlength=judged.item_count)
+    verdicts = measured.verdicts
+    hits, scored = agreement_with_others(verdicts.patterns, verdicts.cells, labeler_count=people)
+    return _Totals(
+        judgments=count(opens),
+        pairs=np.bincount(judged.labelers, minlength=people),
+        shared=count((sizes > 1)[judged.items]),
+        timed=count(opens & is_timed),
+        hours=np.bincount(judged.labelers[opens], weights=seconds[opens], minlength=people) / 3600,
+        fast=count(opens & is_fast),
+        ties=count(judged.verdicts == TIE),
+        all_bad=count(judged.verdicts == ALL_BAD),
+        strong=count(np.abs(judged.strengths) == 3),
+        left=count(judged.chose_left == 1),
+        placed=count(judged.chose_left >= 0),
+        hits=hits.astype(np.int64),
+        scored=scored.astype(np.int64),
+    )
+
+
+def _row(totals: _Totals, code: int, accuracies: FloatArray | None, shrunk: FloatArray) -> Data:
+    said, hours, timed = (
+        int(totals.pairs[code]),
+        float(totals.hours[code]),
+        int(totals.timed[code]),
+    )
+    shared, scored = int(totals.shared[code]), int(totals.scored[code])
+    decided = said - int(totals.ties[code]) - int(totals.all_bad[code])
+    no_majority = "No item of this labeler has other labels with a clear majority."
+    agreement = proportion(
+        int(totals.hits[code]), n=scored, nothing=no_majority if shared else ALONE
+    )
+    return {
+        "judgments": int(totals.judgments[code]),
+        "shared": shared,
+        "hours": round(hours, 3) if timed else None,
+        "per_hour": round(timed / hours, 1) if hours > 0 else None,
+        "agreement": agreement.as_json(),
+        "shrunken": None if np.isnan(shrunk[code]) else float(shrunk[code]),
+        "accuracy": _accuracy(accuracies, code, shared).as_json(),
+        "left": position_effect(
+            int(totals.left[code]), decisive=int(totals.placed[code])
+        ).as_json(),
+        "fast": proportion(
+            int(totals.fast[code]), n=timed, nothing="The browser told no time."
+        ).as_json(),
+        "tie_rate": int(totals.ties[code]) / said,
+        "all_bad_rate": int(totals.all_bad[code]) / said,
+        "strong_rate": int(totals.strong[code]) / decided if decided else None,
+    }
+
+
+def _accuracy(accuracies: FloatArray | None, code: int, shared: int) -> Statistic:
+    if accuracies is None:
+        return missing(NO_MODEL)
+    if shared == 0 or np.isnan(accuracies[code]):
+        return missing(ALONE)
+    return proportion(float(accuracies[code]) * shared, n=shared, nothing=ALONE)
+
+
+def _tested(tests: Tests, pk: int) -> Data:
+    right, shown = tests.gold.get(pk, (0, 0))
+    same, flipped, again = tests.repeats.get(pk, (0, 0, 0))
+    gold = gold_accuracy(right, shown=shown) if shown else missing("No gold comparison was shown.")
+    nothing = "Nothing was judged twice."
+    return {
+        "gold": {**gold.as_json(), "right": right},
+        "repeats": proportion(same, n=again, nothing=nothing).as_json(),
+        "flips": proportion(flipped, n=again, nothing=nothing).as_json(),
+    }
+
+
+def matrix_part(judged: JudgedPairs) -> list[Data]:
+    """How each two of the busiest labelers agree, where they share enough."""
+    people = len(judged.labeler_ids)
+    busiest = np.argsort(-np.bincount(judged.labelers, minlength=people), kind="stable")
+    is_busy = np.zeros(people, dtype=bool)
+    is_busy[busiest[:MATRIX_LABELERS]] = True
+    part = judged.where(is_busy[judged.labelers]) if people > MATRIX_LABELERS else judged
+    if len(part) == 0:
+        return []
+    table = part.verdict_table()
+    first, second, crossed = pairs.cross_tables(table)
+    kappas = pairs.cohen_values(crossed, identity_weights(len(table.scale)))
+    return [
+        {
+            "first": int(part.labeler_ids[a]),
+            "second": int(part.labeler_ids[b]),
+            "shared": int(cross.sum()),
+            "agreement": float(np.trace(cross) / cross.sum()),
+            "kappa": None if np.isnan(kappa) else float(kappa),
+        }
+        for a, b, cross, kappa in zip(first, second, crossed, kappas, strict=True)
+        if cross.sum() >= MATRIX_SHARED
+    ]
+
+
+def names_of(rows: list[dict[str, Any]]) -> dict[int, str]:  # Any: JSON
+    return {row["id"]: row["name"] for row in rows}

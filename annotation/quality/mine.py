@@ -1,0 +1,79 @@
+"""What a labeler may see of what was decided about their work: never who else said what, never real gold."""
+
+from typing import NamedTuple
+
+from annotation.comparisons.gold import gold_answers, is_right_answer
+from annotation.comparisons.models import Judgment
+from annotation.projects.models import Project
+from annotation.quality import disputes, rules
+from annotation.quality.adjudication import standing_adjudications
+from annotation.quality.models import Adjudication, Rule
+
+SHOWN = 50
+
+
+class Decided(NamedTuple):
+    """A comparison that an admin decided, beside the labeler's own judgment of it."""
+
+    adjudication: Adjudication
+    judgment: Judgment
+    question: str
+    is_same: bool  # the same verdict, or none: the cause is taste
+
+
+def decided_otherwise(project: Project, labeler_id: int) -> list[Decided]:
+    """The newest adjudications of what this labeler judged; two queries."""
+    rows = standing_adjudications(project).filter(
+        comparison__judgments__labeler_id=labeler_id,
+        comparison__judgments__withdrawn_at=None,
+        comparison__judgments__is_repeat=False,
+    )
+    found = list(rows.select_related("comparison__prompt")[:SHOWN])
+    mine = Judgment.objects.filter(
+        labeler_id=labeler_id,
+        withdrawn_at=None,
+        is_repeat=False,
+        comparison_id__in=[one.comparison_id for one in found],
+    )
+    own = {one.comparison_id: one for one in mine}
+    return [_decided(one, own[one.comparison_id]) for one in found]
+
+
+def _decided(one: Adjudication, judgment: Judgment) -> Decided:
+    verdict, own = (one.is_all_bad, one.ranking), (judgment.is_all_bad, judgment.ranking)
+    is_same = not one.has_verdict or verdict == own
+    return Decided(one, judgment, question_of(one.comparison.prompt.turns), is_same)
+
+
+class Trained(NamedTuple):
+    """A training answer, whose known answer was shown when it was given."""
+
+    comparison_id: int
+    question: str
+    is_right: bool
+    note: str
+
+
+def training_answers(project: Project, labeler_id: int) -> list[Trained]:
+    """The newest training answers of this labeler; one query."""
+    rows = gold_answers(project).filter(labeler_id=labeler_id, assignment__is_training=True)
+    rows = rows.select_related("comparison__prompt", "comparison__gold").order_by("-pk")
+    return [
+        Trained(
+            one.comparison_id,
+            question_of(one.comparison.prompt.turns),
+            is_right_answer(one),
+            one.comparison.gold.note,
+        )
+        for one in rows[:SHOWN]
+    ]
+
+
+def rules_in_words(project: Project, labeler_id: int) -> list[tuple[Rule, str]]:
+    """The rules that leave something of this labeler out, in words that name nobody else."""
+    return [(one, rules.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)]
+
+
+def question_of(turns: list[dict[str, str]]) -> str:
+    """The last turn of a prompt, for a list."""
+    return turns[-1]["content"] if turns else ""

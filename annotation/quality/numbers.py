@@ -1,0 +1,242 @@
+"""The numbers of one labeler, for themselves and for admins: each with its n, its interval and what it means.
+
+What flags say is advice to look: one answer never blocks anyone, and speed alone is no fault.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import TruncDate
+from django.utils.translation import gettext as _
+
+from annotation.comparisons.gold import gold_answers, is_right_answer
+from annotation.comparisons.models import Judgment
+from annotation.comparisons.selectors import pair_rows
+from annotation.measures.statistic import Interval, Statistic, missing, proportion
+from annotation.projects.models import Project
+from annotation.quality.columns import columns_of
+from annotation.quality.dryrun import accuracy_when_fast, is_below
+from annotation.quality.gold import accuracy_on_gold
+from annotation.quality.models import Rule
+from annotation.quality.rules import rules_of
+from annotation.quality.selectors import stored_report
+
+FAST_SECONDS = 5.0  # where no rule of the project says another
+LOOKED_AT = 2_000  # comparisons, the newest, that speed is looked at on
+BIAS_FROM = 50  # decided answers
+FLIPS_FROM = 10  # repeats
+HALF = 0.5
+
+
+class Repeats(NamedTuple):
+    """What a labeler said when the same comparison came again with the sides swapped."""
+
+    same: Statistic  # the same response chosen
+    followed_side: int  # chose the same side, and so the other response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """Something to look at: what was seen, and what it may come from."""
+
+    key: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelerNumbers:
+    """Where a labeler stands. ``with_others``, ``left`` are of the newest agreement report."""
+
+    judgments: int
+    hours: float
+    gold: Statistic
+    training: Statistic
+    repeats: Repeats
+    with_others: Statistic
+    left: Statistic
+    fast: Statistic  # share of fast answers
+    fast_accuracy: Statistic
+    fast_seconds: float
+    concerns: tuple[Concern, ...]
+
+
+def numbers_of(project: Project, labeler_id: int) -> LabelerNumbers:
+    """Everything about one labeler; a fixed number of queries."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
+    totals = mine.aggregate(
+        judgments=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms")
+    )
+    report = _reported(project, labeler_id)
+    seconds = fast_seconds(project)
+    fast, fast_accuracy = _speed(project, labeler_id, seconds)
+    repeats = repeats_of(project, labeler_id)
+    gold, training = _gold(project, labeler_id)
+    found = LabelerNumbers(
+        judgments=totals["judgments"],
+        hours=(totals["active"] or 0) / 3_600_000,
+        gold=gold,
+        training=training,
+        repeats=repeats,
+        with_others=_statistic(report.get("agreement")),
+        left=_statistic(report.get("left")),
+        fast=fast,
+        fast_accuracy=fast_accuracy,
+        fast_seconds=seconds,
+        concerns=(),
+    )
+    return _with_concerns(found, usual=_usual(project))
+
+
+def _with_concerns(found: LabelerNumbers, *, usual: float) -> LabelerNumbers:
+    concerns = tuple(_concerns(found, usual))
+    values = {name: getattr(found, name) for name in found.__slots__}
+    return LabelerNumbers(**{**values, "concerns": concerns})
+
+
+def _concerns(found: LabelerNumbers, usual: float) -> Iterator[Concern]:
+    if is_below(found.fast_accuracy, usual):
+        yield Concern(
+            key="too_fast",
+            title=_("Fast answers differ from the others"),
+            detail=_(
+                "Answers under %(seconds)g seconds agree with the others less often than usual. "
+                "Speed alone is no fault; reading a little longer may help."
+            )
+            % {"seconds": found.fast_seconds},
+        )
+    if found.left.n >= BIAS_FROM and _excludes(found.left, HALF):
+        yield Concern(
+            key="position",
+            title=_("One side is chosen more often"),
+            detail=_("Sides are drawn by lot, so both should be chosen about equally often."),
+        )
+    same = found.repeats.same
+    if same.n >= FLIPS_FROM and _excludes(same, usual) and (same.value or 0) < usual:
+        yield Concern(
+            key="repeats",
+            title=_("Repeats are answered differently"),
+            detail=_(
+                "The same comparisons came again with the sides swapped, and the answers changed "
+                "more often than those of the others differ."
+            ),
+        )
+
+
+def _excludes(one: Statistic, value: float) -> bool:
+    return one.interval is not None and not one.interval.low <= value <= one.interval.high
+
+
+def _usual(project: Project) -> float:
+    """How often labelers of the project agree with the others; one half before anyone knows."""
+    stored = stored_report(project)
+    funnel = stored.data.get("funnel") if stored else None
+    return float(funnel["mean"]) if funnel else HALF
+
+
+def _reported(project: Project, labeler_id: int) -> dict[str, Any]:  # Any: the report
+    stored = stored_report(project)
+    rows = stored.data.get("labelers", []) if stored else []
+    return next((row for row in rows if row["id"] == labeler_id), {})
+
+
+def _statistic(data: dict[str, Any] | None) -> Statistic:  # Any: JSON of a statistic
+    if data is None:
+        return missing(_("Nothing has been computed yet; figures follow the judgments."))
+    interval = None if data["interval"] is None else Interval(*data["interval"])
+    return Statistic(value=data["value"], interval=interval, n=data["n"], reason=data["reason"])
+
+
+def fast_seconds(project: Project) -> float:
+    """What this project calls fast."""
+    on = [one for one in rules_of(project) if one.is_on and one.kind == Rule.Kind.TOO_FAST]
+    return max((float(one.params["seconds"]) for one in on), default=FAST_SECONDS)
+
+
+def _speed(project: Project, labeler_id: int, seconds: float) -> tuple[Statistic, Statistic]:
+    """The share of fast answers, and how often those equal the verdict of most of the others."""
+    mine = Judgment.objects.filter(
+        project=project, labeler_id=labeler_id, withdrawn_at=None, is_counted=True
+    )
+    recent = list(
+        mine.order_by("-created_at").values_list("comparison_id", "active_ms")[:LOOKED_AT]
+    )
+    timed = [ms for _pk, ms in recent if ms > 0]
+    fast = proportion(
+        sum(ms < 1000 * seconds for ms in timed), n=len(timed), nothing=_("No answer was timed.")
+    )
+    where = Q(comparison_id__in=[pk for pk, _ms in recent]) & ~Q(comparison__kind="gold")
+    columns = columns_of(pair_rows(project, where=where)) if recent else None
+    found = (
+        {} if columns is None else accuracy_when_fast(columns, faster_than_ms=round(1000 * seconds))
+    )
+    nothing = missing(_("Too few fast answers that others can be held against."))
+    return fast, found.get(labeler_id, nothing)
+
+
+def _gold(project: Project, labeler_id: int) -> tuple[Statistic, Statistic]:
+    """Accuracy on gold in real work, and in training."""
+    real: list[bool] = []
+    training: list[bool] = []
+    answers = gold_answers(project).filter(labeler_id=labeler_id).select_related("assignment")
+    for one in answers:
+        is_training = bool(one.assignment and one.assignment.is_training)
+        (training if is_training else real).append(is_right_answer(one))
+    return accuracy_on_gold(sum(real), len(real)), accuracy_on_gold(sum(training), len(training))
+
+
+def repeats_of(project: Project, labeler_id: int) -> Repeats:
+    """Each repeat beside the first answer of the same labeler; two queries."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, withdrawn_at=None)
+    again = list(mine.filter(is_repeat=True))
+    firsts = {
+        one.comparison_id: one
+        for one in mine.filter(
+            is_repeat=False, comparison_id__in=[one.comparison_id for one in again]
+        )
+    }
+    pairs = [(firsts[one.comparison_id], one) for one in again if one.comparison_id in firsts]
+    same = sum(_verdict(first) == _verdict(second) for first, second in pairs)
+    return Repeats(
+        same=proportion(same, n=len(pairs), nothing=_("No comparison came a second time yet.")),
+        followed_side=sum(_followed_side(first, second) for first, second in pairs),
+    )
+
+
+def _verdict(judgment: Judgment) -> tuple[bool, list[list[int]]]:
+    return judgment.is_all_bad, judgment.ranking
+
+
+def _followed_side(first: Judgment, second: Judgment) -> bool:
+    """The same side was chosen twice though the responses had changed places."""
+    sides = [_side(first), _side(second)]
+    return None not in sides and sides[0] == sides[1] and _verdict(first) != _verdict(second)
+
+
+def _side(judgment: Judgment) -> int | None:
+    if len(judgment.ranking) != 2 or len(judgment.shown_order) != 2:
+        return None
+    return judgment.shown_order.index(judgment.ranking[0][0])
+
+
+class Day(NamedTuple):
+    """One day of the hours statement."""
+
+    day: date
+    judgments: int
+    hours: float
+
+
+def days_of(project: Project, labeler_id: int) -> list[Day]:
+    """Answers and active hours by day, the newest first. What was undone keeps its time: it was work."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
+    rows = (
+        mine.annotate(day=TruncDate("created_at"))
+        .order_by("-day")
+        .values_list("day")
+        .annotate(given=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms"))
+    )
+    return [Day(day, given, active / 3_600_000) for day, given, active in rows]

@@ -1,0 +1,107 @@
+"""Addresses of gold, exam, rules, adjudication, disputes and a labeler's own page, and who may use them."""
+
+from django.urls import path
+
+from annotation.projects.models import Role
+from annotation.quality import api_people as api
+from annotation.quality import views_mine, views_people, views_rules
+
+_PROJECT = "projects/<int:project_id>/"
+_AT = f"{_PROJECT}agreement/"
+_COMPARISON = f"{_AT}comparisons/<int:comparison_id>/"
+_LABELER = f"{_AT}labelers/<int:labeler_id>/"
+
+page_patterns = [
+    path(_LABELER, views_people.labeler, name="quality-labeler"),
+    path(f"{_LABELER}act/", views_people.labeler_act, name="quality-act"),
+    path(f"{_AT}acts/<int:act_id>/undo/", views_people.act_undo, name="quality-act-undo"),
+    path(_COMPARISON, views_people.comparison, name="quality-comparison"),
+    path(f"{_COMPARISON}gold/", views_people.gold_mark, name="quality-gold-mark"),
+    path(f"{_COMPARISON}gold/state/", views_people.gold_state, name="quality-gold-state"),
+    path(
+        f"{_AT}adjudications/<int:adjudication_id>/undo/",
+        views_people.adjudication_undo,
+        name="quality-adjudication-undo",
+    ),
+    path(f"{_AT}gold/", views_people.gold_page, name="quality-gold"),
+    path(f"{_AT}exam/", views_people.exam_set, name="quality-exam"),
+    path(f"{_AT}rules/", views_rules.rule_list, name="quality-rules"),
+    path(f"{_AT}rules/try/", views_rules.rule_try, name="quality-rule-try"),
+    path(f"{_AT}rules/save/", views_rules.rule_save, name="quality-rule-save"),
+    path(f"{_AT}rules/<int:series>/", views_rules.rule_versions, name="quality-rule"),
+    path(f"{_AT}rules/<int:series>/switch/", views_rules.rule_switch, name="quality-rule-switch"),
+    path(f"{_AT}disputes/", views_rules.dispute_list, name="quality-disputes"),
+    path(
+        f"{_AT}disputes/<int:dispute_id>/answer/",
+        views_rules.dispute_answer,
+        name="quality-dispute-answer",
+    ),
+    path(
+        f"{_AT}disputes/<int:dispute_id>/reopen/",
+        views_rules.dispute_reopen,
+        name="quality-dispute-reopen",
+    ),
+    path(f"{_PROJECT}my-work/", views_mine.my_work, name="quality-my-work"),
+    path(f"{_PROJECT}my-work/hours.csv", views_mine.my_hours, name="quality-my-hours"),
+    path(f"{_PROJECT}my-work/appeal/", views_mine.my_dispute, name="quality-my-dispute"),
+]
+api_patterns = [
+    path(f"{_AT}gold/", api.GoldList.as_view(), name="api-gold-list"),
+    path(f"{_AT}gold/<int:comparison_id>/", api.GoldDetail.as_view(), name="api-gold-detail"),
+    path(f"{_AT}exam/", api.ExamDetail.as_view(), name="api-exam-detail"),
+    path(f"{_AT}adjudications/", api.AdjudicationList.as_view(), name="api-adjudication-list"),
+    path(
+        f"{_AT}adjudications/<int:pk>/",
+        api.AdjudicationDetail.as_view(),
+        name="api-adjudication-detail",
+    ),
+    path(f"{_AT}rules/", api.RuleList.as_view(), name="api-rule-list"),
+    path(f"{_AT}rules/dry-run/", api.RuleDryRun.as_view(), name="api-rule-dry-run"),
+    path(f"{_AT}rules/<int:series>/", api.RuleDetail.as_view(), name="api-rule-detail"),
+    path(f"{_AT}disputes/", api.DisputeList.as_view(), name="api-dispute-list"),
+    path(f"{_AT}disputes/<int:pk>/", api.DisputeDetail.as_view(), name="api-dispute-detail"),
+    path(f"{_LABELER}acts/", api.ActList.as_view(), name="api-act-list"),
+    path(f"{_AT}acts/<int:pk>/", api.ActDetail.as_view(), name="api-act-detail"),
+    path(f"{_PROJECT}my-work/", api.MyWork.as_view(), name="api-my-work"),
+    path(f"{_PROJECT}my-work/disputes/", api.MyDisputes.as_view(), name="api-my-disputes"),
+]
+
+ADMIN = frozenset({Role.ADMIN})
+LABELER = frozenset({Role.LABELER})
+READERS = frozenset({Role.ADMIN, Role.ENGINEER})
+ROUTE_ROLES = {
+    "quality-labeler": {"GET": ADMIN},
+    "quality-act": {"POST": ADMIN},
+    "quality-act-undo": {"POST": ADMIN},
+    "quality-comparison": {"GET": ADMIN, "POST": ADMIN},
+    "quality-gold-mark": {"POST": ADMIN},
+    "quality-gold-state": {"POST": ADMIN},
+    "quality-adjudication-undo": {"POST": ADMIN},
+    "quality-gold": {"GET": ADMIN, "POST": ADMIN},
+    "quality-exam": {"POST": ADMIN},
+    "quality-rules": {"GET": ADMIN},
+    "quality-rule-try": {"POST": ADMIN},
+    "quality-rule-save": {"POST": ADMIN},
+    "quality-rule": {"GET": ADMIN},
+    "quality-rule-switch": {"POST": ADMIN},
+    "quality-disputes": {"GET": ADMIN},
+    "quality-dispute-answer": {"POST": ADMIN},
+    "quality-dispute-reopen": {"POST": ADMIN},
+    "quality-my-work": {"GET": LABELER},
+    "quality-my-hours": {"GET": LABELER},
+    "quality-my-dispute": {"POST": LABELER},
+    "api-gold-list": {"GET": ADMIN, "POST": ADMIN},
+    "api-gold-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
+    "api-exam-detail": {"GET": ADMIN, "PATCH": ADMIN},
+    "api-adjudication-list": {"GET": READERS, "POST": ADMIN},
+    "api-adjudication-detail": {"DELETE": ADMIN},
+    "api-rule-list": {"GET": READERS, "POST": ADMIN},
+    "api-rule-dry-run": {"POST": ADMIN},
+    "api-rule-detail": {"GET": READERS, "PATCH": ADMIN},
+    "api-dispute-list": {"GET": ADMIN},
+    "api-dispute-detail": {"PATCH": ADMIN},
+    "api-act-list": {"GET": ADMIN, "POST": ADMIN},
+    "api-act-detail": {"DELETE": ADMIN},
+    "api-my-work": {"GET": LABELER},
+    "api-my-disputes": {"GET": LABELER, "POST": LABELER},
+}

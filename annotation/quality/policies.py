@@ -1,0 +1,112 @@
+"""The ranking of policies: strengths by Davidson from every verdict between two sources of responses."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.measures.ranking import PairCounts, Ranking, rank
+from annotation.quality.judged import JudgedPairs
+from annotation.quality.report import Data
+
+POLICIES_MAX = 60
+LEFT_OUT = 3  # all bad: neither won
+_STRAIGHT = np.array([0, 1, 2, LEFT_OUT], dtype=np.int8)  # by verdict: won, tied, lost
+_TURNED = np.array([2, 1, 0, LEFT_OUT], dtype=np.int8)
+
+
+def policies_part(judged: JudgedPairs) -> Data:
+    """Each source with its strength, interval and rank interval; or the reason why there is none."""
+    met, pairs = _between(judged)
+    if len(met) == 0:
+        return _nothing("No comparison is between two named sources.")
+    if len(met) > POLICIES_MAX:
+        return _nothing(f"There are {len(met)} sources; {POLICIES_MAX} can be ranked at once.")
+    counts, clusters = _counted(judged, pairs, len(met))
+    ranking = rank(counts, candidate_count=len(met), clusters=clusters)
+    rows = _rows(judged, met, counts, ranking) if ranking.reason is None else []
+    rows.sort(key=lambda row: -row["strength"])
+    return {
+        "rows": rows,
+        "reason": ranking.reason,
+        "verdicts": int((counts.wins + counts.ties + counts.losses).sum()),
+        "tie_parameter": ranking.tie_parameter,
+    }
+
+
+def _nothing(reason: str) -> Data:
+    return {"rows": [], "reason": reason, "verdicts": 0, "tie_parameter": None}
+
+
+class _Between(NamedTuple):
+    """For each pair of the project: its cell low * size + high of the sources, and whether they are turned."""
+
+    cells: npt.NDArray[np.int32]  # -1 where a source is not named, or both are one
+    turned: npt.NDArray[np.bool_]
+
+
+def _between(judged: JudgedPairs) -> tuple[list[int], _Between]:
+    """The sources that were compared with each other, and where each pair belongs."""
+    first, second = judged.pairs["first_source"], judged.pairs["second_source"]
+    nameless = judged.sources.index("") if "" in judged.sources else -1
+    used = (first != second) & (first != nameless) & (second != nameless)
+    is_judged = np.zeros(len(used), dtype=bool)
+    is_judged[judged.item_pairs] = True
+    used &= is_judged
+    met = np.unique(np.concatenate([first[used], second[used]]))
+    code = np.zeros(len(judged.sources) + 1, dtype=np.int32)
+    code[met] = np.arange(len(met))
+    low, high = np.minimum(code[first], code[second]), np.maximum(code[first], code[second])
+    cells = np.where(used, low * len(met) + high, -1).astype(np.int32)
+    return met.tolist(), _Between(cells, code[first] > code[second])
+
+
+def _counted(
+    judged: JudgedPairs, pairs: _Between, size: int
+) -> tuple[PairCounts, npt.NDArray[np.int64]]:
+    """Wins, ties and losses of each labeler on each two sources."""
+    people, wide = len(judged.labeler_ids), size * size
+    cell_of_row = pairs.cells[judged.pair_codes]
+    kind = np.where(
+        pairs.turned[judged.pair_codes], _TURNED[judged.verdicts], _STRAIGHT[judged.verdicts]
+    )
+    used = (cell_of_row >= 0) & (kind < LEFT_OUT)
+    keys = (judged.labelers[used].astype(np.int64) * wide + cell_of_row[used]) * 3 + kind[used]
+    table = np.bincount(keys, minlength=people * wide * 3).reshape(-1, 3)
+    filled = np.flatnonzero(table.any(axis=1))
+    won, tied, lost = table[filled].astype(np.float64).T
+    counts = PairCounts(
+        first=filled % wide // size,
+        second=filled % size,
+        wins=won,
+        ties=tied,
+        losses=lost,
+    )
+    return counts, filled // wide
+
+
+def _rows(
+    judged: JudgedPairs, codes: list[int], counts: PairCounts, ranking: Ranking
+) -> list[Data]:
+    strengths, ranks = ranking.strengths, ranking.rank_intervals()
+    if strengths is None:
+        return []
+    size = len(codes)
+    wins = np.bincount(counts.first, weights=counts.wins, minlength=size)
+    wins += np.bincount(counts.second, weights=counts.losses, minlength=size)
+    lost = np.bincount(counts.first, weights=counts.losses, minlength=size)
+    lost += np.bincount(counts.second, weights=counts.wins, minlength=size)
+    ties = np.bincount(counts.first, weights=counts.ties, minlength=size)
+    ties += np.bincount(counts.second, weights=counts.ties, minlength=size)
+    return [
+        {
+            "source": judged.sources[code],
+            "strength": float(strengths[at]),
+            "interval": ranking.interval(at),
+            "rank": list(ranks[at]),
+            "wins": int(wins[at]),
+            "ties": int(ties[at]),
+            "losses": int(lost[at]),
+        }
+        for at, code in enumerate(codes)
+    ]

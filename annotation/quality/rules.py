@@ -1,0 +1,401 @@
+"""Rules of a project: versioned rows with a dry run on history. Nothing that a rule leaves out is deleted.
+
+Three kinds leave judgments out (of resolutions at once, of snapshots as part of their stored query); one pauses
+labelers. Agreement itself goes on looking at everybody: the figures shall show why a rule is there.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils.dateparse import parse_datetime
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons.gold import gold_answers, is_right_answer
+from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.projects.models import Membership, Project, Role
+from annotation.quality import acts, storing
+from annotation.quality.adjudication import mark_stale
+from annotation.quality.columns import PairColumns, columns_of
+from annotation.quality.dryrun import (
+    DryRun,
+    effects_of,
+    failed_too_often,
+    is_below,
+    wrong_when_fast,
+)
+from annotation.quality.exclusions import Exclusion
+from annotation.quality.gold import REASON_MAX, accuracy_on_gold, cleaned
+from annotation.quality.models import LabelerAct, Rule
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import columns_for
+
+Kind = Rule.Kind
+Params = dict[str, Any]  # Any: JSON
+EXCLUDING = (Kind.EXCLUDE, Kind.TOO_FAST, Kind.GOLD_MINIMUM)
+BY_GOLD = (Kind.GOLD_MINIMUM, Kind.PAUSE_ON_GOLD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number that a rule asks for, and what it may be."""
+
+    low: float
+    high: float
+    is_whole: bool = False
+
+
+NUMBERS: dict[Rule.Kind, dict[str, Number]] = {
+    Kind.EXCLUDE: {},
+    Kind.TOO_FAST: {
+        "seconds": Number(low=0.5, high=3600),
+        "accuracy_below": Number(low=0.05, high=1),
+    },
+    Kind.GOLD_MINIMUM: {
+        "accuracy": Number(low=0.05, high=1),
+        "answers": Number(low=1, high=1000, is_whole=True),
+    },
+    Kind.PAUSE_ON_GOLD: {
+        "failed": Number(low=1, high=1000, is_whole=True),
+        "of_last": Number(low=1, high=1000, is_whole=True),
+    },
+}
+
+
+def checked_params(project: Project, kind: str, params: Mapping[str, Any]) -> Params:
+    """The parameters as they are stored. Raises InvalidInput naming what is wrong."""
+    if kind not in Kind:
+        raise InvalidInput.at("kind", f"kind={kind[:60]!r} is not one of {', '.join(Kind.values)}.")
+    wanted = NUMBERS[Kind(kind)]
+    known = {"labeler", "since"} if kind == Kind.EXCLUDE else set(wanted)
+    if unknown := sorted(set(params) - known):
+        raise InvalidInput.at(
+            "params", f"A rule {kind} knows no {unknown[0]!r}; it knows {', '.join(sorted(known))}."
+        )
+    if kind == Kind.EXCLUDE:
+        return _checked_labeler(project, params)
+    found: Params = {name: _number(name, params.get(name), rule) for name, rule in wanted.items()}
+    if kind == Kind.PAUSE_ON_GOLD and found["failed"] > found["of_last"]:
+        raise InvalidInput.at(
+            "failed", f"{found['failed']} cannot fail of the last {found['of_last']}."
+        )
+    return found
+
+
+def _checked_labeler(project: Project, params: Mapping[str, Any]) -> Params:  # Any: JSON
+    asked = Number(low=1, high=2**53, is_whole=True)
+    labeler_id = int(_number("labeler", params.get("labeler"), asked))
+    if not project.judgments.filter(labeler_id=labeler_id).exists():
+        acts.labeler_of(project, labeler_id)  # a member without judgments may be left out too
+    since = params.get("since") or None
+    try:
+        moment = parse_datetime(since) if isinstance(since, str) else None
+    except ValueError:
+        moment = None
+    if since is not None and (moment is None or moment.tzinfo is None):
+        raise InvalidInput.at("since", f"since={str(since)[:60]!r} is not a moment with a zone.")
+    whole = None if moment is None else moment.replace(microsecond=0).isoformat()
+    return {"labeler": labeler_id, "since": whole}
+
+
+def _number(name: str, value: Any, rule: Number) -> float:  # Any: JSON from outside
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not isfinite(value) or (rule.is_whole and value != int(value)):
+        raise InvalidInput.at(name, f"{name}={str(value)[:60]!r} is not a number.")
+    if not rule.low <= value <= rule.high:
+        raise InvalidInput.at(name, f"{name}={value} is outside of {rule.low:g} to {rule.high:g}.")
+    return int(value) if rule.is_whole else float(value)
+
+
+def sentence_of(rule: Rule) -> str:
+    """The rule in words."""
+    return _SENTENCES[Kind(rule.kind)](rule)
+
+
+def _exclude_sentence(rule: Rule) -> str:
+    name = rule.labeler.username if rule.labeler else "a labeler"
+    since = rule.params.get("since")
+    when = f" given since {since[:10]}" if since else ""
+    return f"Leave out all judgments of {name}{when}."
+
+
+_SENTENCES: dict[Rule.Kind, Callable[[Rule], str]] = {
+    Kind.EXCLUDE: _exclude_sentence,
+    Kind.TOO_FAST: lambda rule: (
+        f"Leave out answers faster than {rule.params['seconds']:g} s of labelers whose fast answers "
+        f"agree with the others less than {rule.params['accuracy_below'] * 100:.0f} %."
+    ),
+    Kind.GOLD_MINIMUM: lambda rule: (
+        f"Leave out labelers who are surely below {rule.params['accuracy'] * 100:.0f} % on gold, after "
+        f"{rule.params['answers']} answers."
+    ),
+    Kind.PAUSE_ON_GOLD: lambda rule: (
+        f"Pause a labeler who fails {rule.params['failed']} of the last {rule.params['of_last']} "
+        "gold comparisons."
+    ),
+}
+
+
+def rules_of(project: Project) -> list[Rule]:
+    """The newest version of every rule, by series."""
+    rows = Rule.objects.filter(project=project).order_by("series", "-version").distinct("series")
+    return list(rows.select_related("created_by", "labeler"))
+
+
+def versions_of(project: Project, series: int) -> QuerySet[Rule]:
+    """Every version of one rule, the newest first."""
+    rows = Rule.objects.filter(project=project, series=series)
+    return rows.select_related("created_by", "labeler").order_by("-version")
+
+
+def rule_of(project: Project, series: int) -> Rule:
+    """The newest version of one rule; NotFound otherwise."""
+    row = versions_of(project, series).first()
+    if row is None:
+        raise NotFound("There is no such rule in this project.")
+    return row
+
+
+def exclusions_of(project: Project, *, beside: int | None = None) -> tuple[Exclusion, ...]:
+    """What the rules that are on leave out now; ``beside`` names a series that is not asked."""
+    rows = [one for one in rules_of(project) if one.is_on and one.series != beside]
+    found = [_exclusion(one) for one in rows if one.kind in EXCLUDING and one.found]
+    return tuple(found)
+
+
+def _exclusion(rule: Rule) -> Exclusion:
+    since = rule.params.get("since")
+    return Exclusion(
+        rule=rule.series,
+        version=rule.version,
+        labelers=tuple(rule.found),
+        since=parse_datetime(since) if since else None,
+        faster_than_ms=round(1000 * rule.params.get("seconds", 0)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What rules look at: the judgments as columns, and each labeler's gold answers in real work, oldest first.
+
+    Pauses look at the answers since an admin last resumed a labeler: an answer leads to one pause, not to two.
+    """
+
+    columns: PairColumns
+    gold: dict[int, list[bool]]
+    gold_since_resumed: dict[int, list[bool]]
+
+
+def history_of(project: Project, columns: PairColumns | None = None) -> History:
+    """Everything judged so far; ``columns`` spares reading it twice."""
+    resumed = _resumed(project)
+    gold: defaultdict[int, list[bool]] = defaultdict(list)
+    since: defaultdict[int, list[bool]] = defaultdict(list)
+    answers = gold_answers(project).exclude(assignment__is_training=True)
+    for one in answers.iterator(chunk_size=2_000):
+        right = is_right_answer(one)
+        gold[one.labeler_id].append(right)
+        if one.labeler_id not in resumed or one.created_at > resumed[one.labeler_id]:
+            since[one.labeler_id].append(right)
+    if columns is None:
+        storing.fold_changes(project=project)
+        columns = columns_for(project, Scope())
+    return History(
+        columns=columns,
+        gold=gold,
+        gold_since_resumed=since,
+    )
+
+
+def _resumed(project: Project) -> dict[int, datetime]:
+    rows = LabelerAct.objects.filter(
+        project=project, kind=LabelerAct.Kind.RESUME, undone_at=None
+    ).order_by("pk")
+    return dict(rows.values_list("labeler_id", "created_at"))
+
+
+def concerned(kind: str, params: Params, history: History) -> tuple[int, ...]:
+    """The labelers whom a rule concerns, by id."""
+    return _CONCERNED[Kind(kind)](params, history)
+
+
+def _excluded(params: Params, _history: History) -> tuple[int, ...]:
+    return (int(params["labeler"]),)
+
+
+def _too_fast(params: Params, history: History) -> tuple[int, ...]:
+    return wrong_when_fast(
+        history.columns,
+        faster_than_ms=round(1000 * params["seconds"]),
+        accuracy_below=params["accuracy_below"],
+    )
+
+
+def _below_minimum(params: Params, history: History) -> tuple[int, ...]:
+    found = (
+        (pk, accuracy_on_gold(sum(answers), len(answers)))
+        for pk, answers in history.gold.items()
+        if len(answers) >= params["answers"]
+    )
+    return tuple(sorted(pk for pk, one in found if is_below(one, params["accuracy"])))
+
+
+def _failing(params: Params, history: History) -> tuple[int, ...]:
+    limits = {"failed": params["failed"], "of_last": params["of_last"]}
+    return tuple(
+        sorted(
+            pk
+            for pk, answers in history.gold_since_resumed.items()
+            if failed_too_often(answers, **limits)
+        )
+    )
+
+
+_CONCERNED: dict[Rule.Kind, Callable[[Params, History], tuple[int, ...]]] = {
+    Kind.EXCLUDE: _excluded,
+    Kind.TOO_FAST: _too_fast,
+    Kind.GOLD_MINIMUM: _below_minimum,
+    Kind.PAUSE_ON_GOLD: _failing,
+}
+
+
+def dry_run(
+    *, project: Project, kind: str, params: Mapping[str, Any], series: int | None = None
+) -> DryRun:
+    """What a rule would do to everything judged so far. Writes nothing."""
+    checked = checked_params(project, kind, params)
+    return _tried(project, kind, checked, series)[0]
+
+
+def _tried(
+    project: Project, kind: str, params: Params, series: int | None
+) -> tuple[DryRun, tuple[int, ...]]:
+    history = history_of(project)
+    found = concerned(kind, params, history)
+    already = exclusions_of(project, beside=series)
+    if kind == Kind.PAUSE_ON_GOLD:
+        working = _working(project, found)
+        return effects_of(history.columns, already=already, exclusion=None, paused=working), found
+    row = Rule(series=series or 0, version=0, kind=kind, params=params, found=list(found))
+    exclusion = _exclusion(row) if found else None
+    return effects_of(history.columns, already=already, exclusion=exclusion), found
+
+
+def _working(project: Project, labeler_ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of them who are members and not paused."""
+    rows = Membership.objects.filter(
+        project=project, role=Role.LABELER, paused_at=None, user_id__in=labeler_ids
+    )
+    return tuple(rows.order_by("user_id").values_list("user_id", flat=True))
+
+
+@transaction.atomic
+def save_rule(
+    *,
+    project: Project,
+    kind: str,
+    params: Mapping[str, Any],
+    actor: User,
+    reason: str = "",
+    series: int | None = None,
+) -> Rule:
+    """Add a rule, or the next version of one; it is on from now, with its dry run beside it.
+
+    1. Check. 2. Try it on history. 3. Lock the project, so that versions follow each other. 4. Store, audit, ring.
+    """
+    checked = checked_params(project, kind, params)
+    told = cleaned(reason, "reason", REASON_MAX)
+    tried, found = _tried(project, kind, checked, series)
+    Project.objects.select_for_update().get(pk=project.pk)
+    before = rule_of(project, series) if series is not None else None
+    if before is not None and before.kind != kind:
+        raise Conflict(f"Rule {series} is of kind {before.kind}; add a rule of its own for {kind}.")
+    newest = Rule.objects.filter(project=project).aggregate(last=Max("series"))["last"] or 0
+    rule = Rule.objects.create(
+        project=project,
+        series=newest + 1 if before is None else before.series,
+        version=1 if before is None else before.version + 1,
+        kind=kind,
+        params=checked,
+        reason=told,
+        labeler_id=checked.get("labeler"),
+        found=list(found),
+        dry_run=tried.as_json(),
+        created_by=actor,
+    )
+    _announce("rule.saved", rule, actor)
+    return rule
+
+
+@transaction.atomic
+def switch_rule(*, project: Project, series: int, is_on: bool, actor: User) -> Rule:
+    """Switch a rule off, or on again: the next version of it. What it left out counts again."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    rule = rule_of(project, series)
+    if rule.is_on == is_on:
+        raise Conflict(f"Rule {series} is {'on' if is_on else 'off'} already.")
+    rule.pk, rule.version, rule.is_on, rule.created_by = None, rule.version + 1, is_on, actor
+    rule.save(force_insert=True)
+    _announce("rule.switched_on" if is_on else "rule.switched_off", rule, actor)
+    return rule
+
+
+def _announce(verb: str, rule: Rule, actor: User) -> None:
+    audit.record(
+        verb,
+        rule,
+        actor=actor,
+        rule=rule.series,
+        version=rule.version,
+        kind=rule.kind,
+        params=rule.params,
+    )
+    mark_stale(rule.project_id)
+
+
+def enforce(*, project: Project, columns: PairColumns | None = None) -> int:
+    """Bring the rules that are on up to date with history, and pause whom a rule pauses; how many were paused.
+
+    A worker calls this when judgments have come; without ``columns`` it asks only what gold answers tell.
+    """
+    rules = [one for one in rules_of(project) if one.is_on]
+    rules = [one for one in rules if columns is not None or one.kind in BY_GOLD]
+    if not rules:
+        return 0
+    history = history_of(project, columns_of(()) if columns is None else columns)
+    renewed = [_renew(rule, history) for rule in rules]
+    if columns is None and any(renewed):
+        mark_stale(project.pk)
+    pausing = [one for one in rules if one.kind == Kind.PAUSE_ON_GOLD]
+    return sum(
+        _pause(project, pk, rule) for rule in pausing for pk in _working(project, tuple(rule.found))
+    )
+
+
+def _renew(rule: Rule, history: History) -> bool:
+    """Store whom the rule concerns now; whether that changes what is left out."""
+    found = list(concerned(rule.kind, rule.params, history))
+    if found == rule.found:
+        return False
+    Rule.objects.filter(pk=rule.pk).update(found=found)
+    rule.found = found
+    return rule.kind in EXCLUDING
+
+
+def _pause(project: Project, labeler_id: int, rule: Rule) -> bool:
+    text = (
+        f"{rule.params['failed']} of your last {rule.params['of_last']} answers to comparisons with "
+        "a known answer differ from it. An admin will look at this with you."
+    )
+    member = acts.labeler_of(project, labeler_id)
+    try:
+        acts.act(member=member, kind=LabelerAct.Kind.PAUSE, text=text, actor=None, rule=rule)
+    except Conflict:  # an admin was faster
+        return False
+    return True

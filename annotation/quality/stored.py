@@ -1,0 +1,138 @@
+"""Reading the stored columns of a project: 18 bytes a judged pair, one array a chunk, no objects.
+
+A pair's code is its place among the pairs of the project; what is known of the pair (candidates,
+lengths, sources, batch) is stored once, under that code.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from django.db import connection
+
+from annotation.projects.models import Project
+from annotation.quality.models import ColumnStore, JudgmentChange
+
+# One judged pair. Counted from the chunk's first judgment; seconds since 1970, UTC; tenths of a second.
+ROW = np.dtype(
+    [
+        ("judgment", "<u4"),
+        ("pair", "<u4"),
+        ("given_at", "<u4"),
+        ("labeler", "<u2"),
+        ("active", "<u2"),
+        ("guideline", "u1"),
+        ("said", "u1"),
+    ]
+)
+# One pair of a comparison: ids, characters of the texts, codes of sources and language.
+PAIR = np.dtype(
+    [
+        ("comparison", "<i8"),
+        ("prompt", "<i8"),
+        ("first", "<i8"),
+        ("second", "<i8"),
+        ("batch", "<i8"),
+        ("first_length", "<i4"),
+        ("second_length", "<i4"),
+        ("first_source", "<i4"),
+        ("second_source", "<i4"),
+        ("language", "<i2"),
+        ("kind", "<i2"),
+    ]
+)
+KINDS = ("normal", "overlap", "gold")
+GOLD = KINDS.index("gold")
+# The byte ``said``: a strength, or all bad; where the first stood; what the judgment is.
+STRENGTH, ALL_BAD_CODE = 0b111, 7
+LEFT_SHIFT, LEFT = 3, 0b11
+RIGHT_CODE, LEFT_CODE, PLACE_UNKNOWN = 0, 1, 2
+IMPORTED, REPEAT, DEAD = 1 << 5, 1 << 6, 1 << 7
+
+Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
+SmallInts = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
+
+_ROWS = """SELECT first_id, data FROM quality_rowchunk
+WHERE project_id = %s AND criterion = %s ORDER BY number"""
+_PAIRS = "SELECT data FROM quality_pairchunk WHERE project_id = %s ORDER BY number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredColumns:
+    """The judgments under one criterion: rows, the pairs they are about, what the codes mean."""
+
+    rows: Rows
+    judgments: npt.NDArray[np.int64]
+    pairs: Rows
+    labeler_ids: tuple[int, ...]
+    guideline_ids: tuple[int, ...]
+    languages: tuple[str, ...]
+    sources: tuple[str, ...]
+    version: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, kept: Mask) -> "StoredColumns":
+        """The same on some of the rows; codes stay as they are."""
+        return StoredColumns(
+            rows=self.rows[kept],
+            judgments=self.judgments[kept],
+            pairs=self.pairs,
+            labeler_ids=self.labeler_ids,
+            guideline_ids=self.guideline_ids,
+            languages=self.languages,
+            sources=self.sources,
+            version=self.version,
+        )
+
+
+def load_columns(project: Project, criterion: str) -> StoredColumns:
+    """All that is stored of one criterion, withdrawn judgments left out."""
+    store = ColumnStore.objects.filter(project=project).first() or ColumnStore(project=project)
+    rows, judgments = _rows_of(project, criterion)
+    alive = (rows["said"] & DEAD) == 0
+    return StoredColumns(
+        rows=rows[alive] if not alive.all() else rows,
+        judgments=judgments[alive] if not alive.all() else judgments,
+        pairs=load_pairs(project),
+        labeler_ids=tuple(store.labeler_ids),
+        guideline_ids=tuple(store.guideline_ids),
+        languages=tuple(store.languages),
+        sources=tuple(store.sources),
+        version=store.version,
+    )
+
+
+def _rows_of(project: Project, criterion: str) -> tuple[Rows, npt.NDArray[np.int64]]:
+    chunks = _fetched(_ROWS, project.pk, criterion)
+    rows = np.frombuffer(b"".join(data for _, data in chunks), dtype=ROW)
+    sizes = [len(data) // ROW.itemsize for _, data in chunks]
+    firsts = np.repeat(np.array([first for first, _ in chunks], dtype=np.int64), sizes)
+    return rows, firsts + rows["judgment"]
+
+
+def load_pairs(project: Project) -> Rows:
+    """What is known of each pair, by its code."""
+    return np.frombuffer(b"".join(data for (data,) in _fetched(_PAIRS, project.pk)), dtype=PAIR)
+
+
+def _fetched(query: str, *values: object) -> list[tuple[Any, ...]]:  # Any: a row of the database
+    """Rows with their bytes as bytes: the usual cursor would send each as two letters."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(query, values, binary=True)
+        return list(cursor.fetchall())
+
+
+def is_behind(project: Project) -> bool:
+    """Whether judgments wait that the columns do not know."""
+    return JudgmentChange.objects.filter(project_id=project.pk).exists()
+
+
+def waiting(project: Project, *, at_most: int) -> int:
+    """How many changes wait, counted up to a limit."""
+    return JudgmentChange.objects.filter(project_id=project.pk)[:at_most].count()

@@ -1,0 +1,370 @@
+"""Bringing judgments into the stored columns: what changed since the last time, in flat memory.
+
+1. Take noted changes away (`JudgmentChange`), a batch at a time. 2. Mark what the columns held of
+those judgments as dead. 3. Append what the judgments say now, under each criterion. All of a batch
+is one transaction: a change is in the columns or still noted, never neither.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from annotation.comparisons.selectors import OVERALL, PairRow, pairs_of_judgments
+from annotation.core.errors import Conflict
+from annotation.projects.models import Project
+from annotation.quality import stored
+from annotation.quality.models import ColumnStore, JudgmentChange, PairChunk, RowChunk
+from annotation.quality.stored import PAIR, ROW, Rows
+
+BATCH = 20_000  # judgments
+CHUNK = 16_384  # rows or pairs a chunk: a change rewrites 300 kB at most
+LABELERS_MAX, GUIDELINES_MAX = 65_536, 256
+ACTIVE_MAX = 65_535
+UNRESOLVED_NAMED = 10_000  # comparisons
+
+# The byte of a verdict on two candidates, as `stored.ROW` has it; the first is the lower id.
+_TWO = """
+COPY (
+    SELECT j.id, j.comparison_id, j.labeler_id, COALESCE(j.guideline_id, 0),
+        floor(extract(epoch FROM j.created_at))::bigint, j.active_ms::bigint / 100,
+        (CASE WHEN {bad} THEN 7
+              WHEN jsonb_array_length({ranking}) = 1 THEN 3
+              WHEN ({ranking}->0->>0)::bigint = c.candidate_ids[1]
+              THEN 3 + ({strengths}->>0)::int
+              ELSE 3 - ({strengths}->>0)::int END
+         + (CASE WHEN j.shown_order = '{{}}' THEN 2
+                 WHEN j.shown_order[1] = c.candidate_ids[1] THEN 1 ELSE 0 END << 3)
+         + (j.is_imported::int << 5) + (j.is_repeat::int << 6))::bigint
+    FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
+    WHERE j.id = ANY(%(ids)s) AND j.withdrawn_at IS NULL
+        AND (j.is_counted OR j.is_repeat OR c.kind = 'gold' AND NOT EXISTS (
+            SELECT FROM comparisons_assignment a WHERE a.id = j.assignment_id AND a.is_training))
+        AND cardinality(c.candidate_ids) = 2 {answered}
+    ORDER BY j.id
+) TO STDOUT (FORMAT binary)"""
+_OVERALL = _TWO.format(
+    bad="j.is_all_bad", ranking="j.ranking", strengths="j.strengths", answered=""
+)
+_CRITERION = _TWO.format(
+    bad="false",
+    ranking="(j.criteria->%(name)s->'ranking')",
+    strengths="(j.criteria->%(name)s->'strengths')",
+    answered="AND j.criteria ? %(name)s",
+)
+_COPIED = ("judgment", "comparison", "labeler", "guideline", "given_at", "active", "said")
+_TUPLE = np.dtype(
+    [("fields", ">i2")]
+    + [part for name in _COPIED for part in ((f"{name}_size", ">i4"), (name, ">i8"))]
+)
+_HEADER = 19  # bytes before the first tuple of a binary COPY
+
+_PAIRS = """
+SELECT c.id, c.prompt_id, x.id, y.id, COALESCE(c.batch_id, 0), c.language, c.kind,
+    COALESCE(char_length(a.text), 0), COALESCE(char_length(b.text), 0),
+    COALESCE('policy ' || a.policy_id, a.source_name, ''), COALESCE('policy ' || b.policy_id, b.source_name, '')
+FROM comparisons_comparison c
+    CROSS JOIN LATERAL unnest(c.candidate_ids) WITH ORDINALITY AS x(id, place)
+    JOIN LATERAL unnest(c.candidate_ids) WITH ORDINALITY AS y(id, place) ON x.place < y.place
+    LEFT JOIN generation_candidate a ON a.id = x.id
+    LEFT JOIN generation_candidate b ON b.id = y.id
+WHERE c.id = ANY(%s) ORDER BY c.id, x.place, y.place"""
+
+
+class TooManyCodes(Conflict):
+    """A project outgrew what one byte or two can number."""
+
+
+def fold_changes(*, project: Project, at_most: int | None = None) -> int:
+    """Bring every noted change into the columns, or about ``at_most`` of them; how many there were."""
+    done = 0
+    while at_most is None or done < at_most:
+        taken = _fold_batch(project)
+        if taken == 0:
+            break
+        done += taken
+    return done
+
+
+def rebuild_columns(*, project: Project) -> int:
+    """Forget the columns and fill them anew from the judgments; how many there were."""
+    with transaction.atomic():
+        for model in (RowChunk, PairChunk, ColumnStore):
+            model.objects.filter(project=project).delete()
+        JudgmentChange.objects.filter(project_id=project.pk).delete()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO quality_judgmentchange (project_id, judgment_id) "
+                "SELECT project_id, id FROM comparisons_judgment WHERE project_id = %s ORDER BY id",
+                [project.pk],
+            )
+    return fold_changes(project=project)
+
+
+@transaction.atomic
+def _fold_batch(project: Project) -> int:
+    """One batch; the comparisons it is about wait to be resolved. How many changes it took."""
+    if not stored.is_behind(project):
+        return 0
+    ColumnStore.objects.get_or_create(project=project)
+    store = ColumnStore.objects.select_for_update().get(project=project)
+    changed = _taken(project)
+    if len(changed) == 0:
+        return 0
+    ids = np.unique(changed)
+    directory = _Directory(project, store)
+    touched = directory.bury(ids)
+    for criterion in [OVERALL, *project.criteria.values_list("name", flat=True)]:
+        found = _read(project, ids, criterion)
+        about = np.unique(found["comparison"]).tolist()
+        touched.update(about)
+        directory.know_pairs(about)
+        directory.append(criterion, found)
+    _note_unresolved(store, touched)
+    directory.save()
+    return len(changed)
+
+
+def _note_unresolved(store: ColumnStore, comparisons: set[int]) -> None:
+    together = comparisons.union(store.unresolved_ids)
+    store.is_all_unresolved |= len(together) > UNRESOLVED_NAMED
+    store.unresolved_ids = [] if store.is_all_unresolved else sorted(together)
+
+
+def _taken(project: Project) -> npt.NDArray[np.int64]:
+    """The oldest changes, taken out of the journal."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM quality_judgmentchange WHERE id IN (SELECT id FROM quality_judgmentchange "
+            "WHERE project_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING judgment_id",
+            [project.pk, BATCH],
+        )
+        return np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
+
+
+# What is read of judgments: ``pair_of`` is the pair's place among those of its comparison.
+_FOUND = np.dtype([(name, "<i8") for name in (*_COPIED, "pair_of")])
+
+
+def _read(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
+    """The judgments that stand among ``ids``, one row a pair."""
+    two = _copied(ids, criterion)
+    found = np.zeros(len(two), dtype=_FOUND)
+    for name in _COPIED:
+        found[name] = two[name]
+    more = _ranked(project, ids, criterion)
+    return np.concatenate([found, more]) if len(more) else found
+
+
+def _copied(ids: npt.NDArray[np.int64], criterion: str) -> Rows:
+    """Verdicts on two candidates, straight from PostgreSQL's binary COPY."""
+    query = _OVERALL if criterion == OVERALL else _CRITERION
+    values = {"ids": ids.tolist(), "name": criterion}
+    connection.ensure_connection()
+    with connection.connection.cursor() as cursor, cursor.copy(query, values) as copy:
+        data = b"".join(bytes(part) for part in copy)
+    return np.frombuffer(
+        data, dtype=_TUPLE, offset=_HEADER, count=(len(data) - _HEADER - 2) // _TUPLE.itemsize
+    )
+
+
+def _ranked(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
+    """Rankings of three candidates and more: each gives the pairs of its comparison, in order."""
+    where = Q(pk__in=ids.tolist(), comparison__candidate_ids__len__gt=2)
+    rows = list[tuple[int, ...]]()
+    seen: tuple[int, int] = (0, 0)
+    for row, is_imported, is_repeat in pairs_of_judgments(
+        project, criterion=criterion, where=where
+    ):
+        seen = (row.judgment_id, seen[1] + 1 if seen[0] == row.judgment_id else 0)
+        rows.append(_found(row, is_imported, is_repeat, seen[1]))
+    return np.array(rows, dtype=_FOUND)
+
+
+def _found(row: PairRow, is_imported: bool, is_repeat: bool, place: int) -> tuple[int, ...]:
+    left = stored.PLACE_UNKNOWN if row.is_first_shown_left is None else int(row.is_first_shown_left)
+    said = stored.ALL_BAD_CODE if row.is_all_bad else row.strength + 3
+    said |= left << stored.LEFT_SHIFT | is_imported << 5 | is_repeat << 6
+    at = int(row.created_at.timestamp())
+    guideline = row.guideline_id or 0
+    ids = (row.judgment_id, row.comparison_id, row.labeler_id, guideline)
+    return (*ids, at, row.active_ms // 100, said, place)
+
+
+class _Directory:
+    """The chunks and codes of a project while a batch is folded in."""
+
+    def __init__(self, project: Project, store: ColumnStore) -> None:
+        self.project, self.store = project, store
+        self.pairs = stored.load_pairs(project)
+        self.changed_pairs: set[int] = set()
+        self._index()
+
+    def _index(self) -> None:
+        """Comparison ids in order, and the code of the first pair of each."""
+        self.known, self.first_pair = np.unique(self.pairs["comparison"], return_index=True)
+
+    def know_pairs(self, comparisons: Sequence[int]) -> None:
+        """Add the pairs of comparisons not met before; renew what may change of those known."""
+        if not comparisons:
+            return
+        fresh = _pair_rows(self.store, comparisons)
+        is_known = np.isin(fresh["comparison"], self.known)
+        self._renew(fresh[is_known])
+        before = len(self.pairs)
+        self.pairs = np.concatenate([self.pairs, fresh[~is_known]])
+        self.changed_pairs.update(range(before // CHUNK, -(-len(self.pairs) // CHUNK)))
+        self._index()
+
+    def _renew(self, rows: Rows) -> None:
+        if len(rows) == 0:
+            return
+        _, first = np.unique(rows["comparison"], return_index=True)
+        sizes = np.diff([*first, len(rows)])
+        starts = self.first_pair[np.searchsorted(self.known, rows["comparison"][first])]
+        within = np.arange(len(rows)) - np.repeat(first, sizes)
+        codes = np.repeat(starts, sizes) + within
+        moved = self.pairs[codes] != rows
+        if moved.any():
+            self.pairs = self.pairs.copy()
+            self.pairs[codes[moved]] = rows[moved]
+            self.changed_pairs.update((codes[moved] // CHUNK).tolist())
+
+    def codes_of(self, found: Rows) -> npt.NDArray[np.int64]:
+        places = np.searchsorted(self.known, found["comparison"])
+        return np.asarray(self.first_pair[places] + found["pair_of"])
+
+    def bury(self, ids: npt.NDArray[np.int64]) -> set[int]:
+        """Mark the rows of these judgments as dead; the comparisons they were about."""
+        chunks = RowChunk.objects.filter(
+            project=self.project, first_id__lte=int(ids[-1]), last_id__gte=int(ids[0])
+        )
+        touched = set[int]()
+        for chunk in chunks.iterator(chunk_size=8):
+            rows = np.frombuffer(chunk.data, dtype=ROW).copy()
+            hit = np.isin(chunk.first_id + rows["judgment"].astype(np.int64), ids)
+            hit &= (rows["said"] & stored.DEAD) == 0
+            if hit.any():
+                rows["said"][hit] |= stored.DEAD
+                chunk.data = rows.tobytes()
+                chunk.save(update_fields=["data"])
+                touched.update(self.pairs["comparison"][rows["pair"][hit]].tolist())
+        return touched
+
+    def append(self, criterion: str, found: Rows) -> None:
+        """Write rows behind those of the criterion: fill its last chunk, then begin others."""
+        if len(found) == 0:
+            return
+        rows = self._encoded(found)
+        ids = found["judgment"]
+        chunks = RowChunk.objects.filter(project=self.project, criterion=criterion)
+        last = chunks.order_by("-number").first()
+        number = 0
+        if last is not None:
+            number = last.number + 1
+            if last.rows < CHUNK:
+                old = np.frombuffer(last.data, dtype=ROW)
+                ids = np.concatenate([last.first_id + old["judgment"].astype(np.int64), ids])
+                rows = np.concatenate([old, rows])
+                number = last.number
+                last.delete()
+        RowChunk.objects.bulk_create(
+            [
+                _chunk(self.project, criterion, number + step, rows[part], ids[part])
+                for step, part in enumerate(_parts(len(rows)))
+            ]
+        )
+
+    def _encoded(self, found: Rows) -> Rows:
+        rows = np.zeros(len(found), dtype=ROW)
+        rows["pair"] = self.codes_of(found)
+        rows["given_at"] = found["given_at"]
+        rows["active"] = np.minimum(found["active"], ACTIVE_MAX)
+        rows["said"] = found["said"]
+        labelers = _codes_in(self.store.labeler_ids, found["labeler"], LABELERS_MAX, "labelers")
+        versions = self.store.guideline_ids
+        rows["labeler"] = labelers
+        rows["guideline"] = _codes_in(versions, found["guideline"], GUIDELINES_MAX, "guidelines")
+        return rows
+
+    def save(self) -> None:
+        for number in sorted(self.changed_pairs):
+            part = self.pairs[number * CHUNK : (number + 1) * CHUNK]
+            PairChunk.objects.update_or_create(
+                project=self.project,
+                number=number,
+                defaults={"pairs": len(part), "data": part.tobytes()},
+            )
+        self.store.version = F("version") + 1
+        self.store.save()
+
+
+def _parts(size: int) -> Iterable[slice]:
+    return (slice(start, start + CHUNK) for start in range(0, size, CHUNK))
+
+
+def _chunk(
+    project: Project, criterion: str, number: int, rows: Rows, ids: npt.NDArray[np.int64]
+) -> RowChunk:
+    first = int(ids.min())
+    rows["judgment"] = ids - first
+    return RowChunk(
+        project=project,
+        criterion=criterion,
+        number=number,
+        rows=len(rows),
+        first_id=first,
+        last_id=int(ids.max()),
+        data=rows.tobytes(),
+    )
+
+
+def _codes_in(
+    known: list[int], ids: npt.NDArray[np.int64], most: int, what: str
+) -> npt.NDArray[np.int64]:
+    """The place of each id in the list, which grows by those not met before."""
+    distinct, places = np.unique(ids, return_inverse=True)
+    met = {pk: code for code, pk in enumerate(known)}
+    for pk in distinct.tolist():
+        if pk not in met:
+            met[pk] = len(known)
+            known.append(pk)
+    if len(known) > most:
+        raise TooManyCodes(
+            f"A project's agreement takes {most} {what} at most; this has {len(known)}."
+        )
+    return np.array([met[pk] for pk in distinct.tolist()], dtype=np.int64)[places]
+
+
+def _pair_rows(store: ColumnStore, comparisons: Sequence[int]) -> Rows:
+    """What is known of the pairs of these comparisons, in order of comparison and pair."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PAIRS, [list(comparisons)])
+        rows = cursor.fetchall()
+    languages = _named(store.languages, [row[5] for row in rows])
+    sources = _named(store.sources, [name for row in rows for name in row[9:11]])
+    return np.array(
+        [
+            (
+                *row[:5],
+                row[7],
+                row[8],
+                *sources[2 * at : 2 * at + 2],
+                languages[at],
+                stored.KINDS.index(row[6]),
+            )
+            for at, row in enumerate(rows)
+        ],
+        dtype=PAIR,
+    )
+
+
+def _named(known: list[str], names: Sequence[str]) -> list[int]:
+    met = {name: code for code, name in enumerate(known)}
+    for name in names:
+        if name not in met:
+            met[name] = len(known)
+            known.append(name)
+    return [met[name] for name in names]

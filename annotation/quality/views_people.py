@@ -1,0 +1,296 @@
+"""Pages on which admins look after labelers, comparisons and gold."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.exams import exam_of, sequential_test
+from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.selectors import comparison_of, judgments_on, texts_of
+from annotation.core.errors import DomainError, InvalidInput
+from annotation.projects.models import Membership, Project, Role
+from annotation.projects.selectors import project_for
+from annotation.quality import (
+    acts,
+    adjudication,
+    disputes,
+    exams,
+    gold,
+    numbers,
+    people_forms,
+    rules,
+)
+from annotation.quality.models import Adjudication, LabelerAct
+from annotation.quality.people_frame import Context, done, people_context, refused
+from annotation.ui import charts, markdown
+
+PAGE_SIZE = 50
+STEPS = ((3, "much better"), (2, "better"), (1, "slightly better"))
+
+
+@require_GET
+def labeler(request: HttpRequest, project_id: int, labeler_id: int) -> HttpResponse:
+    """One labeler: numbers, exam, what was done, what can be done."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    member = acts.judge_of(project, labeler_id)
+    context = {
+        **people_context(request, project, "labelers"),
+        "member": member,
+        "numbers": numbers.numbers_of(project, labeler_id),
+        "paths": [(one, exam_drawing(one)) for one in exams.paths_of(project, labeler_id)],
+        "acts": acts.acts_on(project, labeler_id)[:PAGE_SIZE],
+        "kinds": _possible(member) if member.pk else [],
+        "ruled": [
+            (one, rules.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
+        ],
+        "days": numbers.days_of(project, labeler_id)[:14],
+    }
+    return render(request, "quality/labeler.html", context)
+
+
+def exam_drawing(path: exams.Path) -> SafeString | None:
+    """The path of an attempt between its limits; None before the first answer."""
+    if not path.scores:
+        return None
+    told = f"Attempt {path.attempt.number}, {path.attempt.state}: {path.right} of {len(path.answers)} right."
+    return charts.walk(
+        path.scores, label=told, top=(path.pass_at, "passes"), bottom=(path.fail_at, "fails")
+    )
+
+
+def _possible(member: Membership) -> list[tuple[str, str, str]]:
+    """The acts that would change something now: kind, button, what it means."""
+    Kind = LabelerAct.Kind  # noqa: N806 - a class
+    found = [
+        (
+            Kind.MESSAGE.value,
+            "Send the message",
+            "They read it on their page. Nothing else changes.",
+        )
+    ]
+    if member.paused_at:
+        found.append((Kind.RESUME.value, "Let them work again", "The queue serves them again."))
+    else:
+        found.append((Kind.PAUSE.value, "Pause", "They get no more work until you resume them."))
+    if member.project.must_qualify:
+        if member.qualified_at:
+            found.append((Kind.RETRAIN.value, "Retrain", "They take the entry exam again."))
+        else:
+            found.append((Kind.QUALIFY.value, "Let in without exam", "Real work from now on."))
+    return found
+
+
+@require_POST
+def labeler_act(request: HttpRequest, project_id: int, labeler_id: int) -> HttpResponse:
+    """Do one thing about a labeler."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    member = acts.labeler_of(project, labeler_id)
+    back = ("quality-labeler", project.pk, labeler_id)
+    kind, text = request.POST.get("kind", ""), request.POST.get("text", "")
+    try:
+        acts.act(member=member, kind=kind, text=text, actor=person(request))
+    except DomainError as error:
+        return refused(request, error, *back)
+    return done(request, f"Done: {kind}. {member.user.username} reads why on their page.", *back)
+
+
+@require_POST
+def act_undo(request: HttpRequest, project_id: int, act_id: int) -> HttpResponse:
+    """Undo what was done about a labeler."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    past = acts.act_of(project, act_id)
+    back = ("quality-labeler", project.pk, past.labeler_id)
+    try:
+        acts.undo_act(done=past, actor=person(request))
+    except DomainError as error:
+        return refused(request, error, *back)
+    return done(request, f"Undone: {past.kind}.", *back)
+
+
+class Step(NamedTuple):
+    """One choice of a verdict."""
+
+    value: str
+    label: str
+
+
+def verdict_steps(candidate_ids: Sequence[int]) -> list[Step]:
+    """The choices for a pair, from the first much better to the second much better."""
+    first, second = candidate_ids
+    before = [Step(f"{first}:{steps}", f"A {name}") for steps, name in STEPS]
+    after = [Step(f"{second}:{steps}", f"B {name}") for steps, name in reversed(STEPS)]
+    return [*before, Step("tie", "about the same"), *after]
+
+
+class Said(NamedTuple):
+    """A judgment in the letters of the page."""
+
+    judgment: Judgment
+    verdict: str
+
+
+def lettered(candidate_ids: Sequence[int]) -> dict[int, str]:
+    """Letters for candidates by id: fixed, so that they say nothing about a side."""
+    return {pk: chr(ord("A") + place) for place, pk in enumerate(candidate_ids)}
+
+
+def _in_letters(tiers: Iterable[Iterable[int]], letters: dict[int, str]) -> str:
+    return (
+        " > ".join(" = ".join(letters.get(pk, "?") for pk in tier) for tier in tiers) or "all bad"
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """One comparison with what labelers said, to adjudicate it or to make it gold. A post adjudicates."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = comparison_of(project=project, pk=comparison_id)
+    if request.method == "POST":
+        return _adjudicate(request, project, row)
+    return render(request, "quality/comparison.html", _comparison_context(request, project, row))
+
+
+def _comparison_context(request: HttpRequest, project: Project, row: Comparison) -> Context:
+    texts, letters = texts_of(row.candidate_ids), lettered(row.candidate_ids)
+    found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
+    item = disputes.gold_by_comparison(project, [row.pk]).get(row.pk)
+    return {
+        **people_context(request, project, "items"),
+        "comparison": row,
+        "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
+        "candidates": [(letters[pk], pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
+        "said": [
+            Said(one, "all bad" if one.is_all_bad else _in_letters(one.ranking, letters))
+            for one in judgments_on(row)
+        ],
+        "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
+        "causes": Adjudication.Cause.choices,
+        "adjudication": found,
+        "adjudicated": _in_letters(found.ranking, letters) if found else "",
+        "gold": item,
+        "known": _in_letters((row.known_ranking or {}).get("ranking", []), letters),
+        "votes_standing": row.judgments.filter(withdrawn_at=None, is_counted=True).count(),
+    }
+
+
+def _adjudicate(request: HttpRequest, project: Project, row: Comparison) -> HttpResponse:
+    back = ("quality-comparison", project.pk, row.pk)
+    try:
+        adjudication.adjudicate(
+            comparison=row,
+            cause=request.POST.get("cause", ""),
+            verdict=people_forms.verdict_from(request.POST, row.candidate_ids),
+            note=request.POST.get("note", ""),
+            actor=person(request),
+        )
+    except InvalidInput as error:
+        return refused(request, error, *back)
+    return done(request, f"Comparison {row.pk} is adjudicated. The votes stay beside it.", *back)
+
+
+@require_POST
+def adjudication_undo(request: HttpRequest, project_id: int, adjudication_id: int) -> HttpResponse:
+    """Take a verdict back."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    made = adjudication.adjudication_of(project, adjudication_id)
+    back = ("quality-comparison", project.pk, made.comparison_id)
+    try:
+        adjudication.undo_adjudication(made=made, actor=person(request))
+    except DomainError as error:
+        return refused(request, error, *back)
+    return done(request, "The verdict is taken back; the votes decide again.", *back)
+
+
+@require_POST
+def gold_mark(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """Make a comparison gold, or correct its known answer."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = comparison_of(project=project, pk=comparison_id)
+    back = ("quality-comparison", project.pk, row.pk)
+    found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
+    is_adjudicated = request.POST.get("from") == "adjudication" and found and found.has_verdict
+    try:
+        known = (
+            found.ranking
+            if found and is_adjudicated
+            else people_forms.known_from(request.POST, row.candidate_ids)
+        )
+        origin = "adjudicated" if is_adjudicated else "hand"
+        gold.mark_gold(
+            comparison=row,
+            known_ranking=known,
+            note=request.POST.get("note", ""),
+            origin=origin,
+            actor=person(request),
+        )
+    except InvalidInput as error:
+        return refused(request, error, *back)
+    return done(request, f"Comparison {row.pk} is gold now.", *back)
+
+
+@require_POST
+def gold_state(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """Retire gold, restore it, or make it an ordinary comparison again."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    item, actor = gold.gold_item(project, comparison_id), person(request)
+    wanted = request.POST.get("state", "")
+    try:
+        if wanted == "retired":
+            gold.retire_gold(item=item, reason=request.POST.get("reason", ""), actor=actor)
+        elif wanted == "used":
+            gold.restore_gold(item=item, actor=actor)
+        elif wanted == "ordinary":
+            gold.unmark_gold(item=item, actor=actor)
+        else:
+            raise InvalidInput.at("state", f"state={wanted[:40]!r} is not retired, used, ordinary.")
+    except DomainError as error:
+        return refused(request, error, "quality-gold", project.pk)
+    return done(request, f"Comparison {comparison_id}: {wanted}.", "quality-gold", project.pk)
+
+
+@require_http_methods(["GET", "POST"])
+def gold_page(request: HttpRequest, project_id: int) -> HttpResponse:
+    """All gold with how it was answered, and the entry exam made of it. A post imports known answers."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    imported = None
+    if request.method == "POST":
+        try:
+            imported = gold.import_gold(
+                project=project, text=request.POST.get("text", ""), actor=person(request)
+            )
+        except InvalidInput as error:
+            return refused(request, error, "quality-gold", project.pk)
+    page = Paginator(gold.gold_items(project), PAGE_SIZE).get_page(request.GET.get("page"))
+    exam = exam_of(project)
+    context = {
+        **people_context(request, project, "gold"),
+        "page": page,
+        "gold": gold.gold_report(project, page.object_list),
+        "imported": imported,
+        "text": request.POST.get("text", "") if imported and imported.rejected else "",
+        "exam": exam,
+        "usual_length": exams.usual_length(sequential_test(exam)),
+        "in_use": project.gold_items.filter(retired_at=None).count(),
+    }
+    return render(request, "quality/gold.html", context)
+
+
+@require_POST
+def exam_set(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Change the entry exam."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    names = (*exams.SHARES, "attempts_max", "retake_after_hours")
+    posted = {
+        name: people_forms.number_from(request.POST, name) for name in names if name in request.POST
+    }
+    try:
+        exams.set_exam(project=project, actor=person(request), **posted)
+    except InvalidInput as error:
+        return refused(request, error, "quality-gold", project.pk)
+    return done(request, "The entry exam is saved.", "quality-gold", project.pk)
