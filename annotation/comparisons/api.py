@@ -1,9 +1,12 @@
 """API of labeling: lease the next comparison, answer it, skip, undo; and what admins see of comparisons."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
@@ -15,18 +18,28 @@ from annotation.accounts.authentication import person
 from annotation.comparisons import selectors
 from annotation.comparisons import serializers as shapes
 from annotation.comparisons.bench import bench_for
-from annotation.comparisons.models import Assignment, Comparison, Judgment
-from annotation.comparisons.services import comparisons, judging, queue
-from annotation.comparisons.services.pairing import pair_candidates
+from annotation.comparisons.incoming import answer_from_json
+from annotation.comparisons.models import Assignment, Comparison, Flag, Judgment
+from annotation.comparisons.progress import progress_of
+from annotation.comparisons.selectors import Station, station_of
+from annotation.comparisons.services import comparisons, flagging, judging, queue
+from annotation.comparisons.services.pairing import pair_candidates, pair_waiting
 from annotation.comparisons.worddiff import word_diff
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 
-WITH_BENCH = OpenApiParameter("bench", bool, description="Add the HTML of the assignment.")
+SERVING = [
+    OpenApiParameter("bench", bool, description="Add the HTML of each lease."),
+    OpenApiParameter("ahead", int, description="Lease up to so many more for later: 0, 1 or 2."),
+    OpenApiParameter("held", str, description="Ids of leases that you have: 11,12."),
+]
 STATE = OpenApiParameter("state", str, enum=Comparison.State.values, description="Only these.")
-KEPT_AS_SURPLUS = "Your time had ended, so this answer is kept but not counted."
-SAVED = "Saved."
+FLAG_STATE = OpenApiParameter("state", str, enum=("open", "resolved"), description="Only these.")
+KEPT_AS_SURPLUS = gettext_lazy("Your time had ended, so this answer is kept but not counted.")
+SAVED = gettext_lazy("Saved.")
+MOST_AHEAD = 2
+MOST_HELD = 10
 
 
 def sent(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
@@ -36,37 +49,97 @@ def sent(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
-def what_next(
-    request: Request, project: Project, *, judgment: Judgment | None = None, message: str = ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the query of a labeling call asks for."""
+
+    ahead: int
+    held: frozenset[int]
+    has_bench: bool
+
+
+def wish(request: Request) -> Wish:
+    """The wish in the query; InvalidInput naming what cannot be read."""
+    ahead, held = request.query_params.get("ahead", "0"), request.query_params.get("held", "")
+    if ahead not in {str(count) for count in range(MOST_AHEAD + 1)}:
+        raise InvalidInput.at("ahead", f"{ahead!r} is not 0, 1 or {MOST_AHEAD}.")
+    keys = held.split(",") if held else []
+    if len(keys) > MOST_HELD or not all(key.isdecimal() and len(key) < 19 for key in keys):
+        raise InvalidInput.at("held", f"{held[:60]!r} is not a short list of lease ids, as 11,12.")
+    return Wish(
+        ahead=int(ahead),
+        held=frozenset(int(key) for key in keys),
+        has_bench="bench" in request.query_params,
+    )
+
+
+def reply(
+    request: Request,
+    asked: Wish,
+    station: Station,
+    served: queue.Served,
+    **told: Any,  # Any: JSON
 ) -> Response:
-    """Answer with the next assignment, or why there is none, and how far the labeler is."""
-    labeler = person(request)
-    found = queue.lease_next_comparison(project=project, labeler=labeler)
-    assignment = found if isinstance(found, Assignment) else None
-    bench = bench_for(assignment) if assignment and "bench" in request.query_params else None
+    """The leases of the labeler, or why there are none, and how far they are.
+
+    Written by hand, not by serializers: this is what is asked for hundreds of times a second.
+    """
+    shown = [one for one in served.leases if one.assignment.pk not in asked.held]
+    new = [leased(request, one, has_bench=asked.has_bench) for one in shown]
+    empty = served.empty
+    done = progress_of(
+        project_id=station.project.pk,
+        labeler_id=station.member.user_id,
+        done=station.done,
+        is_empty=empty is not None,
+    )
     body = {
-        "judgment": judgment,
-        "message": message,
-        "assignment": assignment and leased(assignment),
-        "empty": None if assignment else found,
-        "progress": selectors.progress_of(project=project, labeler_id=labeler.pk),
-        "bench": bench
-        and render_to_string("comparisons/_bench.html", {"bench": bench}, request=request),
+        "judgment": None,
+        "message": "",
+        "feedback": None,
+        **told,
+        "assignment": new[0] if new else None,
+        "ahead": new[1:],
+        "leases": [lease_of(one.assignment) for one in served.leases],
+        "empty": empty and shapes.EmptySerializer(empty).data,
+        "progress": asdict(done),
+        "bench": new[0]["bench"] if new else "",
     }
-    body["bench"] = body["bench"] or ""
-    return Response(shapes.NextSerializer(body).data)
+    return Response(body)
 
 
-def leased(assignment: Assignment) -> dict[str, Any]:  # Any: what the serializer reads
-    """An assignment with its candidates in the order drawn for it."""
-    texts = selectors.texts_of(assignment.shown_order)
+def acted(request: Request, asked: Wish, project_id: int, message: str) -> Response:
+    """What comes next after a labeler did something else than answering."""
+    station = station_of(labeler=person(request), project_id=project_id)
+    served = queue.serve(station=station, ahead=asked.ahead, held=asked.held, is_answering=True)
+    return reply(request, asked, station, served, message=message)
+
+
+def lease_of(assignment: Assignment) -> dict[str, Any]:  # Any: JSON
+    """How long an assignment is leased."""
     return {
         "id": assignment.pk,
-        "comparison_id": assignment.comparison_id,
-        "lease_until": assignment.lease_until,
-        "comparison": assignment.comparison,
-        "candidates": [{"id": pk, "text": texts[pk]} for pk in assignment.shown_order],
+        "lease_until": assignment.lease_until.isoformat().replace("+00:00", "Z"),
+        "seconds_left": assignment.seconds_left,
     }
+
+
+def leased(request: Request, lease: queue.Lease, *, has_bench: bool) -> dict[str, Any]:  # Any: JSON
+    """A lease as its labeler gets it: nothing but what is to be judged."""
+    row = lease.assignment
+    return {
+        **lease_of(row),
+        "comparison": row.comparison_id,
+        "prompt": row.comparison.prompt.turns,
+        "candidates": [{"id": pk, "text": text} for pk, text in lease.texts.items()],
+        "bench": rendered(request, row) if has_bench else "",
+    }
+
+
+def rendered(request: Request, assignment: Assignment) -> str:
+    """The HTML of an assignment for the labeling page."""
+    bench = {"bench": bench_for(assignment)}
+    return render_to_string("comparisons/_bench.html", bench, request=request)
 
 
 class NextAssignment(APIView):
@@ -75,43 +148,64 @@ class NextAssignment(APIView):
     @extend_schema(
         request=None,
         responses=shapes.NextSerializer,
-        parameters=[WITH_BENCH],
+        parameters=SERVING,
         operation_id="assignments_next",
     )
     def post(self, request: Request, project_id: int) -> Response:
         """Lease the next comparison; your live lease again, if you have one."""
-        project = project_for(request.user, project_id, Role.LABELER)
-        return what_next(request, project)
+        asked = wish(request)
+        station = station_of(labeler=person(request), project_id=project_id)
+        served = queue.serve(station=station, ahead=asked.ahead, held=asked.held)
+        return reply(request, asked, station, served)
 
 
 class AssignmentJudgment(APIView):
     """The answer to an assignment."""
 
     @extend_schema(
-        request=shapes.AnswerSerializer, responses=shapes.NextSerializer, parameters=[WITH_BENCH]
+        request=shapes.AnswerSerializer, responses=shapes.NextSerializer, parameters=SERVING
     )
     def post(self, request: Request, project_id: int, assignment_id: int) -> Response:
         """Judge, and lease the next. The same client_uuid again stores nothing and answers the same."""
-        project = project_for(request.user, project_id, Role.LABELER)
-        assignment = own(request, project, assignment_id)
-        answer = sent(shapes.AnswerSerializer, request)
-        judgment = judging.submit_judgment(assignment=assignment, **answer)
-        message = SAVED if judgment.is_counted else KEPT_AS_SURPLUS
-        return what_next(request, project, judgment=judgment, message=message)
+        asked = wish(request)
+        try:
+            answer = answer_from_json(request.data)
+        except InvalidInput:  # a stranger learns that there is nothing here, not what is wrong
+            own(request, project_for(person(request), project_id, Role.LABELER), assignment_id)
+            raise
+        answered = judging.answer_and_serve(
+            labeler=person(request),
+            project_id=project_id,
+            assignment_id=assignment_id,
+            answer=answer,
+            ahead=asked.ahead,
+            held=asked.held,
+        )
+        told = shapes.told_judgment(answered.judgment, is_counted=not answered.is_late)
+        return reply(
+            request,
+            asked,
+            answered.station,
+            answered.served,
+            judgment=told,
+            message=str(KEPT_AS_SURPLUS if answered.is_late else SAVED),
+            feedback=answered.feedback and shapes.FeedbackSerializer(answered.feedback).data,
+        )
 
 
 class AssignmentSkip(APIView):
     """Giving an assignment back."""
 
     @extend_schema(
-        request=shapes.SkipSerializer, responses=shapes.NextSerializer, parameters=[WITH_BENCH]
+        request=shapes.SkipSerializer, responses=shapes.NextSerializer, parameters=SERVING
     )
     def post(self, request: Request, project_id: int, assignment_id: int) -> Response:
         """Skip with a reason, and lease the next; the skipped one does not come back to you."""
-        project = project_for(request.user, project_id, Role.LABELER)
+        asked, labeler = wish(request), person(request)
+        project = project_for(labeler, project_id, Role.LABELER)
         assignment = own(request, project, assignment_id)
         queue.skip_assignment(assignment=assignment, **sent(shapes.SkipSerializer, request))
-        return what_next(request, project, message="Skipped.")
+        return acted(request, asked, project_id, _("Skipped."))
 
 
 class AssignmentLease(APIView):
@@ -123,6 +217,49 @@ class AssignmentLease(APIView):
         project = project_for(request.user, project_id, Role.LABELER)
         assignment = queue.extend_lease(assignment=own(request, project, assignment_id))
         return Response(shapes.LeaseSerializer(assignment).data)
+
+
+class AssignmentFlag(APIView):
+    """A note to the admins."""
+
+    @extend_schema(request=shapes.FlagNoteSerializer, responses={201: shapes.FlagSerializer})
+    def post(self, request: Request, project_id: int, assignment_id: int) -> Response:
+        """Tell the admins about a comparison; your judgment goes on as usual."""
+        project = project_for(request.user, project_id, Role.LABELER)
+        assignment = own(request, project, assignment_id)
+        flag = flagging.flag_comparison(
+            assignment=assignment, **sent(shapes.FlagNoteSerializer, request)
+        )
+        return Response(shapes.FlagSerializer(flag).data, status=status.HTTP_201_CREATED)
+
+
+class FlagList(generics.ListAPIView[Flag]):
+    """What labelers flagged, newest first."""
+
+    serializer_class = shapes.FlagSerializer
+    queryset = Flag.objects.none()
+
+    def get_queryset(self) -> QuerySet[Flag]:
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        state = self.request.query_params.get("state", "")
+        if state not in {"", "open", "resolved"}:
+            raise InvalidInput.at("state", f"{state!r} is not one of open, resolved.")
+        return selectors.flags_in(project, state=state)
+
+    @extend_schema(parameters=[FLAG_STATE])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
+        return super().get(request, *args, **kwargs)
+
+
+class FlagResolve(APIView):
+    """The end of a flag."""
+
+    @extend_schema(request=None, responses=shapes.FlagSerializer)
+    def post(self, request: Request, project_id: int, flag_id: int) -> Response:
+        """Say that a flag was dealt with."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        flag = flagging.resolve_flag(project=project, pk=flag_id, actor=person(request))
+        return Response(shapes.FlagSerializer(flag).data)
 
 
 class AssignmentDiff(APIView):
@@ -141,12 +278,21 @@ class AssignmentDiff(APIView):
 class JudgmentUndo(APIView):
     """Taking the last judgment back."""
 
-    @extend_schema(request=None, responses=shapes.NextSerializer, parameters=[WITH_BENCH])
+    @extend_schema(
+        request=shapes.UndoSerializer, responses=shapes.NextSerializer, parameters=SERVING
+    )
     def post(self, request: Request, project_id: int) -> Response:
-        """Withdraw your newest judgment and lease its comparison again."""
-        project = project_for(request.user, project_id, Role.LABELER)
-        judging.undo_last(project=project, labeler=person(request))
-        return what_next(request, project, message="Your last judgment is open again.")
+        """Withdraw your newest judgment, or the one you name, and lease its comparison again.
+
+        Named, it may be asked again: what never arrived or is withdrawn already changes nothing.
+        """
+        asked, labeler = wish(request), person(request)
+        project = project_for(labeler, project_id, Role.LABELER)
+        if client_uuid := sent(shapes.UndoSerializer, request).get("client_uuid"):
+            judging.undo_sent(project=project, labeler=labeler, client_uuid=client_uuid)
+        else:
+            judging.undo_last(project=project, labeler=labeler)
+        return acted(request, asked, project_id, _("Your last judgment is open again."))
 
 
 class JudgmentList(generics.ListAPIView[Judgment]):
@@ -192,11 +338,24 @@ class ComparisonList(generics.ListAPIView[Comparison]):
         made = pair_candidates(
             project=project,
             prompt=prompt,
-            strategy=fields["strategy"],
+            strategy=fields.get("strategy"),
             overlap=fields.get("overlap"),
         )
         body = shapes.ComparisonSerializer(made, many=True).data
         return Response(body, status=status.HTTP_201_CREATED)
+
+
+class ComparisonPair(APIView):
+    """Pairing of everything that waits."""
+
+    @extend_schema(request=shapes.PairWaitingSerializer, responses=shapes.PairedSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        """Make the comparisons of all prompts with candidates and no comparison yet; call again while some wait."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.PairWaitingSerializer, request)
+        made = pair_waiting(project=project, actor=person(request), **fields)
+        body = {"made": made, "prompts_waiting": selectors.prompts_to_pair(project).count()}
+        return Response(shapes.PairedSerializer(body).data)
 
 
 class ComparisonDetail(APIView):

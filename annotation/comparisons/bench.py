@@ -7,22 +7,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.comparisons import selectors
 from annotation.comparisons.models import Assignment
-from annotation.projects.models import Guideline, Project
-from annotation.projects.selectors import current_guideline
+from annotation.comparisons.verdicts import has_tie, largest_strength
+from annotation.projects.models import Project
 from annotation.ui import markdown
 
 LETTERS = "ABCDEFGHI"
-STEPS = ((3, "much better", "≫"), (2, "better", ">"), (1, "slightly better", "›"))
+STEPS: tuple[tuple[int, str | Promise, str], ...] = (
+    (3, gettext_lazy("much better"), "≫"),
+    (2, gettext_lazy("better"), ">"),
+    (1, gettext_lazy("slightly better"), "›"),
+)
+BETTER: tuple[str | Promise, str] = (gettext_lazy("better"), ">")  # the one step of a short scale
+SPEAKERS: dict[str, str | Promise] = {
+    "system": gettext_lazy("System"),
+    "user": gettext_lazy("User"),
+    "assistant": gettext_lazy("Assistant"),
+    "tool": gettext_lazy("Tool"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTurn:
     role: str
     html: SafeString
+
+    @property
+    def speaker(self) -> str:
+        """Who says it, in the reader's language."""
+        return str(SPEAKERS.get(self.role, self.role))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +53,12 @@ class ShownCandidate:
     text: str
     html: SafeString
     raw: SafeString
+    is_cut: bool  # by the token limit: the text did not end by itself
+
+    @property
+    def name(self) -> str:
+        """Response A, in the reader's language."""
+        return _("Response %(letter)s") % {"letter": self.letter}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +73,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One question with its seven steps: the verdict itself, or one criterion."""
+    """One question with the steps of the project's scale: the verdict itself, or one criterion."""
 
     name: str
     label: str
@@ -64,11 +89,26 @@ class Bench:
     candidates: Sequence[ShownCandidate]
     rows: Sequence[Row]
     ranks: Sequence[int]
-    guideline: Guideline | None
+    is_upsetting: bool  # someone skipped it as that
 
     @property
     def is_pair(self) -> bool:
         return len(self.candidates) == 2
+
+    @property
+    def is_conversation(self) -> bool:
+        return len(self.turns) > 1
+
+    @property
+    def steps(self) -> range:
+        """The places between the tiers of a ranking, where a strength may be asked for."""
+        return range(1, len(self.candidates))
+
+    @property
+    def step_strengths(self) -> list[tuple[int, str, str]]:
+        """Strength, its words and its sign, the slightest first."""
+        steps = reversed(_steps_of(self.project.answer_scale))
+        return [(strength, str(words), sign) for strength, words, sign in steps]
 
     @property
     def project(self) -> Project:
@@ -84,15 +124,16 @@ class Bench:
 
 
 def bench_for(assignment: Assignment) -> Bench:
-    """Lay out an assignment: three queries (texts, criteria, guideline)."""
-    texts = selectors.texts_of(assignment.shown_order)
+    """Lay out an assignment: three queries (texts, criteria, whether others found it upsetting)."""
+    responses = selectors.responses_of(assignment.shown_order)
     candidates = [
         ShownCandidate(
             id=pk,
             letter=letter,
-            text=texts[pk],
-            html=markdown.render(texts[pk]),
-            raw=markdown.raw(texts[pk]),
+            text=responses[pk].text,
+            html=markdown.render(responses[pk].text),
+            raw=markdown.raw(responses[pk].text),
+            is_cut=not responses[pk].is_finished,
         )
         for pk, letter in zip(assignment.shown_order, LETTERS, strict=False)
     ]
@@ -105,14 +146,33 @@ def bench_for(assignment: Assignment) -> Bench:
         ],
         candidates=candidates,
         rows=_rows(assignment.project, candidates) if len(candidates) == 2 else [],
-        ranks=range(1, len(LETTERS) + 1),
-        guideline=current_guideline(assignment.project),
+        ranks=range(1, len(candidates) + 1),
+        is_upsetting=selectors.is_upsetting(assignment.comparison_id),
     )
 
 
+def answer_keys(scale: str) -> list[tuple[list[str], str]]:
+    """The digits of a scale and what they answer, for the list of keys."""
+    steps, tie = len(_steps_of(scale)), has_tie(scale)
+    digits = [str(number) for number in range(1, 2 * steps + tie + 1)]
+    return [
+        (digits[:steps], _("the first is better, the clearest first")),
+        *([([digits[steps]], _("about the same"))] if tie else []),
+        (digits[steps + tie :], _("the second is better, the clearest last")),
+    ]
+
+
+def _steps_of(scale: str) -> list[tuple[int, str | Promise, str]]:
+    """The strengths of a scale with their words, the strongest first; a scale of one step says just "better"."""
+    largest = largest_strength(scale)
+    if largest == 1:
+        return [(1, *BETTER)]
+    return [one for one in STEPS if one[0] <= largest]
+
+
 def _rows(project: Project, candidates: Sequence[ShownCandidate]) -> list[Row]:
-    options = _options(*candidates)
-    overall = Row(name="overall", label="Overall", help="Which is better?", options=options)
+    options = _options(project.answer_scale, *candidates)
+    overall = Row(name="overall", label=_("Overall"), help=_("Which is better?"), options=options)
     criteria = [
         Row(
             name=f"criterion-{one.name}",
@@ -125,17 +185,21 @@ def _rows(project: Project, candidates: Sequence[ShownCandidate]) -> list[Row]:
     return [overall, *criteria]
 
 
-def _options(first: ShownCandidate, second: ShownCandidate) -> list[Option]:
-    left = [
-        (f"{first.id}:{step}", f"{first.letter} {words}", f"{first.letter}{sign}")
-        for step, words, sign in STEPS
+def _options(scale: str, first: ShownCandidate, second: ShownCandidate) -> list[Option]:
+    """The steps of the scale, from the first clearly better to the second clearly better: digits in that order."""
+    steps = _steps_of(scale)
+    found = [
+        *(_step(first, *one) for one in steps),
+        *([("tie", _("About the same"), "=")] if has_tie(scale) else []),
+        *(_step(second, *one) for one in reversed(steps)),
     ]
-    right = [
-        (f"{second.id}:{step}", f"{second.letter} {words}", f"{second.letter}{sign}")
-        for step, words, sign in reversed(STEPS)
-    ]
-    steps = [*left, ("tie", "About the same", "="), *right]
     return [
         Option(value=value, key=str(number), label=label, short=short)
-        for number, (value, label, short) in enumerate(steps, start=1)
+        for number, (value, label, short) in enumerate(found, start=1)
     ]
+
+
+def _step(
+    better: ShownCandidate, strength: int, words: str | Promise, sign: str
+) -> tuple[str, str, str]:
+    return f"{better.id}:{strength}", f"{better.letter} {words}", f"{better.letter}{sign}"

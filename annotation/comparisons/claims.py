@@ -1,37 +1,78 @@
 """The statements of the queue that must hold under concurrency: each finds, locks and writes at once (docs/adr/0012).
 
-A claim locks one comparison with SKIP LOCKED, writes the assignment and takes the place in the same statement, so that
-two processes never take the same place and none waits. Served first: higher priority, then fewest places taken
-(breadth first), then oldest.
+A claim reads what its labeler holds, locks what is missing with SKIP LOCKED, writes the assignments and takes the
+places in the same statement, so that two processes never take the same place and none waits. Served first: higher
+priority, then fewest places taken (breadth first) or most (depth first), then oldest. Gold and repeats take no place.
 
 The cost of a claim does not grow with the queue or with the labeler's history: `claim_near` looks at the front of the
 queue and at a window ahead of where this labeler was last served beyond the front (`QueuePosition`). `claim_anywhere`
 searches everything; it is asked only when the front is full of what the labeler has done, and moves the place.
 """
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db import connection
+from annotation.core import statements
 
 WINDOW = 100  # comparisons looked at in front and ahead
+SAMPLE = 1_000  # comparisons in front that are asked for their language
 EXPIRE_BATCH = 500
 SEARCH_AGAIN_SECONDS = 60
+REPEAT_AFTER = 10  # judgments of the labeler between the first and the repeat
+REPEAT_WINDOW = 200  # judgments before those, from which a repeat is drawn
+LONGEST_LEASES = 8  # a lease may be extended up to this many lease times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who asks for work in which project, and until when it would be theirs."""
+    """Who asks for work in which project, how many leases they want to have, and until when."""
 
     project_id: int
     labeler_id: int
     now: datetime
     lease_until: datetime
+    wanted: int = 1
+    most: int = 9  # new leases at once
+    held: list[int] = field(default_factory=list)  # leases that the client has: sent without texts
+    languages: list[str] = field(default_factory=list)  # primary subtags ("en"); empty: any
+    is_depth_first: bool = False
+    is_training: bool = False
+    is_answering: bool = False  # leases that wait are renewed
 
 
+class LeaseRow(NamedTuple):
+    """A lease with all that its labeler is shown; ``texts`` follow ``shown_order``. Held ones have no texts."""
+
+    id: int
+    comparison_id: int
+    prompt_id: int
+    candidate_ids: list[int]
+    shown_order: list[int]
+    leased_at: datetime
+    lease_until: datetime
+    is_repeat: bool
+    is_training: bool
+    takes_place: bool
+    turns: list[dict[str, str]]
+    texts: list[str]
+
+
+class QueueFacts(NamedTuple):
+    """Why nothing was found: what the project has beside gold."""
+
+    has_any: bool
+    is_leased: bool  # something, by somebody
+    is_held: bool  # something, by its batch
+    has_free: bool
+    has_readable: bool  # among what is free in front, in a language of this labeler
+
+
+# Locks are taken in one order everywhere: assignments (skipping what others hold), then comparisons by id.
 _EXPIRE = """
 WITH stale AS (
-    SELECT id, comparison_id FROM comparisons_assignment
+    SELECT id, comparison_id, takes_place FROM comparisons_assignment
     WHERE state = 'leased' AND lease_until <= %(now)s
       AND (%(project_id)s::bigint IS NULL OR project_id = %(project_id)s)
     ORDER BY lease_until LIMIT %(batch)s FOR UPDATE SKIP LOCKED
@@ -39,113 +80,258 @@ WITH stale AS (
     UPDATE comparisons_assignment a SET state = 'expired' FROM stale WHERE a.id = stale.id
 ), held AS (
     SELECT id FROM comparisons_comparison
-    WHERE id IN (SELECT comparison_id FROM stale) ORDER BY id FOR UPDATE
+    WHERE id IN (SELECT comparison_id FROM stale WHERE takes_place) ORDER BY id FOR UPDATE
 ), freed AS (
     UPDATE comparisons_comparison c SET slots_taken = c.slots_taken - gone.places
-    FROM (SELECT comparison_id, count(*) AS places FROM stale GROUP BY comparison_id) gone
+    FROM (SELECT comparison_id, count(*) AS places FROM stale WHERE takes_place GROUP BY comparison_id) gone
     WHERE c.id = gone.comparison_id AND c.id IN (SELECT id FROM held)
 )
 SELECT count(*) FROM stale
 """
 
+# Leases with under half their time left are renewed while their labeler answers.
+_LIVE = """
+renewed AS (
+    UPDATE comparisons_assignment a
+    SET lease_until = LEAST(%(lease_until)s, a.leased_at + %(longest)s * (%(lease_until)s - %(now)s))
+    WHERE %(is_answering)s AND a.id IN (
+        SELECT id FROM comparisons_assignment
+        WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s
+          AND state = 'leased' AND lease_until > %(now)s
+          AND lease_until < %(now)s + (%(lease_until)s - %(now)s) / 2
+        FOR UPDATE SKIP LOCKED)
+    RETURNING a.id, a.lease_until
+), live AS (
+    SELECT a.id, a.comparison_id, a.shown_order, a.leased_at, a.is_repeat, a.is_training, a.takes_place,
+           GREATEST(a.lease_until, (SELECT r.lease_until FROM renewed r WHERE r.id = a.id)) AS lease_until
+    FROM comparisons_assignment a
+    WHERE a.project_id = %(project_id)s AND a.labeler_id = %(labeler_id)s
+      AND a.state = 'leased' AND a.lease_until > %(now)s
+)"""
+# OFFSET 0 keeps the joins row by row: a plan that is kept must not scan a table that is small today.
+_SHOWN = """
+SELECT l.id, l.comparison_id, c.prompt_id, c.candidate_ids, l.shown_order, l.leased_at, l.lease_until,
+    l.is_repeat, l.is_training, l.takes_place,
+    CASE WHEN l.id = ANY(%(held)s::bigint[]) THEN '[]' ELSE p.turns END AS turns,
+    ARRAY(SELECT w.text FROM unnest(l.shown_order) WITH ORDINALITY AS shown(id, place)
+          JOIN generation_candidate w ON w.id = shown.id
+          WHERE NOT l.id = ANY(%(held)s::bigint[]) ORDER BY shown.place) AS texts
+FROM (
+    SELECT id, comparison_id, shown_order, leased_at, lease_until, is_repeat, is_training, takes_place
+    FROM live
+    UNION ALL
+    SELECT id, comparison_id, shown_order, leased_at, lease_until, is_repeat, is_training, takes_place
+    FROM leased
+) l CROSS JOIN LATERAL (
+    SELECT prompt_id, candidate_ids FROM comparisons_comparison WHERE id = l.comparison_id OFFSET 0
+) c CROSS JOIN LATERAL (SELECT turns FROM prompts_prompt WHERE id = c.prompt_id OFFSET 0) p"""
+_MISSING = "LIMIT GREATEST(0, LEAST(%(most)s, %(wanted)s - (SELECT count(*) FROM live)))"
+
+_FREE = """c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
+          AND c.kind <> 'gold'"""
+# The place is asked for in scalar subqueries: so the planner walks the index from there on, whatever it believes.
+_PLACE = """(SELECT q.{column} FROM comparisons_queueposition q
+                 WHERE q.project_id = %(project_id)s AND q.labeler_id = %(labeler_id)s)"""
 _NEAR = """
     SELECT id, false AS is_far FROM (
-        SELECT c.id FROM comparisons_comparison c
-        WHERE c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
-        ORDER BY c.priority DESC, c.slots_taken, c.id LIMIT %(window)s
+        SELECT c.id FROM comparisons_comparison c WHERE {free}
+        ORDER BY c.priority DESC, c.slots_taken{sign}, c.id LIMIT {window}
     ) front
     UNION ALL
     SELECT id, true FROM (
-        SELECT c.id FROM comparisons_queueposition q JOIN comparisons_comparison c
-          ON c.project_id = q.project_id AND c.priority = q.priority
-         AND (c.slots_taken, c.id) > (q.slots_taken, q.comparison_id)
-        WHERE q.project_id = %(project_id)s AND q.labeler_id = %(labeler_id)s
-          AND c.state = 'open' AND c.slots_taken < c.overlap
-        ORDER BY c.priority DESC, c.slots_taken, c.id LIMIT %(window)s
+        SELECT c.id FROM comparisons_comparison c
+        WHERE {free} AND c.priority = {at_priority}
+          AND (c.slots_taken{sign}, c.id) > ({at_slots}{sign}, {at_id})
+        ORDER BY c.slots_taken{sign}, c.id LIMIT {window}
     ) ahead
 """
 _ANYWHERE = """
-    SELECT c.id, true AS is_far FROM comparisons_comparison c
-    WHERE c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
-    ORDER BY c.priority DESC, c.slots_taken, c.id
+    SELECT c.id, true AS is_far FROM comparisons_comparison c WHERE {free}
+    ORDER BY c.priority DESC, c.slots_taken{sign}, c.id
 """
-
-# LATERAL makes the search lazy: it stops at, and locks, the first comparison that fits.
-_CLAIM = """
-WITH picked AS (
-    SELECT fit.*, seen.is_far FROM ({scope}) seen CROSS JOIN LATERAL (
-        SELECT c.id, c.candidate_ids, c.priority, c.slots_taken FROM comparisons_comparison c
-        WHERE c.id = seen.id AND c.state = 'open' AND c.slots_taken < c.overlap
-          AND NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
-                          AND a.labeler_id = %(labeler_id)s AND a.state <> 'expired')
+_READABLE = """(cardinality(%(languages)s::text[]) = 0 OR c.language = ''
+           OR split_part(lower(c.language), '-', 1) = ANY(%(languages)s::text[]))"""
+_NEW_TO_THEM = """
+          NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
+                          AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')
           AND NOT EXISTS (SELECT 1 FROM comparisons_judgment j WHERE j.comparison_id = c.id
-                          AND j.labeler_id = %(labeler_id)s AND j.withdrawn_at IS NULL)
+                          AND j.labeler_id = %(labeler_id)s AND NOT j.is_repeat
+                          AND j.withdrawn_at IS NULL)
           AND NOT EXISTS (SELECT 1 FROM generation_candidate w WHERE w.id = ANY(c.candidate_ids)
-                          AND w.author_id = %(labeler_id)s)
+                          AND w.author_id = %(labeler_id)s)"""
+_DRAWN = "(SELECT array_agg(one ORDER BY random()) FROM unnest(c.candidate_ids) one)"
+
+# LATERAL makes the search lazy: it stops at, and locks, the first comparisons that fit.
+_PICK_PLACES = """
+    SELECT fit.*, seen.is_far FROM ({scope}) seen CROSS JOIN LATERAL (
+        SELECT c.id, {drawn} AS shown_order, c.priority, c.slots_taken FROM comparisons_comparison c
+        WHERE c.id = seen.id AND c.state = 'open' AND c.slots_taken < c.overlap AND {readable} AND {new_to_them}
         FOR UPDATE OF c SKIP LOCKED
     ) fit
-    WHERE EXISTS (SELECT 1 FROM projects_project
-                  WHERE id = %(project_id)s AND NOT is_paused AND NOT is_archived)
-      AND {guard}
-    LIMIT 1
-), leased AS (
-    INSERT INTO comparisons_assignment AS a (project_id, comparison_id, labeler_id, state,
-        shown_order, leased_at, lease_until, skip_reason, created_at)
-    SELECT %(project_id)s, id, %(labeler_id)s, 'leased',
-        (SELECT array_agg(one ORDER BY random()) FROM unnest(candidate_ids) one),
-        %(now)s, %(lease_until)s, '', %(now)s
-    FROM picked
-    ON CONFLICT (comparison_id, labeler_id) DO UPDATE
-        SET state = 'leased', leased_at = EXCLUDED.leased_at, lease_until = EXCLUDED.lease_until
-        WHERE a.state = 'expired'
-    RETURNING id, comparison_id
-), taken AS (
-    UPDATE comparisons_comparison c SET slots_taken = c.slots_taken + 1
-    FROM leased WHERE c.id = leased.comparison_id
+    WHERE {guard}
+    {missing}
+"""
+_PICK_GOLD = """
+    SELECT c.id, {drawn} AS shown_order, c.priority, c.slots_taken, false AS is_far
+    FROM comparisons_comparison c
+    WHERE c.project_id = %(project_id)s AND c.kind = 'gold' AND c.state = 'open' AND {readable} AND {new_to_them}
+    ORDER BY hashint8extended(c.id, %(labeler_id)s) {missing}
+"""
+_PICK_REPEAT = """
+    SELECT past.comparison_id AS id, past.swapped AS shown_order, past.priority, past.slots_taken,
+           false AS is_far
+    FROM (
+        SELECT j.comparison_id, c.priority, c.slots_taken, ARRAY(
+                   SELECT one FROM unnest(j.shown_order) WITH ORDINALITY AS shown(one, place)
+                   ORDER BY place DESC) AS swapped
+        FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
+        WHERE j.project_id = %(project_id)s AND j.labeler_id = %(labeler_id)s
+          AND NOT j.is_repeat AND NOT j.is_imported AND j.withdrawn_at IS NULL
+          AND c.kind <> 'gold' AND c.state <> 'closed'
+        ORDER BY j.created_at DESC OFFSET %(repeat_after)s LIMIT %(repeat_window)s
+    ) past
+    WHERE cardinality(past.swapped) > 1 AND NOT EXISTS (
+        SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = past.comparison_id
+        AND a.labeler_id = %(labeler_id)s AND a.is_repeat AND a.state <> 'expired')
+    ORDER BY random() {missing}
+"""
+_TAKE = """, taken AS (
+    UPDATE comparisons_comparison SET slots_taken = slots_taken + 1
+    WHERE id = ANY(ARRAY(SELECT comparison_id FROM leased))
 ), moved AS (
     INSERT INTO comparisons_queueposition AS q
-        (project_id, labeler_id, priority, slots_taken, comparison_id)
-    SELECT %(project_id)s, %(labeler_id)s, priority, slots_taken, id FROM picked WHERE is_far
+        (project_id, labeler_id, priority, slots_taken, comparison_id, judged_today, remaining)
+    SELECT %(project_id)s, %(labeler_id)s, priority, slots_taken, id, 0, 0 FROM picked WHERE is_far
+    ORDER BY priority, slots_taken{sign} DESC, id DESC LIMIT 1
     ON CONFLICT (project_id, labeler_id) DO UPDATE SET priority = EXCLUDED.priority,
         slots_taken = EXCLUDED.slots_taken, comparison_id = EXCLUDED.comparison_id
-){mark}
-SELECT id FROM leased
+)"""
+_LEASE = """
+WITH {live}, picked AS ({pick}), once AS (
+    SELECT DISTINCT ON (id) * FROM picked ORDER BY id, is_far
+), leased AS (
+    INSERT INTO comparisons_assignment AS a (project_id, comparison_id, labeler_id, state,
+        shown_order, leased_at, lease_until, skip_reason, is_repeat, is_training, takes_place, created_at)
+    SELECT %(project_id)s, id, %(labeler_id)s, 'leased', shown_order, %(now)s, %(lease_until)s, '',
+        {is_repeat}, %(is_training)s, {takes_place}, %(now)s
+    FROM once ORDER BY is_far, priority DESC, slots_taken{sign}, id
+    ON CONFLICT (comparison_id, labeler_id, is_repeat) DO UPDATE
+        SET state = 'leased', leased_at = EXCLUDED.leased_at, lease_until = EXCLUDED.lease_until
+        WHERE a.state = 'expired'
+    RETURNING a.*
+){effects}
+"""
+_LEASES = "{shown} ORDER BY l.id"
+# One row of facts, and the lease beside it if there is one.
+_LEASES_OR_WHY = """
+SELECT
+    EXISTS (SELECT 1 FROM comparisons_comparison c WHERE c.project_id = %(project_id)s AND c.kind <> 'gold'),
+    EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
+            AND a.state = 'leased' AND a.lease_until > %(now)s AND a.takes_place),
+    EXISTS (SELECT 1 FROM comparisons_batch b JOIN comparisons_comparison c ON c.batch_id = b.id
+            WHERE b.project_id = %(project_id)s AND b.state = 'paused' AND c.state = 'held'),
+    EXISTS (SELECT 1 FROM comparisons_comparison c WHERE {free}),
+    EXISTS (SELECT 1 FROM (
+                SELECT c.language FROM comparisons_comparison c WHERE {free}
+                ORDER BY c.priority DESC, c.slots_taken{sign}, c.id LIMIT {sample}
+            ) c WHERE {readable}),
+    shown.*
+FROM (VALUES (1)) one LEFT JOIN LATERAL ({shown}) shown ON true ORDER BY shown.id
 """
 _NOT_JUST_SEARCHED = """
-    NOT EXISTS (SELECT 1 FROM comparisons_queueposition
+    %(is_freed)s OR NOT EXISTS (SELECT 1 FROM comparisons_queueposition
                 WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s
                   AND searched_at > %(search_again_from)s)
 """
 _MARK_SEARCHED = """, marked AS (
     INSERT INTO comparisons_queueposition AS q
-        (project_id, labeler_id, priority, slots_taken, comparison_id, searched_at)
-    SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, %(now)s
+        (project_id, labeler_id, priority, slots_taken, comparison_id, searched_at, judged_today, remaining)
+    SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, %(now)s, 0, 0
     WHERE NOT EXISTS (SELECT 1 FROM picked)
     ON CONFLICT (project_id, labeler_id) DO UPDATE SET searched_at = EXCLUDED.searched_at
         WHERE q.searched_at IS NULL OR q.searched_at <= %(search_again_from)s
 )"""
-_CLAIM_NEAR = _CLAIM.format(scope=_NEAR, guard="true", mark="")
-_CLAIM_ANYWHERE = _CLAIM.format(scope=_ANYWHERE, guard=_NOT_JUST_SEARCHED, mark=_MARK_SEARCHED)
+
+
+_FRAGMENTS = {
+    "free": _FREE,
+    "readable": _READABLE,
+    "new_to_them": _NEW_TO_THEM,
+    "drawn": _DRAWN,
+    "missing": _MISSING,
+    "live": _LIVE,
+    "shown": _SHOWN,
+    "at_priority": _PLACE.format(column="priority"),
+    "at_slots": _PLACE.format(column="slots_taken"),
+    "at_id": _PLACE.format(column="comparison_id"),
+    "sign": "{sign}",
+    "window": "{window}",
+    "sample": str(SAMPLE),
+}
+
+
+def _statement(
+    pick: str, effects: str = "", *, answer: str = _LEASES, is_repeat: bool = False
+) -> dict[bool, str]:
+    """A claim in both serving orders, by whether it is depth first; only what takes a place has effects."""
+    fields = {"is_repeat": is_repeat, "takes_place": bool(effects), **_FRAGMENTS}
+    picked = pick.format(**_FRAGMENTS)
+    whole = (_LEASE + answer).format(pick=picked, effects=effects, **fields)
+    return {
+        is_last: whole.replace("{sign}", " * -1" if is_last else "") for is_last in (False, True)
+    }
+
+
+def _places(scope: str, guard: str) -> str:
+    return _PICK_PLACES.replace("{scope}", scope).replace("{guard}", guard)
+
+
+_CLAIM_NEAR = _statement(_places(_NEAR, "true"), _TAKE)
+_CLAIM_ANYWHERE = _statement(
+    _places(_ANYWHERE, _NOT_JUST_SEARCHED), _TAKE + _MARK_SEARCHED, answer=_LEASES_OR_WHY
+)
+_CLAIM_GOLD = _statement(_PICK_GOLD)
+_CLAIM_REPEAT = _statement(_PICK_REPEAT, is_repeat=True)
 
 
 def expire(*, project_id: int | None, now: datetime) -> int:
     """End leases whose time is over and free their places; how many. ``project_id`` None: in every project."""
-    return _number(_EXPIRE, {"project_id": project_id, "now": now, "batch": EXPIRE_BATCH}) or 0
+    values = {"project_id": project_id, "now": now, "batch": EXPIRE_BATCH}
+    return int(statements.run(_EXPIRE, values)[0][0])
 
 
-def claim_near(claim: Claim) -> int | None:
-    """Lease the first comparison that fits near the labeler's place; the assignment's key, None for a miss."""
-    return _number(_CLAIM_NEAR, {**asdict(claim), "window": WINDOW})
+def claim_near(claim: Claim) -> list[LeaseRow]:
+    """What the labeler holds, oldest first, filled up from near their place; nothing for a miss."""
+    statement = _CLAIM_NEAR[claim.is_depth_first].replace("{window}", str(WINDOW))
+    return [_lease(row) for row in statements.run(statement, _values(claim))]
 
 
-def claim_anywhere(claim: Claim) -> int | None:
-    """As `claim_near`, over the whole queue; not again for a while after it found nothing."""
+def claim_anywhere(claim: Claim, *, is_freed: bool) -> tuple[list[LeaseRow], QueueFacts]:
+    """As `claim_near`, over the whole queue; not again for a while after it found nothing, unless places were freed."""
     again_from = claim.now - timedelta(seconds=SEARCH_AGAIN_SECONDS)
-    return _number(_CLAIM_ANYWHERE, {**asdict(claim), "search_again_from": again_from})
+    values = _values(claim) | {
+        "search_again_from": again_from,
+        "is_freed": is_freed,
+    }
+    rows = statements.run(_CLAIM_ANYWHERE[claim.is_depth_first], values)
+    facts = QueueFacts(*rows[0][:5])
+    return [_lease(row[5:]) for row in rows if row[5] is not None], facts
 
 
-def _number(statement: str, values: dict[str, int | datetime | None]) -> int | None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        row = cursor.fetchone()
-    return row[0] if row else None
+def claim_gold(claim: Claim) -> list[LeaseRow]:
+    """What the labeler holds, filled up with gold that they have not seen, in an order of their own."""
+    return [_lease(row) for row in statements.run(_CLAIM_GOLD[False], _values(claim))]
+
+
+def claim_repeat(claim: Claim) -> list[LeaseRow]:
+    """What the labeler holds, filled up with what they judged a while ago, sides swapped."""
+    window = {"repeat_after": REPEAT_AFTER, "repeat_window": REPEAT_WINDOW}
+    return [_lease(row) for row in statements.run(_CLAIM_REPEAT[False], _values(claim) | window)]
+
+
+def _values(claim: Claim) -> dict[str, Any]:  # Any: as the driver takes
+    return {**asdict(claim), "longest": LONGEST_LEASES}
+
+
+def _lease(row: tuple[Any, ...]) -> LeaseRow:  # Any: columns differ
+    return LeaseRow._make((*row[:10], json.loads(row[10]), row[11]))

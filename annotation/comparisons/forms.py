@@ -1,10 +1,18 @@
-"""An answer as the plain form of the labeling page posts it, for browsers without JavaScript."""
+"""Forms of labeling: an answer as the plain form posts it, for browsers without JavaScript, and preferences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from typing import Any
 from uuid import UUID
 
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from annotation.comparisons.keys import KEYS, keys_of
+from annotation.comparisons.models import LabelerSettings
+from annotation.comparisons.services.preferences import LONGEST_STRETCH_MINUTES
 from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict
 from annotation.core.errors import InvalidInput
 
@@ -25,6 +33,43 @@ class Answer:
     criteria: dict[str, CriterionVerdict] = field(default_factory=dict)
     rationale: str = ""
     active_ms: int = 0
+
+
+class PreferencesForm(forms.Form):
+    """How a labeler likes to work; one field for each act that has a key."""
+
+    break_after_minutes = forms.IntegerField(
+        min_value=0,
+        max_value=LONGEST_STRETCH_MINUTES,
+        label=gettext_lazy("Remind me of a break after (minutes of work)"),
+        help_text=gettext_lazy("0 means no reminder."),
+    )
+    is_upsetting_blurred = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Blur content that others found upsetting, until I ask for it"),
+    )
+
+    def __init__(self, data: Any, *, preferences: LabelerSettings) -> None:  # Any: a QueryDict
+        super().__init__(
+            data,
+            initial={
+                "break_after_minutes": preferences.break_after_minutes,
+                "is_upsetting_blurred": preferences.is_upsetting_blurred,
+            },
+        )
+        choices = [(key, key.upper()) for key in KEYS]
+        for bound in keys_of(preferences.keys):
+            self.fields[bound.name] = forms.ChoiceField(
+                choices=choices, label=str(bound.words), initial=bound.key
+            )
+
+    @property
+    def key_fields(self) -> list[forms.BoundField]:
+        return [self[bound.name] for bound in keys_of({})]
+
+    def chosen_keys(self) -> dict[str, str]:
+        """Act -> key, as sent."""
+        return {bound.name: self.cleaned_data[bound.name] for bound in keys_of({})}
 
 
 def answer_from(fields: Mapping[str, str], candidate_ids: list[int]) -> Answer:
@@ -71,16 +116,19 @@ def tiers_from_ranks(ranks: Mapping[int, int]) -> tuple[list[list[int]], list[in
 
 def _rank(value: str) -> int:
     if not value.isdecimal() or not 1 <= int(value) <= LARGEST_RANK:
-        raise InvalidInput(f"Give every response a rank from 1 to {LARGEST_RANK}, or say all bad.")
+        raise InvalidInput(
+            _("Give every response a rank from 1 to %(largest)s, or say all bad.")
+            % {"largest": LARGEST_RANK}
+        )
     return int(value)
 
 
 def _step(value: str, candidate_ids: list[int]) -> tuple[list[list[int]], list[int]]:
     if value == TIE:
         return [sorted(candidate_ids)], []
-    better, _, strength = value.partition(":")
+    better, _colon, strength = value.partition(":")
     if not (better.isdecimal() and strength.isdecimal()) or int(better) not in candidate_ids:
-        raise InvalidInput("Choose which response is better, or that they are about the same.")
+        raise InvalidInput(_("Choose which response is better, or that they are about the same."))
     others = [pk for pk in candidate_ids if pk != int(better)]
     return [[int(better)], others], [int(strength)]
 
@@ -89,4 +137,4 @@ def _uuid(value: str) -> UUID:
     try:
         return UUID(value)
     except ValueError as error:
-        raise InvalidInput("The form has lost its client_uuid; load the page again.") from error
+        raise InvalidInput(_("The form has lost its client_uuid; load the page again.")) from error

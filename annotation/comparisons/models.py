@@ -11,10 +11,36 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from annotation.generation.models import Candidate
 from annotation.projects.models import Guideline, Project
 from annotation.prompts.models import Prompt
+
+
+class Batch(models.Model):
+    """Comparisons that belong together: one priority, one deadline, one progress."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        PAUSED = "paused"
+        CLOSED = "closed"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batches")
+    name = models.CharField(max_length=120)
+    priority = models.SmallIntegerField(default=0)  # of its comparisons
+    deadline = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    made_from = models.JSONField(default=dict)  # the filter that chose its prompts
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="a_batch_is_named_once")
+        ]
 
 
 class Comparison(models.Model):
@@ -29,6 +55,7 @@ class Comparison(models.Model):
         OPEN = "open"
         JUDGED = "judged"  # all slots are filled
         CLOSED = "closed"  # withdrawn by an admin
+        HELD = "held"  # its batch is paused or closed
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
@@ -38,7 +65,11 @@ class Comparison(models.Model):
     candidate_ids = ArrayField(
         models.BigIntegerField()
     )  # sorted; the set, for constraint and speed
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="comparisons"
+    )
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.NORMAL)
+    language = models.CharField(max_length=12, blank=True, default="")  # the prompt's
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     priority = models.SmallIntegerField(default=0)  # higher is served sooner
     overlap = models.PositiveSmallIntegerField(default=1)
@@ -58,14 +89,27 @@ class Comparison(models.Model):
             ),
         ]
         indexes = [
-            # The queue: what may still be leased, in the order in which it is served.
+            # The queue: what may still be leased, in the two orders in which it is served.
             models.Index(
                 F("project"),
                 F("priority").desc(),
                 F("slots_taken"),
                 F("id"),
-                condition=Q(state="open", slots_taken__lt=F("overlap")),
+                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
                 name="comparisons_to_serve",
+            ),
+            models.Index(
+                F("project"),
+                F("priority").desc(),
+                -F("slots_taken"),
+                F("id"),
+                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                name="comparisons_to_finish",
+            ),
+            models.Index(
+                fields=["project", "id"],
+                condition=Q(kind="gold", state="open"),
+                name="gold_to_serve",
             ),
             models.Index(fields=["project", "-id"], name="comparisons_by_project"),
         ]
@@ -86,12 +130,12 @@ class Assignment(models.Model):
         EXPIRED = "expired"
 
     class SkipReason(models.TextChoices):
-        UNCLEAR = "unclear_prompt", "Unclear prompt"
-        EXPERT = "needs_expert", "Needs an expert"
-        LANGUAGE = "language", "Not my language"
-        UPSETTING = "upsetting", "Upsetting"
-        BROKEN = "broken_rendering", "Broken rendering"
-        OTHER = "other", "Other"
+        UNCLEAR = "unclear_prompt", _("Unclear prompt")
+        EXPERT = "needs_expert", _("Needs an expert")
+        LANGUAGE = "language", _("Not my language")
+        UPSETTING = "upsetting", _("Upsetting")
+        BROKEN = "broken_rendering", _("Broken rendering")
+        OTHER = "other", _("Other")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
@@ -99,6 +143,9 @@ class Assignment(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assignments"
     )
     state = models.CharField(max_length=10, choices=State, default=State.LEASED)
+    is_repeat = models.BooleanField(default=False)  # judged before by this labeler; sides swapped
+    is_training = models.BooleanField(default=False)  # gold, with feedback after the answer
+    takes_place = models.BooleanField(default=True)  # False: gold and repeats fill no place
     shown_order = ArrayField(models.BigIntegerField())  # candidate ids, first shown first
     leased_at = models.DateTimeField(default=timezone.now)  # start of the newest lease
     lease_until = models.DateTimeField()
@@ -108,7 +155,8 @@ class Assignment(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["comparison", "labeler"], name="a_labeler_gets_a_comparison_once"
+                fields=["comparison", "labeler", "is_repeat"],
+                name="a_labeler_gets_a_comparison_once",
             )
         ]
         indexes = [
@@ -147,20 +195,23 @@ class Judgment(models.Model):
     strengths = models.JSONField(default=list)  # [2]
     is_all_bad = models.BooleanField(default=False)
     criteria = models.JSONField(default=dict)  # name -> {"ranking", "strengths"}
+    marks = models.JSONField(default=list)  # [{"candidate", "start", "end", "kind"}] in raw text
     rationale = models.TextField(blank=True, default="")
+    is_repeat = models.BooleanField(default=False)  # never counted: it measures the labeler
     shown_order = ArrayField(models.BigIntegerField(), default=list)
     active_ms = models.PositiveIntegerField(default=0)  # visible and in use, as the browser says
     elapsed_ms = models.PositiveIntegerField(default=0)  # by the server's clock
     is_counted = models.BooleanField(default=True)  # False: surplus, came after its lease ended
     is_imported = models.BooleanField(default=False)
+    imported_guideline_version = models.PositiveIntegerField(null=True, blank=True)  # of elsewhere
     withdrawn_at = models.DateTimeField(null=True, blank=True)  # undone
     frozen_at = models.DateTimeField(null=True, blank=True)  # went into a snapshot: no undo
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["comparison", "labeler"],
+                fields=["comparison", "labeler", "is_repeat"],
                 condition=Q(withdrawn_at__isnull=True),
                 name="a_labeler_judges_a_comparison_once",
             )
@@ -171,8 +222,154 @@ class Judgment(models.Model):
         ]
 
 
+class Requeue(models.Model):
+    """One further slot for comparisons that were judged under an older version of the guideline."""
+
+    class Scope(models.TextChoices):
+        DISAGREED = "disagreed"  # labelers gave different verdicts
+        JUDGED_UNDER = "judged_under"  # all that were judged under one version
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="requeues")
+    guideline = models.ForeignKey(Guideline, on_delete=models.CASCADE, related_name="requeues")
+    scope = models.CharField(max_length=12, choices=Scope)
+    judged_under = models.ForeignKey(
+        Guideline, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    comparison_ids = ArrayField(models.BigIntegerField())  # that got the slot
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+
+class Signal(models.Model):
+    """Somebody accepted or rejected one response, in a product: unpaired, so it ranks nothing; KTO learns from it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="signals")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="signals")
+    candidate = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="signals")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="signals"
+    )
+    is_accepted = models.BooleanField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["candidate", "labeler"], name="a_labeler_signals_a_response_once"
+            )
+        ]
+        indexes = [models.Index(fields=["project", "id"], name="signals_by_project")]
+
+
+class Flag(models.Model):
+    """A labeler's note to the admins about a comparison; the judgment goes on as usual."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="flags")
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="flags")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="flags"
+    )
+    note = models.CharField(max_length=1000)
+    created_at = models.DateTimeField(auto_now_add=True)
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    resolved_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="flags_by_project")]
+
+
+class LabelerSettings(models.Model):
+    """How one labeler likes to work, in every project."""
+
+    labeler = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="labeler_settings",
+    )
+    keys = models.JSONField(default=dict)  # action -> key, from a closed list
+    break_after_minutes = models.PositiveSmallIntegerField(default=50)  # 0: no reminder
+    is_upsetting_blurred = models.BooleanField(default=True)
+
+
+class GoldItem(models.Model):
+    """What makes a comparison gold, beside its ``known_ranking``: where the answer comes from, and why it is right."""
+
+    class Origin(models.TextChoices):
+        HAND = "hand", "By hand"
+        ADJUDICATED = "adjudicated", "Adjudicated"
+        IMPORTED = "imported", "Imported"
+
+    comparison = models.OneToOneField(
+        Comparison, primary_key=True, on_delete=models.CASCADE, related_name="gold"
+    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="gold_items")
+    origin = models.CharField(max_length=11, choices=Origin, default=Origin.HAND)
+    note = models.CharField(max_length=1000, blank=True, default="")  # shown in training
+    kind_before = models.CharField(max_length=10, choices=Comparison.Kind)
+    state_before = models.CharField(max_length=10, choices=Comparison.State)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True, blank=True)
+    retire_reason = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-comparison"], name="gold_by_project")]
+
+
+class Exam(models.Model):
+    """How a project's entry exam decides: the two kinds of labeler it tells apart, and how often it may err."""
+
+    project = models.OneToOneField(
+        Project, primary_key=True, on_delete=models.CASCADE, related_name="exam"
+    )
+    poor = models.FloatField(default=0.6)  # accuracy that shall fail: p0
+    good = models.FloatField(default=0.9)  # accuracy that shall pass: p1
+    false_pass = models.FloatField(default=0.05)
+    false_fail = models.FloatField(default=0.05)
+    attempts_max = models.PositiveSmallIntegerField(default=3)
+    retake_after_hours = models.PositiveSmallIntegerField(default=24)
+
+
+class ExamAttempt(models.Model):
+    """One labeler's run through the exam; its answers are the training judgments given while it was open."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        PASSED = "passed"
+        FAILED = "failed"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="exam_attempts")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="exam_attempts"
+    )
+    number = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=6, choices=State, default=State.OPEN)
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "labeler", "number"], name="an_attempt_has_its_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["project", "labeler"],
+                condition=Q(state="open"),
+                name="a_labeler_takes_one_exam_at_a_time",
+            ),
+        ]
+
+
 class QueuePosition(models.Model):
-    """Where one labeler's search of a project's queue stands, so that its cost does not grow with what they did."""
+    """Where one labeler stands in a project's queue, so that no cost grows with what they did: search and progress."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
     labeler = models.ForeignKey(
@@ -182,6 +379,10 @@ class QueuePosition(models.Model):
     slots_taken = models.PositiveSmallIntegerField(default=0)
     comparison_id = models.BigIntegerField(default=0)  # a place in the order, not a reference
     searched_at = models.DateTimeField(null=True)  # the whole queue was searched in vain
+    answered_at = models.DateTimeField(null=True)  # the last judgment or skip
+    judged_today = models.PositiveIntegerField(default=0)  # on the day of `answered_at`
+    remaining = models.PositiveIntegerField(default=0)  # as counted last, less what was done since
+    counted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [

@@ -1,24 +1,36 @@
 """Reads of comparisons and judgments. `pair_rows` is what agreement and snapshots are made of."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.accounts.models import User
+from annotation.comparisons import progress
+from annotation.comparisons.models import (
+    Assignment,
+    Comparison,
+    Flag,
+    Judgment,
+    LabelerSettings,
+    QueuePosition,
+)
+from annotation.comparisons.progress import DONE_COLUMNS, Done, Progress
+from annotation.core import statements
 from annotation.core.errors import NotFound
+from annotation.core.statements import columns, row_of, width
 from annotation.generation.models import Candidate
-from annotation.projects.models import Project
+from annotation.projects.models import Membership, Project, Role
+from annotation.projects.selectors import project_for
 from annotation.prompts.models import Prompt
 
 OVERALL = "overall"
 MAX_STRENGTH = 3
-LEFT_COUNTED = 1_000
-PAIRED_AT_ONCE = 200  # prompts
+PAIRED_AT_ONCE = 10_000  # prompts
 
 Tiers = list[list[int]]
 
@@ -65,8 +77,9 @@ _COLUMNS = (
 
 
 def standing_judgments(project: Project) -> QuerySet[Judgment]:
-    """Judgments of the project that count: not withdrawn, and given within their lease."""
-    return Judgment.objects.filter(project=project, withdrawn_at=None, is_counted=True)
+    """Judgments of the project that count: not withdrawn, given within their lease, no repeats."""
+    rows = Judgment.objects.filter(project=project, withdrawn_at=None, is_counted=True)
+    return rows.filter(is_repeat=False)
 
 
 def pair_rows(
@@ -94,11 +107,28 @@ def pair_rows(
         yield from _pairs_of(row, criterion)
 
 
+def pairs_of_judgments(
+    project: Project, *, criterion: str, where: Q
+) -> Iterator[tuple[PairRow, bool, bool]]:
+    """The pairs of chosen judgments that were not withdrawn, by id; with each whether it is imported, and a repeat.
+
+    Repeats and gold after training come too, unlike in `pair_rows`: they measure the labeler.
+    """
+    measures = Q(is_counted=True) | Q(is_repeat=True)
+    gold = Q(comparison__kind=Comparison.Kind.GOLD) & ~Q(assignment__is_training=True)
+    judgments = Judgment.objects.filter(measures | gold, where)
+    judgments = judgments.filter(project=project, withdrawn_at=None).order_by("pk")
+    rows = judgments.values_list(*_COLUMNS, "is_imported", "is_repeat")
+    for *row, is_imported, is_repeat in rows.iterator(chunk_size=2_000):
+        for pair in _pairs_of(tuple(row), criterion):
+            yield pair, is_imported, is_repeat
+
+
 def _standing_on(project: Project, prompt_ids: Sequence[int]) -> QuerySet[Judgment]:
     """Found by comparison alone: with the project named too, stale statistics send the planner through all of it."""
     comparisons = project.comparisons.filter(prompt_id__in=prompt_ids).values_list("pk", flat=True)
     found = Judgment.objects.filter(comparison_id__in=list(comparisons))
-    return found.filter(withdrawn_at=None, is_counted=True)
+    return found.filter(withdrawn_at=None, is_counted=True, is_repeat=False)
 
 
 def _pairs_of(row: tuple[Any, ...], criterion: str) -> Iterator[PairRow]:  # Any: columns differ
@@ -143,26 +173,67 @@ def _signed(difference: int) -> int:
     return max(-MAX_STRENGTH, min(MAX_STRENGTH, difference))
 
 
+class Station(NamedTuple):
+    """A labeler at work in a project."""
+
+    project: Project
+    member: Membership
+    done: Done
+
+    @property
+    def is_in_training(self) -> bool:
+        """Must qualify, and has not yet."""
+        return self.project.must_qualify and self.member.qualified_at is None
+
+
+STATION = f"{columns(Project, 'p')}, {columns(Membership, 'm')}, {DONE_COLUMNS}"
+_STATION = f"""
+SELECT {STATION}
+FROM projects_membership m JOIN projects_project p ON p.id = m.project_id
+LEFT JOIN comparisons_queueposition q ON q.project_id = m.project_id AND q.labeler_id = m.user_id
+WHERE m.user_id = %(labeler_id)s AND m.project_id = %(project_id)s AND m.role = 'labeler'
+"""  # noqa: S608 - only names of columns
+
+
+def station_of(*, labeler: User, project_id: int) -> Station:
+    """Where a labeler works: one query. Raises as `project_for` does for those who do not label here."""
+    rows = statements.run(_STATION, {"labeler_id": labeler.pk, "project_id": project_id})
+    if not rows:
+        project_for(labeler, project_id, Role.LABELER)
+        raise NotFound(_("You are not a labeler of this project any more; ask one of its admins."))
+    return station_from(rows[0], labeler)
+
+
+def station_from(values: Sequence[Any], labeler: User) -> Station:  # Any: columns differ
+    """The station in the columns that ``STATION`` names."""
+    cut, end = width(Project), width(Project) + width(Membership)
+    project, member = row_of(Project, values[:cut]), row_of(Membership, values[cut:end])
+    member.project, member.user = project, labeler
+    return Station(project, member, Done._make(values[end:]))
+
+
 def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:
     """The newest judgment that this labeler gave and did not withdraw; None if there is none."""
     mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
     return mine.filter(withdrawn_at=None).order_by("-created_at", "-pk").first()
 
 
-def judged_since(*, project: Project, labeler_id: int, since: datetime) -> int:
-    """How many judgments this labeler gave from a moment on."""
-    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, created_at__gte=since)
-    return mine.filter(withdrawn_at=None, is_imported=False).count()
+def can_undo(*, project: Project, labeler_id: int) -> bool:
+    """Whether this labeler's newest judgment can still be taken back."""
+    last = last_judgment_of(project=project, labeler_id=labeler_id)
+    return last is not None and last.frozen_at is None and last.assignment_id is not None
 
 
-def left_to_judge(*, project: Project, labeler_id: int, at_most: int) -> int:
-    """How many comparisons are left for this labeler, the one in hand included; counted up to ``at_most``, so cheap."""
-    free = project.comparisons.filter(state=Comparison.State.OPEN, slots_taken__lt=F("overlap"))
-    nearest = free.order_by("-priority", "slots_taken", "pk").values("pk")[:at_most]
-    mine = Assignment.objects.filter(comparison=OuterRef("pk"), labeler_id=labeler_id)
-    done = mine.exclude(state=Assignment.State.EXPIRED)
-    in_hand = leases_of(project).filter(labeler_id=labeler_id)
-    return Comparison.objects.filter(~Exists(done), pk__in=nearest).count() + in_hand.count()
+def is_upsetting(comparison_id: int) -> bool:
+    """Whether someone skipped this comparison as upsetting."""
+    skipped = Assignment.objects.filter(comparison_id=comparison_id)
+    return skipped.filter(skip_reason=Assignment.SkipReason.UPSETTING).exists()
+
+
+def preferences_of(labeler_id: int) -> LabelerSettings:
+    """How this labeler likes to work; the usual way, unsaved, while they have not said."""
+    stored = LabelerSettings.objects.filter(labeler_id=labeler_id).first()
+    return stored or LabelerSettings(labeler_id=labeler_id)
 
 
 def assignment_of(*, project: Project, labeler_id: int, pk: int) -> Assignment:
@@ -170,7 +241,7 @@ def assignment_of(*, project: Project, labeler_id: int, pk: int) -> Assignment:
     rows = Assignment.objects.select_related("project", "comparison__prompt", "labeler")
     row = rows.filter(project=project, labeler_id=labeler_id, pk=pk).first()
     if row is None:
-        raise NotFound("This assignment does not exist, or it is not yours. Load the next one.")
+        raise NotFound(_("This assignment does not exist, or it is not yours. Load the next one."))
     return row
 
 
@@ -182,28 +253,12 @@ def comparison_of(*, project: Project, pk: int) -> Comparison:
     return row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a labeler is today: ``remaining`` is counted up to a limit, ``is_more`` says that there are more."""
-
-    judged_today: int
-    remaining: int
-    is_more: bool
-
-    @property
-    def total(self) -> int:
-        return self.judged_today + self.remaining
-
-
 def progress_of(*, project: Project, labeler_id: int) -> Progress:
-    """The labeler's day in this project; three short queries, whatever the size of the project."""
-    morning = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    left = left_to_judge(project=project, labeler_id=labeler_id, at_most=LEFT_COUNTED + 1)
-    return Progress(
-        judged_today=judged_since(project=project, labeler_id=labeler_id, since=morning),
-        remaining=min(left, LEFT_COUNTED),
-        is_more=left > LEFT_COUNTED,
-    )
+    """The labeler's day in this project; two short queries, whatever the size of the project."""
+    rows = QueuePosition.objects.filter(project=project, labeler_id=labeler_id)
+    kept = rows.values_list("judged_today", "answered_at", "remaining", "counted_at").first()
+    done = Done._make(kept) if kept else Done()
+    return progress.progress_of(project_id=project.pk, labeler_id=labeler_id, done=done)
 
 
 def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:
@@ -212,11 +267,32 @@ def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:
     return dict(rows.values_list("pk", "text"))
 
 
+class Response(NamedTuple):
+    """The text of a candidate as a labeler may see it."""
+
+    text: str
+    is_finished: bool
+
+
+def responses_of(candidate_ids: Sequence[int]) -> dict[int, Response]:
+    """As `texts_of`, with whether each text ended by itself."""
+    rows = Candidate.objects.filter(pk__in=candidate_ids)
+    found = rows.values_list("pk", "text", "is_finished")
+    return {pk: Response(text, is_finished) for pk, text, is_finished in found}
+
+
 def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:
     """The comparisons of a project, narrowed by state and kind where those are given."""
     rows = project.comparisons.select_related("prompt")
     rows = rows.filter(state=state) if state in Comparison.State.values else rows
     return rows.filter(kind=kind) if kind in Comparison.Kind.values else rows
+
+
+def flags_in(project: Project, *, state: str = "") -> QuerySet[Flag]:
+    """The flags of a project, narrowed to the open or the resolved ones where that is asked."""
+    if not state:
+        return project.flags.all()
+    return project.flags.filter(resolved_at__isnull=state == "open")
 
 
 def prompts_to_pair(project: Project) -> QuerySet[Prompt]:

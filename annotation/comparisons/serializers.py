@@ -4,8 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.comparisons.models import Assignment, Comparison, Flag, Judgment
 from annotation.comparisons.services.pairing import Strategy
+from annotation.comparisons.verdicts import MARK_KINDS
 from annotation.prompts.serializers import TurnSerializer
 
 
@@ -23,6 +24,15 @@ class CriterionVerdictSerializer(serializers.Serializer[Any]):
     strengths = serializers.ListField(child=serializers.IntegerField(), max_length=8)
 
 
+class MarkSerializer(serializers.Serializer[Any]):
+    """A phrase of a response: offsets in code points into its raw text."""
+
+    candidate = serializers.IntegerField(min_value=1)
+    start = serializers.IntegerField(min_value=0)
+    end = serializers.IntegerField(min_value=1)
+    kind = serializers.ChoiceField(choices=[(one, one) for one in MARK_KINDS])
+
+
 class AnswerSerializer(serializers.Serializer[Any]):
     """One answer. The same client_uuid again gives the same judgment."""
 
@@ -32,7 +42,14 @@ class AnswerSerializer(serializers.Serializer[Any]):
     is_all_bad = serializers.BooleanField(default=False)
     criteria = serializers.DictField(child=CriterionVerdictSerializer(), default=dict)
     rationale = serializers.CharField(allow_blank=True, default="", max_length=10_000)
+    marks = MarkSerializer(many=True, default=list)
     active_ms = serializers.IntegerField(min_value=0, default=0)
+
+
+class UndoSerializer(serializers.Serializer[Any]):
+    """Which judgment: the one sent under this UUID, if it arrived; without it the newest."""
+
+    client_uuid = serializers.UUIDField(required=False)
 
 
 class SkipSerializer(serializers.Serializer[Any]):
@@ -44,17 +61,28 @@ class ShownCandidateSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
-class AssignmentSerializer(serializers.Serializer[Any]):
-    """A lease on a comparison; candidates are in the order drawn for this labeler."""
-
+class LeaseSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    comparison = serializers.IntegerField(source="comparison_id")
     lease_until = serializers.DateTimeField()
-    prompt = TurnSerializer(many=True, source="comparison.prompt.turns")
+    seconds_left = serializers.IntegerField()
 
 
-class LeasedSerializer(AssignmentSerializer):
+class ShownLeaseSerializer(LeaseSerializer):
+    """A lease on a comparison; candidates are in the order drawn for this labeler. `bench` is its HTML, if asked."""
+
+    comparison = serializers.IntegerField()
+    prompt = TurnSerializer(many=True)
     candidates = ShownCandidateSerializer(many=True)
+    bench = serializers.CharField()
+
+
+class FeedbackSerializer(serializers.Serializer[Any]):
+    """After a training answer: the known verdict, and why it is right."""
+
+    is_right = serializers.BooleanField()
+    ranking = TiersField()
+    is_all_bad = serializers.BooleanField()
+    message = serializers.CharField()
 
 
 class EmptySerializer(serializers.Serializer[Any]):
@@ -84,6 +112,7 @@ class JudgmentSerializer(serializers.ModelSerializer[Judgment]):
             "strengths",
             "is_all_bad",
             "criteria",
+            "marks",
             "rationale",
             "active_ms",
             "elapsed_ms",
@@ -95,21 +124,66 @@ class JudgmentSerializer(serializers.ModelSerializer[Judgment]):
         read_only_fields = fields
 
 
+def told_judgment(judgment: Judgment, *, is_counted: bool) -> dict[str, Any]:  # Any: JSON
+    """A judgment as its labeler is told of it; they are not told that it was gold or a repeat."""
+    return {
+        "id": judgment.pk,
+        "comparison": judgment.comparison_id,
+        "labeler": judgment.labeler_id,
+        "guideline": judgment.guideline_id,
+        "client_uuid": judgment.client_uuid,
+        "ranking": judgment.ranking,
+        "strengths": judgment.strengths,
+        "is_all_bad": judgment.is_all_bad,
+        "criteria": judgment.criteria,
+        "marks": judgment.marks,
+        "rationale": judgment.rationale,
+        "active_ms": judgment.active_ms,
+        "elapsed_ms": judgment.elapsed_ms,
+        "is_counted": is_counted,
+        "is_imported": judgment.is_imported,
+        "withdrawn_at": judgment.withdrawn_at,
+        "created_at": judgment.created_at,
+    }
+
+
 class NextSerializer(serializers.Serializer[Any]):
-    """What to do next: an assignment, or why there is none. `bench` is its HTML, with `?bench=1`."""
+    """What to do next: leases to judge, or why there are none.
+
+    `assignment` and `ahead` are the leases that the client does not name in `held`; `leases` are all, in the order to
+    show them. `bench` is the HTML of `assignment`, with `?bench=1`.
+    """
 
     judgment = JudgmentSerializer(allow_null=True)
     message = serializers.CharField()
-    assignment = LeasedSerializer(allow_null=True)
+    feedback = FeedbackSerializer(allow_null=True)
+    assignment = ShownLeaseSerializer(allow_null=True)
+    ahead = ShownLeaseSerializer(many=True)
+    leases = LeaseSerializer(many=True)
     empty = EmptySerializer(allow_null=True)
     progress = ProgressSerializer()
     bench = serializers.CharField()
 
 
-class LeaseSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    lease_until = serializers.DateTimeField()
-    seconds_left = serializers.IntegerField()
+class FlagNoteSerializer(serializers.Serializer[Any]):
+    note = serializers.CharField(max_length=1000)
+
+
+class FlagSerializer(serializers.ModelSerializer[Flag]):
+    """A labeler's note about a comparison."""
+
+    class Meta:
+        model = Flag
+        fields = (
+            "id",
+            "comparison",
+            "labeler",
+            "note",
+            "created_at",
+            "resolved_by",
+            "resolved_at",
+        )
+        read_only_fields = fields
 
 
 class DiffSerializer(serializers.Serializer[Any]):
@@ -137,11 +211,22 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
 
 
 class PairPromptSerializer(serializers.Serializer[Any]):
-    """Make the comparisons of one prompt's candidates."""
+    """Make the comparisons of one prompt's candidates. Without a strategy the project's is taken."""
 
     prompt = serializers.IntegerField()
-    strategy = serializers.ChoiceField(choices=[(one.value, one.value) for one in Strategy])
+    strategy = serializers.ChoiceField(choices=Strategy.values, required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=50, required=False, allow_null=True)
+
+
+class PairWaitingSerializer(serializers.Serializer[Any]):
+    """Make the comparisons of every prompt that waits. Without a strategy the project's is taken."""
+
+    strategy = serializers.ChoiceField(choices=Strategy.values, required=False)
+
+
+class PairedSerializer(serializers.Serializer[Any]):
+    made = serializers.IntegerField()
+    prompts_waiting = serializers.IntegerField(help_text="Counted up to 10,000.")
 
 
 class ComparisonStateSerializer(serializers.Serializer[Any]):

@@ -1,13 +1,25 @@
 """What a verdict must be: it names every candidate of its comparison once, in tiers, with a strength for each step."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from dataclasses import dataclass, field
+from typing import NotRequired, TypedDict
+from uuid import UUID
+
+from django.utils.translation import gettext as _
 
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 
 STRENGTHS = (1, 2, 3)  # slightly, better, much better
 LONGEST_RATIONALE = 10_000
+MOST_MARKS = 200
+MARK_KINDS = ("good", "wrong")
+_LARGEST = {
+    Project.AnswerScale.SEVEN: 3,
+    Project.AnswerScale.FIVE: 2,
+    Project.AnswerScale.THREE: 1,
+    Project.AnswerScale.TWO: 1,
+}
 
 
 class CriterionVerdict(TypedDict):
@@ -15,6 +27,82 @@ class CriterionVerdict(TypedDict):
 
     ranking: Sequence[Sequence[int]]
     strengths: Sequence[int]
+
+
+class Mark(TypedDict):
+    """A phrase marked as good or wrong: offsets in code points into the raw text of a candidate."""
+
+    candidate: int
+    start: int
+    end: int
+    kind: str
+
+
+class AnswerFields(TypedDict):
+    """What a labeler sends; the rest is as if they had said nothing of it."""
+
+    client_uuid: UUID
+    ranking: NotRequired[Sequence[Sequence[int]]]
+    strengths: NotRequired[Sequence[int]]
+    is_all_bad: NotRequired[bool]
+    criteria: NotRequired[Mapping[str, CriterionVerdict]]
+    rationale: NotRequired[str]
+    marks: NotRequired[Sequence[Mark]]
+    active_ms: NotRequired[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer: a ranking with its strengths, or all bad."""
+
+    client_uuid: UUID
+    ranking: Sequence[Sequence[int]] = ()
+    strengths: Sequence[int] = ()
+    is_all_bad: bool = False
+    criteria: Mapping[str, CriterionVerdict] = field(default_factory=dict)
+    rationale: str = ""
+    marks: Sequence[Mark] = ()
+    active_ms: int = 0
+
+
+def largest_strength(scale: str) -> int:
+    """The largest strength that an answer scale has."""
+    return _LARGEST[Project.AnswerScale(scale)]
+
+
+def has_tie(scale: str) -> bool:
+    """Whether an answer scale lets responses be about the same."""
+    return scale != Project.AnswerScale.TWO
+
+
+def check_scale(scale: str, ranking: Sequence[Sequence[int]], strengths: Sequence[int]) -> None:
+    """Raise InvalidInput for a strength or a tie that the project's answer scale does not have."""
+    largest = largest_strength(scale)
+    if any(step > largest for step in strengths):
+        raise InvalidInput(
+            f"This project's scale goes up to strength {largest}; the strengths sent are {list(strengths)}."
+        )
+    if not has_tie(scale) and any(len(tier) > 1 for tier in ranking):
+        raise InvalidInput(_("This project asks for a choice: no two responses may be the same."))
+
+
+def check_marks(marks: Sequence[Mark], lengths: Mapping[int, int]) -> None:
+    """Raise InvalidInput for a mark beyond the texts of the comparison, whose lengths are given by candidate."""
+    if len(marks) > MOST_MARKS:
+        raise InvalidInput.at("marks", f"There are {len(marks)} marks; keep the {MOST_MARKS} best.")
+    for mark in marks:
+        length = lengths.get(mark["candidate"])
+        if length is None:
+            raise InvalidInput.at(
+                "marks", f"A mark names candidate {mark['candidate']}, which is not compared here."
+            )
+        if not 0 <= mark["start"] < mark["end"] <= length:
+            raise InvalidInput.at(
+                "marks",
+                f"A mark goes from {mark['start']} to {mark['end']}; the response has {length} characters.",
+            )
+        if mark["kind"] not in MARK_KINDS:
+            raise InvalidInput.at("marks", f"A mark is good or wrong, not {mark['kind']!r}.")
 
 
 def check_ranking(
@@ -46,7 +134,10 @@ def check_all_bad(ranking: Sequence[Sequence[int]], strengths: Sequence[int]) ->
 
 
 def check_criteria(
-    candidate_ids: Sequence[int], criteria: Mapping[str, CriterionVerdict], known: Sequence[str]
+    candidate_ids: Sequence[int],
+    criteria: Mapping[str, CriterionVerdict],
+    known: Sequence[str],
+    scale: str,
 ) -> None:
     """Raise InvalidInput for a criterion that the rubric does not have, or a wrong ranking under one."""
     for name, verdict in criteria.items():
@@ -55,6 +146,7 @@ def check_criteria(
                 f"The rubric has no criterion {name!r}; it has {', '.join(known) or 'none'}."
             )
         check_ranking(candidate_ids, verdict["ranking"], verdict["strengths"])
+        check_scale(scale, verdict["ranking"], verdict["strengths"])
 
 
 def cleaned_rationale(rationale: str, *, rule: str, strengths: Sequence[int]) -> str:
@@ -66,7 +158,7 @@ def cleaned_rationale(rationale: str, *, rule: str, strengths: Sequence[int]) ->
         rule == Project.RationaleRule.STRONG and max(STRENGTHS) in strengths
     )
     if is_asked and not text:
-        raise InvalidInput("Say in one sentence why: this project asks for a rationale here.")
+        raise InvalidInput(_("Say in one sentence why: this project asks for a rationale here."))
     if len(text) > LONGEST_RATIONALE or "\x00" in text:
         raise InvalidInput(
             f"The rationale has {len(text)} characters; it may have {LONGEST_RATIONALE}, and no NUL."

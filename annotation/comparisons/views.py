@@ -1,26 +1,34 @@
 """Pages of labeling: the labeler's bench, and the admin's list of comparisons."""
 
+import json
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.accounts.models import User
 from annotation.comparisons import selectors
-from annotation.comparisons.bench import bench_for
-from annotation.comparisons.forms import answer_from
+from annotation.comparisons.bench import answer_keys, bench_for
+from annotation.comparisons.forms import PreferencesForm, answer_from
+from annotation.comparisons.keys import keys_of
 from annotation.comparisons.models import Assignment, Comparison
 from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
+from annotation.comparisons.services.preferences import save_preferences
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
 from annotation.ui import markdown
 
 PAGE_SIZE = 50
+AHEAD = 2  # comparisons on the labeling page beyond the one in hand
 STRATEGIES = (
+    (Strategy.AUTO, "Each two of up to four; more, each with the next"),
     (Strategy.ALL_PAIRS, "Each two"),
     (Strategy.RING, "Each with the next"),
     (Strategy.ONE_RANKING, "All at once, to rank"),
@@ -35,13 +43,24 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, project)
     labeler = person(request)
-    found = queue.lease_next_comparison(project=project, labeler=labeler)
+    station = selectors.station_of(labeler=labeler, project_id=project.pk)
+    served = queue.serve(station=station, ahead=AHEAD)
+    benches = [bench_for(lease.assignment) for lease in served.leases]
     guideline = current_guideline(project)
+    preferences = selectors.preferences_of(labeler.pk)
+    keys = keys_of(preferences.keys)
     context = {
         **page_context(labeler, project, "label"),
-        "bench": bench_for(found) if isinstance(found, Assignment) else None,
-        "empty": None if isinstance(found, Assignment) else found,
+        "bench": benches[0] if benches else None,
+        "ahead": benches[1:],
+        "empty": served.empty,
         "progress": selectors.progress_of(project=project, labeler_id=labeler.pk),
+        "preferences": preferences,
+        "keys": keys,
+        "keys_json": json.dumps({one.name: one.key for one in keys}),
+        "answer_keys": answer_keys(project.answer_scale),
+        "is_training": station.is_in_training,
+        "can_undo": selectors.can_undo(project=project, labeler_id=labeler.pk),
         "guideline": guideline,
         "guideline_html": markdown.render(guideline.text) if guideline else "",
     }
@@ -65,12 +84,29 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
     return redirect("comparisons-label", project.pk)
 
 
+@never_cache
+@require_http_methods(["GET", "POST"])
+def preferences(request: HttpRequest) -> HttpResponse:
+    """How the labeler likes to work, in every project: keys, breaks, upsetting content."""
+    labeler = person(request)
+    form = PreferencesForm(request.POST or None, preferences=selectors.preferences_of(labeler.pk))
+    if request.method == "POST" and form.is_valid() and _save(form, labeler):
+        messages.success(request, _("Saved. The labeling page works this way from now on."))
+        return redirect("comparisons-preferences")
+    status = 400 if form.is_bound else 200
+    return render(request, "comparisons/preferences.html", {"form": form}, status=status)
+
+
 @require_GET
 def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """Every comparison with its state; filters in the address."""
     project = project_for(request.user, project_id, Role.ADMIN)
     state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
     rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
+    narrowed = {name: request.GET.get(name, "") for name in ("batch", "prompt")}
+    for name, key in narrowed.items():
+        if key.isascii() and key.isdigit() and len(key) < 19:
+            rows = rows.filter(**{f"{name}_id": int(key)})
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         **page_context(person(request), project, "comparisons"),
@@ -80,6 +116,7 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
         "states": Comparison.State.choices,
         "kinds": Comparison.Kind.choices,
         "leased": selectors.leases_of(project).count(),
+        **narrowed,
         "waiting": 0 if state or kind else selectors.prompts_to_pair(project).count(),
         "strategies": STRATEGIES,
     }
@@ -123,6 +160,22 @@ def comparison_state(request: HttpRequest, project_id: int, comparison_id: int) 
     return redirect("comparisons-detail", project.pk, row.pk)
 
 
+def _save(form: PreferencesForm, labeler: User) -> bool:
+    """Store what the form holds; False, with the reason in the form, if the service refuses it."""
+    fields = form.cleaned_data
+    try:
+        save_preferences(
+            labeler=labeler,
+            keys=form.chosen_keys(),
+            break_after_minutes=fields["break_after_minutes"],
+            is_upsetting_blurred=fields["is_upsetting_blurred"],
+        )
+    except InvalidInput as error:
+        form.add_error(error.field or None, str(error))
+        return False
+    return True
+
+
 def _answer(request: HttpRequest, project: Project) -> HttpResponse:
     assignment = _posted_assignment(request, project)
     try:
@@ -141,13 +194,13 @@ def _answer(request: HttpRequest, project: Project) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("comparisons-label", project.pk)
     if not judgment.is_counted:
-        messages.warning(request, "Your time had ended, so this answer is kept but not counted.")
+        messages.warning(request, _("Your time had ended, so this answer is kept but not counted."))
     return redirect("comparisons-label", project.pk)
 
 
 def _posted_assignment(request: HttpRequest, project: Project) -> Assignment:
     key = request.POST.get("assignment", "")
     if not key.isdecimal() or len(key) > 18:
-        raise NotFound("The form has lost its assignment; load the labeling page again.")
+        raise NotFound(_("The form has lost its assignment; load the labeling page again."))
     labeler_id = person(request).pk
     return selectors.assignment_of(project=project, labeler_id=labeler_id, pk=int(key))

@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.pagination import Cursor, CursorPagination
@@ -20,7 +22,7 @@ from annotation.core.errors import DomainError, log_refusal, shortage_behind
 
 API_ROOT = "/api/"
 LAST_KEY = 2**63 - 1
-NOTHING_HERE = "There is nothing here, or it is not yours to see."
+NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
 
 
 class NewestFirst(CursorPagination):
@@ -93,19 +95,19 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 def _told(error: Exception) -> dict[str, Any]:  # Any: JSON
     """The one shape of what REST framework knows how to refuse."""
     if isinstance(error, exceptions.ValidationError):
-        return error_body("invalid", "Some fields are not valid.", _fields(error.detail))
+        return error_body("invalid", _("Some fields are not valid."), _fields(error.detail))
     if isinstance(error, exceptions.APIException):
         codes = error.get_codes()
         return error_body(codes if isinstance(codes, str) else "error", str(error.detail))
     if isinstance(error, PermissionDenied):
         return error_body("forbidden", "Your role does not allow this.")
-    return error_body("not_found", NOTHING_HERE)
+    return error_body("not_found", str(NOTHING_HERE))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """An address that is none: a page, or the one shape below ``API_ROOT``."""
     if request.path.startswith(API_ROOT):
-        return JsonResponse(error_body("not_found", NOTHING_HERE), status=404)
+        return JsonResponse(error_body("not_found", str(NOTHING_HERE)), status=404)
     return defaults.page_not_found(request, exception)
 
 

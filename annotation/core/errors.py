@@ -4,6 +4,8 @@ import errno
 import logging
 from typing import Self
 
+from django.utils.translation import gettext as _
+
 logger = logging.getLogger(__name__)
 DISK_FULL, MEMORY_FULL = "53100", "53200"  # SQLSTATE of PostgreSQL
 
@@ -74,11 +76,11 @@ def shortage_behind(error: BaseException | None) -> DomainError | None:
     number, state = getattr(error, "errno", None), _sqlstate(error)
     if number in {errno.ENOSPC, errno.EDQUOT} or state == DISK_FULL:
         return StorageFull(
-            "The server's disk is full; nothing was stored. Ask whoever runs it to make room."
+            _("The server's disk is full; nothing was stored. Ask whoever runs it to make room.")
         )
     if isinstance(error, MemoryError) or state == MEMORY_FULL:
         return OutOfMemory(
-            "The server ran out of memory; nothing was stored. Send less at once, or try later."
+            _("The server ran out of memory; nothing was stored. Send less at once, or try later.")
         )
     return None
 

@@ -26,6 +26,7 @@ class Job(StrEnum):
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
     BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
     EXECUTE_RUN = "workers.training.execute_run"
+    DELIVER_WEBHOOK = "workers.webhooks.deliver_webhook"
 
 
 GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.ANSWER_PLAYGROUND, Job.EXECUTE_RUN})

@@ -5,6 +5,8 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def canonical(text: str) -> str:
     """NFC, Unix line ends, no trailing space: equal for people, equal for us."""
@@ -14,5 +16,5 @@ def canonical(text: str) -> str:
 
 def fingerprint(parts: Sequence[str]) -> str:
     """Hex sha256 of the canonical parts; the boundaries between parts count."""
-    payload = json.dumps([canonical(part) for part in parts], ensure_ascii=False)
+    payload = _encode([canonical(part) for part in parts])
     return hashlib.sha256(payload.encode()).hexdigest()

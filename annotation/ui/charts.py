@@ -5,6 +5,7 @@ Every chart needs a table of the same numbers beside it; the page owns that tabl
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from django.utils.html import format_html, format_html_join
@@ -13,6 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 620, 16, 236
 BAR_MAX = 72
+NAMED_LEFT, ROW_HEIGHT, NAME_MAX = 170, 30, 24
+LETTER = 6.2  # the width of a letter of the plots, about
 EMPTY = mark_safe("")
 
 
@@ -48,6 +51,16 @@ class Stop:
     y: float
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whisker:
+    """A named value with its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +150,8 @@ def scatter(
     )
     names = format_html_join(
         "",
-        '<text x="{}" y="{}">{}</text>',
-        (
-            (x.place(dot.x) + 9, y.place(dot.y) + 4, f"{dot.name}: {dot.y:.0%}")
-            for dot in dots
-            if dot.is_out
-        ),
+        '<text x="{}" y="{}" text-anchor="{}">{}</text>',
+        (_named(dot, x, y) for dot in dots if dot.is_out),
     )
     return _svg(
         label,
@@ -184,7 +193,7 @@ def line(
     moments = format_html_join(
         "",
         '<line class="limit" x1="{0}" y1="{1}" x2="{0}" y2="{2}"/><text x="{3}" y="{4}">{5}</text>',
-        ((x.place(at), TOP, BOTTOM, x.place(at) + 5, TOP + 10, name) for at, name in marks),
+        _moments(marks, x),
     )
     last = (
         format_html(
@@ -208,12 +217,131 @@ def line(
     return _svg(label, _axis_line(), _number_ticks(y), band, path, dots, moments, last, ends)
 
 
+def walk(
+    values: Sequence[float], *, label: str, top: tuple[float, str], bottom: tuple[float, str]
+) -> SafeString:
+    """A path from zero, step by step, between two named limits."""
+    low = min([bottom[0], *values])
+    high = max([top[0], *values])
+    margin = 0.08 * (high - low)
+    x, y = Axis(0, max(len(values), 1), LEFT, RIGHT), Axis(low - margin, high + margin, BOTTOM, TOP)
+    places = list(enumerate([0.0, *values]))
+    path = format_html('<polyline class="line" points="{}"/>', _points(places, x, y))
+    dots = format_html_join(
+        "",
+        '<circle class="{}" cx="{}" cy="{}" r="3.5"/>',
+        (
+            ("point" if value > before else "point out", x.place(place), y.place(value))
+            for (_, before), (place, value) in pairwise(places)
+        ),
+    )
+    limits = format_html_join(
+        "",
+        '<line class="limit" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}">{}</text>',
+        (
+            (LEFT, y.place(at), RIGHT, y.place(at), LEFT + 6, y.place(at) - 5, name)
+            for at, name in (top, bottom)
+        ),
+    )
+    ends = format_html(
+        '<text x="{}" y="{}">0</text><text x="{}" y="{}" text-anchor="end">{}</text>',
+        LEFT,
+        BOTTOM + 18,
+        RIGHT,
+        BOTTOM + 18,
+        len(values),
+    )
+    return _svg(label, _axis_line(), limits, path, dots, ends, _caption("answers"))
+
+
+def _named(dot: Dot, x: Axis, y: Axis) -> tuple[float, float, str, str]:
+    """The name of an outlier at its right, or at its left where the plot ends."""
+    at, name = x.place(dot.x), f"{shortened(dot.name)}: {dot.y:.0%}"
+    if at + 9 + LETTER * len(name) > RIGHT:
+        return at - 9, y.place(dot.y) + 4, "end", name
+    return at + 9, y.place(dot.y) + 4, "start", name
+
+
+def _moments(
+    marks: Iterable[tuple[float, str]], x: Axis
+) -> list[tuple[float, int, int, float, int, str]]:
+    """Where the lines and names of moments go: a name that would print over another goes a line down."""
+    ends = [-1.0, -1.0, -1.0, -1.0]
+    drawn = []
+    for at, name in sorted(marks):
+        start = x.place(at) + 5
+        free = [row for row, end in enumerate(ends) if end < start]
+        row = free[0] if free else -1
+        if row >= 0:
+            ends[row] = start + LETTER * len(name) + 6
+        drawn.append(
+            (x.place(at), TOP, BOTTOM, start, TOP + 10 + 13 * row, name if row >= 0 else "")
+        )
+    return drawn
+
+
+def intervals(
+    values: Sequence[Whisker], *, label: str, description: str, middle: float | None
+) -> SafeString:
+    """One row a value: a dot on its interval, name at the left, number at the right."""
+    low = min([one.low for one in values] + ([] if middle is None else [middle]))
+    high = max([one.high for one in values] + ([] if middle is None else [middle]))
+    margin = 0.05 * (high - low or 1.0)
+    x = Axis(low - margin, high + margin, NAMED_LEFT, RIGHT - 50)
+    height = ROW_HEIGHT * len(values) + 12
+    drawn = format_html_join(
+        "",
+        '<text x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>'
+        '<line class="whisker" x1="{}" y1="{}" x2="{}" y2="{}"/>'
+        '<circle class="point" cx="{}" cy="{}" r="4.5"/><text x="{}" y="{}">{}</text>',
+        (
+            (
+                NAMED_LEFT - 12,
+                at * ROW_HEIGHT + 22,
+                shortened(one.name),
+                one.name,
+                x.place(one.low),
+                at * ROW_HEIGHT + 18,
+                x.place(one.high),
+                at * ROW_HEIGHT + 18,
+                x.place(one.value),
+                at * ROW_HEIGHT + 18,
+                RIGHT - 36,
+                at * ROW_HEIGHT + 22,
+                f"{one.value:+.2f}" if middle == 0 else f"{one.value:.2f}",
+            )
+            for at, one in enumerate(values)
+        ),
+    )
+    center = EMPTY
+    if middle is not None:
+        place = x.place(middle)
+        center = format_html(
+            '<line class="middle" x1="{}" y1="4" x2="{}" y2="{}"/>', place, place, height - 4
+        )
+    return format_html(
+        '<svg class="chart" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}{}</svg>',
+        WIDTH,
+        height,
+        label,
+        description,
+        center,
+        drawn,
+    )
+
+
+def shortened(name: str) -> str:
+    """A name that fits beside a plot; the whole one is its title."""
+    return name if len(name) <= NAME_MAX else name[: NAME_MAX - 1] + "…"
+
+
 def _svg(label: str, *parts: SafeString) -> SafeString:
     inner = format_html_join("", "{}", ((part,) for part in parts))
     return format_html(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}</svg>',
         WIDTH,
         HEIGHT,
+        label,
         label,
         inner,
     )

@@ -111,8 +111,12 @@ def render(text: str) -> SafeString:
 
 
 def raw(text: str) -> SafeString:
-    """The text as it is, in a block that keeps its lines."""
-    return mark_safe(f'<pre class="raw" dir="auto">{escape(text)}</pre>')  # noqa: S308 - escaped
+    """The text as it is; what the browser holds is the same to the character, so that marks can count on it.
+
+    A parser drops the first line break in a <pre>, so one stands before; carriage returns are named by number.
+    """
+    kept = escape(text).replace("\r", "&#13;")
+    return mark_safe(f'<pre class="raw" dir="auto">\n{kept}</pre>')  # noqa: S308 - escaped
 
 
 @lru_cache(maxsize=KEPT_IN_CACHE)

@@ -1,93 +1,217 @@
 """Taking answers: a judgment is stored once, counted if its lease was live, and can be undone until it is frozen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 from uuid import UUID
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, F, OuterRef, Subquery, Value, When
+from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons import verdicts
+from annotation.comparisons import answers, exams, progress, verdicts
+from annotation.comparisons.gold import Feedback
 from annotation.comparisons.models import Assignment, Comparison, Judgment
-from annotation.comparisons.selectors import last_judgment_of
-from annotation.comparisons.services.queue import give_back_place
+from annotation.comparisons.selectors import (
+    Station,
+    last_judgment_of,
+    station_from,
+    station_of,
+    texts_of,
+)
+from annotation.comparisons.services import queue
+from annotation.core import statements
 from annotation.core.errors import Conflict, NotFound
 from annotation.core.jobs import Job, ring
-from annotation.projects.models import Criterion, Guideline, Project
+from annotation.projects.models import Project
 
-RING_EVERY_SECONDS = 2
 LARGEST_INTEGER = 2**31 - 1
+NOT_YOURS = gettext_lazy("This assignment does not exist, or it is not yours. Load the next one.")
 
 
-class _Binding(NamedTuple):
-    """What a judgment is bound to at the moment it is given."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer that was taken: what was stored, what a labeler in training is told, and what comes next."""
 
-    guideline_id: int | None
-    criteria: list[str]
+    judgment: Judgment
+    is_late: bool  # kept, but its lease had ended
+    feedback: Feedback | None
+    station: Station
+    served: queue.Served
 
 
-@transaction.atomic
-def submit_judgment(  # noqa: PLR0913 - the fields of one answer, each named by the caller
+class _Taken(NamedTuple):
+    judgment: Judgment
+    station: Station
+    takes_place: bool
+    feedback: Feedback | None = None
+
+
+def submit_judgment(*, assignment: Assignment, **answer: Unpack[verdicts.AnswerFields]) -> Judgment:
+    """Store an answer; the same ``client_uuid`` again gives the same judgment, and stores nothing."""
+    project_id, labeler = assignment.project_id, assignment.labeler
+    with transaction.atomic():
+        taken = _take(verdicts.Answer(**answer), assignment.pk, project_id, labeler)
+    return taken.judgment
+
+
+def answer_and_serve(
     *,
-    assignment: Assignment,
-    client_uuid: UUID,
-    ranking: Sequence[Sequence[int]] = (),
-    strengths: Sequence[int] = (),
-    is_all_bad: bool = False,
-    criteria: Mapping[str, verdicts.CriterionVerdict] | None = None,
-    rationale: str = "",
-    active_ms: int = 0,
-) -> Judgment:
-    """Store an answer; the same ``client_uuid`` again gives the same judgment, and stores nothing.
+    labeler: User,
+    project_id: int,
+    assignment_id: int,
+    answer: verdicts.Answer,
+    ahead: int = 0,
+    held: Collection[int] = (),
+) -> Answered:
+    """Store an answer and lease what comes next: one transaction of three statements."""
+    with transaction.atomic():
+        taken = _take(answer, assignment_id, project_id, labeler)
+        station = taken.station
+        claim = queue.claim_for(station, ahead=ahead, held=held, is_answering=True)
+        served = queue.lease(station, claim)
+    return Answered(
+        judgment=taken.judgment,
+        is_late=taken.takes_place and not taken.judgment.is_counted,
+        feedback=taken.feedback,
+        station=station,
+        served=served or queue.search(station, claim),
+    )
+
+
+def _take(answer: verdicts.Answer, assignment_id: int, project_id: int, labeler: User) -> _Taken:
+    """Take an answer, inside a transaction.
 
     1. Lock the assignment, so that two sendings of one answer wait for each other.
-    2. Check the answer against the comparison, the rubric and the rule for rationales.
-    3. Store it: counted if the lease is live, surplus if it ended. 4. Audit, ring.
+    2. Check the answer against the comparison, the rubric, the answer scale and the rule for rationales.
+    3. Store it, counted if the lease is live, surplus if it ended; audit it: one statement. Ring.
+    4. A training answer goes into the entry exam.
     """
-    row, binding = _locked(assignment)
-    if replay := _earlier(row, client_uuid):
-        return replay
-    _refuse_if_over(row)
-    ids = row.comparison.candidate_ids
-    if is_all_bad:
-        verdicts.check_all_bad(ranking, strengths)
-    else:
-        verdicts.check_ranking(ids, ranking, strengths)
-    verdicts.check_criteria(ids, criteria or {}, binding.criteria)
-    rule = row.project.rationale_rule
-    now = timezone.now()
-    elapsed = min(int((now - row.leased_at).total_seconds() * 1000), LARGEST_INTEGER)
-    judgment = Judgment(
-        project=row.project,
-        comparison=row.comparison,
-        assignment=row,
-        labeler=row.labeler,
-        guideline_id=binding.guideline_id,
-        client_uuid=client_uuid,
-        ranking=[sorted(tier) for tier in ranking],
-        strengths=list(strengths),
-        is_all_bad=is_all_bad,
-        criteria=criteria or {},
-        rationale=verdicts.cleaned_rationale(rationale, rule=rule, strengths=strengths),
-        shown_order=row.shown_order,
-        active_ms=max(0, min(active_ms, elapsed)),
-        elapsed_ms=max(0, elapsed),
-        is_counted=_is_live(row, now),
+    found = answers.lock(
+        assignment_id=assignment_id,
+        project_id=project_id,
+        labeler_id=labeler.pk,
+        client_uuid=answer.client_uuid,
     )
-    return _store(judgment, row)
+    if found is None:
+        station_of(labeler=labeler, project_id=project_id)  # says so to those who do not label here
+        raise NotFound(str(NOT_YOURS))
+    row, columns = found
+    station = station_from(columns, labeler)
+    if replay := _earlier(row, answer, labeler):
+        feedback = exams.feedback_on(replay) if row.is_training else None
+        return _Taken(replay, station, row.takes_place, feedback)
+    _refuse_if_over(row)
+    _check(answer, row, station.project)
+    now = timezone.now()
+    judgment = _judgment(answer, row, station, now)
+    try:
+        stored = answers.store(judgment, locked=row, now=now)
+    except IntegrityError as error:  # the client_uuid elsewhere, or a judgment in an imported file
+        raise Conflict(
+            "Another judgment of yours on this comparison, or with this client_uuid, was stored at the same "
+            "moment; load the next comparison."
+        ) from error
+    judgment.pk, judgment._state.adding = stored.judgment_id, False  # noqa: SLF001 - as Django does
+    if stored.is_agreement_due:
+        _ring(project_id)
+    station = station._replace(done=stored.done)
+    if not row.is_training:
+        return _Taken(judgment, station, row.takes_place)
+    exams.note_answer(judgment=judgment)
+    member = station.member
+    member.refresh_from_db(fields=["qualified_at"])
+    return _Taken(judgment, station, row.takes_place, exams.feedback_on(judgment))
+
+
+def _earlier(row: answers.Locked, answer: verdicts.Answer, labeler: User) -> Judgment | None:
+    """The judgment that was stored under this client UUID, if it is this labeler's.
+
+    Who waited for the lock sees the new state, but not yet the judgment: it is asked for again.
+    """
+    is_over = row.state == Assignment.State.SUBMITTED
+    if row.earlier_id is None and not is_over:
+        return None
+    judgment = Judgment.objects.filter(client_uuid=answer.client_uuid).first()
+    if judgment and (judgment.labeler_id, judgment.comparison_id) != (
+        labeler.pk,
+        row.comparison_id,
+    ):
+        raise Conflict(_("This client_uuid belongs to another judgment; draw a new one."))
+    return judgment
+
+
+def _refuse_if_over(row: answers.Locked) -> None:
+    if row.state == Assignment.State.SUBMITTED:
+        raise Conflict(_("You have judged this comparison already; undo that first to change it."))
+    if row.state == Assignment.State.SKIPPED:
+        raise Conflict(_("You have skipped this comparison; load the next one."))
+
+
+def _check(answer: verdicts.Answer, row: answers.Locked, project: Project) -> None:
+    if answer.is_all_bad:
+        verdicts.check_all_bad(answer.ranking, answer.strengths)
+    else:
+        verdicts.check_ranking(row.candidate_ids, answer.ranking, answer.strengths)
+    scale = project.answer_scale
+    verdicts.check_scale(scale, answer.ranking, answer.strengths)
+    verdicts.check_criteria(row.candidate_ids, answer.criteria, row.criteria, scale)
+    if answer.marks:
+        texts = texts_of(row.candidate_ids)
+        verdicts.check_marks(answer.marks, {pk: len(text) for pk, text in texts.items()})
+
+
+def _judgment(
+    answer: verdicts.Answer, row: answers.Locked, station: Station, now: datetime
+) -> Judgment:
+    """The judgment of an answer, not stored yet. Its time begins where the answer before it ended."""
+    begun_at = max(row.leased_at, station.done.answered_at or row.leased_at)
+    elapsed = max(0, min(int((now - begun_at).total_seconds() * 1000), LARGEST_INTEGER))
+    is_open = row.comparison_state != Comparison.State.CLOSED
+    is_live = is_open and row.state == Assignment.State.LEASED and row.lease_until > now
+    rule = station.project.rationale_rule
+    return Judgment(
+        project=station.project,
+        comparison_id=row.comparison_id,
+        assignment_id=row.assignment_id,
+        labeler=station.member.user,
+        guideline_id=row.guideline_id,
+        client_uuid=answer.client_uuid,
+        ranking=[sorted(tier) for tier in answer.ranking],
+        strengths=list(answer.strengths),
+        is_all_bad=answer.is_all_bad,
+        criteria=dict(answer.criteria),
+        marks=list(answer.marks),
+        rationale=verdicts.cleaned_rationale(
+            answer.rationale, rule=rule, strengths=answer.strengths
+        ),
+        is_repeat=row.is_repeat,
+        shown_order=row.shown_order,
+        active_ms=max(0, min(answer.active_ms, elapsed)),
+        elapsed_ms=elapsed,
+        is_counted=row.takes_place and is_live,
+        created_at=now,
+    )
 
 
 def undo_last(*, project: Project, labeler: User) -> Assignment:
     """Withdraw the labeler's newest judgment and lease its comparison to them again."""
     judgment = last_judgment_of(project=project, labeler_id=labeler.pk)
     if judgment is None:
-        raise NotFound("You have no judgment here to undo.")
+        raise NotFound(_("You have no judgment here to undo."))
     return undo_judgment(judgment=judgment)
+
+
+def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignment | None:
+    """Withdraw the labeler's judgment that came under this UUID; None if it never came, or is withdrawn already."""
+    sent = Judgment.objects.filter(project=project, labeler=labeler, client_uuid=client_uuid)
+    judgment = sent.filter(withdrawn_at=None).first()
+    return undo_judgment(judgment=judgment) if judgment else None
 
 
 @transaction.atomic
@@ -95,88 +219,26 @@ def undo_judgment(*, judgment: Judgment) -> Assignment:
     """Withdraw a judgment and re-open its assignment. Raises Conflict once a snapshot has taken it."""
     row = Assignment.objects.select_for_update(of=("self",)).select_related("project")
     assignment = row.filter(judgment=judgment).first()
+    if assignment is not None and assignment.is_training:
+        raise Conflict(_("A training answer stays as it is: its known verdict was shown to you."))
     now = timezone.now()
     standing = Judgment.objects.filter(pk=judgment.pk, withdrawn_at=None, frozen_at=None)
     if assignment is None or not standing.update(withdrawn_at=now, assignment=None):
         raise Conflict(
-            "This judgment can no longer be undone: it is part of a dataset snapshot, or it was undone already."
+            _(
+                "This judgment can no longer be undone: it is part of a dataset snapshot, or it was undone already."
+            )
         )
-    _reopen_comparison(judgment)
+    if assignment.takes_place:
+        _reopen_comparison(judgment)
     assignment.state = Assignment.State.LEASED
     assignment.leased_at = now
     assignment.lease_until = now + timedelta(seconds=assignment.project.lease_seconds)
     assignment.save(update_fields=["state", "leased_at", "lease_until"])
+    progress.note(assignment, now=now, judged=-1, passed=-1)
     audit.record("judgment.undone", judgment, actor=judgment.labeler)
     ring_agreement(judgment.project_id)
     return assignment
-
-
-def _locked(assignment: Assignment) -> tuple[Assignment, _Binding]:
-    """The assignment, locked, with the guideline version and criteria in force: one query."""
-    guidelines = Guideline.objects.filter(project=OuterRef("project")).order_by("-version")
-    criteria = Criterion.objects.filter(project=OuterRef("project")).order_by("position", "pk")
-    rows = Assignment.objects.select_for_update(of=("self",)).annotate(
-        guideline_now=Subquery(guidelines.values("pk")[:1]),
-        criteria_now=ArraySubquery(criteria.values("name")),
-    )
-    row = rows.select_related("project", "comparison", "labeler").get(pk=assignment.pk)
-    return row, _Binding(row.guideline_now, list(row.criteria_now))
-
-
-def _earlier(assignment: Assignment, client_uuid: UUID) -> Judgment | None:
-    """The judgment that was stored under this client UUID, if it is this labeler's."""
-    judgment = Judgment.objects.filter(client_uuid=client_uuid).first()
-    if judgment and (judgment.labeler_id, judgment.comparison_id) != (
-        assignment.labeler_id,
-        assignment.comparison_id,
-    ):
-        raise Conflict("This client_uuid belongs to another judgment; draw a new one.")
-    return judgment
-
-
-def _refuse_if_over(assignment: Assignment) -> None:
-    if assignment.state == Assignment.State.SUBMITTED:
-        raise Conflict("You have judged this comparison already; undo that first to change it.")
-    if assignment.state == Assignment.State.SKIPPED:
-        raise Conflict("You have skipped this comparison; load the next one.")
-
-
-def _is_live(assignment: Assignment, now: datetime) -> bool:
-    is_open = assignment.comparison.state != Comparison.State.CLOSED
-    is_leased = assignment.state == Assignment.State.LEASED
-    return is_open and is_leased and assignment.lease_until > now
-
-
-def _store(judgment: Judgment, assignment: Assignment) -> Judgment:
-    _insert(judgment)
-    held_place = assignment.state == Assignment.State.LEASED
-    Assignment.objects.filter(pk=assignment.pk).update(state=Assignment.State.SUBMITTED)
-    if judgment.is_counted:
-        _count(judgment)
-    elif held_place:
-        give_back_place(assignment)
-    audit.record(
-        "judgment.submitted", judgment, actor=judgment.labeler, is_counted=judgment.is_counted
-    )
-    ring_agreement(judgment.project_id)
-    return judgment
-
-
-def _insert(judgment: Judgment) -> None:
-    try:
-        judgment.save(force_insert=True)
-    except IntegrityError as error:  # the client_uuid elsewhere, or a judgment in an imported file
-        raise Conflict(
-            "Another judgment of yours on this comparison, or with this client_uuid, was stored at the same "
-            "moment; load the next comparison."
-        ) from error
-
-
-def _count(judgment: Judgment) -> None:
-    full = When(judgments_counted__gte=F("overlap") - 1, then=Value(Comparison.State.JUDGED))
-    Comparison.objects.filter(pk=judgment.comparison_id).update(
-        judgments_counted=F("judgments_counted") + 1, state=Case(full, default=F("state"))
-    )
 
 
 def _reopen_comparison(judgment: Judgment) -> None:
@@ -192,31 +254,15 @@ def _reopen_comparison(judgment: Judgment) -> None:
         free = rows.filter(slots_taken__lt=F("overlap"))
         changed = free.update(slots_taken=F("slots_taken") + 1)
     if not changed:
-        raise Conflict("This comparison is closed or full by now; your judgment stays as it is.")
-
-
-# Looks before it writes: an upsert alone would lock the row, and all submits of a project would queue for it.
-_RING = """
-INSERT INTO comparisons_agreementbell AS bell (project_id, rung_at)
-SELECT %(project_id)s, %(now)s WHERE NOT EXISTS (
-    SELECT 1 FROM comparisons_agreementbell
-    WHERE project_id = %(project_id)s AND rung_at >= %(before)s
-)
-ON CONFLICT (project_id) DO UPDATE SET rung_at = EXCLUDED.rung_at WHERE bell.rung_at < %(before)s
-RETURNING project_id
-"""
+        raise Conflict(_("This comparison is closed or full by now; your judgment stays as it is."))
 
 
 def ring_agreement(project_id: int) -> None:
     """Ring for fresh agreement, at most once in a few seconds; the task starts after those, so it sees the burst."""
     now = timezone.now()
-    values: dict[str, int | datetime] = {
-        "project_id": project_id,
-        "now": now,
-        "before": now - timedelta(seconds=RING_EVERY_SECONDS),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_RING, values)
-        is_due = cursor.fetchone() is not None
-    if is_due:
-        ring(Job.REFRESH_AGREEMENT, project_id, in_seconds=RING_EVERY_SECONDS)
+    if statements.run(answers.RING, answers.ring_values(project_id, now)):
+        _ring(project_id)
+
+
+def _ring(project_id: int) -> None:
+    ring(Job.REFRESH_AGREEMENT, project_id, in_seconds=answers.RING_EVERY_SECONDS)

@@ -1,6 +1,9 @@
-"""Candidates of one prompt become comparisons. Asking twice makes nothing twice."""
+"""Candidates of prompts become comparisons. Asking twice makes nothing twice."""
 
-from enum import StrEnum
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from django.db import transaction
@@ -8,7 +11,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import selectors
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Batch, Comparison
 from annotation.core.errors import InvalidInput
 from annotation.core.text import canonical
 from annotation.generation.models import Candidate
@@ -16,67 +19,111 @@ from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 
 LARGEST_COMPARISON = 9
+ALL_PAIRS_UP_TO = 4  # candidates; the pairs of more grow faster than people can read
+PROMPTS_AT_ONCE = 500
+Strategy = Project.Pairing
 
 
-class Strategy(StrEnum):
-    """Which sets of candidates are compared."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """How comparisons are made. None takes what the project's settings say."""
 
-    ALL_PAIRS = "all_pairs"  # each two
-    RING = "ring"  # each with the next, the last with the first: connected, and linear in the candidates
-    ONE_RANKING = "one_ranking"  # all together; more than nine in groups of about equal size
+    strategy: str | None = None
+    overlap: int | None = None  # how many people judge each
+    priority: int = 0
+    kind: Comparison.Kind = Comparison.Kind.NORMAL
+    batch: Batch | None = None
 
 
-@transaction.atomic
 def pair_candidates(
     *,
     project: Project,
     prompt: Prompt,
-    strategy: str = Strategy.ALL_PAIRS,
+    strategy: str | None = None,
     overlap: int | None = None,
     priority: int = 0,
     kind: Comparison.Kind = Comparison.Kind.NORMAL,
 ) -> list[Comparison]:
-    """Make the comparisons of a prompt's candidates that are not there yet; those that were made.
-
-    ``overlap`` is how many people judge each; None takes the project's. Candidates of the same text are not compared.
-    """
-    sets = candidate_sets(_distinct_candidates(project, prompt), strategy)
-    there = project.comparisons.filter(prompt=prompt).values_list("candidate_ids", flat=True)
-    known = {tuple(ids) for ids in there}
-    rows = [
-        Comparison(
-            project=project,
-            prompt=prompt,
-            candidate_ids=list(ids),
-            overlap=overlap or project.overlap,
-            priority=priority,
-            kind=kind,
-        )
-        for ids in sets
-        if ids not in known
-    ]
-    Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
-    return _link_candidates(project, prompt, [row.candidate_ids for row in rows])
+    """Make the comparisons of one prompt's candidates that are not there yet; those that were made."""
+    pairing = Pairing(strategy=strategy, overlap=overlap, priority=priority, kind=kind)
+    return pair_prompts(project=project, prompt_ids=[prompt.pk], pairing=pairing)
 
 
 @transaction.atomic
-def pair_waiting(*, project: Project, strategy: str, actor: User) -> int:
+def pair_prompts(
+    *, project: Project, prompt_ids: Sequence[int], pairing: Pairing
+) -> list[Comparison]:
+    """Make the comparisons of these prompts that are not there yet: seven queries, however many prompts.
+
+    Candidates of the same text are not compared, nor is an empty one.
+    """
+    known = {tuple(ids) for ids in _sets_of(project, prompt_ids)}
+    languages = dict(project.prompts.filter(pk__in=prompt_ids).values_list("pk", "language"))
+    rows = [
+        comparison_row(project, prompt_id, ids, pairing, languages[prompt_id])
+        for prompt_id, candidate_ids in _distinct_candidates(project, prompt_ids).items()
+        for ids in candidate_sets(candidate_ids, pairing.strategy or project.pairing)
+        if ids not in known
+    ]
+    Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
+    return _link_candidates(project, prompt_ids, [row.candidate_ids for row in rows])
+
+
+@transaction.atomic
+def pair_waiting(*, project: Project, actor: User, strategy: str | None = None) -> int:
     """Make the comparisons of prompts that have candidates and no comparison yet; how many were made."""
-    waiting = selectors.prompts_to_pair(project)
+    waiting = list(selectors.prompts_to_pair(project).values_list("pk", flat=True))
+    pairing = Pairing(strategy=strategy)
     made = sum(
-        len(pair_candidates(project=project, prompt=prompt, strategy=strategy))
-        for prompt in waiting
+        len(pair_prompts(project=project, prompt_ids=chunk, pairing=pairing))
+        for chunk in _chunks(waiting)
     )
-    audit.record("comparisons.made", project, actor=actor, strategy=strategy, comparisons=made)
+    chosen = strategy or project.pairing
+    audit.record("comparisons.made", project, actor=actor, strategy=chosen, comparisons=made)
     return made
+
+
+def comparison_row(
+    project: Project, prompt_id: int, ids: tuple[int, ...], pairing: Pairing, language: str
+) -> Comparison:
+    """One comparison, not stored yet. Where nobody says how many judge it, the project's random stratum does."""
+    overlap, kind = pairing.overlap, pairing.kind
+    if overlap is None:
+        is_drawn = is_in_overlap(project, ids)
+        overlap = project.overlap if is_drawn else 1
+        is_for_agreement = is_drawn and overlap > 1 and kind == Comparison.Kind.NORMAL
+        kind = Comparison.Kind.OVERLAP if is_for_agreement else kind
+    return Comparison(
+        project=project,
+        prompt_id=prompt_id,
+        candidate_ids=list(ids),
+        overlap=overlap,
+        priority=pairing.batch.priority if pairing.batch else pairing.priority,
+        kind=kind,
+        batch=pairing.batch,
+        language=language,
+    )
+
+
+def is_in_overlap(project: Project, candidate_ids: Sequence[int]) -> bool:
+    """Whether a comparison falls into the share that several people judge: by a hash, so the same whenever asked."""
+    drawn = hashlib.sha256(f"{project.pk}:{sorted(candidate_ids)}".encode()).digest()
+    return int.from_bytes(drawn[:8]) < project.overlap_share * 2**64
+
+
+def _chunks(prompt_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(prompt_ids), PROMPTS_AT_ONCE):
+        yield prompt_ids[start : start + PROMPTS_AT_ONCE]
 
 
 def candidate_sets(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
     """The sets of candidate ids (each sorted) that a strategy compares."""
-    if strategy not in set(Strategy):
-        known = ", ".join(Strategy)
+    if strategy not in Strategy.values:
+        known = ", ".join(Strategy.values)
         raise InvalidInput(f"There is no pairing strategy {strategy!r}; choose one of {known}.")
     ids = sorted(ids)
+    if strategy == Strategy.AUTO:
+        strategy = Strategy.ALL_PAIRS if len(ids) <= ALL_PAIRS_UP_TO else Strategy.RING
     if len(ids) < 2:
         return []
     if strategy == Strategy.ALL_PAIRS:
@@ -88,17 +135,33 @@ def candidate_sets(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
     return [tuple(ids[start::groups]) for start in range(groups)]
 
 
-def _distinct_candidates(project: Project, prompt: Prompt) -> list[int]:
-    """Ids of the prompt's candidates, the oldest of each text; an empty text is not put before people."""
-    rows = Candidate.objects.filter(project=project, prompt=prompt).order_by("-pk")
-    oldest = {canonical(text): pk for pk, text in rows.values_list("pk", "text") if text.strip()}
-    return list(oldest.values())
+def _sets_of(project: Project, prompt_ids: Sequence[int]) -> Iterator[list[int]]:
+    rows = project.comparisons.filter(prompt_id__in=prompt_ids)
+    return rows.values_list("candidate_ids", flat=True).iterator()
 
 
-def _link_candidates(project: Project, prompt: Prompt, sets: list[list[int]]) -> list[Comparison]:
+def _distinct_candidates(project: Project, prompt_ids: Sequence[int]) -> dict[int, list[int]]:
+    """Candidate ids by prompt, the oldest of each text; an empty text is not put before people."""
+    rows = Candidate.objects.filter(project=project, prompt_id__in=prompt_ids).order_by("-pk")
+    oldest: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for prompt_id, pk, text in rows.values_list("prompt_id", "pk", "text").iterator():
+        if text.strip():
+            oldest[prompt_id][canonical(text)] = pk
+    return {prompt_id: list(texts.values()) for prompt_id, texts in oldest.items()}
+
+
+def _link_candidates(
+    project: Project, prompt_ids: Sequence[int], sets: list[list[int]]
+) -> list[Comparison]:
     wanted = {tuple(ids) for ids in sets}
-    there = project.comparisons.filter(prompt=prompt) if wanted else Comparison.objects.none()
+    if not wanted:
+        return []
+    there = project.comparisons.filter(prompt_id__in=prompt_ids)
     made = [row for row in there if tuple(row.candidate_ids) in wanted]
-    for row in made:
-        row.candidates.add(*row.candidate_ids)
+    through = Comparison.candidates.through
+    links = [
+        through(comparison_id=row.pk, candidate_id=pk) for row in made for pk in row.candidate_ids
+    ]
+    manager = through.objects  # type: ignore[attr-defined] # the plugin does not know it
+    manager.bulk_create(links, ignore_conflicts=True)
     return made

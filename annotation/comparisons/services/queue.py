@@ -3,41 +3,73 @@
 The statements that hold under concurrency are in `claims.py`; here is what they mean for a labeler.
 """
 
-from dataclasses import dataclass
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons import claims
+from annotation.comparisons import claims, exams, progress
 from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.selectors import Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Project
-
-LONGEST_LEASES = 8  # a lease may be extended up to this many lease times
+from annotation.prompts.models import Prompt
 
 
 class EmptyReason(StrEnum):
     PAUSED = "paused"
+    YOU_ARE_PAUSED = "you_are_paused"
+    NOT_QUALIFIED = "not_qualified"
+    EXAM_OVER = "exam_over"
     NOTHING_YET = "nothing_yet"
     ALL_JUDGED = "all_judged"
     WITH_OTHERS = "with_others"
+    BATCH_PAUSED = "batch_paused"
+    OTHER_LANGUAGES = "other_languages"
     YOURS_DONE = "yours_done"
 
 
 MESSAGES = {
-    EmptyReason.PAUSED: "This project is paused. Your work is saved; an admin will start it again.",
-    EmptyReason.NOTHING_YET: "There is nothing to compare yet. Comparisons appear here once responses are generated "
-    "or imported.",
-    EmptyReason.ALL_JUDGED: "Everything is judged. Thank you! New comparisons appear here when a new batch begins.",
-    EmptyReason.WITH_OTHERS: "The last comparisons are with other labelers right now. What they do not finish comes "
-    "back to the queue.",
-    EmptyReason.YOURS_DONE: "You have done all that you can judge here. What is left waits for other labelers; a new "
-    "batch brings you more.",
+    EmptyReason.PAUSED: gettext_lazy(
+        "This project is paused. Your work is saved; an admin will start it again."
+    ),
+    EmptyReason.YOU_ARE_PAUSED: gettext_lazy(
+        "An admin has paused your work in this project. What you did is saved; ask them what "
+        "comes next."
+    ),
+    EmptyReason.NOT_QUALIFIED: gettext_lazy(
+        "You have answered all training comparisons, and they do not decide yet. An admin "
+        "of the project can add more, or let you begin."
+    ),
+    EmptyReason.EXAM_OVER: gettext_lazy("There is no training for you right now."),
+    EmptyReason.NOTHING_YET: gettext_lazy(
+        "There is nothing to compare yet. Comparisons appear here once responses are generated "
+        "or imported."
+    ),
+    EmptyReason.ALL_JUDGED: gettext_lazy(
+        "Everything is judged. Thank you! New comparisons appear here when a new batch begins."
+    ),
+    EmptyReason.WITH_OTHERS: gettext_lazy(
+        "The last comparisons are with other labelers right now. What they do not finish comes "
+        "back to the queue."
+    ),
+    EmptyReason.OTHER_LANGUAGES: gettext_lazy(
+        "What is left is in languages that you have not named. New comparisons in yours "
+        "appear here; an admin can add a language to your membership."
+    ),
+    EmptyReason.YOURS_DONE: gettext_lazy(
+        "You have done all that you can judge here. What is left waits for other labelers; a new "
+        "batch brings you more."
+    ),
 }
 
 
@@ -47,40 +79,141 @@ class EmptyQueue:
 
     reason: EmptyReason
     ask_again_seconds: int = 30
+    note: str = ""  # what an admin wrote for this labeler
 
     @property
     def message(self) -> str:
-        return MESSAGES[self.reason]
+        return f"{MESSAGES[self.reason]} {self.note}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A lease with the texts of its candidates, and nothing about where they came from."""
+
+    assignment: Assignment
+    texts: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The live leases of a labeler in the order to show them; ``empty`` says why there are none."""
+
+    leases: list[Lease]
+    empty: EmptyQueue | None = None
 
 
 def lease_next_comparison(*, project: Project, labeler: User) -> Assignment | EmptyQueue:
-    """The labeler's live lease if there is one, else a new one on the next comparison, else why there is none.
+    """The labeler's live lease if there is one, else a new one on the next comparison, else why there is none."""
+    served = serve(station=station_of(labeler=labeler, project_id=project.pk))
+    return served.empty or served.leases[0].assignment
 
-    1. Leases that ended give their places back.
-    2. A live lease is returned again: a reload changes nothing.
-    3. One statement finds, locks and leases; on a miss the whole queue is searched, if that was not just done.
+
+def serve(
+    *,
+    station: Station,
+    ahead: int = 0,
+    held: Collection[int] = (),
+    is_answering: bool = False,
+) -> Served:
+    """One comparison to judge and up to ``ahead`` more leased for later; a reload changes nothing."""
+    claim = claim_for(station, ahead=ahead, held=held, is_answering=is_answering)
+    return lease(station, claim) or search(station, claim)
+
+
+def lease(station: Station, claim: claims.Claim) -> Served | None:
+    """What the labeler holds, filled up in one statement; None where that finds nothing.
+
+    Only gold in training; while they answer, by chance one from gold or from their own past.
     """
+    if empty := _why_not_served(station):
+        return Served(leases=[], empty=empty)
+    if station.is_in_training:
+        rows = claims.claim_gold(claim)
+        return _served(rows, station) or Served(
+            leases=[], empty=EmptyQueue(reason=EmptyReason.NOT_QUALIFIED)
+        )
+    rows = _by_chance(station.project, claim) if claim.is_answering else []
+    if len(rows) < claim.wanted:
+        rows = claims.claim_near(claim)
+    return _served(rows, station)
+
+
+def search(station: Station, claim: claims.Claim) -> Served:
+    """After a miss of `lease`: ended leases give their places back, and the whole queue is searched.
+
+    Not inside the transaction of an answer: it locks comparisons of others, whom it could wait for.
+    """
+    freed = claims.expire(project_id=claim.project_id, now=claim.now)
+    rows, facts = claims.claim_anywhere(claim, is_freed=bool(freed))
+    return _served(rows, station) or Served(leases=[], empty=_why_empty(facts))
+
+
+def _served(rows: Sequence[claims.LeaseRow], station: Station) -> Served | None:
+    return Served(leases=[_lease(row, station) for row in rows]) if rows else None
+
+
+def claim_for(
+    station: Station, *, ahead: int, held: Collection[int], is_answering: bool = False
+) -> claims.Claim:
+    """What a labeler asks of the queue now."""
     now = timezone.now()
-    claims.expire(project_id=project.pk, now=now)
-    if lease := live_lease(project=project, labeler=labeler):
-        return lease
-    claim = claims.Claim(
+    project, member = station.project, station.member
+    return claims.Claim(
         project_id=project.pk,
-        labeler_id=labeler.pk,
+        labeler_id=member.user_id,
         now=now,
         lease_until=now + timedelta(seconds=project.lease_seconds),
+        wanted=1 + ahead,
+        held=list(held),
+        languages=[primary_language(one) for one in member.languages],
+        is_depth_first=project.serving_order == Project.ServingOrder.DEPTH_FIRST,
+        is_training=station.is_in_training,
+        is_answering=is_answering,
     )
-    key = claims.claim_near(claim) or claims.claim_anywhere(claim)
-    return _assignments().get(pk=key) if key else _why_empty(project)
 
 
-def live_lease(*, project: Project, labeler: User) -> Assignment | None:
-    """The newest lease that this labeler holds in a project that is not paused; None if there is none."""
-    mine = _assignments().filter(project=project, labeler=labeler, state=Assignment.State.LEASED)
-    live = mine.filter(
-        lease_until__gt=timezone.now(), project__is_paused=False, project__is_archived=False
+def primary_language(code: str) -> str:
+    """The language of a code without its region: "en" of "en-US"."""
+    return code.lower().partition("-")[0]
+
+
+def _by_chance(project: Project, claim: claims.Claim) -> list[claims.LeaseRow]:
+    drawn = random.random()  # noqa: S311 - a share, not a secret
+    if drawn < project.gold_share:
+        return claims.claim_gold(replace(claim, most=1))
+    if drawn < project.gold_share + project.repeat_share:
+        return claims.claim_repeat(replace(claim, most=1))
+    return []
+
+
+_ASSIGNMENT = ("is_repeat", "is_training", "takes_place", "shown_order", "leased_at", "lease_until")
+
+
+def _lease(row: claims.LeaseRow, station: Station) -> Lease:
+    """The row as an assignment; what was not read of it is read when it is asked for."""
+    project, labeler = station.project, station.member.user
+    prompt = Prompt.from_db("default", ["id", "turns"], [row.prompt_id, row.turns])
+    comparison = Comparison.from_db(
+        "default",
+        ["id", "project_id", "prompt_id", "candidate_ids"],
+        [row.comparison_id, project.pk, row.prompt_id, row.candidate_ids],
     )
-    return live.order_by("-leased_at", "-pk").first()
+    comparison.prompt, comparison.project = prompt, project
+    assignment = Assignment.from_db(
+        "default",
+        ["id", "project_id", "comparison_id", "labeler_id", "state", *_ASSIGNMENT],
+        [
+            row.id,
+            project.pk,
+            row.comparison_id,
+            labeler.pk,
+            Assignment.State.LEASED,
+            *row[7:10],
+            *row[4:7],
+        ],
+    )
+    assignment.comparison, assignment.project, assignment.labeler = comparison, project, labeler
+    return Lease(assignment=assignment, texts=dict(zip(row.shown_order, row.texts, strict=False)))
 
 
 def expire_leases() -> int:
@@ -95,14 +228,14 @@ def extend_lease(*, assignment: Assignment) -> Assignment:
     """Prolong a live lease by one lease time. Raises LeaseLost if it ended, Conflict at the longest time."""
     now = timezone.now()
     lease = timedelta(seconds=assignment.project.lease_seconds)
-    until = min(now + lease, assignment.leased_at + LONGEST_LEASES * lease)
+    until = min(now + lease, assignment.leased_at + claims.LONGEST_LEASES * lease)
     live = Assignment.objects.filter(
         pk=assignment.pk, state=Assignment.State.LEASED, lease_until__gt=now
     )
     if until <= now:
-        raise Conflict("This comparison was held as long as one may. Answer it now or skip it.")
+        raise Conflict(_("This comparison was held as long as one may. Answer it now or skip it."))
     if not live.update(lease_until=until):
-        raise LeaseLost("Your time for this comparison ended. Load the next one.")
+        raise LeaseLost(_("Your time for this comparison ended. Load the next one."))
     assignment.lease_until = until
     return assignment
 
@@ -117,40 +250,51 @@ def skip_assignment(*, assignment: Assignment, reason: str) -> Assignment:
     if row.state == Assignment.State.SKIPPED:
         return row
     if row.state == Assignment.State.SUBMITTED:
-        raise Conflict("You have judged this comparison; undo that first if you want to skip it.")
+        raise Conflict(
+            _("You have judged this comparison; undo that first if you want to skip it.")
+        )
     if row.state == Assignment.State.LEASED:
         give_back_place(row)
     row.state, row.skip_reason = Assignment.State.SKIPPED, reason
     row.save(update_fields=["state", "skip_reason"])
+    progress.note(row, now=timezone.now(), judged=0)
     audit.record("assignment.skipped", row, actor=assignment.labeler, reason=reason)
     return row
 
 
 def give_back_place(assignment: Assignment) -> None:
-    """Free the place that a lease holds in its comparison."""
+    """Free the place that a lease holds in its comparison; gold and repeats hold none."""
+    if not assignment.takes_place:
+        return
     held = Comparison.objects.filter(pk=assignment.comparison_id, slots_taken__gt=0)
     held.update(slots_taken=F("slots_taken") - 1)
 
 
-def _assignments() -> QuerySet[Assignment]:
-    return Assignment.objects.select_related("project", "comparison__prompt", "labeler")
-
-
-def _why_empty(project: Project) -> EmptyQueue:
-    everything = Comparison.objects.filter(project=OuterRef("pk"))
-    unfinished = everything.filter(state=Comparison.State.OPEN)
-    facts = Project.objects.filter(pk=project.pk).values_list(
-        "is_paused",
-        "is_archived",
-        Exists(everything),
-        Exists(unfinished),
-        Exists(unfinished.filter(slots_taken__lt=F("overlap"))),
-    )
-    is_paused, is_archived, has_any, has_open, has_free = facts.get()
-    if is_paused or is_archived:
+def _why_not_served(station: Station) -> EmptyQueue | None:
+    if station.project.is_paused or station.project.is_archived:
         return EmptyQueue(reason=EmptyReason.PAUSED)
-    if not has_any:
+    if station.member.paused_at is not None:
+        note = station.member.pause_reason
+        return EmptyQueue(reason=EmptyReason.YOU_ARE_PAUSED, note=note)
+    if not station.is_in_training:
+        return None
+    standing = exams.standing_of(project=station.project, labeler_id=station.member.user_id)
+    if standing.may_train:
+        return None
+    return EmptyQueue(reason=EmptyReason.EXAM_OVER, note=standing.message)
+
+
+def _why_empty(facts: claims.QueueFacts) -> EmptyQueue:
+    if not facts.has_any:
         return EmptyQueue(reason=EmptyReason.NOTHING_YET)
-    if not has_open:
-        return EmptyQueue(reason=EmptyReason.ALL_JUDGED)
-    return EmptyQueue(reason=EmptyReason.YOURS_DONE if has_free else EmptyReason.WITH_OTHERS)
+    if not facts.has_free:
+        return EmptyQueue(reason=_why_full(facts))
+    if not facts.has_readable:
+        return EmptyQueue(reason=EmptyReason.OTHER_LANGUAGES)
+    return EmptyQueue(reason=EmptyReason.YOURS_DONE)
+
+
+def _why_full(facts: claims.QueueFacts) -> EmptyReason:
+    if facts.is_leased:
+        return EmptyReason.WITH_OTHERS
+    return EmptyReason.BATCH_PAUSED if facts.is_held else EmptyReason.ALL_JUDGED

@@ -15,6 +15,18 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def points(value: float | None) -> str:
+    """0.0312 as "3.1": a share in points; a dash where there is no number."""
+    return "–" if value is None else f"{value * 100:.1f}"
+
+
+@register.filter
+def hundredths(value: float | None) -> str:
+    """0.761 as "76", where the unit stands elsewhere."""
+    return "–" if value is None else f"{value * 100:.0f}"
+
+
+@register.filter
 def markdown(text: str) -> SafeString:
     """Untrusted Markdown as inert HTML."""
     return inert.render(text)

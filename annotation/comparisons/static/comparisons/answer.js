@@ -1,4 +1,8 @@
 // Reading the answer of a bench: candidates and strengths, never places.
+import { gettext } from "../ui/gettext.js";
+import { marksOf } from "./marks.js";
+import { rankingOf, whatRankingLacks } from "./ranking.js";
+
 const MOST = 3;
 
 const checked = (form, name) => form.querySelector(`input[name="${name}"]:checked`)?.value ?? null;
@@ -13,18 +17,9 @@ function step(value, ids) {
   return { ranking: [[better], sorted.filter((id) => id !== better)], strengths: [strength] };
 }
 
-function tiers(form, ids) {
-  const ranks = new Map(ids.map((id) => [id, Number(checked(form, `rank-${id}`))]));
-  if ([...ranks.values()].includes(0)) return null;
-  const levels = [...new Set(ranks.values())].sort((a, b) => a - b);
-  const ranking = levels.map((level) => ids.filter((id) => ranks.get(id) === level).sort((a, b) => a - b));
-  const strengths = levels.slice(1).map((level, index) => Math.min(level - levels[index], MOST));
-  return { ranking, strengths };
-}
-
 function verdict(form, ids) {
   if (form.querySelector("[data-all-bad]").checked) return { ranking: [], strengths: [], is_all_bad: true };
-  if (ids.length > 2) return tiers(form, ids);
+  if (ids.length > 2) return rankingOf(form);
   const value = checked(form, "overall");
   return value ? step(value, ids) : null;
 }
@@ -41,6 +36,7 @@ export function answerOf(form) {
   return {
     client_uuid: form.elements.client_uuid.value,
     criteria,
+    marks: marksOf(form),
     rationale: form.elements.rationale?.value ?? "",
     ...found,
   };
@@ -50,9 +46,9 @@ export function answerOf(form) {
 export function whatIsMissing(form) {
   const answer = answerOf(form);
   if (!answer) {
-    return candidatesOf(form).length > 2 ? "Give every response a rank first." : "Choose which is better first.";
+    return candidatesOf(form).length > 2 ? whatRankingLacks(form) : gettext("Choose which is better first.");
   }
   const rule = form.dataset.rationale;
   const isAsked = rule === "always" || (rule === "strong" && answer.strengths.includes(MOST));
-  return isAsked && !answer.rationale.trim() ? "Say in one sentence why: this project asks for it here." : "";
+  return isAsked && !answer.rationale.trim() ? gettext("Say in one sentence why: this project asks for it here.") : "";
 }

@@ -1,14 +1,19 @@
-// Time in use, and whether every response has been in view. Idle and hidden time do not count.
+// Time in use, and whether every response has been in view. Idle, hidden and paused time do not count.
+import { gettext } from "../ui/gettext.js";
+
 const IDLE_AFTER = 30_000;
 const SEEN_SHARE = 0.15;
 
 export class Attention {
-  #active = 0;
+  #form;
+  #active;
   #last = performance.now();
   #used = performance.now();
+  #read = 0;
 
   constructor(form) {
-    this.started = performance.now();
+    this.#form = form;
+    this.#active = form.activeMs ?? 0; // it was in hand before
     this.readingMs = Number(form.dataset.readingSeconds) * 1000;
     this.unseen = new Set(form.querySelectorAll("[data-candidate]"));
     this.observer = new IntersectionObserver(
@@ -23,10 +28,12 @@ export class Attention {
     this.#used = performance.now();
   }
 
+  /** Reading takes visible time; work takes visible time in use. Neither runs behind a dialog. */
   tick() {
     const now = performance.now();
-    const isInUse = document.visibilityState === "visible" && now - this.#used < IDLE_AFTER;
-    if (isInUse) this.#active += now - this.#last;
+    const isBefore = document.visibilityState === "visible" && !document.querySelector("dialog[open]");
+    if (isBefore) this.#read += now - this.#last;
+    if (isBefore && now - this.#used < IDLE_AFTER) this.#active += now - this.#last;
     this.#last = now;
   }
 
@@ -36,14 +43,16 @@ export class Attention {
   }
 
   get isUnlocked() {
-    return this.unseen.size === 0 && performance.now() - this.started >= this.readingMs;
+    this.tick();
+    return this.unseen.size === 0 && this.#read >= this.readingMs;
   }
 
   get whyLocked() {
-    return this.unseen.size ? "Look at every response first." : "Take a moment to read first.";
+    return this.unseen.size ? gettext("Look at every response first.") : gettext("Take a moment to read first.");
   }
 
   end() {
+    this.#form.activeMs = this.activeMs;
     this.observer.disconnect();
   }
 }

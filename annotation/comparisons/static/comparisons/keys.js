@@ -2,7 +2,7 @@
 const isTextField = (element) => element.matches("textarea, select, input:not([type=radio], [type=checkbox])");
 const isControl = (element) => element.matches("button, a, summary");
 
-const rows = (form) => [...form.querySelectorAll("[data-row]")];
+const rows = (form) => [...form.querySelectorAll("[data-row]")].filter((row) => !row.hidden);
 const isAnswered = (row) => row.querySelector("input:checked") !== null;
 
 /** The row that digits answer: the one in focus, else the first without an answer, else the last. */
@@ -21,7 +21,7 @@ export function markRow(form) {
 
 function answer(form, digit) {
   const row = currentRow(form);
-  const input = row.querySelectorAll("input")[digit - 1];
+  const input = row?.querySelectorAll("input")[digit - 1];
   if (!input) return;
   input.checked = true;
   input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -39,48 +39,59 @@ function advance(form, row) {
   }
 }
 
-function allBad(form) {
+export function allBad(form) {
   const input = form.querySelector("[data-all-bad]");
   input.checked = input.type === "radio" ? true : !input.checked;
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-const toggleSkip = (form) => {
+export function toggleSkip(form) {
   const details = form.querySelector("[data-skip]");
   details.open = !details.open;
   (details.open ? details.querySelector("button") : details.querySelector("summary")).focus();
-};
-
-const togglePrompt = (form) => { const one = form.querySelector("[data-prompt]"); one.open = !one.open; };
-const why = (form) => form.querySelector("[data-why]")?.focus();
-const openDialog = (id) => document.getElementById(id)?.showModal();
-
-function letters(bench) {
-  const onForm = (work) => () => { const form = bench.form(); if (form) work(form); };
-  return {
-    b: onForm(allBad), k: onForm(toggleSkip), n: onForm(why), p: onForm(togglePrompt),
-    e: onForm(() => bench.extend()), s: onForm(() => bench.view("sync")), d: onForm(() => bench.view("diff")),
-    r: onForm(() => bench.view("raw")), z: () => bench.undo(), g: () => openDialog("guideline"), "?": () => openDialog("keys"),
-  };
 }
 
-export function bindKeys(bench) {
-  const actions = letters(bench);
+/** Write the labeler's own keys where keys are shown. */
+export function showKeys(root, keys) {
+  for (const cap of root.querySelectorAll("kbd[data-key]")) cap.textContent = keys[cap.dataset.key].toUpperCase();
+}
+
+/** The sign of a key press; on a keyboard that writes no Latin letters, the letter printed on most others. */
+function signOf(event) {
+  const isPlain = event.key.length > 1 || event.key.charCodeAt(0) < 128;
+  return (isPlain ? event.key : event.code.replace("Key", "")).toLowerCase();
+}
+
+const digitOf = (event) => Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? (/^[1-9]$/.test(event.key) ? event.key : 0));
+
+/** `keys`: action -> key; `desk`: form(), submit(), and `actions`, by the same names as the keys. */
+export function bindKeys(keys, desk) {
+  const actionOf = new Map(Object.entries(keys).map(([action, key]) => [key, action]));
   document.addEventListener("keydown", (event) => {
-    const target = event.target;
-    if (document.querySelector("dialog[open]") || event.altKey || event.metaKey) return;
-    if (isTextField(target)) return inTextField(event, target, bench);
+    const { target } = event;
+    if (document.querySelector("dialog[open]") || event.altKey || event.metaKey || event.isComposing) return;
+    if (isTextField(target)) return inTextField(event, target, desk);
     if (event.ctrlKey) return;
-    const form = bench.form();
-    if (event.key === "Escape") return form?.querySelector("[data-skip]")?.removeAttribute("open");
-    if (event.key === "Enter" && form && !isControl(target)) { event.preventDefault(); return bench.submit(); }
-    if (/^[1-9]$/.test(event.key) && form) { event.preventDefault(); return answer(form, Number(event.key)); }
-    const action = actions[event.key.toLowerCase()];
-    if (action) { event.preventDefault(); action(); }
+    const action = actionOf.get(signOf(event));
+    if (event.key === "Escape") desk.form()?.querySelector("[data-skip]")?.removeAttribute("open");
+    else if (event.key === "Enter") onEnter(event, target, desk);
+    else if (action) act(event, () => desk.actions[action]?.());
+    else if (digitOf(event) && desk.form()) act(event, () => answer(desk.form(), digitOf(event)));
   });
 }
 
-function inTextField(event, target, bench) {
+function act(event, work) {
+  event.preventDefault();
+  work();
+}
+
+function onEnter(event, target, desk) {
+  if (isControl(target) && !target.matches("[data-submit]")) return;
+  event.preventDefault();
+  if (!event.repeat) desk.submit(); // a key held down answers once
+}
+
+function inTextField(event, target, desk) {
   if (event.key === "Escape") target.blur();
-  if (event.key === "Enter" && event.ctrlKey) { event.preventDefault(); bench.submit(); }
+  if (event.key === "Enter" && event.ctrlKey && !event.repeat) act(event, desk.submit);
 }

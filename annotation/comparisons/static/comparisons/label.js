@@ -1,166 +1,429 @@
-// The labeling page: shows a bench, takes the answer by key or pointer, sends it, shows the next.
+// The labeling page. One comparison is in hand, two wait off-screen; an answer goes to the outbox and the next is there
+// at once. What the server says arrives later and is merged: new leases, lost ones, progress, refusals.
+import { gettext, interpolate } from "../ui/gettext.js";
 import { answerOf, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
+import { Deck, leaseFor, leaseLeft } from "./deck.js";
 import { restoreDraft, saveDraft } from "./drafts.js";
-import { bindKeys, markRow } from "./keys.js";
-import { call, Outbox, Refused } from "./outbox.js";
+import { allBad, bindKeys, markRow, showKeys, toggleSkip } from "./keys.js";
+import { call, Outbox, Refused, SignedOut } from "./outbox.js";
+import { Rest } from "./rest.js";
+import { askForBreak, askNote, bindSheets, openSheet, showFeedback } from "./sheets.js";
+import { read, write } from "./store.js";
+import { Strip } from "./strip.js";
 import { bindViews, showView } from "./views.js";
 
+const AHEAD = 2;
 const DRAFT_AFTER = 2_000;
 const WARN_BEFORE = 90_000;
+const REMEMBERED = 5; // answers that can be taken back without asking the server for their texts
+const COUNT_EVERY = 10_000;
 
 const page = document.querySelector("[data-labeling]");
 const place = page.querySelector("[data-place]");
-const api = page.dataset.api;
-const status = page.querySelector("[data-status]");
-const outbox = new Outbox(`concord.outbox.${page.dataset.labeler}.${api}`, (pause, reason) =>
-  say(`Not sent yet, but kept here. ${reason.startsWith("You") ? reason : "The server does not answer."} Next try in ${Math.round(pause / 1000)} s.`, "warn"));
-const state = { leaseEnds: 0, form: null, attention: null, draftTimer: 0, isBusy: false, isWarned: false };
+const { api, labeler } = page.dataset;
+const keys = JSON.parse(page.dataset.keys);
+const strip = new Strip(page);
+const deck = new Deck(page.querySelector("[data-ahead]"));
+const rest = new Rest(labeler, page.dataset.breakAfter);
+const tabs = "BroadcastChannel" in window ? new BroadcastChannel(`concord.${labeler}.${api}`) : null;
+const outbox = new Outbox(`concord.outbox.${labeler}.${api}.`, {
+  url: (act) => api + act.path + query(),
+  taken,
+  refused,
+  waiting,
+  changed: showUnsent,
+  sentElsewhere: () => next(),
+});
+const desk = {
+  form: null,
+  attention: null,
+  counted: 0,
+  draftTimer: 0,
+  askTimer: 0,
+  isBusy: false,
+  isWarned: false,
+  isTraining: "training" in page.dataset,
+  canUndo: "canUndo" in page.dataset,
+  given: [], // {form, id}: the last answers of this page, newest last
+};
 
-function say(text, kind = "") {
-  if (status.textContent !== text) status.textContent = text;
-  status.parentElement.className = `say ${kind}`;
+const say = (text, kind) => strip.say(text, kind);
+
+/** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
+const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
+
+/** Drawn here and not by crypto.randomUUID, which plain http does not have. */
+function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-/** The lease by the server's count of seconds: the clock of this computer may be wrong. */
-function leaseFor(seconds) {
-  state.leaseEnds = performance.now() + Number(seconds) * 1000;
-}
+/** What this browser answered last: a page that was loaded meanwhile may still show it. */
+const lately = {
+  key: `concord.lately.${labeler}.${api}`,
+  get ids() { return read(this.key) ?? []; },
+  add(id) { write(this.key, [...this.ids, id].slice(-10)); },
+  forget(id) { write(this.key, this.ids.filter((one) => one !== id)); },
+};
 
-function start(form) {
-  state.attention?.end();
-  Object.assign(state, { form, attention: form && new Attention(form), isBusy: false, isWarned: false });
-  if (!form) return;
-  leaseFor(form.dataset.leaseSeconds);
-  for (const other of document.querySelectorAll("#skip-form, #undo-form")) {
-    const field = other.elements.assignment;
-    if (field) field.value = form.dataset.assignment;
-  }
-  if (restoreDraft(form, page.dataset.labeler)) say("Your draft is back.");
+// --- Showing -----------------------------------------------------------------------------------------------------
+
+function begin(form) {
+  desk.attention?.end();
+  place.replaceChildren(form);
+  Object.assign(desk, { form, attention: new Attention(form), counted: 0, isWarned: false });
+  strip.state = "ready";
+  for (const field of document.querySelectorAll("#skip-form [name=assignment]")) field.value = form.dataset.assignment;
+  if (restoreDraft(form, labeler)) say(gettext("Your draft is back."));
+  if (!form.dataset.isBound) bindForm(form);
+  form.querySelector("[data-extend]").hidden = true;
   form.querySelector("[data-tabs]")?.toggleAttribute("hidden", !matchMedia("(max-width: 1023px)").matches);
-  form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
-  form.addEventListener("input", onInput);
-  form.querySelector("[data-extend]").addEventListener("click", extend);
   markRow(form);
+  showKeys(form, keys);
   bindViews(page, form);
+  showUndo();
   watchReading();
-}
-
-function onInput() {
-  clearTimeout(state.draftTimer);
-  markRow(state.form);
-  state.draftTimer = setTimeout(() => { saveDraft(state.form, page.dataset.labeler); say("Draft saved."); }, DRAFT_AFTER);
-}
-
-function show(reply) {
-  clearTimeout(state.draftTimer);
-  const { judged_today: today, remaining: left, is_more: isMore } = reply.progress;
-  page.querySelector("[data-count]").textContent = `${today} of ${today + left}${isMore ? "+" : ""} today`;
-  Object.assign(page.querySelector("[data-meter]"), { max: today + left || 1, value: today });
-  if (reply.bench) place.innerHTML = reply.bench;
-  else showEmpty(reply.empty);
-  const surplus = reply.judgment && !reply.judgment.is_counted;
-  say("");
-  start(place.querySelector("[data-bench]"));
-  if (reply.message) say(reply.message, surplus ? "warn" : "");
   scrollTo({ top: 0 });
 }
 
+function bindForm(form) {
+  form.dataset.isBound = "";
+  form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+  form.addEventListener("input", onInput);
+  form.querySelector("[data-extend]").addEventListener("click", extend);
+}
+
+/** The next comparison: from the deck at once, else what the server says. */
+function advance() {
+  desk.form = null;
+  clearTimeout(desk.draftTimer);
+  const form = deck.take();
+  if (form) begin(form);
+  else showLoading();
+  if (rest.isDue) askForBreak(rest);
+}
+
+function showLoading() {
+  strip.state = "loading";
+  place.replaceChildren(document.getElementById("loading").content.cloneNode(true));
+  next();
+}
+
 function showEmpty(empty) {
-  const sheet = page.querySelector("template[data-empty]").content.cloneNode(true);
+  strip.state = "empty";
+  const sheet = document.getElementById("empty").content.cloneNode(true);
   sheet.querySelector("[data-message]").textContent = empty.message;
   place.replaceChildren(sheet);
+  showKeys(place, keys);
+  showUndo();
   askAgain(empty.ask_again_seconds);
 }
 
 function askAgain(seconds) {
-  setTimeout(() => { if (!state.form) next(); }, seconds * 1000);
+  clearTimeout(desk.askTimer);
+  desk.askTimer = setTimeout(() => { if (!desk.form) next(); }, seconds * 1000);
 }
 
-async function act(work) {
-  if (state.isBusy) return;
-  state.isBusy = true;
-  state.form?.setAttribute("data-busy", "");
+function showUndo() {
+  for (const button of page.querySelectorAll("[data-undo]")) button.hidden = !desk.canUndo;
+}
+
+function showUnsent() {
+  strip.showProgress(null, outbox.entries);
+}
+
+// --- Talking with the server ---------------------------------------------------------------------------------------
+
+const onTheDesk = () => [
+  ...(desk.form ? [desk.form.dataset.assignment] : []),
+  ...outbox.entries.filter((one) => ["answer", "skip"].includes(one.kind)).map((one) => one.assignment),
+];
+
+function query() {
+  const held = new Set([...onTheDesk(), ...deck.ids]);
+  return `?bench=1&ahead=${AHEAD}&held=${[...held].join(",")}`;
+}
+
+/** Merge what the server said about this labeler's leases. */
+function merge(reply) {
+  strip.showProgress(reply.progress, outbox.entries);
+  deck.merge(reply, onTheDesk());
+  if (desk.form) return reply.empty ? say(reply.empty.message, "warn") : mergeLease(reply.leases);
+  const form = deck.take();
+  if (form) begin(form);
+  else if (reply.empty && outbox.entries.length === 0) showEmpty(reply.empty);
+  return undefined;
+}
+
+function mergeLease(leases) {
+  const mine = leases.find((one) => String(one.id) === desk.form.dataset.assignment);
+  leaseFor(desk.form, mine?.seconds_left ?? 0);
+}
+
+function taken(act, reply) {
+  if (!reply.leases) return undefined; // a flag
+  const isLate = reply.judgment && !reply.judgment.is_counted;
+  if (act.kind === "answer") desk.canUndo = true;
+  if (desk.isTraining && act.id === desk.given.at(-1)?.id) return afterTraining(reply);
+  merge(reply);
+  showUndo();
+  if (isLate) return say(reply.message, "warn");
+  return outbox.entries.length || reply.empty ? undefined : say(reply.message, "good");
+}
+
+async function afterTraining(reply) {
+  const { form } = desk.given.pop();
+  desk.canUndo = false;
+  desk.isTraining = reply.feedback !== null;
+  if (reply.feedback) {
+    strip.state = "feedback";
+    say("");
+    await showFeedback(form, reply.feedback);
+  }
+  desk.form = null;
+  merge(reply);
+}
+
+function refused(act, error) {
+  say(error.message, "bad");
+  if (desk.isTraining && act.kind === "answer") { desk.given.pop(); desk.form = null; }
+  if (act.kind !== "flag") next();
+}
+
+function waiting(error, pause) {
+  if (!desk.form) strip.state = "waiting";
+  if (error instanceof SignedOut) return strip.saySignedOut();
+  const why = navigator.onLine ? gettext("The server does not answer.") : gettext("You are offline.");
+  return say(interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: Math.round(pause / 1000) }), "warn");
+}
+
+/** Ask the server at once, for what cannot wait in the outbox. */
+async function ask(path, body) {
+  if (desk.isBusy) return;
+  desk.isBusy = true;
   try {
-    show(await work());
+    merge(await call(api + path + query(), { body }));
   } catch (error) {
-    say(error instanceof Refused ? error.message : "The server does not answer. Try again in a moment.", "bad");
+    failed(error);
   } finally {
-    state.isBusy = false;
-    state.form?.removeAttribute("data-busy");
+    desk.isBusy = false;
   }
 }
 
-const next = () => act(() => call(`${api}assignments/next/?bench=1`));
-const undo = () => act(() => call(`${api}judgments/undo/?bench=1`));
-const skip = (reason) =>
-  act(() => call(`${api}assignments/${state.form.dataset.assignment}/skip/?bench=1`, { body: { reason } }));
+function failed(error) {
+  if (error instanceof SignedOut) strip.saySignedOut();
+  else say(error instanceof Refused ? error.message : gettext("The server does not answer. Trying again."), "bad");
+  if (!desk.form) askAgain(5);
+}
+
+const next = () => ask("assignments/next/");
+
+// --- Acting --------------------------------------------------------------------------------------------------------
 
 function submit() {
-  const missing = whatIsMissing(state.form);
+  if (!inHand()) return again();
+  const missing = whatIsMissing(desk.form);
   if (missing) return say(missing, "warn");
-  if (!state.attention.isUnlocked) return say(state.attention.whyLocked, "warn");
-  const body = { ...answerOf(state.form), active_ms: state.attention.activeMs };
-  saveDraft(state.form, page.dataset.labeler); // an undo brings the answer back
-  say("Saving…");
-  return act(() => outbox.send(`${api}assignments/${state.form.dataset.assignment}/judgment/?bench=1`, body));
+  if (!desk.attention.isUnlocked) return say(desk.attention.whyLocked, "warn");
+  performance.mark("concord.key");
+  saveDraft(desk.form, labeler); // an undo brings the answer back
+  const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs };
+  desk.given = [...desk.given, { form: desk.form, id: body.client_uuid }].slice(-REMEMBERED);
+  leave("answer", "judgment/", body);
+  return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
+}
+
+/** Enter where no comparison is in hand: go on after feedback, look again where the queue was empty. */
+function again() {
+  if (page.dataset.state === "feedback") return place.querySelector("[data-continue]").click();
+  if (page.dataset.state === "empty") return next();
+  return outbox.retry();
+}
+
+function leave(kind, path, body) {
+  const { assignment } = desk.form.dataset;
+  countWork();
+  outbox.add({ id: body.client_uuid ?? uuid(), kind, path: `assignments/${assignment}/${path}`, body, assignment });
+  lately.add(assignment);
+  tabs?.postMessage(assignment);
+  if (!(desk.isTraining && kind === "answer")) return advance();
+  strip.state = "submitting";
+  return say(gettext("Saving…"));
+}
+
+function skip(reason) {
+  desk.form.querySelector("[data-skip]").open = false;
+  leave("skip", "skip/", { reason });
+}
+
+async function flag() {
+  const { assignment } = desk.form.dataset;
+  const note = await askNote();
+  if (!note) return;
+  outbox.add({ id: uuid(), kind: "flag", path: `assignments/${assignment}/flag/`, body: { note }, assignment });
+  say(gettext("Flagged. An admin will look at it; answer as usual."), "good");
+}
+
+/** Take the newest answer back. What is still in the outbox needs no server for that. */
+function undo() {
+  const last = desk.given.at(-1);
+  if (!last || !outbox.has(last.id)) return undoOnServer(last);
+  const wasSent = !outbox.withdraw(last.id);
+  const { assignment } = last.form.dataset;
+  if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "" });
+  desk.given.pop();
+  last.form.elements.client_uuid.value = uuid();
+  reopen(last.form);
+  return deck.drop(assignment);
+}
+
+async function undoOnServer(last) {
+  if (desk.isBusy || !desk.canUndo) return;
+  desk.isBusy = true;
+  try {
+    const reply = await call(`${api}judgments/undo/${query()}`, { body: last ? { client_uuid: last.id } : {} });
+    desk.given.pop();
+    if (reply.leases.length === 0) { desk.isBusy = false; return merge(reply); }
+    strip.showProgress(reply.progress, outbox.entries);
+    deck.merge(reply, onTheDesk());
+    reopen(deck.take(String(reply.leases[0].id)));
+  } catch (error) {
+    desk.canUndo = !(error instanceof Refused);
+    showUndo();
+    failed(error);
+  }
+  desk.isBusy = false;
+}
+
+/** Show this one again; what was in hand comes after it. */
+function reopen(form) {
+  if (desk.form) {
+    saveDraft(desk.form, labeler);
+    deck.putBack(desk.form);
+  }
+  lately.forget(form.dataset.assignment);
+  begin(form);
+  desk.canUndo = true;
+  say(gettext("Your last judgment is open again."));
 }
 
 async function extend() {
   try {
-    const reply = await call(`${api}assignments/${state.form.dataset.assignment}/lease/`);
-    leaseFor(reply.seconds_left);
-    state.form.querySelector("[data-extend]").hidden = true;
-    state.isWarned = false;
-    say("You have more time.");
+    const reply = await call(`${api}assignments/${desk.form.dataset.assignment}/lease/`);
+    leaseFor(desk.form, reply.seconds_left);
+    desk.form.querySelector("[data-extend]").hidden = true;
+    desk.isWarned = false;
+    say(gettext("You have more time."), "good");
   } catch (error) {
-    say(error.message, "bad");
+    failed(error);
   }
 }
 
-/** The verdict unlocks when all responses have been in view and the minimal reading time has passed. */
+function onInput() {
+  clearTimeout(desk.draftTimer);
+  markRow(desk.form);
+  watchReading();
+  desk.draftTimer = setTimeout(() => { saveDraft(desk.form, labeler); say(gettext("Draft saved.")); }, DRAFT_AFTER);
+}
+
+function reveal() {
+  desk.form.toggleAttribute("data-revealed");
+}
+
+// --- Watching ------------------------------------------------------------------------------------------------------
+
+/** The verdict unlocks when it is whole, all responses have been in view and the minimal reading time has passed. */
 function watchReading() {
-  if (!state.form) return;
-  state.attention.tick();
-  state.form.querySelector("[data-submit]").disabled = state.isBusy || !state.attention.isUnlocked;
+  if (!inHand()) return;
+  const isReady = desk.attention.isUnlocked && !whatIsMissing(desk.form);
+  desk.form.querySelector("[data-submit]").setAttribute("aria-disabled", String(!isReady));
 }
 
 function watchLease() {
-  if (!state.form) return;
-  const left = state.leaseEnds - performance.now();
-  if (left > WARN_BEFORE) return;
-  state.form.querySelector("[data-extend]").hidden = left <= 0;
-  if (left <= 0) return say("Your time for this comparison ended. An answer is kept, but may not be counted.", "bad");
-  if (!state.isWarned) say("Little time is left for this comparison: press E for more.", "warn");
-  state.isWarned = true;
+  if (!inHand()) return undefined;
+  const left = leaseLeft(desk.form);
+  if (left > WARN_BEFORE) return undefined;
+  desk.form.querySelector("[data-extend]").hidden = left <= 0;
+  if (left <= 0) return say(gettext("Your time for this comparison ended. Your answer will be kept, but may not be counted."), "bad");
+  if (!desk.isWarned) say(interpolate(gettext("Little time is left for this comparison: press %(key)s for more."), { key: keys.extend.toUpperCase() }), "warn");
+  desk.isWarned = true;
+  return undefined;
 }
 
+function countWork(least = 0) {
+  const ms = desk.attention.activeMs - desk.counted;
+  if (ms < least) return;
+  rest.add(ms);
+  desk.counted += ms;
+}
+
+// --- Wiring --------------------------------------------------------------------------------------------------------
+
+const withForm = (work) => () => inHand() && work(desk.form);
+
+bindKeys(keys, {
+  form: inHand,
+  submit,
+  actions: {
+    all_bad: withForm(allBad),
+    undo,
+    skip: withForm(toggleSkip),
+    flag: withForm(flag),
+    rationale: withForm((form) => form.querySelector("[data-why]")?.focus()),
+    extend: withForm(extend),
+    prompt: withForm((form) => { const one = form.querySelector("[data-prompt]"); one.open = !one.open; }),
+    sync: withForm((form) => showView(page, form, "sync")),
+    diff: withForm((form) => showView(page, form, "diff")),
+    raw: withForm((form) => showView(page, form, "raw")),
+    reveal: withForm(reveal),
+    guideline: () => openSheet("guideline"),
+    help: () => openSheet("keys"),
+  },
+});
+bindSheets(document);
 page.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-open]");
-  if (opener) document.getElementById(opener.dataset.open).showModal();
+  if (opener) openSheet(opener.dataset.open);
   if (event.target.closest("[data-again]")) next();
+  if (event.target.closest("[data-flag]") && inHand()) flag();
+  if (event.target.closest("[data-reveal]") && inHand()) reveal();
 });
 document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-skip-form]")) { event.preventDefault(); skip(event.submitter.value); }
   if (event.target.matches("[data-undo-form]")) { event.preventDefault(); undo(); }
 });
-for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
-  addEventListener(kind, () => state.attention?.used(), { passive: true });
-}
-addEventListener("offline", () => say("You are offline. What you answer is kept here and sent later.", "warn"));
-addEventListener("online", () => say("You are online again."));
-setInterval(watchLease, 1_000);
-setInterval(watchReading, 200);
-bindKeys({
-  form: () => state.form,
-  submit,
-  undo,
-  extend,
-  view: (name) => showView(page, state.form, name),
+tabs?.addEventListener("message", ({ data: assignment }) => {
+  deck.drop(assignment);
+  if (desk.form?.dataset.assignment !== assignment) return;
+  advance();
+  say(gettext("You answered that one in another tab."));
 });
-start(place.querySelector("[data-bench]"));
-if (page.dataset.askAgain) askAgain(Number(page.dataset.askAgain));
-if (outbox.waiting().length) {
-  say("Sending what was kept here…");
-  outbox.flush().then((reply) => { if (reply) show(reply); else next(); });
+for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
+  addEventListener(kind, () => desk.attention?.used(), { passive: true });
 }
+addEventListener("offline", () => say(gettext("You are offline. What you answer is kept here and sent later."), "warn"));
+addEventListener("online", () => say(gettext("You are online again.")));
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over
+setInterval(() => { watchLease(); if (desk.form) countWork(COUNT_EVERY); }, 1_000);
+setInterval(watchReading, 200);
+
+showKeys(page, keys);
+showUnsent();
+const answered = new Set([...outbox.entries.map((one) => one.assignment), ...lately.ids]);
+const first = place.querySelector("[data-bench]");
+answered.forEach((id) => deck.drop(id));
+if (answered.has(first?.dataset.assignment)) {
+  advance();
+  if (desk.form) next();
+} else if (first) {
+  leaseFor(first, first.dataset.leaseSeconds);
+  begin(first);
+} else {
+  showUndo();
+  if (page.dataset.askAgain) askAgain(Number(page.dataset.askAgain));
+}
+outbox.run();

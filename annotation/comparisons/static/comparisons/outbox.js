@@ -1,8 +1,16 @@
-// Sending answers so that none is lost: each waits in the browser until the server has taken it.
-const LONGEST_WAIT = 30_000;
-const wait = (ms) => new Promise((done) => { setTimeout(done, ms); });
+// Sending so that nothing is lost: each act waits in the browser, in order, until the server has taken or refused it.
+// An act is one entry of its own in the storage, so that two tabs never write over each other.
+import { gettext, interpolate } from "../ui/gettext.js";
+import { keysOf, read, remove, write } from "./store.js";
 
+const FIRST_WAIT = 1_000;
+const LONGEST_WAIT = 30_000;
+const LONGEST_KEPT_ALIVE = 60_000; // bytes: what a browser still sends after the page is left
+const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permission_denied"]);
+
+/** An answer that will not change by asking again. */
 export class Refused extends Error {}
+export class SignedOut extends Error {}
 
 /** The token of the session as it is now: the cookie is fresh after signing in again in another tab. */
 function token() {
@@ -10,70 +18,116 @@ function token() {
   return cookie ? cookie.slice("csrftoken=".length) : document.querySelector("[name=csrfmiddlewaretoken]").value;
 }
 
-const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permission_denied"]);
-
-/** One request to the API; Refused for an answer that will not change by asking again. */
+/** One request to the API. */
 export async function call(url, { method = "POST", body } = {}) {
+  const text = body === undefined ? undefined : JSON.stringify(body);
   const answer = await fetch(url, {
     method,
     headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
-    body: body === undefined ? undefined : JSON.stringify(body),
+    body: text,
+    keepalive: (text?.length ?? 0) < LONGEST_KEPT_ALIVE,
   });
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
-  const message = data.error?.message ?? `The server answered ${answer.status}.`;
-  if (SIGNED_OUT.has(data.error?.code)) throw new Error("You are signed out: sign in again in another tab.");
+  const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data.error ?? {};
+  if (SIGNED_OUT.has(code)) throw new SignedOut(gettext("You are signed out."));
   if (answer.status >= 500 || answer.status === 429) throw new Error(message);
   throw new Refused(message);
 }
 
 export class Outbox {
-  constructor(key, onWaiting) {
-    this.key = key;
-    this.onWaiting = onWaiting;
+  #prefix;
+  #on;
+  #isRunning = false;
+  #retry = () => {};
+  #mine = new Set();
+  #count = 0;
+
+  /** `on`: url(entry), taken(entry, reply), refused(entry, error), waiting(error, pause), changed(). */
+  constructor(prefix, on) {
+    this.#prefix = prefix;
+    this.#on = on;
+    addEventListener("online", () => this.retry());
+    document.addEventListener("visibilitychange", () => this.retry());
+    addEventListener("storage", (event) => { if (event.key?.startsWith(prefix)) this.#fromOtherTab(); });
   }
 
-  waiting() {
-    return JSON.parse(localStorage.getItem(this.key) ?? "[]");
+  get entries() {
+    return keysOf(this.#prefix).map((key) => ({ key, ...read(key) })).filter((one) => one.id);
   }
 
-  #keep(entries) {
-    localStorage.setItem(this.key, JSON.stringify(entries));
+  has(id) {
+    return this.entries.some((one) => one.id === id);
   }
 
-  /** Keep the answer, then send it until it is taken or refused; the server's reply. */
-  async send(url, body) {
-    this.#keep([...this.waiting(), { url, body }]);
-    return this.#deliver({ url, body });
+  /** Keep an act {id, kind, path, body, assignment} and send it when its turn comes. */
+  add(entry) {
+    this.#count += 1;
+    const turn = `${Date.now()}`.padStart(15, "0") + `${this.#count}`.padStart(6, "0");
+    this.#mine.add(entry.id);
+    write(`${this.#prefix}${turn}.${entry.id}`, entry);
+    this.#on.changed();
+    this.run();
   }
 
-  /** Send what an earlier page left behind; the last reply, or null. */
-  async flush() {
-    let reply = null;
-    for (const entry of this.waiting()) {
-      reply = await this.#deliver(entry).catch((error) => { if (!(error instanceof Refused)) throw error; return null; });
-    }
-    return reply;
+  /** Take back what was never tried; false if the server may have it. */
+  withdraw(id) {
+    const entry = this.entries.find((one) => one.id === id);
+    if (!entry || entry.isTried) return false;
+    this.#drop(entry);
+    return true;
+  }
+
+  /** Do not wait any longer. */
+  retry() {
+    this.#retry();
+    this.run();
+  }
+
+  async run() {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    await alone(this.#prefix, async () => {
+      for (let entry = this.entries[0]; entry; entry = this.entries[0]) await this.#deliver(entry);
+    });
+    this.#isRunning = false;
   }
 
   async #deliver(entry) {
-    for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_WAIT)) {
+    const { key, ...act } = entry;
+    write(key, { ...act, isTried: true });
+    for (let pause = FIRST_WAIT; read(key); pause = Math.min(pause * 2, LONGEST_WAIT)) {
       try {
-        const reply = await call(entry.url, { body: entry.body });
+        const reply = await call(this.#on.url(act), { body: act.body });
         this.#drop(entry);
-        return reply;
+        return this.#on.taken(act, reply);
       } catch (error) {
         if (error instanceof Refused) {
           this.#drop(entry);
-          throw error;
+          return this.#on.refused(act, error);
         }
-        this.onWaiting(pause, error.message);
-        await Promise.race([wait(pause), new Promise((done) => { addEventListener("online", done, { once: true }); })]);
+        this.#on.waiting(error, pause);
+        await new Promise((done) => { this.#retry = done; setTimeout(done, pause); });
       }
     }
+    return undefined;
   }
 
   #drop(entry) {
-    this.#keep(this.waiting().filter((one) => one.body.client_uuid !== entry.body.client_uuid));
+    this.#mine.delete(entry.id);
+    remove(entry.key);
+    this.#on.changed();
+  }
+
+  /** Another tab has sent what this one kept: the reply went there, so ask. */
+  #fromOtherTab() {
+    const waiting = new Set(this.entries.map((one) => one.id));
+    const gone = [...this.#mine].filter((id) => !waiting.has(id));
+    gone.forEach((id) => this.#mine.delete(id));
+    this.#on.changed();
+    if (gone.length) this.#on.sentElsewhere();
   }
 }
+
+/** One tab sends at a time. Without locks (plain http) each may: the server knows a replay by its UUID. */
+const alone = (name, work) => (navigator.locks ? navigator.locks.request(name, work) : work());

@@ -1,5 +1,7 @@
 // How the responses are shown: read, raw, word diff; scrolling together; one at a time on a narrow screen.
+import { bindMarks } from "./marks.js";
 import { call } from "./outbox.js";
+import { bindRanking } from "./ranking.js";
 
 const pressed = (page, name) => page.querySelector(`[data-do="${name}"]`);
 
@@ -35,7 +37,12 @@ export function bindViews(page, form) {
   pressed(page, "diff").setAttribute("aria-pressed", "false");
   if (pressed(page, "raw").getAttribute("aria-pressed") === "true") setView(form, "raw");
   for (const button of page.querySelectorAll("[data-do]")) button.onclick = () => showView(page, form, button.dataset.do);
+  for (const name of ["diff", "sync"]) pressed(page, name).hidden = !form.matches(".pair");
   bindTabs(form);
+  bindRanking(form);
+  bindMarks(form, (text) => { page.querySelector("[data-status]").textContent = text; });
+  const turns = form.querySelector("[data-turns]");
+  turns.scrollTop = turns.scrollHeight; // the newest turn is the one that is answered
   const cards = form.matches(".pair") ? [...form.querySelectorAll("[data-candidate]")] : [];
   for (const card of cards) card.addEventListener("scroll", () => scrollTogether(page, cards, card), { passive: true });
 }

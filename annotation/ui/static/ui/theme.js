@@ -1,14 +1,33 @@
-// The theme a person chose, before the first paint; without a choice the system's.
+// How the page looks to this person, before the first paint: theme and contrast as chosen here, else as the system says.
 (() => {
   const root = document.documentElement;
-  const stored = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  if (stored()) root.dataset.theme = stored();
+  const wishes = { contrast: matchMedia("(prefers-contrast: more)") };
+  const stored = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  const keep = (name, value) => {
+    try { if (value) localStorage.setItem(name, value); else localStorage.removeItem(name); } catch { /* private window */ }
+  };
+  const show = () => {
+    root.dataset.theme = stored("theme") ?? "";
+    root.dataset.contrast = stored("contrast") ?? (wishes.contrast.matches ? "more" : "");
+  };
+  const markChoices = () => {
+    for (const input of document.querySelectorAll("[data-look]")) input.checked = input.value === (stored(input.name) ?? "");
+  };
+  show();
+  wishes.contrast.addEventListener("change", show);
+  document.addEventListener("DOMContentLoaded", markChoices);
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-look]")) return;
+    keep(target.name, target.value);
+    show();
+  });
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-theme-toggle]")) return;
     const isDark = root.dataset.theme
       ? root.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = isDark ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* private window */ }
+    keep("theme", isDark ? "light" : "dark");
+    show();
+    markChoices();
   });
 })();

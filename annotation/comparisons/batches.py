@@ -1,0 +1,107 @@
+"""Reading batches: how far each is, how fast it goes, when it ends."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import CharField, Count, F, Func, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, Least
+from django.utils import timezone
+
+from annotation.comparisons import pace
+from annotation.comparisons.models import Batch, Comparison
+from annotation.core.errors import NotFound
+from annotation.generation.models import GenerationRun
+from annotation.measures.budget import days_left
+from annotation.measures.statistic import Statistic
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt, PromptImport
+
+CHART_DAYS = 14
+MOST_CHOICES = 200
+FARTHEST_DAYS = 3_650
+
+
+def batches_of(project: Project) -> QuerySet[Batch]:
+    """The batches of a project with their counts, in one query: open ones first, by priority."""
+    counted = ~Q(comparisons__state=Comparison.State.CLOSED)
+    given = Least("comparisons__judgments_counted", "comparisons__overlap")
+    rows = Batch.objects.filter(project=project).select_related("created_by")
+    rows = rows.annotate(
+        comparisons_all=Count("comparisons", filter=counted),
+        comparisons_judged=Count("comparisons", filter=Q(comparisons__state="judged")),
+        labels_wanted=Coalesce(Sum("comparisons__overlap", filter=counted), 0),
+        labels_given=Coalesce(Sum(given, filter=counted), 0),
+    )
+    return rows.order_by("-state", "-priority", "-pk")
+
+
+def batch_of(project: Project, pk: int) -> Batch:
+    """One batch with its counts; NotFound otherwise."""
+    batch = batches_of(project).filter(pk=pk).first()
+    if batch is None:
+        raise NotFound(f"There is no batch {pk} in {project.name}.")
+    return batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The labels of the last days, and when the batch ends at their pace."""
+
+    by_day: list[int]
+    days: Statistic
+    finish_at: datetime | None
+    finish_earliest: datetime | None
+    finish_latest: datetime | None
+
+
+def forecast_of(batch: Batch, *, labels_left: int) -> Forecast:
+    """A forecast from the last days; no day where there is no pace."""
+    by_day = pace.labels_by_day(batch.project, batch=batch, days=CHART_DAYS)
+    days = days_left(labels_left, per_day=by_day[-pace.DAYS :])
+    return Forecast(
+        by_day=by_day,
+        days=days,
+        finish_at=_day(days.value),
+        finish_earliest=_day(days.interval.low if days.interval else None),
+        finish_latest=_day(days.interval.high if days.interval else None),
+    )
+
+
+def _day(days: float | None) -> datetime | None:
+    if days is None or days > FARTHEST_DAYS:
+        return None
+    return timezone.now() + timedelta(days=days)
+
+
+class Choices(NamedTuple):
+    """What the prompts of a project can be chosen by."""
+
+    tags: list[str]
+    categories: list[str]
+    languages: list[str]
+    imports: list[PromptImport]
+    runs: list[GenerationRun]
+
+
+def choices_of(project: Project) -> Choices:
+    """The values that occur, so that nobody has to know them by heart."""
+    prompts = Prompt.objects.filter(project=project)
+    tags = prompts.annotate(tag=_unnested()).values_list("tag", flat=True).distinct()
+    runs = GenerationRun.objects.filter(project=project).select_related("policy")
+    return Choices(
+        tags=sorted(tags[:MOST_CHOICES]),
+        categories=_values(prompts, "category"),
+        languages=_values(prompts, "language"),
+        imports=list(PromptImport.objects.filter(project=project).order_by("-pk")[:50]),
+        runs=list(runs.order_by("-pk")[:50]),
+    )
+
+
+def _unnested() -> Func:
+    return Func(F("tags"), function="unnest", output_field=CharField())
+
+
+def _values(prompts: QuerySet[Prompt], column: str) -> list[str]:
+    rows = prompts.exclude(**{column: ""}).values_list(column, flat=True)
+    return sorted(rows.distinct()[:MOST_CHOICES])

@@ -1,0 +1,110 @@
+"""How far a labeler is: kept beside their place in the queue, and counted anew now and then."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from annotation.comparisons.models import Assignment
+from annotation.core import statements
+
+REMAINING_COUNTED = 1_000  # more is told as "1,000+", and does not go down one by one
+COUNT_AGAIN_SECONDS = 120
+
+
+class Done(NamedTuple):
+    """What is kept of a labeler in a project; nothing before their first answer."""
+
+    judged_today: int | None = None  # on the day (UTC) of ``answered_at``
+    answered_at: datetime | None = None
+    remaining: int | None = None  # as counted last, less what was done since
+    counted_at: datetime | None = None
+
+
+DONE_COLUMNS = "q.judged_today, q.answered_at, q.remaining, q.counted_at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a labeler is today: ``remaining`` is counted up to a limit, ``is_more`` says that there are more."""
+
+    judged_today: int
+    remaining: int
+    is_more: bool
+
+    @property
+    def total(self) -> int:
+        return self.judged_today + self.remaining
+
+
+# Only what takes a place was counted as remaining, so a repeat does not lower it.
+ANSWERED = """
+    INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
+        answered_at, judged_today, remaining)
+    VALUES (%(project_id)s, %(labeler_id)s, 32767, 0, 0, %(now)s, GREATEST(0, %(judged)s), 0)
+    ON CONFLICT (project_id, labeler_id) DO UPDATE SET
+        judged_today = GREATEST(0, %(judged)s + CASE
+            WHEN date_trunc('day', q.answered_at, 'UTC') = date_trunc('day', %(now)s, 'UTC')
+            THEN q.judged_today ELSE 0 END),
+        remaining = CASE WHEN q.remaining > %(ceiling)s OR NOT %(takes_place)s THEN q.remaining
+                         ELSE GREATEST(0, q.remaining - %(passed)s) END,
+        answered_at = %(now)s
+    RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
+"""
+_COUNT = """
+INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
+    judged_today, remaining, counted_at)
+SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, 0, found.free + found.held, %(now)s
+FROM (SELECT
+    (SELECT count(*) FROM (
+        SELECT c.id FROM comparisons_comparison c
+        WHERE c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
+          AND c.kind <> 'gold'
+        ORDER BY c.priority DESC, c.slots_taken, c.id LIMIT %(ceiling)s + 1
+    ) front WHERE NOT EXISTS (
+        SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = front.id
+        AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')) AS free,
+    (SELECT count(*) FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
+        AND a.labeler_id = %(labeler_id)s AND a.state = 'leased' AND a.lease_until > %(now)s
+        AND a.takes_place) AS held) found
+ON CONFLICT (project_id, labeler_id) DO UPDATE
+    SET remaining = EXCLUDED.remaining, counted_at = EXCLUDED.counted_at
+RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
+"""
+
+
+def answered_values(*, takes_place: bool, judged: int, passed: int = 1) -> dict[str, object]:
+    """What `ANSWERED` asks for beside project, labeler and now; undoing takes a judgment back with minus one."""
+    return {
+        "takes_place": takes_place,
+        "judged": judged,
+        "passed": passed,
+        "ceiling": REMAINING_COUNTED,
+    }
+
+
+def note(assignment: Assignment, *, now: datetime, judged: int, passed: int = 1) -> None:
+    """Keep that an assignment was skipped, or that its judgment was undone."""
+    values = answered_values(takes_place=assignment.takes_place, judged=judged, passed=passed)
+    where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id, "now": now}
+    statements.run(ANSWERED, values | where)
+
+
+def progress_of(
+    *, project_id: int, labeler_id: int, done: Done, is_empty: bool = False
+) -> Progress:
+    """How far a labeler is; what remains is counted anew if that was long ago. ``is_empty``: nothing remains."""
+    now = timezone.now()
+    due = now - timedelta(seconds=COUNT_AGAIN_SECONDS)
+    if not is_empty and (done.counted_at is None or done.counted_at < due):
+        where = {"project_id": project_id, "labeler_id": labeler_id, "now": now}
+        done = Done._make(statements.run(_COUNT, {**where, "ceiling": REMAINING_COUNTED})[0])
+    today = now.astimezone(UTC).date()
+    is_today = done.answered_at is not None and done.answered_at.astimezone(UTC).date() == today
+    remaining = 0 if is_empty else done.remaining or 0
+    return Progress(
+        judged_today=(done.judged_today or 0) if is_today else 0,
+        remaining=min(remaining, REMAINING_COUNTED),
+        is_more=remaining > REMAINING_COUNTED,
+    )

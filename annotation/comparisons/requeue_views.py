@@ -1,0 +1,68 @@
+"""The page after a new guideline version: what changed, and which comparisons it asks again."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.models import Requeue
+from annotation.comparisons.services import requeue as services
+from annotation.core.errors import NotFound
+from annotation.projects.guidelines import difference
+from annotation.projects.models import Guideline, Project, Role
+from annotation.projects.selectors import page_context, project_for
+
+SHOWN = 50
+
+
+@require_http_methods(["GET", "POST"])
+def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse:
+    """Counts first; POST queues again what was chosen."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    guideline = _version(project, version)
+    earlier = list(project.guidelines.filter(version__lt=version).order_by("-version")[:SHOWN])
+    if request.method == "POST":
+        scope, under = request.POST.get("scope", "").partition(":")[::2]
+        judged_under = next((one for one in earlier if str(one.version) == under), None)
+        row = services.requeue(
+            guideline=guideline, scope=scope, judged_under=judged_under, actor=person(request)
+        )
+        count = len(row.comparison_ids)
+        messages.success(request, f"Comparisons with one further slot: {count:,}.")
+        return redirect("comparisons-requeue", project.pk, version)
+    disagreed = services.requeued_by(project, scope=Requeue.Scope.DISAGREED).count()
+    under_each = [
+        (one, services.requeued_by(project, scope="judged_under", judged_under=one).count())
+        for one in earlier[:5]
+    ]
+    context = page_context(person(request), project, "settings")
+    context.update(
+        tab="guideline",
+        guideline=guideline,
+        lines=difference(earlier[0].text, guideline.text) if earlier else [],
+        before=earlier[0] if earlier else None,
+        disagreed=disagreed,
+        under_each=under_each,
+        requeues=Requeue.objects.filter(project=project)
+        .select_related("guideline", "judged_under", "created_by")
+        .order_by("-pk")[:SHOWN],
+    )
+    return render(request, "comparisons/requeue.html", context)
+
+
+@require_POST
+def requeue_undo(request: HttpRequest, project_id: int, requeue_id: int) -> HttpResponse:
+    """Take back the slots that nobody has taken yet."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    count = services.undo_requeue(project=project, pk=requeue_id, actor=person(request))
+    messages.success(request, f"Slots taken back: {count:,}. What was served meanwhile stays.")
+    version = Requeue.objects.values_list("guideline__version", flat=True).get(pk=requeue_id)
+    return redirect("comparisons-requeue", project.pk, version)
+
+
+def _version(project: Project, version: int) -> Guideline:
+    row = project.guidelines.select_related("project").filter(version=version).first()
+    if row is None:
+        raise NotFound(f"The guideline has no version {version}.")
+    return row

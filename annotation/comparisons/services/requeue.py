@@ -1,0 +1,103 @@
+"""A new guideline asks again: comparisons judged before it get one further slot. Undone while nobody has taken it."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Case, Count, F, Func, JSONField, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons.models import Comparison, Requeue
+from annotation.comparisons.selectors import standing_judgments
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.projects.models import Guideline, Project
+
+MOST_LABELS = 50  # of a comparison
+MOST_COMPARISONS = 100_000
+
+
+def requeued_by(
+    project: Project, *, scope: str, judged_under: Guideline | None = None
+) -> QuerySet[Comparison]:
+    """The comparisons that a scope names: judged, not gold, not withdrawn, with room for a further label."""
+    if scope == Requeue.Scope.DISAGREED:
+        told = Func(
+            F("ranking"),
+            F("is_all_bad"),
+            function="jsonb_build_array",
+            output_field=JSONField(),
+        )
+        rows = (
+            standing_judgments(project)
+            .values("comparison")
+            .annotate(told=Count(told, distinct=True))
+        )
+        keys: QuerySet[Any, Any] = rows.filter(told__gt=1).values_list(
+            "comparison", flat=True
+        )  # Any: two shapes of one column
+    elif scope == Requeue.Scope.JUDGED_UNDER and judged_under is not None:
+        keys = (
+            standing_judgments(project)
+            .filter(guideline=judged_under)
+            .values_list("comparison", flat=True)
+        )
+    else:
+        known = ", ".join(Requeue.Scope.values)
+        raise InvalidInput.at(
+            "scope", f"Choose {known}; the second needs the version. {scope!r} was sent."
+        )
+    judged = project.comparisons.filter(pk__in=keys, overlap__lt=MOST_LABELS)
+    states = (Comparison.State.OPEN, Comparison.State.JUDGED)
+    return judged.filter(state__in=states).exclude(kind=Comparison.Kind.GOLD)
+
+
+@transaction.atomic
+def requeue(
+    *,
+    guideline: Guideline,
+    scope: str,
+    actor: User,
+    judged_under: Guideline | None = None,
+) -> Requeue:
+    """Give each a further slot and open it again. Whoever judged it does not get it a second time."""
+    project = guideline.project
+    found = requeued_by(project, scope=scope, judged_under=judged_under)
+    keys = list(found.order_by("pk").values_list("pk", flat=True)[: MOST_COMPARISONS + 1])
+    if not keys:
+        raise Conflict("No comparison fits; nothing was queued again.")
+    if len(keys) > MOST_COMPARISONS:
+        raise InvalidInput(f"These are more than {MOST_COMPARISONS:,} comparisons; choose fewer.")
+    Comparison.objects.filter(pk__in=keys).update(
+        overlap=F("overlap") + 1, state=Comparison.State.OPEN
+    )
+    row = Requeue.objects.create(
+        project=project,
+        guideline=guideline,
+        scope=scope,
+        judged_under=judged_under,
+        comparison_ids=keys,
+        created_by=actor,
+    )
+    audit.record("guideline.requeued", row, actor=actor, scope=scope, comparisons=len(keys))
+    return row
+
+
+@transaction.atomic
+def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
+    """Take back the slots that nobody has taken; those served meanwhile stay. How many were taken back."""
+    row = Requeue.objects.select_for_update().filter(project=project, pk=pk, undone_at=None).first()
+    if row is None:
+        raise Conflict("There is no such re-queue here, or it was undone already.")
+    free = Comparison.objects.filter(
+        pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
+    )
+    is_full = Q(judgments_counted__gte=F("overlap") - 1) & Q(state=Comparison.State.OPEN)
+    taken_back = free.update(
+        state=Case(When(is_full, then=Value(Comparison.State.JUDGED)), default=F("state")),
+        overlap=F("overlap") - 1,
+    )
+    row.undone_at = timezone.now()
+    row.save(update_fields=["undone_at"])
+    audit.record("guideline.requeue_undone", row, actor=actor, comparisons=taken_back)
+    return taken_back

@@ -1,0 +1,40 @@
+// The break reminder: counts time at work over pages and tabs; a pause of some minutes starts it anew.
+import { read, write } from "./store.js";
+
+const A_BREAK = 5 * 60_000;
+const SNOOZE = 10 * 60_000;
+
+export class Rest {
+  #key;
+  #after;
+
+  constructor(labeler, afterMinutes) {
+    this.#key = `concord.worked.${labeler}`;
+    this.#after = Number(afterMinutes) * 60_000; // 0: no reminder
+  }
+
+  get #worked() {
+    const { ms = 0, at = 0 } = read(this.#key) ?? {};
+    return Date.now() - at < A_BREAK ? ms : 0;
+  }
+
+  get minutes() {
+    return Math.round(this.#worked / 60_000);
+  }
+
+  get isDue() {
+    return this.#after > 0 && this.#worked >= this.#after;
+  }
+
+  add(ms) {
+    write(this.#key, { ms: this.#worked + ms, at: Date.now() });
+  }
+
+  snooze() {
+    write(this.#key, { ms: Math.max(0, this.#after - SNOOZE), at: Date.now() });
+  }
+
+  rested() {
+    write(this.#key, { ms: 0, at: Date.now() });
+  }
+}

@@ -1,0 +1,55 @@
+// The dialogs of the bench (flag, break) and the feedback that follows a training answer.
+import { gettext, interpolate } from "../ui/gettext.js";
+
+const byId = (id) => document.getElementById(id);
+
+export const openSheet = (id) => byId(id)?.showModal();
+
+/** What the person chose in the dialog; "" where it was left by Escape. */
+export function asked(id) {
+  const sheet = byId(id);
+  sheet.returnValue = "";
+  sheet.showModal();
+  return new Promise((done) => { sheet.addEventListener("close", () => done(sheet.returnValue), { once: true }); });
+}
+
+/** Ask for the note of a flag; "" if there is none. */
+export async function askNote() {
+  const field = byId("flag").querySelector("textarea");
+  field.value = "";
+  return (await asked("flag")) === "send" ? field.value.trim() : "";
+}
+
+/** Ctrl+Enter sends a dialog from its text field. */
+export function bindSheets(root) {
+  root.addEventListener("keydown", (event) => {
+    const form = event.target.closest("dialog form");
+    if (event.key === "Enter" && event.ctrlKey && form) form.requestSubmit(form.querySelector("[value=send]"));
+  });
+}
+
+export async function askForBreak(rest) {
+  byId("break").querySelector("[data-minutes]").textContent = interpolate(gettext("You have worked for %(minutes)s minutes."), { minutes: rest.minutes });
+  if ((await asked("break")) === "rested") rest.rested();
+  else rest.snooze();
+}
+
+const nameOf = (form, id) => form.querySelector(`[data-candidate="${id}"]`).getAttribute("aria-label");
+
+/** The known verdict in words: "Response B, then Response A". */
+function verdictWords(form, feedback) {
+  if (feedback.is_all_bad || !feedback.ranking.length) return gettext("All are bad");
+  const tiers = feedback.ranking.map((tier) => tier.map((id) => nameOf(form, id)).join(" = "));
+  return tiers.length === 1 ? interpolate(gettext("About the same: %(names)s"), { names: tiers[0] }) : tiers.join(gettext(", then "));
+}
+
+/** Show how a training answer was, below its responses; resolves when the person goes on. */
+export function showFeedback(form, feedback) {
+  const panel = byId("feedback").content.firstElementChild.cloneNode(true);
+  panel.classList.add(feedback.is_right ? "good" : "bad");
+  panel.querySelector("[data-verdict]").textContent = verdictWords(form, feedback);
+  panel.querySelector("[data-message]").textContent = feedback.message;
+  form.querySelector(".bar").replaceWith(panel);
+  panel.querySelector("button").focus();
+  return new Promise((done) => { panel.querySelector("button").addEventListener("click", done, { once: true }); });
+}

@@ -1,0 +1,54 @@
+"""Statements of our own that are asked all day: bound by the server and prepared, so that they are planned once.
+
+Through Django's cursor, so that they are logged, counted and wrapped like any other. `columns` and `row_of` read whole
+rows of models beside other things in one statement.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db import connection, models
+from psycopg import Cursor
+
+
+def run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:  # Any: columns differ
+    """Run a statement with ``%(name)s`` places; the rows."""
+    with connection.cursor() as cursor:
+        cursor.cursor = Cursor(connection.connection)
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+@cache
+def _fields(model: type[models.Model]) -> tuple[list[str], list[str]]:
+    fields = model._meta.concrete_fields
+    return [str(one.column) for one in fields], [one.attname for one in fields]
+
+
+def columns(model: type[models.Model], alias: str) -> str:
+    """All columns of a table, for a SELECT: ``a.id, a.name``."""
+    return ", ".join(f'{alias}."{one}"' for one in _fields(model)[0])
+
+
+def width(model: type[models.Model]) -> int:
+    """How many columns `columns` names."""
+    return len(_fields(model)[0])
+
+
+def row_of(model: type[M], values: Sequence[Any]) -> M:  # Any: columns differ
+    """The row whose `columns` were read."""
+    row = list(values)
+    for place in _json_places(model):
+        row[place] = json.loads(row[place])
+    return model.from_db("default", _fields(model)[1], row)
+
+
+@cache
+def _json_places(model: type[models.Model]) -> list[int]:
+    fields = enumerate(model._meta.concrete_fields)
+    return [place for place, field in fields if isinstance(field, models.JSONField)]

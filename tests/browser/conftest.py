@@ -1,0 +1,111 @@
+"""The labeling page in a real browser, before a server in this process: many states in little time."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import BrowserContext, Page, expect
+
+from annotation.accounts.models import User
+from annotation.projects.models import Project
+from tests import factories
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright runs an event loop in this thread
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+WAIT = 10_000  # milliseconds: a busy machine
+expect.set_options(timeout=WAIT)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    assert path, "There is no Chromium on the PATH; install it (Debian: apt install chromium)."
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+    return {**browser_type_launch_args, "executable_path": path, "args": quiet}
+
+
+@pytest.fixture
+def project(live_server) -> Project:
+    """A project whose verdict unlocks at once; `live_server` brings the database."""
+    return factories.project(name="Support tone", min_reading_seconds=0)
+
+
+@pytest.fixture
+def labeler(project) -> User:
+    return factories.member(project, username="ada")
+
+
+@pytest.fixture
+def signed_in(live_server) -> Callable[[BrowserContext, User], None]:
+    """Give a browser the session of a person, without the way through the sign-in page."""
+
+    def act(context: BrowserContext, user: User) -> None:
+        client = Client()
+        client.force_login(user)
+        value = client.cookies[settings.SESSION_COOKIE_NAME].value
+        name = settings.SESSION_COOKIE_NAME
+        context.add_cookies([{"name": name, "value": value, "url": live_server.url}])
+
+    return act
+
+
+@pytest.fixture
+def complaints(page: Page) -> Iterator[list[str]]:
+    """What the browser complained about: CSP violations and script errors."""
+    said: list[str] = []
+    page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
+
+
+class Bench:
+    """The labeling page as a person has it before them: by keys, and by what can be read."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.form = page.locator("[data-place] [data-bench]")
+        self.status = page.locator("[data-status]")
+
+    def open(self) -> "Bench":
+        self.page.goto(self.address)
+        return self
+
+    def press(self, *keys: str) -> "Bench":
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self
+
+    def answer(self, key: str = "2") -> int:
+        """Answer the comparison in hand; its assignment."""
+        before = self.in_hand
+        self.press(key)
+        expect(self.page.locator("[data-place] [data-submit]")).to_have_attribute(
+            "aria-disabled", "false"
+        )
+        self.press("Enter")
+        return before
+
+    @property
+    def in_hand(self) -> int:
+        """The assignment in hand."""
+        return int(self.form.get_attribute("data-assignment"))
+
+    def expect_in_hand(self, assignment: int) -> None:
+        expect(self.form).to_have_attribute("data-assignment", str(assignment))
+
+    def expect_state(self, name: str) -> None:
+        expect(self.page.locator("[data-labeling]")).to_have_attribute("data-state", name)
+
+    def expect_says(self, text: str) -> None:
+        expect(self.status).to_contain_text(re.compile(text, re.IGNORECASE))
+
+
+@pytest.fixture
+def bench(page: Page, context, labeler, project, live_server, signed_in, complaints) -> Bench:
+    """The page of `labeler` in `project`, signed in; `bench.open()` goes there."""
+    signed_in(context, labeler)
+    return Bench(page, f"{live_server.url}/projects/{project.pk}/label/")

@@ -1,0 +1,121 @@
+"""axe finds nothing on any page of any role: in the light, in the dark, and in high contrast."""
+
+import importlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.apps import apps
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from playwright.sync_api import Page, expect
+
+from tests import factories
+from tests.world import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOOKS = (
+    {"color_scheme": "light", "contrast": "no-preference"},
+    {"color_scheme": "dark", "contrast": "no-preference"},
+    {"color_scheme": "light", "contrast": "more"},
+    {"color_scheme": "dark", "contrast": "more"},
+)
+COLORS_ONLY = {"runOnly": ["color-contrast", "link-in-text-block"]}
+PLACE = re.compile(r"<(\w+):\w+>")
+DOORS = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/nowhere/")
+
+
+def patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for entry in resolver.url_patterns:
+        address = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from patterns(entry, address)
+        else:
+            yield address, entry
+
+
+def page_addresses() -> list[str]:
+    """Every address of ours that answers to GET with a page, with places to fill in."""
+    readable = set()
+    for config in apps.get_app_configs():
+        if importlib.util.find_spec(f"{config.name}.urls") and config.name.startswith(
+            "annotation."
+        ):
+            urls = importlib.import_module(f"{config.name}.urls")
+            for table in (getattr(urls, "ROUTE_ROLES", {}), getattr(urls, "OWN_ROUTES", {})):
+                readable |= {name for name, methods in table.items() if "GET" in methods}
+    found = [(address, one) for address, one in patterns(get_resolver()) if one.name in readable]
+    return sorted(PLACE.sub("{id}", address) for address, _one in found if "api/" not in address)
+
+
+def look_again(page: Page, look: dict[str, str]) -> None:
+    page.emulate_media(reduced_motion="reduce", **look)
+    expect(page.locator("html")).to_have_attribute(
+        "data-contrast", "more" if look["contrast"] == "more" else ""
+    )
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on the page that is open, in every look; the rules that colors do not touch are asked once."""
+    found = []
+    for number, look in enumerate(LOOKS):
+        look_again(page, look)
+        answer = Axe().run(page, options=COLORS_ONLY if number else {"resultTypes": ["violations"]})
+        for one in answer.response["violations"]:
+            places = "; ".join(node["html"][:160] for node in one["nodes"][:3])
+            found.append(f"{page.url} {look}: {one['id']}: {places}")
+    return found
+
+
+def whole_pages(client: Client, addresses: list[str]) -> list[str]:
+    """Those that answer with a page of their own; downloads, redirects and parts of pages are looked at elsewhere."""
+    answers = {address: client.get(address) for address in addresses}
+    return [
+        address
+        for address, answer in answers.items()
+        if answer.status_code == 200 and "<html" in getattr(answer, "text", "")
+    ]
+
+
+def test_no_page_of_any_role_has_a_violation(page, context, signed_in, live_server):
+    world = World()
+    signed_in(context, world.user)
+    client = Client(raise_request_exception=False)
+    client.force_login(world.user)
+    world.rows["datasets"] = world.rows["snapshots"]
+    addresses = [world.address(f"/{one}") for one in page_addresses()]
+    opened = whole_pages(client, ["/", "/accounts/logout/", *addresses])
+    assert len(opened) > 30
+    found = []
+    for address in opened:
+        page.goto(live_server.url + address)
+        found += violations(page)
+    assert found == [], "\n".join(found)
+
+
+def test_no_page_before_the_sign_in_has_a_violation(page, live_server):
+    found = []
+    for address in DOORS:
+        page.goto(live_server.url + address)
+        found += violations(page)
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_no_state_of_the_bench_has_a_violation(bench, project, size):
+    for name in ("helpful", "honest"):
+        project.criteria.create(name=name, question=f"Is it {name}?")
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}] * 2
+    prompt = factories.prompt(project, turns=turns[:3])
+    factories.comparison(prompt, size=size)
+    project.guidelines.create(version=1, text="# Be kind\n\nRead it all.")
+    bench.open()
+    found = violations(bench.page)
+    bench.press("1", "2", "3", "3", "1", "r")
+    found += violations(bench.page)
+    bench.press("k")
+    found += violations(bench.page)
+    bench.press("Escape", "?")
+    found += violations(bench.page)
+    assert found == [], "\n".join(found)

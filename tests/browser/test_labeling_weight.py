@@ -1,0 +1,86 @@
+"""What the labeling page weighs, how fast the next comparison is there, and what never comes with it."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles import finders
+from playwright.sync_api import Page
+
+from annotation.projects.models import Project
+from tests import factories
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TEXT = "A paragraph of some length, as models write them. " * 12
+MODEL = "llama-of-nobody"
+MOST_MS = 500  # generous: the measured figure is in the guide, and machines are noisy
+
+
+@pytest.fixture
+def compared(project: Project) -> Project:
+    """Eight comparisons of responses of about 400 words, by two policies."""
+    policies = [factories.policy(project, name=f"{MODEL}-{number}") for number in (1, 2)]
+    for _ in range(8):
+        prompt = factories.prompt(project)
+        row = factories.comparison(prompt)
+        for candidate, policy in zip(row.candidates.all(), policies, strict=True):
+            candidate.policy = policy
+            candidate.text = "\n\n".join(f"{candidate.pk}. {TEXT}" for _ in range(4))
+            candidate.save()
+    return project
+
+
+def test_the_script_of_the_page_fits_in_40_kilobytes():
+    text = Path(finders.find("comparisons/label.bundle.js")).read_bytes()
+    assert len(gzip.compress(text)) <= 40 * 1024
+
+
+def test_the_page_fits_in_100_kilobytes_and_five_requests(bench, compared, page):
+    sizes: dict[str, int] = {}
+
+    def weigh(request):
+        body = request.response().body()
+        is_compressed = "/static/" in request.url  # by the web server; the page itself is not
+        sizes[request.url] = len(gzip.compress(body) if is_compressed else body)
+
+    page.on("requestfinished", weigh)
+    bench.open()
+    page.wait_for_load_state("networkidle")
+    print({url.rsplit("/", 2)[-1] or "page": size for url, size in sizes.items()})  # noqa: T201 - read with -s
+    assert len(sizes) <= 5
+    assert sum(sizes.values()) <= 100 * 1024
+
+
+def measured(page: Page) -> list[float]:
+    """Milliseconds from each submit to the frame after its next comparison."""
+    return page.evaluate("performance.getEntriesByName('concord.next').map((one) => one.duration)")
+
+
+def test_the_next_comparison_is_on_screen_soon_after_the_key(bench, compared, page):
+    bench.open()
+    page.wait_for_load_state("networkidle")
+    for count in range(1, 7):
+        bench.answer("2")
+        eventually(lambda count=count: len(measured(page)) == count)
+    times = measured(page)
+    print("key to next comparison, ms:", [round(one, 1) for one in times])  # noqa: T201 - read with -s
+    assert sorted(times)[len(times) // 2] <= MOST_MS
+
+
+def test_no_payload_names_a_model_or_a_side(bench, compared, page, complaints):
+    bodies: list[str] = []
+    page.on("response", lambda one: bodies.append(one.text()) if "/api/" in one.url else None)
+    bench.open()
+    page.wait_for_load_state("networkidle")
+    bodies.append(page.content())
+    bench.answer("2")
+    bench.expect_says("Saved")
+    bench.press("z")
+    bench.expect_says("open again")
+    eventually(lambda: len(bodies) >= 3)
+    assert not re.search(
+        rf"{MODEL}|\"(left|right|policy|model)\"|is_gold|is_repeat", "".join(bodies)
+    )
+    assert complaints == []
