@@ -1,6 +1,7 @@
 """Forms about one's own account."""
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 
 class TokenForm(forms.Form):
@@ -8,6 +9,6 @@ class TokenForm(forms.Form):
 
     name = forms.CharField(
         max_length=100,
-        label="What is it for?",
-        help_text="A name for yourself, such as “nightly import”.",
+        label=_("What is it for?"),
+        help_text=_("A name for yourself, such as “nightly import”."),
     )

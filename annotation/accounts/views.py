@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -30,5 +31,5 @@ def tokens(request: HttpRequest) -> HttpResponse:
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:
     """End one token."""
     services.revoke_token(user=person(request), token_id=token_id)
-    messages.success(request, "The token is revoked: what used it is refused from now on.")
+    messages.success(request, _("The token is revoked: what used it is refused from now on."))
     return redirect("accounts-tokens")

@@ -15,9 +15,9 @@ from annotation.accounts.authentication import person
 from annotation.datasets import serializers as shapes
 from annotation.datasets.downloads import download
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
-from annotation.datasets.services import comparing, requesting
+from annotation.datasets.services import comparing, exporting, requesting
+from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 
@@ -56,7 +56,7 @@ class SnapshotPreview(APIView):
         project = project_for(request.user, project_id, *READERS)
         fields = shapes.QuerySerializer(data=request.data)
         fields.is_valid(raise_exception=True)
-        query = SnapshotQuery.from_json(fields.validated_data)
+        query = requesting.checked_query(project, fields.validated_data)
         return Response(shapes.PreviewSerializer(preview_of(project, query)).data)
 
 
@@ -102,7 +102,23 @@ class SnapshotExport(APIView):
     def get(self, request: Request, project_id: int, pk: int) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
         asked = _asked(shapes.ExportQuerySerializer, request)
-        return download(snapshot_for(project, pk), **asked)
+        snapshot = snapshot_for(project, pk)
+        export = exporting.export_of(snapshot, form=Form(asked["form"]), split=asked["split"])
+        return download(export, FileFormat(asked["file_format"]))
+
+
+class JudgmentExport(APIView):
+    """Download every judgment that stands, without a snapshot: votes, rankings, a label table, Label Studio tasks."""
+
+    @extend_schema(
+        parameters=[shapes.JudgmentExportSerializer],
+        responses={(200, "application/x-ndjson"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, project_id: int) -> StreamingHttpResponse:
+        project = project_for(request.user, project_id, *READERS)
+        asked = _asked(shapes.JudgmentExportSerializer, request)
+        export = exporting.judgments_export(project, form=Form(asked["form"]))
+        return download(export, FileFormat(asked["file_format"]))
 
 
 def _asked(shape: Any, request: Request) -> dict[str, Any]:  # Any: one of the serializers

@@ -8,11 +8,22 @@ from typing import Any
 from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.selectors import PromptMaterial
 from annotation.datasets.splits import split_key, split_of
-from annotation.datasets.votes import Posterior, pairs_of, votes_of
+from annotation.datasets.votes import Posterior, PromptVotes, pairs_of, votes_of
 from annotation.generation.models import Candidate
-from training.spec.records import SPLITS, CandidateText, Group, Turn
+from annotation.quality.adjudication import PairVerdict
+from training.spec.records import (
+    EDITED,
+    SPLITS,
+    CandidateText,
+    DemonstrationText,
+    Group,
+    Pair,
+    Signal,
+    Turn,
+)
 
 NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
+IMPORTED = "imported"
 LENGTH_EDGES = (50, 100, 200, 400, 800, 1600, 3200, 6400)  # characters of a response
 
 
@@ -25,18 +36,24 @@ def group_of(
     material: PromptMaterial,
     query: SnapshotQuery,
     posteriors: Mapping[tuple[int, int], Posterior],
+    adjudicated: Mapping[tuple[int, int], PairVerdict],
 ) -> Group | None:
     """The record of one prompt; None where nothing was judged and nothing demonstrated."""
     names = {one.pk: candidate_name(one.fingerprint) for one in material.candidates}
     votes = votes_of(material.rows)
-    bad = {names[pk] for pk in votes.unacceptable(min_judgments=query.min_judgments)}
-    pairs = pairs_of(votes, query, names, posteriors)
-    demonstrations = tuple(
-        one.text for one in material.candidates if one.source == Candidate.Source.DEMONSTRATION
-    )
-    if not (pairs or bad or demonstrations):
+    found_bad = votes.unacceptable(min_judgments=query.min_judgments, adjudicated=adjudicated)
+    bad = {names[pk] for pk in found_bad}
+    judged = pairs_of(votes, query, names, posteriors, adjudicated)
+    pairs = (*judged, *edit_pairs(material, query, votes, names))
+    demonstrations = demonstrations_of(material) if query.demonstrations else ()
+    signals = signals_of(material, names)
+    if not (pairs or bad or demonstrations or signals):
         return None
-    used = bad | {name for pair in pairs for name in (pair.chosen, pair.rejected)}
+    used = (
+        bad
+        | {one.candidate for one in signals}
+        | {name for pair in pairs for name in (pair.chosen, pair.rejected)}
+    )
     prompt = tuple(Turn(role=turn["role"], content=turn["content"]) for turn in material.turns)
     return Group(
         prompt_id=material.fingerprint,
@@ -50,6 +67,48 @@ def group_of(
         pairs=pairs,
         unacceptable=tuple(sorted(bad)),
         demonstrations=demonstrations,
+        signals=signals,
+    )
+
+
+def signals_of(material: PromptMaterial, names: Mapping[int, str]) -> tuple[Signal, ...]:
+    """How often each candidate was accepted and rejected, by its name."""
+    counts = Counter((names[key], is_accepted) for key, is_accepted in material.signals)
+    return tuple(
+        Signal(candidate=name, accepted=counts[name, True], rejected=counts[name, False])
+        for name in sorted({name for name, _ in counts})
+    )
+
+
+def demonstrations_of(material: PromptMaterial) -> tuple[DemonstrationText, ...]:
+    """What people wrote for this prompt, each text once: here, with review, or imported as written by people."""
+    kinds = {one.candidate_id: one.kind for one in material.demonstrations}
+    return tuple(
+        DemonstrationText(text=one.text, source=kinds.get(one.pk, IMPORTED))
+        for one in material.candidates
+        if one.pk in kinds
+        or (one.source == Candidate.Source.DEMONSTRATION and one.author_id is None)
+    )
+
+
+def edit_pairs(
+    material: PromptMaterial, query: SnapshotQuery, votes: PromptVotes, names: Mapping[int, str]
+) -> tuple[Pair, ...]:
+    """Each edit over its original, once; where labelers judged the two, theirs stands alone."""
+    if not query.takes_edits:
+        return ()
+    edits = {
+        (one.candidate_id, one.source_id)
+        for one in material.demonstrations
+        if one.source_id is not None and one.candidate_id != one.source_id
+    }
+    unjudged = [
+        (names[edit], names[original])
+        for edit, original in edits
+        if (min(edit, original), max(edit, original)) not in votes.tallies
+    ]
+    return tuple(
+        Pair(chosen=edit, rejected=original, source=EDITED) for edit, original in sorted(unjudged)
     )
 
 
@@ -60,8 +119,10 @@ class Totals:
     groups: int = 0
     pairs: int = 0
     ties: int = 0
+    edit_preferences: int = 0
     unacceptable: int = 0
     demonstrations: int = 0
+    signals: int = 0  # accepted or rejected
     candidates: int = 0
     prompt_characters: int = 0
     chosen_characters: int = 0
@@ -81,6 +142,7 @@ class Totals:
         self.candidates += len(group.candidates)
         self.unacceptable += len(group.unacceptable)
         self.demonstrations += len(group.demonstrations)
+        self.signals += sum(one.accepted + one.rejected for one in group.signals)
         self.prompt_characters += sum(len(turn.content) for turn in group.prompt)
         for candidate in group.candidates:
             self.lengths[_bucket(len(candidate.text))] += 1
@@ -90,6 +152,9 @@ class Totals:
         lengths = {candidate.id: len(candidate.text) for candidate in group.candidates}
         for pair in group.pairs:
             self.pairs += 1
+            if pair.source == EDITED:
+                self.edit_preferences += 1
+                continue
             votes = round(pair.votes_chosen + pair.votes_rejected + pair.votes_tied)
             self.votes_a_pair[votes] += 1
             if pair.is_tie:
@@ -104,7 +169,8 @@ class Totals:
 
     @property
     def preferences(self) -> int:
-        return self.pairs - self.ties
+        """Judged pairs with a winner."""
+        return self.pairs - self.ties - self.edit_preferences
 
     def as_json(self) -> dict[str, Any]:  # Any: JSON
         return {
@@ -114,8 +180,10 @@ class Totals:
                 "pairs": self.pairs,
                 "preferences": self.preferences,
                 "ties": self.ties,
+                "edit_preferences": self.edit_preferences,
                 "unacceptable": self.unacceptable,
                 "demonstrations": self.demonstrations,
+                "signals": self.signals,
             },
             "splits": {name: self.splits[name] for name in SPLITS},
             "pairs_by_split": {name: self.pairs_by_split[name] for name in SPLITS},

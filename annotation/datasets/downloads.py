@@ -1,38 +1,20 @@
-"""A download of a snapshot as a streaming answer; pages and API share it."""
-
-from collections.abc import Iterator
-from typing import IO, Any
+"""A download as a streaming answer; pages and API share it."""
 
 from django.http import StreamingHttpResponse
 
-from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.services import exporting
-from annotation.datasets.services.exporting import FileFormat, Form
+from annotation.datasets.services.exporting import Export, FileFormat
 
 TYPES = {
     FileFormat.JSONL: "application/x-ndjson",
+    FileFormat.JSON: "application/json",
+    FileFormat.CSV: "text/csv; charset=utf-8",
     FileFormat.PARQUET: "application/vnd.apache.parquet",
 }
-PIECE = 1 << 16
 
 
-def download(
-    snapshot: DatasetSnapshot, *, form: str, file_format: str, split: str
-) -> StreamingHttpResponse:
+def download(export: Export, file_format: FileFormat) -> StreamingHttpResponse:
     """Rows leave as they are read; Parquet leaves once its file is whole."""
-    shape, kind = Form(form), FileFormat(file_format)
-    rows = exporting.rows_of(snapshot, form=shape, split=split)
-    content: Iterator[bytes]
-    if kind is FileFormat.JSONL:
-        content = exporting.jsonl(rows)
-    else:
-        content = _pieces(exporting.parquet(rows, form=shape))
-    name = exporting.filename(snapshot, form=shape, split=split, file_format=kind)
-    headers: dict[str, Any] = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(content, content_type=TYPES[kind], headers=headers)
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE):
-            yield piece
+    name = export.filename(file_format)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    pieces = export.pieces(file_format)
+    return StreamingHttpResponse(pieces, content_type=TYPES[file_format], headers=headers)

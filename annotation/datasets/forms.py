@@ -52,6 +52,18 @@ class SnapshotForm(forms.Form):
         help_text="The votes are kept whatever you choose.",
     )
     ties = forms.ChoiceField(choices=list(TIE_NAMES.items()), initial=DEFAULTS.ties)
+    demonstrations = forms.BooleanField(
+        required=False,
+        initial=DEFAULTS.demonstrations,
+        label="Take in demonstrations",
+        help_text="Approved responses that people wrote or edited, for SFT.",
+    )
+    edit_preferences = forms.BooleanField(
+        required=False,
+        initial=DEFAULTS.edit_preferences,
+        label="Prefer edits to their originals",
+        help_text="Each approved edit gives a pair marked “edit”: one person’s word, not blind.",
+    )
     train = forms.IntegerField(min_value=0, max_value=100, initial=80, label="Train, percent")
     validation = forms.IntegerField(
         min_value=0, max_value=100, initial=10, label="Validation, percent"

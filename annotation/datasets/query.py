@@ -1,14 +1,16 @@
 """The query of a snapshot: which judgments go in, and the rules that turn them into records."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
 
 from annotation.core.errors import InvalidInput
-from annotation.quality.scope import LabelerKind, labelers_q
+from annotation.quality.exclusions import Exclusion, exclusions_from_json
+from annotation.quality.scope import USER_KINDS, LabelerKind, labelers_q
 from training.spec.records import SPLITS
 
 GUIDELINES_MAX = 1000
@@ -37,10 +39,16 @@ class SnapshotQuery:
     min_judgments: int = 1  # of a pair
     aggregation: str = Aggregation.SOFT
     ties: str = Ties.KEEP
+    exclusions: tuple[
+        Exclusion, ...
+    ] = ()  # what the project's rules left out when it was asked for
+    is_adjudicated: bool = True  # an admin's verdict leads, where there is one
     train: float = 0.8
     validation: float = 0.1
     test: float = 0.1
     seed: int = 17
+    demonstrations: bool = True  # approved ones, as responses to imitate
+    edit_preferences: bool = False  # each approved edit is preferred to its original
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "SnapshotQuery":  # Any: JSON from outside
@@ -64,11 +72,27 @@ class SnapshotQuery:
             **data,
             "labelers": list(self.labelers),
             "guideline_versions": list(self.guideline_versions),
+            "exclusions": [one.as_json() for one in self.exclusions],
         }
 
     @property
     def shares(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in SPLITS}
+
+    @property
+    def decides_by_adjudication(self) -> bool:
+        """Verdicts of admins are overall verdicts; under one criterion the votes alone speak."""
+        return self.is_adjudicated and self.criterion == "overall"
+
+    @property
+    def takes_edits(self) -> bool:
+        """An edit says which is better overall, and nothing of a single criterion."""
+        return self.edit_preferences and self.criterion == "overall"
+
+    def authors_q(self) -> Q:
+        """Whose demonstrations go in: those of the kinds of labelers that were chosen."""
+        kinds = {USER_KINDS[LabelerKind(one)] for one in self.labelers if one in USER_KINDS}
+        return Q(author__kind__in=kinds)
 
     def judgments_q(self) -> Q:
         """Which judgments of the project go in (beside: standing, not gold)."""
@@ -77,6 +101,8 @@ class SnapshotQuery:
             wanted &= Q(guideline__version__in=self.guideline_versions)
         if self.criterion != "overall":
             wanted &= Q(criteria__has_key=self.criterion)
+        for one in self.exclusions:
+            wanted &= ~one.judgments_q()
         return wanted
 
 
@@ -88,16 +114,22 @@ def _checked(key: str, value: Any) -> Any:  # Any: JSON from outside
         return tuple(sorted({_choice(key, one, tuple(LabelerKind)) for one in _list(key, value)}))
     if key == "guideline_versions":
         return tuple(sorted({_whole(key, one, 1, 2**31 - 1) for one in _list(key, value)}))
-    if key == "criterion":
-        return _criterion(value)
     if key in SPLITS:
         return _share(key, value)
+    if key in _OWN_CHECKS:
+        return _OWN_CHECKS[key](value)
     return _whole(key, value, 1 if key == "min_judgments" else 0, 2**31 - 1)
 
 
 def _criterion(value: Any) -> str:  # Any: as above
     if not isinstance(value, str) or not 1 <= len(value) <= 40 or "\0" in value:
         raise InvalidInput(f"criterion={value!r} is not the name of a criterion.")
+    return value
+
+
+def _flag(key: str, value: Any) -> bool:  # Any: as above
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{key}={value!r} is not true or false.")
     return value
 
 
@@ -126,3 +158,12 @@ def _share(key: str, value: Any) -> float:  # Any: as above
     if not is_number or not 0 <= value <= 1:
         raise InvalidInput(f"{key}={value!r} is not a share from 0 to 1.")
     return float(value)
+
+
+_OWN_CHECKS: dict[str, Callable[[Any], Any]] = {  # Any: as above
+    "criterion": _criterion,
+    "exclusions": exclusions_from_json,
+    **{
+        key: partial(_flag, key) for key in ("is_adjudicated", "demonstrations", "edit_preferences")
+    },
+}

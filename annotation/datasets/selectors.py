@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
 
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Judgment, Signal
 from annotation.comparisons.selectors import PairRow, pair_rows, standing_judgments
 from annotation.core.errors import NotFound
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
+from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
+from annotation.quality.adjudication import standing_adjudications
 from annotation.quality.scope import LabelerKind
 
 PROMPTS_AT_ONCE = 100
@@ -38,6 +40,16 @@ def judgments_for(
     return judgments if up_to is None else judgments.filter(pk__lte=up_to)
 
 
+def demonstrations_for(project: Project, query: SnapshotQuery) -> QuerySet[Demonstration]:
+    """The approved demonstrations a query reads; none if it wants neither texts nor edits."""
+    rows = Demonstration.objects.filter(
+        query.authors_q(), project=project, state=Demonstration.State.APPROVED
+    ).exclude(candidate=None)
+    if query.demonstrations:
+        return rows
+    return rows.exclude(source=None) if query.takes_edits else rows.none()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a query would take in now."""
@@ -46,6 +58,10 @@ class Preview:
     labelers: int
     comparisons: int
     prompts: int
+    rules: int = 0  # that leave something out
+    adjudicated: int = 0  # comparisons of the project that an admin decided
+    demonstrations: int = 0
+    edit_preferences: int = 0
 
 
 def preview_of(project: Project, query: SnapshotQuery) -> Preview:
@@ -55,7 +71,16 @@ def preview_of(project: Project, query: SnapshotQuery) -> Preview:
         comparisons=Count("comparison", distinct=True),
         prompts=Count("comparison__prompt", distinct=True),
     )
-    return Preview(**counts)
+    adjudicated = standing_adjudications(project) if query.decides_by_adjudication else None
+    approved = demonstrations_for(project, query)
+    is_edit = Q(kind=Demonstration.Kind.EDITED)
+    return Preview(
+        **counts,
+        demonstrations=approved.count() if query.demonstrations else 0,
+        edit_preferences=approved.filter(is_edit).count() if query.takes_edits else 0,
+        rules=len(query.exclusions),
+        adjudicated=0 if adjudicated is None else adjudicated.count(),
+    )
 
 
 def judgments_by_kind(project: Project, query: SnapshotQuery, *, up_to: int) -> dict[str, int]:
@@ -78,24 +103,43 @@ def guidelines_of(project: Project, query: SnapshotQuery, *, up_to: int) -> dict
     return {str(version or "none"): count for version, count in sorted(counts, key=str)}
 
 
+def signals_for(project: Project, query: SnapshotQuery) -> QuerySet[Signal]:
+    """The unpaired signals that a query lets in: they come from files, follow no guideline, and have no criterion."""
+    is_wanted = LabelerKind.IMPORTED in query.labelers and query.criterion == "overall"
+    rows = project.signals.all()
+    return rows if is_wanted and not query.guideline_versions else rows.none()
+
+
+class DemonstrationColumns(NamedTuple):
+    """What a record needs of an approved demonstration."""
+
+    pk: int
+    candidate_id: int
+    source_id: int | None  # what was edited
+    kind: str
+
+
 class CandidateColumns(NamedTuple):
     """What a record needs of a candidate."""
 
     pk: int
     fingerprint: str
     source: str
+    author_id: int | None
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptMaterial:
-    """One prompt with its candidates and its pair rows."""
+    """One prompt with its candidates, its pair rows and its approved demonstrations."""
 
     pk: int
     fingerprint: str
     turns: list[dict[str, Any]]  # Any: JSON
     candidates: list[CandidateColumns]
     rows: list[PairRow]
+    demonstrations: list[DemonstrationColumns]
+    signals: list[tuple[int, bool]]  # candidate, whether it was accepted
 
 
 def prompt_materials(
@@ -126,11 +170,21 @@ def _materials(
         rows[row.prompt_id].append(row)
     candidates: dict[int, list[CandidateColumns]] = {pk: [] for pk in keys}
     found = Candidate.objects.filter(project=project, prompt_id__in=keys).order_by("fingerprint")
-    found = found.only("prompt_id", "fingerprint", "source", "text")
+    found = found.only("prompt_id", "fingerprint", "source", "author_id", "text")
     for one in found:
         candidates[one.prompt_id].append(
-            CandidateColumns(one.pk, one.fingerprint, one.source, one.text)
+            CandidateColumns(one.pk, one.fingerprint, one.source, one.author_id, one.text)
         )
+    written: dict[int, list[DemonstrationColumns]] = {pk: [] for pk in keys}
+    approved = demonstrations_for(project, query).filter(prompt_id__in=keys).order_by("pk")
+    columns = ("prompt_id", "pk", "candidate_id", "source_id", "kind")
+    for prompt_id, *values in approved.values_list(*columns):
+        written[prompt_id].append(DemonstrationColumns(*values))
+    signals: dict[int, list[tuple[int, bool]]] = {pk: [] for pk in keys}
+    told = signals_for(project, query).filter(prompt_id__in=keys)
+    columns_told = told.values_list("prompt_id", "candidate_id", "is_accepted")
+    for prompt_id, candidate_id, is_accepted in columns_told:
+        signals[prompt_id].append((candidate_id, is_accepted))
     for pk, fingerprint, turns in batch:
         yield PromptMaterial(
             pk=pk,
@@ -138,4 +192,6 @@ def _materials(
             turns=turns,
             candidates=candidates[pk],
             rows=rows[pk],
+            demonstrations=written[pk],
+            signals=signals[pk],
         )

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, Ties
-from annotation.datasets.services.exporting import FileFormat, Form
+from annotation.datasets.services.exporting import JUDGMENT_FORMS, FileFormat, Form
 from annotation.quality.scope import LabelerKind
 from training.spec.records import SPLITS
 
@@ -28,6 +28,8 @@ class QuerySerializer(serializers.Serializer[Any]):
     validation = serializers.FloatField(required=False, min_value=0, max_value=1)
     test = serializers.FloatField(required=False, min_value=0, max_value=1)
     seed = serializers.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
+    demonstrations = serializers.BooleanField(required=False)
+    edit_preferences = serializers.BooleanField(required=False)
 
 
 class NewSnapshotSerializer(serializers.Serializer[Any]):
@@ -68,6 +70,8 @@ class PreviewSerializer(serializers.Serializer[Any]):
     labelers = serializers.IntegerField()
     comparisons = serializers.IntegerField()
     prompts = serializers.IntegerField()
+    demonstrations = serializers.IntegerField()
+    edit_preferences = serializers.IntegerField()
 
 
 class DifferenceSerializer(serializers.Serializer[Any]):
@@ -88,6 +92,13 @@ class ExportQuerySerializer(serializers.Serializer[Any]):
     form = serializers.ChoiceField(choices=list(Form), default=Form.PREFERENCE_CHAT.value)
     file_format = serializers.ChoiceField(choices=list(FileFormat), default=FileFormat.JSONL.value)
     split = serializers.ChoiceField(choices=SPLITS, required=False, default="")
+
+
+class JudgmentExportSerializer(serializers.Serializer[Any]):
+    """Which rows of the project's judgments, in which file."""
+
+    form = serializers.ChoiceField(choices=list(JUDGMENT_FORMS), default=Form.VOTES.value)
+    file_format = serializers.ChoiceField(choices=list(FileFormat), default=FileFormat.JSONL.value)
 
 
 class AgainstSerializer(serializers.Serializer[Any]):

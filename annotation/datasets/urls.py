@@ -17,11 +17,17 @@ api_patterns = [
         name="api-snapshot-difference",
     ),
     path(f"{_API}<int:pk>/export/", api.SnapshotExport.as_view(), name="api-snapshot-export"),
+    path(
+        "projects/<int:project_id>/judgments/export/",
+        api.JudgmentExport.as_view(),
+        name="api-judgment-export",
+    ),
 ]
 _PAGE = "projects/<int:project_id>/datasets/"
 page_patterns = [
     path(_PAGE, views.snapshot_list, name="datasets-list"),
     path(f"{_PAGE}new/", views.snapshot_new, name="datasets-new"),
+    path(f"{_PAGE}judgments/", views.judgments_download, name="datasets-judgments"),
     path(f"{_PAGE}preview/", views.snapshot_preview, name="datasets-preview"),
     path(f"{_PAGE}<int:pk>/", views.snapshot_detail, name="datasets-snapshot"),
     path(f"{_PAGE}<int:pk>/status/", views.snapshot_status, name="datasets-status"),
@@ -39,8 +45,10 @@ ROUTE_ROLES = {
     "api-snapshot-cancel": {"POST": MAKERS},
     "api-snapshot-difference": {"GET": READERS},
     "api-snapshot-export": {"GET": READERS},
+    "api-judgment-export": {"GET": READERS},
     "datasets-list": {"GET": READERS},
     "datasets-new": {"GET": MAKERS, "POST": MAKERS},
+    "datasets-judgments": {"GET": READERS},
     "datasets-preview": {"POST": MAKERS},
     "datasets-snapshot": {"GET": READERS},
     "datasets-status": {"GET": READERS},

@@ -12,9 +12,8 @@ from annotation.core.errors import InvalidInput
 from annotation.datasets import drawings
 from annotation.datasets.downloads import download
 from annotation.datasets.forms import SnapshotForm
-from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
-from annotation.datasets.services import comparing, requesting
+from annotation.datasets.services import comparing, exporting, requesting
 from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
@@ -45,7 +44,7 @@ def snapshot_new(request: HttpRequest, project_id: int) -> HttpResponse:
             actor=person(request),
         )
         return redirect("datasets-snapshot", project.pk, snapshot.pk)
-    preview = preview_of(project, SnapshotQuery())
+    preview = preview_of(project, requesting.checked_query(project, {}))
     context = {**page_context(person(request), project, "datasets"), "form": form}
     status = 400 if form.is_bound else 200
     return render(request, "datasets/new.html", {**context, "preview": preview}, status=status)
@@ -57,7 +56,9 @@ def snapshot_preview(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ENGINEER)
     form = SnapshotForm({"name": "preview", **_lists(request)}, project=project)
     preview = (
-        preview_of(project, SnapshotQuery.from_json(form.query())) if form.is_valid() else None
+        preview_of(project, requesting.checked_query(project, form.query()))
+        if form.is_valid()
+        else None
     )
     return render(request, "datasets/_preview.html", {"preview": preview, "form": form})
 
@@ -118,7 +119,19 @@ def snapshot_download(request: HttpRequest, project_id: int, pk: int) -> Streami
     formats = [one.value for one in FileFormat]
     file_format = _one_of("file_format", request, formats, FileFormat.JSONL)
     split = _one_of("split", request, ["", *SPLITS], "")
-    return download(snapshot_for(project, pk), form=form, file_format=file_format, split=split)
+    export = exporting.export_of(snapshot_for(project, pk), form=Form(form), split=split)
+    return download(export, FileFormat(file_format))
+
+
+@require_GET
+def judgments_download(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
+    """Every judgment of the project, as it stands now."""
+    project = project_for(request.user, project_id, *READERS)
+    form = _one_of("form", request, [one.value for one in exporting.JUDGMENT_FORMS], Form.VOTES)
+    formats = [one.value for one in FileFormat]
+    file_format = _one_of("file_format", request, formats, FileFormat.JSONL)
+    export = exporting.judgments_export(project, form=Form(form))
+    return download(export, FileFormat(file_format))
 
 
 def _one_of(key: str, request: HttpRequest, allowed: list[str], default: str) -> str:

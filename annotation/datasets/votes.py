@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from annotation.comparisons.selectors import PairRow
 from annotation.datasets.query import Aggregation, SnapshotQuery, Ties
+from annotation.quality.adjudication import PairVerdict
 from training.spec.records import Pair
 
 Posterior = tuple[float, float]  # probability that the first is better, that it is a tie
@@ -54,13 +55,18 @@ class PromptVotes:
             if row.is_all_bad:
                 self.bad[candidate].add(row.judgment_id)
 
-    def unacceptable(self, *, min_judgments: int) -> set[int]:
-        """Candidates that most of those who saw them found bad."""
-        return {
+    def unacceptable(
+        self, *, min_judgments: int, adjudicated: Mapping[PairKey, PairVerdict]
+    ) -> set[int]:
+        """Candidates that most of those who saw them found bad; an admin's verdict leads."""
+        found = {
             candidate
             for candidate, judgments in self.seen.items()
             if len(judgments) >= min_judgments and 2 * len(self.bad[candidate]) > len(judgments)
         }
+        decided = {key: adjudicated[key] for key in self.tallies.keys() & adjudicated.keys()}
+        found -= {pk for key, one in decided.items() if not one.is_all_bad for pk in key}
+        return found | {pk for key, one in decided.items() if one.is_all_bad for pk in key}
 
 
 def votes_of(rows: Iterable[PairRow]) -> PromptVotes:
@@ -75,17 +81,26 @@ def pairs_of(
     query: SnapshotQuery,
     names: Mapping[int, str],
     posteriors: Mapping[PairKey, Posterior],
+    adjudicated: Mapping[PairKey, PairVerdict],
 ) -> tuple[Pair, ...]:
-    """The pairs that the query lets in, sorted by the names of their candidates."""
+    """The pairs that the query lets in, sorted by the names of their candidates.
+
+    Where an admin decided, that verdict leads, whatever the votes say; the votes stay in the record.
+    """
     pairs = []
     for key, tally in votes.tallies.items():
-        is_enough = tally.votes + tally.all_bad >= query.min_judgments
-        if tally.votes == 0 or tally.all_bad > tally.votes or not is_enough:
+        decided = adjudicated.get(key)
+        if not (_is_enough(tally, query) if decided is None else not decided.is_all_bad):
             continue
-        pair = _pair(key, tally, query, names, posteriors)
+        pair = _pair(key, tally, query, names, posteriors, decided)
         if not (pair.is_tie and query.ties == Ties.DROP):
             pairs.append(pair)
     return tuple(sorted(pairs, key=lambda pair: sorted((pair.chosen, pair.rejected))))
+
+
+def _is_enough(tally: Tally, query: SnapshotQuery) -> bool:
+    is_enough = tally.votes + tally.all_bad >= query.min_judgments
+    return is_enough and tally.votes > 0 and tally.all_bad <= tally.votes
 
 
 def _pair(
@@ -94,12 +109,18 @@ def _pair(
     query: SnapshotQuery,
     names: Mapping[int, str],
     posteriors: Mapping[PairKey, Posterior],
+    decided: PairVerdict | None,
 ) -> Pair:
-    lead, soft = _verdict(key, tally, query, posteriors)
+    if decided is None:
+        lead, soft = _verdict(key, tally, query, posteriors)
+        strength = tally.strength / tally.votes
+    else:
+        lead, strength = _sign(decided.strength), float(decided.strength)
+        soft = (1 + lead) / 2
     first, second = names[key[0]], names[key[1]]
     is_first_chosen = lead > 0 or (lead == 0 and first < second)
     wins, losses = (tally.first, tally.second) if is_first_chosen else (tally.second, tally.first)
-    favor = tally.strength if is_first_chosen else -tally.strength
+    favor = strength if is_first_chosen else -strength
     return Pair(
         chosen=first if is_first_chosen else second,
         rejected=second if is_first_chosen else first,
@@ -108,7 +129,7 @@ def _pair(
         votes_rejected=float(losses),
         votes_tied=float(tally.tied),
         soft_label=round(soft if is_first_chosen else 1 - soft, 6),
-        margin=0.0 if lead == 0 else round(max(favor / tally.votes, 0.0), 6),
+        margin=0.0 if lead == 0 else round(max(favor, 0.0), 6),
         criterion=query.criterion,
     )
 
@@ -127,6 +148,10 @@ def _verdict(
     if query.aggregation == Aggregation.MAJORITY or decided == 0:
         return lead, (1 + lead) / 2
     return lead, tally.first / decided
+
+
+def _sign(strength: int) -> int:
+    return (strength > 0) - (strength < 0)
 
 
 def _lead(first: float, tied: float, second: float) -> int:

@@ -31,6 +31,22 @@ class GenerationRun(JobModel):
     pair_after = models.BooleanField(default=True)  # make comparisons of the new candidates
 
 
+class SamplingPlan(models.Model):
+    """How a project means to sample: what its set-up chose, and the next run's form begins with."""
+
+    project = models.OneToOneField(
+        Project, primary_key=True, on_delete=models.CASCADE, related_name="sampling_plan"
+    )
+    policy = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    per_prompt = models.PositiveSmallIntegerField(
+        default=2, validators=[MinValueValidator(1), MaxValueValidator(64)]
+    )
+    temperature = models.FloatField(default=0.8)
+    max_tokens = models.PositiveIntegerField(default=256)
+
+
 class Candidate(models.Model):
     """One response to a prompt, from a named source, eligible for comparison."""
 

@@ -5,8 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.selectors import counts_of, next_steps
-from annotation.overview.serializers import OverviewSerializer
+from annotation.overview.serializers import (
+    EstimateQuerySerializer,
+    EstimateSerializer,
+    OverviewSerializer,
+)
+from annotation.projects.models import Role
 from annotation.projects.selectors import project_for, roles_of
 
 
@@ -19,3 +25,16 @@ class Overview(APIView):
         counts = counts_of(project)
         steps = next_steps(project, counts, roles_of(request.user, project.pk))
         return Response(OverviewSerializer({"counts": counts, "next_steps": steps}).data)
+
+
+class EstimateView(APIView):
+    """What the settings of a project will cost and buy."""
+
+    @extend_schema(parameters=[EstimateQuerySerializer], responses=EstimateSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        """Labels, hours, widths of intervals and the end at the present pace; any choice can be tried out."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        query = EstimateQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        plan = plan_of(project).changed(dict(query.validated_data))
+        return Response(EstimateSerializer(estimate(project, plan)).data)

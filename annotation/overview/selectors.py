@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.datasets.models import DatasetSnapshot
@@ -65,13 +66,16 @@ def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list
 
 def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
     if is_paused:
-        why = "An admin has paused it. Come back later; nothing you did is lost."
-        return NextStep(Role.LABELER, "Labeling is paused", why)
+        why = _("An admin has paused it. Come back later; nothing you did is lost.")
+        return NextStep(Role.LABELER, _("Labeling is paused"), why)
     if not counts.open_comparisons:
-        why = "Every comparison has its judgments, or none has been made yet. New ones appear here."
-        return NextStep(Role.LABELER, "Nothing to label right now", why)
-    why = f"{counts.open_comparisons} comparisons wait. Read the guideline, then choose the better."
-    return NextStep(Role.LABELER, "Label comparisons", why, "label/", "Start labeling")
+        why = _(
+            "Every comparison has its judgments, or none has been made yet. New ones appear here."
+        )
+        return NextStep(Role.LABELER, _("Nothing to label right now"), why)
+    why = _("%(count)s comparisons wait. Read the guideline, then choose the better.")
+    why = why % {"count": counts.open_comparisons}
+    return NextStep(Role.LABELER, _("Label comparisons"), why, "label/", _("Start labeling"))
 
 
 def _for_admin(counts: Counts) -> NextStep:

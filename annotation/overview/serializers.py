@@ -1,6 +1,10 @@
 """Shape of the overview in the API."""
 
+from typing import Any
+
 from rest_framework import serializers
+
+from annotation.projects.models import Project
 
 
 class CountsSerializer(serializers.Serializer[None]):
@@ -24,3 +28,57 @@ class NextStepSerializer(serializers.Serializer[None]):
 class OverviewSerializer(serializers.Serializer[dict[str, object]]):
     counts = CountsSerializer()
     next_steps = NextStepSerializer(many=True)
+
+
+class EstimateQuerySerializer(serializers.Serializer[None]):
+    """Choices to estimate with; what is left out is the project's."""
+
+    prompts = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False)
+    per_prompt = serializers.IntegerField(min_value=1, max_value=64, required=False)
+    pairing = serializers.ChoiceField(choices=Project.Pairing.values, required=False)
+    overlap = serializers.IntegerField(min_value=1, max_value=50, required=False)
+    overlap_share = serializers.FloatField(min_value=0, max_value=1, required=False)
+    gold_share = serializers.FloatField(min_value=0, max_value=1, required=False)
+    repeat_share = serializers.FloatField(min_value=0, max_value=1, required=False)
+    agreement_target = serializers.FloatField(min_value=-1, max_value=1, required=False)
+
+
+class PlanSerializer(serializers.Serializer[Any]):
+    prompts = serializers.IntegerField()
+    per_prompt = serializers.IntegerField()
+    pairing = serializers.CharField()
+    overlap = serializers.IntegerField()
+    overlap_share = serializers.FloatField()
+    gold_share = serializers.FloatField()
+    repeat_share = serializers.FloatField()
+    agreement_target = serializers.FloatField()
+
+
+class WidthSerializer(serializers.Serializer[Any]):
+    value = serializers.FloatField(allow_null=True)
+    n = serializers.IntegerField()
+    reason = serializers.CharField(allow_null=True)
+
+
+class EstimateSerializer(serializers.Serializer[Any]):
+    """Widths are half-widths of 95 % intervals, in shares: Wilson's, and for alpha that over 1 - p_e = 0.5."""
+
+    plan = PlanSerializer()
+    are_prompts_assumed = serializers.BooleanField()
+    comparisons = serializers.IntegerField()
+    labels = serializers.IntegerField()
+    labels_given = serializers.IntegerField()
+    judgments_left = serializers.IntegerField(help_text="Gold and repeats included.")
+    seconds = serializers.FloatField(help_text="Of one judgment.")
+    seconds_measured_on = serializers.IntegerField(help_text="Judgments; 0: an assumption.")
+    hours = serializers.FloatField()
+    agreement_items = serializers.IntegerField()
+    agreement_width = WidthSerializer()
+    alpha_width = WidthSerializer()
+    win_rate_width = WidthSerializer()
+    labels_a_day = serializers.FloatField(allow_null=True)
+    finish_at = serializers.DateTimeField(allow_null=True)
+    finish_earliest = serializers.DateTimeField(allow_null=True)
+    finish_latest = serializers.DateTimeField(allow_null=True)
+    deadline = serializers.DateTimeField(allow_null=True)
+    is_late = serializers.BooleanField()

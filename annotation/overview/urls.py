@@ -1,18 +1,30 @@
-"""Addresses of the overview, and who may use them."""
+"""Addresses of the overview and the set-up, and who may use them."""
 
 from django.urls import path
 
 from annotation.overview import api, views
 from annotation.projects.models import Role
 
+_PROJECT = "projects/<int:project_id>/"
 api_patterns = [
-    path("projects/<int:project_id>/overview/", api.Overview.as_view(), name="api-overview"),
+    path(f"{_PROJECT}overview/", api.Overview.as_view(), name="api-overview"),
+    path(f"{_PROJECT}estimate/", api.EstimateView.as_view(), name="api-estimate"),
 ]
 page_patterns = [
-    path("projects/<int:project_id>/", views.overview, name="overview-project"),
+    path(_PROJECT, views.overview, name="overview-project"),
+    path(f"{_PROJECT}estimate/", views.estimate_page, name="overview-estimate"),
+    path(f"{_PROJECT}setup/", views.setup, name="overview-setup"),
+    path(f"{_PROJECT}setup/begin/", views.setup_start, name="overview-setup-start"),
+    path(f"{_PROJECT}setup/<slug:step>/", views.setup_step, name="overview-setup-step"),
 ]
 
+ADMIN = frozenset({Role.ADMIN})
 ROUTE_ROLES = {
     "api-overview": {"GET": frozenset(Role)},
+    "api-estimate": {"GET": ADMIN},
     "overview-project": {"GET": frozenset(Role)},
+    "overview-estimate": {"GET": ADMIN},
+    "overview-setup": {"GET": ADMIN},
+    "overview-setup-start": {"POST": ADMIN},
+    "overview-setup-step": {"GET": ADMIN, "POST": ADMIN},
 }

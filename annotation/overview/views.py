@@ -1,11 +1,19 @@
-"""The page of a project: where its loop stands, and what to do next."""
+"""The page of a project: where its loop stands, what to do next; and the pages that set it up."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.core.errors import DomainError, InvalidInput, NotFound
+from annotation.overview import estimate, starting, steps
+from annotation.overview.forms import EstimateForm
 from annotation.overview.selectors import counts_of, next_steps
+from annotation.projects.forms import first_error
+from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
 
 
@@ -19,3 +27,94 @@ def overview(request: HttpRequest, project_id: int) -> HttpResponse:
     context["steps"] = next_steps(project, counts, context["roles"])
     context["guideline"] = current_guideline(project)
     return render(request, "overview/project.html", context)
+
+
+@require_GET
+def estimate_page(request: HttpRequest, project_id: int) -> HttpResponse:
+    """What the settings will cost and buy; htmx gets the part that goes beside a form."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = EstimateForm(request.GET)
+    is_part = bool(request.headers.get("HX-Request"))
+    context = page_context(person(request), project, "settings")
+    if not form.is_valid():
+        if not is_part:
+            raise InvalidInput(first_error(form))
+        return render(request, "overview/setup/estimate.html", {"problem": first_error(form)})
+    plan = estimate.plan_of(project).changed(form.choices())
+    try:
+        context["estimate"] = estimate.estimate(project, plan)
+    except InvalidInput as error:
+        if not is_part:
+            raise
+        context["problem"] = str(error)
+    template = "estimate.html" if is_part else "estimate_page.html"
+    return render(request, f"overview/setup/{template}", {**context, "form": form})
+
+
+@require_GET
+def setup(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The first step of the set-up."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    return redirect("overview-setup-step", project.pk, steps.KEYS[0])
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def setup_step(request: HttpRequest, project_id: int, step: str) -> HttpResponse:
+    """One step of the set-up; every button saves, and then goes where it says."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    here = steps.step_named(step)
+    if here is None:
+        raise NotFound(f"The set-up has no step {step!r}; it begins at prompts.")
+    turn = here.take(request, project)
+    if request.method == "POST":
+        if request.headers.get("HX-Request"):
+            return _side(request, project, turn)
+        if turn.is_saved and not (turn.stays and "sent" in turn.facts):
+            return redirect("overview-setup-step", project.pk, _target(request, here, turn))
+    is_refused = request.method == "POST" and not turn.is_saved and not turn.stays
+    context = page_context(person(request), project, "settings")
+    context.update(
+        turn.facts,
+        turn=turn,
+        form=turn.form,
+        step=here,
+        steps=steps.STEPS,
+        before=steps.step_before(here.key),
+        after=steps.step_after(here.key),
+        estimate=estimate.estimate(project),
+    )
+    return render(request, turn.template, context, status=400 if is_refused else 200)
+
+
+def _target(request: HttpRequest, here: steps.Step, turn: steps.Turn) -> str:
+    if turn.stays:
+        return here.key
+    wanted = request.POST.get("go", "")
+    return wanted if wanted in steps.KEYS else steps.step_after(here.key)
+
+
+def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpResponse:
+    """What changes beside a form while it is filled in: whether it is saved, and the estimate."""
+    fresh = project_for(request.user, project.pk, Role.ADMIN)
+    context = {
+        "project": fresh,
+        "turn": turn,
+        "saved_at": timezone.now() if turn.is_saved else None,
+        "estimate": estimate.estimate(fresh),
+    }
+    return render(request, "overview/setup/side.html", context)
+
+
+@require_POST
+def setup_start(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Begin: pair what waits, ask the planned policy."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    is_labeling = bool(request.POST.get("is_labeling"))
+    try:
+        told = starting.start(project=project, actor=person(request), is_labeling=is_labeling)
+    except DomainError as error:
+        messages.error(request, str(error))
+        return redirect("overview-setup-step", project.pk, "start")
+    messages.success(request, told)
+    return redirect("overview-project", project.pk)

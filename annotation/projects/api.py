@@ -17,14 +17,14 @@ from annotation.core.errors import Forbidden
 from annotation.projects import serializers as shapes
 from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
 from annotation.projects.selectors import (
-    audit_of,
     may_create_projects,
     members_of,
     project_for,
     projects_of,
     usable_invitations,
 )
-from annotation.projects.services import members, projects
+from annotation.projects.services import members, projects, rubric
+from annotation.projects.trail import TrailQuery
 
 
 def sent(shape: type[Serializer[Any]], request: Request, **options: Any) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class CriterionList(generics.ListAPIView[Criterion]):
         """Add a criterion, or change the question of the one with this name."""
         project = project_for(request.user, project_id, Role.ADMIN)
         fields = sent(shapes.CriterionSerializer, request)
-        criterion = projects.save_criterion(project=project, actor=person(request), **fields)
+        criterion = rubric.save_criterion(project=project, actor=person(request), **fields)
         body = shapes.CriterionSerializer(criterion).data
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -212,15 +212,16 @@ class CriterionDetail(APIView):
     def delete(self, request: Request, project_id: int, name: str) -> Response:
         """Stop asking about it."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        projects.remove_criterion(project=project, name=name, actor=person(request))
+        rubric.remove_criterion(project=project, name=name, actor=person(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class AuditList(generics.ListAPIView[AuditEvent]):
-    """Who did what in the project."""
+    """Who did what in the project; `?verb=rule.&actor=3&since=2026-01-31&until=2026-02-01` narrow."""
 
     serializer_class = shapes.AuditEventSerializer
     queryset = AuditEvent.objects.none()
 
     def get_queryset(self) -> QuerySet[AuditEvent]:
-        return audit_of(project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN))
+        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
+        return TrailQuery.from_query(self.request.GET).events_in(project)

@@ -1,11 +1,73 @@
 """Forms about a project."""
 
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 from django import forms
+from django.core.validators import validate_email
 
 from annotation.projects.models import Criterion, Project, Role
+from annotation.projects.services.inviting import MOST_AT_ONCE
 from annotation.projects.services.members import INVITATION_DAYS
+
+CHOICES = {
+    "answer_scale": [
+        ("seven", "Seven: much better, better, slightly better, about the same, and back"),
+        ("five", "Five: better, slightly better, about the same, and back"),
+        ("three", "Three: better, about the same, worse"),
+        ("two", "Two: one of them is better; no ties"),
+    ],
+    "rationale_rule": [
+        ("never", "Never"),
+        ("optional", "If they like"),
+        ("strong", "Where one is much better"),
+        ("always", "Always"),
+    ],
+    "serving_order": [
+        ("breadth_first", "One label each, before any gets a second"),
+        ("depth_first", "Finish what was begun"),
+    ],
+    "pairing": [
+        ("auto", "Each two of up to four; more, each with the next"),
+        ("all_pairs", "Each two"),
+        ("ring", "Each with the next, in a ring"),
+        ("one_ranking", "All at once, as one ranking"),
+    ],
+}
+
+
+class PercentField(forms.FloatField):
+    """A share, shown and typed in percent."""
+
+    def __init__(self, **options: Any) -> None:  # Any: Django's own options
+        options.update(min_value=0, max_value=1)
+        super().__init__(**options)
+
+    def prepare_value(self, value: Any) -> Any:  # Any: a number, or what was typed
+        return f"{value * 100:g}" if isinstance(value, float | int) else value
+
+    def to_python(self, value: Any) -> float | None:  # type: ignore[override] # the stubs say int; Any: typed
+        number = super().to_python(value)
+        return None if number is None else round(number / 100, 6)
+
+    def validate(self, value: Any) -> None:  # Any: what `to_python` made
+        super().validate(value)
+        if value is not None and not 0 <= value <= 1:
+            raise forms.ValidationError(f"This is {value * 100:g} %; it lies from 0 to 100 %.")
+
+    def run_validators(self, value: Any) -> None:
+        """`validate` has said it, in percent."""
+
+    def widget_attrs(self, _widget: forms.Widget) -> dict[str, Any]:  # Any: Django's attributes
+        return {"min": 0, "max": 100, "step": "any", "inputmode": "decimal"}
+
+
+class TargetField(forms.FloatField):
+    """An agreement that a project aims at."""
+
+    def __init__(self, **options: Any) -> None:  # Any: Django's own options
+        options.update(min_value=-1, max_value=1)
+        super().__init__(**options)
 
 
 class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -16,29 +78,42 @@ class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic a
         help_texts = {"description": "What is judged here, and what for. Members read it."}
 
 
-class SettingsForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
-    agreement_target = forms.FloatField(
-        min_value=-1,
-        max_value=1,
-        help_text="Share of equal verdicts, ties left out, that you aim at; 0.7 is a usual start.",
-        widget=forms.NumberInput(attrs={"step": "0.01"}),
-    )
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    """How each setting of a project is asked for; the forms below take their part of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
+        super().__init__(*args, **kwargs)
+        for name in self.fields.keys() & CHOICES.keys():
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - what we know
+            field.choices = CHOICES[name]
 
     class Meta:
         model = Project
-        fields = [
-            "name",
-            "description",
-            "overlap",
-            "lease_seconds",
-            "min_reading_seconds",
-            "rationale_rule",
-            "agreement_target",
-            "is_paused",
-        ]
-        widgets = {"description": forms.Textarea(attrs={"rows": 3})}
+        fields: ClassVar[list[str]] = []
+        field_classes = {
+            "overlap_share": PercentField,
+            "gold_share": PercentField,
+            "repeat_share": PercentField,
+            "agreement_target": TargetField,
+        }
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 3}),
+            "agreement_target": forms.NumberInput(attrs={"step": "0.01"}),
+            "deadline": forms.DateTimeInput(
+                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+            ),
+        }
         labels = {
-            "overlap": "Judgments for each comparison",
+            "overlap": "Labels for a comparison that many judge",
+            "overlap_share": "Comparisons that many judge, in percent",
+            "answer_scale": "Answers a labeler may give",
+            "serving_order": "Which comparison comes next",
+            "pairing": "Which candidates are compared",
+            "gold_share": "Gold comparisons, in percent",
+            "repeat_share": "Repeats with the sides swapped, in percent",
+            "must_qualify": "Labelers pass an entry exam first",
+            "deadline": "Deadline (UTC)",
             "lease_seconds": "Seconds a labeler may hold a comparison",
             "min_reading_seconds": "Seconds before the verdict unlocks",
             "rationale_rule": "Ask for a reason",
@@ -46,8 +121,53 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at 
         }
         help_texts = {
             "overlap": "2 or more let you measure agreement. It holds for comparisons made from now on.",
+            "overlap_share": "Drawn at random; the rest get one label each. 12 % at three labels is a usual start.",
+            "gold_share": "Of what a labeler gets, with a known verdict. They test labelers, unseen.",
+            "repeat_share": "Of what a labeler gets, once more: how steady they are, and whether the side sways them.",
+            "must_qualify": "The exam is made of gold comparisons; make those first.",
+            "deadline": "Shown to labelers and held against the estimate. Nothing stops by itself.",
+            "lease_seconds": "Then it goes back to the queue.",
+            "min_reading_seconds": "And all responses have been in view.",
+            "agreement_target": "Share of equal verdicts, ties left out, that you aim at; 0.7 is a usual start.",
             "is_paused": "Labelers get no more comparisons until you take this back.",
         }
+
+
+class AnswersForm(ProjectForm):
+    """What labelers are asked, and how."""
+
+    class Meta(ProjectForm.Meta):
+        fields = ["answer_scale", "rationale_rule", "min_reading_seconds", "lease_seconds"]
+
+
+class LabelsForm(ProjectForm):
+    """How many labels, in which order, and how labelers are tested."""
+
+    class Meta(ProjectForm.Meta):
+        fields = [
+            "overlap",
+            "overlap_share",
+            "serving_order",
+            "gold_share",
+            "repeat_share",
+            "must_qualify",
+            "deadline",
+            "agreement_target",
+        ]
+
+
+class SettingsForm(ProjectForm):
+    """All settings on one page."""
+
+    class Meta(ProjectForm.Meta):
+        fields = [
+            "name",
+            "description",
+            *LabelsForm.Meta.fields,
+            "pairing",
+            *AnswersForm.Meta.fields,
+            "is_paused",
+        ]
 
 
 class GuidelineForm(forms.Form):
@@ -84,6 +204,63 @@ class InvitationForm(forms.Form):
     days = forms.IntegerField(
         min_value=1, max_value=90, initial=INVITATION_DAYS, label="Valid for days"
     )
+
+
+class InvitePeopleForm(forms.Form):
+    """Several people at once, by mail."""
+
+    addresses = forms.CharField(
+        label="Mail addresses",
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4, "placeholder": "kim@example.org, bo@example.org"}),
+        help_text=f"One a line, or with commas between; up to {MOST_AT_ONCE} at once.",
+    )
+    role = forms.ChoiceField(choices=Role.choices)
+    languages = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="Codes such as “en, de”: only comparisons in these. Empty: any language.",
+    )
+
+    def __init__(self, *args: Any, needs_addresses: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # Any: as Django's form
+        self.fields["addresses"].required = needs_addresses
+
+    def clean_addresses(self) -> list[str]:
+        return addresses_in(self.cleaned_data["addresses"])
+
+    def clean_languages(self) -> list[str]:
+        return languages_in(self.cleaned_data["languages"])
+
+
+def addresses_in(text: str) -> list[str]:
+    """The addresses of a text, each once; a ValidationError names those that are none."""
+    found = list(dict.fromkeys(one.strip("<>") for one in re.split(r"[\s,;]+", text) if one))
+    wrong = [one for one in found if not _is_address(one)]
+    if wrong:
+        raise forms.ValidationError(f"No mail address: {', '.join(wrong[:5])}.")
+    if len(found) > MOST_AT_ONCE:
+        raise forms.ValidationError(
+            f"These are {len(found)} addresses; at most {MOST_AT_ONCE} at once."
+        )
+    return found
+
+
+def _is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except forms.ValidationError:
+        return False
+    return len(text) <= 254
+
+
+def languages_in(text: str) -> list[str]:
+    """Language codes in small letters, each once."""
+    found = list(dict.fromkeys(one.lower() for one in re.split(r"[\s,;]+", text) if one))
+    wrong = [one for one in found if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})?", one)]
+    if wrong:
+        raise forms.ValidationError(f"No language code such as “en” or “pt-br”: {wrong[0][:40]}.")
+    return found
 
 
 def first_error(form: forms.BaseForm) -> str:

@@ -1,8 +1,11 @@
 """The tenant: a project, its members, its guideline and its rubric."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+
+SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
 class Role(models.TextChoices):
@@ -22,11 +25,37 @@ class Project(models.Model):
         STRONG = "strong"  # asked for where the strength is 3
         ALWAYS = "always"
 
+    class AnswerScale(models.TextChoices):
+        SEVEN = "seven"  # strengths 1 to 3 on both sides, and a tie
+        FIVE = "five"  # strengths 1 and 2
+        THREE = "three"  # better, the same, worse
+        TWO = "two"  # no tie
+
+    class ServingOrder(models.TextChoices):
+        BREADTH_FIRST = "breadth_first"  # each comparison once, before any a second time
+        DEPTH_FIRST = "depth_first"  # finish what was begun
+
+    class Pairing(models.TextChoices):
+        AUTO = "auto"  # each two of up to four candidates, a ring of more
+        ALL_PAIRS = "all_pairs"  # each two
+        RING = "ring"  # each with the next, the last with the first
+        ONE_RANKING = "one_ranking"  # all together; more than nine in groups
+
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True, default="")
     overlap = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(50)]
     )
+    overlap_share = models.FloatField(default=1.0, validators=SHARE)  # drawn for `overlap` labels
+    pairing = models.CharField(max_length=11, choices=Pairing, default=Pairing.AUTO)
+    answer_scale = models.CharField(max_length=5, choices=AnswerScale, default=AnswerScale.SEVEN)
+    serving_order = models.CharField(
+        max_length=13, choices=ServingOrder, default=ServingOrder.BREADTH_FIRST
+    )
+    gold_share = models.FloatField(default=0.0, validators=SHARE)  # of what a labeler gets
+    repeat_share = models.FloatField(default=0.0, validators=SHARE)  # sides swapped
+    must_qualify = models.BooleanField(default=False)
+    deadline = models.DateTimeField(null=True, blank=True)
     lease_seconds = models.PositiveIntegerField(
         default=900, validators=[MinValueValidator(30), MaxValueValidator(86_400)]
     )
@@ -51,6 +80,10 @@ class Membership(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
     )
     role = models.CharField(max_length=10, choices=Role)
+    languages = ArrayField(models.CharField(max_length=12), default=list, blank=True)  # empty: any
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)  # gets no work
+    pause_reason = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -101,6 +134,9 @@ class Invitation(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
     role = models.CharField(max_length=10, choices=Role)
     note = models.CharField(max_length=120, blank=True, default="")  # whom it is for
+    email = models.EmailField(blank=True, default="")  # where it was sent; empty: by hand
+    languages = ArrayField(models.CharField(max_length=12), default=list, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)  # of the newest mail
     token_hash = models.CharField(max_length=64, unique=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

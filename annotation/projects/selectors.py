@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import User
@@ -30,10 +33,11 @@ def project_for(user: User | AnonymousUser, project_id: int, *allowed: Role) -> 
     held = roles_of(user, project_id)
     project = Project.objects.filter(pk=project_id).first() if held else None
     if project is None:
-        raise NotFound("There is no such project, or you are not a member of it.")
+        raise NotFound(_("There is no such project, or you are not a member of it."))
     if allowed and not held & set(allowed):
-        wanted = " or ".join(role.value for role in allowed)
-        raise Forbidden(f"This needs the role {wanted} in {project.name}; ask one of its admins.")
+        wanted = _(" or ").join(role.value for role in allowed)
+        sentence = _("This needs the role %(roles)s in %(project)s; ask one of its admins.")
+        raise Forbidden(sentence % {"roles": wanted, "project": project.name})
     return project
 
 
@@ -97,7 +101,9 @@ def invitation_for(token: str) -> Invitation:
     rows = usable_invitations().select_related("project", "created_by")
     invitation = rows.filter(token_hash=hash_key(token)).first()
     if invitation is None:
-        raise NotFound("This invitation was used, withdrawn or has expired; ask for another link.")
+        raise NotFound(
+            _("This invitation was used, withdrawn or has expired; ask for another link.")
+        )
     return invitation
 
 
@@ -111,22 +117,30 @@ class NavigationItem(NamedTuple):
     """One entry of the project's navigation."""
 
     section: str
-    label: str
+    label: str | Promise
     url: str
 
 
 SECTIONS = (
-    ("overview", "Overview", "", frozenset(Role)),
-    ("label", "Label", "label/", frozenset({Role.LABELER})),
-    ("prompts", "Prompts", "prompts/", frozenset({Role.ADMIN, Role.ENGINEER})),
-    ("generation", "Candidates", "generation/", frozenset({Role.ADMIN, Role.ENGINEER})),
-    ("comparisons", "Comparisons", "comparisons/", frozenset({Role.ADMIN})),
-    ("agreement", "Agreement", "agreement/", frozenset({Role.ADMIN})),
-    ("datasets", "Datasets", "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
-    ("runs", "Runs", "runs/", frozenset({Role.ENGINEER})),
-    ("models", "Models", "models/", frozenset({Role.ENGINEER})),
-    ("playground", "Playground", "playground/", frozenset({Role.ENGINEER})),
-    ("settings", "Settings", "settings/", frozenset({Role.ADMIN})),
+    ("overview", gettext_lazy("Overview"), "", frozenset(Role)),
+    ("label", gettext_lazy("Label"), "label/", frozenset({Role.LABELER})),
+    ("write", gettext_lazy("Write"), "write/", frozenset({Role.LABELER})),
+    ("my-work", gettext_lazy("My work"), "my-work/", frozenset({Role.LABELER})),
+    ("prompts", gettext_lazy("Prompts"), "prompts/", frozenset({Role.ADMIN, Role.ENGINEER})),
+    (
+        "generation",
+        gettext_lazy("Candidates"),
+        "generation/",
+        frozenset({Role.ADMIN, Role.ENGINEER}),
+    ),
+    ("comparisons", gettext_lazy("Comparisons"), "comparisons/", frozenset({Role.ADMIN})),
+    ("demonstrations", gettext_lazy("Demonstrations"), "demonstrations/", frozenset({Role.ADMIN})),
+    ("agreement", gettext_lazy("Agreement"), "agreement/", frozenset({Role.ADMIN})),
+    ("datasets", gettext_lazy("Datasets"), "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
+    ("runs", gettext_lazy("Runs"), "runs/", frozenset({Role.ENGINEER})),
+    ("models", gettext_lazy("Models"), "models/", frozenset({Role.ENGINEER})),
+    ("playground", gettext_lazy("Playground"), "playground/", frozenset({Role.ENGINEER})),
+    ("settings", gettext_lazy("Settings"), "settings/", frozenset({Role.ADMIN})),
 )
 
 

@@ -63,6 +63,12 @@ page_patterns = [
     path(f"{_PROJECT}members/", views.member_list, name="projects-members"),
     path(f"{_PROJECT}members/<int:user_id>/", views.set_roles, name="projects-member-roles"),
     path(f"{_PROJECT}invitations/", views.invite, name="projects-invite"),
+    path(f"{_PROJECT}invitations/mail/", views.invite_by_mail, name="projects-invite-mail"),
+    path(
+        f"{_PROJECT}invitations/<int:invitation_id>/resend/",
+        views.resend_invitation,
+        name="projects-invitation-resend",
+    ),
     path(
         f"{_PROJECT}invitations/<int:invitation_id>/revoke/",
         views.revoke_invitation,
@@ -92,6 +98,8 @@ ROUTE_ROLES = {
     "projects-members": {"GET": ADMIN, "POST": ADMIN},
     "projects-member-roles": {"POST": ADMIN},
     "projects-invite": {"POST": ADMIN},
+    "projects-invite-mail": {"POST": ADMIN},
+    "projects-invitation-resend": {"POST": ADMIN},
     "projects-invitation-revoke": {"POST": ADMIN},
     "projects-audit": {"GET": ADMIN},
 }

@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -15,16 +16,15 @@ from annotation.projects import forms
 from annotation.projects.adapter import SESSION_KEY
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import (
-    audit_of,
     invitation_for,
     may_create_projects,
     members_of,
     page_context,
     project_for,
     project_list,
-    usable_invitations,
 )
-from annotation.projects.services import members, projects
+from annotation.projects.services import inviting, members, projects, rubric
+from annotation.projects.trail import TrailQuery, actors_of, undo_of
 
 
 @require_GET
@@ -44,8 +44,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     form = forms.NewProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         project = projects.create_project(actor=user, **form.cleaned_data)
-        messages.success(request, "Your project is ready. Import prompts to begin.")
-        return redirect("overview-project", project.pk)
+        return redirect("overview-setup", project.pk)
     status = 400 if form.is_bound else 200
     return render(request, "projects/new.html", {"form": form}, status=status)
 
@@ -88,7 +87,7 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
         text = form.cleaned_data["text"]
         new = projects.publish_guideline(project=project, text=text, actor=person(request))
         messages.success(request, f"Version {new.version} is what labelers read from now on.")
-        return redirect("projects-guideline", project.pk)
+        return redirect("comparisons-requeue", project.pk, new.version)
     context = {
         **page_context(person(request), project, "settings"),
         "tab": "guideline",
@@ -107,7 +106,7 @@ def save_criterion(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.CriterionForm(request.POST)
     if not form.is_valid():
         raise InvalidInput(forms.first_error(form))
-    projects.save_criterion(project=project, actor=person(request), **form.cleaned_data)
+    rubric.save_criterion(project=project, actor=person(request), **form.cleaned_data)
     return redirect("projects-guideline", project.pk)
 
 
@@ -115,7 +114,7 @@ def save_criterion(request: HttpRequest, project_id: int) -> HttpResponse:
 def remove_criterion(request: HttpRequest, project_id: int, name: str) -> HttpResponse:
     """Stop asking about a criterion."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    projects.remove_criterion(project=project, name=name, actor=person(request))
+    rubric.remove_criterion(project=project, name=name, actor=person(request))
     return redirect("projects-guideline", project.pk)
 
 
@@ -140,9 +139,12 @@ def _members_context(request: HttpRequest, project: Project) -> dict[str, object
         "tab": "members",
         "members": members_of(project),
         "all_roles": Role.choices,
-        "invitations": usable_invitations().filter(project=project),
+        "invitations": project.invitations.select_related("accepted_by").order_by("-pk")[:100],
         "member_form": forms.MemberForm(),
         "invitation_form": forms.InvitationForm(),
+        "people_form": forms.InvitePeopleForm(),
+        "has_mail": inviting.has_mail(),
+        "now": timezone.now(),
     }
 
 
@@ -178,6 +180,46 @@ def invite(request: HttpRequest, project_id: int) -> HttpResponse:
     return render(request, "projects/members.html", context)
 
 
+@never_cache
+@require_POST
+def invite_by_mail(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Invite several people at once; links are shown where no mail could be sent."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    form = forms.InvitePeopleForm(request.POST)
+    context = _members_context(request, project)
+    if not form.is_valid():
+        context["people_form"] = form
+        return render(request, "projects/members.html", context, status=400)
+    context["sent"] = inviting.invite_people(
+        project=project,
+        addresses=form.cleaned_data["addresses"],
+        role=Role(form.cleaned_data["role"]),
+        languages=form.cleaned_data["languages"],
+        actor=person(request),
+        link_of=lambda token: _link(request, token),
+    )
+    return render(request, "projects/members.html", context)
+
+
+@never_cache
+@require_POST
+def resend_invitation(request: HttpRequest, project_id: int, invitation_id: int) -> HttpResponse:
+    """Send an invitation again, with a fresh link."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    sent = inviting.resend(
+        project=project,
+        invitation_id=invitation_id,
+        actor=person(request),
+        link_of=lambda token: _link(request, token),
+    )
+    context = {**_members_context(request, project), "sent": [sent]}
+    return render(request, "projects/members.html", context)
+
+
+def _link(request: HttpRequest, token: str) -> str:
+    return request.build_absolute_uri(reverse("projects-invitation", args=[token]))
+
+
 @require_POST
 def revoke_invitation(request: HttpRequest, project_id: int, invitation_id: int) -> HttpResponse:
     """Withdraw a link."""
@@ -206,10 +248,15 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
 def audit(request: HttpRequest, project_id: int) -> HttpResponse:
     """Who did what, newest first."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    events = audit_of(project)
-    if verb := request.GET.get("verb", ""):
-        events = events.filter(verb__startswith=verb.replace("\0", ""))
-    page = Paginator(events, 50).get_page(request.GET.get("page"))
+    trail = TrailQuery.from_query(request.GET)
+    page = Paginator(trail.events_in(project), 50).get_page(request.GET.get("page"))
     context = page_context(person(request), project, "settings")
-    context.update(tab="audit", page=page, verb=verb)
+    context.update(
+        tab="audit",
+        page=page,
+        rows=[(event, undo_of(event)) for event in page.object_list],
+        trail=trail,
+        query=trail.as_query(),
+        actors=actors_of(project),
+    )
     return render(request, "projects/audit.html", context)

@@ -16,12 +16,15 @@ class PromptImport(JobModel):
         PROMPTS = "prompts"
         PREFERENCES = "preferences"  # chosen/rejected rows
         JUDGMENTS = "judgments"  # item, labeler, label tables
+        COMPARISONS = "comparisons"  # responses that labelers compare here
+        SIGNALS = "signals"  # one response, accepted or rejected
+        DEMONSTRATIONS = "demonstrations"  # one response that a person wrote
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="imports")
-    contents = models.CharField(max_length=12, choices=Contents, default=Contents.PROMPTS)
+    contents = models.CharField(max_length=14, choices=Contents, default=Contents.PROMPTS)
     filename = models.CharField(max_length=255)
     file_format = models.CharField(max_length=20)  # jsonl, csv, parquet
-    row_form = models.CharField(max_length=10, default="auto")  # plain, chat, sharegpt, hh
+    row_form = models.CharField(max_length=20, default="auto")  # readers.chats.RowForm
     artifact = models.CharField(max_length=64)  # sha256 of the stored file
     size_bytes = models.BigIntegerField(default=0)
     rows_read = models.PositiveIntegerField(default=0)

@@ -11,6 +11,7 @@ from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
+from annotation.prompts.examples import EXAMPLES
 from annotation.prompts.forms import CONTENTS, UploadForm
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
@@ -23,6 +24,7 @@ from annotation.prompts.selectors import (
     rejected_of,
 )
 from annotation.prompts.services import requesting
+from annotation.prompts.services.previewing import Preview, preview_file
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 
@@ -42,7 +44,9 @@ def prompt_detail(request: HttpRequest, project_id: int, prompt_id: int) -> Http
     """One prompt with all its turns."""
     project = project_for(request.user, project_id, *READERS)
     context = page_context(person(request), project, "prompts")
-    context["prompt"] = prompt_of(project, prompt_id)
+    prompt = prompt_of(project, prompt_id)
+    facts = [prompt.source, prompt.license, prompt.category, prompt.language]
+    context.update(prompt=prompt, facts=[one for one in facts if one])
     return render(request, "prompts/detail.html", context)
 
 
@@ -59,8 +63,27 @@ def import_new(request: HttpRequest, project_id: int) -> HttpResponse:
         else:
             return redirect("prompts-import", project.pk, row.pk)
     context = page_context(person(request), project, "prompts")
-    context.update(form=form, imports=imports_of(project)[:20])
+    context.update(form=form, imports=imports_of(project)[:20], examples=EXAMPLES)
     return render(request, "prompts/import_new.html", context, status=400 if form.is_bound else 200)
+
+
+@require_POST
+def import_preview(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The first rows of a file as they will be read; nothing is stored."""
+    project_for(request.user, project_id, Role.ADMIN)
+    form = UploadForm(request.POST, request.FILES)
+    previews = list[Preview]()
+    if form.is_valid():
+        try:
+            previews = preview_file(
+                chunks=form.cleaned_data["file"].chunks(),
+                filename=form.cleaned_data["file"].name,
+                contents=PromptImport.Contents(form.cleaned_data["contents"]),
+                row_form=RowForm(form.cleaned_data["row_form"]),
+            )
+        except InvalidInput as error:
+            form.add_error(error.field or None, str(error))
+    return render(request, "prompts/_preview.html", {"form": form, "previews": previews})
 
 
 def start_import(form: UploadForm, project: Project, actor: User) -> PromptImport:

@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Max, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation.audit import services as audit
@@ -34,16 +36,19 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, SnapshotQuery
 from annotation.datasets.splits import LeakCheck, split_key
 from annotation.datasets.votes import Posterior
+from annotation.demonstrations.models import Demonstration
 from annotation.measures.agreement import Agreement
 from annotation.measures.coefficients import Level
+from annotation.quality.adjudication import adjudicated_pairs
 from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_of
 from annotation.quality.truth import pair_posteriors
 from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ATTEMPTS = 3
 INCOMING = ".incoming-"
 ABANDONED_SECONDS = 86_400
+FROZEN_AT_ONCE = 10_000
 Progress = Callable[[int, int, str], None]
 
 
@@ -53,13 +58,14 @@ class Moved(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What one pass gave: the digest of the records, what was counted, the judgments it read."""
+    """What one pass gave: digest and counts of the records, the judgments and demonstrations it read."""
 
     sha256: str
     totals: Totals
     columns: PairColumns
     up_to: int
     judgments: int
+    demonstrations: "array[int]"  # keys
 
 
 def build_snapshot(*, snapshot: DatasetSnapshot, progress: Progress) -> DatasetSnapshot:
@@ -110,13 +116,16 @@ def _write_records(
     judgments_before = judgments.filter(pk__lte=up_to).count()
     total = max(project.prompts.count(), 1)
     digest, totals, columns, leaks = hashlib.sha256(), Totals(), ColumnBuilder(), LeakCheck()
+    demonstrations = array("q")
     posteriors = _posteriors(snapshot, query, up_to)
+    adjudicated = adjudicated_pairs(project) if query.decides_by_adjudication else {}
     with path.open("wb") as file:
         materials = selectors.prompt_materials(project, query, up_to=up_to)
         for done, material in enumerate(materials):
             progress(min(done, total - 1), total, "prompts")
             columns.extend(material.rows)
-            group = group_of(material, query, posteriors)
+            demonstrations.extend(one.pk for one in material.demonstrations)
+            group = group_of(material, query, posteriors, adjudicated)
             if group is None:
                 continue
             line = group_to_json(group).encode() + b"\n"
@@ -132,6 +141,7 @@ def _write_records(
         columns=columns.build(),
         up_to=up_to,
         judgments=judgments_before,
+        demonstrations=demonstrations,
     )
 
 
@@ -148,11 +158,11 @@ def _posteriors(
 def _refuse_unusable(totals: Totals, leaks: LeakCheck, up_to: int) -> None:
     if leak := leaks.leaks():
         raise Conflict(f"{leak} last user turns are in two splits; the snapshot would leak.")
-    if totals.pairs == 0:
+    if totals.pairs == 0 and totals.demonstrations == 0 and totals.signals == 0:
         seen = "none of its judgments" if up_to else "no judgment"
         raise InvalidInput(
-            f"This snapshot would hold no usable pair: {seen} passed its filters and rules. "
-            "Label more comparisons, or let in more labelers, guideline versions or ties."
+            f"This snapshot would hold no usable pair and no demonstration: {seen} passed its filters and rules. "
+            "Label more comparisons, or let in more labelers, guideline versions, ties or demonstrations."
         )
 
 
@@ -193,7 +203,9 @@ def _agreement(columns: PairColumns) -> dict[str, Any]:  # Any: JSON
 def _warnings(totals: Totals) -> list[str]:
     empty = [name for name in SPLITS if not totals.pairs_by_split[name]]
     found = [f"The split {name} holds no pair; add prompts or change the shares." for name in empty]
-    if totals.preferences == 0:
+    if totals.pairs == 0:
+        found = ["There is no pair here: this trains SFT or KTO and no reward model."]
+    elif totals.preferences + totals.edit_preferences == 0:
         found.append("Every pair is a tie: a reward model has nothing to learn from these.")
     return found
 
@@ -235,6 +247,7 @@ def _publish(
     Judgment.objects.filter(pk__in=loose, withdrawn_at=None).update(frozen_at=timezone.now())
     if judgments.exclude(frozen_at=None).count() != built.judgments:
         raise Moved("Judgments changed while the snapshot was built; request it again.")
+    _freeze_demonstrations(built.demonstrations)
     content = {
         "sha256": built.sha256,
         "rows": built.totals.groups,
@@ -247,3 +260,12 @@ def _publish(
     audit.record("snapshot.built", snapshot, actor=snapshot.created_by, sha256=built.sha256)
     snapshot.refresh_from_db()
     return snapshot
+
+
+def _freeze_demonstrations(keys: "array[int]") -> None:
+    """Their reviews can no longer be reversed. Raises Moved where one was reversed meanwhile."""
+    for start in range(0, len(keys), FROZEN_AT_ONCE):
+        some = keys[start : start + FROZEN_AT_ONCE].tolist()
+        standing = Demonstration.objects.filter(pk__in=some, state=Demonstration.State.APPROVED)
+        if standing.update(frozen_at=Coalesce("frozen_at", timezone.now())) != len(some):
+            raise Moved("A review was reversed while the snapshot was built; request it again.")

@@ -1,30 +1,45 @@
-"""Giving a snapshot away in the shapes that trainers read; rows stream, memory stays flat.
+"""Giving judgments away, of a snapshot or of a project as it is; rows stream, memory stays flat.
 
 The plain forms hold text; the "chat" forms hold messages. A plain prompt of one user turn is its text; a longer chat
 is written as Anthropic's HH transcript, because that is what readers of plain prompts know.
 """
 
 import json
-import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
+from annotation.comparisons.models import Judgment
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import judgments_for
+from annotation.datasets.services import files, judgment_rows
+from annotation.datasets.services.judgment_rows import label_columns
+from annotation.datasets.splits import split_key, split_of
+from annotation.projects.models import Project
 from training.spec.errors import DataError
-from training.spec.records import GROUPS_FILE, SPLITS, Group, Turn, group_to_json, read_groups
+from training.spec.records import (
+    GROUPS_FILE,
+    JUDGED,
+    SPLITS,
+    DemonstrationText,
+    Group,
+    Turn,
+    group_to_json,
+    read_groups,
+)
 
 Row = dict[str, Any]  # Any: JSON
 Said = str | list[dict[str, str]]  # a text, or messages
-ROWS_A_GROUP = 2_000
-PIECE_BYTES = 64 * 1024
-SPOOL_BYTES = 8 * 1024 * 1024
+SIGNALED = "signal"  # a KTO row of a response that was accepted or rejected alone
+CHOSEN = "chosen"  # an SFT row that is the best judged candidate
 SPEAKERS = {"system": "System", "user": "Human", "assistant": "Assistant"}
 
 
@@ -38,11 +53,89 @@ class Form(StrEnum):
     SFT = "sft"
     SFT_CHAT = "sft_chat"
     GROUPS = "groups"
+    VOTES = "votes"
+    RANKING = "ranking"
+    LABELS = "labels"
+    LABEL_STUDIO = "label_studio"
+
+
+JUDGMENT_FORMS = tuple(Form(name) for name in judgment_rows.SHAPES)
+EVERYTHING = SnapshotQuery()
 
 
 class FileFormat(StrEnum):
     JSONL = "jsonl"
+    JSON = "json"
+    CSV = "csv"
     PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Rows on their way into a file: their columns are known before the first row is read."""
+
+    form: Form
+    name: str  # of the file, without its ending
+    columns: files.Columns
+    rows: Iterator[Row]
+
+    def filename(self, file_format: FileFormat) -> str:
+        return f"{self.name}.{file_format}"
+
+    def pieces(self, file_format: FileFormat) -> Iterator[bytes]:
+        """The bytes of the file, in pieces worth sending."""
+        if file_format == FileFormat.JSONL:
+            return files.jsonl(self.rows)
+        if file_format == FileFormat.JSON:
+            return files.json_array(self.rows)
+        if self.form == Form.LABEL_STUDIO:
+            raise InvalidInput(
+                "Tasks of Label Studio are nested; take them as JSON, which it imports."
+            )
+        if file_format == FileFormat.CSV:
+            return files.csv_lines(self.rows, self.columns)
+        return files.parquet_pieces(self.rows, self.columns)
+
+
+def export_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Export:
+    """The rows of a finished snapshot in one form, of one split or of all."""
+    rows = rows_of(snapshot, form=form, split=split)
+    stem = slugify(snapshot.name) or f"snapshot-{snapshot.pk}"
+    words = [stem, snapshot.sha256[:8], form.value, split]
+    columns = files.columns_of(form.value)
+    if form == Form.LABELS:
+        columns = files.text_columns(label_columns(_judgments(snapshot)))
+    name = "-".join(word for word in words if word)
+    return Export(form=form, name=name, columns=columns, rows=rows)
+
+
+def judgments_export(project: Project, *, form: Form) -> Export:
+    """Every judgment of the project that stands, as it is now; no snapshot is needed."""
+    if form not in JUDGMENT_FORMS:
+        known = ", ".join(JUDGMENT_FORMS)
+        raise InvalidInput(f"form={form.value!r} needs a snapshot; without one there is {known}.")
+    judgments = judgments_for(project, EVERYTHING)
+    columns = files.columns_of(form.value)
+    if form == Form.LABELS:
+        columns = files.text_columns(label_columns(judgments))
+    name = f"{slugify(project.name) or project.pk}-{form.value}"
+    rows = judgment_rows.SHAPES[form](judgment_rows.votes_of(project, judgments))
+    return Export(form=form, name=name, columns=columns, rows=rows)
+
+
+def _judgments(snapshot: DatasetSnapshot) -> QuerySet[Judgment]:
+    """The judgments that the snapshot is made of; they are frozen."""
+    query = SnapshotQuery.from_json(snapshot.query)
+    up_to = snapshot.manifest.get("judgments", {}).get("last_id")
+    return judgments_for(snapshot.project, query, up_to=up_to)
+
+
+def _votes(snapshot: DatasetSnapshot, split: str) -> Iterator[judgment_rows.Vote]:
+    query = SnapshotQuery.from_json(snapshot.query)
+    for vote in judgment_rows.votes_of(snapshot.project, _judgments(snapshot)):
+        turns = tuple(Turn(**turn) for turn in vote.item.turns)
+        if not split or split_of(split_key(turns), query) == split:
+            yield vote
 
 
 def rows_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Iterator[Row]:
@@ -51,6 +144,8 @@ def rows_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Iterat
         raise InvalidInput(f"split={split!r} is not one of {', '.join(SPLITS)}.")
     if snapshot.status != snapshot.Status.DONE:
         raise Conflict(f"{snapshot.name} is {snapshot.status}; only a finished snapshot has rows.")
+    if form in JUDGMENT_FORMS:
+        return judgment_rows.SHAPES[form](_votes(snapshot, split))
     folder = Path(snapshot.folder)
     if not (folder / GROUPS_FILE).is_file():
         raise Conflict(f"The records of {snapshot.name} are gone from {folder}; request it again.")
@@ -64,39 +159,6 @@ def _rows(folder: Path, shape: Callable[[Group], Iterator[Row]], split: str) -> 
                 yield from shape(group)
     except DataError as error:
         raise Conflict(f"The files of this snapshot cannot be read: {error}") from error
-
-
-def filename(snapshot: DatasetSnapshot, *, form: Form, split: str, file_format: FileFormat) -> str:
-    """A name that says what is inside."""
-    stem = slugify(snapshot.name) or f"snapshot-{snapshot.pk}"
-    words = [stem, snapshot.sha256[:8], form.value, split]
-    return "-".join(word for word in words if word) + f".{file_format}"
-
-
-def jsonl(rows: Iterator[Row]) -> Iterator[bytes]:
-    """One line a row, in pieces worth sending."""
-    piece = bytearray()
-    for row in rows:
-        piece += json.dumps(row, ensure_ascii=False).encode() + b"\n"
-        if len(piece) >= PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    if piece:
-        yield bytes(piece)
-
-
-def parquet(rows: Iterator[Row], *, form: Form) -> IO[bytes]:
-    """A Parquet file in row groups; it lies in memory while small, else on disk until closed."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = _schema(form)
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        while batch := list(islice(rows, ROWS_A_GROUP)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-    file.seek(0)
-    return file
 
 
 def plain_prompt(turns: tuple[Turn, ...]) -> str:
@@ -139,6 +201,7 @@ def _pair_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iter
             "votes_chosen": pair.votes_chosen,
             "votes_rejected": pair.votes_rejected,
             "votes_tied": pair.votes_tied,
+            "source": pair.source,
             "split": group.split,
             "prompt_id": group.prompt_id,
         }
@@ -163,8 +226,10 @@ def _chat_kto(group: Group) -> Iterator[Row]:
 
 
 def _kto_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iterator[Row]:
-    """A candidate as often chosen as rejected says nothing, so it gives no row."""
-    wins = standing(group)
+    """A candidate as often liked as disliked, in pairs and alone, says nothing, so it gives no row."""
+    wins, sources = standing(group), _sources(group)
+    for signal in group.signals:
+        wins[signal.candidate] += signal.accepted - signal.rejected
     for candidate in group.candidates:
         is_bad = candidate.id in group.unacceptable
         if wins[candidate.id] or is_bad:
@@ -172,12 +237,29 @@ def _kto_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Itera
                 "prompt": prompt,
                 "completion": reply(candidate.text),
                 "label": wins[candidate.id] > 0 and not is_bad,
+                "source": JUDGED if is_bad else _source(sources[candidate.id]),
                 "split": group.split,
                 "prompt_id": group.prompt_id,
             }
 
 
-def responses_to_imitate(group: Group) -> tuple[str, ...]:
+def _source(sources: set[str]) -> str:
+    """One word: a judgment where there is one among several."""
+    return next(iter(sources)) if len(sources) == 1 else JUDGED
+
+
+def _sources(group: Group) -> dict[str, set[str]]:
+    """Where what is known of each candidate comes from."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in group.pairs:
+        found[pair.chosen].add(pair.source)
+        found[pair.rejected].add(pair.source)
+    for signal in group.signals:
+        found[signal.candidate].add(SIGNALED)
+    return found
+
+
+def responses_to_imitate(group: Group) -> tuple[DemonstrationText, ...]:
     """What people wrote; without that the best of what they chose, if any is acceptable."""
     if group.demonstrations:
         return group.demonstrations
@@ -185,24 +267,32 @@ def responses_to_imitate(group: Group) -> tuple[str, ...]:
     liked = [
         one for one in group.candidates if wins[one.id] > 0 and one.id not in group.unacceptable
     ]
-    return (max(liked, key=lambda one: wins[one.id]).text,) if liked else ()
+    if not liked:
+        return ()
+    return (DemonstrationText(text=max(liked, key=lambda one: wins[one.id]).text, source=CHOSEN),)
 
 
 def _sft(group: Group) -> Iterator[Row]:
-    for text in responses_to_imitate(group):
+    for one in responses_to_imitate(group):
         prompt = plain_prompt(group.prompt)
         yield {
             "prompt": prompt,
-            "completion": text,
+            "completion": one.text,
+            "source": one.source,
             "split": group.split,
             "prompt_id": group.prompt_id,
         }
 
 
 def _chat_sft(group: Group) -> Iterator[Row]:
-    for text in responses_to_imitate(group):
-        messages = [*_messages(group.prompt), *_reply(text)]
-        yield {"messages": messages, "split": group.split, "prompt_id": group.prompt_id}
+    for one in responses_to_imitate(group):
+        messages = [*_messages(group.prompt), *_reply(one.text)]
+        yield {
+            "messages": messages,
+            "source": one.source,
+            "split": group.split,
+            "prompt_id": group.prompt_id,
+        }
 
 
 def _whole(group: Group) -> Iterator[Row]:
@@ -218,43 +308,3 @@ FORMS: dict[Form, Callable[[Group], Iterator[Row]]] = {
     Form.SFT_CHAT: _chat_sft,
     Form.GROUPS: _whole,
 }
-
-
-def _schema(form: Form) -> Any:  # Any: pyarrow has no types
-    import pyarrow as pa
-
-    text, number, flag = pa.string(), pa.float64(), pa.bool_()
-    messages = pa.list_(pa.struct([("role", text), ("content", text)]))
-    said = messages if form.endswith("chat") else text
-    pair = [(name, number) for name in VOTES]
-    origin = [("split", text), ("prompt_id", text)]
-    if form == Form.GROUPS:
-        return pa.schema(_group_fields(pa, messages))
-    return pa.schema(
-        {
-            Form.PREFERENCE: [("prompt", said), ("chosen", said), ("rejected", said), *pair],
-            Form.KTO: [("prompt", said), ("completion", said), ("label", flag)],
-            Form.SFT: [("messages", messages)]
-            if form == Form.SFT_CHAT
-            else [("prompt", text), ("completion", text)],
-        }[Form(form.removesuffix("_chat"))]
-        + origin
-    )
-
-
-VOTES = ("margin", "soft_label", "votes_chosen", "votes_rejected", "votes_tied")
-
-
-def _group_fields(pa: Any, messages: Any) -> list[tuple[str, Any]]:  # Any: as above
-    text, texts = pa.string(), pa.list_(pa.string())
-    pair = [("chosen", text), ("rejected", text), ("is_tie", pa.bool_()), ("criterion", text)]
-    pair += [(name, pa.float64()) for name in (*VOTES, "weight")]
-    return [
-        ("prompt_id", text),
-        ("prompt", messages),
-        ("split", text),
-        ("candidates", pa.list_(pa.struct([("id", text), ("text", text)]))),
-        ("pairs", pa.list_(pa.struct(pair))),
-        ("unacceptable", texts),
-        ("demonstrations", texts),
-    ]

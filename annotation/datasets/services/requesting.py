@@ -12,6 +12,7 @@ from annotation.core.jobs import Job, ring
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
 from annotation.projects.models import Project
+from annotation.quality.rules import exclusions_of
 
 NAME_MAX = 120
 
@@ -28,7 +29,7 @@ def request_snapshot(
     name = name.strip()
     if not 1 <= len(name) <= NAME_MAX or "\0" in name:
         raise InvalidInput(f"A snapshot needs a name of 1 to {NAME_MAX} characters.")
-    checked = SnapshotQuery.from_json(query)
+    checked = checked_query(project, query)
     refuse_unknown_criterion(project, checked.criterion)
     snapshot = DatasetSnapshot.objects.create(
         project=project, name=name, query=checked.as_json(), created_by=actor
@@ -36,6 +37,12 @@ def request_snapshot(
     audit.record("snapshot.requested", snapshot, actor=actor, query=snapshot.query)
     ring(Job.BUILD_SNAPSHOT, snapshot.pk)
     return snapshot
+
+
+def checked_query(project: Project, query: Mapping[str, Any]) -> SnapshotQuery:  # Any: JSON
+    """The query with what the project's rules leave out now, unless it says for itself what to leave out."""
+    ruled = [one.as_json() for one in exclusions_of(project)]
+    return SnapshotQuery.from_json({"exclusions": ruled, **query})
 
 
 def refuse_unknown_criterion(project: Project, criterion: str) -> None:

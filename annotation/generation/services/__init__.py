@@ -1,6 +1,7 @@
 """What may be done about candidates: ask for them, store them; compare policies in the playground."""
 
 from annotation.generation.services.asking import cancel, request_candidates, resume
+from annotation.generation.services.planning import save_plan
 from annotation.generation.services.playground import request_playground, store_answer, store_scores
 from annotation.generation.services.storing import Response, Stored, store_candidates
 
@@ -11,6 +12,7 @@ __all__ = [
     "request_candidates",
     "request_playground",
     "resume",
+    "save_plan",
     "store_answer",
     "store_candidates",
     "store_scores",

@@ -92,9 +92,15 @@ def accept_invitation(*, invitation: Invitation, user: User) -> Project:
     open_row = usable_invitations().filter(pk=invitation.pk)
     if not open_row.update(accepted_by=user, accepted_at=timezone.now()):
         raise Conflict("This invitation was used, withdrawn or has expired; ask for another.")
-    membership, _ = Membership.objects.get_or_create(
-        project=invitation.project, user=user, role=invitation.role
+    membership, is_new = Membership.objects.get_or_create(
+        project=invitation.project,
+        user=user,
+        role=invitation.role,
+        defaults={"languages": invitation.languages},
     )
+    if not is_new and membership.languages and invitation.languages:
+        membership.languages = sorted({*membership.languages, *invitation.languages})
+        membership.save(update_fields=["languages"])
     audit.record(
         "invitation.accepted", membership, actor=user, username=user.username, role=invitation.role
     )

@@ -4,11 +4,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Criterion, Guideline, Membership, Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA, STARTING_GUIDELINE
 
@@ -16,18 +15,33 @@ SETTINGS = (
     "name",
     "description",
     "overlap",
+    "overlap_share",
+    "pairing",
+    "answer_scale",
+    "serving_order",
+    "gold_share",
+    "repeat_share",
+    "must_qualify",
+    "deadline",
     "lease_seconds",
     "min_reading_seconds",
     "rationale_rule",
     "agreement_target",
     "is_paused",
 )
+STARTING_OVERLAP = {"overlap": 3, "overlap_share": 0.12}
+LARGEST_TEST_SHARE = 0.5  # gold and repeats together, of what a labeler gets
 
 
 @transaction.atomic
 def create_project(*, name: str, actor: User, description: str = "", **settings: object) -> Project:
-    """Make a project with the starting guideline and rubric; its maker is its first admin."""
+    """Make a project with the starting guideline and rubric; its maker is its first admin.
+
+    Unless the overlap is named, a random 12 % of the comparisons get three labels and the rest one.
+    """
     project = Project(name=name.strip(), description=description, created_by=actor)
+    if not settings.keys() & STARTING_OVERLAP.keys():
+        settings = {**STARTING_OVERLAP, **settings}
     _apply(project, settings)
     project.save()
     Membership.objects.create(project=project, user=actor, role=Role.ADMIN)
@@ -67,6 +81,12 @@ def _apply(project: Project, settings: dict[str, Any]) -> None:  # Any: columns 
     except ValidationError as error:
         reasons = [f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items()]
         raise InvalidInput(" ".join(reasons)) from error
+    if (share := project.gold_share + project.repeat_share) > LARGEST_TEST_SHARE:
+        raise InvalidInput.at(
+            "repeat_share",
+            f"Gold and repeats together are {share:.0%} of what a labeler gets; at most "
+            f"{LARGEST_TEST_SHARE:.0%}, so that most of their work counts.",
+        )
 
 
 @transaction.atomic
@@ -97,25 +117,16 @@ def publish_guideline(*, project: Project, text: str, actor: User) -> Guideline:
 
 
 @transaction.atomic
-def save_criterion(*, project: Project, name: str, question: str, actor: User) -> Criterion:
-    """Add a criterion, or change the question of the one with this name."""
-    last = project.criteria.aggregate(last=Max("position"))["last"]
-    criterion, is_new = Criterion.objects.update_or_create(
-        project=project,
-        name=name,
-        defaults={"question": question},
-        create_defaults={"question": question, "position": 0 if last is None else last + 1},
-    )
-    verb = "criterion.added" if is_new else "criterion.changed"
-    audit.record(verb, criterion, actor=actor, name=name, question=question)
-    return criterion
-
-
-@transaction.atomic
-def remove_criterion(*, project: Project, name: str, actor: User) -> None:
-    """Stop asking about a criterion; judgments that answered it keep their answer."""
-    criterion = project.criteria.filter(name=name).first()
-    if criterion is None:
-        raise NotFound(f"The rubric has no criterion {name!r}.")
-    audit.record("criterion.removed", criterion, actor=actor, name=name)
-    criterion.delete()
+def amend_guideline(*, project: Project, text: str, actor: User) -> Guideline:
+    """Change the newest version in place: only for a set-up that nobody has labeled under, which the caller knows."""
+    Project.objects.select_for_update().get(pk=project.pk)
+    newest = project.guidelines.order_by("-version").first()
+    if newest is None:
+        return publish_guideline(project=project, text=text, actor=actor)
+    if not text.strip():
+        raise InvalidInput("The guideline is empty; write what labelers shall follow.")
+    if newest.text != text:
+        newest.text = text
+        newest.save(update_fields=["text"])
+        audit.record("guideline.amended", newest, actor=actor, version=newest.version)
+    return newest

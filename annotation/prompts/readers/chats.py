@@ -18,6 +18,15 @@ class RowForm(StrEnum):
     CHAT = "chat"
     SHAREGPT = "sharegpt"
     HH = "hh"
+    TRL = "trl"
+    RANKED = "ranked"
+    LABELS = "labels"
+    VOTES = "votes"
+    LABEL_STUDIO = "label_studio"
+    ARGILLA = "argilla"
+    OASST = "oasst"
+    TULU = "tulu"
+    WMT = "wmt"
 
 
 class Turn(TypedDict):
@@ -50,6 +59,8 @@ FACTS = {"external_id": ("id", "external_id", "prompt_id"), "category": ("catego
 FACTS |= {"language": ("language", "lang"), "source": ("source",), "license": ("license",)}
 FACT_LIMITS = {"external_id": 200, "category": 100, "language": 12, "source": 200, "license": 60}
 NESTED_COLUMNS = frozenset({"messages", "conversations", "responses", "labels", "ranks"})
+NESTED_COLUMNS |= {"ranking", "strengths", "criteria", "marks", "shown_order"}
+CHAT_TEXT = re.compile(r'\s*\[\s*\{\s*"(role|content)"')
 KNOWN_COLUMNS = frozenset(
     {*PLAIN_COLUMNS, *CHAT_COLUMNS, "conversations", "input", "system", "tags", "rejected"}
     | {name for names in FACTS.values() for name in names}
@@ -69,14 +80,23 @@ def read_prompt(fields: dict[str, Any], form: RowForm = RowForm.AUTO) -> ReadPro
 def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, with lists that CSV or Parquet can only hold as JSON text read as lists."""
     parsed = {}
-    for name in NESTED_COLUMNS & fields.keys():
-        value = fields[name]
-        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+    for name, value in fields.items():
+        if isinstance(value, str) and _is_nested(name, value):
             try:
                 parsed[name] = json.loads(value)
             except (ValueError, RecursionError) as error:
+                if name not in NESTED_COLUMNS:
+                    continue  # a text that only begins like a chat
                 raise RowRefused(f"{name} is not JSON: {error}.") from error
     return {**fields, **parsed}
+
+
+def _is_nested(name: str, value: str) -> bool:
+    if name in CHAT_COLUMNS or name in {"rejected", "completion"}:
+        return CHAT_TEXT.match(value) is not None
+    if name == "tags":
+        return value.startswith('["')
+    return name in NESTED_COLUMNS and value.lstrip().startswith(("[", "{"))
 
 
 def detect(fields: dict[str, Any]) -> RowForm:

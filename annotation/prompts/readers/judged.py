@@ -1,8 +1,13 @@
-"""Rows become judged responses: chosen/rejected, ranked groups, and (item, labeler, label) tables."""
+"""What a row of judged responses is read as, and the parts that every reader of such rows shares."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm, Turn
@@ -11,38 +16,14 @@ from annotation.prompts.readers.rows import RowRefused, check_text, text_of
 BETTER = 2  # strength of "is better", where a file says no more
 DEFAULT_LABELER = "dataset"
 MAX_LABELER_NAME = 80
+MAX_RATIONALE = 10_000
+MOST_RESPONSES = 9
+LARGEST_INTEGER = 2**31 - 1
+LABELER_COLUMNS = ("labeler", "annotator", "worker", "rater", "judge", "evaluator")
+LABELER_KINDS = ("person", "machine", "simulated")
+RATIONALE_COLUMNS = ("rationale", "comment", "comments")
+TIME_COLUMNS = ("judged_at", "created_at", "timestamp")
 Tiers = tuple[tuple[int, ...], ...]
-
-PAIR_COLUMNS = (
-    ("response_a", "response_b"),
-    ("response1", "response2"),
-    ("response_1", "response_2"),
-    ("answer_a", "answer_b"),
-    ("output_1", "output_2"),
-    ("text_a", "text_b"),
-)
-FIRST_WINS = frozenset({"a", "1", "1.0", "model_a", "response_a", "first", "left"})
-SECOND_WINS = frozenset({"b", "2", "2.0", "model_b", "response_b", "second", "right"})
-TIES = frozenset({"tie", "0", "0.0", "c", "same", "equal", "draw"})
-ALL_BAD = frozenset({"all_bad", "both_bad", "bothbad", "tie (bothbad)", "neither"})
-LABELER_COLUMNS = ("labeler", "annotator", "worker", "rater", "judge")
-LABEL_COLUMNS = ("label", "winner", "preference", "verdict")
-JUDGED_COLUMNS = chats.KNOWN_COLUMNS | {
-    *(column for pair in PAIR_COLUMNS for column in pair),
-    *LABELER_COLUMNS,
-    *LABEL_COLUMNS,
-    *(
-        "responses",
-        "ranks",
-        "labels",
-        "model_a",
-        "model_b",
-        "chosen_model",
-        "rejected_model",
-        "strength",
-        "rationale",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +34,34 @@ class ReadResponse:
     source: str = ""
 
 
+class ReadMark(TypedDict):
+    """A marked span of a response, which is named by its place; offsets into the raw text."""
+
+    response: int
+    start: int
+    end: int
+    kind: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadVerdict:
-    """One labeler's verdict: tiers of places in ``ReadComparison.responses``, best first; none if all are bad."""
+    """One labeler's verdict: tiers of places in ``ReadComparison.responses``, best first; none if all are bad.
+
+    ``judged_at`` and ``guideline_version`` are None where the file does not tell.
+    """
 
     labeler: str
     tiers: Tiers
     strengths: tuple[int, ...] = ()
     is_all_bad: bool = False
     rationale: str = ""
+    labeler_kind: str = "person"
+    criteria: Mapping[str, tuple[Tiers, tuple[int, ...]]] = field(default_factory=dict)
+    marks: Sequence[ReadMark] = ()
+    shown: tuple[int, ...] = ()  # places, in the order shown
+    active_ms: int = 0
+    judged_at: datetime | None = None
+    guideline_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,52 +73,16 @@ class ReadComparison:
     verdicts: tuple[ReadVerdict, ...]
 
 
-def read_preference(fields: dict[str, Any]) -> ReadComparison:
-    """A chosen/rejected row, or a group of ranked responses."""
-    fields = chats.with_parsed_chats(fields)
-    if "responses" in fields:
-        return _ranked_group(fields)
-    if "chosen" not in fields or "rejected" not in fields:
-        raise RowRefused(
-            f"The row has no chosen and rejected, and no responses; seen: {_seen(fields)}."
-        )
-    chosen_turns, chosen = _answered(fields, "chosen")
-    rejected_turns, rejected = _answered(fields, "rejected")
-    if chosen_turns != rejected_turns:
-        raise RowRefused("chosen and rejected answer different prompts.")
-    for name, text in (("chosen", chosen), ("rejected", rejected)):
-        if not text.strip():
-            raise RowRefused(f"{name} is empty.")
-    return ReadComparison(
-        prompt=_prompt(fields, chosen_turns),
-        responses=(
-            ReadResponse(chosen, text_of(fields, "chosen_model", limit=200)),
-            ReadResponse(rejected, text_of(fields, "rejected_model", limit=200)),
-        ),
-        verdicts=(_verdict(fields, ((0,), (1,))),),
-    )
+def comparison_of(
+    prompt: ReadPrompt, responses: Sequence[ReadResponse], verdicts: Sequence[ReadVerdict]
+) -> ReadComparison:
+    """The comparison of two to nine responses; an empty one is an answer too, where labelers judged it."""
+    if not 2 <= len(responses) <= MOST_RESPONSES:
+        raise RowRefused(f"There are {len(responses)} responses; a row compares 2 to 9.")
+    return ReadComparison(prompt=prompt, responses=tuple(responses), verdicts=tuple(verdicts))
 
 
-def _answered(fields: dict[str, Any], name: str) -> tuple[list[Turn], str]:
-    """The turns before a response, and the response: standard, conversational or HH form."""
-    value = fields[name]
-    if isinstance(value, list):
-        turns = chats.turns_of(value)
-    elif isinstance(value, str) and "prompt" not in fields and chats.is_transcript(value):
-        turns = chats.transcript_turns(value)
-    else:
-        return _prompt_turns(fields), text_of(fields, name)
-    if turns[-1]["role"] != "assistant":
-        raise RowRefused(f"{name} does not end with an assistant turn.")
-    before = _prompt_turns(fields) if fields.get("prompt") else []
-    return [*before, *_without(before, turns[:-1])], turns[-1]["content"]
-
-
-def _without(before: list[Turn], turns: list[Turn]) -> list[Turn]:
-    return turns[len(before) :] if turns[: len(before)] == before else turns
-
-
-def _prompt_turns(fields: dict[str, Any]) -> list[Turn]:
+def prompt_turns(fields: dict[str, Any]) -> list[Turn]:
     """The turns of the row's own prompt column."""
     mine = {name: value for name, value in fields.items() if name not in {"chosen", "rejected"}}
     form = chats.detect(mine)
@@ -128,142 +92,144 @@ def _prompt_turns(fields: dict[str, Any]) -> list[Turn]:
     return turns
 
 
-def _prompt(fields: dict[str, Any], turns: list[Turn]) -> ReadPrompt:
+def prompt_of(fields: dict[str, Any], turns: list[Turn]) -> ReadPrompt:
+    """The prompt of these turns, with the facts of the row."""
     if not turns or turns[-1]["role"] != "user":
         raise RowRefused("The prompt does not end with a user turn.")
     facts = {name: fields[name] for name in fields.keys() - set(chats.CHAT_COLUMNS)}
     return chats.read_prompt({**facts, "messages": turns}, RowForm.CHAT)
 
 
-def _ranked_group(fields: dict[str, Any]) -> ReadComparison:
-    """``responses``: texts with ``ranks`` beside them, or objects with text and rank; rank 0 or 1 is best."""
-    entries = fields["responses"]
-    if not isinstance(entries, list) or not 2 <= len(entries) <= 9:
-        raise RowRefused("responses is not a list of 2 to 9 responses.")
-    beside = fields.get("ranks") or [None] * len(entries)
-    if not isinstance(beside, list) or len(beside) != len(entries):
-        raise RowRefused(f"ranks is not a list of {len(entries)} numbers, one for each response.")
-    read = [
-        _ranked(one, rank, n) for n, (one, rank) in enumerate(zip(entries, beside, strict=True))
-    ]
-    order = sorted({rank for _, rank in read})
-    tiers = tuple(
-        tuple(place for place, (_, rank) in enumerate(read) if rank == level) for level in order
-    )
-    return ReadComparison(
-        prompt=_prompt(fields, _prompt_turns(fields)),
-        responses=tuple(response for response, _ in read),
-        verdicts=(_verdict(fields, tiers),),
+def verdict_of(
+    fields: dict[str, Any],
+    tiers: Tiers,
+    *,
+    labeler: str = "",
+    strengths: tuple[int, ...] | None = None,
+) -> ReadVerdict:
+    """One verdict, with what the row says beside it; no tiers means that all are bad."""
+    gaps = max(0, len(tiers) - 1)
+    steps = (strength_of(fields),) * gaps if strengths is None else strengths
+    return ReadVerdict(
+        labeler=labeler or labeler_of(fields),
+        labeler_kind=_labeler_kind(fields),
+        tiers=tiers,
+        strengths=steps,
+        is_all_bad=not tiers,
+        rationale=_first_text(fields, RATIONALE_COLUMNS, MAX_RATIONALE),
+        judged_at=time_of(fields),
+        guideline_version=whole_of(fields, "guideline_version", low=1),
+        active_ms=whole_of(fields, "active_ms") or 0,
     )
 
 
-def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, float]:
-    given: dict[str, Any] = entry if isinstance(entry, dict) else {"text": entry}
-    if isinstance(entry, dict):
-        rank = given.get("rank", rank)
+def tiers_by_rank(ranks: Sequence[float]) -> Tiers:
+    """Places of equal rank share a tier; the smallest rank is best."""
+    return tuple(
+        tuple(place for place, rank in enumerate(ranks) if rank == level)
+        for level in sorted(set(ranks))
+    )
+
+
+def rank_of(rank: object, place: int) -> float:
+    """The rank of the response at ``place``, if it is a number."""
     is_odd = isinstance(rank, float) and not math.isfinite(rank)
     if is_odd or isinstance(rank, bool) or not isinstance(rank, int | float):
         raise RowRefused(f"Response {place + 1} has the rank {rank!r}, which is not a number.")
-    text = text_of(given, "text")
-    if not text.strip():
-        raise RowRefused(f"Response {place + 1} is empty.")
-    source = text_of(given, "model", limit=200) or text_of(given, "source", limit=200)
-    return ReadResponse(text, source), rank
+    return rank
 
 
-def read_labels(fields: dict[str, Any]) -> ReadComparison:
-    """A row of a label table: two responses, and one labeler's label (long) or several labelers' (wide)."""
-    fields = chats.with_parsed_chats(fields)
-    pair = next((pair for pair in PAIR_COLUMNS if set(pair) <= fields.keys()), None)
-    if pair is None:
-        raise RowRefused(f"The row has no response_a and response_b; seen: {_seen(fields)}.")
-    sources = (text_of(fields, "model_a", limit=200), text_of(fields, "model_b", limit=200))
-    responses = tuple(
-        ReadResponse(text_of(fields, column), source)
-        for column, source in zip(pair, sources, strict=True)
-    )
-    verdicts = tuple(
-        _labeled(fields, name, label)
-        for name, label in _labels(fields).items()
-        if str(label if label is not None else "").strip()
-    )
-    if not verdicts:
-        raise RowRefused("No labeler gave a label in this row.")
-    turns = _prompt_turns(fields)
-    return ReadComparison(prompt=_prompt(fields, turns), responses=responses, verdicts=verdicts)
-
-
-def _labels(fields: dict[str, Any]) -> dict[str, Any]:
-    """Labels by labeler: an object `labels`, columns annotator1.., or the columns labeler and label."""
-    labels = fields.get("labels")
-    if isinstance(labels, dict):
-        return labels
-    label = next((name for name in LABEL_COLUMNS if name in fields), None)
-    if label is not None:
-        return {_labeler(fields): fields[label]}
-    wide = {name: value for name, value in fields.items() if _is_wide(name)}
-    if not wide:
-        raise RowRefused(
-            f"The row has no label: no labels, label or annotator1 column; seen: {_seen(fields)}."
-        )
-    return wide
-
-
-def _is_wide(name: str) -> bool:
-    stem = name.rstrip("0123456789").rstrip("_")
-    return name[-1:].isdigit() and stem in LABELER_COLUMNS
-
-
-def _labeled(fields: dict[str, Any], labeler: str, label: object) -> ReadVerdict:
-    said = str(label).strip().lower()
-    name = _named(labeler)
-    if said in ALL_BAD:
-        return ReadVerdict(labeler=name, tiers=(), is_all_bad=True, rationale=_rationale(fields))
-    if said in FIRST_WINS:
-        return _verdict(fields, ((0,), (1,)), name)
-    if said in SECOND_WINS:
-        return _verdict(fields, ((1,), (0,)), name)
-    if said in TIES:
-        return _verdict(fields, ((0, 1),), name)
-    raise RowRefused(
-        f"{name} gave the label {str(label)[:40]!r}; known are a, b, tie, 1, 2, 0 and all_bad."
-    )
-
-
-def _verdict(fields: dict[str, Any], tiers: Tiers, labeler: str = "") -> ReadVerdict:
-    gaps = len(tiers) - 1
-    return ReadVerdict(
-        labeler=labeler or _labeler(fields),
-        tiers=tiers,
-        strengths=(_strength(fields),) * gaps,
-        rationale=_rationale(fields),
-    )
-
-
-def _strength(fields: dict[str, Any]) -> int:
+def strength_of(fields: dict[str, Any]) -> int:
+    """The row's `strength`, or the whole part of its `margin`: 1 slightly, 2 better, 3 much better."""
     said = text_of(fields, "strength").strip().removesuffix(".0")
-    if not said:
-        return BETTER
-    if said not in {"1", "2", "3"}:
-        raise RowRefused(f"strength is {said[:20]!r}; it is 1 slightly, 2 better or 3 much better.")
+    if said:
+        return step_of(said)
+    said = text_of(fields, "margin").strip()
+    return max(1, round(margin_of(said))) if said else BETTER
+
+
+def step_of(said: object) -> int:
+    """One strength; RowRefused for anything but 1, 2 and 3."""
+    if str(said) not in {"1", "2", "3"}:
+        raise RowRefused(
+            f"strength is {str(said)[:20]!r}; it is 1 slightly, 2 better or 3 much better."
+        )
+    return int(str(said))
+
+
+def margin_of(said: str) -> float:
+    """A margin on the scale of strengths, 0 to 3."""
+    try:
+        margin = float(said)
+    except ValueError:
+        margin = math.nan
+    if not 0 <= margin <= 3:
+        raise RowRefused(
+            f"margin is {said[:20]}; here it is a strength from 0 to 3. "
+            "Scale it, or rename the column if it is a score."
+        )
+    return margin
+
+
+def time_of(fields: Mapping[str, Any]) -> datetime | None:
+    """When it was judged, if the row says so; a time without a zone is UTC."""
+    for name in TIME_COLUMNS:
+        value = fields.get(name)
+        if value in (None, ""):
+            continue
+        try:
+            moment = value if isinstance(value, datetime) else parse_datetime(str(value))
+        except ValueError:
+            moment = None
+        if moment is None:
+            raise RowRefused(
+                f"{name} is {str(value)[:40]!r}, not a time like 2026-03-01T09:30:00Z."
+            )
+        return timezone.make_aware(moment, UTC) if timezone.is_naive(moment) else moment
+    return None
+
+
+def whole_of(fields: Mapping[str, Any], name: str, *, low: int = 0) -> int | None:
+    """A whole number of the row; None where there is none."""
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    said = str(value).removesuffix(".0")
+    if not (said.isascii() and said.isdecimal()) or not low <= int(said[:12]) <= LARGEST_INTEGER:
+        raise RowRefused(f"{name} is {str(value)[:40]!r}, not a whole number from {low} on.")
     return int(said)
 
 
-def _rationale(fields: dict[str, Any]) -> str:
-    return text_of(fields, "rationale", limit=10_000)
-
-
-def _labeler(fields: dict[str, Any]) -> str:
+def labeler_of(fields: dict[str, Any]) -> str:
+    """Who judged, by the row's column; without one it is the data set itself."""
     column = next((name for name in LABELER_COLUMNS if name in fields), None)
-    return _named(text_of(fields, column)) if column else DEFAULT_LABELER
+    return named(text_of(fields, column)) if column else DEFAULT_LABELER
 
 
-def _named(labeler: object) -> str:
+def is_true(value: object) -> bool:
+    """Whether a cell says yes, as JSON or as CSV has it."""
+    return str(value).lower() in {"true", "1"}
+
+
+def named(labeler: object) -> str:
+    """A labeler's name that can be stored."""
     name = check_text(str(labeler).strip(), "The labeler's name", limit=MAX_LABELER_NAME)
     if not name or not name.isprintable():
         raise RowRefused(f"The labeler's name is {name!r}; give each labeler a name.")
     return name
 
 
-def _seen(fields: dict[str, Any]) -> str:
+def seen(fields: dict[str, Any]) -> str:
+    """The columns of a row, for the sentence that says what is missing."""
     return ", ".join(sorted(map(str, fields))[:10]) or "none"
+
+
+def _labeler_kind(fields: dict[str, Any]) -> str:
+    kind = text_of(fields, "labeler_kind") or LABELER_KINDS[0]
+    if kind not in LABELER_KINDS:
+        raise RowRefused(f"labeler_kind is {kind[:40]!r}; it is {', '.join(LABELER_KINDS)}.")
+    return kind
+
+
+def _first_text(fields: dict[str, Any], names: tuple[str, ...], limit: int) -> str:
+    return next((text for name in names if (text := text_of(fields, name, limit=limit))), "")

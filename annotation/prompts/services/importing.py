@@ -22,7 +22,7 @@ from annotation.prompts.readers.files import read_rows
 from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.services.storing import add_prompts
 
-BATCH_ROWS = 500
+BATCH_ROWS = 2_000
 BATCH_BYTES = 4 * 1024 * 1024
 TELL_EVERY = 2_000  # rows between two words about the first reading
 MOST_UNUSED_COLUMNS = 30
@@ -60,15 +60,13 @@ class Importer(Generic[Item]):
     known_columns: frozenset[str]
 
 
-def import_prompts(*, prompt_import: PromptImport, progress: Progress) -> None:
-    """Take the prompts of a stored file."""
-    form = RowForm(prompt_import.row_form)
-    importer = Importer(
+def prompt_importer(form: RowForm) -> Importer[ReadPrompt]:
+    """How rows of prompts are read and stored."""
+    return Importer(
         read=lambda fields: chats.read_prompt(fields, form),
         store=_store_prompts,
         known_columns=chats.KNOWN_COLUMNS,
     )
-    run_import(prompt_import=prompt_import, importer=importer, progress=progress)
 
 
 def run_import(

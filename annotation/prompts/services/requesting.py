@@ -16,10 +16,18 @@ from annotation.core.jobs import Job, ring
 from annotation.core.storage import write_artifact
 from annotation.projects.models import Project
 from annotation.prompts.models import PromptImport
-from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.readers.chats import READERS, RowForm
 from annotation.prompts.readers.files import FORMATS, file_format
+from annotation.prompts.readers.forms import BY_NAME
 
 Contents = PromptImport.Contents
+JUDGED_ROW_FORMS = frozenset(BY_NAME)
+PROMPT_ROW_FORMS = frozenset(READERS)
+ROW_FORMS = {
+    Contents.PROMPTS: PROMPT_ROW_FORMS,
+    Contents.PREFERENCES: JUDGED_ROW_FORMS,
+    Contents.JUDGMENTS: JUDGED_ROW_FORMS,
+}
 
 
 def request_import(  # noqa: PLR0913 - a file is told by these
@@ -42,6 +50,7 @@ def request_import(  # noqa: PLR0913 - a file is told by these
         raise InvalidInput.at(
             "file_format", f"The format {named_format!r} is none of {', '.join(FORMATS)}."
         )
+    _refuse_other_form(contents, row_form)
     found = named_format or file_format(name)
     sha256, size = write_artifact(_within_limit(chunks))
     with transaction.atomic():
@@ -59,6 +68,13 @@ def request_import(  # noqa: PLR0913 - a file is told by these
         if by_worker:
             ring(Job.IMPORT_PROMPTS, row.pk)
     return row
+
+
+def _refuse_other_form(contents: Contents, form: RowForm) -> None:
+    if form == RowForm.AUTO or form in ROW_FORMS.get(contents, ()):
+        return
+    meant = "prompts" if form in PROMPT_ROW_FORMS else "judgments"
+    raise InvalidInput.at("row_form", f"The form {form.value!r} is for {meant}; choose another.")
 
 
 def request_rows(

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from annotation.core.bulk import insert_many
 from annotation.core.text import fingerprint
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.readers.chats import ReadPrompt, Turn
+
+PROMPT_COLUMNS = ("turns", "external_id", "category", "tags", "language", "source", "license")
 
 
 @dataclass(slots=True)
@@ -26,8 +29,17 @@ def add_prompts(
     *, project: Project, prompts: Sequence[ReadPrompt], prompt_import: PromptImport | None = None
 ) -> Added:
     """Store the prompts that the project has not; a known id with another chat is refused."""
-    added, new = Added(), dict[str, Prompt]()
     marks = [chat_fingerprint(one.turns) for one in prompts]
+    return _add(project, prompts, marks, prompt_import)
+
+
+def _add(
+    project: Project,
+    prompts: Sequence[ReadPrompt],
+    marks: Sequence[str],
+    prompt_import: PromptImport | None,
+) -> Added:
+    added, new = Added(), dict[str, ReadPrompt]()
     known = _known(project, marks)
     ids = _taken_ids(project, prompts)
     for place, (mark, one) in enumerate(zip(marks, prompts, strict=True)):
@@ -36,10 +48,13 @@ def add_prompts(
         if ids.setdefault(one.external_id, mark) != mark and one.external_id:
             added.refused[place] = f"The id {one.external_id!r} names another prompt already."
             continue
-        new[mark] = _prompt(project, prompt_import, one, mark)
-    Prompt.objects.bulk_create(new.values(), ignore_conflicts=True)
-    mine = Prompt.objects.filter(project=project, fingerprint__in=new, prompt_import=prompt_import)
-    added.created = mine.count()
+        new[mark] = one
+    origin = prompt_import.pk if prompt_import else None
+    rows = ((mark, *(getattr(one, name) for name in PROMPT_COLUMNS)) for mark, one in new.items())
+    columns = ("fingerprint", *PROMPT_COLUMNS)
+    added.created = insert_many(
+        Prompt, columns, rows, project_id=project.pk, prompt_import_id=origin
+    )
     return added
 
 
@@ -56,7 +71,7 @@ def find_or_add(
         one if ids.setdefault(one.external_id, mark) == mark else replace(one, external_id="")
         for mark, one in zip(marks, prompts, strict=True)
     ]
-    add_prompts(project=project, prompts=plain, prompt_import=prompt_import)
+    _add(project, plain, marks, prompt_import)
     keys = dict(
         Prompt.objects.filter(project=project, fingerprint__in=set(marks)).values_list(
             "fingerprint", "pk"
@@ -74,20 +89,3 @@ def _taken_ids(project: Project, prompts: Sequence[ReadPrompt]) -> dict[str, str
     ids = {one.external_id for one in prompts} - {""}
     rows = Prompt.objects.filter(project=project, external_id__in=ids)
     return dict(rows.values_list("external_id", "fingerprint"))
-
-
-def _prompt(
-    project: Project, prompt_import: PromptImport | None, one: ReadPrompt, mark: str
-) -> Prompt:
-    return Prompt(
-        project=project,
-        prompt_import=prompt_import,
-        turns=one.turns,
-        fingerprint=mark,
-        external_id=one.external_id,
-        category=one.category,
-        tags=one.tags,
-        language=one.language,
-        source=one.source,
-        license=one.license,
-    )

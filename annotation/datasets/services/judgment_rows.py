@@ -1,0 +1,374 @@
+"""Judgments as rows, one a vote or one a comparison, in the shapes that importers read: nothing that was said is lost.
+
+Rows name responses by their place in ``responses``, sorted by text and model, so that the same content gives the same
+row wherever it lies. A labeler appears under a pseudonym of the project.
+"""
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import groupby, islice
+from operator import attrgetter
+from string import ascii_lowercase
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db.models import Func, IntegerField, Max, QuerySet
+
+from annotation.comparisons.models import Comparison, Judgment
+from annotation.core.text import fingerprint
+from annotation.generation.models import Candidate
+from annotation.projects.models import Project
+from annotation.prompts.readers.chats import CHAT_TEXT, is_transcript
+
+Row = dict[str, Any]  # Any: JSON values
+AT_ONCE = 500  # judgments held at a time
+PSEUDONYM = re.compile(r"labeler-[0-9a-f]{12}")
+FACTS = ("external_id", "category", "tags", "language", "source", "license")
+PROMPT_FACTS = tuple(f"comparison__prompt__{name}" for name in FACTS)
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A comparison as rows tell it: its prompt with facts, its responses in the order of their texts."""
+
+    turns: list[dict[str, str]]
+    facts: Row
+    keys: tuple[int, ...]
+    responses: list[Row]
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        return {key: place for place, key in enumerate(self.keys)}
+
+    @cached_property
+    def name(self) -> str:
+        """The same wherever the same responses answer the same prompt."""
+        said = [f"{turn['role']}: {turn['content']}" for turn in self.turns]
+        said += [f"{one['model']}: {one['text']}" for one in self.responses]
+        return fingerprint(said)[:16]
+
+    @cached_property
+    def prompt_text(self) -> str:
+        """The prompt in one cell: its text, or its turns as JSON where the text alone would be read otherwise."""
+        text = self.turns[0]["content"]
+        is_plain = len(self.turns) == 1 and not (CHAT_TEXT.match(text) or is_transcript(text))
+        return text if is_plain else json.dumps(self.turns, ensure_ascii=False)
+
+
+class Vote(NamedTuple):
+    """One judgment with places for keys."""
+
+    item: Item
+    labeler: str
+    labeler_kind: str
+    ranking: list[list[int]]
+    strengths: list[int]
+    is_all_bad: bool
+    criteria: Row
+    marks: list[Row]
+    rationale: str
+    shown: list[int]
+    judged_at: datetime
+    active_ms: int
+    guideline_version: int | None
+
+
+_COLUMNS = (
+    "comparison_id",
+    "comparison__candidate_ids",
+    "comparison__prompt_id",
+    "labeler_id",
+    "labeler__kind",
+    "labeler__first_name",
+    "is_imported",
+    "ranking",
+    "strengths",
+    "is_all_bad",
+    "criteria",
+    "marks",
+    "rationale",
+    "shown_order",
+    "created_at",
+    "active_ms",
+    "guideline__version",
+    "imported_guideline_version",
+)
+
+
+def votes_of(project: Project, judgments: QuerySet[Judgment]) -> Iterator[Vote]:
+    """The votes by comparison; a few hundred judgments and their texts in memory at a time."""
+    rows = judgments.order_by("comparison_id", "pk").values_list(*_COLUMNS)
+    stream = rows.iterator(chunk_size=AT_ONCE)
+    names: dict[int, str] = {}
+    while batch := list(islice(stream, AT_ONCE)):
+        items = _items(project, {(row[0], row[2]): row[1] for row in batch})
+        for row in batch:
+            yield _vote(project, row, items[row[0]], names)
+
+
+def _items(project: Project, wanted: Mapping[tuple[int, int], Sequence[int]]) -> dict[int, Item]:
+    prompts = {
+        pk: (turns, facts)
+        for pk, turns, *facts in project.prompts.filter(
+            pk__in={prompt for _, prompt in wanted}
+        ).values_list("pk", "turns", *FACTS)
+    }
+    keys = {key for ids in wanted.values() for key in ids}
+    found = Candidate.objects.filter(pk__in=keys)
+    responses = {
+        pk: {"text": text, "model": _model(source_name, policy)}
+        for pk, text, source_name, policy in found.values_list(
+            "pk", "text", "source_name", "policy__name"
+        )
+    }
+    return {
+        comparison: _item(prompts[prompt], ids, responses)
+        for (comparison, prompt), ids in wanted.items()
+    }
+
+
+def _item(prompt: tuple[Any, Any], ids: Sequence[int], responses: Mapping[int, Row]) -> Item:
+    ordered = sorted(ids, key=lambda key: (responses[key]["text"], responses[key]["model"], key))
+    external_id, *facts = prompt[1]
+    told = {"id": external_id, **dict(zip(FACTS[1:], facts, strict=True))}
+    return Item(
+        turns=prompt[0],
+        facts={name: value for name, value in told.items() if value},
+        keys=tuple(ordered),
+        responses=[responses[key] for key in ordered],
+    )
+
+
+def _model(source_name: str, policy: str | None) -> str:
+    return policy or source_name
+
+
+def _vote(project: Project, row: tuple[Any, ...], item: Item, names: dict[int, str]) -> Vote:
+    labeler_id, kind, first_name, is_imported = row[3:7]
+    ranking, strengths, is_all_bad, criteria, marks, rationale, shown = row[7:14]
+    judged_at, active_ms, version, imported_version = row[14:]
+    if labeler_id not in names:
+        names[labeler_id] = pseudonym(project, labeler_id, first_name if is_imported else "")
+    places = item.places
+    return Vote(
+        item=item,
+        labeler=names[labeler_id],
+        labeler_kind=kind,
+        ranking=_placed(ranking, places),
+        strengths=strengths,
+        is_all_bad=is_all_bad,
+        criteria={
+            name: {**said, "ranking": _placed(said["ranking"], places)}
+            for name, said in criteria.items()
+        },
+        marks=[_mark(one, places) for one in marks],
+        rationale=rationale,
+        shown=[places[key] for key in shown],
+        judged_at=judged_at,
+        active_ms=active_ms,
+        guideline_version=version or imported_version,
+    )
+
+
+def _placed(ranking: list[list[int]], places: Mapping[int, int]) -> list[list[int]]:
+    return [sorted(places[key] for key in tier) for tier in ranking]
+
+
+def _mark(mark: Row, places: Mapping[int, int]) -> Row:
+    told = {name: value for name, value in mark.items() if name != "candidate"}
+    return {"response": places[mark["candidate"]], **told}
+
+
+def pseudonym(project: Project, labeler_id: int, imported_name: str = "") -> str:
+    """What a labeler is called outside: the same in every export of the project, and nothing to trace.
+
+    One that an imported file brought under such a name keeps it.
+    """
+    if PSEUDONYM.fullmatch(imported_name):
+        return imported_name
+    words = f"labeler {project.pk} {labeler_id}".encode()
+    return "labeler-" + hmac.digest(settings.SECRET_KEY.encode(), words, "sha256").hex()[:12]
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def vote_rows(votes: Iterator[Vote]) -> Iterator[Row]:
+    """Every vote with all that is known of it."""
+    for vote in votes:
+        yield {
+            **vote.item.facts,
+            "prompt": vote.item.turns,
+            "responses": vote.item.responses,
+            "ranking": vote.ranking,
+            "strengths": vote.strengths,
+            "is_all_bad": vote.is_all_bad,
+            "criteria": vote.criteria,
+            "marks": vote.marks,
+            "rationale": vote.rationale,
+            "shown_order": vote.shown,
+            **_origin(vote),
+        }
+
+
+def _origin(vote: Vote) -> Row:
+    return {
+        "labeler": vote.labeler,
+        "labeler_kind": vote.labeler_kind,
+        "judged_at": _moment(vote.judged_at),
+        "active_ms": vote.active_ms,
+        "guideline_version": vote.guideline_version,
+    }
+
+
+def ranking_rows(votes: Iterator[Vote]) -> Iterator[Row]:
+    """Every vote as a group of ranked responses: rank 1 is best, equal ranks are a tie, none where all are bad."""
+    for vote in votes:
+        ranks = {place: rank for rank, tier in enumerate(vote.ranking, 1) for place in tier}
+        yield {
+            **vote.item.facts,
+            "prompt": vote.item.turns,
+            "responses": [
+                {**one, "rank": ranks.get(place)} for place, one in enumerate(vote.item.responses)
+            ],
+            "strengths": vote.strengths,
+            "is_all_bad": vote.is_all_bad,
+            "rationale": vote.rationale,
+            **_origin(vote),
+        }
+
+
+def label_rows(votes: Iterator[Vote]) -> Iterator[Row]:
+    """Every vote as a line of a flat table: item, labeler, label; strengths as JSON where there are several."""
+    for vote in votes:
+        letters = ascii_lowercase[: len(vote.item.keys)]
+        shown = list(zip(letters, vote.item.responses, strict=True))
+        facts = {name: value for name, value in vote.item.facts.items() if name != "tags"}
+        yield {
+            "item": vote.item.name,
+            **facts,
+            "prompt": vote.item.prompt_text,
+            **{f"response_{letter}": one["text"] for letter, one in shown},
+            **{f"model_{letter}": one["model"] for letter, one in shown},
+            "label": _label(vote),
+            "strengths": json.dumps(vote.strengths),
+            "rationale": vote.rationale,
+            **_origin(vote),
+        }
+
+
+def _label(vote: Vote) -> str:
+    """``a``, ``b``, ``tie``, ``all_bad``; the order of more than two as ``b>a=c``."""
+    if vote.is_all_bad:
+        return "all_bad"
+    if len(vote.ranking) == 1:
+        return "tie"
+    if len(vote.item.keys) == 2:
+        return ascii_lowercase[vote.ranking[0][0]]
+    tiers = ("=".join(ascii_lowercase[place] for place in tier) for tier in vote.ranking)
+    return ">".join(tiers)
+
+
+def task_rows(votes: Iterator[Vote]) -> Iterator[Row]:
+    """Every comparison as an annotated task of Label Studio: a Pairwise of two, a Ranker of more."""
+    annotation = 0
+    for number, (item, group) in enumerate(groupby(votes, key=attrgetter("item")), start=1):
+        annotations = []
+        for vote in group:
+            annotation += 1
+            annotations.append(_annotation(vote, annotation, number))
+        yield {"id": number, "data": _data(item), "annotations": annotations}
+
+
+def _data(item: Item) -> Row:
+    if len(item.keys) == 2:
+        shown = list(enumerate(item.responses, start=1))
+        responses: Row = {f"answer{place}": one["text"] for place, one in shown}
+        responses |= {f"model_{place}": one["model"] for place, one in shown}
+    else:
+        responses = {
+            "items": [
+                {"id": str(place), "title": "", "body": one["text"], "model": one["model"]}
+                for place, one in enumerate(item.responses, start=1)
+            ]
+        }
+    return {**item.facts, "prompt": item.prompt_text, **responses}
+
+
+def _annotation(vote: Vote, number: int, task: int) -> Row:
+    moment = _moment(vote.judged_at)
+    return {
+        "id": number,
+        "completed_by": {"email": vote.labeler},
+        "result": [_answer(vote), *_beside(vote)],
+        "was_cancelled": False,
+        "ground_truth": False,
+        "created_at": moment,
+        "updated_at": moment,
+        "lead_time": vote.active_ms / 1000,
+        "task": task,
+    }
+
+
+def _result(name: str, kind: str, value: Row) -> Row:
+    return {"from_name": name, "to_name": "responses", "type": kind, "value": value}
+
+
+def _answer(vote: Vote) -> Row:
+    if vote.is_all_bad or len(vote.ranking) == 1:
+        choice = "All bad" if vote.is_all_bad else "Tie"
+        return _result("tie", "choices", {"choices": [choice]})
+    if len(vote.item.keys) == 2:
+        side = "left" if vote.ranking[0] == [0] else "right"
+        return _result("pairwise", "pairwise", {"selected": side})
+    buckets = [[str(place + 1) for place in tier] for tier in vote.ranking]
+    return _result("ranker", "ranker", {"ranker": {str(n): b for n, b in enumerate(buckets, 1)}})
+
+
+def _beside(vote: Vote) -> list[Row]:
+    """What Label Studio has no control for travels as text, under the names that the importer knows."""
+    told = {
+        "strengths": vote.strengths,
+        "criteria": vote.criteria,
+        "marks": vote.marks,
+        "shown_order": vote.shown,
+        "guideline_version": vote.guideline_version,
+        "active_ms": vote.active_ms,
+        "labeler_kind": vote.labeler_kind,
+        "rationale": vote.rationale,
+    }
+    return [
+        _result(name, "textarea", {"text": [value if name in TEXTS else json.dumps(value)]})
+        for name, value in told.items()
+        if value
+    ]
+
+
+TEXTS = frozenset({"rationale", "labeler_kind"})
+SHAPES: dict[str, Callable[[Iterator[Vote]], Iterator[Row]]] = {
+    "votes": vote_rows,
+    "ranking": ranking_rows,
+    "labels": label_rows,
+    "label_studio": task_rows,
+}
+
+
+def label_columns(judgments: QuerySet[Judgment]) -> list[str]:
+    """The columns of the flat table: as many responses as the largest comparison has."""
+    comparisons = Comparison.objects.filter(pk__in=judgments.values("comparison_id"))
+    size = Func("candidate_ids", function="cardinality", output_field=IntegerField())
+    letters = ascii_lowercase[: comparisons.aggregate(most=Max(size))["most"] or 2]
+    facts = ["id", "category", "language", "source", "license"]
+    responses = [f"response_{letter}" for letter in letters]
+    models = [f"model_{letter}" for letter in letters]
+    said = ["label", "strengths", "rationale", "labeler", "labeler_kind", "judged_at"]
+    return [
+        *("item", *facts, "prompt", *responses, *models),
+        *(*said, "active_ms", "guideline_version"),
+    ]

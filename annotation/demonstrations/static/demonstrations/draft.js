@@ -1,0 +1,117 @@
+// The draft: in this browser at each key, on the server two seconds after the last one; sent until it is taken or refused.
+import { Refused, call } from "../comparisons/outbox.js";
+import { gettext } from "../ui/gettext.js";
+
+const SAVE_AFTER = 2_000;
+const LONGEST_WAIT = 30_000;
+
+const storage = () => {
+  try {
+    return window.localStorage;
+  } catch {
+    return null; // storage is switched off: drafts go to the server only
+  }
+};
+
+const online = (ms) => new Promise((done) => { setTimeout(done, ms); addEventListener("online", done, { once: true }); });
+
+const isOffline = (error) => error instanceof TypeError; // what fetch throws; the rest says itself what it is
+
+export class Draft {
+  #timer = 0;
+  #saving = null;
+  #sending = false;
+
+  constructor({ page, desk, field, time, say }) {
+    Object.assign(this, { page, desk, field, time, say });
+    this.key = `concord.writing.${page.dataset.author}.${desk.dataset.demonstration}`;
+    this.url = `${page.dataset.api}mine/${desk.dataset.demonstration}/`;
+    this.saved = field.value;
+    field.addEventListener("input", () => this.#typed());
+    addEventListener("online", () => { if (field.value !== this.saved) this.save(); });
+  }
+
+  /** Text that the server never got, from an earlier page in this browser. */
+  restore() {
+    const kept = storage()?.getItem(this.key);
+    if (kept === null || kept === undefined || kept === this.field.value) return;
+    this.field.value = kept;
+    this.field.dispatchEvent(new Event("input", { bubbles: true }));
+    this.say(gettext("Restored what was not saved yet."), "warn");
+  }
+
+  #typed() {
+    storage()?.setItem(this.key, this.field.value);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.save(), SAVE_AFTER);
+  }
+
+  /** Save now; a save under way is followed by another if the text moved on. */
+  async save() {
+    clearTimeout(this.#timer);
+    if (this.#sending) return;
+    if (this.#saving) { await this.#saving; if (this.field.value === this.saved) return; }
+    this.#saving = this.#put();
+    await this.#saving;
+    this.#saving = null;
+  }
+
+  async #put() {
+    const text = this.field.value;
+    const spent = this.time.take();
+    try {
+      await call(`${this.url}draft/`, { method: "PUT", body: { text, active_ms: spent } });
+      this.#keep(text);
+      this.say(gettext("Draft saved."));
+    } catch (error) {
+      this.time.giveBack(spent);
+      if (error instanceof Refused) { this.say(error.message, "bad"); return; }
+      this.say(isOffline(error) ? gettext("Not saved: kept in this browser, and saved when the connection is back.") : error.message, "warn");
+      this.#timer = setTimeout(() => this.save(), LONGEST_WAIT);
+    }
+  }
+
+  #keep(text) {
+    this.saved = text;
+    if (this.field.value === text) storage()?.removeItem(this.key);
+  }
+
+  /** Send to review, again and again while the server cannot be reached; then on to the next. */
+  async submit() {
+    if (this.#sending) return;
+    this.#sending = true;
+    clearTimeout(this.#timer);
+    await this.#saving;
+    const body = { text: this.field.value, client_uuid: this.desk.elements.client_uuid.value, active_ms: this.time.take() };
+    this.field.readOnly = true;
+    this.say(gettext("Sending …"));
+    try {
+      await this.#deliver(body);
+      storage()?.removeItem(this.key);
+      location.assign(this.page.dataset.next);
+    } catch (error) {
+      this.#sending = false;
+      this.field.readOnly = false;
+      this.say(error.message, "bad");
+      this.field.focus();
+    }
+  }
+
+  async #deliver(body) {
+    for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_WAIT)) {
+      try {
+        return await call(`${this.url}submission/`, { body });
+      } catch (error) {
+        if (error instanceof Refused) throw error;
+        this.say(isOffline(error) ? gettext("Waiting for the connection: your text is kept here and sent when it is back.") : error.message, "warn");
+        await online(pause);
+      }
+    }
+  }
+
+  /** The form goes its plain way: nothing is to be saved behind its back. */
+  leave() {
+    clearTimeout(this.#timer);
+    storage()?.removeItem(this.key);
+  }
+}

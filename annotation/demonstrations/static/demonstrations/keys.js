@@ -1,0 +1,22 @@
+// The keys of the desk. Single letters act only outside of text fields; Esc leaves the text.
+export function bindKeys({ page, desk, field, draft, panes }) {
+  const toggle = (details) => { details.open = !details.open; if (details.open) details.querySelector("button")?.focus(); };
+  const keys = page.querySelector("#keys");
+  page.querySelector('[data-open="keys"]').addEventListener("click", () => keys.showModal());
+  const letters = {
+    n: () => field.focus(), v: () => panes.show("preview"), g: () => panes.show("guideline"), o: () => panes.show("original"),
+    d: () => panes.show("diff"), p: () => { const one = desk.querySelector("[data-prompt]"); one.open = !one.open; },
+    w: () => desk.querySelector("[data-count]").click(), k: () => toggle(desk.querySelector("[data-skip]")),
+    z: () => page.querySelector("[data-withdraw]")?.click(), "?": () => keys.showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]") || event.altKey) return;
+    const isCommand = event.ctrlKey || event.metaKey;
+    if (isCommand && event.key === "Enter") { event.preventDefault(); draft.submit(); return; }
+    if (isCommand && event.key.toLowerCase() === "s") { event.preventDefault(); draft.save(); return; }
+    if (isCommand) return;
+    if (event.target.matches("textarea, input, select")) { if (event.key === "Escape") event.target.blur(); return; }
+    const act = letters[event.key.toLowerCase()];
+    if (act) { event.preventDefault(); act(); }
+  });
+}

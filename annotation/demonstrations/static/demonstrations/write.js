@@ -1,0 +1,52 @@
+// The writer's desk: keeps the draft here and on the server, shows what stands beside the text, sends it to review.
+import { gettext, interpolate } from "../ui/gettext.js";
+import { ActiveTime } from "./active.js";
+import { Draft } from "./draft.js";
+import { bindKeys } from "./keys.js";
+import { Panes } from "./panes.js";
+
+const page = document.querySelector("[data-writing]");
+
+function say(text, tone = "") {
+  page.querySelector("[data-status]").textContent = text;
+  page.querySelector(".say").className = `say ${tone}`;
+}
+
+function bindCount(desk, field) {
+  const button = desk.querySelector("[data-count]");
+  const words = () => {
+    const isOn = button.getAttribute("aria-pressed") === "true";
+    const count = field.value.trim() ? field.value.trim().split(/\s+/).length : 0;
+    button.firstChild.textContent = isOn ? `${interpolate(gettext("Words: %(count)s"), { count })} ` : button.dataset.label;
+  };
+  button.hidden = false;
+  button.dataset.label = button.firstChild.textContent;
+  button.addEventListener("click", () => {
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    words();
+  });
+  field.addEventListener("input", words);
+}
+
+function start() {
+  const desk = page.querySelector("[data-desk]");
+  const field = desk.querySelector("[data-text]");
+  const time = new ActiveTime();
+  const draft = new Draft({ page, desk, field, time, say });
+  const panes = new Panes({ page, desk, field });
+  bindCount(desk, field);
+  page.querySelector('[data-open="keys"]').hidden = false;
+  desk.addEventListener("submit", (event) => {
+    const act = event.submitter?.value;
+    if (event.submitter?.name === "reason") return draft.leave();
+    event.preventDefault();
+    if (act === "save") draft.save();
+    else draft.submit();
+  });
+  bindKeys({ page, desk, field, draft, panes });
+  draft.restore();
+  panes.show(desk.hasAttribute("data-edit") ? "original" : "preview");
+  field.focus({ preventScroll: true });
+}
+
+if (page) start();

@@ -1,0 +1,89 @@
+"""Forms of the set-up that belong to no single app: what an estimate is asked with, prompts, responses."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
+from annotation.projects.forms import CHOICES, PercentField
+from annotation.projects.models import Project
+from annotation.prompts.forms import UploadForm
+from annotation.registry.models import ModelVersion
+
+MOST_PROMPTS = 10_000_000
+
+
+class EstimateForm(forms.Form):
+    """Choices to estimate with; what is left out is the project's."""
+
+    prompts = forms.IntegerField(min_value=1, max_value=MOST_PROMPTS, required=False)
+    per_prompt = forms.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
+    pairing = forms.ChoiceField(choices=[("", ""), *Project.Pairing.choices], required=False)
+    overlap = forms.IntegerField(min_value=1, max_value=50, required=False)
+    overlap_share = PercentField(required=False)
+    gold_share = PercentField(required=False)
+    repeat_share = PercentField(required=False)
+    agreement_target = forms.FloatField(min_value=-1, max_value=1, required=False)
+
+    def choices(self) -> dict[str, Any]:  # Any: numbers and one word
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+
+
+class PromptsForm(UploadForm):
+    """A file of prompts, or none: those that are there, or under way, will do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
+        super().__init__(*args, **kwargs)
+        self.fields["file"].required = False
+        self.fields["contents"].required = False
+        self.fields["row_form"].required = False
+
+
+class ResponsesForm(forms.Form):
+    """Who answers the prompts, how, and which answers are compared. Bounds are the services'."""
+
+    policy = forms.ModelChoiceField(
+        queryset=ModelVersion.objects.none(),
+        required=False,
+        empty_label="None: the responses are imported",
+        help_text="It is asked when you start, at the last step.",
+    )
+    per_prompt = forms.IntegerField(
+        label="Responses a prompt",
+        min_value=1,
+        max_value=MOST_PER_PROMPT,
+        help_text="2 to 9 can be compared at once.",
+    )
+    temperature = forms.FloatField(
+        min_value=0,
+        max_value=5,
+        widget=forms.NumberInput(attrs={"step": "0.05"}),
+        help_text="0.7 to 0.9 gives varied responses; at 0 all are the same.",
+    )
+    max_tokens = forms.IntegerField(
+        label="Most tokens",
+        min_value=1,
+        max_value=MOST_TOKENS,
+        help_text="Longer responses are cut there.",
+    )
+    pairing = forms.ChoiceField(
+        label="Which responses are compared",
+        choices=CHOICES["pairing"],
+        help_text="A ranking of all asks less of people than every pair, and says as much.",
+    )
+
+    def __init__(self, *args: Any, policies: QuerySet[ModelVersion], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # Any: as Django's form
+        field = self.fields["policy"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - what we know
+        field.queryset = policies
+
+    def clean(self) -> dict[str, Any]:  # Any: cleaned values
+        sent: dict[str, Any] = super().clean() or {}
+        if sent.get("temperature") == 0 and (sent.get("per_prompt") or 1) > 1:
+            self.add_error(
+                "temperature",
+                "At temperature 0 all responses are the same; raise it, or ask for one.",
+            )
+        return sent

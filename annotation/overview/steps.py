@@ -1,0 +1,290 @@
+"""The steps of setting a project up: each shows a form, saves what is typed, and says what is wrong with it.
+
+Every step posts to itself. Nothing waits for the last one: what is valid is saved when a step is left or changed, so
+that the set-up can be stopped and taken up again anywhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from django.forms import BaseForm
+from django.http import HttpRequest, QueryDict
+from django.urls import reverse
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.selectors import prompts_to_pair
+from annotation.core.errors import DomainError
+from annotation.generation import services as generation
+from annotation.generation.models import SamplingPlan
+from annotation.generation.selectors import policies_of
+from annotation.overview.forms import PromptsForm, ResponsesForm
+from annotation.projects.forms import (
+    AnswersForm,
+    GuidelineForm,
+    InvitePeopleForm,
+    LabelsForm,
+    ProjectForm,
+)
+from annotation.projects.models import Project, Role
+from annotation.projects.rubric import STARTING_CRITERIA
+from annotation.projects.selectors import current_guideline, members_of
+from annotation.projects.services import inviting, projects, rubric
+from annotation.projects.services.rubric import Aspect
+from annotation.prompts.models import PromptImport
+from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.selectors import imports_of
+from annotation.prompts.services import requesting
+from annotation.ui import markdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a step has to show after a request: its form, whether it saved, and where it stays."""
+
+    template: str = "overview/setup/form.html"
+    form: BaseForm | None = None
+    error: str = ""
+    is_saved: bool = False
+    stays: bool = False  # the button was about this step itself
+    facts: dict[str, Any] = field(default_factory=dict)  # Any: what the template reads
+
+    @property
+    def errors(self) -> list[str]:
+        """What is wrong, field by field, for those who only see the side of the page."""
+        told = [self.error] if self.error else []
+        if self.form is not None and self.form.is_bound:
+            for name, texts in self.form.errors.items():
+                label = self.form.fields[name].label if name in self.form.fields else ""
+                told.append(f"{label or name}: {' '.join(map(str, texts))}")
+        return told
+
+
+class Step(NamedTuple):
+    key: str
+    title: str
+    why: str
+    take: Callable[[HttpRequest, Project], Turn]
+
+
+def _posted(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def invitation_link(request: HttpRequest, token: str) -> str:
+    """The whole address of an invitation."""
+    return request.build_absolute_uri(reverse("projects-invitation", args=[token]))
+
+
+def take_prompts(request: HttpRequest, project: Project) -> Turn:
+    """Import a file, or go on with what is there."""
+    form = PromptsForm(_posted(request), request.FILES or None)
+    facts = {"imports": imports_of(project)[:5], "prompts": project.prompts.count()}
+    shown = Turn(template="overview/setup/prompts.html", form=form, facts=facts)
+    if request.method != "POST":
+        return shown
+    if not form.is_valid():
+        return shown
+    file = form.cleaned_data["file"]
+    if file is None:
+        return Turn(is_saved=True)
+    try:
+        requesting.request_import(
+            project=project,
+            chunks=file.chunks(),
+            filename=file.name,
+            actor=person(request),
+            contents=PromptImport.Contents(form.cleaned_data["contents"] or "prompts"),
+            row_form=RowForm(form.cleaned_data["row_form"] or "auto"),
+        )
+    except DomainError as error:
+        form.add_error("file", str(error))
+        return shown
+    return Turn(is_saved=True)
+
+
+def take_responses(request: HttpRequest, project: Project) -> Turn:
+    """Who answers, how, and what is compared."""
+    there = SamplingPlan.objects.filter(project=project).first()
+    plan = there or SamplingPlan(project=project)
+    policies = policies_of(project)
+    first = plan.policy if there else policies.first()
+    initial = {
+        "policy": first,
+        "per_prompt": plan.per_prompt,
+        "temperature": plan.temperature,
+        "max_tokens": plan.max_tokens,
+        "pairing": project.pairing,
+    }
+    form = ResponsesForm(_posted(request), initial=initial, policies=policies)
+    facts = {"has_policy": policies.exists(), "candidates": project.candidates.count()}
+    if request.method != "POST" or not form.is_valid():
+        return Turn(template="overview/setup/responses.html", form=form, facts=facts)
+    sent = dict(form.cleaned_data)
+    pairing = sent.pop("pairing")
+    generation.save_plan(project=project, actor=person(request), **sent)
+    projects.update_settings(project=project, actor=person(request), pairing=pairing)
+    return Turn(is_saved=True)
+
+
+def take_rubric(request: HttpRequest, project: Project) -> Turn:
+    """The criteria in their order; a button adds, moves or removes one."""
+    rows = [Aspect(one.name, one.question) for one in project.criteria.all()]
+    error = ""
+    stays = False
+    if request.method == "POST":
+        act = request.POST.get("act", "")
+        rows, stays = arranged(_typed(request), act), bool(act)
+        try:
+            rubric.set_rubric(
+                project=project, aspects=[one for one in rows if any(one)], actor=person(request)
+            )
+        except DomainError as refusal:
+            error = str(refusal)
+        else:
+            if act != "add":
+                return Turn(is_saved=True, stays=stays)
+    return Turn(
+        template="overview/setup/rubric.html", error=error, stays=stays, facts={"rows": rows}
+    )
+
+
+def _typed(request: HttpRequest) -> list[Aspect]:
+    names, questions = request.POST.getlist("name"), request.POST.getlist("question")
+    return [
+        Aspect(name.strip(), question.strip())
+        for name, question in zip(names, questions, strict=False)
+    ]
+
+
+def arranged(rows: list[Aspect], act: str) -> list[Aspect]:
+    """The rows after an act: ``add``, ``defaults``, or ``up``, ``down``, ``remove`` with a place (``up-2``)."""
+    verb, _, number = act.partition("-")
+    rows = list(rows)
+    if verb == "add":
+        return [*rows, Aspect("", "")]
+    if verb == "defaults":
+        return [Aspect(name, question) for name, question in STARTING_CRITERIA.items()]
+    if not (number.isascii() and number.isdigit() and len(number) < 4 and int(number) < len(rows)):
+        return rows
+    place = int(number)
+    if verb == "remove":
+        return rows[:place] + rows[place + 1 :]
+    other = {"up": place - 1, "down": place + 1}.get(verb, place)
+    if 0 <= other < len(rows):
+        rows[place], rows[other] = rows[other], rows[place]
+    return rows
+
+
+def take_guideline(request: HttpRequest, project: Project) -> Turn:
+    """Write with a preview. Before the first label the version is changed in place; after it, a further one is made."""
+    current = current_guideline(project)
+    form = GuidelineForm(_posted(request), initial={"text": current.text if current else ""})
+    text = str(form["text"].value() or "")
+    is_labeled = project.assignments.exists() or project.judgments.exists()
+    facts = {
+        "preview": markdown.render(text),
+        "version": current.version if current else 0,
+        "is_labeled": is_labeled,
+    }
+    template = "overview/setup/guideline.html"
+    stays = request.POST.get("act") == "preview"
+    if request.method != "POST" or not form.is_valid():
+        return Turn(template=template, form=form, facts=facts)
+    if not is_labeled:
+        projects.amend_guideline(project=project, text=text, actor=person(request))
+    elif not stays and text != (current and current.text):
+        projects.publish_guideline(project=project, text=text, actor=person(request))
+    return Turn(template=template, form=form, facts=facts, is_saved=not stays, stays=stays)
+
+
+def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], Turn]:
+    """A step that is a part of the project's settings."""
+
+    def take(request: HttpRequest, project: Project) -> Turn:
+        shown = Project.objects.get(pk=project.pk)  # the form writes on it while it validates
+        form = shape(_posted(request), instance=shown)
+        if request.method != "POST" or not form.is_valid():
+            return Turn(form=form)
+        try:
+            projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
+        except DomainError as error:
+            form.add_error(getattr(error, "field", "") or None, str(error))
+            return Turn(form=form)
+        return Turn(is_saved=True)
+
+    return take
+
+
+def take_people(request: HttpRequest, project: Project) -> Turn:
+    """Invite by mail; nobody, if no address is typed."""
+    form = InvitePeopleForm(_posted(request), needs_addresses=False)
+    facts = {"has_mail": inviting.has_mail(), "members": members_of(project)}
+    template = "overview/setup/people.html"
+    if request.method != "POST" or not form.is_valid():
+        return Turn(template=template, form=form, facts=facts)
+    if not form.cleaned_data["addresses"]:
+        return Turn(is_saved=True)
+    facts["sent"] = inviting.invite_people(
+        project=project,
+        addresses=form.cleaned_data["addresses"],
+        role=Role(form.cleaned_data["role"]),
+        languages=form.cleaned_data["languages"],
+        actor=person(request),
+        link_of=lambda token: invitation_link(request, token),
+    )
+    form = InvitePeopleForm(needs_addresses=False)
+    return Turn(template=template, form=form, facts=facts, is_saved=True, stays=True)
+
+
+def take_start(request: HttpRequest, project: Project) -> Turn:
+    """What is set up, what lacks, and the button that starts it."""
+    plan = SamplingPlan.objects.filter(project=project).select_related("policy").first()
+    facts = {
+        "plan": plan,
+        "prompts": project.prompts.count(),
+        "imports": imports_of(project).filter(status__in=["queued", "running"]),
+        "waiting": prompts_to_pair(project).count(),
+        "comparisons": project.comparisons.count(),
+        "criteria": project.criteria.all(),
+        "guideline": current_guideline(project),
+        "labelers": project.memberships.filter(role=Role.LABELER).count(),
+        "invited": project.invitations.filter(accepted_at=None, revoked_at=None).count(),
+    }
+    return Turn(
+        template="overview/setup/start.html", facts=facts, is_saved=request.method == "POST"
+    )
+
+
+STEPS = (
+    Step("prompts", "Prompts", "What the models are asked.", take_prompts),
+    Step("responses", "Responses", "Who answers, and which answers are compared.", take_responses),
+    Step("rubric", "Rubric", "The aspects that labelers judge, one by one.", take_rubric),
+    Step("guideline", "Guideline", "What labelers follow when they judge.", take_guideline),
+    Step("answers", "Answers", "What a labeler may say, and how fast.", settings_step(AnswersForm)),
+    Step(
+        "labels",
+        "Labels",
+        "How many, of which, and how labelers are tested.",
+        settings_step(LabelsForm),
+    ),
+    Step("people", "People", "Who labels. You can invite more at any time.", take_people),
+    Step("start", "Start", "What is set up, and the button that begins.", take_start),
+)
+KEYS = [step.key for step in STEPS]
+
+
+def step_named(key: str) -> Step | None:
+    """The step with this key; None where there is none."""
+    return next((step for step in STEPS if step.key == key), None)
+
+
+def step_after(key: str) -> str:
+    """The key of the next step; of the last, itself."""
+    return KEYS[min(KEYS.index(key) + 1, len(KEYS) - 1)]
+
+
+def step_before(key: str) -> str:
+    """The key of the step before; empty for the first."""
+    place = KEYS.index(key)
+    return KEYS[place - 1] if place else ""

@@ -1,0 +1,126 @@
+"""The audit trail as people read it: narrowed by who, what and when, with the way to undo an act where there is one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit.models import AuditEvent
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project
+from annotation.projects.selectors import audit_of
+
+VERB_MAX = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailQuery:
+    """Filters of the trail; what is left out lets everything in. Days are whole, in the server's zone."""
+
+    verb: str = ""
+    actor: int = 0
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def from_query(cls, asked: Mapping[str, str]) -> "TrailQuery":
+        """The checked filters of an address; raises InvalidInput naming a wrong one."""
+        actor = asked.get("actor") or "0"
+        if not (actor.isascii() and actor.isdecimal() and len(actor) < 19):
+            raise InvalidInput.at("actor", f"actor={actor[:60]!r} is not the number of a user.")
+        return cls(
+            verb=asked.get("verb", "").replace("\0", "")[:VERB_MAX],
+            actor=int(actor),
+            since=_day(asked, "since"),
+            until=_day(asked, "until"),
+        )
+
+    def as_query(self) -> str:
+        """The filters for the address of another page."""
+        given = {
+            "verb": self.verb,
+            "actor": self.actor or "",
+            "since": self.since or "",
+            "until": self.until or "",
+        }
+        return urlencode({name: value for name, value in given.items() if value})
+
+    def events_in(self, project: Project) -> QuerySet[AuditEvent]:
+        """What was done and fits, the newest first."""
+        rows = audit_of(project)
+        rows = rows.filter(verb__startswith=self.verb) if self.verb else rows
+        rows = rows.filter(actor_id=self.actor) if self.actor else rows
+        rows = rows.filter(at__gte=_morning(self.since)) if self.since else rows
+        return rows.filter(at__lt=_morning(self.until) + timedelta(days=1)) if self.until else rows
+
+
+def _day(asked: Mapping[str, str], name: str) -> date | None:
+    text = asked.get(name, "")
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise InvalidInput.at(
+            name, f"{name}={text[:60]!r} is not a day such as 2026-01-31."
+        ) from error
+
+
+def _morning(day: date) -> datetime:
+    if not date(1970, 1, 1) <= day <= date(9000, 1, 1):
+        raise InvalidInput(f"{day} is outside of the years 1970 to 9000.")
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def actors_of(project: Project) -> QuerySet[User]:
+    """Who is in the trail of a project, by name: its members and who was one."""
+    acted = AuditEvent.objects.filter(project_id=project.pk).exclude(actor=None)
+    return User.objects.filter(pk__in=acted.values("actor")).order_by("username")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """How an act is undone: a form to post, or the page on which it is done."""
+
+    url: str
+    is_post: bool
+
+
+# Routes by name, since the apps that own them lie above this one: (route, whether it is a post that undoes at once).
+UNDO_ROUTES = {
+    "labeler.message": ("quality-act-undo", True),
+    "labeler.pause": ("quality-act-undo", True),
+    "labeler.resume": ("quality-act-undo", True),
+    "labeler.retrain": ("quality-act-undo", True),
+    "labeler.qualify": ("quality-act-undo", True),
+    "comparison.adjudicated": ("quality-adjudication-undo", True),
+    "dispute.upheld": ("quality-dispute-reopen", True),
+    "dispute.declined": ("quality-dispute-reopen", True),
+    "gold.marked": ("quality-comparison", False),
+    "gold.retired": ("quality-comparison", False),
+    "gold.restored": ("quality-comparison", False),
+    "gold.unmarked": ("quality-comparison", False),
+}
+UNDO_PAGES = {
+    "rule.saved": "quality-rules",
+    "rule.switched_on": "quality-rules",
+    "rule.switched_off": "quality-rules",
+    "exam.changed": "quality-gold",
+    "project.changed": "projects-settings",
+    "project.archived": "projects-settings",
+    "member.added": "projects-members",
+    "member.removed": "projects-members",
+}
+
+
+def undo_of(event: AuditEvent) -> Undo | None:
+    """The way to undo an act; None where there is none."""
+    if event.verb in UNDO_PAGES:
+        return Undo(url=reverse(UNDO_PAGES[event.verb], args=[event.project_id]), is_post=False)
+    if event.verb not in UNDO_ROUTES or event.object_id is None:
+        return None
+    route, is_post = UNDO_ROUTES[event.verb]
+    return Undo(url=reverse(route, args=[event.project_id, event.object_id]), is_post=is_post)

@@ -1,0 +1,248 @@
+"""What other labeling tools export: Label Studio's tasks (pairwise and ranker), Argilla's records (ranking questions).
+
+Neither names which part of a task is the prompt and which are the responses, so both are found: by what the answer
+points at, then by the usual names.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from annotation.prompts.readers import chats
+from annotation.prompts.readers.judged import (
+    ReadComparison,
+    ReadResponse,
+    ReadVerdict,
+    Tiers,
+    comparison_of,
+    named,
+    prompt_of,
+    prompt_turns,
+    rank_of,
+    seen,
+    tiers_by_rank,
+    time_of,
+    verdict_of,
+)
+from annotation.prompts.readers.preferences import steps_of
+from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.votes import with_details
+
+Fields = dict[str, Any]  # Any: JSON values
+PAIR_NAME = re.compile(r"(.*?)[-_ ]?(1|2|a|b)", re.IGNORECASE)
+RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
+PICKS = {"left": ((0,), (1,)), "right": ((1,), (0,))}
+CONTROLS = frozenset({"strength", "strengths", "rationale", "criteria", "marks", "shown_order"})
+CONTROLS |= {"guideline_version", "active_ms", "labeler_kind"}
+
+
+def read_label_studio(fields: Fields) -> ReadComparison:
+    """One exported task: its data, and a verdict for each annotation that was not cancelled."""
+    data, annotations = fields.get("data"), fields.get("annotations")
+    if not isinstance(data, dict) or not isinstance(annotations, list):
+        raise RowRefused(f"The task has no data and annotations; seen: {seen(fields)}.")
+    items = _items(data)
+    columns = [] if items else _pair_columns(data)
+    responses = (
+        [ReadResponse(_item_text(one), text_of(one, "model", limit=200)) for one in items]
+        if items
+        else [ReadResponse(text_of(data, column), _model(data, column)) for column in columns]
+    )
+    places = {str(one.get("id")): place for place, one in enumerate(items)}
+    given = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
+    verdicts = [_annotation(one, places, responses) for one in given]
+    if not verdicts:
+        raise RowRefused("No annotation of this task was submitted.")
+    turns = prompt_turns(chats.with_parsed_chats(_without(data, columns)))
+    return comparison_of(prompt_of(_facts(data), turns), responses, verdicts)
+
+
+def _without(data: Fields, columns: list[str]) -> Fields:
+    return {name: value for name, value in data.items() if name not in columns}
+
+
+def _facts(data: Fields) -> Fields:
+    names = {"category", "tags", "language", "source", "license", "id"}
+    return {name: value for name, value in data.items() if name in names}
+
+
+def _items(data: Fields) -> list[Fields]:
+    """The list that a Ranker orders: objects with an id."""
+    for value in data.values():
+        is_list = isinstance(value, list) and len(value) > 1
+        if is_list and all(isinstance(one, dict) and "id" in one for one in value):
+            return list(value)
+    return []
+
+
+def _item_text(item: Fields) -> str:
+    return next((text for name in ("body", "text", "html") if (text := text_of(item, name))), "")
+
+
+def _pair_columns(data: Fields) -> list[str]:
+    """Two columns whose names differ in 1 and 2, or in a and b: answer1 and answer2, text_a and text_b."""
+    stems: dict[str, list[str]] = {}
+    for name in data:
+        if found := PAIR_NAME.fullmatch(name):
+            stems.setdefault(found[1].lower(), []).append(name)
+    pair = next((sorted(names) for names in stems.values() if len(names) == 2), None)
+    if pair is None:
+        raise RowRefused(
+            f"The task's data names no two responses, such as answer1 and answer2; seen: {seen(data)}."
+        )
+    return pair
+
+
+def _model(data: Fields, column: str) -> str:
+    return text_of(data, f"model_{column[-1:]}", limit=200)
+
+
+def _annotation(
+    annotation: Fields, places: Mapping[str, int], responses: list[ReadResponse]
+) -> ReadVerdict:
+    count = len(responses)
+    tiers: Tiers | None = None
+    told: Fields = {}
+    for result in annotation.get("result") or []:
+        kind, value = result.get("type"), result.get("value") or {}
+        if kind == "pairwise":
+            tiers = _picked(value.get("selected"))
+        elif kind == "ranker":
+            tiers = _order(value.get("ranker"), places, count)
+        elif kind == "choices" and tiers is None:
+            tiers = _choice(value.get("choices"), count)
+        _tell(told, result.get("from_name"), value)
+    if tiers is None:
+        raise RowRefused(
+            f"Annotation {annotation.get('id', '')} holds no pairwise, ranker or tie answer."
+        )
+    facts = chats.with_parsed_chats({**told, "judged_at": annotation.get("created_at")})
+    verdict = verdict_of(
+        facts,
+        tiers,
+        labeler=_completed_by(annotation.get("completed_by")),
+        strengths=steps_of(facts.get("strengths"), tiers),
+    )
+    return with_details(verdict, facts, responses)
+
+
+def _picked(selected: object) -> Tiers:
+    if isinstance(selected, str) and selected in PICKS:
+        return PICKS[selected]
+    raise RowRefused(f"The pairwise answer is {str(selected)[:40]!r}; it is left or right.")
+
+
+def _order(ranker: object, places: Mapping[str, int], count: int) -> Tiers:
+    """A list of ids, best first; or buckets of ids, the best bucket first: who shares a bucket is tied."""
+    given = list(ranker.values()) if isinstance(ranker, dict) else [ranker]
+    buckets = [bucket for bucket in given if isinstance(bucket, list)]
+    if len(buckets) < len(given) or not buckets:
+        raise RowRefused(f"The ranker's answer is {str(ranker)[:60]}, not lists of ids.")
+    if len(buckets) == 1:
+        buckets = [[one] for one in buckets[0]]
+    ids = [[str(one) for one in bucket] for bucket in buckets if bucket]
+    if sorted(one for bucket in ids for one in bucket) != sorted(places) or len(places) != count:
+        raise RowRefused(f"The ranker's answer does not name each of {', '.join(places)} once.")
+    return tuple(tuple(sorted(places[one] for one in bucket)) for bucket in ids)
+
+
+def _choice(choices: object, count: int) -> Tiers | None:
+    said = str(choices[0]).strip().lower() if isinstance(choices, list) and choices else ""
+    if said in {"tie", "equal", "same", "about the same", "similar"}:
+        return (tuple(range(count)),)
+    return () if said in {"all bad", "both bad", "all_bad", "neither"} else None
+
+
+def _tell(told: Fields, name: object, value: Fields) -> None:
+    """What further controls said: a text area called rationale, a rating or a text called strength."""
+    if name not in CONTROLS:
+        return
+    texts = value.get("text")
+    told[str(name)] = (
+        value.get("rating") or value.get("number")
+        if texts is None
+        else "\n".join(map(str, texts))
+        if isinstance(texts, list)
+        else texts
+    )
+
+
+def _completed_by(user: object) -> str:
+    if isinstance(user, dict):
+        user = user.get("email") or user.get("username") or user.get("id")
+    return named("unknown" if user is None else user)
+
+
+def read_argilla(fields: Fields) -> ReadComparison:
+    """A record with a ranking question: as the server exports it (fields, responses) or as a data set's row."""
+    texts = fields.get("fields") if isinstance(fields.get("fields"), dict) else fields
+    assert isinstance(texts, dict)  # noqa: S101 - both are
+    answers = _argilla_answers(fields)
+    if not answers:
+        raise RowRefused("No response of this record was submitted with a ranking.")
+    names = sorted({name for _, ranks in answers for name in ranks if name in texts})
+    if len(names) < 2:
+        names = sorted(name for name in texts if RESPONSE_NAME.fullmatch(name))
+    facts = _facts(fields.get("metadata") or {}) if isinstance(fields.get("metadata"), dict) else {}
+    facts |= {"id": fields.get("external_id") or ""}
+    verdicts = [
+        verdict_of(
+            {"judged_at": time_of(fields)}, _argilla_tiers(ranks, names), labeler=named(user)
+        )
+        for user, ranks in answers
+    ]
+    turns = prompt_turns(_without(texts, names))
+    responses = [ReadResponse(text_of(texts, name)) for name in names]
+    return comparison_of(prompt_of(facts, turns), responses, verdicts)
+
+
+def _argilla_tiers(ranks: Mapping[str, object], names: list[str]) -> Tiers:
+    if sorted(ranks) != names:
+        raise RowRefused(f"The ranking does not name each of {', '.join(names)} once.")
+    return tiers_by_rank([rank_of(ranks[name], place) for place, name in enumerate(names)])
+
+
+Answers = list[tuple[object, dict[str, object]]]
+
+
+def _argilla_answers(fields: Fields) -> Answers:
+    """Who submitted which ranks, whichever of the three shapes the record has."""
+    responses = fields.get("responses")
+    if isinstance(
+        responses, list
+    ):  # server: [{"user_id", "status", "values": {question: {"value"}}}]
+        return [
+            (one.get("user_id"), ranks)
+            for one in responses
+            if isinstance(one, dict) and one.get("status", "submitted") == "submitted"
+            for value in (one.get("values") or {}).values()
+            if isinstance(value, dict) and (ranks := _ranks(value.get("value")))
+        ]
+    if isinstance(responses, dict):  # 2.x: {question: [{"user_id", "value": [best, ...]}]}
+        return _submitted(one for ones in responses.values() for one in ones)
+    return _submitted(  # data set: a column a question, [{"user_id", "status", "value"}]
+        one for value in fields.values() if isinstance(value, list) for one in value
+    )
+
+
+def _submitted(answers: Any) -> Answers:  # Any: an iterable of JSON values
+    return [
+        (one["user_id"], ranks)
+        for one in answers
+        if isinstance(one, dict) and "user_id" in one and "value" in one
+        if (one.get("status") or "submitted") == "submitted" and (ranks := _ranks(one["value"]))
+    ]
+
+
+def _ranks(value: object) -> dict[str, object]:
+    """Rank by name: a list of {"value", "rank"}, the lists value and rank, or names with the best first."""
+    if isinstance(value, dict) and isinstance(value.get("value"), list):
+        ranks = value.get("rank")
+        names = value["value"]
+        if isinstance(ranks, list) and len(ranks) == len(names):
+            return dict(zip(map(str, names), ranks, strict=True))
+    if not isinstance(value, list):
+        return {}
+    if all(isinstance(one, dict) and "value" in one and "rank" in one for one in value):
+        return {str(one["value"]): one["rank"] for one in value}
+    return {str(name): rank for rank, name in enumerate(value, start=1) if isinstance(name, str)}

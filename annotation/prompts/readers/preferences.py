@@ -1,0 +1,159 @@
+"""Chosen/rejected rows (TRL standard and conversational, HH), and groups of ranked responses."""
+
+from typing import Any
+
+from annotation.prompts.readers import chats
+from annotation.prompts.readers.chats import Turn
+from annotation.prompts.readers.judged import (
+    DEFAULT_LABELER,
+    ReadComparison,
+    ReadResponse,
+    ReadVerdict,
+    Tiers,
+    comparison_of,
+    is_true,
+    margin_of,
+    prompt_of,
+    prompt_turns,
+    rank_of,
+    seen,
+    step_of,
+    tiers_by_rank,
+    verdict_of,
+)
+from annotation.prompts.readers.rows import RowRefused, text_of
+
+PREFERENCE_COLUMNS = frozenset({"chosen", "rejected", "chosen_model", "rejected_model"})
+PREFERENCE_COLUMNS |= {"responses", "ranks", "strength", "strengths", "margin", "soft_label"}
+VOTE_COLUMNS = ("votes_chosen", "votes_rejected", "votes_tied")
+PREFERENCE_COLUMNS |= set(VOTE_COLUMNS)
+MOST_VOTES = 100
+FIRST: Tiers = ((0,), (1,))
+SECOND: Tiers = ((1,), (0,))
+TIED: Tiers = ((0, 1),)
+
+
+def read_preference(fields: dict[str, Any]) -> ReadComparison:
+    """A row with a chosen and a rejected response; with the counts of votes, if they are there."""
+    if "chosen" not in fields or "rejected" not in fields:
+        raise RowRefused(
+            f"The row has no chosen and rejected, and no responses; seen: {seen(fields)}."
+        )
+    chosen_turns, chosen = _answered(fields, "chosen")
+    rejected_turns, rejected = _answered(fields, "rejected")
+    if chosen_turns != rejected_turns:
+        raise RowRefused("chosen and rejected answer different prompts.")
+    for name, text in (("chosen", chosen), ("rejected", rejected)):
+        if not text.strip():
+            raise RowRefused(f"{name} is empty.")
+    responses = (
+        ReadResponse(chosen, text_of(fields, "chosen_model", limit=200)),
+        ReadResponse(rejected, text_of(fields, "rejected_model", limit=200)),
+    )
+    is_counted = fields.get("votes_chosen") not in (None, "")
+    verdicts = _votes(fields) if is_counted else [verdict_of(fields, FIRST)]
+    return comparison_of(prompt_of(fields, chosen_turns), responses, verdicts)
+
+
+def _answered(fields: dict[str, Any], name: str) -> tuple[list[Turn], str]:
+    """The turns before a response, and the response: standard, conversational or HH form."""
+    value = fields[name]
+    if isinstance(value, list):
+        turns = chats.turns_of(value)
+    elif isinstance(value, str) and "prompt" not in fields and chats.is_transcript(value):
+        turns = chats.transcript_turns(value)
+    else:
+        return prompt_turns(fields), text_of(fields, name)
+    if turns[-1]["role"] != "assistant":
+        raise RowRefused(f"{name} does not end with an assistant turn.")
+    before = prompt_turns(fields) if fields.get("prompt") else []
+    return [*before, *_without(before, turns[:-1])], turns[-1]["content"]
+
+
+def _without(before: list[Turn], turns: list[Turn]) -> list[Turn]:
+    return turns[len(before) :] if turns[: len(before)] == before else turns
+
+
+def _votes(fields: dict[str, Any]) -> list[ReadVerdict]:
+    """The counted votes as verdicts of "dataset 1", "dataset 2", ...: who gave them the row does not say.
+
+    Their strengths are such that their mean in the chosen one's favor is the row's margin.
+    """
+    for_chosen, against, tied = (_count(fields, name) for name in VOTE_COLUMNS)
+    total = for_chosen + against + tied
+    if not 1 <= total <= MOST_VOTES:
+        raise RowRefused(f"The row counts {total} votes; there are 1 to {MOST_VOTES}.")
+    said = text_of(fields, "margin").strip()
+    favor = round(margin_of(said) * total) if said else 2 * for_chosen - 2 * against
+    ups, downs = _strengths(favor, for_chosen, against)
+    cast: list[tuple[Tiers, tuple[int, ...]]] = [
+        *((FIRST, (step,)) for step in ups),
+        *((SECOND, (step,)) for step in downs),
+    ]
+    cast += [(TIED, ())] * tied
+    return [
+        verdict_of(fields, tiers, labeler=f"{DEFAULT_LABELER} {number}", strengths=steps)
+        for number, (tiers, steps) in enumerate(cast, start=1)
+    ]
+
+
+def _strengths(favor: int, ups: int, downs: int) -> tuple[list[int], list[int]]:
+    """Strengths 1 to 3 of so many votes for and against, whose signed sum is as near to ``favor`` as it can be."""
+    least, most = max(downs, ups - favor), min(3 * downs, 3 * ups - favor)
+    against = min(max(2 * ups - favor, least), most)
+    return _spread(favor + against, ups), _spread(against, downs)
+
+
+def _spread(total: int, votes: int) -> list[int]:
+    """``total`` over so many votes as evenly as whole numbers from 1 to 3 allow."""
+    if not votes:
+        return []
+    each, more = divmod(min(3 * votes, max(votes, total)), votes)
+    return [each + (number < more) for number in range(votes)]
+
+
+def _count(fields: dict[str, Any], name: str) -> int:
+    said = text_of(fields, name).strip().removesuffix(".0") or "0"
+    if not (said.isascii() and said.isdecimal()) or len(said) > 6:
+        raise RowRefused(f"{name} is {said[:20]!r}, not a whole number of votes.")
+    return int(said)
+
+
+def read_ranked(fields: dict[str, Any]) -> ReadComparison:
+    """``responses``: texts with ``ranks`` beside them, or objects with text and rank; rank 0 or 1 is best."""
+    entries = fields.get("responses")
+    if not isinstance(entries, list) or not 2 <= len(entries) <= 9:
+        raise RowRefused("responses is not a list of 2 to 9 responses.")
+    beside = fields.get("ranks") or [None] * len(entries)
+    if not isinstance(beside, list) or len(beside) != len(entries):
+        raise RowRefused(f"ranks is not a list of {len(entries)} numbers, one for each response.")
+    read = [
+        _ranked(one, rank, n) for n, (one, rank) in enumerate(zip(entries, beside, strict=True))
+    ]
+    is_all_bad = all(rank is None for _, rank in read) and is_true(fields.get("is_all_bad"))
+    ranks = [] if is_all_bad else [rank_of(rank, n) for n, (_, rank) in enumerate(read)]
+    tiers = tiers_by_rank(ranks)
+    verdict = verdict_of(fields, tiers, strengths=steps_of(fields.get("strengths"), tiers))
+    prompt = prompt_of(fields, prompt_turns(fields))
+    return comparison_of(prompt, [response for response, _ in read], [verdict])
+
+
+def steps_of(value: object, tiers: Tiers) -> tuple[int, ...] | None:
+    """The strengths of a ranking, one a step; None where the row tells none."""
+    if value is None or value == "":
+        return None
+    steps = len(tiers) - 1 if tiers else 0
+    if not isinstance(value, list) or len(value) != steps:
+        raise RowRefused(f"strengths is {str(value)[:40]}, not a list of {steps} numbers.")
+    return tuple(step_of(one) for one in value)
+
+
+def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, object]:
+    given: dict[str, Any] = entry if isinstance(entry, dict) else {"text": entry}
+    if isinstance(entry, dict):
+        rank = given.get("rank", rank)
+    text = text_of(given, "text")
+    if not text.strip():
+        raise RowRefused(f"Response {place + 1} is empty.")
+    source = text_of(given, "model", limit=200) or text_of(given, "source", limit=200)
+    return ReadResponse(text, source), rank
