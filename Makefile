@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check fix e2e bench clean
+.PHONY: help setup demo test up check fix e2e messages bench clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +26,7 @@ test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile
 
 e2e: setup ## The whole loop and the three roles in a real browser
-	python -m pytest tests/e2e
+	python -m pytest tests/browser tests/e2e
 
 check: setup ## Lint, types, import contracts, migrations
 	ruff format --check .
@@ -42,8 +42,19 @@ fix: setup ## Format and mend what can be mended
 snapshots: setup ## Freeze the public surfaces anew: OpenAPI, specs
 	DATABASE_URL=postgres://unused@127.0.0.1:1/unused python -m tests.surfaces
 
+messages: setup ## Collect the texts to translate and compile the catalogs (Debian: apt install gettext)
+	python manage.py makemessages -l de --no-location --no-wrap -i tests -i var -i $(VENV)
+	python manage.py makemessages -l de -d djangojs --no-location --no-wrap -i tests -i var -i $(VENV) -i vendor
+	python manage.py compilemessages -i $(VENV)
+
 bench: setup ## Ratios against peers, measured in one run
 	python -m pytest tests/bench -s
+
+bench-agreement: setup ## A million judgments beside krippendorff, evalica, statsmodels, scikit-learn
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.agreement
+
+bench-queue: setup ## The labeling queue under load, beside Label Studio (docs/benchmarks.md)
+	python -m tests.bench.queue
 
 clean: ## Remove what was generated (the environment and var/)
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+import environ
 from django.core.exceptions import ImproperlyConfigured
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -38,6 +40,19 @@ def integer(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """Comma-separated words."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def mail(name: str) -> dict[str, Any]:  # Any: Django's settings
+    """Django's settings of the mail server that a URL names (smtp+tls://user:password@host:587); none without it."""
+    url = text(name)
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    try:
+        return dict(environ.Env.email_url_config(url))
+    except (ImproperlyConfigured, KeyError, ValueError) as error:
+        raise ImproperlyConfigured(
+            f"{name} names no mail server; write smtp+tls://user:password@host:587."
+        ) from error
 
 
 def with_values(**values: str) -> dict[str, str]:

@@ -56,9 +56,11 @@ INSTALLED_APPS = [
     "annotation.registry",
     "annotation.generation",
     "annotation.comparisons",
+    "annotation.demonstrations",
     "annotation.quality",
     "annotation.datasets",
     "annotation.runs",
+    "annotation.webhooks",
     "annotation.overview",
     "allauth",  # after ours: our templates of the account pages come first
     "allauth.account",
@@ -69,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -90,6 +93,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -98,12 +102,26 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 CONCORD_DATABASE_URL = env.text("DATABASE_URL") or database_url(CONCORD_VAR / "postgres")
-DATABASES = {"default": environ.Env.db_url_config(CONCORD_DATABASE_URL)}
+_database = environ.Env.db_url_config(CONCORD_DATABASE_URL)
+_prepare = env.boolean("CONCORD_PREPARED_STATEMENTS", default=True)  # no: behind pooled connections
+DATABASES = {
+    "default": {
+        **_database,
+        "CONN_MAX_AGE": env.integer("CONCORD_CONNECTION_SECONDS", 600),  # 0: one a request
+        "OPTIONS": {
+            **_database.get("OPTIONS", {}),
+            # Of annotation/core/statements.py: planned at the first use, not for each set of values.
+            "prepare_threshold": 0 if _prepare else None,
+            "options": "-c plan_cache_mode=force_generic_plan",
+        },
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("REDIS_URL")
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["annotation.accounts.backends.PreparedBackend"]
+SESSION_ENGINE = "annotation.accounts.sessions"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -123,7 +141,9 @@ ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/h/ip"}
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"  # this server sends no mail
+vars().update(env.mail("EMAIL_URL"))  # without one this server sends no mail
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "concord@localhost")
+EMAIL_TIMEOUT = 10
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 
@@ -157,7 +177,15 @@ SPECTACULAR_SETTINGS = {
         "annotation.core.schema.with_errors",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "DemonstrationKindEnum": "annotation.demonstrations.models.Demonstration.Kind",
+        "DemonstrationStateEnum": "annotation.demonstrations.models.Demonstration.State",
+        "DemonstrationSkipReasonEnum": "annotation.demonstrations.models.Demonstration.SkipReason",
+        "OpeningStateEnum": "annotation.demonstrations.models.Opening.State",
+        "RuleKindEnum": "annotation.quality.models.Rule.Kind",
+        "LabelerActKindEnum": "annotation.quality.models.LabelerAct.Kind",
+        "DisputeStateEnum": "annotation.quality.models.Dispute.State",
         "RoleEnum": "annotation.projects.models.Role",
+        "WebhookEventEnum": "annotation.webhooks.models.Event",
         "ModelKindEnum": "annotation.registry.models.ModelVersion.Kind",
     },
 }
@@ -191,6 +219,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CONCORD_SWEEP_SECONDS = env.integer("CONCORD_SWEEP_SECONDS", 30)
+CONCORD_WEBHOOK_SECONDS = 15  # between two looks at what happened
+CONCORD_WEBHOOK_TEST_NETWORKS: tuple[str, ...] = ()  # tests alone let webhooks reach this machine
 CONCORD_HTTP_CONCURRENCY = env.integer("CONCORD_HTTP_CONCURRENCY", 8)
 CONCORD_HTTP_PER_MINUTE = env.integer("CONCORD_HTTP_PER_MINUTE", 0)  # 0: without limit
 CONCORD_HTTP_TIMEOUT_SECONDS = env.integer("CONCORD_HTTP_TIMEOUT_SECONDS", 120)
@@ -199,10 +229,24 @@ CELERY_BEAT_SCHEDULE = {
         "task": "workers.housekeeping.sweep",
         "schedule": CONCORD_SWEEP_SECONDS,
         "options": {"queue": "cpu", "expires": CONCORD_SWEEP_SECONDS},
-    }
+    },
+    "webhooks": {
+        "task": "workers.webhooks.collect",
+        "schedule": CONCORD_WEBHOOK_SECONDS,
+        "options": {"queue": "cpu", "expires": CONCORD_WEBHOOK_SECONDS},
+    },
 }
 
-LANGUAGE_CODE = "en-us"
+LANGUAGE_CODE = "en"
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+]  # what the catalogs of annotation/ui/locale cover
+LOCALE_PATHS = [BASE_DIR / "annotation" / "ui" / "locale"]  # of every app
+FORMAT_MODULE_PATH = ["annotation.ui.formats"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -218,6 +262,20 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "annotation.ui.bundles.BundleFinder",
+]
+CONCORD_BUNDLES = {
+    "comparisons/label.bundle.js": ["comparisons/label.js"],
+    "comparisons/label.bundle.css": [
+        "ui/tokens.css",
+        "ui/components.css",
+        "ui/untrusted.css",
+        "comparisons/label.css",
+        "comparisons/bar.css",
+    ],
+}
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -231,7 +289,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = PRODUCTION
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -47,7 +47,7 @@ def commands(*, host: str, port: int) -> dict[str, list[str]]:
     return {
         "web": [
             *[python, "-m", "gunicorn", "deploy.wsgi", "--worker-class", "gthread"],
-            *["--workers", "2", "--threads", "8", "--bind", f"{host}:{port}"],
+            *["--workers", "2", "--threads", "8", "--keep-alive", "75", "--bind", f"{host}:{port}"],
             *["--no-control-socket", "--log-level", "warning"],
         ],
         "cpu": [*celery, "-Q", "cpu", "-n", "cpu@%h", "-B", "-s", beat, "--loglevel", "WARNING"],

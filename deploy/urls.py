@@ -1,12 +1,15 @@
 """Every address of the site. Pages live under their app, the API under /api/v1/."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from annotation.accounts import urls as accounts
 from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
+from annotation.demonstrations import urls as demonstrations
 from annotation.generation import urls as generation
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
@@ -14,6 +17,7 @@ from annotation.prompts import urls as prompts
 from annotation.quality import urls as quality
 from annotation.registry import urls as registry
 from annotation.runs import urls as runs
+from annotation.webhooks import urls as webhooks
 
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
 API: list[URLPattern | URLResolver] = [
@@ -22,6 +26,7 @@ API: list[URLPattern | URLResolver] = [
     *accounts.api_patterns,
     *projects.api_patterns,
     *comparisons.api_patterns,
+    *demonstrations.api_patterns,
     *prompts.api_patterns,
     *overview.api_patterns,
     *registry.api_patterns,
@@ -29,13 +34,16 @@ API: list[URLPattern | URLResolver] = [
     *runs.api_patterns,
     *quality.api_patterns,
     *datasets.api_patterns,
+    *webhooks.api_patterns,
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
+    path("language/", login_not_required(set_language), name="set_language"),
     *accounts.page_patterns,
     *projects.page_patterns,
     *comparisons.page_patterns,
+    *demonstrations.page_patterns,
     *prompts.page_patterns,
     *overview.page_patterns,
     *registry.page_patterns,
@@ -43,6 +51,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *runs.page_patterns,
     *quality.page_patterns,
     *datasets.page_patterns,
+    *webhooks.page_patterns,
 ]
 
 urlpatterns = [path("api/v1/", include(API)), *PAGES]

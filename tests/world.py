@@ -3,7 +3,10 @@
 from rest_framework.test import APIClient
 
 from annotation.accounts.services import create_token
+from annotation.comparisons.models import Batch
 from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.demonstrations.models import Opening
+from annotation.demonstrations.services.writing import lease_next
 from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.projects.models import Role
 from annotation.projects.services.members import invite
@@ -31,7 +34,12 @@ class World:
         assignment = lease_next_comparison(project=project, labeler=user)
         factories.judgment(factories.comparison(prompt), user)
         own = {"project": project}
+        opening = Opening.objects.create(prompt=prompt, **own)
+        demonstration = lease_next(project=project, author=user)
         made = {
+            "openings": opening,
+            "demonstrations": demonstration,
+            "mine": demonstration,
             "projects": project,
             "members": user,
             "prompts": prompt,
@@ -44,6 +52,7 @@ class World:
             "playground": PlaygroundRun.objects.create(
                 turns=prompt.turns, policy_ids=[policy.pk], **own
             ),
+            "batches": Batch.objects.create(name="Batch", **own),
             "imports": PromptImport.objects.create(filename="a", file_format="jsonl", **own),
             "tokens": create_token(user=user, name="word").token,
             "invitations": invite(project=project, role=Role.LABELER, actor=user).invitation,

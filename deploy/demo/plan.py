@@ -34,7 +34,12 @@ def demo_settings(**changes: Settings) -> dict[str, Settings]:
 
 DEMO = Plan(
     project="Demo",
-    settings=demo_settings(reward_model={"epochs": 3.0, "learning_rate": 1e-4}),
+    prompts=96,
+    settings=demo_settings(
+        reward_model={"epochs": 3.0, "learning_rate": 1e-4},
+        # So few updates teach a value nothing: the other answers to a prompt are the baseline.
+        ppo={"updates": 6, "baseline": "leave_one_out", "learning_rate": 5e-4},
+    ),
 )
 """The lap of `make demo`: about a hundred short questions, SmolLM2-135M, simulated labelers."""
 
@@ -60,7 +65,7 @@ SMOKE = Plan(
     per_prompt=3,
     max_tokens=12,
     overlap=2,
-    next_prompts=2,
+    next_prompts=5,
     settings=demo_settings(
         reward_model={"max_response_tokens": 16},
         sft={"max_response_tokens": 16},

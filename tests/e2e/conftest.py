@@ -85,6 +85,15 @@ def browser_type_launch_args(browser_type_launch_args):
     return {**browser_type_launch_args, "executable_path": path, "args": quiet}
 
 
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args):
+    """`RECORD=folder` films every page: one video a test."""
+    folder = os.environ.get("RECORD")
+    size = {"width": 1366, "height": 800}
+    film = {"record_video_dir": folder, "record_video_size": size, "viewport": size}
+    return {**browser_context_args, **(film if folder else {})}
+
+
 @pytest.fixture
 def sign_in(site, page: Page):
     """Sign the browser in as one of the demo's people."""
@@ -98,3 +107,14 @@ def sign_in(site, page: Page):
         return page
 
     return act
+
+
+@pytest.fixture
+def console(page: Page) -> list[str]:
+    """What the browser complained about: CSP violations and script errors."""
+    said: list[str] = []
+    page.on(
+        "console", lambda message: said.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said

@@ -10,17 +10,6 @@ from tests.waiting import eventually
 LONG = 120_000  # milliseconds: a training process starts slowly on a busy machine
 
 
-@pytest.fixture
-def console(page: Page) -> list[str]:
-    """What the browser complained about: CSP violations and script errors."""
-    said: list[str] = []
-    page.on(
-        "console", lambda message: said.append(message.text) if message.type == "error" else None
-    )
-    page.on("pageerror", lambda error: said.append(str(error)))
-    return said
-
-
 def open_section(page: Page, name: str) -> None:
     page.get_by_role("link", name="Smoke").first.click()
     page.get_by_label("Sections").get_by_role("link", name=name, exact=True).click()
@@ -33,12 +22,12 @@ def drawn_step(page: Page) -> int:
 
 
 def judge_by_key(page: Page, key: str) -> None:
-    bench = page.locator("[data-bench]")
+    bench = page.locator("[data-place] [data-bench]")
     before = bench.get_attribute("data-assignment")
     page.keyboard.press(key)
-    expect(page.locator("[data-submit]")).to_be_enabled(timeout=20_000)
+    expect(page.locator("[data-place] [data-submit]")).to_be_enabled(timeout=20_000)
     page.keyboard.press("Enter")
-    gone = page.locator(f"[data-bench][data-assignment='{before}']")
+    gone = page.locator(f"[data-place] [data-bench][data-assignment='{before}']")
     expect(gone).to_have_count(0, timeout=20_000)
 
 
@@ -60,7 +49,7 @@ def test_no_payload_of_the_labeler_names_a_model_or_a_side(sign_in, page):
     sign_in("labeler")
     page.on("response", lambda one: bodies.append(one.text()) if "/api/v1/" in one.url else None)
     open_section(page, "Label")
-    expect(page.locator("[data-bench]")).to_be_visible()
+    expect(page.locator("[data-place] [data-bench]")).to_be_visible()
     seen = page.content() + "".join(bodies)
     assert not re.search(r"tiny-llama|ppo-first-lap|\"policy\"|\"left\"|\"right\"", seen)
 
@@ -70,7 +59,7 @@ def test_an_admin_reads_how_far_the_labelers_agree(sign_in, page, console):
     open_section(page, "Agreement")
     expect(page.get_by_role("heading", name="Do our labelers agree?")).to_be_visible()
     expect(page.get_by_text("Krippendorff").first).to_be_visible()
-    expect(page.get_by_text("(simulated)").first).to_be_visible()
+    expect(page.get_by_text("labelers are simulated").first).to_be_visible()
     expect(page.locator("svg[role=img]").first).to_be_visible()
     assert console == []
 

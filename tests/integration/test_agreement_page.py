@@ -2,18 +2,21 @@
 
 import csv
 import json
+import math
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Role
-from annotation.quality import services
+from annotation.quality import resolving, services
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import columns_for, computed_report
+from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.selectors import computed_report as report_of_columns
 from tests import factories
 from workers import quality as tasks
 
@@ -31,6 +34,12 @@ def admin(project, client, api):
     client.force_login(admin)
     api.force_authenticate(admin)
     return admin
+
+
+def computed_report(project, scope):
+    """The report of the judgments as they are now."""
+    services.catch_up(project=project)
+    return report_of_columns(project, scope)
 
 
 def judged(project, verdicts, **fields):
@@ -114,11 +123,9 @@ def test_each_comparison_is_resolved_and_an_adjudicated_one_stays(busy):
 
 def test_a_comparison_that_most_found_bad_resolves_to_that(project):
     judged(project, [(None, None), (None, None), (None, 1)])
-    services.resolve_comparisons(
-        project=project,
-        columns=columns_for(project, Scope()),
-        method=Resolution.Method.MAJORITY,
-    )
+    services.catch_up(project=project)
+    judged_all = ScopedJudgments(project, Scope()).judged
+    resolving.resolve_comparisons(project=project, judged=judged_all, known=None)
     assert project.resolutions.get().is_all_bad
 
 
@@ -130,11 +137,24 @@ def test_a_resolution_without_judgments_is_forgotten(busy):
     assert not busy.resolutions.filter(comparison=gone).exists()
 
 
-def test_the_page_shows_figures_plots_and_who_is_simulated(client, admin, busy):
+@pytest.mark.parametrize("tab", ["agreement", "labelers", "guideline"])
+def test_every_tab_shows_the_figures_and_a_plot(client, admin, busy, tab):
     tasks.refresh_agreement(busy.pk)
-    content = client.get(reverse("quality-agreement", args=[busy.pk])).content.decode()
+    content = client.get(reverse(f"quality-{tab}", args=[busy.pk])).content.decode()
     assert "120 judgments by 3 labelers on 40 comparisons" in content
-    assert content.count('role="img"') >= 2
+    assert content.count('role="img"') >= 1
+
+
+def test_the_filters_go_with_the_tabs(client, admin, busy):
+    content = client.get(
+        reverse("quality-agreement", args=[busy.pk]), {"labelers": "people"}
+    ).content.decode()
+    assert f'{reverse("quality-labelers", args=[busy.pk])}?labelers=people"' in content
+
+
+def test_the_labelers_tab_says_who_is_simulated(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    content = client.get(reverse("quality-labelers", args=[busy.pk])).content.decode()
     assert "prefers the longer response" in content
     assert "style=" not in content
 
@@ -187,7 +207,7 @@ def test_the_live_part_brings_newer_figures(client, admin, busy):
     assert "HX-Retarget" not in same
     before = stored.computed_at - timedelta(seconds=9)
     newer = client.get(url, {"shown": before.isoformat()})
-    assert newer["HX-Retarget"] == "#agreement"
+    assert newer["HX-Retarget"] == "#figures"
     assert client.get(url, {"shown": "rubbish"}).status_code == 200
 
 
@@ -204,7 +224,7 @@ def test_the_api_gives_the_report_with_its_age(api, admin, busy):
     json.dumps(answer, allow_nan=False)
 
 
-@pytest.mark.parametrize("table", ["statistics", "labelers", "matrix", "periods"])
+@pytest.mark.parametrize("table", ["statistics", "labelers", "matrix", "periods", "versions"])
 def test_each_table_is_a_csv_that_runs_no_formula(client, admin, busy, table):
     tasks.refresh_agreement(busy.pk)
     answer = client.get(reverse("quality-table", args=[busy.pk, table]))
@@ -223,3 +243,93 @@ def test_gold_comparisons_are_apart(project):
     comparison.kind = "gold"
     comparison.save(update_fields=["kind"])
     assert computed_report(project, Scope())["judgments"] == 0
+
+
+def test_the_items_tab_begins_where_one_more_judgment_tells_most(client, admin, busy):
+    split = judged(busy, [(factories.user(), 1), (factories.user(), -1)], rationale="Shorter.")
+    content = client.get(reverse("quality-items", args=[busy.pk])).content.decode()
+    first = content.index('id="comparison-')
+    assert content[first:].startswith(f'id="comparison-{split.pk}"')
+    assert "A better than B" in content
+    assert "B better than A" in content
+    assert "Shorter." in content
+
+
+@pytest.mark.parametrize(("aspect", "many"), [("all", 40), ("apart", 10), ("tie", 10), ("left", 0)])
+def test_a_number_of_a_labeler_leads_to_its_items(client, admin, busy, aspect, many):
+    simon = User.objects.get(username="simon")
+    url = reverse("quality-items", args=[busy.pk])
+    context = client.get(url, {"of": simon.pk, "aspect": aspect}).context
+    assert context["found"].total == many
+
+
+@pytest.mark.parametrize("asked", [{"of": "x"}, {"aspect": "shoe"}, {"page": "-1"}])
+def test_a_wrong_question_of_the_items_tab_is_refused(client, admin, project, asked):
+    assert client.get(reverse("quality-items", args=[project.pk]), asked).status_code == 400
+
+
+def test_the_items_tab_asks_no_more_of_the_database_for_more_items(
+    client, admin, busy, django_assert_max_num_queries
+):
+    client.get(reverse("quality-items", args=[busy.pk]))
+    with django_assert_max_num_queries(26):
+        client.get(reverse("quality-items", args=[busy.pk]))
+
+
+def test_versions_of_the_guideline_are_compared_apart(client, admin, project):
+    old, new = (project.guidelines.create(version=at, text="x") for at in (1, 2))
+    people = [factories.user() for _ in range(3)]
+    for sign in (1, -1) * 20:
+        judged(project, [(one, sign) for one in people], guideline=new)
+        judged(project, [(people[0], sign), (people[1], -sign)], guideline=old)
+    context = client.get(reverse("quality-guideline", args=[project.pk]) + "?days=30").context
+    before, after = context["versions_shown"]
+    assert (before["version"], after["version"]) == (1, 2)
+    assert before["alpha_ordinal"]["value"] < 0 < after["alpha_ordinal"]["value"]
+    assert context["requeue"].comparisons == 40
+
+
+def test_policies_are_ranked_from_the_verdicts_between_them(client, admin, project):
+    strong, weak = factories.policy(project, name="strong"), factories.policy(project, name="weak")
+    people = [factories.user() for _ in range(5)]
+    for number in range(20):
+        comparison = judged(project, [(one, -1 if number % 5 else 1) for one in people])
+        first, second = comparison.candidate_ids
+        project.candidates.filter(pk=first).update(policy=weak)
+        project.candidates.filter(pk=second).update(policy=strong)
+    context = client.get(reverse("quality-agreement", args=[project.pk]) + "?days=30").context
+    best, worst = context["policies"]
+    assert (best["name"], worst["name"]) == ("strong v1", "weak v1")
+    assert best["strength"] == pytest.approx(-worst["strength"])
+    assert best["strength"] == pytest.approx(math.log(4) / 2, abs=1e-6)
+
+
+def test_filtered_to_one_labeler_the_page_does_not_ask_for_more_overlap(client, admin, busy):
+    content = client.get(
+        reverse("quality-agreement", args=[busy.pk]), {"labelers": "simulated"}
+    ).content.decode()
+    assert "These filters leave one labeler" in content
+    assert "Raise the overlap" not in content
+
+
+def test_a_labeler_who_shares_nothing_has_no_accuracy_and_a_reason(project):
+    judged(project, [(factories.user("lone"), 1)])
+    two = [factories.user(), factories.user()]
+    for sign in (1, -1):
+        judged(project, [(one, sign) for one in two])
+    row = {one["name"]: one for one in computed_report(project, Scope())["labelers"]}["lone"]
+    assert row["accuracy"]["value"] is None
+    assert row["accuracy"]["reason"] == "This labeler shares no item with another."
+    assert row["hours"] is None
+
+
+def test_repeats_measure_the_labeler_and_change_no_agreement(busy):
+    before = computed_report(busy, Scope())["statistics"]
+    ada = User.objects.get(username="ada")
+    for comparison in busy.comparisons.order_by("pk")[:8]:
+        tiers = [[pk] for pk in comparison.candidate_ids]
+        factories.judgment(comparison, ada, ranking=tiers, is_repeat=True, is_counted=False)
+    report = computed_report(busy, Scope())
+    row = {one["name"]: one for one in report["labelers"]}["ada"]
+    assert report["statistics"] == before
+    assert (row["repeats"]["n"], row["repeats"]["value"]) == (8, 0.5)

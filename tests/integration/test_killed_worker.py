@@ -84,8 +84,9 @@ def start_worker(redis_url, tmp_path):
 def database_url():
     facts = connection.settings_dict
     user = facts["USER"] + (f":{facts['PASSWORD']}" if facts["PASSWORD"] else "")
-    if facts["HOST"].startswith("/"):
-        return f"postgres://{user}@/{facts['NAME']}?host={facts['HOST']}"
+    socket = facts["OPTIONS"].get("host", facts["HOST"])  # the embedded server's folder
+    if socket.startswith("/"):
+        return f"postgres://{user}@/{facts['NAME']}?host={socket}"
     return f"postgres://{user}@{facts['HOST']}:{facts['PORT'] or 5432}/{facts['NAME']}"
 
 

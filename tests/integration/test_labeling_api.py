@@ -1,11 +1,13 @@
 """The labeling API and page: what a labeler is given, what they send, and what never reaches them."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from annotation.accounts.models import User
@@ -129,6 +131,99 @@ def test_an_active_time_beyond_any_clock_is_capped(as_labeler, project):
     comparisons(project, 1)
     assignment = ask_next(as_labeler, project)["assignment"]
     assert submit(as_labeler, project, assignment, active_ms=10**30).status_code == 200
+
+
+def ids_of(rows: list[dict[str, Any]]) -> list[int]:
+    return [one["id"] for one in rows]
+
+
+def test_two_comparisons_ahead_are_leased_and_kept_full_by_each_answer(as_labeler, project):
+    comparisons(project, 5)
+    first = ask_next(as_labeler, project, "?ahead=2")
+    held = ids_of(first["ahead"])
+    assert ids_of(first["leases"]) == [first["assignment"]["id"], *held]
+    url = act("api-assignment-judgment", project, first["assignment"])
+    query = f"?ahead=2&held={held[0]},{held[1]}"
+    reply = as_labeler.post(url + query, answer(first["assignment"]), format="json").json()
+    assert reply["ahead"] == []
+    assert ids_of(reply["leases"]) == [*held, reply["assignment"]["id"]]
+    assert Assignment.objects.filter(state="leased").count() == 3
+
+
+def test_with_nothing_new_to_lease_what_is_held_stays_and_the_queue_is_not_called_empty(
+    as_labeler, project
+):
+    comparisons(project, 2)
+    held = ids_of(ask_next(as_labeler, project, "?ahead=2")["leases"])
+    reply = ask_next(as_labeler, project, f"?ahead=2&held={held[0]},{held[1]}")
+    assert (reply["assignment"], reply["empty"]) == (None, None)
+    assert ids_of(reply["leases"]) == held
+
+
+@pytest.mark.parametrize("query", ["?ahead=3", "?ahead=x", "?held=1,x", "?held=" + "1," * 50 + "1"])
+def test_a_wish_that_cannot_be_read_is_refused_with_its_field(as_labeler, project, query):
+    response = as_labeler.post(reverse("api-assignment-next", args=[project.pk]) + query)
+    assert response.status_code == 400
+    assert response.json()["error"]["fields"]
+
+
+def test_what_waits_ahead_is_renewed_by_an_answer(as_labeler, project):
+    comparisons(project, 3)
+    first = ask_next(as_labeler, project, "?ahead=1")
+    soon = timezone.now() + timedelta(seconds=20)
+    Assignment.objects.update(lease_until=soon)
+    submit(as_labeler, project, first["assignment"])
+    assert Assignment.objects.get(pk=first["ahead"][0]["id"]).lease_until > soon
+
+
+def test_a_flag_reaches_the_admins_and_is_resolved(as_labeler, project):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    url = act("api-assignment-flag", project, assignment)
+    for _ in range(2):  # sent again by an impatient hand
+        assert as_labeler.post(url, {"note": "Both are in French."}).status_code == 201
+    as_labeler.force_authenticate(factories.member(project, Role.ADMIN))
+    flags = reverse("api-flag-list", args=[project.pk])
+    (flag,) = as_labeler.get(flags, {"state": "open"}).json()["results"]
+    assert flag["note"] == "Both are in French."
+    resolve = reverse("api-flag-resolve", args=[project.pk, flag["id"]])
+    assert as_labeler.post(resolve).json()["resolved_by"]
+    assert as_labeler.get(flags, {"state": "open"}).json()["results"] == []
+    assert as_labeler.get(flags, {"state": "shut"}).status_code == 400
+
+
+@pytest.mark.parametrize("note", ["", "   ", "a" * 1001])
+def test_a_flag_says_something(as_labeler, project, note):
+    comparisons(project, 1)
+    url = act("api-assignment-flag", project, ask_next(as_labeler, project)["assignment"])
+    assert as_labeler.post(url, {"note": note}).status_code == 400
+
+
+def test_marks_are_kept_and_lie_within_the_text(as_labeler, project):
+    comparisons(project, 2)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    first = assignment["candidates"][0]
+    mark = {"candidate": first["id"], "start": 0, "end": len(first["text"]), "kind": "good"}
+    for wrong in ({"end": 999}, {"start": 5, "end": 5}, {"candidate": 1}, {"kind": "odd"}):
+        refused = submit(as_labeler, project, assignment, marks=[{**mark, **wrong}])
+        assert refused.status_code == 400, wrong
+    assert submit(as_labeler, project, assignment, marks=[mark]).json()["judgment"]["marks"] == [
+        mark
+    ]
+
+
+def test_an_undo_by_uuid_may_be_sent_again_and_takes_nothing_else_back(as_labeler, project):
+    comparisons(project, 3)
+    uuid = str(uuid4())
+    first = ask_next(as_labeler, project)["assignment"]
+    second = submit(as_labeler, project, first).json()["assignment"]
+    submit(as_labeler, project, second, client_uuid=uuid)
+    address = reverse("api-judgment-undo", args=[project.pk])
+    for _ in range(2):
+        reply = as_labeler.post(address, {"client_uuid": uuid}, format="json").json()
+        assert second["id"] in [one["id"] for one in reply["leases"]]
+    as_labeler.post(address, {"client_uuid": str(uuid4())}, format="json")
+    assert Judgment.objects.get(withdrawn_at=None).assignment_id == first["id"]
 
 
 def test_skip_extend_and_undo_by_api(as_labeler, project):

@@ -21,6 +21,7 @@ from annotation.comparisons.models import Assignment, Judgment
 from annotation.comparisons.selectors import pair_rows
 from annotation.comparisons.services import comparisons, judging, queue
 from annotation.core.errors import Conflict, NotFound
+from annotation.projects.models import Membership, Project, Role
 from tests import factories
 
 PEOPLE = st.integers(0, 3)
@@ -29,7 +30,7 @@ OVERLAP = 2
 
 
 class Labeling(RuleBasedStateMachine):
-    """Four labelers, three comparisons of overlap two, and an admin who closes and opens them."""
+    """Four labelers, three comparisons of overlap two, and an admin who closes, pauses, adds and removes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,18 +40,36 @@ class Labeling(RuleBasedStateMachine):
             factories.comparison(prompt, overlap=OVERLAP)
         self.labelers = [factories.member(self.project) for _ in range(4)]
         self.acknowledged: dict[UUID, int] = {}
+        self.standing: dict[
+            tuple[int, int], int
+        ] = {}  # the model: (labeler, comparison) -> strength
         self.skipped: set[tuple[int, int]] = set()
 
     def _lease(self, person: int) -> Assignment | None:
-        found = queue.lease_next_comparison(project=self.project, labeler=self.labelers[person])
-        return found if isinstance(found, Assignment) else None
+        labeler = self.labelers[person]
+        mine = Membership.objects.filter(user=labeler).first()
+        self.project.refresh_from_db()
+        if mine is None:
+            with pytest.raises(NotFound):
+                queue.lease_next_comparison(project=self.project, labeler=labeler)
+            return None
+        found = queue.lease_next_comparison(project=self.project, labeler=labeler)
+        is_leased = isinstance(found, Assignment)
+        assert not (is_leased and (self.project.is_paused or mine.paused_at))
+        return found if is_leased else None
 
     def _submit(self, assignment: Assignment, uuid: UUID, **answer: Any) -> Judgment:
         a, b = assignment.comparison.candidate_ids
         verdict = {"ranking": [[b], [a]], "strengths": [1], **answer}
         judgment = judging.submit_judgment(assignment=assignment, client_uuid=uuid, **verdict)
         self.acknowledged[uuid] = judgment.pk
+        self.standing[judgment.labeler_id, judgment.comparison_id] = verdict["strengths"][0]
         return judgment
+
+    def _undo(self, person: int) -> Assignment:
+        undone = judging.undo_last(project=self.project, labeler=self.labelers[person])
+        del self.standing[undone.labeler_id, undone.comparison_id]
+        return undone
 
     @rule(person=PEOPLE)
     def lease(self, person):
@@ -65,7 +84,8 @@ class Labeling(RuleBasedStateMachine):
     @rule(person=PEOPLE, data=st.data())
     def submit_whatever_is_held(self, person, data):
         mine = list(self.project.assignments.filter(labeler=self.labelers[person]).order_by("pk"))
-        if mine:
+        is_member = Membership.objects.filter(user=self.labelers[person]).exists()
+        if mine and is_member:
             held = data.draw(st.sampled_from(mine))
             was_live = held.state == "leased" and held.lease_until > timezone.now()
             try:
@@ -82,6 +102,8 @@ class Labeling(RuleBasedStateMachine):
             held = Assignment.objects.get(
                 comparison=judgment.comparison_id, labeler=judgment.labeler_id
             )
+            if not Membership.objects.filter(user=judgment.labeler).exists():
+                return
             a, b = judgment.comparison.candidate_ids
             again = judging.submit_judgment(
                 assignment=held, client_uuid=uuid, ranking=[[a], [b]], strengths=[3]
@@ -97,7 +119,30 @@ class Labeling(RuleBasedStateMachine):
     @rule(person=PEOPLE)
     def undo(self, person):
         with suppress(Conflict, NotFound):
-            judging.undo_last(project=self.project, labeler=self.labelers[person])
+            self._undo(person)
+
+    @rule(person=PEOPLE)
+    def revise(self, person):
+        with suppress(Conflict, NotFound):
+            self._submit(self._undo(person), uuid4(), strengths=[3])
+
+    @rule(is_paused=st.booleans())
+    def pause_or_go_on(self, is_paused):
+        Project.objects.filter(pk=self.project.pk).update(is_paused=is_paused)
+
+    @rule(person=PEOPLE, is_paused=st.booleans())
+    def pause_a_labeler_or_let_them_go_on(self, person, is_paused):
+        at = timezone.now() if is_paused else None
+        Membership.objects.filter(user=self.labelers[person]).update(paused_at=at)
+
+    @rule(person=PEOPLE)
+    def remove(self, person):
+        Membership.objects.filter(user=self.labelers[person]).delete()
+
+    @rule(person=PEOPLE)
+    def add(self, person):
+        who = {"project": self.project, "user": self.labelers[person], "role": Role.LABELER}
+        Membership.objects.get_or_create(**who)
 
     @rule(data=st.data())
     def a_lease_ends(self, data):
@@ -138,7 +183,13 @@ class Labeling(RuleBasedStateMachine):
 
     @invariant()
     def every_pair_says_what_was_answered_wherever_it_stood(self):
-        assert {row.strength for row in pair_rows(self.project)} <= {-1}
+        assert {row.strength for row in pair_rows(self.project)} <= {-1, -3}
+
+    @invariant()
+    def what_stands_is_what_the_model_says(self):
+        rows = self.project.judgments.filter(withdrawn_at=None)
+        stored = rows.values_list("labeler_id", "comparison_id", "strengths")
+        assert {(who, what): steps[0] for who, what, steps in stored} == self.standing
 
 
 @pytest.mark.django_db

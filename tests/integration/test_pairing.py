@@ -4,7 +4,12 @@ import pytest
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
-from annotation.comparisons.services.pairing import candidate_sets, pair_candidates
+from annotation.comparisons.services.pairing import (
+    Pairing,
+    candidate_sets,
+    pair_candidates,
+    pair_prompts,
+)
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
 from annotation.prompts.models import Prompt
@@ -29,10 +34,11 @@ def test_all_pairs_of_four_are_six_with_the_overlap_of_the_project(prompt):
 
 @pytest.mark.django_db
 def test_pairing_again_makes_only_what_is_missing(prompt):
-    pair_candidates(project=prompt.project, prompt=prompt)
-    assert pair_candidates(project=prompt.project, prompt=prompt) == []
+    every = {"project": prompt.project, "prompt": prompt, "strategy": "all_pairs"}
+    pair_candidates(**every)
+    assert pair_candidates(**every) == []
     factories.candidate(prompt)
-    assert len(pair_candidates(project=prompt.project, prompt=prompt)) == 4
+    assert len(pair_candidates(**every)) == 4
     assert Comparison.objects.count() == 10
 
 
@@ -78,6 +84,39 @@ def test_an_admin_makes_the_comparisons_of_candidates_that_wait(client, prompt):
     assert prompt.comparisons.count() == 4
     assert Comparison.objects.count() == 5
     assert "in no comparison" not in client.get(page).content.decode()
+
+
+@pytest.mark.django_db
+def test_all_that_waits_is_paired_through_the_api_with_the_strategy_of_the_project(api, prompt):
+    project = prompt.project
+    project.pairing = "one_ranking"
+    project.save(update_fields=["pairing"])
+    other = factories.prompt(project)
+    for _ in range(3):
+        factories.candidate(other)
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    answer = api.post(reverse("api-comparison-pair", args=[project.pk]), {}, format="json")
+    assert answer.json() == {"made": 2, "prompts_waiting": 0}
+    assert [len(row.candidate_ids) for row in project.comparisons.order_by("prompt")] == [4, 3]
+    assert other.comparisons.get().candidates.count() == 3
+
+
+@pytest.mark.django_db
+def test_many_prompts_are_paired_with_as_few_queries_as_one(prompt, django_assert_num_queries):
+    prompts = [prompt.pk]
+    for _ in range(20):
+        other = factories.prompt(prompt.project)
+        factories.candidate(other)
+        factories.candidate(other)
+        prompts.append(other.pk)
+    with django_assert_num_queries(8):
+        made = pair_prompts(project=prompt.project, prompt_ids=prompts, pairing=Pairing())
+    assert len(made) == 26
+
+
+def test_without_a_choice_four_candidates_meet_each_other_and_more_form_a_ring():
+    assert len(candidate_sets([1, 2, 3, 4], "auto")) == 6
+    assert len(candidate_sets([1, 2, 3, 4, 5], "auto")) == 5
 
 
 @pytest.mark.django_db

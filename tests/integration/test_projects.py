@@ -47,8 +47,8 @@ def test_only_staff_and_admins_make_projects(client, project):
 
 
 def test_a_changed_setting_is_audited_with_what_it_was(project, admin):
-    projects.update_settings(project=project, actor=admin, overlap=3, name="Ours")
-    assert last_act(project).data == {"overlap": [1, 3]}
+    projects.update_settings(project=project, actor=admin, overlap=5, name="Ours")
+    assert last_act(project).data == {"overlap": [3, 5]}
 
 
 @pytest.mark.parametrize(

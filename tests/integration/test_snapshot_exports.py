@@ -1,5 +1,6 @@
 """Exports: the shapes that TRL reads, in JSONL and Parquet, through page, API and command."""
 
+import csv
 import io
 import json
 
@@ -7,12 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.datasets.services import building, exporting, requesting
-from annotation.datasets.services.exporting import Form
+from annotation.datasets.services import building, exporting, files, requesting
+from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+OWN_FORMS = (*exporting.JUDGMENT_FORMS,)  # tests/integration/test_judgment_round_trip.py
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def _of(prompt, better, worse):
 
 
 def rows(snapshot, form):
-    lines = b"".join(exporting.jsonl(exporting.rows_of(snapshot, form=form)))
+    lines = b"".join(files.jsonl(exporting.rows_of(snapshot, form=form)))
     return [json.loads(line) for line in lines.splitlines()]
 
 
@@ -93,11 +95,19 @@ def test_sft_rows_imitate_what_people_chose(snapshot):
     assert last == {"Four.", "A model."}
 
 
-@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("form", [one for one in Form if one not in OWN_FORMS])
 def test_parquet_holds_the_same_rows_as_jsonl(snapshot, form):
-    with exporting.parquet(exporting.rows_of(snapshot, form=form), form=form) as file:
-        table = pq.read_table(io.BytesIO(file.read()))
-    assert table.to_pylist() == rows(snapshot, form)
+    content = b"".join(exporting.export_of(snapshot, form=form).pieces(FileFormat.PARQUET))
+    assert pq.read_table(io.BytesIO(content)).to_pylist() == rows(snapshot, form)
+
+
+def test_csv_and_json_hold_the_same_rows_as_jsonl(snapshot):
+    pieces = exporting.export_of(snapshot, form=Form.KTO).pieces(FileFormat.CSV)
+    table = list(csv.DictReader(io.StringIO(b"".join(pieces).decode())))
+    array = b"".join(exporting.export_of(snapshot, form=Form.KTO).pieces(FileFormat.JSON))
+    found = rows(snapshot, Form.KTO)
+    assert [one["completion"] for one in table] == [one["completion"] for one in found]
+    assert json.loads(array) == found
 
 
 def test_the_api_streams_a_download_with_its_name(api, snapshot):

@@ -7,7 +7,7 @@ import pytest
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.text import fingerprint
 from annotation.datasets import selectors
-from annotation.datasets.services import building, exporting, requesting
+from annotation.datasets.services import building, exporting, files, requesting
 from annotation.generation.models import Candidate
 from annotation.prompts.models import Prompt
 from tests import factories
@@ -63,7 +63,7 @@ def peak_of(project):
     type(snapshot).objects.filter(pk=snapshot.pk).update(status="done")
     snapshot.refresh_from_db()
     for form in (exporting.Form.GROUPS, exporting.Form.PREFERENCE_CHAT):
-        for _ in exporting.jsonl(exporting.rows_of(snapshot, form=form)):
+        for _ in files.jsonl(exporting.rows_of(snapshot, form=form)):
             pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from annotation.comparisons.services.importing import run_any_import
-from annotation.datasets.services import building, exporting, requesting
+from annotation.datasets.services import building, exporting, files, requesting
 from annotation.datasets.services.exporting import Form
 from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
@@ -61,7 +61,7 @@ def test_exported_preferences_come_back_as_the_same_preferences(form):
     longer = factories.prompt(project, turns=turns)
     factories.judgment(factories.comparison(longer))
     before = snapshot_of(project)
-    payload = b"".join(exporting.jsonl(exporting.rows_of(before, form=form)))
+    payload = b"".join(files.jsonl(exporting.rows_of(before, form=form)))
     after = snapshot_of(imported(payload, Contents.PREFERENCES))
     texts = [{row[1:] for row in preferences(one)} for one in (before, after)]
     assert texts[0] == texts[1]

@@ -179,7 +179,7 @@ def test_filters_choose_whose_judgments_go_in():
 def test_a_snapshot_without_a_usable_pair_says_what_to_do():
     project = factories.project()
     snapshot = requesting.request_snapshot(project=project, name="None", query={}, actor=None)
-    with pytest.raises(InvalidInput, match="no usable pair: no judgment"):
+    with pytest.raises(InvalidInput, match="no usable pair and no demonstration: no judgment"):
         building.build_snapshot(snapshot=snapshot, progress=silent)
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation.projects.models import Role
 from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.specs import needs_reward_model
 from tests import factories
 from training.spec.presets import PRESETS
 from training.spec.runs import SPECS
@@ -289,7 +290,7 @@ def test_a_preset_fills_the_form(pages, project):
 @pytest.mark.parametrize("kind", list(SPECS))
 def test_every_preset_is_a_spec_that_can_be_queued(api, project, asked, kind, preset):
     spec = {"kind": kind, **PRESETS[preset].get(kind, {})}
-    reward = factories.policy(project, kind="reward").pk if kind == "ppo" else None
+    reward = factories.policy(project, kind="reward").pk if needs_reward_model(kind) else None
     assert queue(api, project, asked | {"spec": spec, "reward_model": reward}).status_code == 201
 
 

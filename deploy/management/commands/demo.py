@@ -81,6 +81,8 @@ class Command(BaseCommand):
     ) -> None:
         """Run the lap, write `summary.json`, print the table and the sign-ins."""
         people, project = accounts.prepare(plan.project, overlap=plan.overlap)
+        if people.passwords:
+            self.stdout.write(f"The site is up.\n{accounts.card(people)}\n")
         lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=alive)
         summary = run_lap(lap, data=data, model=model)
         summary["seconds"] = {**lap.stages.seconds, "total": round(time.monotonic() - began, 1)}

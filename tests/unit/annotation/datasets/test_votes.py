@@ -7,6 +7,7 @@ import pytest
 from annotation.comparisons.selectors import PairRow
 from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.votes import pairs_of, votes_of
+from annotation.quality.adjudication import PairVerdict
 
 NAMES = {1: "a1", 2: "b2", 3: "c3"}
 
@@ -18,8 +19,10 @@ def row(judgment, first, second, strength, *, is_all_bad=False):
     )
 
 
-def only(rows, posteriors=None, **query):
-    (pair,) = pairs_of(votes_of(rows), SnapshotQuery(**query), NAMES, posteriors or {})
+def only(rows, posteriors=None, adjudicated=None, **query):
+    (pair,) = pairs_of(
+        votes_of(rows), SnapshotQuery(**query), NAMES, posteriors or {}, adjudicated or {}
+    )
     return pair
 
 
@@ -61,7 +64,7 @@ def test_a_candidate_is_unacceptable_by_more_than_half_of_those_who_saw_it():
         row(3, 1, 2, 1),
         row(4, 2, 3, 1),
     ]
-    assert votes_of(rows).unacceptable(min_judgments=1) == {1}
+    assert votes_of(rows).unacceptable(min_judgments=1, adjudicated={}) == {1}
 
 
 def test_posteriors_decide_under_dawid_skene_while_votes_stay():
@@ -71,9 +74,33 @@ def test_posteriors_decide_under_dawid_skene_while_votes_stay():
 
 
 def test_a_pair_with_too_few_judgments_is_left_out():
-    assert pairs_of(votes_of([row(1, 1, 2, 1)]), SnapshotQuery(min_judgments=2), NAMES, {}) == ()
+    assert (
+        pairs_of(votes_of([row(1, 1, 2, 1)]), SnapshotQuery(min_judgments=2), NAMES, {}, {}) == ()
+    )
 
 
 def test_as_many_ties_as_votes_for_the_leader_is_a_tie():
     assert only([row(1, 1, 2, 1), row(2, 1, 2, 0)]).is_tie
     assert not only([row(1, 1, 2, 1), row(2, 1, 2, 0), row(3, 1, 2, 2)]).is_tie
+
+
+def test_an_admins_verdict_leads_and_the_votes_stay():
+    """Two votes for the first, but the admin found the second better by 2."""
+    verdict = {(1, 2): PairVerdict(strength=-2, is_all_bad=False)}
+    pair = only([row(1, 1, 2, 3), row(2, 1, 2, 1)], adjudicated=verdict)
+    assert (pair.chosen, pair.votes_chosen, pair.votes_rejected) == ("b2", 0, 2)
+    assert (pair.soft_label, pair.margin, pair.is_tie) == (1.0, 2.0, False)
+
+
+def test_what_an_admin_finds_all_bad_is_no_pair_and_not_acceptable():
+    verdict = {(1, 2): PairVerdict(strength=0, is_all_bad=True)}
+    votes = votes_of([row(1, 1, 2, 3)])
+    assert pairs_of(votes, SnapshotQuery(), NAMES, {}, verdict) == ()
+    assert votes.unacceptable(min_judgments=1, adjudicated=verdict) == {1, 2}
+
+
+def test_an_admin_can_rescue_what_most_found_bad():
+    verdict = {(1, 2): PairVerdict(strength=1, is_all_bad=False)}
+    rows = [row(1, 1, 2, 0, is_all_bad=True), row(2, 1, 2, 0, is_all_bad=True)]
+    assert only(rows, adjudicated=verdict).chosen == "a1"
+    assert votes_of(rows).unacceptable(min_judgments=1, adjudicated=verdict) == set()

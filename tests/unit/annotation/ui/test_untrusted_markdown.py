@@ -94,3 +94,8 @@ def test_a_very_long_text_is_shown_raw():
 
 def test_raw_text_is_escaped():
     assert "<b>" not in raw("<b>")
+
+
+def test_raw_text_is_what_the_browser_holds_to_the_character():
+    """The parser drops the first line break in a <pre> and reads CR LF as LF: both must survive, marks count on it."""
+    assert raw("\n\r\nx") == '<pre class="raw" dir="auto">\n\n&#13;\nx</pre>'

@@ -1,0 +1,104 @@
+"""The server under measure: gunicorn as it is deployed, on a database of its own; its processor time and memory."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """gunicorn with its workers."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+        self.process, self.port = process, port
+
+    def processes(self) -> list[psutil.Process]:
+        master = psutil.Process(self.process.pid)
+        return [master, *master.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Of the master and the workers that live now."""
+        return sum(sum(one.cpu_times()[:2]) for one in self.processes())
+
+    def memory_mb(self) -> float:
+        """Proportional set size: shared pages are counted once."""
+        return sum(one.memory_full_info().pss for one in self.processes()) / 1e6
+
+    def kill_a_worker(self, which: int) -> None:
+        """End a worker at once, in the middle of whatever it does."""
+        workers = psutil.Process(self.process.pid).children()
+        if workers:
+            os.kill(workers[which % len(workers)].pid, signal.SIGKILL)
+
+
+def database_cpu_seconds() -> float:
+    """Of the sessions of this database, and of the processes that write for all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() OR backend_type IN "
+            "('walwriter', 'checkpointer', 'background writer')"
+        )
+        pids = [pid for (pid,) in cursor.fetchall()]
+    total = 0.0
+    for pid in pids:
+        if psutil.pid_exists(pid):
+            total += sum(psutil.Process(pid).cpu_times()[:2])
+    return total
+
+
+@contextmanager
+def serving(*, workers: int, threads: int) -> Iterator[Server]:
+    """A server that answers; ended afterwards."""
+    port = free_port()
+    command = [
+        *[sys.executable, "-m", "gunicorn", "deploy.wsgi", "--worker-class", "gthread"],
+        *["--workers", str(workers), "--threads", str(threads), "--bind", f"127.0.0.1:{port}"],
+        *["--keep-alive", "75", "--no-control-socket", "--log-level", "error"],
+    ]
+    environment = os.environ | {
+        "DATABASE_URL": _url(),
+        "LOG_LEVEL": "ERROR",
+        "OMP_NUM_THREADS": "1",
+    }
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        _wait_for(port, process)
+        yield Server(process, port)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _url() -> str:
+    """The database of this process, for another one."""
+    parts = urlsplit(settings.CONCORD_DATABASE_URL)
+    return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"The server ended with {process.returncode}.")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("The server did not listen within 30 seconds.")

@@ -1,0 +1,178 @@
+"""Batches: made of chosen prompts, served by priority, held back while paused or closed."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.comparisons.batches import batches_of
+from annotation.comparisons.models import Assignment, Batch, Comparison
+from annotation.comparisons.services import batches
+from annotation.comparisons.services.batches import Chosen
+from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.projects.models import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def admin(project, client):
+    client.force_login(factories.member(project, Role.ADMIN, username="ada"))
+    return client
+
+
+def actor(project):
+    return project.memberships.filter(role=Role.ADMIN).first() or factories.member(
+        project, Role.ADMIN
+    )
+
+
+def make(project, **fields):
+    user = factories.user()
+    return batches.create_batch(
+        project=project, actor=user, **{"name": "First", "chosen": Chosen(), **fields}
+    )
+
+
+def test_a_batch_takes_free_comparisons_and_makes_those_that_lack(project):
+    tagged = factories.prompt(project, tags=["rice"])
+    there = factories.comparison(tagged)
+    waiting = factories.prompt(project, tags=["rice"])
+    factories.candidate(waiting)
+    factories.candidate(waiting)
+    other = factories.comparison(factories.prompt(project))
+    batch = make(project, chosen=Chosen(tag="rice"), priority=7)
+    assert batch.comparisons.count() == 2
+    assert set(batch.comparisons.values_list("priority", flat=True)) == {7}
+    there.refresh_from_db()
+    other.refresh_from_db()
+    assert (there.batch, other.batch) == (batch, None)
+    assert batch.made_from == {"tag": "rice"}
+
+
+def test_a_count_comes_first_and_makes_nothing(admin, project):
+    prompt = factories.prompt(project, category="sums")
+    factories.candidate(prompt)
+    factories.candidate(prompt)
+    factories.comparison(factories.prompt(project, category="sums"))
+    page = admin.post(
+        reverse("comparisons-batch-new", args=[project.pk]),
+        {"name": "Sums", "priority": 0, "category": "sums", "act": "count"},
+    ).content.decode()
+    assert "2 prompts fit" in page
+    assert "1 free comparison, and 1 prompt whose" in page
+    assert not Batch.objects.exists()
+
+
+def test_nothing_to_compare_makes_no_batch(project):
+    factories.prompt(project)
+    with pytest.raises(Conflict, match="no two responses"):
+        make(project)
+    with pytest.raises(Conflict, match="No prompt fits"):
+        make(project, chosen=Chosen(tag="none"))
+
+
+def test_two_batches_of_one_name_are_refused(project):
+    factories.comparison(factories.prompt(project))
+    make(project)
+    factories.comparison(factories.prompt(project))
+    with pytest.raises(Conflict, match="already"):
+        make(project)
+
+
+def test_a_paused_batch_is_not_served_and_comes_back(project):
+    factories.comparison(factories.prompt(project))
+    batch, labeler = make(project), factories.member(project)
+    batches.set_state(batch=batch, state="paused", actor=labeler)
+    assert not isinstance(lease_next_comparison(project=project, labeler=labeler), Assignment)
+    batches.set_state(batch=batch, state="open", actor=labeler)
+    other = factories.member(project)
+    assert isinstance(lease_next_comparison(project=project, labeler=other), Assignment)
+
+
+def test_what_was_withdrawn_stays_withdrawn_when_its_batch_opens_again(project):
+    prompt = factories.prompt(project)
+    gone, there = factories.comparison(prompt), factories.comparison(prompt)
+    batch, user = make(project), factories.user()
+    Comparison.objects.filter(pk=gone.pk).update(state="closed")
+    batches.set_state(batch=batch, state="closed", actor=user)
+    there.refresh_from_db()
+    assert there.state == "held"
+    batches.set_state(batch=batch, state="open", actor=user)
+    states = dict(batch.comparisons.values_list("pk", "state"))
+    assert states == {gone.pk: "closed", there.pk: "open"}
+
+
+def test_a_new_priority_moves_all_its_comparisons(project):
+    factories.comparison(factories.prompt(project))
+    batch = make(project)
+    batches.update_batch(batch=batch, actor=factories.user(), name="Now", priority=9, deadline=None)
+    assert batch.comparisons.get().priority == 9
+
+
+def test_a_state_that_is_none_is_refused_with_those_there_are(project):
+    factories.comparison(factories.prompt(project))
+    with pytest.raises(InvalidInput, match="open, paused, closed"):
+        batches.set_state(batch=make(project), state="gone", actor=factories.user())
+
+
+def test_the_pages_show_how_far_and_when(admin, project):
+    prompt, labeler = factories.prompt(project), factories.member(project)
+    for _ in range(4):
+        factories.comparison(prompt, overlap=2)
+    batch = make(project, deadline=timezone.now() + timedelta(hours=1))
+    for ago, one in enumerate(batch.comparisons.all()[:3]):
+        row = factories.judgment(one, labeler)
+        type(row).objects.filter(pk=row.pk).update(
+            created_at=timezone.now() - timedelta(days=ago, minutes=1)
+        )
+        Comparison.objects.filter(pk=one.pk).update(judgments_counted=1, slots_taken=1)
+    assert "3 of 8" in admin.get(reverse("comparisons-batches", args=[project.pk])).content.decode()
+    page = admin.get(reverse("comparisons-batch", args=[project.pk, batch.pk])).content.decode()
+    assert "3 of 8 labels" in page
+    assert "At the pace of the last 3 days" in page
+    assert "late" in page
+    listed = admin.get(reverse("comparisons-list", args=[project.pk]), {"batch": batch.pk})
+    assert "4 comparisons" in listed.content.decode()
+
+
+def test_a_batch_is_renamed_and_paused_on_its_page(admin, project):
+    factories.comparison(factories.prompt(project))
+    batch = make(project)
+    admin.post(
+        reverse("comparisons-batch", args=[project.pk, batch.pk]),
+        {"name": "Urgent", "priority": 5, "deadline": "2030-01-02T03:04"},
+    )
+    admin.post(reverse("comparisons-batch-state", args=[project.pk, batch.pk]), {"state": "paused"})
+    batch.refresh_from_db()
+    assert (batch.name, batch.priority, batch.state) == ("Urgent", 5, "paused")
+    assert batch.deadline.year == 2030
+
+
+def test_the_api_makes_lists_and_closes_batches(api, project):
+    factories.comparison(factories.prompt(project, language="de"))
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    url = reverse("api-batch-list", args=[project.pk])
+    made = api.post(url, {"name": "German", "language": "de"}, format="json").json()
+    assert (made["comparisons_all"], made["labels_wanted"]) == (1, 1)
+    detail = reverse("api-batch-detail", args=[project.pk, made["id"]])
+    answer = api.patch(detail, {"state": "closed", "priority": 3}, format="json").json()
+    assert (answer["state"], answer["priority"], answer["name"]) == ("closed", 3, "German")
+    assert [one["id"] for one in api.get(url).json()] == [made["id"]]
+    assert api.post(url, {"name": "x", "priority": 1000}, format="json").status_code == 400
+
+
+def test_ten_batches_are_listed_in_one_query(project, django_assert_num_queries):
+    for number in range(10):
+        factories.comparison(factories.prompt(project))
+        make(project, name=str(number))
+    with django_assert_num_queries(1):
+        assert [one.labels_wanted for one in batches_of(project)] == [1] * 10

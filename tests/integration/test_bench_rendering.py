@@ -1,0 +1,87 @@
+"""The bench as HTML: what a labeler sees of prompt and responses, however many and whatever they say."""
+
+import re
+
+import pytest
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from annotation.comparisons.bench import bench_for
+from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.services.queue import lease_next_comparison
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def shown(comparison: Comparison) -> str:
+    """The HTML of the bench for a labeler of the project."""
+    labeler = factories.member(comparison.project)
+    found = lease_next_comparison(project=comparison.project, labeler=labeler)
+    assert isinstance(found, Assignment)
+    return render_to_string("comparisons/_bench.html", {"bench": bench_for(found)})
+
+
+def comparison_of(*texts: str, **candidate: object) -> Comparison:
+    prompt = factories.prompt(factories.project())
+    made = [factories.candidate(prompt, text, **candidate) for text in texts]
+    row = Comparison.objects.create(
+        project=prompt.project, prompt=prompt, candidate_ids=sorted(one.pk for one in made)
+    )
+    row.candidates.set(made)
+    return row
+
+
+@pytest.mark.parametrize("size", [3, 4, 9])
+def test_a_ranking_offers_as_many_ranks_as_there_are_responses(size):
+    html = shown(factories.comparison(factories.prompt(factories.project()), size=size))
+    assert len(re.findall(r'<input type="radio" name="rank-', html)) == size * size
+    assert len(re.findall(r'data-row="step-', html)) == size - 1
+
+
+def test_nothing_is_chosen_beforehand():
+    html = shown(factories.comparison(factories.prompt(factories.project()), size=3))
+    assert not re.search(r"<input[^>]*\schecked", html)
+
+
+def test_a_response_cut_at_the_limit_says_so():
+    html = shown(comparison_of("It goes on and", "It ends.", is_finished=False))
+    assert html.count("cut at the length limit") == 2
+
+
+def test_a_finished_response_says_nothing_of_limits():
+    assert "length limit" not in shown(comparison_of("One.", "Two."))
+
+
+def test_a_conversation_names_its_speakers_in_the_readers_language():
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Why?"},
+    ]
+    prompt = factories.prompt(factories.project(), turns=turns)
+    with translation.override("de"):
+        html = shown(factories.comparison(prompt))
+    assert re.findall(r'<span class="who">(\w+)</span>', html) == [
+        *("System", "Mensch", "Assistent", "Mensch")
+    ]
+
+
+HOSTILE = [
+    '"><script>alert(1)</script>',
+    "</pre></article></section><input name=overall value=1 checked>",
+    "$\\text{</math><img src=x onerror=alert(1)>}$",
+    '| a |\n|---|\n| <b onclick="x()">b</b> |',
+    "\u202e</textarea><style>*{display:none}</style>",
+    "![x](https://evil.example/pixel.png)",
+]
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_hostile_response_leaves_its_card_in_no_view(attack):
+    html = shown(comparison_of(attack, "Harmless."))
+    tags = re.findall(r"<\s*/?\s*(\w+)", html)
+    assert not {"script", "img", "style", "iframe", "link", "a", "svg"} & set(tags)
+    assert tags.count("article") == tags.count("section") * 3
+    assert "checked" not in re.sub(r"&lt;.*", "", html)

@@ -1,0 +1,365 @@
+"""Files of other tools and of published data sets, each in the shape that it is exported in."""
+
+import json
+from typing import Any
+
+import pytest
+
+from annotation.comparisons.models import Judgment
+from annotation.core.errors import InvalidInput
+from annotation.prompts.models import Prompt, PromptImport
+from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.readers.forms import JUDGED_FORMS, read_judged
+from annotation.prompts.readers.rows import RowRefused
+from annotation.prompts.services.requesting import request_import
+from tests import factories
+from tests.integration.test_importing_judgments import lines, take, told
+
+pytestmark = pytest.mark.django_db
+Contents = PromptImport.Contents
+
+
+def verdicts(row: PromptImport) -> dict[str, str]:
+    judgments = Judgment.objects.filter(project=row.project).select_related("labeler")
+    return {one.labeler.first_name: told(one) for one in judgments}
+
+
+def annotation(labeler, *results, **facts):
+    return {
+        "id": 1001,
+        "completed_by": {"id": 7, "email": labeler},
+        "was_cancelled": False,
+        "created_at": "2026-03-09T22:16:08.728353Z",
+        "lead_time": 4.288,
+        "result": list(results),
+        **facts,
+    }
+
+
+def pairwise(side):
+    return {"from_name": "pw", "to_name": "a1,a2", "type": "pairwise", "value": {"selected": side}}
+
+
+def ranker(value):
+    return {"from_name": "rank", "to_name": "list", "type": "ranker", "value": {"ranker": value}}
+
+
+PAIR_TASK = {
+    "id": 1,
+    "data": {"prompt": "Name a color.", "answer1": "Blue.", "answer2": "Seven."},
+    "predictions": [],
+    "project": 83,
+}
+RANKED_TASK = {
+    "id": 2,
+    "data": {
+        "prompt": "Name a color.",
+        "items": [
+            {"id": "m1", "title": "One", "body": "Blue."},
+            {"id": "m2", "title": "Two", "body": "Red."},
+            {"id": "m3", "title": "Three", "body": "Seven."},
+        ],
+    },
+}
+
+
+def test_label_studio_pairs_hold_a_judgment_for_each_annotation_that_stands():
+    strength = {"from_name": "strength", "type": "rating", "value": {"rating": 3}}
+    why = {"from_name": "rationale", "type": "textarea", "value": {"text": ["A number", "is none"]}}
+    tie = {"from_name": "tie", "type": "choices", "value": {"choices": ["Tie"]}}
+    task = {
+        **PAIR_TASK,
+        "annotations": [
+            annotation("ann@x.org", pairwise("right"), strength, why),
+            annotation("bo@x.org", tie),
+            annotation("cy@x.org", pairwise("left"), was_cancelled=True),
+        ],
+    }
+    row = take(json.dumps([task]).encode(), Contents.JUDGMENTS, "tasks.json")
+    assert verdicts(row) == {"ann@x.org": "Seven. > Blue.", "bo@x.org": "Blue.=Seven."}
+    judgment = Judgment.objects.get(project=row.project, labeler__first_name="ann@x.org")
+    assert (judgment.strengths, judgment.rationale) == ([3], "A number\nis none")
+    assert judgment.created_at.isoformat() == "2026-03-09T22:16:08.728353+00:00"
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        ({"rank": ["m2", "m1", "m3"]}, "Red. > Blue. > Seven."),
+        ({"good": ["m2", "m1"], "bad": ["m3"]}, "Blue.=Red. > Seven."),
+        (["m3", "m2", "m1"], "Seven. > Red. > Blue."),
+    ],
+    ids=["in order", "in buckets", "a plain list"],
+)
+def test_label_studio_rankings_keep_order_and_buckets(value, verdict):
+    task = {**RANKED_TASK, "annotations": [annotation("ann", ranker(value))]}
+    assert verdicts(take(lines(task), Contents.JUDGMENTS)) == {"ann": verdict}
+
+
+RANKING = [{"value": "response-1", "rank": 2}, {"value": "response-2", "rank": 1}]
+TEXTS = {"prompt": "Name a color.", "response-1": "Seven.", "response-2": "Blue."}
+ARGILLA = {
+    "the server's record": {
+        "fields": TEXTS,
+        "metadata": {},
+        "external_id": "q1",
+        "responses": [
+            {"user_id": "u1", "status": "submitted", "values": {"ranking": {"value": RANKING}}},
+            {"user_id": "u2", "status": "discarded", "values": None},
+        ],
+    },
+    "a record of 2.x": {
+        "id": "q1",
+        "status": "completed",
+        "fields": TEXTS,
+        "metadata": {},
+        "suggestions": {},
+        "responses": {"ranking": [{"user_id": "u1", "value": ["response-2", "response-1"]}]},
+    },
+    "a row of the data set": {
+        **TEXTS,
+        "ranking": [
+            {
+                "user_id": "u1",
+                "status": "submitted",
+                "value": {"rank": [2, 1], "value": ["response-1", "response-2"]},
+            }
+        ],
+        "ranking-suggestion": None,
+        "external_id": "q1",
+        "metadata": "{}",
+    },
+}
+
+
+@pytest.mark.parametrize("case", ARGILLA)
+def test_argilla_rankings_are_read_from(case):
+    row = take(lines(ARGILLA[case]), Contents.JUDGMENTS)
+    assert verdicts(row) == {"u1": "Blue. > Seven."}, list(row.rejected_rows.values())
+    assert Prompt.objects.get(project=row.project).turns[-1]["content"] == "Name a color."
+
+
+def message(text, role, *replies, **facts):
+    return {"message_id": text, "text": text, "role": role, "replies": list(replies), **facts}
+
+
+TREE = {
+    "message_tree_id": "t1",
+    "tree_state": "ready_for_export",
+    "prompt": message(
+        "Hello?",
+        "prompter",
+        message("No.", "assistant", rank=1),
+        message(
+            "Hi!",
+            "assistant",
+            message(
+                "Why?",
+                "prompter",
+                message("So.", "assistant", rank=0),
+                message("Because.", "assistant", rank=2),
+                message("Gone.", "assistant", rank=1, deleted=True),
+                lang="en",
+            ),
+            rank=0,
+        ),
+        lang="en",
+    ),
+}
+
+
+def test_a_tree_gives_a_ranking_wherever_replies_are_ranked():
+    row = take(lines(TREE), Contents.PREFERENCES)
+    judgments = Judgment.objects.filter(project=row.project).order_by("pk")
+    assert [told(one) for one in judgments] == ["Hi! > No.", "So. > Because."]
+    deeper = judgments[1].comparison.prompt
+    assert [turn["content"] for turn in deeper.turns] == ["Hello?", "Hi!", "Why?"]
+    assert deeper.language == "en"
+    assert (row.rows_created, row.rows_rejected) == (1, 0)
+
+
+TULU = {
+    "instance_id": "user_oriented_7",
+    "prompt": "Name a color.",
+    "model_a": "tulu",
+    "model_b": "alpaca",
+    "completion_a": "Blue.",
+    "completion_b": "Seven.",
+    "completion_a_is_acceptable": "yes",
+    "completion_b_is_acceptable": "no",
+    "preference": "a-is-slightly-better",
+    "comments": "A number.",
+    "evaluator": "eva",
+    "timestamp": "2023-06-01 10:20:30",
+}
+
+
+def test_tulu_tables_tell_strength_comment_and_that_both_are_unacceptable():
+    both = {
+        **TULU,
+        "evaluator": "oda",
+        "preference": "tie",
+        "completion_a_is_acceptable": "no",
+    }
+    row = take(lines(TULU, both), Contents.JUDGMENTS)
+    eva, oda = Judgment.objects.filter(project=row.project).order_by("pk")
+    assert (told(eva), eva.strengths, eva.rationale) == ("Blue. > Seven.", [1], "A number.")
+    assert (oda.is_all_bad, oda.ranking) == (True, [])
+
+
+WMT = {
+    "srclang": "ces",
+    "trglang": "eng",
+    "documentId": "idnes",
+    "segmentId": "12",
+    "judgeID": "j1",
+    "source_text": "Ahoj.",
+    **{f"system{n}Id": name for n, name in enumerate(("x", "y", "z"), start=1)},
+    **{f"system{n}rank": rank for n, rank in enumerate(("2", "1", "-1"), start=1)},
+    **{f"system{n}Text": text for n, text in enumerate(("Ahoi.", "Hello.", "Bye."), start=1)},
+}
+
+
+def test_wmt_rankings_leave_out_systems_without_a_rank():
+    row = take(lines(WMT), Contents.JUDGMENTS)
+    assert verdicts(row) == {"j1": "Hello. > Ahoi."}
+    prompt = Prompt.objects.get(project=row.project)
+    assert (prompt.external_id, prompt.category, prompt.language) == ("idnes:12", "ces-eng", "eng")
+
+
+def test_wmt_rows_without_the_texts_say_which_columns_are_wanted():
+    bare = {name: value for name, value in WMT.items() if not name.endswith("Text")}
+    with pytest.raises(RowRefused, match="add the column system1Text"):
+        read_judged(bare)
+
+
+TRL = {"prompt": "Name a color.", "chosen": "Blue.", "rejected": "Seven."}
+
+
+@pytest.mark.parametrize(("margin", "strength"), [(3, 3), (1.6, 2), (0.2, 1), ("2.0", 2)])
+def test_a_margin_is_the_strength_of_one_vote(margin, strength):
+    row = take(lines({**TRL, "margin": margin}), Contents.PREFERENCES)
+    assert Judgment.objects.get(project=row.project).strengths == [strength]
+
+
+def test_counted_votes_become_judgments_whose_strengths_have_the_margin_as_mean():
+    """(3 + 3 - 1 + 0) / 4 = 1.25: whoever gave them, the mean of the four is that again."""
+    counts = {"margin": 1.25, "votes_chosen": 2, "votes_rejected": 1, "votes_tied": 1}
+    (read,) = read_judged({**TRL, **counts})
+    signed = [sum(one.strengths) * (1 if one.tiers[0] == (0,) else -1) for one in read.verdicts]
+    assert sum(signed) / 4 == 1.25
+    assert [len(one.tiers) for one in read.verdicts] == [2, 2, 2, 1]
+
+
+def test_a_long_table_may_rank_more_than_two():
+    item = {"prompt": "Q?", "response_a": "x", "response_b": "y", "response_c": "z"}
+    rows = [
+        {**item, "labeler": "ann", "label": "b > a=c"},
+        {**item, "labeler": "bo", "label": "tie"},
+    ]
+    assert verdicts(take(lines(*rows), Contents.JUDGMENTS)) == {"ann": "y > x=z", "bo": "x=y=z"}
+
+
+VOTE = {
+    "prompt": [{"role": "user", "content": "Q?"}],
+    "responses": [{"text": "alpha", "model": "m1"}, {"text": "beta"}],
+    "labeler": "labeler-00aa",
+    "labeler_kind": "machine",
+    "ranking": [[1], [0]],
+    "strengths": [3],
+    "is_all_bad": False,
+    "criteria": {"honest": {"ranking": [[0, 1]], "strengths": []}},
+    "marks": [{"response": 0, "start": 1, "end": 3, "kind": "wrong"}],
+    "rationale": "why",
+    "shown_order": [1, 0],
+    "judged_at": "2026-02-03T04:05:06.000007+00:00",
+    "active_ms": 900,
+    "guideline_version": 4,
+}
+
+
+def test_a_vote_keeps_all_that_it_tells():
+    row = take(lines(VOTE), Contents.JUDGMENTS)
+    one = Judgment.objects.get(project=row.project)
+    alpha, beta = one.ranking[1][0], one.ranking[0][0]
+    assert told(one) == "beta > alpha"
+    assert one.criteria == {"honest": {"ranking": [sorted([alpha, beta])], "strengths": []}}
+    assert one.marks == [{"candidate": alpha, "start": 1, "end": 3, "kind": "wrong"}]
+    assert one.shown_order == [beta, alpha]
+    assert (one.active_ms, one.imported_guideline_version, one.labeler.kind) == (900, 4, "machine")
+    assert one.created_at.isoformat() == VOTE["judged_at"]
+
+
+SPOILT: dict[str, tuple[dict[str, Any], str]] = {
+    "a ranking that names a place twice": ({**VOTE, "ranking": [[0], [0]]}, "names the places"),
+    "neither a ranking nor all bad": ({**VOTE, "ranking": []}, "either a ranking or all bad"),
+    "a mark outside": ({**VOTE, "marks": [{"response": 1, "start": 0, "end": 9}]}, "outside"),
+    "a time that is none": ({**VOTE, "judged_at": "yesterday"}, "not a time"),
+    "a strength of five": ({**VOTE, "strengths": [5]}, "strength"),
+    "a kind nobody knows": ({**VOTE, "labeler_kind": "dog"}, "labeler_kind"),
+    "a margin of a score": ({**TRL, "margin": 7.5}, "from 0 to 3"),
+    "no votes": ({**TRL, "votes_chosen": 0}, "counts 0 votes"),
+    "an order with a letter too many": (
+        {"prompt": "Q?", "response_a": "x", "response_b": "y", "label": "a>c"},
+        "known are",
+    ),
+    "a pairwise answer in the middle": (
+        {**PAIR_TASK, "annotations": [annotation("x", pairwise("middle"))]},
+        "left or right",
+    ),
+    "a ranker that forgets one": (
+        {**RANKED_TASK, "annotations": [annotation("x", ranker({"r": ["m1"]}))]},
+        "each of",
+    ),
+    "only cancelled annotations": (
+        {**PAIR_TASK, "annotations": [annotation("x", was_cancelled=True)]},
+        "submitted",
+    ),
+    "results that are words": ({**PAIR_TASK, "annotations": [{"result": ["x"]}]}, "nested"),
+    "a tree without ranks": ({"prompt": message("Hi", "prompter")}, "two replies"),
+    "a preference nobody knows": ({**TULU, "preference": "a-lot"}, "a-is-better"),
+    "a record nobody answered": (
+        {"fields": TEXTS, "responses": [{"user_id": "u", "status": "draft", "values": {}}]},
+        "submitted",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPOILT)
+def test_a_row_is_refused_with_its_reason_for(case):
+    fields, words = SPOILT[case]
+    with pytest.raises(RowRefused, match=words):
+        read_judged(fields)
+
+
+EXAMPLES: dict[RowForm, dict[str, Any]] = {
+    RowForm.LABEL_STUDIO: {**PAIR_TASK, "annotations": [annotation("x", pairwise("left"))]},
+    RowForm.ARGILLA: ARGILLA["the server's record"],
+    RowForm.OASST: TREE,
+    RowForm.TULU: TULU,
+    RowForm.WMT: WMT,
+    RowForm.TRL: TRL,
+    RowForm.VOTES: VOTE,
+    RowForm.RANKED: {"prompt": "Q?", "responses": ["x", "y"], "ranks": [1, 2]},
+    RowForm.LABELS: {"prompt": "Q?", "response_a": "x", "response_b": "y", "annotator1": "a"},
+}
+
+
+@pytest.mark.parametrize("form", [one.form for one in JUDGED_FORMS])
+def test_every_form_is_told_by_its_columns(form):
+    fields = EXAMPLES[form]
+    first = next(one.form for one in JUDGED_FORMS if one.fits(fields))
+    assert first == form
+    assert read_judged(fields) == read_judged(fields, form)
+
+
+def test_a_form_that_does_not_go_with_the_contents_is_refused():
+    with pytest.raises(InvalidInput, match="is for judgments"):
+        request_import(
+            project=factories.project(),
+            chunks=[lines(TRL)],
+            filename="rows.jsonl",
+            actor=None,
+            contents=Contents.PROMPTS,
+            row_form=RowForm.OASST,
+        )

@@ -1,0 +1,67 @@
+"""Invitations by mail: several at once, again with a fresh link, and by hand where this server sends no mail."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+
+from annotation.core.errors import NotFound
+from annotation.projects.models import Invitation, Role
+from annotation.projects.selectors import invitation_for
+from annotation.projects.services import members
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+TWO = {"addresses": "kim@example.org, bo@example.org", "role": "labeler", "languages": "en, de"}
+
+
+@pytest.fixture
+def project():
+    return factories.project(name="Kitchen\nhelp")
+
+
+@pytest.fixture
+def admin(client, project):
+    client.force_login(factories.member(project, Role.ADMIN))
+    return client
+
+
+def test_each_address_gets_a_mail_with_a_link_of_its_own(admin, project):
+    admin.post(reverse("projects-invite-mail", args=[project.pk]), TWO)
+    assert [one.to for one in mail.outbox] == [["kim@example.org"], ["bo@example.org"]]
+    assert mail.outbox[0].subject == "You are invited to Kitchen help"
+    token = re.search(r"/invitations/([^/]+)/", mail.outbox[0].body)[1]
+    invitation = invitation_for(token)
+    assert invitation.sent_at is not None
+    user = factories.user()
+    members.accept_invitation(invitation=invitation, user=user)
+    assert project.memberships.get(user=user).languages == ["en", "de"]
+
+
+def test_without_a_mail_server_the_links_are_shown_with_the_reason(admin, project, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    page = admin.post(reverse("projects-invite-mail", args=[project.pk]), TWO).content.decode()
+    assert "EMAIL_URL is not set" in page
+    assert page.count("/invitations/") >= 2
+    assert not Invitation.objects.exclude(sent_at=None).exists()
+
+
+def test_a_second_mail_ends_the_first_link(admin, project):
+    admin.post(reverse("projects-invite-mail", args=[project.pk]), TWO)
+    row = Invitation.objects.get(email="kim@example.org")
+    admin.post(reverse("projects-invitation-resend", args=[project.pk, row.pk]))
+    first, again = (
+        re.search(r"/invitations/([^/]+)/", mail.outbox[place].body)[1] for place in (0, 2)
+    )
+    assert invitation_for(again) == row
+    with pytest.raises(NotFound):
+        invitation_for(first)
+
+
+def test_what_is_no_address_is_named_and_nobody_is_invited(admin, project):
+    sent = {**TWO, "addresses": "kim@example.org, nobody"}
+    answer = admin.post(reverse("projects-invite-mail", args=[project.pk]), sent)
+    assert answer.status_code == 400
+    assert "No mail address: nobody." in answer.content.decode()
+    assert not Invitation.objects.exists()

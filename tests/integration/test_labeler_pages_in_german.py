@@ -1,0 +1,105 @@
+"""Nothing on a labeler's pages stays English: each text is compared with the same text of the German page."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+
+from annotation.accounts.models import User
+from annotation.comparisons.models import Assignment
+from annotation.projects.models import Project
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+READ_ALOUD = {"aria-label", "placeholder", "title", "alt"}
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
+UNSEEN = {"script", "style", "title", "kbd", "code"}
+SAME_IN_BOTH = {
+    *(
+        "Concord",
+        "ada",
+        "Support tone",
+        "English",
+        "Deutsch",
+        "Prompt",
+        "Prompts",
+        "Name",
+        "labeler",
+    ),
+    *("Normal", "System", "Position", "Version", "Start", "Flag", "Text", "in", "Kontrast", "CSV"),
+}
+WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+class Texts(HTMLParser):
+    """The texts of a page that someone sees or hears; what people and models wrote is left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.open: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        classes = (values.get("class") or "").split()
+        hides = tag in UNSEEN or "prose" in classes or "said" in classes or "token" in classes
+        if tag not in VOID:
+            self.open.append((tag, hides))
+        if not any(hidden for _tag, hidden in self.open):
+            self.found += [value for name, value in attrs if name in READ_ALOUD and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not any(hidden for _tag, hidden in self.open):
+            self.found.append(" ".join(data.split()))
+
+
+def texts(user: User, address: str, language: str) -> set[str]:
+    client = Client(headers={"accept-language": language})
+    client.force_login(user)
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    reader = Texts()
+    reader.feed(answer.text)
+    told = {re.sub(r"^\d+ |[ ·]+$", "", one) for one in reader.found}
+    return {one for one in told if WORD.search(one)}
+
+
+def left_in_english(user: User, address: str) -> set[str]:
+    return (texts(user, address, "en") & texts(user, address, "de")) - SAME_IN_BOTH
+
+
+@pytest.fixture
+def project() -> Project:
+    return factories.project(name="Support tone", min_reading_seconds=0, rationale_rule="optional")
+
+
+@pytest.fixture
+def labeler(project) -> User:
+    return factories.member(project, username="ada")
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_labeling_page_is_german_throughout(project, labeler, size):
+    factories.comparison(factories.prompt(project), size=size)
+    project.guidelines.create(version=1, text="Be kind.")
+    assert left_in_english(labeler, f"/projects/{project.pk}/label/") == set()
+    assert Assignment.objects.count() == 1
+
+
+def test_an_empty_queue_is_german_throughout(project, labeler):
+    assert left_in_english(labeler, f"/projects/{project.pk}/label/") == set()
+
+
+@pytest.mark.parametrize("page", ["/", "/accounts/logout/", "/account/tokens/"])
+def test_the_pages_of_the_account_are_german_throughout(project, labeler, page):
+    assert left_in_english(labeler, page) == set()
+
+
+@pytest.mark.parametrize("page", ["", "my-work/", "write/"])
+def test_the_labelers_pages_of_a_project_are_german_throughout(project, labeler, page):
+    assert left_in_english(labeler, f"/projects/{project.pk}/{page}") == set()

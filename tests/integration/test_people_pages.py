@@ -1,0 +1,290 @@
+"""The pages on which admins look after people, and the labeler's own: they show, they act, they say what is wrong."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.projects.models import Membership, Role
+from annotation.quality import acts, adjudication, disputes, gold, rules, services
+from annotation.quality.models import Adjudication, Rule
+from tests import factories
+from tests.integration.test_gold_and_exam import answered, marked
+from tests.integration.test_people_rules import first_wins, judged
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project(must_qualify=True)
+
+
+@pytest.fixture
+def admin(project, client):
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    return admin
+
+
+@pytest.fixture
+def labeler(project):
+    return factories.member(project, username="lea")
+
+
+def theirs(labeler):
+    client = Client()
+    client.force_login(labeler)
+    return client
+
+
+def at(name, project, *keys):
+    return reverse(f"quality-{name}", args=[project.pk, *keys])
+
+
+def post(client, url, **fields):
+    """Post and follow; what the next page says."""
+    answer = client.post(url, fields, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, client, labeler):
+    comparison = judged(project, (labeler, -1), rationale="<script>alert(1)</script>")
+    first, second = comparison.candidate_ids
+    url = at("comparison", project, comparison.pk)
+    page = client.get(url).content.decode()
+    assert "B &gt; A" in page
+    assert "<script>alert(1)" not in page
+    assert "Say which response is better" in post(client, url, cause="ambiguous")
+    told = post(client, url, cause="labeler_error", verdict=f"{first}:2", note="Look at the date.")
+    assert "is adjudicated" in told
+    made = Adjudication.objects.get()
+    assert (made.ranking, made.strengths) == ([[first], [second]], [2])
+    told = post(client, at("adjudication-undo", project, made.pk))
+    assert "taken back" in told
+    assert "undone already" in post(client, at("adjudication-undo", project, made.pk))
+
+
+def test_the_items_lead_to_their_adjudication(project, admin, client, labeler):
+    comparison = judged(project, (labeler, -1), (factories.user(), 1))
+    services.refresh_agreement(project=project)
+    url = at("comparison", project, comparison.pk)
+    page = client.get(at("items", project)).content.decode()
+    assert f'href="{url}#adjudicate">Adjudicate<' in page
+    post(client, url, cause="subjective")
+    assert "See the verdict" in client.get(at("items", project)).content.decode()
+
+
+def test_an_adjudicated_verdict_becomes_gold_with_one_click(project, admin, client, labeler):
+    comparison = judged(project, (labeler, -1))
+    adjudication.adjudicate(
+        comparison=comparison, cause="ambiguous", verdict=first_wins(comparison), actor=admin
+    )
+    url = at("gold-mark", project, comparison.pk)
+    assert "is gold now" in post(
+        client, url, **{"from": "adjudication", "note": "By the guideline."}
+    )
+    item = gold.gold_item(project, comparison.pk)
+    assert item.origin == "adjudicated"
+    assert item.comparison.known_ranking["ranking"] == [[pk] for pk in comparison.candidate_ids]
+
+
+def test_a_ranking_of_many_is_adjudicated_by_ranks(project, admin, client):
+    comparison = factories.comparison(factories.prompt(project), size=3)
+    url = at("comparison", project, comparison.pk)
+    a, b, c = comparison.candidate_ids
+    assert "a rank from 1 to 9" in post(client, url, cause="ambiguous", **{f"rank-{a}": "1"})
+    ranks = {f"rank-{a}": "2", f"rank-{b}": "1", f"rank-{c}": "2"}
+    post(client, url, cause="ambiguous", **ranks)
+    made = Adjudication.objects.get()
+    assert (made.ranking, made.strengths) == ([[b], [a, c]], [1])
+
+
+def test_the_gold_page_shows_a_bad_item_and_retires_it(project, admin, client):
+    people = [factories.member(project) for _ in range(5)]
+    items = [marked(project, admin) for _ in range(6)]
+    for place, comparison in enumerate(items):
+        for one in people:
+            answered(comparison, one, right=place != 0)
+    page = client.get(at("gold", project)).content.decode()
+    assert page.count("look at this one") == 1
+    url = at("gold-state", project, items[0].pk)
+    assert "Write a reason" in post(client, url, state="retired", reason="")
+    assert "retired" in post(client, url, state="retired", reason="Both are fine.")
+    assert "look at this one" not in client.get(at("gold", project)).content.decode()
+
+
+def test_the_gold_page_costs_the_same_for_many_items(
+    project, admin, client, django_assert_max_num_queries
+):
+    for _ in range(12):
+        marked(project, admin)
+    with django_assert_max_num_queries(14):
+        client.get(at("gold", project))
+
+
+def test_known_answers_are_imported_and_wrong_lines_come_back(project, admin, client):
+    comparison = factories.comparison(factories.prompt(project))
+    first, second = comparison.candidate_ids
+    text = f"{comparison.pk}, {first} > {second}\nnonsense"
+    page = client.post(at("gold", project), {"text": text}).content.decode()
+    assert "1 known answer taken, 1 refused" in page
+    assert "Line 2" in page
+
+
+def test_the_exam_is_set_in_percent(project, admin, client):
+    url = at("exam", project)
+    assert "at least 5 points above" in post(client, url, poor="80", good="82")
+    post(client, url, poor="55", good="85", attempts_max="2")
+    project.refresh_from_db()
+    assert (project.exam.poor, project.exam.good, project.exam.attempts_max) == (0.55, 0.85, 2)
+
+
+def test_a_rule_is_tried_before_it_is_saved_and_switched_off_after(project, admin, client, labeler):
+    judged(project, (factories.user(), 1), (labeler, -1))
+    fields = {"kind": "exclude", "labeler": str(labeler.pk), "since": ""}
+    tried = post(client, at("rule-try", project), **fields)
+    assert "would drop 1 of 2 judgments, flip 1 of 1 preference (100 %)" in tried
+    assert "Concerns lea." in tried
+    assert not Rule.objects.exists()
+    assert "Rule 1 is on, version 1" in post(client, at("rule-save", project), **fields)
+    assert "Rule 1 is off" in post(client, at("rule-switch", project, 1), state="off")
+    page = client.get(at("rule", project, 1)).content.decode()
+    assert "Leave out all judgments of lea." in page
+
+
+@pytest.mark.parametrize("seconds", ["", "many", "nan", "1e400", "-3"])
+def test_a_rule_with_a_wrong_number_is_refused_with_the_number(project, admin, client, seconds):
+    fields = {"kind": "too_fast", "seconds": seconds, "accuracy_below": "60"}
+    tried = post(client, at("rule-try", project), **fields)
+    assert "seconds=" in tried
+
+
+def test_an_admin_acts_on_a_labeler_and_the_labeler_reads_it(project, admin, client, labeler):
+    url = at("act", project, labeler.pk)
+    assert "Write a text" in post(client, url, kind="pause", text="")
+    post(client, url, kind="pause", text="Let us talk about dates.")
+    page = theirs(labeler).get(at("my-work", project)).content.decode()
+    assert "Your work here is paused." in page
+    assert "Let us talk about dates." in page
+    assert acts.acts_on(project, labeler.pk).get().read_at
+    done = acts.acts_on(project, labeler.pk).get()
+    assert "Undone: pause" in post(client, at("act-undo", project, done.pk))
+    assert Membership.objects.get(user=labeler).paused_at is None
+
+
+def test_the_page_of_a_labeler_draws_the_path_through_the_exam(project, admin, client, labeler):
+    project.exam_attempts.create(labeler=labeler, number=1)
+    for right in (True, True, False):
+        answered(marked(project, admin), labeler, right=right, training=True)
+    page = client.get(at("labeler", project, labeler.pk)).content.decode()
+    assert 'aria-label="Attempt 1, open: 2 of 3 right."' in page
+    assert "Let in without exam" in page
+
+
+def test_an_appeal_goes_to_the_admins_and_its_outcome_comes_back(project, admin, client, labeler):
+    comparison = judged(project, (labeler, -1))
+    made = adjudication.adjudicate(
+        comparison=comparison, cause="labeler_error", verdict=first_wins(comparison), actor=admin
+    )
+    me = theirs(labeler)
+    about = {"subject": "adjudication", "subject_id": made.pk}
+    told = post(me, at("my-dispute", project), **about, text="The date was right.")
+    assert "is with the admins" in told
+    assert "waiting for an answer" in told
+    assert "The date was right." in client.get(at("disputes", project)).content.decode()
+    dispute = disputes.disputes_of(project).get()
+    url = at("dispute-answer", project, dispute.pk)
+    assert "Choose: uphold or decline" in post(client, url, answer="Hm.")
+    assert "Answered: upheld" in post(
+        client, url, verdict="upheld", answer="You are right.", remedy="yes"
+    )
+    page = me.get(at("my-work", project)).content.decode()
+    assert "upheld: you are right" in page
+    assert "You are right." in page
+    made.refresh_from_db()
+    assert made.undone_at
+
+
+def test_a_labeler_reads_about_themselves_and_about_nobody_else(project, admin, labeler):
+    other = factories.member(project, username="otto")
+    for _ in range(3):
+        judged(project, (labeler, 1), (other, -1), active_ms=60_000)
+    answered(marked(project, admin, "secret note"), labeler, right=False)
+    rules.save_rule(project=project, kind="exclude", params={"labeler": other.pk}, actor=admin)
+    services.refresh_agreement(project=project)
+    page = theirs(labeler).get(at("my-work", project)).content.decode()
+    assert "otto" not in page
+    assert "secret note" not in page
+    assert "Nothing. A note never follows from one answer" in page
+
+
+def test_who_judged_without_being_a_member_has_a_page_without_acts(project, admin, client):
+    machine = factories.user("judge-1", kind="machine")
+    judged(project, (machine, 1))
+    page = client.get(at("labeler", project, machine.pk)).content.decode()
+    assert "came from a file or a machine" in page
+    assert "Send the message" not in page
+    stranger = factories.user()
+    assert client.get(at("labeler", project, stranger.pk)).status_code == 404
+
+
+def test_the_audit_trail_is_narrowed_and_undoes(project, admin, client, labeler):
+    member = acts.labeler_of(project, labeler.pk)
+    acts.act(member=member, kind="pause", text="Let us talk.", actor=admin)
+    url = reverse("projects-audit", args=[project.pk])
+    today = timezone.now().date().isoformat()
+    query = {"verb": "labeler.", "actor": admin.pk, "since": today, "until": today}
+    page = client.get(url, query).content.decode()
+    assert "labeler.pause" in page
+    assert at("act-undo", project, acts.acts_on(project, labeler.pk).get().pk) in page
+    for wrong in ({"actor": labeler.pk}, {"until": "2020-01-01"}, {"verb": "rule."}):
+        assert "Nothing was done that fits" in client.get(url, wrong).content.decode()
+    for wrong in ({"actor": "x"}, {"since": "soon"}, {"since": "0001-01-01"}):
+        assert client.get(url, wrong).status_code == 400
+
+
+def test_the_hours_come_as_csv(project, labeler):
+    judged(project, (labeler, 1), active_ms=1_800_000)
+    answer = theirs(labeler).get(at("my-hours", project))
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert lines[0] == "day,answers,active_hours"
+    assert lines[1].endswith(",1,0.5")
+
+
+def test_the_api_does_what_the_pages_do(project, admin, api, labeler):
+    api.force_authenticate(admin)
+    comparison = judged(project, (labeler, -1))
+    first, second = comparison.candidate_ids
+
+    def url(name, *keys):
+        return reverse(f"api-{name}", args=[project.pk, *keys])
+
+    body = {
+        "comparison": comparison.pk,
+        "cause": "ambiguous",
+        "ranking": [[first], [second]],
+        "strengths": [1],
+    }
+    made = api.post(url("adjudication-list"), body, format="json")
+    assert made.status_code == 201
+    assert api.delete(url("adjudication-detail", made.json()["id"])).status_code == 204
+    rule = {"kind": "exclude", "params": {"labeler": labeler.pk}}
+    assert api.post(url("rule-dry-run"), rule, format="json").json()["judgments_dropped"] == 1
+    assert api.post(url("rule-list"), rule, format="json").status_code == 201
+    off = api.patch(url("rule-detail", 1), {"is_on": False}, format="json").json()
+    assert (off["version"], off["is_on"]) == (2, False)
+    item = {"comparison": comparison.pk, "ranking": [[second], [first]]}
+    assert api.post(url("gold-list"), item, format="json").status_code == 201
+    patch = {"is_retired": True, "reason": "No."}
+    assert api.patch(url("gold-detail", comparison.pk), patch, format="json").status_code == 200
+    assert api.delete(url("gold-detail", comparison.pk)).status_code == 204
+    done = api.post(url("act-list", labeler.pk), {"kind": "pause", "text": "Why"}, format="json")
+    assert api.delete(url("act-detail", done.json()["id"])).status_code == 204
+    exam = api.patch(url("exam-detail"), {"attempts_max": 5}, format="json").json()
+    assert exam["attempts_max"] == 5
+    api.force_authenticate(labeler)
+    mine = api.get(url("my-work")).json()
+    assert mine["judgments"] == 1
+    assert mine["gold"]["reason"]

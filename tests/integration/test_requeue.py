@@ -1,0 +1,105 @@
+"""A new guideline version asks again: counted first, one further slot each, taken back while unserved."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.comparisons.models import Assignment, Comparison, Requeue
+from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.comparisons.services.requeue import requeue, requeued_by, undo_requeue
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.projects.guidelines import difference
+from annotation.projects.services import projects
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return projects.create_project(name="Ours", actor=factories.user(is_staff=True))
+
+
+def judged(project, *, flipped: bool = False, **fields) -> Comparison:
+    """Judged by two, who differ if ``flipped``."""
+    one = factories.comparison(
+        factories.prompt(project), overlap=2, slots_taken=2, judgments_counted=2, state="judged"
+    )
+    other = [[pk] for pk in reversed(one.candidate_ids)] if flipped else None
+    factories.judgment(one, **fields)
+    factories.judgment(one, **({"ranking": other} if other else {}), **fields)
+    return one
+
+
+def test_what_disagreed_gets_a_slot_for_someone_else(project):
+    judged(project)
+    apart = judged(project, flipped=True)
+    new = projects.publish_guideline(project=project, text="# Two", actor=project.created_by)
+    row = requeue(guideline=new, scope="disagreed", actor=project.created_by)
+    assert row.comparison_ids == [apart.pk]
+    apart.refresh_from_db()
+    assert (apart.overlap, apart.state) == (3, "open")
+    given = lease_next_comparison(project=project, labeler=factories.member(project))
+    assert given.comparison_id == apart.pk
+
+
+def test_what_was_judged_under_a_version_is_asked_again(project):
+    first = project.guidelines.get()
+    under = judged(project, guideline=first)
+    judged(project)
+    found = requeued_by(project, scope="judged_under", judged_under=first)
+    assert list(found) == [under]
+
+
+def test_an_undo_takes_back_only_what_nobody_has(project):
+    one, two = judged(project, flipped=True), judged(project, flipped=True)
+    new = projects.publish_guideline(project=project, text="# Two", actor=project.created_by)
+    row = requeue(guideline=new, scope="disagreed", actor=project.created_by)
+    lease = lease_next_comparison(project=project, labeler=factories.member(project))
+    assert isinstance(lease, Assignment)
+    assert undo_requeue(project=project, pk=row.pk, actor=project.created_by) == 1
+    states = sorted(
+        Comparison.objects.filter(pk__in=[one.pk, two.pk]).values_list("overlap", "state")
+    )
+    assert states == [(2, "judged"), (3, "open")]
+    with pytest.raises(Conflict, match="undone already"):
+        undo_requeue(project=project, pk=row.pk, actor=project.created_by)
+
+
+def test_gold_and_withdrawn_comparisons_are_not_asked_again(project):
+    gold, gone = judged(project, flipped=True), judged(project, flipped=True)
+    Comparison.objects.filter(pk=gold.pk).update(kind="gold")
+    Comparison.objects.filter(pk=gone.pk).update(state="closed")
+    assert not requeued_by(project, scope="disagreed").exists()
+    with pytest.raises(Conflict, match="No comparison fits"):
+        requeue(guideline=project.guidelines.get(), scope="disagreed", actor=project.created_by)
+
+
+def test_a_scope_that_is_none_is_refused(project):
+    with pytest.raises(InvalidInput, match="disagreed"):
+        requeued_by(project, scope="everything")
+
+
+def test_publishing_leads_to_the_count_and_the_button_queues(client, project):
+    judged(project, flipped=True)
+    client.force_login(project.created_by)
+    page = client.post(
+        reverse("projects-guideline", args=[project.pk]), {"text": "# Only this"}, follow=True
+    ).content.decode()
+    assert "<b>1</b> where labelers gave different verdicts" in page
+    assert "<ins>+ # Only this</ins>" in page
+    assert not Requeue.objects.exists()
+    client.post(reverse("comparisons-requeue", args=[project.pk, 2]), {"scope": "disagreed"})
+    row = Requeue.objects.get()
+    client.post(reverse("comparisons-requeue-undo", args=[project.pk, row.pk]))
+    row.refresh_from_db()
+    assert row.undone_at is not None
+    assert client.get(reverse("comparisons-requeue", args=[project.pk, 9])).status_code == 404
+
+
+def test_a_difference_keeps_two_lines_around_and_names_the_gap():
+    before = "\n".join(str(one) for one in range(20))
+    after = before.replace("3\n", "three\n", 1).replace("18", "eighteen")
+    kinds = [line.kind for line in difference(before, after)]
+    assert kinds.count("gone") == kinds.count("new") == 2
+    assert kinds.count("gap") == 1
+    assert difference("a", "a") == []

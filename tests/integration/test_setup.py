@@ -1,0 +1,270 @@
+"""Setting a project up: the steps save as one goes, the estimate follows, the last button begins."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.comparisons.models import Judgment
+from annotation.generation.models import GenerationRun, SamplingPlan
+from annotation.overview.estimate import estimate, plan_of
+from annotation.overview.steps import KEYS, arranged
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import roles_of
+from annotation.projects.services import projects
+from annotation.projects.services.rubric import Aspect
+from annotation.prompts.models import PromptImport
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+LABELS = {
+    "overlap": 3,
+    "overlap_share": "12",
+    "serving_order": "breadth_first",
+    "gold_share": "5",
+    "repeat_share": "5",
+    "agreement_target": "0.7",
+    "deadline": "",
+}
+
+
+@pytest.fixture
+def project() -> Project:
+    return projects.create_project(name="New", actor=factories.user(is_staff=True))
+
+
+@pytest.fixture
+def admin(project, client):
+    client.force_login(project.created_by)
+    return client
+
+
+def address(project: Project, step: str) -> str:
+    return reverse("overview-setup-step", args=[project.pk, step])
+
+
+def aspects_of(project: Project) -> list[str]:
+    return list(project.criteria.values_list("name", flat=True))
+
+
+def test_a_new_project_leads_to_its_set_up_with_the_starting_overlap(admin):
+    answer = admin.post(reverse("projects-new"), {"name": "Fresh", "description": ""}, follow=True)
+    made = Project.objects.get(name="Fresh")
+    assert answer.redirect_chain[-1][0] == address(made, "prompts")
+    assert (made.overlap, made.overlap_share) == (3, 0.12)
+
+
+@pytest.mark.parametrize("step", KEYS)
+def test_every_step_opens_with_the_estimate_beside_it(admin, project, step):
+    page = admin.get(address(project, step))
+    assert page.status_code == 200
+    assert "What this comes to" in page.content.decode()
+
+
+def test_a_step_that_is_none_is_a_page_that_says_so(admin, project):
+    assert admin.get(address(project, "paint")).status_code == 404
+
+
+def test_a_button_saves_and_goes_where_it_says(admin, project):
+    answer = admin.post(address(project, "labels"), {**LABELS, "go": "rubric"})
+    assert answer["Location"] == address(project, "rubric")
+    project.refresh_from_db()
+    assert (project.overlap_share, project.gold_share) == (0.12, 0.05)
+
+
+def test_what_is_wrong_stays_on_the_page_with_what_was_typed(admin, project):
+    answer = admin.post(address(project, "labels"), {**LABELS, "gold_share": "130"})
+    page = answer.content.decode()
+    assert answer.status_code == 400
+    assert "This is 130 %; it lies from 0 to 100 %." in page
+    assert 'value="130"' in page
+
+
+def test_gold_and_repeats_leave_most_of_the_work_to_count(admin, project):
+    answer = admin.post(
+        address(project, "labels"), {**LABELS, "gold_share": "30", "repeat_share": "30"}
+    )
+    assert "together are 60%" in answer.content.decode()
+    project.refresh_from_db()
+    assert project.gold_share == 0
+
+
+def test_a_change_is_saved_at_once_and_the_estimate_answers(admin, project):
+    sent = {**LABELS, "overlap": 5}
+    side = admin.post(address(project, "labels"), sent, headers={"HX-Request": "true"})
+    assert "Saved at" in side.content.decode()
+    assert "that 5 people judge" in side.content.decode()
+    assert "<html" not in side.content.decode()
+    project.refresh_from_db()
+    assert project.overlap == 5
+
+
+def test_the_responses_step_keeps_a_plan_that_the_start_carries_out(admin, project):
+    policy = factories.policy(project)
+    factories.prompt(project)
+    sent = {"policy": policy.pk, "per_prompt": 4, "temperature": 0.9, "max_tokens": 64}
+    admin.post(address(project, "responses"), {**sent, "pairing": "ring"})
+    assert SamplingPlan.objects.get(project=project).per_prompt == 4
+    admin.post(reverse("overview-setup-start", args=[project.pk]), {"is_labeling": "on"})
+    run = GenerationRun.objects.get(project=project)
+    assert (run.per_prompt, run.temperature, run.max_tokens) == (4, 0.9, 64)
+    assert Role.LABELER in roles_of(project.created_by, project.pk)
+
+
+def test_the_start_pairs_the_responses_that_wait(admin, project):
+    prompt = factories.prompt(project)
+    factories.candidate(prompt)
+    factories.candidate(prompt)
+    answer = admin.post(reverse("overview-setup-start", args=[project.pk]), follow=True)
+    assert "Comparisons made: 1." in answer.content.decode()
+
+
+def test_a_start_without_anything_to_compare_says_what_lacks(admin, project):
+    answer = admin.post(reverse("overview-setup-start", args=[project.pk]), follow=True)
+    assert "There is nothing to compare yet" in answer.content.decode()
+
+
+def test_the_policy_of_another_project_cannot_be_planned(admin, project):
+    policy = factories.policy(factories.project())
+    sent = {"policy": policy.pk, "per_prompt": 2, "temperature": 1, "max_tokens": 64}
+    answer = admin.post(address(project, "responses"), {**sent, "pairing": "auto"})
+    assert answer.status_code == 400
+    assert not SamplingPlan.objects.exists()
+
+
+def test_a_file_is_imported_and_the_set_up_goes_on(admin, project):
+    file = SimpleUploadedFile("p.jsonl", b'{"text": "Why?"}\n')
+    sent = {"file": file, "contents": "prompts", "row_form": "auto", "go": "responses"}
+    answer = admin.post(address(project, "prompts"), sent)
+    assert answer["Location"] == address(project, "responses")
+    assert PromptImport.objects.get(project=project).filename == "p.jsonl"
+
+
+def test_prompts_that_are_there_need_no_file(admin, project):
+    assert admin.post(address(project, "prompts"), {}).status_code == 302
+
+
+def test_the_rubric_is_set_moved_and_cut_by_buttons(admin, project):
+    names, questions = aspects_of(project), ["A?", "B?", "C?", "D?"]
+    rows = {"name": names, "question": questions}
+    admin.post(address(project, "rubric"), {**rows, "act": "down-0"})
+    assert aspects_of(project) == ["honest", "helpful", "harmless", "concise"]
+    names = aspects_of(project)
+    admin.post(
+        address(project, "rubric"), {"name": names, "question": questions, "act": "remove-2"}
+    )
+    assert aspects_of(project) == ["honest", "helpful", "concise"]
+    admin.post(address(project, "rubric"), {"act": "defaults"})
+    assert aspects_of(project) == ["helpful", "honest", "harmless", "concise"]
+
+
+def test_two_criteria_of_one_name_are_refused_and_stay_typed(admin, project):
+    rows = {"name": ["kind", "kind"], "question": ["A?", "B?"]}
+    answer = admin.post(address(project, "rubric"), rows)
+    assert "named twice" in answer.content.decode()
+    assert answer.content.decode().count('value="kind"') == 2
+    assert len(aspects_of(project)) == 4
+
+
+@pytest.mark.parametrize("act", ["up-0", "down-1", "up-99", "remove-x", "paint-1", "up-٣"])
+def test_an_act_that_means_nothing_changes_nothing(act):
+    rows = [Aspect("a", "?"), Aspect("b", "?")]
+    assert arranged(rows, act) == rows
+
+
+def test_the_guideline_is_changed_in_place_until_somebody_labels(admin, project):
+    admin.post(address(project, "guideline"), {"text": "# Mine"})
+    assert [one.text for one in project.guidelines.all()] == ["# Mine"]
+    factories.judgment(factories.comparison(factories.prompt(project)))
+    admin.post(address(project, "guideline"), {"text": "# Ours"})
+    assert list(project.guidelines.values_list("version", flat=True)) == [1, 2]
+
+
+def test_a_preview_shows_the_text_as_labelers_read_it(admin, project):
+    answer = admin.post(
+        address(project, "guideline"), {"text": "# Big", "act": "preview"}, follow=True
+    )
+    assert "Big</h" in answer.content.decode()
+
+
+def test_the_estimate_counts_labels_hours_and_widths(project):
+    """100 prompts of 3 responses: 300 pairs; 12 % at three labels: 300 + 36 · 2 = 372; at 45 s 4.65 hours."""
+    factories.prompt(project)
+    plan = plan_of(project).changed({"prompts": 100, "per_prompt": 3})
+    found = estimate(project, plan)
+    assert (found.comparisons, found.labels, found.agreement_items) == (300, 372, 36)
+    assert found.hours == pytest.approx(372 * 45 / 3600)
+    assert found.win_rate_width.value == pytest.approx(0.0562, abs=1e-3)
+    assert found.finish_at is None
+
+
+def test_gold_and_repeats_cost_judgments_and_no_labels(project):
+    plan = plan_of(project).changed({"prompts": 100, "gold_share": 0.1, "repeat_share": 0.1})
+    found = estimate(project, plan)
+    assert (found.labels, found.judgments_left) == (124, 155)
+
+
+def test_the_estimate_measures_seconds_and_pace_where_there_are_labels(project):
+    labeler = factories.member(project)
+    prompt = factories.prompt(project)
+    for _ in range(21):
+        factories.judgment(factories.comparison(prompt), labeler, active_ms=30_000)
+    for _ in range(21):
+        factories.comparison(prompt)
+    project.comparisons.filter(judgments__isnull=False).update(
+        judgments_counted=1, slots_taken=1, state="judged"
+    )
+    found = estimate(project)
+    assert (found.seconds, found.seconds_measured_on) == (30, 21)
+    assert (found.labels, found.labels_given) == (42, 21)
+    assert found.labels_a_day == 21
+    assert timezone.now() + timedelta(hours=23) < found.finish_at
+
+
+def test_days_of_labeling_give_the_end_an_interval(project):
+    labeler, prompt = factories.member(project), factories.prompt(project)
+    for ago in range(4):
+        for _ in range(3 + ago % 2):
+            one = factories.judgment(factories.comparison(prompt), labeler)
+            at = timezone.now() - timedelta(days=ago, minutes=1)
+            Judgment.objects.filter(pk=one.pk).update(created_at=at)
+    found = estimate(project)
+    assert found.days.n == 4
+    assert found.finish_earliest < found.finish_at < found.finish_latest
+
+
+def test_the_api_estimates_any_choice_and_names_one_that_is_wrong(api, project):
+    api.force_authenticate(project.created_by)
+    url = reverse("api-estimate", args=[project.pk])
+    body = api.get(url, {"prompts": 50, "overlap": 2, "overlap_share": 1}).json()
+    assert (body["labels"], body["plan"]["overlap"]) == (100, 2)
+    answer = api.get(url, {"overlap_share": 12})
+    assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, ["overlap_share"])
+    assert api.get(url, {"gold_share": 0.4, "repeat_share": 0.4}).status_code == 400
+
+
+def test_the_settings_ask_for_the_estimate_of_what_is_typed(admin, project):
+    part = admin.get(
+        reverse("overview-estimate", args=[project.pk]),
+        {"overlap": 4, "overlap_share": "50"},
+        headers={"HX-Request": "true"},
+    ).content.decode()
+    assert "that 4 people judge" in part
+    wrong = admin.get(
+        reverse("overview-estimate", args=[project.pk]),
+        {"overlap_share": "500"},
+        headers={"HX-Request": "true"},
+    )
+    assert "500 %" in wrong.content.decode()
+    assert admin.get(reverse("overview-estimate", args=[project.pk])).status_code == 200
+
+
+def test_a_step_asks_the_database_as_often_for_a_full_project_as_for_an_empty_one(
+    admin, project, django_assert_max_num_queries
+):
+    for _ in range(5):
+        factories.judgment(factories.comparison(factories.prompt(project)))
+    with django_assert_max_num_queries(26):
+        admin.get(address(project, "start"))

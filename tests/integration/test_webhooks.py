@@ -1,0 +1,436 @@
+"""Webhooks: what is told, how it is signed and sent, where it may lead; against a real server of this machine."""
+
+import ipaddress
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from annotation.audit.models import AuditEvent
+from annotation.comparisons.models import Batch, Comparison
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.projects.models import Role
+from annotation.quality.models import AgreementReport
+from annotation.webhooks import addresses, sending
+from annotation.webhooks.models import ATTEMPTS, Delivery, Event, Webhook
+from annotation.webhooks.services import collecting, delivering, keeping
+from annotation.webhooks.signing import secret_of
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+class Receiver(HTTPServer):
+    """A server that answers as it is told and keeps what it got."""
+
+    codes: list[int]
+    got: list[tuple[dict[str, str], bytes]]
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.server_port}/hook?x=1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.got.append((dict(self.headers) | {"path": self.path}, body))
+        code = self.server.codes.pop(0) if self.server.codes else 200
+        self.send_response(code)
+        if code == 302:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(b"answer " * 2_000)
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver(settings) -> Iterator[Receiver]:
+    settings.CONCORD_WEBHOOK_TEST_NETWORKS = ("127.0.0.0/8", "::1/128")
+    server = Receiver(("127.0.0.1", 0), Handler)
+    server.codes, server.got = [], []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _only_this_machine(monkeypatch):
+    """localhost is 127.0.0.1 here, whatever the machine's name service says."""
+    found = addresses.socket.getaddrinfo
+
+    def resolve(host, *wanted, **kinds):
+        return found("127.0.0.1" if host == "localhost" else host, *wanted, **kinds)
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+
+
+def added(receiver, *events, **facts):
+    project = factories.project()
+    admin = factories.member(project, Role.ADMIN)
+    return keeping.add_webhook(
+        project=project, url=receiver.url, events=events or Event.values, actor=admin, **facts
+    )
+
+
+def delivery_to(webhook, **facts) -> Delivery:
+    defaults = {"event": Event.SNAPSHOT, "key": "snapshot:1", "payload": {"id": 1}}
+    return Delivery.objects.create(webhook=webhook, **{**defaults, **facts})
+
+
+def deliver(delivery):
+    answer = delivering.deliver(delivery_id=delivery.pk, owner="test")
+    delivery.refresh_from_db()
+    return answer
+
+
+def guide_snippet():
+    text = (Path(__file__).parents[2] / "docs/guide/webhooks.md").read_text()
+    names: dict = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)  # noqa: S102 - our own guide
+    return names["is_from_concord"]
+
+
+def test_a_delivery_is_signed_so_that_the_snippet_of_the_guide_knows_it(receiver):
+    new = added(receiver)
+    delivery = delivery_to(new.webhook)
+    assert deliver(delivery).is_taken
+    (headers, body) = receiver.got[0]
+    is_from_concord = guide_snippet()
+    assert is_from_concord(new.secret, headers["Concord-Signature"], body)
+    assert not is_from_concord(new.secret, headers["Concord-Signature"], body + b" ")
+    assert not is_from_concord("whsec_other", headers["Concord-Signature"], body)
+    told = json.loads(body)
+    assert (told["event"], told["data"], told["id"]) == (
+        "snapshot.built",
+        {"id": 1},
+        str(delivery.uuid),
+    )
+    assert headers["path"] == "/hook?x=1"
+    assert headers["Host"] == f"localhost:{receiver.server_port}"
+    assert (delivery.status, delivery.response_code) == ("done", 200)
+    assert len(delivery.response_text) == 500
+
+
+def test_a_rotated_secret_signs_beside_the_one_before_for_a_day(receiver):
+    old = added(receiver)
+    new = keeping.rotate_secret(webhook=old.webhook, actor=old.webhook.created_by)
+    deliver(delivery_to(new.webhook))
+    headers, body = receiver.got[0]
+    is_from_concord = guide_snippet()
+    assert old.secret != new.secret
+    assert is_from_concord(old.secret, headers["Concord-Signature"], body)
+    assert is_from_concord(new.secret, headers["Concord-Signature"], body)
+    Webhook.objects.update(rotated_at=timezone.now() - timedelta(days=1, seconds=1))
+    deliver(delivery_to(new.webhook, key="snapshot:2"))
+    headers, body = receiver.got[1]
+    assert not is_from_concord(old.secret, headers["Concord-Signature"], body)
+
+
+def test_the_secret_is_nowhere_in_the_database(receiver):
+    new = added(receiver)
+    row = str(Webhook.objects.values().get(pk=new.webhook.pk))
+    assert new.secret not in row
+    assert secret_of(new.webhook.salt) == new.secret
+
+
+def test_a_refused_delivery_is_sent_again_later_each_time_and_fails_in_the_end(receiver):
+    receiver.codes = [500] * ATTEMPTS
+    delivery = delivery_to(added(receiver).webhook)
+    waits = []
+    for _ in range(ATTEMPTS):
+        deliver(delivery)
+        waits.append(round((delivery.next_attempt_at - timezone.now()).total_seconds(), -1))
+        assert deliver(delivery) is None  # not its turn yet
+        Delivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now())
+    assert waits[:-1] == list(delivering.WAITS)
+    assert (delivery.status, delivery.attempt, delivery.response_code) == ("failed", 8, 500)
+    assert len(receiver.got) == ATTEMPTS
+
+
+def test_a_failed_delivery_can_be_sent_again(receiver):
+    new = added(receiver)
+    delivery = delivery_to(new.webhook, status="failed", attempt=ATTEMPTS)
+    keeping.redeliver(delivery=delivery, actor=new.webhook.created_by)
+    assert deliver(delivery).is_taken
+    Delivery.objects.update(status="queued")
+    with pytest.raises(Conflict, match="on its way"):
+        keeping.redeliver(delivery=delivery, actor=new.webhook.created_by)
+
+
+def test_redirects_are_not_followed(receiver):
+    receiver.codes = [302]
+    delivery = delivery_to(added(receiver).webhook)
+    deliver(delivery)
+    assert len(receiver.got) == 1
+    assert "redirects are not followed" in delivery.error
+
+
+def test_a_receiver_that_drips_is_cut_off(monkeypatch, receiver):
+    monkeypatch.setattr(sending, "SECONDS", 0.3)
+    is_over = threading.Event()
+
+    def drip(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while not is_over.wait(0.05):
+            try:
+                self.wfile.write(b".")
+            except OSError:
+                return
+
+    monkeypatch.setattr(Handler, "do_POST", drip)
+    started = time.monotonic()
+    answer = deliver(delivery_to(added(receiver).webhook))
+    is_over.set()
+    assert time.monotonic() - started < 3
+    assert answer.code in {None, 200}
+
+
+def test_nothing_answers_is_a_reason_not_a_crash(receiver):
+    new = added(receiver)
+    Webhook.objects.update(url="http://localhost:9/")
+    answer = deliver(delivery_to(new.webhook))
+    assert (answer.code, "refused" in answer.text) == (None, True)
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",  # noqa: S104 - an address to refuse
+    "224.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "fe80::1",
+    "fc00::1",
+    "ff02::1",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::127.0.0.1",
+    "64:ff9b::a01:203",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2001:0:0:0:0:0:80ff:fffe",
+]
+
+
+@pytest.mark.parametrize("ip", PRIVATE)
+def test_an_address_of_this_network_is_refused(ip):
+    assert not addresses.is_public(ipaddress.ip_address(ip))
+
+
+@pytest.mark.parametrize(
+    "ip", ["1.1.1.1", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+)
+def test_an_address_of_the_open_internet_is_taken(ip):
+    assert addresses.is_public(ipaddress.ip_address(ip))
+
+
+BAD_URLS = {
+    "https://127.0.0.1/": "open internet",
+    "https://2130706433/": "open internet",
+    "https://0x7f.1/": "open internet",
+    "https://[::ffff:10.0.0.1]/": "open internet",
+    "http://1.1.1.1/": "https://",
+    "ftp://1.1.1.1/": "https://",
+    "https://user:word@1.1.1.1/": "name and password",
+    "https://1.1.1.1:99999/": "no address",
+    "https:///x": "https://",
+    "https://1.1.1.1/\nHost: x": "plain ASCII",
+    "https://1.1.1.1/" + "x" * 500: "longer",
+}
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_an_address_is_refused_with_its_reason(url):
+    with pytest.raises(InvalidInput, match=BAD_URLS[url]):
+        addresses.target_of(url)
+
+
+def test_a_name_with_one_private_address_among_public_ones_is_refused(monkeypatch):
+    answers = [(2, 1, 6, "", ("1.1.1.1", 443)), (2, 1, 6, "", ("10.0.0.1", 443))]
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *_a, **_k: answers)
+    with pytest.raises(InvalidInput, match="leads to 10"):
+        addresses.target_of("https://example.org/")
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch, receiver):
+    """The name resolves once; were it resolved again for the connection, it would lead to nothing."""
+    target = addresses.target_of(receiver.url)
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *_a, **_k: pytest.fail("again"))
+    monkeypatch.setattr(sending.socket, "create_connection", _by_number_only)
+    assert sending.post(target, b"{}", {}).code == 200
+
+
+def _by_number_only(address, timeout):
+    import socket
+
+    ipaddress.ip_address(address[0])
+    wire = socket.socket()
+    wire.settimeout(timeout)
+    wire.connect(address)
+    return wire
+
+
+def test_a_name_that_moved_inside_is_refused_when_it_is_delivered(settings, receiver):
+    delivery = delivery_to(added(receiver).webhook)
+    settings.CONCORD_WEBHOOK_TEST_NETWORKS = ()
+    deliver(delivery)
+    assert receiver.got == []
+    assert "open internet" in delivery.error
+
+
+def events_of(webhook) -> dict:
+    return {one.event: one.payload for one in collecting.collect(webhook_id=webhook.pk)}
+
+
+def test_judgments_are_told_together_and_once(receiver, monkeypatch):
+    webhook = added(receiver, Event.JUDGMENTS).webhook
+    monkeypatch.setattr(collecting, "SETTLE", timedelta(0))
+    comparison = factories.comparison(factories.prompt(webhook.project), overlap=9)
+    judgments = [factories.judgment(comparison) for _ in range(3)]
+    factories.judgment(comparison, is_imported=True)
+    told = events_of(webhook)["judgment.submitted"]
+    assert [one["id"] for one in told["judgments"]] == [one.pk for one in judgments]
+    assert all(one["labeler"].startswith("labeler-") for one in told["judgments"])
+    assert events_of(webhook) == {}
+
+
+def test_a_judgment_that_is_still_settling_is_told_later(receiver):
+    webhook = added(receiver, Event.JUDGMENTS).webhook
+    factories.judgment(factories.comparison(factories.prompt(webhook.project)))
+    assert events_of(webhook) == {}
+
+
+def test_what_was_there_before_the_webhook_is_not_told(receiver, monkeypatch):
+    monkeypatch.setattr(collecting, "SETTLE", timedelta(0))
+    project = factories.project()
+    factories.judgment(factories.comparison(factories.prompt(project)))
+    factories.snapshot(project, finished_at=timezone.now() - timedelta(hours=1))
+    new = keeping.add_webhook(
+        project=project, url=receiver.url, events=Event.values, actor=factories.user()
+    )
+    assert events_of(new.webhook) == {}
+
+
+def test_a_batch_is_told_once_when_none_of_its_comparisons_is_open(receiver):
+    webhook = added(receiver, Event.BATCH).webhook
+    batch = Batch.objects.create(project=webhook.project, name="First")
+    comparison = factories.comparison(factories.prompt(webhook.project), batch=batch)
+    factories.judgment(comparison)
+    assert events_of(webhook) == {}
+    Comparison.objects.update(state="judged")
+    assert events_of(webhook)["batch.finished"] == {
+        "id": batch.pk,
+        "name": "First",
+        "comparisons": 1,
+    }
+    assert events_of(webhook) == {}
+
+
+def test_snapshots_and_runs_are_told_when_they_are_over(receiver):
+    webhook = added(receiver, Event.SNAPSHOT, Event.RUN).webhook
+    snapshot = factories.snapshot(webhook.project, finished_at=timezone.now())
+    run = factories.training_run(webhook.project, snapshot=snapshot)
+    assert set(events_of(webhook)) == {"snapshot.built"}
+    type(run).objects.update(status="failed", error="Out of memory.", finished_at=timezone.now())
+    told = events_of(webhook)["run.finished"]
+    assert (told["status"], told["error"]) == ("failed", "Out of memory.")
+    assert events_of(webhook) == {}
+
+
+def test_agreement_is_told_when_it_falls_below_and_again_only_after_it_had_been_above(receiver):
+    webhook = added(receiver, Event.AGREEMENT, alert_below=0.5).webhook
+    told = []
+    for alpha in (0.6, 0.4, 0.3, 0.7, 0.45):
+        AgreementReport.objects.update_or_create(
+            project=webhook.project,
+            defaults={"data": {"statistics": {"alpha_ordinal": {"value": alpha}}}},
+        )
+        told += [one["alpha_ordinal"] for one in events_of(webhook).values()]
+    assert told == [0.4, 0.45]
+
+
+def test_a_paused_webhook_is_told_nothing_of_meanwhile(receiver, monkeypatch):
+    monkeypatch.setattr(collecting, "SETTLE", timedelta(0))
+    webhook = added(receiver, Event.JUDGMENTS).webhook
+    keeping.set_active(webhook=webhook, is_active=False, actor=webhook.created_by)
+    factories.judgment(factories.comparison(factories.prompt(webhook.project)))
+    assert events_of(webhook) == {}
+    keeping.set_active(webhook=webhook, is_active=True, actor=webhook.created_by)
+    assert events_of(webhook) == {}
+
+
+def test_an_admin_adds_rotates_and_removes_a_webhook_on_the_pages(client, receiver):
+    project = factories.project()
+    client.force_login(factories.member(project, Role.ADMIN))
+    base = f"/projects/{project.pk}/settings/webhooks/"
+    sent = {"url": receiver.url, "events": ["snapshot.built"], "alert_below": "0.4"}
+    page = client.post(base, sent)
+    webhook = project.webhooks.get()
+    assert secret_of(webhook.salt) in page.content.decode()
+    assert "whsec_" not in client.get(base).content.decode()
+    delivery = delivery_to(webhook, status="failed", response_code=503, error="It answered 503.")
+    page = client.get(f"{base}{webhook.pk}/").content.decode()
+    assert "503" in page
+    client.post(f"{base}{webhook.pk}/deliveries/{delivery.pk}/again/")
+    delivery.refresh_from_db()
+    assert delivery.status == "queued"
+    assert "whsec_" in client.post(f"{base}{webhook.pk}/rotate/").content.decode()
+    client.post(f"{base}{webhook.pk}/state/", {"is_active": "no"})
+    assert not project.webhooks.get().is_active
+    client.post(f"{base}{webhook.pk}/remove/")
+    assert not project.webhooks.exists()
+    verbs = set(AuditEvent.objects.filter(project_id=project.pk).values_list("verb", flat=True))
+    assert {"webhook.added", "webhook.rotated", "webhook.paused", "webhook.removed"} <= verbs
+
+
+def test_the_page_says_why_an_address_is_refused(client):
+    project = factories.project()
+    client.force_login(factories.member(project, Role.ADMIN))
+    sent = {"url": "https://127.0.0.1/", "events": ["snapshot.built"], "alert_below": "0.4"}
+    page = client.post(f"/projects/{project.pk}/settings/webhooks/", sent)
+    assert page.status_code == 400
+    assert "open internet" in page.content.decode()
+
+
+def test_the_api_keeps_webhooks_for_admins(api, receiver):
+    project = factories.project()
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    url = f"/api/v1/projects/{project.pk}/webhooks/"
+    made = api.post(url, {"url": receiver.url, "events": ["run.finished"]}, format="json")
+    assert made.status_code == 201
+    pk = made.json()["webhook"]["id"]
+    assert made.json()["secret"].startswith("whsec_")
+    delivery = delivery_to(project.webhooks.get(), status="done", response_code=204)
+    rows = api.get(f"{url}{pk}/deliveries/").json()["results"]
+    assert [one["response_code"] for one in rows] == [204]
+    assert api.post(f"{url}{pk}/deliveries/{delivery.pk}/again/").json()["status"] == "queued"
+    assert "secret" in api.post(f"{url}{pk}/secret/").json()
+    assert (
+        api.patch(f"{url}{pk}/", {"is_active": False}, format="json").json()["is_active"] is False
+    )
+    assert api.delete(f"{url}{pk}/").status_code == 204
+    refused = api.post(url, {"url": "https://10.0.0.1/", "events": ["run.finished"]}, format="json")
+    assert "url" in refused.json()["error"]["fields"]
+    api.force_authenticate(factories.member(project, Role.ENGINEER))
+    assert api.get(url).status_code == 403
