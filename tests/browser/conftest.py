@@ -75,8 +75,11 @@ class Bench:
         return self
 
     def press(self, *keys: str) -> "Bench":
+        """Press these one after the other; a sheet that Escape closes is away before the next."""
         for key in keys:
             self.page.keyboard.press(key)
+            if key == "Escape":
+                expect(self.page.locator("dialog[open]")).to_have_count(0)
         return self
 
     def answer(self, key: str = "2") -> int:

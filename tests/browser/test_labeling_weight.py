@@ -70,16 +70,16 @@ def test_the_next_comparison_is_on_screen_soon_after_the_key(bench, compared, pa
 
 
 def test_no_payload_names_a_model_or_a_side(bench, compared, page, complaints):
-    bodies: list[str] = []
-    page.on("response", lambda one: bodies.append(one.text()) if "/api/" in one.url else None)
     bench.open()
     page.wait_for_load_state("networkidle")
-    bodies.append(page.content())
-    bench.answer("2")
+    bodies = [page.content()]
+    with page.expect_response("**/judgment/**") as judged:
+        bench.answer("2")
     bench.expect_says("Saved")
-    bench.press("z")
+    with page.expect_response("**/judgments/undo/**") as undone:
+        bench.press("z")
     bench.expect_says("open again")
-    eventually(lambda: len(bodies) >= 3)
+    bodies += [judged.value.text(), undone.value.text()]
     assert not re.search(
         rf"{MODEL}|\"(left|right|policy|model)\"|is_gold|is_repeat", "".join(bodies)
     )
