@@ -9,6 +9,7 @@ from annotation.measures.statistic import FloatArray
 
 STEPS_MAX = 100
 GRADIENT_MIN = 1e-10  # relative to the likelihood
+ROUNDING = 1e-13  # relative to the likelihood: what the sum of its terms may be off
 HALVINGS_MAX = 40
 LOG_ODDS_MAX = 15.0  # three million to one
 
@@ -50,9 +51,11 @@ def maximize(curvature: Callable[[FloatArray], Curvature], start: FloatArray) ->
 def _climb(
     curvature: Callable[[FloatArray], Curvature], at: FloatArray, here: Curvature, step: FloatArray
 ) -> tuple[FloatArray, Curvature]:
+    """A step that loses no likelihood; at the peak a good one may lose what rounding takes."""
+    floor = here.log_likelihood - ROUNDING * (1 + abs(here.log_likelihood))
     for _ in range(HALVINGS_MAX):
         there = curvature(at + step)
-        if there.log_likelihood >= here.log_likelihood:
+        if there.log_likelihood >= floor:
             return at + step, there
         step = step / 2
     return at, here
