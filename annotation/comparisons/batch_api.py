@@ -45,6 +45,18 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
         extra_kwargs = {"priority": {"min_value": -100, "max_value": 100}}
 
 
+class BatchAtHandSerializer(serializers.Serializer[Any]):
+    """The batch that you work on: its name, how many comparisons are judged by all, and how many there are."""
+
+    name = serializers.CharField()
+    judged = serializers.IntegerField()
+    total = serializers.IntegerField()
+
+
+class AtHandSerializer(serializers.Serializer[Any]):
+    batch = BatchAtHandSerializer(allow_null=True)
+
+
 class NewBatchSerializer(serializers.Serializer[Any]):
     """A batch of the prompts that the filter names; what is left out does not narrow."""
 
@@ -105,3 +117,14 @@ class BatchDetail(APIView):
             there = {name: getattr(batch, name) for name in ("name", "priority", "deadline")}
             services.update_batch(batch=batch, actor=person(request), **(there | fields))
         return Response(BatchSerializer(batches.batch_of(project, batch_id)).data)
+
+
+class AtHand(APIView):
+    """The labeler's batch."""
+
+    @extend_schema(responses=AtHandSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        """The batch that you work on, as counted in the last minute; null where there are none."""
+        project = project_for(request.user, project_id, Role.LABELER)
+        found = batches.batch_at_hand(project=project, labeler_id=person(request).pk)
+        return Response({"batch": found and found._asdict()})

@@ -2,14 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
-from django.db.models import CharField, Count, F, Func, Q, QuerySet, Sum
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from annotation.comparisons import pace
-from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.core.errors import NotFound
 from annotation.generation.models import GenerationRun
 from annotation.measures.budget import days_left
@@ -36,12 +50,52 @@ def batches_of(project: Project) -> QuerySet[Batch]:
     return rows.order_by("-state", "-priority", "-pk")
 
 
+def state_with_free_places() -> Case:
+    """What a comparison becomes when it is to be judged again: open, or held while its batch is not open."""
+    batches = Batch.objects.filter(pk=OuterRef("batch")).exclude(state=Batch.State.OPEN)
+    return Case(
+        When(Exists(batches), then=Value(Comparison.State.HELD)),
+        default=Value(Comparison.State.OPEN),
+    )
+
+
 def batch_of(project: Project, pk: int) -> Batch:
     """One batch with its counts; NotFound otherwise."""
     batch = batches_of(project).filter(pk=pk).first()
     if batch is None:
         raise NotFound(f"There is no batch {pk} in {project.name}.")
     return batch
+
+
+class BatchAtHand(NamedTuple):
+    """The batch that a labeler works on, and how far all labelers are with it, in comparisons."""
+
+    name: str
+    judged: int
+    total: int
+
+
+def batch_at_hand(*, project: Project, labeler_id: int) -> BatchAtHand | None:
+    """The batch of this labeler's newest lease that takes a place, else of what is served next; None without batches.
+
+    By leases that take a place and not by what is on the screen: gold and repeats stay unseen. The counts are those of
+    up to a minute ago, so that many labelers cost no more than one.
+    """
+    leases = project.assignments.filter(labeler_id=labeler_id, state=Assignment.State.LEASED)
+    leased = leases.filter(takes_place=True).order_by("-pk").values_list("comparison__batch")
+    front = project.comparisons.filter(state=Comparison.State.OPEN, slots_taken__lt=F("overlap"))
+    front = front.exclude(kind=Comparison.Kind.GOLD)
+    served = front.order_by("-priority", "slots_taken", "pk").values_list("batch")
+    pk = (leased.first() or served.first() or (None,))[0]
+    return None if pk is None else _at_hand(pk, int(timezone.now().timestamp() // 60))
+
+
+@lru_cache(maxsize=1_000)
+def _at_hand(pk: int, _minute: int) -> BatchAtHand:
+    rows = Comparison.objects.filter(batch=pk).exclude(state=Comparison.State.CLOSED)
+    judged = Count("pk", filter=Q(state=Comparison.State.JUDGED))
+    counts = rows.aggregate(judged=judged, total=Count("pk"))
+    return BatchAtHand(Batch.objects.get(pk=pk).name, **counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from annotation.comparisons import selectors
 from annotation.comparisons.models import Assignment
 from annotation.comparisons.verdicts import has_tie, largest_strength
-from annotation.projects.models import Project
+from annotation.projects.models import Criterion, Project
 from annotation.ui import markdown
 
 LETTERS = "ABCDEFGHI"
@@ -73,7 +73,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One question with the steps of the project's scale: the verdict itself, or one criterion."""
+    """One question: the verdict itself, or one criterion.
+
+    Of a pair it has the steps of the project's scale as options; a criterion of a ranking has a rank for each response.
+    """
 
     name: str
     label: str
@@ -119,6 +122,11 @@ class Bench:
         return [(one.value, str(one.label)) for one in Assignment.SkipReason]
 
     @property
+    def largest_strength(self) -> int:
+        """The strength of the strongest step of the project's scale."""
+        return largest_strength(self.project.answer_scale)
+
+    @property
     def asks_rationale(self) -> bool:
         return self.project.rationale_rule != Project.RationaleRule.NEVER
 
@@ -145,7 +153,7 @@ def bench_for(assignment: Assignment) -> Bench:
             ShownTurn(role=turn["role"], html=markdown.render(turn["content"])) for turn in turns
         ],
         candidates=candidates,
-        rows=_rows(assignment.project, candidates) if len(candidates) == 2 else [],
+        rows=_rows(assignment.project, candidates),
         ranks=range(1, len(candidates) + 1),
         is_upsetting=selectors.is_upsetting(assignment.comparison_id),
     )
@@ -171,18 +179,20 @@ def _steps_of(scale: str) -> list[tuple[int, str | Promise, str]]:
 
 
 def _rows(project: Project, candidates: Sequence[ShownCandidate]) -> list[Row]:
+    if len(candidates) > 2:
+        return [_criterion(one, name=one.name, options=[]) for one in project.criteria.all()]
     options = _options(project.answer_scale, *candidates)
     overall = Row(name="overall", label=_("Overall"), help=_("Which is better?"), options=options)
     criteria = [
-        Row(
-            name=f"criterion-{one.name}",
-            label=one.name.replace("-", " ").capitalize(),
-            help=one.question,
-            options=options,
-        )
+        _criterion(one, name=f"criterion-{one.name}", options=options)
         for one in project.criteria.all()
     ]
     return [overall, *criteria]
+
+
+def _criterion(criterion: Criterion, *, name: str, options: Sequence[Option]) -> Row:
+    label = criterion.name.replace("-", " ").capitalize()
+    return Row(name=name, label=label, help=criterion.question, options=options)
 
 
 def _options(scale: str, first: ShownCandidate, second: ShownCandidate) -> list[Option]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from annotation.comparisons.keys import KEYS, keys_of
 from annotation.comparisons.models import LabelerSettings
 from annotation.comparisons.services.preferences import LONGEST_STRETCH_MINUTES
-from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict
+from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict, largest_strength
 from annotation.core.errors import InvalidInput
 
 ALL_BAD = "all_bad"
@@ -72,45 +72,75 @@ class PreferencesForm(forms.Form):
         return {bound.name: self.cleaned_data[bound.name] for bound in keys_of({})}
 
 
-def answer_from(fields: Mapping[str, str], candidate_ids: list[int]) -> Answer:
-    """The answer in posted fields. Raises InvalidInput naming what is missing."""
+def answer_from(fields: Mapping[str, str], candidate_ids: list[int], *, scale: str) -> Answer:
+    """The answer in posted fields, by the steps of ``scale``. Raises InvalidInput naming what is missing."""
+    largest = largest_strength(scale)
     is_all_bad = ALL_BAD in (fields.get("overall"), fields.get("all_bad"))
-    ranking, strengths = ([], []) if is_all_bad else _verdict(fields, candidate_ids)
+    ranking, strengths = ([], []) if is_all_bad else _verdict(fields, candidate_ids, largest)
     return Answer(
         client_uuid=_uuid(fields.get("client_uuid", "")),
         ranking=ranking,
         strengths=strengths,
         is_all_bad=is_all_bad,
-        criteria=_criteria(fields, candidate_ids),
+        criteria=_criteria(fields, candidate_ids, largest),
         rationale=fields.get("rationale", ""),
         active_ms=int(ms) if (ms := fields.get("active_ms", "")).isdecimal() else 0,
     )
 
 
-def _criteria(fields: Mapping[str, str], candidate_ids: list[int]) -> dict[str, CriterionVerdict]:
+def _criteria(
+    fields: Mapping[str, str], candidate_ids: list[int], largest: int
+) -> dict[str, CriterionVerdict]:
+    """The criteria that were answered: `criterion-NAME` of a pair, `criterion-CANDIDATE-NAME` of more."""
+    given = {
+        name.removeprefix(CRITERION): value
+        for name, value in fields.items()
+        if name.startswith(CRITERION) and value
+    }
+    if len(candidate_ids) > 2:
+        return _ranked_criteria(given, candidate_ids, largest)
     criteria: dict[str, CriterionVerdict] = {}
-    for name, value in fields.items():
-        if name.startswith(CRITERION) and value:
-            ranking, strengths = _step(value, candidate_ids)
-            criteria[name.removeprefix(CRITERION)] = {"ranking": ranking, "strengths": strengths}
+    for name, value in given.items():
+        ranking, strengths = _step(value, candidate_ids)
+        criteria[name] = {"ranking": ranking, "strengths": strengths}
+    return criteria
+
+
+def _ranked_criteria(
+    given: Mapping[str, str], candidate_ids: list[int], largest: int
+) -> dict[str, CriterionVerdict]:
+    """Criteria of a ranking, from `CANDIDATE-NAME` -> rank; those that rank only some of the responses are refused."""
+    criteria: dict[str, CriterionVerdict] = {}
+    for name in sorted({key.partition("-")[2] for key in given}):
+        ranks = {pk: given.get(f"{pk}-{name}", "") for pk in candidate_ids}
+        if not all(ranks.values()):
+            raise InvalidInput(
+                _("Rank every response under “%(criterion)s”, or none.") % {"criterion": name}
+            )
+        ranking, strengths = tiers_from_ranks(
+            {pk: _rank(value) for pk, value in ranks.items()}, largest=largest
+        )
+        criteria[name] = {"ranking": ranking, "strengths": strengths}
     return criteria
 
 
 def _verdict(
-    fields: Mapping[str, str], candidate_ids: list[int]
+    fields: Mapping[str, str], candidate_ids: list[int], largest: int
 ) -> tuple[list[list[int]], list[int]]:
     if len(candidate_ids) == 2:
         return _step(fields.get("overall", ""), candidate_ids)
     ranks = {pk: _rank(fields.get(f"rank-{pk}", "")) for pk in candidate_ids}
-    return tiers_from_ranks(ranks)
+    return tiers_from_ranks(ranks, largest=largest)
 
 
-def tiers_from_ranks(ranks: Mapping[int, int]) -> tuple[list[list[int]], list[int]]:
-    """Tiers and strengths of ranks: equal ranks tie, and the distance to the next rank is the strength, at most 3."""
+def tiers_from_ranks(
+    ranks: Mapping[int, int], *, largest: int = max(STRENGTHS)
+) -> tuple[list[list[int]], list[int]]:
+    """Tiers and strengths of ranks: equal ranks tie, the distance of two is the strength, at most ``largest``."""
     ordered = sorted(ranks, key=lambda pk: (ranks[pk], pk))
     groups = [(rank, list(group)) for rank, group in groupby(ordered, key=lambda pk: ranks[pk])]
     levels = [rank for rank, _group in groups]
-    steps = [min(low - high, max(STRENGTHS)) for high, low in pairwise(levels)]
+    steps = [min(low - high, largest) for high, low in pairwise(levels)]
     return [group for _level, group in groups], steps
 
 

@@ -30,6 +30,7 @@ api_patterns = [
     path(f"{_PROJECT}comparisons/", api.ComparisonList.as_view(), name="api-comparison-list"),
     path(f"{_PROJECT}comparisons/pair/", api.ComparisonPair.as_view(), name="api-comparison-pair"),
     path(f"{_PROJECT}batches/", batch_api.BatchList.as_view(), name="api-batch-list"),
+    path(f"{_PROJECT}batches/at-hand/", batch_api.AtHand.as_view(), name="api-batch-at-hand"),
     path(_BATCH, batch_api.BatchDetail.as_view(), name="api-batch-detail"),
     path(_COMPARISON, api.ComparisonDetail.as_view(), name="api-comparison-detail"),
 ]
@@ -78,6 +79,7 @@ ROUTE_ROLES = {
     "comparisons-skip": {"POST": LABELER},
     "comparisons-undo": {"POST": LABELER},
     "api-batch-list": {"GET": ADMIN, "POST": ADMIN},
+    "api-batch-at-hand": {"GET": LABELER},
     "api-batch-detail": {"GET": ADMIN, "PATCH": ADMIN},
     "comparisons-requeue": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-requeue-undo": {"POST": ADMIN},

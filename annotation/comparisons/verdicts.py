@@ -149,13 +149,13 @@ def check_criteria(
         check_scale(scale, verdict["ranking"], verdict["strengths"])
 
 
-def cleaned_rationale(rationale: str, *, rule: str, strengths: Sequence[int]) -> str:
+def cleaned_rationale(rationale: str, *, rule: str, scale: str, strengths: Sequence[int]) -> str:
     """The rationale as it is stored; raises InvalidInput where the project's rule asks for one."""
     text = rationale.strip()
     if rule == Project.RationaleRule.NEVER:
         return ""
     is_asked = rule == Project.RationaleRule.ALWAYS or (
-        rule == Project.RationaleRule.STRONG and max(STRENGTHS) in strengths
+        rule == Project.RationaleRule.STRONG and largest_strength(scale) in strengths
     )
     if is_asked and not text:
         raise InvalidInput(_("Say in one sentence why: this project asks for a rationale here."))

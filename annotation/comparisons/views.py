@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
 from annotation.comparisons import selectors
+from annotation.comparisons.batches import batch_at_hand
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
@@ -55,6 +56,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "ahead": benches[1:],
         "empty": served.empty,
         "progress": selectors.progress_of(project=project, labeler_id=labeler.pk),
+        "batch": batch_at_hand(project=project, labeler_id=labeler.pk),
         "preferences": preferences,
         "keys": keys,
         "keys_json": json.dumps({one.name: one.key for one in keys}),
@@ -179,7 +181,9 @@ def _save(form: PreferencesForm, labeler: User) -> bool:
 def _answer(request: HttpRequest, project: Project) -> HttpResponse:
     assignment = _posted_assignment(request, project)
     try:
-        answer = answer_from(request.POST, assignment.comparison.candidate_ids)
+        answer = answer_from(
+            request.POST, assignment.comparison.candidate_ids, scale=project.answer_scale
+        )
         judgment = judging.submit_judgment(
             assignment=assignment,
             client_uuid=answer.client_uuid,

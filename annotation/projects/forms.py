@@ -20,7 +20,7 @@ CHOICES = {
     "rationale_rule": [
         ("never", "Never"),
         ("optional", "If they like"),
-        ("strong", "Where one is much better"),
+        ("strong", "At the strongest step of the scale"),
         ("always", "Always"),
     ],
     "serving_order": [

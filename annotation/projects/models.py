@@ -22,7 +22,7 @@ class Project(models.Model):
     class RationaleRule(models.TextChoices):
         NEVER = "never"
         OPTIONAL = "optional"
-        STRONG = "strong"  # asked for where the strength is 3
+        STRONG = "strong"  # asked for at the strongest step of the answer scale
         ALWAYS = "always"
 
     class AnswerScale(models.TextChoices):

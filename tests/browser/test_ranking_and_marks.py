@@ -1,5 +1,7 @@
 """Rankings of several responses by key and by drag, and marks in their texts, as a browser does them."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -12,8 +14,8 @@ SMILE = "😀 Call `sort()` first, then **print** the list. Call it once."
 GOOD = "Call it once"
 
 
-def compare(project, *texts: str) -> Comparison:
-    prompt = factories.prompt(project)
+def compare(project, *texts: str, content: str = "") -> Comparison:
+    prompt = factories.prompt(project, content)
     made = [factories.candidate(prompt, text) for text in texts]
     row = Comparison.objects.create(
         project=project, prompt=prompt, candidate_ids=sorted(one.pk for one in made)
@@ -120,6 +122,58 @@ def test_every_rank_of_four_responses_is_in_sight_at_1360_by_900(four):
     assert len(boxes) == 17
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 1360 for box in boxes)
     assert all(box["y"] >= 0 and box["y"] + box["height"] <= 900 for box in boxes)
+
+
+@pytest.fixture
+def rubric(project) -> list[str]:
+    """Four criteria, the first asked first."""
+    names = ["helpful", "honest", "harmless", "concise"]
+    for position, name in enumerate(names):
+        project.criteria.create(name=name, question=f"Which is more {name}?", position=position)
+    return names
+
+
+def test_every_rank_of_four_responses_is_in_sight_below_a_long_prompt_and_above_four_criteria(
+    bench, project, rubric
+):
+    compare(project, "One.", "Two.", "Three.", "Four.\n\n" * 40, content="A long question. " * 200)
+    bench.page.set_viewport_size({"width": 1360, "height": 900})
+    bench.open()
+    expect(bench.form.locator("[data-board]")).to_be_visible()
+    boxes = [one.bounding_box() for one in bench.form.locator(".ranks label").all()]
+    bar = bench.form.locator(".bar").bounding_box()
+    assert len(boxes) == 16
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= bar["y"] for box in boxes)
+    assert bar["y"] + bar["height"] <= 900
+
+
+def test_criteria_of_a_ranking_are_answered_by_keyboard_alone(bench, project, rubric, complaints):
+    compare(project, "One.", "Two.", "Three.")
+    bench.open()
+    a, b, c = shown(bench)
+    bench.press("1", "2", "2", "3")  # the verdict: A, then B = C, much better
+    bench.press("3", "1", "1")  # helpful: B = C, and two places on A
+    bench.press("1", "2", "3", "ArrowLeft", "0", "2")  # honest: taken back, and given again
+    expect(bench.form.locator("[data-criterion=helpful] output")).to_have_text(
+        re.compile(r"^\w = \w > \w$")
+    )
+    bench.press("Enter")
+    judgment = stored()
+    assert judgment.ranking == [[a], sorted([b, c])]
+    assert judgment.criteria == {
+        "helpful": {"ranking": [sorted([b, c]), [a]], "strengths": [2]},
+        "honest": {"ranking": [[a], sorted([b, c])], "strengths": [1]},
+    }
+    assert complaints == []
+
+
+def test_a_criterion_that_ranks_only_some_is_not_sent(bench, project, rubric):
+    compare(project, "One.", "Two.", "Three.")
+    bench.open().press("1", "1", "1", "2", "Enter")
+    bench.expect_says("Rank every response under “Helpful”, or none")
+    assert Judgment.objects.count() == 0
+    bench.press("Backspace", "ArrowLeft", "0", "Enter")
+    assert stored().criteria == {}
 
 
 def choose(bench, phrase: str) -> None:

@@ -1,6 +1,7 @@
 """Batches: made of chosen prompts, served by priority, held back while paused or closed."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
@@ -8,8 +9,9 @@ from django.utils import timezone
 
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Assignment, Batch, Comparison
-from annotation.comparisons.services import batches
+from annotation.comparisons.services import batches, judging
 from annotation.comparisons.services.batches import Chosen
+from annotation.comparisons.services.comparisons import set_closed
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Role
@@ -109,6 +111,64 @@ def test_what_was_withdrawn_stays_withdrawn_when_its_batch_opens_again(project):
     batches.set_state(batch=batch, state="open", actor=user)
     states = dict(batch.comparisons.values_list("pk", "state"))
     assert states == {gone.pk: "closed", there.pk: "open"}
+
+
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_what_is_undone_in_a_batch_that_is_not_open_is_held_and_not_served(project, state):
+    row = factories.comparison(factories.prompt(project))
+    batch, labeler = make(project), factories.member(project)
+    assignment = lease_next_comparison(project=project, labeler=labeler)
+    answer = {"ranking": [[one] for one in row.candidate_ids], "strengths": [1]}
+    judgment = judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
+    batches.set_state(batch=batch, state=state, actor=labeler)
+    judging.undo_judgment(judgment=judgment)
+    row.refresh_from_db()
+    assert (row.state, row.judgments_counted) == ("held", 0)
+    batches.set_state(batch=batch, state="open", actor=labeler)
+    row.refresh_from_db()
+    assert row.state == "open"
+
+
+def test_what_is_put_back_into_a_paused_batch_is_held(project):
+    row = factories.comparison(factories.prompt(project))
+    batch, actor = make(project), factories.user()
+    set_closed(comparison=row, is_closed=True, actor=actor)
+    batches.set_state(batch=batch, state="paused", actor=actor)
+    assert set_closed(comparison=row, is_closed=False, actor=actor).state == "held"
+
+
+def test_a_labeler_reads_which_batch_is_at_hand_and_how_far_it_is(api, project):
+    prompt = factories.prompt(project)
+    factories.comparison(prompt, state="judged")
+    factories.comparison(prompt)
+    project.comparisons.update(batch=project.batches.create(name="Pilot"))
+    api.force_authenticate(factories.member(project))
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.data == {"batch": {"name": "Pilot", "judged": 1, "total": 2}}
+
+
+def test_where_nothing_is_in_a_batch_none_is_at_hand(api, project):
+    factories.comparison(factories.prompt(project))
+    api.force_authenticate(factories.member(project))
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.data == {"batch": None}
+
+
+def test_gold_in_hand_does_not_change_the_batch_at_hand(api, project):
+    batch = project.batches.create(name="Pilot")
+    factories.comparison(factories.prompt(project), batch=batch)
+    gold = factories.comparison(factories.prompt(project), kind="gold")
+    labeler = factories.member(project)
+    project.assignments.create(
+        comparison=gold,
+        labeler=labeler,
+        takes_place=False,
+        shown_order=gold.candidate_ids,
+        lease_until="2099-01-01T00:00Z",
+    )
+    api.force_authenticate(labeler)
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.data["batch"]["name"] == "Pilot"
 
 
 def test_a_new_priority_moves_all_its_comparisons(project):

@@ -182,6 +182,20 @@ def test_a_rationale_is_asked_for_by_the_rule_of_the_project(assignment, rule, s
     assert refused == is_asked
 
 
+@pytest.mark.parametrize(
+    ("scale", "strength", "is_asked"),
+    [("five", 1, False), ("five", 2, True), ("three", 1, True), ("two", 1, True)],
+)
+def test_a_strong_answer_is_the_strongest_of_its_scale(assignment, scale, strength, is_asked):
+    Project.objects.update(rationale_rule="strong", answer_scale=scale)
+    refused = 0
+    try:
+        judge(assignment, strengths=[strength])
+    except DomainError:
+        refused = 1
+    assert refused == is_asked
+
+
 def test_active_time_is_capped_by_the_servers_clock(assignment):
     Assignment.objects.update(leased_at=timezone.now() - timedelta(seconds=10))
     judgment = judge(assignment, active_ms=10**9)

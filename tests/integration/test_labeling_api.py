@@ -307,6 +307,25 @@ def test_the_plain_form_ranks_more_than_two_with_ties_and_gaps(page, project):
     assert (judgment.ranking, judgment.strengths) == ([[a], [b, c], [d]], [2, 3])
 
 
+def test_the_plain_form_ranks_by_criteria_too_within_the_scale(page, project):
+    Criterion.objects.create(project=project, name="follows-2-formats", question="Which more?")
+    project.answer_scale = "five"
+    project.save()
+    (comparison,) = comparisons(project, 1, size=3)
+    url = reverse("comparisons-label", args=[project.pk])
+    assert page.get(url).text.count('name="criterion-') == 3
+    ids = comparison.candidate_ids
+    form = {"assignment": Assignment.objects.get().pk, "client_uuid": str(uuid4())}
+    form |= {f"rank-{pk}": rank for pk, rank in zip(ids, (1, 2, 3), strict=True)}
+    some = {f"criterion-{ids[0]}-follows-2-formats": 1}
+    assert "Rank every response under" in page.post(url, {**form, **some}, follow=True).text
+    ranks = zip(ids, (4, 1, 1), strict=True)
+    page.post(url, {**form, **{f"criterion-{pk}-follows-2-formats": rank for pk, rank in ranks}})
+    assert Judgment.objects.get().criteria == {
+        "follows-2-formats": {"ranking": [[ids[1], ids[2]], [ids[0]]], "strengths": [2]}
+    }
+
+
 @pytest.mark.parametrize("verdict", ["", "left", "0:3", "9999999:1", "tie:1"])
 def test_a_plain_form_without_a_verdict_comes_back_with_a_sentence(page, project, verdict):
     comparisons(project, 1)

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Batch, Comparison
 from annotation.core.errors import InvalidInput
 
 
@@ -29,5 +29,7 @@ def state_named(state: str) -> bool:
 
 
 def _state_by_count(row: Comparison) -> Comparison.State:
-    is_full = row.judgments_counted >= row.overlap
-    return Comparison.State.JUDGED if is_full else Comparison.State.OPEN
+    if row.judgments_counted >= row.overlap:
+        return Comparison.State.JUDGED
+    is_held = row.batch is not None and row.batch.state != Batch.State.OPEN
+    return Comparison.State.HELD if is_held else Comparison.State.OPEN

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import answers, exams, progress, verdicts
+from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.gold import Feedback
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import (
@@ -174,9 +175,9 @@ def _judgment(
     elapsed = max(0, min(int((now - begun_at).total_seconds() * 1000), LARGEST_INTEGER))
     is_open = row.comparison_state != Comparison.State.CLOSED
     is_live = is_open and row.state == Assignment.State.LEASED and row.lease_until > now
-    rule = station.project.rationale_rule
+    project = station.project
     return Judgment(
-        project=station.project,
+        project=project,
         comparison_id=row.comparison_id,
         assignment_id=row.assignment_id,
         labeler=station.member.user,
@@ -188,7 +189,10 @@ def _judgment(
         criteria=dict(answer.criteria),
         marks=list(answer.marks),
         rationale=verdicts.cleaned_rationale(
-            answer.rationale, rule=rule, strengths=answer.strengths
+            answer.rationale,
+            rule=project.rationale_rule,
+            scale=project.answer_scale,
+            strengths=answer.strengths,
         ),
         is_repeat=row.is_repeat,
         shown_order=row.shown_order,
@@ -248,7 +252,7 @@ def _reopen_comparison(judgment: Judgment) -> None:
     )
     if judgment.is_counted:
         changed = rows.update(
-            judgments_counted=F("judgments_counted") - 1, state=Comparison.State.OPEN
+            judgments_counted=F("judgments_counted") - 1, state=state_with_free_places()
         )
     else:
         free = rows.filter(slots_taken__lt=F("overlap"))

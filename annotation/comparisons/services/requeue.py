@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
+from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Comparison, Requeue
 from annotation.comparisons.selectors import standing_judgments
 from annotation.core.errors import Conflict, InvalidInput
@@ -69,7 +70,7 @@ def requeue(
     if len(keys) > MOST_COMPARISONS:
         raise InvalidInput(f"These are more than {MOST_COMPARISONS:,} comparisons; choose fewer.")
     Comparison.objects.filter(pk__in=keys).update(
-        overlap=F("overlap") + 1, state=Comparison.State.OPEN
+        overlap=F("overlap") + 1, state=state_with_free_places()
     )
     row = Requeue.objects.create(
         project=project,
@@ -92,7 +93,8 @@ def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
     free = Comparison.objects.filter(
         pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
     )
-    is_full = Q(judgments_counted__gte=F("overlap") - 1) & Q(state=Comparison.State.OPEN)
+    is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
+    is_full = Q(judgments_counted__gte=F("overlap") - 1) & is_waiting
     taken_back = free.update(
         state=Case(When(is_full, then=Value(Comparison.State.JUDGED)), default=F("state")),
         overlap=F("overlap") - 1,

@@ -1,9 +1,8 @@
 // Reading the answer of a bench: candidates and strengths, never places.
 import { gettext } from "../ui/gettext.js";
+import { rankedCriteria, whatCriteriaLack } from "./criteria.js";
 import { marksOf } from "./marks.js";
 import { rankingOf, whatRankingLacks } from "./ranking.js";
-
-const MOST = 3;
 
 const checked = (form, name) => form.querySelector(`input[name="${name}"]:checked`)?.value ?? null;
 
@@ -29,7 +28,7 @@ export function answerOf(form) {
   const ids = candidatesOf(form);
   const found = verdict(form, ids);
   if (!found) return null;
-  const criteria = {};
+  const criteria = rankedCriteria(form);
   for (const input of form.querySelectorAll('input[name^="criterion-"]:checked')) {
     criteria[input.name.slice("criterion-".length)] = step(input.value, ids);
   }
@@ -48,7 +47,9 @@ export function whatIsMissing(form) {
   if (!answer) {
     return candidatesOf(form).length > 2 ? whatRankingLacks(form) : gettext("Choose which is better first.");
   }
+  const open = whatCriteriaLack(form);
+  if (open) return open;
   const rule = form.dataset.rationale;
-  const isAsked = rule === "always" || (rule === "strong" && answer.strengths.includes(MOST));
+  const isAsked = rule === "always" || (rule === "strong" && answer.strengths.includes(Number(form.dataset.largest)));
   return isAsked && !answer.rationale.trim() ? gettext("Say in one sentence why: this project asks for it here.") : "";
 }

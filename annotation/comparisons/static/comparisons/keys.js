@@ -1,9 +1,9 @@
 // The keys of the bench. No single letter acts while a text field has the focus.
-const isTextField = (element) => element.matches("textarea, select, input:not([type=radio], [type=checkbox])");
+const isTextField = (element) => element.matches("textarea, select:not([data-rank]), input:not([type=radio], [type=checkbox])");
 const isControl = (element) => element.matches("button, a, summary");
 
 const rows = (form) => [...form.querySelectorAll("[data-row]")].filter((row) => !row.hidden);
-const isAnswered = (row) => row.querySelector("input:checked") !== null;
+const isAnswered = (row) => row.querySelector("input:checked") !== null || Boolean(row.querySelector("select")?.value);
 
 /** The row that digits answer: the one in focus, else the first without an answer, else the last. */
 function currentRow(form) {
@@ -21,11 +21,18 @@ export function markRow(form) {
 
 function answer(form, digit) {
   const row = currentRow(form);
-  const input = row?.querySelectorAll("input")[digit - 1];
-  if (!input) return;
-  input.checked = true;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
+  const field = row && choose(row, digit);
+  if (!field) return;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
   advance(form, row);
+}
+
+/** Choose the step or the rank of a row; the field that holds it, or undefined where the row has no such step. */
+function choose(row, digit) {
+  const select = row.querySelector("select");
+  const field = select ? select.options[digit] && select : row.querySelectorAll("input")[digit - 1];
+  if (field) field[select ? "value" : "checked"] = select ? String(digit) : true;
+  return field;
 }
 
 function advance(form, row) {
@@ -34,8 +41,8 @@ function advance(form, row) {
   if (card) {
     card.focus({ preventScroll: false });
     card.scrollIntoView({ block: "nearest" });
-  } else if (document.activeElement?.closest("[data-row]") === row) {
-    (open ? open.querySelector("input") : form.querySelector("[data-submit]")).focus();
+  } else if (open?.querySelector("select") || document.activeElement?.closest("[data-row]") === row) {
+    (open?.querySelector("input, select") ?? form.querySelector("[data-submit]")).focus();
   }
 }
 

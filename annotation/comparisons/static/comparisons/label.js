@@ -18,6 +18,7 @@ const DRAFT_AFTER = 2_000;
 const WARN_BEFORE = 90_000;
 const REMEMBERED = 5; // answers that can be taken back without asking the server for their texts
 const COUNT_EVERY = 10_000;
+const BATCH_EVERY = 120_000;
 
 const page = document.querySelector("[data-labeling]");
 const place = page.querySelector("[data-place]");
@@ -330,6 +331,13 @@ function onInput() {
   desk.draftTimer = setTimeout(() => { saveDraft(desk.form, labeler); say(gettext("Draft saved.")); }, DRAFT_AFTER);
 }
 
+/** How far the batch is: others work on it too. What cannot be asked now is asked at the next turn. */
+async function watchBatch() {
+  if (document.visibilityState !== "visible") return;
+  const { batch } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
+  if (batch !== undefined) strip.showBatch(batch);
+}
+
 function reveal() {
   desk.form.toggleAttribute("data-revealed");
 }
@@ -410,6 +418,7 @@ addEventListener("online", () => say(gettext("You are online again.")));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over
 setInterval(() => { watchLease(); if (desk.form) countWork(COUNT_EVERY); }, 1_000);
 setInterval(watchReading, 200);
+setInterval(watchBatch, BATCH_EVERY);
 
 showKeys(page, keys);
 showUnsent();

@@ -40,6 +40,15 @@ export class Strip {
     this.#show(this.#progress.judged_today + given, Math.max(0, this.#progress.remaining - given), this.#progress.is_more);
   }
 
+  /** The batch that all work on, and how far it is; null where there are none. */
+  showBatch(batch) {
+    const place = this.#page.querySelector("[data-batch]");
+    place.hidden = !batch;
+    if (!batch) return;
+    place.querySelector("[data-batch-name]").textContent = batch.name;
+    place.querySelector("[data-batch-count]").textContent = interpolate(gettext("%(judged)s of %(total)s judged"), batch);
+  }
+
   #show(today, left, isMore) {
     const total = today + left;
     const words = left ? gettext("%(today)s of %(total)s today") : gettext("%(today)s done today");

@@ -1,4 +1,6 @@
 // How the responses are shown: read, raw, word diff; scrolling together; one at a time on a narrow screen.
+import { gettext } from "../ui/gettext.js";
+import { bindCriteria } from "./criteria.js";
 import { bindMarks } from "./marks.js";
 import { call } from "./outbox.js";
 import { bindRanking } from "./ranking.js";
@@ -25,7 +27,7 @@ export async function showView(page, form, name) {
   const isOn = button.getAttribute("aria-pressed") !== "true";
   if (name === "sync") return button.setAttribute("aria-pressed", String(isOn));
   if (isOn && name === "diff" && !(await loadDiff(page, form))) {
-    page.querySelector("[data-status]").textContent = "These are too different for a word diff.";
+    page.querySelector("[data-status]").textContent = gettext("These are too different for a word diff.");
     return undefined;
   }
   for (const one of ["diff", "raw"]) pressed(page, one).setAttribute("aria-pressed", String(isOn && one === name));
@@ -40,6 +42,7 @@ export function bindViews(page, form) {
   for (const name of ["diff", "sync"]) pressed(page, name).hidden = !form.matches(".pair");
   bindTabs(form);
   bindRanking(form);
+  bindCriteria(form);
   bindMarks(form, (text) => { page.querySelector("[data-status]").textContent = text; });
   const turns = form.querySelector("[data-turns]");
   turns.scrollTop = turns.scrollHeight; // the newest turn is the one that is answered
