@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "annotation.quality",
     "annotation.datasets",
     "annotation.runs",
+    "annotation.rounds",
     "annotation.webhooks",
     "annotation.overview",
     "allauth",  # after ours: our templates of the account pages come first

@@ -16,6 +16,7 @@ from annotation.projects import urls as projects
 from annotation.prompts import urls as prompts
 from annotation.quality import urls as quality
 from annotation.registry import urls as registry
+from annotation.rounds import urls as rounds
 from annotation.runs import urls as runs
 from annotation.webhooks import urls as webhooks
 
@@ -32,6 +33,7 @@ API: list[URLPattern | URLResolver] = [
     *registry.api_patterns,
     *generation.api_patterns,
     *runs.api_patterns,
+    *rounds.api_patterns,
     *quality.api_patterns,
     *datasets.api_patterns,
     *webhooks.api_patterns,
@@ -49,6 +51,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *registry.page_patterns,
     *generation.page_patterns,
     *runs.page_patterns,
+    *rounds.page_patterns,
     *quality.page_patterns,
     *datasets.page_patterns,
     *webhooks.page_patterns,

@@ -11,6 +11,7 @@ from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.projects.models import Role
 from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
+from annotation.rounds.models import Round
 from tests import factories
 
 
@@ -57,7 +58,8 @@ class World:
             "tokens": create_token(user=user, name="word").token,
             "invitations": invite(project=project, role=Role.LABELER, actor=user).invitation,
         }
-        return {name: row.pk for name, row in made.items()}
+        Round.objects.create(number=1, plan={}, policy=policy, **own)
+        return {name: row.pk for name, row in made.items()} | {"rounds": 1}
 
     def address(self, template: str, *, last: object = None) -> str:
         """The address with ids of rows that exist, or ``last`` in place of the last."""

@@ -1,4 +1,6 @@
-"""What keeps work moving: requeue what silent workers held, ring again for all that waits, end old leases."""
+"""What keeps work moving: requeue what silent workers held, ring again for all that waits, end old leases,
+move rounds.
+"""
 
 import logging
 import os
@@ -11,6 +13,7 @@ from django.utils import timezone
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
 from annotation.demonstrations.services.writing import expire_drafts
+from annotation.rounds.services import advance_all
 
 logger = logging.getLogger(__name__)
 RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for the rest
@@ -30,6 +33,7 @@ def sweep() -> None:
             ring_again(model, queue)
     expire_leases()
     expire_drafts()
+    advance_all()
 
 
 def job_models() -> list[type[JobModel]]:

@@ -137,6 +137,7 @@ SECTIONS = (
     ("demonstrations", gettext_lazy("Demonstrations"), "demonstrations/", frozenset({Role.ADMIN})),
     ("agreement", gettext_lazy("Agreement"), "agreement/", frozenset({Role.ADMIN})),
     ("datasets", gettext_lazy("Datasets"), "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
+    ("rounds", gettext_lazy("Rounds"), "rounds/", frozenset({Role.ENGINEER})),
     ("runs", gettext_lazy("Runs"), "runs/", frozenset({Role.ENGINEER})),
     ("models", gettext_lazy("Models"), "models/", frozenset({Role.ENGINEER})),
     ("playground", gettext_lazy("Playground"), "playground/", frozenset({Role.ENGINEER})),

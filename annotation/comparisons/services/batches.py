@@ -77,7 +77,7 @@ def create_batch(
     project: Project,
     name: str,
     chosen: Chosen,
-    actor: User,
+    actor: User | None,
     priority: int = 0,
     deadline: datetime | None = None,
     strategy: str | None = None,
@@ -132,7 +132,7 @@ def update_batch(
 
 
 @transaction.atomic
-def set_state(*, batch: Batch, state: str, actor: User) -> Batch:
+def set_state(*, batch: Batch, state: str, actor: User | None) -> Batch:
     """Pause, close or open: comparisons of a batch that is not open are held back, those withdrawn stay withdrawn."""
     if state not in Batch.State.values:
         known = ", ".join(Batch.State.values)

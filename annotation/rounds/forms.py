@@ -1,0 +1,68 @@
+"""The form of a new round: one page, settings from a preset, one button."""
+
+from typing import Any, cast
+
+from django import forms
+
+from annotation.projects.models import Project
+from annotation.rounds.plans import BOUNDS, Plan
+from annotation.rounds.selectors import start_policies
+from annotation.runs.forms import label_of
+from training.spec.runs import SPECS
+
+PRESETS = (("standard", "For a real project"), ("demo", "For two slow cores"))
+ALGORITHMS = (
+    ("ppo", "PPO, against a new reward model"),
+    ("grpo", "GRPO, against a new reward model"),
+    ("dpo", "DPO, on the preferences directly"),
+    ("kto", "KTO, on good and bad responses"),
+    ("sft", SPECS["sft"].title),
+)
+PROMOTIONS = (("when_better", "When it is measured to be better"), ("by_hand", "By hand"))
+
+
+class RoundForm(forms.Form):
+    """What a round needs to know; `rounds.plans` decides."""
+
+    policy: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        empty_label=None,
+        label="Start from",
+        help_text="Answers the prompts, and is what the round improves. The serving policy stands first.",
+    )
+    algorithm = forms.ChoiceField(choices=ALGORITHMS, label="Improve it by")
+    preset = forms.ChoiceField(
+        choices=PRESETS, label="Settings", help_text="Of both training runs; they are in the docs."
+    )
+    per_prompt = forms.IntegerField(
+        label="Responses to each prompt", help_text="More of them make more comparisons."
+    )
+    max_prompts = forms.IntegerField(
+        label="At most this many prompts", help_text="0 asks all of them."
+    )
+    temperature = forms.FloatField(help_text="Higher makes responses differ more.")
+    max_tokens = forms.IntegerField(label="Longest response", help_text="In tokens.")
+    label_share = forms.FloatField(
+        label="Enough labels",
+        help_text="The share of all labels at which it goes on by itself; 1 waits for every one.",
+    )
+    promotion = forms.ChoiceField(
+        choices=PROMOTIONS,
+        label="The new policy serves",
+        help_text="The next round starts from the policy that serves.",
+    )
+
+    def __init__(self, *args: Any, project: Project, **options: Any) -> None:
+        super().__init__(*args, **options)  # Any: Django's own signature
+        policy = cast("forms.ModelChoiceField[Any]", self.fields["policy"])
+        policy.queryset = start_policies(project)
+        policy.label_from_instance = label_of  # type: ignore[method-assign, assignment] # Django's documented hook
+        policy.initial = policy.queryset.first()
+        for name, (low, high) in BOUNDS.items():
+            self.fields[name].widget.attrs |= {"min": low, "max": high}
+        for name in ("temperature", "label_share"):
+            self.fields[name].widget.attrs["step"] = "any"
+
+    def plan(self) -> Plan:
+        """The checked plan. Raises InvalidInput at a field."""
+        return Plan.from_json({name: self.cleaned_data[name] for name in Plan.__dataclass_fields__})

@@ -1,0 +1,114 @@
+"""Reading rounds: those of a project, the one under way, where each of its parts stands."""
+
+from typing import NamedTuple
+
+from django.db.models import QuerySet
+
+from annotation.comparisons.batches import batch_of
+from annotation.core.errors import NotFound
+from annotation.core.jobs import JobModel
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import serving
+from annotation.rounds.models import Round
+from annotation.rounds.plans import Plan
+
+State = Round.State
+JOB_PARTS = {
+    Round.Stage.GENERATE: ("generation", "generation-run"),
+    Round.Stage.SNAPSHOT: ("snapshot", "datasets-snapshot"),
+    Round.Stage.REWARD: ("reward_run", "runs-detail"),
+    Round.Stage.POLICY: ("policy_run", "runs-detail"),
+}
+
+
+def rounds_of(project: Project) -> QuerySet[Round]:
+    """The rounds of a project with the rows of their parts, newest first."""
+    rows = Round.objects.filter(project=project).select_related(
+        *["project", "policy", "generation", "batch", "snapshot", "created_by"],
+        *["reward_run__model_version", "policy_run__model_version"],
+    )
+    return rows.order_by("-number")
+
+
+def round_in(project: Project, number: int) -> Round:
+    """One round of the project by its number. Raises NotFound."""
+    row = rounds_of(project).filter(number=number).first()
+    if row is None:
+        raise NotFound(f"There is no round {number} in {project.name}.")
+    return row
+
+
+def under_way(project: Project) -> Round | None:
+    """The round that must end before the next can start; None where there is none."""
+    live = (State.RUNNING, State.PAUSED, State.FAILED)
+    return rounds_of(project).filter(state__in=live).first()
+
+
+def start_policy(project: Project) -> ModelVersion | None:
+    """Where the next round starts: the policy that serves, which the last round may have promoted."""
+    return serving(project=project, kind=ModelVersion.Kind.POLICY)
+
+
+def start_policies(project: Project) -> QuerySet[ModelVersion]:
+    """The local policies a round may start from, the serving one first."""
+    rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.POLICY)
+    return rows.filter(backend=ModelVersion.Backend.LOCAL).order_by("-stage", "-pk")
+
+
+class Part(NamedTuple):
+    """One part of a round as its page shows it; ``key`` is that of the row its page is about."""
+
+    stage: str
+    title: str
+    state: str  # waiting, running, paused, failed, cancelled, skipped or done
+    done: int
+    total: int
+    unit: str
+    route: str
+    key: int | None
+    error: str
+
+
+def parts_of(row: Round) -> list[Part]:
+    """Every part of the round in order, with how far it is and where it can be read."""
+    order = list(Round.Stage)
+    here = len(order) if row.state == State.DONE else order.index(Round.Stage(row.stage))
+    return [_part(row, stage, place - here) for place, stage in enumerate(order)]
+
+
+def _part(row: Round, stage: Round.Stage, place: int) -> Part:
+    """``place`` is negative for what lies behind, 0 for what is under way."""
+    state = "done" if place < 0 else "waiting" if place else row.state
+    if stage == Round.Stage.REWARD and not Plan.from_json(row.plan).has_reward_model:
+        state = "skipped"
+    empty = Part(stage, stage.label, state, 0, 0, "", "", None, "")
+    if stage == Round.Stage.LABEL:
+        return _labels(row, empty)
+    if stage not in JOB_PARTS:
+        return empty
+    name, route = JOB_PARTS[stage]
+    job: JobModel | None = getattr(row, name)
+    if job is None:
+        return empty
+    return empty._replace(
+        done=job.progress_done,
+        total=job.progress_total,
+        unit=job.progress_unit,
+        route=route,
+        key=job.pk,
+        error=job.error,
+    )
+
+
+def _labels(row: Round, part: Part) -> Part:
+    if row.batch_id is None:
+        return part
+    batch = batch_of(row.project, row.batch_id)
+    return part._replace(
+        done=batch.labels_given,  # type: ignore[attr-defined] # annotated
+        total=batch.labels_wanted,  # type: ignore[attr-defined] # annotated
+        unit="labels",
+        route="comparisons-batch",
+        key=batch.pk,
+    )

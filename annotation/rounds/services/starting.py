@@ -1,0 +1,76 @@
+"""The one act that starts a round."""
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from annotation.accounts.models import User
+from annotation.audit.services import record
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.generation.services import request_candidates
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.rounds.models import Round
+from annotation.rounds.plans import Plan
+from annotation.rounds.selectors import start_policy, under_way
+
+SEED = 17
+
+
+@transaction.atomic
+def start_round(
+    *, project: Project, plan: Plan, policy: ModelVersion | None = None, actor: User
+) -> Round:
+    """Ask the policy (the serving one where none is named) for responses; the rest follows by itself.
+
+    Raises Conflict while another round is under way, InvalidInput where the policy cannot be trained.
+    """
+    Project.objects.select_for_update().get(pk=project.pk)  # numbers are given one at a time
+    if (present := under_way(project)) is not None:
+        raise Conflict(f"{present} is {present.state}; cancel it, or let it end, before the next.")
+    policy = policy or start_policy(project)
+    check_policy(project, policy)
+    assert policy is not None  # noqa: S101 - checked above
+    last = project.rounds.aggregate(last=Max("number"))["last"] or 0
+    generation = request_candidates(
+        project=project,
+        policy=policy,
+        per_prompt=plan.per_prompt,
+        temperature=plan.temperature,
+        max_tokens=plan.max_tokens,
+        max_prompts=plan.max_prompts,
+        seed=SEED + last,  # the same policy answers anew in every round
+        actor=actor,
+    )
+    row = _stored(project, last + 1, plan, policy)
+    row.generation, row.created_by = generation, actor
+    row.save(update_fields=["generation", "created_by"])
+    record("round.started", row, actor=actor, number=row.number, plan=row.plan, policy=policy.pk)
+    return row
+
+
+def _stored(project: Project, number: int, plan: Plan, policy: ModelVersion) -> Round:
+    try:
+        with transaction.atomic():
+            return Round.objects.create(
+                project=project, number=number, plan=plan.as_json(), policy=policy
+            )
+    except IntegrityError as error:
+        raise Conflict("Another round was started just now; look at it first.") from error
+
+
+def check_policy(project: Project, policy: ModelVersion | None) -> None:
+    """Refuse what the last part of the round could not train, before the first one costs anything."""
+    if policy is None:
+        raise InvalidInput.at(
+            "policy", "No policy serves this project yet; promote one on Models, or name one."
+        )
+    if policy.project_id != project.pk or policy.kind != ModelVersion.Kind.POLICY:
+        raise InvalidInput.at(
+            "policy", f"{policy.name} v{policy.number} is no policy of this project."
+        )
+    if policy.backend != ModelVersion.Backend.LOCAL:
+        raise InvalidInput.at(
+            "policy",
+            f"{policy.name} is served over HTTP; a round trains its policy, so it needs weights "
+            "in a folder or a hub name.",
+        )

@@ -1,0 +1,107 @@
+"""A person's hand on a round: pause, resume, cancel, go on with the labels there are, promote what it made."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit.services import record
+from annotation.comparisons.models import Batch
+from annotation.core.errors import Conflict
+from annotation.core.jobs import JobModel
+from annotation.generation.services import cancel as cancel_generation
+from annotation.generation.services import resume as resume_generation
+from annotation.registry.models import ModelVersion
+from annotation.registry.services import promote
+from annotation.rounds.models import Round
+from annotation.rounds.services.advancing import begin_snapshot, hold_labels
+from annotation.runs.models import TrainingRun
+from annotation.runs.services import cancel_run, resume_run
+
+Stage, State = Round.Stage, Round.State
+ENDED_BADLY = {JobModel.Status.FAILED, JobModel.Status.CANCELLED}
+
+
+@transaction.atomic
+def pause_round(*, row: Round, actor: User) -> Round:
+    """Take no further step; the part under way ends, and no label is asked for meanwhile."""
+    _change(row, State.PAUSED, only_from=(State.RUNNING,))
+    if row.stage == Stage.LABEL:
+        hold_labels(row, Batch.State.PAUSED)
+    record("round.paused", row, actor=actor)
+    return row
+
+
+@transaction.atomic
+def resume_round(*, row: Round, actor: User) -> Round:
+    """Go on after a pause or a failure: the part that failed is queued again, with what it has kept."""
+    _change(row, State.RUNNING, only_from=(State.PAUSED, State.FAILED))
+    Round.objects.filter(pk=row.pk).update(error="")
+    if row.stage == Stage.LABEL:
+        hold_labels(row, Batch.State.OPEN)
+    _resume_part(row, actor)
+    record("round.resumed", row, actor=actor)
+    row.refresh_from_db()
+    return row
+
+
+def _resume_part(row: Round, actor: User) -> None:
+    generation, run = row.generation, _run_of(row)
+    if row.stage == Stage.GENERATE and generation and generation.status in ENDED_BADLY:
+        resume_generation(run=generation, actor=actor)
+    if row.stage == Stage.SNAPSHOT and row.snapshot and row.snapshot.status in ENDED_BADLY:
+        begin_snapshot(row)
+    if run is not None and run.status in ENDED_BADLY:
+        resume_run(run=run, actor=actor)
+
+
+def _run_of(row: Round) -> TrainingRun | None:
+    return {Stage.REWARD: row.reward_run, Stage.POLICY: row.policy_run}.get(Stage(row.stage))
+
+
+@transaction.atomic
+def cancel_round(*, row: Round, actor: User) -> Round:
+    """End it for good: the part under way is stopped, its batch closed. What was made stays."""
+    _change(row, State.CANCELLED, only_from=(State.RUNNING, State.PAUSED, State.FAILED))
+    Round.objects.filter(pk=row.pk).update(finished_at=timezone.now())
+    generation, run = row.generation, _run_of(row)
+    if row.stage == Stage.GENERATE and generation and not generation.is_over:
+        cancel_generation(run=generation, actor=actor)
+    if row.stage == Stage.LABEL:
+        hold_labels(row, Batch.State.CLOSED)
+    if row.stage == Stage.SNAPSHOT and row.snapshot and not row.snapshot.is_over:
+        row.snapshot.request_cancel()
+    if run is not None and not run.is_over:
+        cancel_run(run=run, actor=actor)
+    record("round.cancelled", row, actor=actor)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def take_labels(*, row: Round, actor: User) -> Round:
+    """Go on with the labels that are there; the batch stays open for more."""
+    here = Round.objects.filter(pk=row.pk, stage=Stage.LABEL, state=State.RUNNING)
+    if not here.update(labels_are_enough=True):
+        raise Conflict(f"{row} does not wait for labels now.")
+    record("round.labels_taken", row, actor=actor)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def promote_result(*, row: Round, actor: User) -> ModelVersion:
+    """Let the policy of a finished round serve; the next round starts from it."""
+    made = row.policy_run.model_version if row.policy_run else None
+    if row.state != State.DONE or made is None:
+        raise Conflict(f"{row} is {row.state}; it has no policy to promote yet.")
+    version = promote(version=made, actor=actor)
+    Round.objects.filter(pk=row.pk).update(verdict={**row.verdict, "promoted": True})
+    return version
+
+
+def _change(row: Round, state: Round.State, *, only_from: tuple[Round.State, ...]) -> None:
+    here = Round.objects.filter(pk=row.pk, state__in=only_from)
+    if not here.update(state=state, moved_at=timezone.now()):
+        row.refresh_from_db()
+        raise Conflict(f"{row} is {row.state}; only a {' or '.join(only_from)} one can be that.")
+    row.refresh_from_db()

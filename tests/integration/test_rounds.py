@@ -1,0 +1,306 @@
+"""A round: started by one act, moved by the sweep part by part, paused, resumed, cancelled, ended by a verdict."""
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from annotation.accounts.models import User
+from annotation.comparisons.models import Batch
+from annotation.comparisons.services.pairing import pair_candidates
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.generation.models import GenerationRun
+from annotation.generation.services import Response, store_candidates
+from annotation.projects.models import Role
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import serving
+from annotation.registry.services import promote
+from annotation.rounds import services
+from annotation.rounds.models import Round
+from annotation.rounds.plans import Plan
+from annotation.rounds.selectors import parts_of, round_in
+from annotation.rounds.services.advancing import advance, advance_all
+from annotation.runs.models import TrainingRun
+from tests import factories
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from workers.datasets import build_snapshot
+from workers.generation import generate_candidates
+from workers.housekeeping import sweep
+from workers.training import execute_run
+
+pytestmark = pytest.mark.django_db
+GAIN = {"reward_gain": 0.4, "interval": [0.1, 0.7], "n": 12}
+
+
+@pytest.fixture
+def project():
+    project = factories.project()
+    for _ in range(3):
+        factories.prompt(project)
+    return project
+
+
+@pytest.fixture
+def engineer(project) -> User:
+    return factories.member(project, Role.ENGINEER, username="eve")
+
+
+@pytest.fixture
+def policy(project, engineer) -> ModelVersion:
+    version = factories.policy(project)
+    return promote(version=version, actor=engineer)
+
+
+def started(project, engineer, **plan) -> Round:
+    return services.start_round(project=project, plan=Plan(**plan), actor=engineer)
+
+
+def again(row: Round) -> Round:
+    return round_in(row.project, row.number)
+
+
+def answered(row: Round) -> Round:
+    """As a gpu worker leaves it: two responses to each prompt, paired."""
+    for prompt in row.project.prompts.all():
+        texts = [Response(text=f"{prompt.pk} {row.number} {name}") for name in ("good", "bad")]
+        store_candidates(run=row.generation, prompt=prompt, responses=texts)
+        pair_candidates(project=row.project, prompt=prompt)
+    GenerationRun.objects.filter(pk=row.generation_id).update(status="done")
+    return again(row)
+
+
+def labeled(row: Round) -> Round:
+    """As people leave it: every place of its batch is filled."""
+    for comparison in again(row).batch.comparisons.all():
+        factories.judgment(comparison)
+    again(row).batch.comparisons.update(judgments_counted=1, slots_taken=1, state="judged")
+    return again(row)
+
+
+def ended(run: TrainingRun, metrics: dict | None = None) -> None:
+    """As a worker leaves a run that went well."""
+    version = factories.policy(
+        run.project, kind="reward" if run.kind == "reward_model" else "policy"
+    )
+    facts = {"status": "done", "model_version": version, "result": {"metrics": metrics or {}}}
+    TrainingRun.objects.filter(pk=run.pk).update(**facts)
+
+
+def at_training(project, engineer, **plan) -> Round:
+    """A round whose snapshot is built, and the next step taken."""
+    row = answered(started(project, engineer, **plan))
+    advance(row.pk)
+    labeled(row)
+    advance(row.pk)
+    snapshot = again(row).snapshot
+    type(snapshot).objects.filter(pk=snapshot.pk).update(status="done", folder="/snapshot")
+    advance(row.pk)
+    return again(row)
+
+
+def test_one_act_asks_the_serving_policy_and_numbers_the_round(project, engineer, policy):
+    row = started(project, engineer, per_prompt=3)
+    assert (row.number, row.stage, row.policy) == (1, "generate", policy)
+    assert (row.generation.per_prompt, row.generation.progress_total) == (3, 3)
+
+
+def test_each_part_begins_when_the_one_before_has_ended_and_is_made_once(project, engineer, policy):
+    row = answered(started(project, engineer))
+    assert [advance(row.pk), advance(row.pk)] == [True, False]
+    assert again(row).stage == "label"
+    assert again(row).batch.comparisons.count() == 3
+    labeled(row)
+    assert [advance(row.pk), advance(row.pk)] == [True, False]
+    assert (again(row).stage, project.snapshots.count()) == ("snapshot", 1)
+
+
+def test_reward_model_then_policy_then_a_verdict_that_promotes(project, engineer, policy):
+    row = at_training(project, engineer, preset="demo")
+    assert (row.stage, row.reward_run.kind, row.reward_run.spec["trainable_layers"]) == (
+        *("reward", "reward_model"),
+        4,
+    )
+    ended(row.reward_run)
+    advance(row.pk)
+    row = again(row)
+    assert (row.policy_run.kind, row.policy_run.base_model) == ("ppo", policy)
+    assert row.policy_run.reward_model == row.reward_run.model_version
+    ended(row.policy_run, GAIN)
+    while advance(row.pk):
+        pass
+    row = again(row)
+    assert (row.state, row.verdict["is_better"]) == ("done", True)
+    assert serving(project=project, kind="policy") == row.policy_run.model_version
+
+
+def test_the_next_round_starts_from_the_policy_that_the_last_one_promoted(
+    project, engineer, policy
+):
+    row = at_training(project, engineer, algorithm="dpo")
+    ended(row.policy_run, {"accuracy": 0.6})
+    while advance(row.pk):
+        pass
+    services.promote_result(row=again(row), actor=engineer)
+    after = started(project, engineer)
+    assert (after.number, after.policy) == (2, again(row).policy_run.model_version)
+    assert after.generation.seed != again(row).generation.seed
+
+
+def test_a_policy_that_is_not_measured_better_waits_for_a_person(project, engineer, policy):
+    row = at_training(project, engineer, algorithm="dpo")
+    assert row.reward_run is None
+    assert row.stage == "policy"
+    ended(row.policy_run)
+    while advance(row.pk):
+        pass
+    assert again(row).verdict["promoted"] is False
+    assert serving(project=project, kind="policy") == policy
+
+
+def test_one_round_at_a_time(project, engineer, policy):
+    started(project, engineer)
+    with pytest.raises(Conflict, match="Round 1 is running"):
+        started(project, engineer)
+
+
+def test_a_served_policy_is_refused_before_anything_is_asked(project, engineer):
+    remote = factories.policy(project, backend="http", location="http://server/v1")
+    with pytest.raises(InvalidInput, match="needs weights"):
+        services.start_round(project=project, plan=Plan(), policy=remote, actor=engineer)
+    assert not GenerationRun.objects.exists()
+
+
+def test_a_failed_part_stops_the_round_with_its_reason_and_resume_goes_on(
+    project, engineer, policy
+):
+    row = at_training(project, engineer)
+    TrainingRun.objects.filter(pk=row.reward_run_id).update(status="failed", error="Out of memory.")
+    advance_all()
+    row = again(row)
+    assert (row.state, row.error) == ("failed", "The reward model's run failed: Out of memory.")
+    services.resume_round(row=row, actor=engineer)
+    row = again(row)
+    assert (row.state, row.error, row.reward_run.status) == ("running", "", "queued")
+
+
+def test_a_step_that_cannot_be_taken_leaves_nothing_half_made(project, engineer, policy):
+    row = started(project, engineer)
+    GenerationRun.objects.filter(pk=row.generation_id).update(status="done")  # it brought nothing
+    advance(row.pk)
+    row = again(row)
+    assert (row.state, row.stage, Batch.objects.count()) == ("failed", "generate", 0)
+    assert "nothing new" in row.error
+
+
+def test_a_paused_round_takes_no_step_and_asks_no_label(project, engineer, policy):
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    services.pause_round(row=labeled(row), actor=engineer)
+    assert advance(row.pk) is False
+    assert again(row).batch.state == "paused"
+    services.resume_round(row=again(row), actor=engineer)
+    assert again(row).batch.state == "open"
+    assert advance(row.pk) is True
+
+
+def test_a_cancelled_round_stops_its_part_and_lets_another_start(project, engineer, policy):
+    row = started(project, engineer)
+    services.cancel_round(row=row, actor=engineer)
+    assert (again(row).state, again(row).generation.status) == ("cancelled", "cancelled")
+    assert started(project, engineer).number == 2
+    with pytest.raises(Conflict, match="is cancelled"):
+        services.resume_round(row=again(row), actor=engineer)
+
+
+def test_fewer_labels_are_enough_where_the_plan_or_a_person_says_so(project, engineer, policy):
+    row = answered(started(project, engineer, label_share=0.3))
+    advance(row.pk)
+    first = again(row).batch.comparisons.first()
+    factories.judgment(first)
+    again(row).batch.comparisons.filter(pk=first.pk).update(judgments_counted=1, slots_taken=1)
+    assert advance(row.pk) is True
+    services.cancel_round(row=again(row), actor=engineer)
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    assert advance(row.pk) is False
+    services.take_labels(row=again(row), actor=engineer)
+    assert advance(row.pk) is True
+
+
+def test_the_parts_say_where_the_round_stands(project, engineer, policy):
+    row = at_training(project, engineer)
+    states = {part.stage: part.state for part in parts_of(row)}
+    assert states == {
+        **dict.fromkeys(("generate", "label", "snapshot"), "done"),
+        "reward": "running",
+        "policy": "waiting",
+        "evaluate": "waiting",
+    }
+
+
+def test_the_page_starts_a_round_by_one_act_and_shows_it(project, engineer, policy, client):
+    client.force_login(engineer)
+    page = client.get(reverse("rounds-new", args=[project.pk]))
+    sent = {name: page.context["form"][name].value() for name in page.context["form"].fields}
+    sent["policy"] = policy.pk
+    answer = client.post(reverse("rounds-new", args=[project.pk]), sent, follow=True)
+    assert answer.redirect_chain[-1][0] == reverse("rounds-detail", args=[project.pk, 1])
+    assert reverse("generation-run", args=[project.pk, GenerationRun.objects.get().pk]) in (
+        answer.text
+    )
+    assert "0 of 3 prompts" in answer.text
+
+
+def test_the_form_says_what_is_wrong_at_its_field_and_starts_nothing(
+    project, engineer, policy, client
+):
+    client.force_login(engineer)
+    sent = {**Plan().as_json(), "policy": policy.pk, "per_prompt": 99}
+    answer = client.post(reverse("rounds-new", args=[project.pk]), sent)
+    assert answer.status_code == 422
+    assert "99 is not a number from 2 to 9." in answer.text
+    assert not Round.objects.exists()
+
+
+def test_the_estimate_counts_responses_and_labels(project, engineer, policy, api):
+    api.force_authenticate(engineer)
+    address = reverse("api-round-estimate", args=[project.pk])
+    answer = api.post(address, {"per_prompt": 2, "max_prompts": 2}, format="json")
+    found = answer.json()
+    assert (found["prompts"], found["responses"], found["comparisons"]) == (2, 4, 2)
+    assert found["policy_seconds"] is None
+
+
+def test_the_api_starts_reads_and_cancels_a_round(project, engineer, policy, api):
+    api.force_authenticate(engineer)
+    made = api.post(reverse("api-round-list", args=[project.pk]), {"per_prompt": 2}, format="json")
+    assert (made.status_code, made.json()["parts"][0]["state"]) == (201, "running")
+    twice = api.post(reverse("api-round-list", args=[project.pk]), {}, format="json")
+    assert twice.status_code == 409
+    ended_ = api.post(reverse("api-round-cancel", args=[project.pk, 1]))
+    assert ended_.json()["state"] == "cancelled"
+
+
+def test_a_round_of_tiny_models_goes_round_with_nothing_but_the_sweep(
+    project, engineer, settings, tmp_path
+):
+    settings.CONCORD_VAR, settings.CONCORD_LEASE_SECONDS = tmp_path, 3600
+    tiny_llama().save_pretrained(tmp_path / "tiny")
+    tiny_tokenizer().save_pretrained(tmp_path / "tiny")
+    for number in range(12):
+        factories.prompt(project, f"Say {number}?")
+    promote(version=factories.policy(project, location=str(tmp_path / "tiny")), actor=engineer)
+    row = started(project, engineer, max_tokens=8, preset="demo", algorithm="dpo")
+    generate_candidates(row.generation_id)
+    sweep()
+    labeled(row)
+    sweep()
+    build_snapshot(again(row).snapshot_id)
+    sweep()
+    execute_run(again(row).policy_run_id)
+    assert again(row).policy_run.error == ""
+    sweep()
+    sweep()
+    row = again(row)
+    assert (row.state, row.policy_run.model_version.parent) == ("done", row.policy)
+    assert json.loads((tmp_path / "runs" / str(row.policy_run_id) / "result.json").read_text())
