@@ -186,7 +186,10 @@ SPECTACULAR_SETTINGS = {
         "LabelerActKindEnum": "annotation.quality.models.LabelerAct.Kind",
         "DisputeStateEnum": "annotation.quality.models.Dispute.State",
         "RoleEnum": "annotation.projects.models.Role",
+        "RoundStageEnum": "annotation.rounds.models.Round.Stage",
+        "RoundStateEnum": "annotation.rounds.models.Round.State",
         "WebhookEventEnum": "annotation.webhooks.models.Event",
+        "StageEnum": "annotation.registry.models.ModelVersion.Stage",
         "ModelKindEnum": "annotation.registry.models.ModelVersion.Kind",
     },
 }
