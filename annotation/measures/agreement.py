@@ -30,6 +30,7 @@ from annotation.measures.coefficients import (
     quadratic_weights,
 )
 from annotation.measures.labelers import LabelerSummary, labeler_summaries
+from annotation.measures.live import Tally
 from annotation.measures.moments import (
     Moments,
     bootstrap_moments,
@@ -165,6 +166,9 @@ class Coefficients:
         if np.isnan(value):
             return missing(NO_PAIR if pairable == 0 else NO_VARIATION, n=pairable)
         se = corrected_se(self.patterns, weights, GWET)
+        if np.isnan(se):
+            reason = "The items vary too little to estimate an interval."
+            return Statistic(value=value, interval=None, n=pairable, reason=reason)
         interval = normal_interval(value, se=se).clipped(-1.0, 1.0)
         return Statistic(value=value, interval=interval, n=pairable)
 
@@ -251,6 +255,26 @@ class Agreement(Coefficients):
             return linear_weights(places)
         numbers = self.table.scale.numbers()
         return quadratic_weights(places if numbers is None else numbers)
+
+
+class TalliedAgreement(Coefficients):
+    """The coefficients of a histogram that was counted elsewhere."""
+
+    def __init__(
+        self, tally: Tally, *, scale: Scale, seed: int = 0, bootstraps: int = BOOTSTRAPS
+    ) -> None:
+        self._tally = tally
+        super().__init__(
+            tally.as_patterns(),
+            scale=scale,
+            labeler_count=int(tally.labelers.max(initial=-1)) + 1,
+            seed=seed,
+            bootstraps=bootstraps,
+        )
+
+    @cached_property
+    def cells(self) -> LabelerCells:
+        return self._tally.as_cells()
 
 
 class _WithoutLabel(Coefficients):

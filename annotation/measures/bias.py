@@ -1,6 +1,7 @@
 """Leanings that are not about quality: to the response shown first, and to the longer one."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -99,19 +100,43 @@ def logistic(design: FloatArray, y: FloatArray) -> Maximum | None:
     return maximize(curvature, np.zeros(design.shape[1]))
 
 
-def ratio(top: FloatArray, bottom: FloatArray, *, nothing: str) -> Statistic:
-    """Sum of ``top`` over sum of ``bottom``, items drawn: se^2 = sum (t - r b)^2 / (sum b)^2 n / (n - 1).
+class RatioSums(NamedTuple):
+    """What a ratio over items follows from; it adds up over items, so it can be kept and moved."""
+
+    n: float  # items with something below the line
+    top: float
+    bottom: float
+    top_top: float
+    top_bottom: float
+    bottom_bottom: float
+
+
+def ratio_sums(top: FloatArray, bottom: FloatArray) -> RatioSums:
+    """One number an item in ``top`` and ``bottom``."""
+    used = bottom > 0
+    t, b = top[used], bottom[used]
+    return RatioSums(
+        n=int(used.sum()),
+        top=float(t.sum()),
+        bottom=float(b.sum()),
+        top_top=float((t * t).sum()),
+        top_bottom=float((t * b).sum()),
+        bottom_bottom=float((b * b).sum()),
+    )
+
+
+def ratio(sums: RatioSums, *, nothing: str) -> Statistic:
+    """Sum of the top over sum of the bottom, items drawn: se^2 = sum (t - r b)^2 / (sum b)^2 n / (n - 1).
 
     The linearised standard error of a ratio (Cochran 1977, Sampling Techniques, eq. 6.4).
     """
-    used = bottom > 0
-    n = int(used.sum())
+    n = int(sums.n)
     if n == 0:
         return missing(nothing)
-    share = float(top[used].sum() / bottom[used].sum())
+    share = sums.top / sums.bottom
     if n == 1:
         reason = "One item says nothing of how much items vary."
         return Statistic(value=share, interval=None, n=n, reason=reason)
-    spread = ((top[used] - share * bottom[used]) ** 2).sum() * n / (n - 1)
-    se = float(np.sqrt(spread) / bottom[used].sum())
+    squares = sums.top_top - 2 * share * sums.top_bottom + share * share * sums.bottom_bottom
+    se = float(np.sqrt(max(squares, 0.0) * n / (n - 1)) / sums.bottom)
     return Statistic(value=share, interval=normal_interval(share, se=se).clipped(0.0, 1.0), n=n)

@@ -112,6 +112,8 @@ def corrected_se(patterns: Patterns, weights: FloatArray, model: ChanceModel) ->
     if total < 2 or coverage == 0:
         return float("nan")
     expected = float(model.expected(shares, weights))
+    if 1 - expected <= NOTHING:
+        return float("nan")
     value = (items @ observed / total / coverage - expected) / (1 - expected)
     chance = item_shares @ model.slope(shares, weights) - expected
     scores = (observed - expected * pairable) / coverage - 2 * (1 - value) * chance
@@ -182,6 +184,8 @@ def weighted_alpha_se(patterns: Patterns, weights: FloatArray) -> float:
     mean = items @ sizes / total
     shares = items @ counts / total / mean
     expected = shares @ weights @ shares
+    if 1 - expected <= NOTHING:
+        return float("nan")
     agreement = pair_agreement(counts, weights) * sizes / mean
     value = (items @ agreement / total - expected) / (1 - expected)
     small = 1 / (items @ sizes)

@@ -15,6 +15,7 @@ from annotation.measures.statistic import FloatArray, IntArray
 
 LABELS_MAX = 100  # coefficients need a labels x labels matrix an item pattern
 DIRECT_CODES_MAX = 1 << 22  # beyond this many possible patterns, sort instead of address
+NUMBERED_MAX = 1 << 53  # beyond, a pattern is no exact number
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,24 +140,25 @@ class Patterns:
 
 
 class PatternIndex:
-    """The patterns of a table, with the pattern of each item beside them."""
+    """The patterns of a table, in order of their last label first, with the pattern of each item beside them."""
 
     __slots__ = ("of_item", "patterns")
 
     def __init__(self, table: RatingTable) -> None:
         sizes = np.bincount(table.items, minlength=table.item_count)
         base = int(sizes.max(initial=0)) + 1
-        if base ** len(table.scale) <= DIRECT_CODES_MAX:
+        possible = base ** len(table.scale)
+        if possible <= DIRECT_CODES_MAX:
             self.patterns, self.of_item = _address(table, base)
+        elif possible <= NUMBERED_MAX:
+            self.patterns, self.of_item = _number(table, base)
         else:
             self.patterns, self.of_item = _sort(table)
 
 
 def _address(table: RatingTable, base: int) -> tuple[Patterns, IntArray]:
     """Write each count vector as a number in ``base`` and count the numbers directly."""
-    powers = base ** np.arange(len(table.scale), dtype=np.int64)
-    digits = powers.astype(np.float64)[table.labels]
-    code = np.bincount(table.items, weights=digits, minlength=table.item_count).astype(np.int64)
+    code, powers = _codes_of_items(table, base)
     shown = np.bincount(code, minlength=1)
     shown[0] = 0  # the code of an item without labels
     present = np.flatnonzero(shown)
@@ -167,6 +169,28 @@ def _address(table: RatingTable, base: int) -> tuple[Patterns, IntArray]:
     return patterns, place[code]
 
 
+def _codes_of_items(
+    table: RatingTable, base: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each item's count vector as a number, and what one label of each kind is worth in it."""
+    powers = base ** np.arange(len(table.scale), dtype=np.int64)
+    digits = powers.astype(np.float64)[table.labels]
+    code = np.bincount(table.items, weights=digits, minlength=table.item_count)
+    return code.astype(np.int64), powers
+
+
+def _number(table: RatingTable, base: int) -> tuple[Patterns, IntArray]:
+    """The same where the numbers are too many to address: sort them."""
+    code, powers = _codes_of_items(table, base)
+    present, place, shown = np.unique(code, return_inverse=True, return_counts=True)
+    place = place.ravel()
+    if len(present) and present[0] == 0:  # items without labels
+        present, shown, place = present[1:], shown[1:], place - 1
+    counts = (present[:, None] // powers[None, :]) % base
+    patterns = Patterns(counts=counts.astype(np.float64), items=shown.astype(np.float64))
+    return patterns, place
+
+
 def _sort(table: RatingTable) -> tuple[Patterns, IntArray]:
     """The way for long scales with many labels an item: count vectors, then sort them."""
     width = len(table.scale)
@@ -174,11 +198,11 @@ def _sort(table: RatingTable) -> tuple[Patterns, IntArray]:
     vectors = np.bincount(cells, minlength=table.item_count * width).reshape(-1, width)
     labeled = np.flatnonzero(vectors.any(axis=1))
     counts, inverse, shown = np.unique(
-        vectors[labeled], axis=0, return_inverse=True, return_counts=True
+        vectors[labeled][:, ::-1], axis=0, return_inverse=True, return_counts=True
     )
     of_item = np.full(table.item_count, -1, dtype=np.int64)
     of_item[labeled] = inverse.ravel()
-    patterns = Patterns(counts=counts.astype(np.float64), items=shown.astype(np.float64))
+    patterns = Patterns(counts=counts[:, ::-1].astype(np.float64), items=shown.astype(np.float64))
     return patterns, of_item
 
 

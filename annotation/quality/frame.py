@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -61,7 +61,7 @@ def frame_context(
     """
     catch_up(project=project)
     view = view_of(project, Scope.from_query(request.GET), parts=parts)
-    if not view.is_current:
+    if not (view.is_current and view.are_tables_current):
         ring_agreement(project.pk)
     query = request.GET.urlencode()
     return {
@@ -80,9 +80,14 @@ def figures_context(project: Project, view: AgreementView) -> Context:
     return {
         "view": view,
         "report": data,
-        "age": timezone.now() - view.computed_at if view.computed_at else timedelta(0),
+        "age": _age(view.computed_at),
+        "tables_age": _age(view.tables_at),
         "cards": cards_of(data, target=project.agreement_target) if data["judgments"] else [],
     }
+
+
+def _age(at: datetime | None) -> timedelta:
+    return timezone.now() - at if at else timedelta(0)
 
 
 def _link(project: Project, tab: Tab, query: str, *, is_on: bool) -> Link:

@@ -17,8 +17,8 @@ from annotation.prompts.models import Prompt
 from annotation.quality import stored
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments, is_gold, is_repeat
-from annotation.quality.stored import Mask, StoredColumns
+from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.truth import item_posteriors
 
 SHOWN = 10  # comparisons a page

@@ -128,6 +128,8 @@ class JudgedPairs:
 
 _STRENGTH_OF = np.array([-3, -2, -1, 0, 1, 2, 3, 0], dtype=np.int8)
 _VERDICT_OF = np.array([2, 2, 2, 1, 0, 0, 0, ALL_BAD], dtype=np.int8)
+VERDICT_CODES = tuple(_VERDICT_OF.tolist())  # by what was said: the code of the verdict
+STRENGTH_CODES = (0, 1, 2, 3, 4, 5, 6, -1)  # and of the strength; all bad has none
 _CHOSE_LEFT = np.full((8, 4), -1, dtype=np.int8)
 _CHOSE_LEFT[:3, stored.LEFT_CODE], _CHOSE_LEFT[:3, stored.RIGHT_CODE] = 0, 1
 _CHOSE_LEFT[4:7, stored.LEFT_CODE], _CHOSE_LEFT[4:7, stored.RIGHT_CODE] = 1, 0
@@ -143,6 +145,11 @@ def judged_pairs(columns: StoredColumns, kept: Mask, *, by_version: bool = True)
     return _judged(
         rows, judgments, columns.pairs, ids[rows["labeler"]], guidelines, columns.sources
     )
+
+
+def agreement_mask(columns: StoredColumns) -> Mask:
+    """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
+    return ~stored.is_gold(columns) & ~stored.is_repeat(columns)
 
 
 def _judged(

@@ -15,8 +15,9 @@ from annotation.measures.labelers import agreement_with_others, gold_accuracy
 from annotation.measures.shrinkage import shrunken_shares
 from annotation.measures.statistic import FloatArray, Statistic, missing, proportion
 from annotation.quality.columns import ALL_BAD, TIE
+from annotation.quality.figures import Measured
 from annotation.quality.judged import JudgedPairs
-from annotation.quality.report import Data, Labeler, Measured, labeler_json
+from annotation.quality.report import Data, Labeler, labeler_json
 from annotation.quality.truth import KnownLabelers, labeler_accuracies
 
 MATRIX_LABELERS = 30

@@ -18,6 +18,8 @@ class AgreementReport(models.Model):
     version = models.PositiveBigIntegerField(default=0)  # of the columns it was computed from
     data = models.JSONField(default=dict)
     computed_at = models.DateTimeField(auto_now=True)
+    seconds = models.FloatField(default=0)  # that computing it took
+    rung_for = models.DateTimeField(null=True)  # when the next is computed, where that was put off
 
 
 class Resolution(models.Model):
@@ -261,5 +263,33 @@ class LabelerModel(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "criterion"], name="a_criterion_has_one_labeler_model"
+            )
+        ]
+
+
+class AgreementTally(models.Model):
+    """What the figures above the tabs follow from, moved with every judgment (`annotation.quality.tally`)."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="tally")
+    version = models.PositiveBigIntegerField(null=True)  # of the columns; None: count anew
+    counts = models.JSONField(default=dict)
+    vectors = models.BinaryField(default=bytes)  # patterns x 8, int32
+    items = models.BinaryField(default=bytes)  # that show each pattern, int64
+    figures = models.JSONField(default=dict)  # computed from version ``figures_version``
+    figures_version = models.PositiveBigIntegerField(null=True)
+    figures_at = models.DateTimeField(null=True)
+
+
+class LabelerTally(models.Model):
+    """What one labeler said on pairs of which pattern (`annotation.quality.tally.CELL`)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="labeler_tallies")
+    labeler_id = models.BigIntegerField()
+    cells = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "labeler_id"], name="a_labeler_is_tallied_once"
             )
         ]

@@ -10,8 +10,9 @@ from annotation.measures.moments import moments_of
 from annotation.measures.statistic import Statistic, missing, normal_interval
 from annotation.measures.table import Patterns
 from annotation.quality.columns import TIE
+from annotation.quality.figures import Measured
 from annotation.quality.judged import Codes, JudgedPairs
-from annotation.quality.report import Data, Measured, explained
+from annotation.quality.report import Data, explained
 
 DAY, WEEK = 86_400, 7 * 86_400
 DAYS_BY_DAY = 28

@@ -1,7 +1,7 @@
 """Reads for agreement: the judgments of a scope, the stored report, who the labelers are."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -17,16 +17,17 @@ from annotation.comparisons.selectors import OVERALL, tier_levels
 from annotation.core.errors import InvalidInput
 from annotation.measures.statistic import Interval, Statistic, missing
 from annotation.projects.models import Project
-from annotation.quality import stored
+from annotation.quality import stored, tally
 from annotation.quality.columns import PairColumns
-from annotation.quality.judged import JudgedPairs, judged_pairs, wide_columns
+from annotation.quality.figures import Measured
+from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
 from annotation.quality.labeler_table import Tests, labelers_part, matrix_part
 from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
 from annotation.quality.periods import periods_part, versions_part
 from annotation.quality.policies import policies_part
-from annotation.quality.report import Data, Labeler, Measured, report_of
+from annotation.quality.report import Data, Labeler, headline, report_of
 from annotation.quality.scope import USER_KINDS, LabelerKind, Scope
-from annotation.quality.stored import Mask, StoredColumns
+from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.truth import KnownLabelers, known_labelers
 from annotation.registry.models import ModelVersion
 
@@ -45,7 +46,7 @@ class ScopedJudgments:
     @cached_property
     def judged(self) -> JudgedPairs:
         """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
-        kept = self.mask & ~is_gold(self.columns) & ~is_repeat(self.columns)
+        kept = self.mask & agreement_mask(self.columns)
         return judged_pairs(self.columns, kept, by_version=self._by_version)
 
     @cached_property
@@ -72,17 +73,6 @@ class ScopedJudgments:
 def columns_for(project: Project, scope: Scope) -> PairColumns:
     """The judgments of a scope in the wide columns that rules and snapshots read; an item is a pair."""
     return wide_columns(ScopedJudgments(project, scope, by_version=False).judged)
-
-
-def is_gold(columns: StoredColumns) -> Mask:
-    gold = columns.pairs["kind"] == stored.GOLD
-    if not gold.any():
-        return np.zeros(len(columns), dtype=bool)
-    return np.asarray(gold[columns.rows["pair"]])
-
-
-def is_repeat(columns: StoredColumns) -> Mask:
-    return np.asarray((columns.rows["said"] & stored.REPEAT) > 0)
 
 
 def scope_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask:
@@ -278,28 +268,23 @@ def stored_report(project: Project) -> AgreementReport | None:
     return AgreementReport.objects.filter(project=project).first()
 
 
-def is_current(project: Project, report: AgreementReport | None) -> bool:
-    """Whether the report knows every judgment there is."""
-    if stored.is_behind(project):
-        return False
-    store = ColumnStore.objects.filter(project=project).values_list("version", flat=True).first()
-    return store is None if report is None else report.version == store
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementView:
-    """A report with its age; one computed for a filter is behind only by what was not folded yet."""
+    """A report with its age: the figures follow each judgment, the tables of all judgments come a little later."""
 
     scope: Scope
     report: Data
     computed_at: datetime | None
-    is_current: bool
+    is_current: bool  # the figures know every judgment
+    version: int = 0  # of the figures
+    tables_at: datetime | None = None
+    are_tables_current: bool = True
 
 
 def view_of(
     project: Project, scope: Scope, *, parts: Iterable[str] = tuple(PARTS)
 ) -> AgreementView:
-    """The stored report for all judgments, a fresh one for a part of them."""
+    """The stored report under the figures of now for all judgments, a fresh one for a part of them."""
     if not scope.is_everything:
         _refuse_unknown(project, scope)
         return AgreementView(
@@ -308,12 +293,48 @@ def view_of(
             computed_at=timezone.now(),
             is_current=not stored.is_behind(project),
         )
-    report = stored_report(project)
+    row = stored_report(project)
+    live = live_view(project)
+    if row is None and live.computed_at is not None and tally.is_small(project):
+        tables = computed_report(project, scope, parts=parts)  # before a worker computed the first
+        return replace(live, report={**EMPTY, **tables, **live.report}, tables_at=live.computed_at)
+    return _together(project, row, live)
+
+
+def _together(project: Project, row: AgreementReport | None, live: AgreementView) -> AgreementView:
+    """The stored tables under the live figures, or under their own where those have to be counted."""
+    store = ColumnStore.objects.filter(project=project).values_list("version", flat=True).first()
+    version = None if row is None else row.version
+    are_current = live.is_current and version == store
+    tables = EMPTY if row is None else row.data
+    tables_at = None if row is None else row.computed_at
+    if live.computed_at is None:
+        is_current = are_current or (store is None and not stored.is_behind(project))
+        return replace(
+            live, report=tables, computed_at=tables_at, tables_at=tables_at, is_current=is_current
+        )
+    return replace(
+        live,
+        report={**tables, **live.report},
+        tables_at=tables_at,
+        are_tables_current=are_current,
+    )
+
+
+def live_view(project: Project) -> AgreementView:
+    """The figures above the tabs as the judgments are now; without ``computed_at`` where nobody counted them yet."""
+    row = tally.fresh(project, headline)
+    if row is None:
+        return AgreementView(
+            scope=Scope(), report=EMPTY, computed_at=None, is_current=not stored.is_behind(project)
+        )
     return AgreementView(
-        scope=scope,
-        report=EMPTY if report is None else report.data,
-        computed_at=None if report is None else report.computed_at,
-        is_current=is_current(project, report),
+        scope=Scope(),
+        report={**row.figures, "reward_model": reward_model_accuracy(project).as_json()},
+        computed_at=row.figures_at,
+        is_current=not stored.is_behind(project),
+        version=row.version or 0,
+        tables_at=row.figures_at,
     )
 
 
@@ -389,7 +410,7 @@ def requeue_of(project: Project, scope: Scope) -> Requeue | None:
     if newest is None or len(columns) == 0:
         return None
     is_new = _among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
-    kept = ~is_gold(columns) & ~is_repeat(columns)
+    kept = agreement_mask(columns)
     known = np.zeros(len(columns.pairs), dtype=bool)
     known[columns.rows["pair"][is_new]] = True
     old = kept & ~known[columns.rows["pair"]]

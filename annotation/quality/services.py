@@ -1,11 +1,15 @@
 """What is made of judgments: the project's agreement report, and what is known of its labelers."""
 
 import logging
+import time
+from datetime import timedelta
 
 import numpy as np
+from django.utils import timezone
 
+from annotation.core.jobs import Job, ring
 from annotation.projects.models import Project
-from annotation.quality import resolving, rules, selectors, stored, storing
+from annotation.quality import resolving, rules, selectors, stored, storing, tally
 from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import ScopedJudgments
@@ -13,23 +17,34 @@ from annotation.quality.truth import KnownLabelers, known_labelers
 
 logger = logging.getLogger(__name__)
 FEW = 1_000  # changes that a page may bring into the columns before it reads them
+LONG_SECONDS, RESTS = 1.0, 20  # computing longer than this rests so many times as long
 REFIT_ROWS = 20_000  # up to so many judged pairs the labelers are fitted anew each time
 REFIT_GROWTH = 1.05  # beyond, when there are so many times more than at the last fit
 
 
 def catch_up(*, project: Project) -> None:
-    """Bring the newest judgments into the columns, where they are few; many are a worker's work."""
+    """Bring the newest judgments into columns and figures, where they are few; many are a worker's work."""
     if stored.waiting(project, at_most=FEW + 1) <= FEW:
         storing.fold_changes(project=project)
+        if tally.is_lost(project) and tally.is_small(project):
+            tally.ensure(project)
 
 
 def refresh_agreement(*, project: Project) -> AgreementReport | None:
-    """Bring columns, labelers, resolutions and report up to date; None where nothing is new."""
+    """Bring columns, figures, labelers, resolutions and tables up to date; None where nothing is new.
+
+    The figures follow every ring. What looks at all judgments rests `RESTS` times as long as it took,
+    so it never has more than a twentieth of a core.
+    """
     storing.fold_changes(project=project)
+    tally.ensure(project)
     store = ColumnStore.objects.filter(project=project).first()
     report = selectors.stored_report(project)
     if store is None or (report is not None and report.version == store.version):
         return None
+    if report is not None and _put_off(report):
+        return None
+    started = time.perf_counter()
     scoped = ScopedJudgments(project, Scope())
     known, is_new = _fitted(project, scoped)
     scoped.known = known
@@ -42,6 +57,8 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
             "judgments_counted": int(scoped.judged.opens_judgment.sum()),
             "version": scoped.columns.version,
             "data": selectors.report_from(scoped),
+            "seconds": time.perf_counter() - started,
+            "rung_for": None,
         },
     )
     logger.info(
@@ -49,6 +66,19 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
         extra={"project": project.pk, "judgments": report.judgments_counted},
     )
     return report
+
+
+def _put_off(report: AgreementReport) -> bool:
+    """Whether the tables rest still; then one ring is set for the end of it."""
+    rest = RESTS * report.seconds if report.seconds > LONG_SECONDS else 0.0
+    due = report.computed_at + timedelta(seconds=rest)
+    left = (due - timezone.now()).total_seconds()
+    if left <= 0:
+        return False
+    unset = AgreementReport.objects.filter(pk=report.pk).exclude(rung_for__gte=timezone.now())
+    if unset.update(rung_for=due):
+        ring(Job.REFRESH_AGREEMENT, report.project_id, in_seconds=left)
+    return True
 
 
 def _fitted(project: Project, scoped: ScopedJudgments) -> tuple[KnownLabelers | None, bool]:

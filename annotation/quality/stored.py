@@ -57,6 +57,10 @@ SmallInts = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
 
 _ROWS = """SELECT first_id, data FROM quality_rowchunk
 WHERE project_id = %s AND criterion = %s ORDER BY number"""
+_ROWS_OF = """SELECT first_id, data FROM quality_rowchunk
+WHERE project_id = %s AND criterion = %s AND EXISTS (
+    SELECT FROM unnest(%s::bigint[]) AS asked(id) WHERE asked.id BETWEEN first_id AND last_id)
+ORDER BY number"""
 _PAIRS = "SELECT data FROM quality_pairchunk WHERE project_id = %s ORDER BY number"
 
 
@@ -90,6 +94,17 @@ class StoredColumns:
         )
 
 
+def is_gold(columns: StoredColumns) -> Mask:
+    gold = columns.pairs["kind"] == GOLD
+    if not gold.any():
+        return np.zeros(len(columns), dtype=bool)
+    return np.asarray(gold[columns.rows["pair"]])
+
+
+def is_repeat(columns: StoredColumns) -> Mask:
+    return np.asarray((columns.rows["said"] & REPEAT) > 0)
+
+
 def load_columns(project: Project, criterion: str) -> StoredColumns:
     """All that is stored of one criterion, withdrawn judgments left out."""
     store = ColumnStore.objects.filter(project=project).first() or ColumnStore(project=project)
@@ -108,7 +123,20 @@ def load_columns(project: Project, criterion: str) -> StoredColumns:
 
 
 def _rows_of(project: Project, criterion: str) -> tuple[Rows, npt.NDArray[np.int64]]:
-    chunks = _fetched(_ROWS, project.pk, criterion)
+    return _joined(fetched(_ROWS, project.pk, criterion))
+
+
+def rows_of_judgments(
+    project: Project, criterion: str, judgment_ids: list[int]
+) -> tuple[Rows, npt.NDArray[np.int64]]:
+    """The rows of some judgments that are not withdrawn, and the judgment of each; reads their chunks alone."""
+    rows, judgments = _joined(fetched(_ROWS_OF, project.pk, criterion, judgment_ids))
+    kept = np.isin(judgments, judgment_ids) & ((rows["said"] & DEAD) == 0)
+    return rows[kept], judgments[kept]
+
+
+def _joined(chunks: list[tuple[Any, ...]]) -> tuple[Rows, npt.NDArray[np.int64]]:
+    # Any: rows of the database
     rows = np.frombuffer(b"".join(data for _, data in chunks), dtype=ROW)
     sizes = [len(data) // ROW.itemsize for _, data in chunks]
     firsts = np.repeat(np.array([first for first, _ in chunks], dtype=np.int64), sizes)
@@ -117,10 +145,10 @@ def _rows_of(project: Project, criterion: str) -> tuple[Rows, npt.NDArray[np.int
 
 def load_pairs(project: Project) -> Rows:
     """What is known of each pair, by its code."""
-    return np.frombuffer(b"".join(data for (data,) in _fetched(_PAIRS, project.pk)), dtype=PAIR)
+    return np.frombuffer(b"".join(data for (data,) in fetched(_PAIRS, project.pk)), dtype=PAIR)
 
 
-def _fetched(query: str, *values: object) -> list[tuple[Any, ...]]:  # Any: a row of the database
+def fetched(query: str, *values: object) -> list[tuple[Any, ...]]:  # Any: a row of the database
     """Rows with their bytes as bytes: the usual cursor would send each as two letters."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:

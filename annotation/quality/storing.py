@@ -1,8 +1,9 @@
 """Bringing judgments into the stored columns: what changed since the last time, in flat memory.
 
 1. Take noted changes away (`JudgmentChange`), a batch at a time. 2. Mark what the columns held of
-those judgments as dead. 3. Append what the judgments say now, under each criterion. All of a batch
-is one transaction: a change is in the columns or still noted, never neither.
+those judgments as dead. 3. Append what the judgments say now, under each criterion. 4. Move the
+tally of the figures by the comparisons that few changes are about. All of a batch is one
+transaction: a change is in the columns or still noted, never neither.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,15 +13,24 @@ import numpy.typing as npt
 from django.db import connection, transaction
 from django.db.models import F, Q
 
+from annotation.comparisons.models import Judgment
 from annotation.comparisons.selectors import OVERALL, PairRow, pairs_of_judgments
 from annotation.core.errors import Conflict
 from annotation.projects.models import Project
-from annotation.quality import stored
-from annotation.quality.models import ColumnStore, JudgmentChange, PairChunk, RowChunk
-from annotation.quality.stored import PAIR, ROW, Rows
+from annotation.quality import stored, tally
+from annotation.quality.models import (
+    AgreementTally,
+    ColumnStore,
+    JudgmentChange,
+    LabelerTally,
+    PairChunk,
+    RowChunk,
+)
+from annotation.quality.stored import PAIR, ROW, Rows, StoredColumns
 
 BATCH = 20_000  # judgments
 CHUNK = 16_384  # rows or pairs a chunk: a change rewrites 300 kB at most
+FOLLOWED_MAX = 1_000  # changes in a batch; beyond, counting anew is sooner done
 LABELERS_MAX, GUIDELINES_MAX = 65_536, 256
 ACTIVE_MAX = 65_535
 UNRESOLVED_NAMED = 10_000  # comparisons
@@ -91,7 +101,7 @@ def fold_changes(*, project: Project, at_most: int | None = None) -> int:
 def rebuild_columns(*, project: Project) -> int:
     """Forget the columns and fill them anew from the judgments; how many there were."""
     with transaction.atomic():
-        for model in (RowChunk, PairChunk, ColumnStore):
+        for model in (RowChunk, PairChunk, ColumnStore, LabelerTally, AgreementTally):
             model.objects.filter(project=project).delete()
         JudgmentChange.objects.filter(project_id=project.pk).delete()
         with connection.cursor() as cursor:
@@ -115,6 +125,7 @@ def _fold_batch(project: Project) -> int:
         return 0
     ids = np.unique(changed)
     directory = _Directory(project, store)
+    before = _as_they_were(directory, ids)
     touched = directory.bury(ids)
     for criterion in [OVERALL, *project.criteria.values_list("name", flat=True)]:
         found = _read(project, ids, criterion)
@@ -123,8 +134,46 @@ def _fold_batch(project: Project) -> int:
         directory.know_pairs(about)
         directory.append(criterion, found)
     _note_unresolved(store, touched)
+    version = store.version + 1
     directory.save()
+    _follow(directory, ids, before, version)
     return len(changed)
+
+
+def _as_they_were(directory: "_Directory", ids: npt.NDArray[np.int64]) -> StoredColumns | None:
+    """What the columns hold of the comparisons that some changes are about.
+
+    None where the tally has to be counted anew: there is none, the changes are many, or one of the
+    judgments is gone, so that nothing says what it was about.
+    """
+    if len(ids) > FOLLOWED_MAX or not tally.is_followed(directory.store):
+        return None
+    changed = Judgment.objects.filter(pk__in=ids.tolist()).values_list("comparison_id", flat=True)
+    comparisons = list(changed)
+    if len(comparisons) < len(ids):
+        return None
+    about = Judgment.objects.filter(comparison_id__in=set(comparisons))
+    rows, judgments = stored.rows_of_judgments(
+        directory.project, OVERALL, list(about.values_list("pk", flat=True))
+    )
+    return directory.columns(rows, judgments)
+
+
+def _follow(
+    directory: "_Directory",
+    ids: npt.NDArray[np.int64],
+    before: StoredColumns | None,
+    version: int,
+) -> None:
+    """Move the tally to the columns as they are now."""
+    if before is None:
+        tally.forget(directory.project)
+        return
+    stay = ~np.isin(before.judgments, ids)
+    rows = np.concatenate([before.rows[stay], *directory.appended])
+    judgments = np.concatenate([before.judgments[stay], *directory.appended_ids])
+    moved = tally.Moved(before, directory.columns(rows, judgments))
+    tally.move(store=directory.store, moved=moved, version=version)
 
 
 def _note_unresolved(store: ColumnStore, comparisons: set[int]) -> None:
@@ -200,7 +249,22 @@ class _Directory:
         self.project, self.store = project, store
         self.pairs = stored.load_pairs(project)
         self.changed_pairs: set[int] = set()
+        self.appended: list[Rows] = []  # overall
+        self.appended_ids: list[npt.NDArray[np.int64]] = []
         self._index()
+
+    def columns(self, rows: Rows, judgments: npt.NDArray[np.int64]) -> StoredColumns:
+        """Some rows with all that is known of their codes now."""
+        return StoredColumns(
+            rows=rows,
+            judgments=judgments,
+            pairs=self.pairs,
+            labeler_ids=tuple(self.store.labeler_ids),
+            guideline_ids=tuple(self.store.guideline_ids),
+            languages=tuple(self.store.languages),
+            sources=tuple(self.store.sources),
+            version=0,
+        )
 
     def _index(self) -> None:
         """Comparison ids in order, and the code of the first pair of each."""
@@ -259,6 +323,9 @@ class _Directory:
             return
         rows = self._encoded(found)
         ids = found["judgment"]
+        if criterion == OVERALL:
+            self.appended.append(rows.copy())
+            self.appended_ids.append(ids)
         chunks = RowChunk.objects.filter(project=self.project, criterion=criterion)
         last = chunks.order_by("-number").first()
         number = 0

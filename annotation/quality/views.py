@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
 from annotation.comparisons.services.judging import ring_agreement
@@ -16,10 +15,12 @@ from annotation.quality.scope import Scope
 from annotation.quality.selectors import (
     guideline_rows,
     labelers_of,
+    live_view,
     named_policies,
     requeue_of,
     view_of,
 )
+from annotation.quality.services import catch_up
 from annotation.quality.tables import csv_answer, parts_of_table
 
 
@@ -75,16 +76,20 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
 
 @require_GET
 def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Asked every few seconds: how old the figures are, or the newer ones where there are some."""
+    """Asked every two seconds: how old the figures are, and newer ones where judgments came since."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    view = view_of(project, Scope())
+    catch_up(project=project)
+    view = live_view(project)
+    if view.computed_at is None:
+        view = view_of(project, Scope())
     if not view.is_current:
         ring_agreement(project.pk)
     context = {"project": project, "query": "", **figures_context(project, view)}
-    shown = parse_datetime(request.GET.get("shown", "")[:40].replace(" ", "+"))
-    is_newer = view.computed_at is not None and shown is not None and view.computed_at > shown
-    if not (is_newer or (shown is None and view.computed_at)):
+    drawn = "rough" if view.report["is_rough"] else "full"
+    if request.GET.get("shown", "") == str(view.version):
         return render(request, "quality/_updated.html", context)
+    if drawn == "full" == request.GET.get("state", ""):
+        return render(request, "quality/_live.html", context)
     answer = render(request, "quality/_figures.html", context)
     answer["HX-Retarget"], answer["HX-Reswap"] = "#figures", "outerHTML"
     return answer

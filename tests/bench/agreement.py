@@ -22,11 +22,11 @@ from threadpoolctl import threadpool_limits
 from annotation.measures.agreement import Agreement
 from annotation.measures.coefficients import FLEISS, Level, alpha, corrected, identity_weights
 from annotation.measures.consensus import LabelerModel, dawid_skene
-from annotation.measures.live import LivePatterns
+from annotation.measures.live import LiveHistogram
 from annotation.measures.moments import bootstrap_moments
 from annotation.measures.pairs import cohen_values, cross_tables
 from annotation.measures.ranking import PairCounts, TieModel, rank
-from annotation.measures.table import RatingTable, Scale
+from annotation.measures.table import RatingTable
 
 JUDGMENTS, A_ITEM, LABELERS, CANDIDATES = 1_000_000, 4, 1000, 100
 Work = Callable[[], object]
@@ -284,16 +284,21 @@ def bradley_terry_line() -> Line:
 
 
 def live_line() -> Line:
-    live = LivePatterns(Scale(("1", "2", "3")))
+    """Each judgment takes its item away as it was and puts it back with one label more, at most four."""
+    live = LiveHistogram(3)
     random = np.random.default_rng(3)
     items, labels = (
         random.integers(0, 25_000, 100_000).tolist(),
         random.integers(0, 3, 100_000).tolist(),
     )
+    said: dict[int, list[tuple[int, int]]] = {item: [] for item in items}
 
     def ours() -> None:
         for item, label in zip(items, labels, strict=True):
-            live.add(item=item, label=label)
+            before = said[item]
+            after = [*before[-3:], (len(before), label)]
+            live.move(before=before, after=after)
+            said[item] = after
 
     return Line(
         what="one judgment into a live histogram",

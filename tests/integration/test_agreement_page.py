@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Role
-from annotation.quality import resolving, services
+from annotation.quality import resolving, services, tally
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import ScopedJudgments
@@ -172,7 +172,10 @@ def test_figures_without_overlap_say_why_they_are_undefined(client, admin, proje
     assert "nan" not in content.lower().replace("finance", "")
 
 
-def test_the_page_before_the_first_report_rings_and_says_so(client, admin, busy):
+def test_the_page_before_the_first_report_of_many_judgments_rings_and_says_so(
+    client, admin, busy, monkeypatch
+):
+    monkeypatch.setattr(tally, "ROWS_AT_ONCE", 0)
     content = client.get(reverse("quality-agreement", args=[busy.pk])).content.decode()
     assert "Computing the first figures" in content
 
@@ -198,17 +201,10 @@ def test_a_filter_that_is_wrong_is_refused_with_a_sentence(client, api, admin, p
     assert answer.json()["error"]["message"]
 
 
-def test_the_live_part_brings_newer_figures(client, admin, busy):
-    tasks.refresh_agreement(busy.pk)
-    stored = AgreementReport.objects.get(project=busy)
-    url = reverse("quality-live", args=[busy.pk])
-    same = client.get(url, {"shown": stored.computed_at.isoformat()})
-    assert b"Updated" in same.content
-    assert "HX-Retarget" not in same
-    before = stored.computed_at - timedelta(seconds=9)
-    newer = client.get(url, {"shown": before.isoformat()})
-    assert newer["HX-Retarget"] == "#figures"
-    assert client.get(url, {"shown": "rubbish"}).status_code == 200
+def test_a_few_judgments_have_figures_and_tables_before_a_worker_came(client, admin, busy):
+    content = client.get(reverse("quality-labelers", args=[busy.pk])).content.decode()
+    assert "120 judgments by 3 labelers on 40 comparisons" in content
+    assert "prefers the longer response" in content
 
 
 def test_the_api_gives_the_report_with_its_age(api, admin, busy):
@@ -271,8 +267,9 @@ def test_a_wrong_question_of_the_items_tab_is_refused(client, admin, project, as
 def test_the_items_tab_asks_no_more_of_the_database_for_more_items(
     client, admin, busy, django_assert_max_num_queries
 ):
+    tasks.refresh_agreement(busy.pk)
     client.get(reverse("quality-items", args=[busy.pk]))
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(30):
         client.get(reverse("quality-items", args=[busy.pk]))
 
 

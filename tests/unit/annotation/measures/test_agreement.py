@@ -11,8 +11,14 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
 
 from annotation.measures.agreement import Agreement, summary
-from annotation.measures.coefficients import Level
-from annotation.measures.table import PatternIndex, RatingTable
+from annotation.measures.coefficients import (
+    FLEISS,
+    Level,
+    alpha_se,
+    corrected_se,
+    identity_weights,
+)
+from annotation.measures.table import PatternIndex, Patterns, RatingTable, Scale
 from tests.unit.annotation.measures.builders import from_contingency, from_matrix
 
 HAND = [["a", "a", "b", "b"], ["a", "b", "b", None], ["a", "b", "b", "b"]]
@@ -209,6 +215,12 @@ def test_without_variation_alpha_has_no_value_and_says_why():
     statistic = Agreement(from_matrix([["a", "a"], ["a", "a"]])).alpha(Level.NOMINAL)
     assert statistic.value is None
     assert "no variation" in statistic.reason
+
+
+def test_without_variation_there_is_no_standard_error_and_no_division_by_nothing():
+    patterns = Patterns.from_counts([[0, 3, 0]] * 4)
+    assert np.isnan(alpha_se(patterns, Level.ORDINAL, Scale(NAMES)))
+    assert np.isnan(corrected_se(patterns, identity_weights(3), FLEISS))
 
 
 def test_without_an_item_labeled_twice_there_is_nothing_to_compare():

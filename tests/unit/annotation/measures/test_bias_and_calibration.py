@@ -134,7 +134,8 @@ def test_a_statistic_is_a_number_or_has_a_reason():
 
 def test_a_ratio_of_two_items_by_hand():
     """(1 + 2) / (2 + 2) = .75; residuals -.5 and .5; se = sqrt(.5 * 2) / 4 = .25."""
-    found = bias.ratio(np.array([1.0, 2.0]), np.array([2.0, 2.0]), nothing="-")
+    found = bias.ratio(bias.ratio_sums(np.array([1.0, 2.0]), np.array([2.0, 2.0])), nothing="-")
     assert found.value == pytest.approx(0.75)
     assert found.interval.low == pytest.approx(0.75 - 1.959964 * 0.25)
-    assert bias.ratio(np.zeros(2), np.zeros(2), nothing="Nothing.").reason == "Nothing."
+    empty = bias.ratio_sums(np.zeros(2), np.zeros(2))
+    assert bias.ratio(empty, nothing="Nothing.").reason == "Nothing."
