@@ -7,7 +7,7 @@ from typing import TypeVar
 Seen = TypeVar("Seen")
 
 
-def eventually(look: Callable[[], Seen], *, seconds: float = 20.0, every: float = 0.05) -> Seen:
+def eventually(look: Callable[[], Seen], *, seconds: float = 60.0, every: float = 0.05) -> Seen:
     """What ``look`` returns once that is true; AssertionError naming the last answer after the deadline."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):

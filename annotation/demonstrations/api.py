@@ -1,5 +1,6 @@
 """API of demonstrations: lease, draft, submit, withdraw, skip; ask, review, reverse, release."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -43,6 +44,19 @@ def any_of(request: Request, project_id: int, pk: int) -> Demonstration:
     return selectors.demonstration_of(project, pk)
 
 
+def done(
+    act: Callable[..., Demonstration],
+    request: Request,
+    project_id: int,
+    pk: int,
+    shape: type[Serializer[Any]] | None = None,
+) -> Response:
+    """The labeler's own demonstration after ``act`` was done to it, with the fields sent, if it takes any."""
+    row = own(request, project_id, pk)
+    fields = sent(shape, request) if shape else {}
+    return Response(shapes.WorkSerializer(act(demonstration=row, **fields)).data)
+
+
 class NextDemonstration(APIView):
     """The writers' queue."""
 
@@ -83,9 +97,7 @@ class DemonstrationDraft(APIView):
     @extend_schema(request=shapes.DraftSerializer, responses=shapes.WorkSerializer)
     def put(self, request: Request, project_id: int, pk: int) -> Response:
         """Keep what was typed, and renew the lease."""
-        row = own(request, project_id, pk)
-        row = writing.save_draft(demonstration=row, **sent(shapes.DraftSerializer, request))
-        return Response(shapes.WorkSerializer(row).data)
+        return done(writing.save_draft, request, project_id, pk, shapes.DraftSerializer)
 
 
 class DemonstrationSubmission(APIView):
@@ -94,15 +106,12 @@ class DemonstrationSubmission(APIView):
     @extend_schema(request=shapes.SubmissionSerializer, responses=shapes.WorkSerializer)
     def post(self, request: Request, project_id: int, pk: int) -> Response:
         """Submit; the same client_uuid again stores nothing and answers the same."""
-        row = own(request, project_id, pk)
-        row = writing.submit(demonstration=row, **sent(shapes.SubmissionSerializer, request))
-        return Response(shapes.WorkSerializer(row).data)
+        return done(writing.submit, request, project_id, pk, shapes.SubmissionSerializer)
 
     @extend_schema(responses=shapes.WorkSerializer)
     def delete(self, request: Request, project_id: int, pk: int) -> Response:
         """Take it back to go on writing; possible until it is reviewed."""
-        row = writing.withdraw(demonstration=own(request, project_id, pk))
-        return Response(shapes.WorkSerializer(row).data)
+        return done(writing.withdraw, request, project_id, pk)
 
 
 class DemonstrationSkip(APIView):
@@ -111,9 +120,7 @@ class DemonstrationSkip(APIView):
     @extend_schema(request=shapes.SkipWorkSerializer, responses=shapes.WorkSerializer)
     def post(self, request: Request, project_id: int, pk: int) -> Response:
         """Skip with a reason; it does not come back to you."""
-        row = own(request, project_id, pk)
-        row = writing.skip(demonstration=row, **sent(shapes.SkipWorkSerializer, request))
-        return Response(shapes.WorkSerializer(row).data)
+        return done(writing.skip, request, project_id, pk, shapes.SkipWorkSerializer)
 
 
 class DemonstrationDiff(APIView):

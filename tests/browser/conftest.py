@@ -16,7 +16,7 @@ from tests import factories
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright runs an event loop in this thread
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-WAIT = 10_000  # milliseconds: a busy machine
+WAIT = 30_000  # milliseconds: a busy machine; what passes does not wait
 expect.set_options(timeout=WAIT)
 
 
@@ -83,13 +83,16 @@ class Bench:
         return self
 
     def answer(self, key: str = "2") -> int:
-        """Answer the comparison in hand; its assignment."""
+        """Answer the comparison in hand, and see it leave; its assignment."""
+        self.expect_state("ready")
         before = self.in_hand
         self.press(key)
         expect(self.page.locator("[data-place] [data-submit]")).to_have_attribute(
             "aria-disabled", "false"
         )
         self.press("Enter")
+        ready = "[data-labeling][data-state=ready] [data-place]"
+        expect(self.page.locator(f"{ready} [data-assignment='{before}']")).to_have_count(0)
         return before
 
     @property

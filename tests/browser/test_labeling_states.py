@@ -112,7 +112,6 @@ def test_undo_of_an_answer_in_the_outbox_needs_no_server(bench, project, context
     bench.expect_in_hand(second)
     bench.press("z")
     bench.expect_in_hand(first)
-    bench.expect_says("open again")
     bench.answer("4")
     context.set_offline(False)
     eventually(lambda: judged() == 1)

@@ -103,7 +103,7 @@ def sign_in(site, page: Page):
         page.get_by_label("Username").fill(f"demo-{role}")
         page.get_by_label("Password", exact=True).fill(site.passwords[f"demo-{role}"])
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(re.compile(r"/(projects/.*)?$"))
+        page.wait_for_url(re.compile(r"^https?://[^/]+/(projects/.*)?$"))
         return page
 
     return act

@@ -18,6 +18,7 @@ from annotation.comparisons.models import Batch, Comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Role
 from annotation.quality.models import AgreementReport
+from annotation.quality.services import refresh_agreement
 from annotation.webhooks import addresses, sending
 from annotation.webhooks.models import ATTEMPTS, Delivery, Event, Webhook
 from annotation.webhooks.services import collecting, delivering, keeping
@@ -368,6 +369,23 @@ def test_agreement_is_told_when_it_falls_below_and_again_only_after_it_had_been_
         )
         told += [one["alpha_ordinal"] for one in events_of(webhook).values()]
     assert told == [0.4, 0.45]
+
+
+def test_the_agreement_that_is_told_is_that_of_the_report_which_the_worker_stores(receiver):
+    """Thirty pairs by three labelers, of whom the third says the opposite of the first two: alpha is below zero."""
+    webhook = added(receiver, Event.AGREEMENT, alert_below=0.5).webhook
+    project = webhook.project
+    labelers = [factories.member(project) for _ in range(3)]
+    for number in range(30):
+        row = factories.comparison(factories.prompt(project), overlap=3)
+        a, b = row.candidate_ids if number % 2 else reversed(row.candidate_ids)
+        for labeler in labelers:
+            ranking = [[b], [a]] if labeler is labelers[2] else [[a], [b]]
+            factories.judgment(row, labeler, ranking=ranking, strengths=[3])
+    report = refresh_agreement(project=project)
+    told = events_of(webhook)["agreement.alert"]
+    assert told["judgments"] == report.judgments_counted == 90
+    assert told["alpha_ordinal"] == report.data["statistics"]["alpha_ordinal"]["value"] < 0
 
 
 def test_a_paused_webhook_is_told_nothing_of_meanwhile(receiver, monkeypatch):

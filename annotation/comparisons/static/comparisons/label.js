@@ -216,9 +216,13 @@ async function ask(path, body) {
 }
 
 function failed(error) {
+  const isTold = outbox.entries.length > 0; // what waits there says so itself, with what happens next
   if (error instanceof SignedOut) strip.saySignedOut();
-  else say(error instanceof Refused ? error.message : gettext("The server does not answer. Trying again."), "bad");
-  if (!desk.form) askAgain(5);
+  else if (error instanceof Refused) say(error.message, "bad");
+  else if (!isTold) say(gettext("The server does not answer. Trying again."), "bad");
+  if (desk.form) return;
+  if (isTold) strip.state = "waiting";
+  askAgain(5);
 }
 
 const next = () => ask("assignments/next/");
@@ -227,15 +231,21 @@ const next = () => ask("assignments/next/");
 
 function submit() {
   if (!inHand()) return again();
-  const missing = whatIsMissing(desk.form);
-  if (missing) return say(missing, "warn");
-  if (!desk.attention.isUnlocked) return say(desk.attention.whyLocked, "warn");
+  const why = whatIsMissing(desk.form) || (desk.attention.isUnlocked ? "" : desk.attention.whyLocked);
+  if (why) return refuse(why);
   performance.mark("concord.key");
   saveDraft(desk.form, labeler); // an undo brings the answer back
   const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs };
   desk.given = [...desk.given, { form: desk.form, id: body.client_uuid }].slice(-REMEMBERED);
   leave("answer", "judgment/", body);
   return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
+}
+
+/** Say why the answer is not taken yet; that the draft was saved does not come in between. */
+function refuse(why) {
+  clearTimeout(desk.draftTimer);
+  saveDraft(desk.form, labeler);
+  return say(why, "warn");
 }
 
 /** Enter where no comparison is in hand: go on after feedback, look again where the queue was empty. */

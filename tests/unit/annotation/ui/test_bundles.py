@@ -1,8 +1,5 @@
 """Bundles: modules joined in the order of their imports, style sheets in the order given."""
 
-import shutil
-import subprocess
-
 import pytest
 
 from annotation.ui import bundles
@@ -20,14 +17,6 @@ def sources(monkeypatch) -> dict[str, str]:
     files = dict(MODULES)
     monkeypatch.setattr(bundles, "_source", files.__getitem__)
     return files
-
-
-def test_a_bundle_runs_as_its_modules_do(sources, tmp_path):
-    node = shutil.which("node") or pytest.skip("needs node")
-    path = tmp_path / "bundle.mjs"
-    path.write_text(bundles.joined_modules("a/entry.js"))
-    done = subprocess.run([node, path], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "4"
 
 
 def test_each_module_comes_once_and_after_what_it_imports(sources):
