@@ -21,6 +21,12 @@ def run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:  # 
         return list(cursor.fetchall())
 
 
+def take_turns(what: str, key: int) -> None:
+    """Wait until no other transaction does this with this key; holds until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [what, key])
+
+
 M = TypeVar("M", bound=models.Model)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from annotation.comparisons.services import storing
 from annotation.comparisons.services.judging import ring_agreement
+from annotation.comparisons.services.placing import compared, spoken
 from annotation.core.errors import Conflict, DomainError
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
@@ -69,14 +70,20 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
         return importing.prompt_importer(form)
     columns = JUDGED_COLUMNS | UNJUDGED_COLUMNS
     if contents == Contents.COMPARISONS:
-        return Importer(read_unjudged, storing.store_comparisons, columns)
+        return Importer(
+            lambda fields: compared(read_unjudged(fields)), storing.store_comparisons, columns
+        )
     if contents == Contents.SIGNALS:
-        return Importer(read_signal, storing.store_signals, columns)
+        return Importer(lambda fields: spoken(read_signal(fields)), storing.store_signals, columns)
     if contents == Contents.DEMONSTRATIONS:
-        return Importer(read_demonstration, storing.store_demonstrations, columns)
+        return Importer(
+            lambda fields: spoken(read_demonstration(fields)),
+            storing.store_demonstrations,
+            columns,
+        )
     otherwise = OTHERWISE[contents]
     return Importer(
-        read=lambda fields: read_judged(fields, form, otherwise=otherwise),
+        read=lambda fields: tuple(map(compared, read_judged(fields, form, otherwise=otherwise))),
         store=storing.store_judgments,
         known_columns=JUDGED_COLUMNS,
     )

@@ -86,13 +86,8 @@ def pair_waiting(*, project: Project, actor: User, strategy: str | None = None) 
 def comparison_row(
     project: Project, prompt_id: int, ids: tuple[int, ...], pairing: Pairing, language: str
 ) -> Comparison:
-    """One comparison, not stored yet. Where nobody says how many judge it, the project's random stratum does."""
-    overlap, kind = pairing.overlap, pairing.kind
-    if overlap is None:
-        is_drawn = is_in_overlap(project, ids)
-        overlap = project.overlap if is_drawn else 1
-        is_for_agreement = is_drawn and overlap > 1 and kind == Comparison.Kind.NORMAL
-        kind = Comparison.Kind.OVERLAP if is_for_agreement else kind
+    """One comparison, not stored yet."""
+    overlap, kind = drawn_overlap(project, ids, pairing)
     return Comparison(
         project=project,
         prompt_id=prompt_id,
@@ -103,6 +98,18 @@ def comparison_row(
         batch=pairing.batch,
         language=language,
     )
+
+
+def drawn_overlap(
+    project: Project, ids: Sequence[int], pairing: Pairing
+) -> tuple[int, Comparison.Kind]:
+    """How many people judge a comparison, and its kind; where nobody says, the project's random stratum does."""
+    if pairing.overlap is not None:
+        return pairing.overlap, pairing.kind
+    is_drawn = is_in_overlap(project, ids)
+    overlap = project.overlap if is_drawn else 1
+    is_for_agreement = is_drawn and overlap > 1 and pairing.kind == Comparison.Kind.NORMAL
+    return overlap, Comparison.Kind.OVERLAP if is_for_agreement else pairing.kind
 
 
 def is_in_overlap(project: Project, candidate_ids: Sequence[int]) -> bool:

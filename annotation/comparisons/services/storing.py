@@ -1,296 +1,224 @@
-"""Batches of rows into tables: prompts, candidates, comparisons, labelers, judgments and signals, each once.
+"""Batches of rows into tables: comparisons, judgments and signals, each once.
 
-Each ``store_...`` is one batch, inside the caller's transaction.
+Each ``store_...`` is one batch, inside the caller's transaction. Keys are taken before the rows are written, so that
+all of a batch goes into the tables by COPY. Raises IntegrityError where another process stores one of them at the
+same time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
-from django.contrib.auth.hashers import make_password
-from django.db.models import Case, F, Max, Value, When
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment, Signal
-from annotation.comparisons.services.pairing import Pairing, comparison_row
-from annotation.core.bulk import insert_many
-from annotation.core.text import fingerprint
+from annotation.comparisons.services.pairing import Pairing, drawn_overlap
+from annotation.comparisons.services.placing import Item, Placed, Spoken, labelers_of, place
+from annotation.core.bulk import copy_rows, new_keys
+from annotation.core.statements import run
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.prompts.models import PromptImport
-from annotation.prompts.readers.chats import ReadPrompt
-from annotation.prompts.readers.judged import ReadComparison, ReadResponse, ReadVerdict, Tiers
+from annotation.prompts.readers.judged import ReadComparison, ReadVerdict, Tiers
 from annotation.prompts.readers.rows import Row
 from annotation.prompts.readers.unjudged import ReadDemonstration, ReadSignal
 from annotation.prompts.services.importing import Stored, Taken
-from annotation.prompts.services.storing import find_or_add
 
-ReadRow = tuple[ReadComparison, ...]  # most rows hold one; a tree of messages holds several
+ReadRow = tuple[Spoken[ReadComparison], ...]  # most rows hold one; a tree of messages holds several
 Refused = list[tuple[Row, str]]
-JUDGMENT_COLUMNS = (
-    *("project_id", "comparison_id", "labeler_id", "client_uuid", "ranking", "strengths"),
-    *("is_all_bad", "criteria", "marks", "rationale", "shown_order", "active_ms", "is_imported"),
-    *("imported_guideline_version", "created_at"),
-)
+Ids = tuple[int, ...]  # the candidates of a comparison, sorted
+Ranking = list[list[int]]
 
 
-class Answered(Protocol):
-    """What is read of a prompt and some responses to it."""
+class NewJudgment(NamedTuple):
+    """A judgment on its way into the table: its columns."""
 
-    @property
-    def prompt(self) -> ReadPrompt: ...
-    @property
-    def responses(self) -> tuple[ReadResponse, ...]: ...
+    comparison_id: int
+    labeler_id: int
+    client_uuid: UUID
+    ranking: Ranking
+    strengths: Sequence[int]
+    is_all_bad: bool
+    criteria: Mapping[str, Any]  # Any: JSON
+    marks: Sequence[Mapping[str, Any]]  # Any: JSON
+    rationale: str
+    shown_order: Sequence[int]
+    active_ms: int
+    imported_guideline_version: int | None
+    created_at: datetime
 
 
-Item = TypeVar("Item", bound=Answered)
+class Slots(NamedTuple):
+    """How many judgments a new comparison may have, and how many come with it."""
+
+    overlap: int
+    kind: str
+    state: str
+    filled: int = 0
 
 
-class Placed(NamedTuple, Generic[Item]):
-    """What a row holds with its prompt and its candidates found: ``keys`` follow its responses."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The comparisons that rows speak of, by their candidates: the keys of all, and those not stored yet."""
 
-    row: Row
-    item: Item
-    prompt_id: int
-    keys: tuple[int, ...]
+    keys: Mapping[Ids, int]
+    new: Mapping[Ids, Placed[ReadComparison]]
 
-    @property
-    def candidate_ids(self) -> tuple[int, ...]:
-        return tuple(sorted(self.keys))
+    def known(self) -> list[int]:
+        return [key for ids, key in self.keys.items() if ids not in self.new]
+
+
+@dataclass(slots=True)
+class Told:
+    """What labelers of a batch said: new judgments, the rows that brought one, the rows that contradict."""
+
+    judgments: list[NewJudgment] = field(default_factory=list)
+    rows: int = 0
+    contradicting: Refused = field(default_factory=list)
 
 
 def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]) -> Stored:
     """Comparisons that are closed to the queue, and the judgments of the file."""
     project = prompt_import.project
-    different, same = _compared_with_themselves(
-        (one.row, item) for one in taken for item in one.item
-    )
-    placed = _placed(prompt_import, different)
-    known = _comparisons(project, placed, _judged_comparison)
-    labelers = _labelers(
-        project,
-        {each.labeler: each.labeler_kind for one in placed for each in one.item.verdicts},
-    )
-    created, contradicting = _add_judgments(project, placed, known.ids, labelers)
-    return Stored(created=created, rejected=[*same, *contradicting])
+    placed, _ = place(prompt_import, [(one.row, item) for one in taken for item in one.item])
+    compared = _compared(placed)
+    verdicts = [verdict for one in placed for verdict in one.item.verdicts]
+    labelers = labelers_of(project, {one.labeler: one.labeler_kind for one in verdicts})
+    told = _told(placed, compared, labelers)
+    counts = Counter([one.comparison_id for one in told.judgments])
+
+    def slots(ids: Ids) -> Slots:
+        """As many as the file has."""
+        count = counts[compared.keys[ids]]
+        return Slots(count, Comparison.Kind.NORMAL, Comparison.State.JUDGED, filled=count)
+
+    _store_comparisons(project, compared, slots)
+    columns = NewJudgment._fields
+    copy_rows(Judgment, columns, told.judgments, project_id=project.pk, is_imported=True)
+    _count({key: counts[key] for key in compared.known() if key in counts})
+    return Stored(created=told.rows, rejected=told.contradicting)
 
 
 def store_comparisons(
-    prompt_import: PromptImport, taken: Sequence[Taken[ReadComparison]]
+    prompt_import: PromptImport, taken: Sequence[Taken[Spoken[ReadComparison]]]
 ) -> Stored:
     """Comparisons that labelers judge here, as many of them as the project's overlap says."""
-    different, same = _compared_with_themselves((one.row, one.item) for one in taken)
-    placed = _placed(prompt_import, different)
-    known = _comparisons(prompt_import.project, placed, _open_comparison)
-    return Stored(created=known.made, rejected=same)
+    project, pairing = prompt_import.project, Pairing()
+    placed, _ = place(prompt_import, _items(taken))
+    compared = _compared(placed)
+
+    def slots(ids: Ids) -> Slots:
+        return Slots(*drawn_overlap(project, ids, pairing), Comparison.State.OPEN)
+
+    _store_comparisons(project, compared, slots)
+    return Stored(created=len(compared.new))
 
 
 def store_demonstrations(
-    prompt_import: PromptImport, taken: Sequence[Taken[ReadDemonstration]]
+    prompt_import: PromptImport, taken: Sequence[Taken[Spoken[ReadDemonstration]]]
 ) -> Stored:
     """Responses that people wrote elsewhere: candidates for SFT, without an author here."""
-    newest = Candidate.objects.aggregate(newest=Max("pk"))["newest"] or 0
-    items = [(one.row, one.item) for one in taken]
-    placed = _placed(prompt_import, items, Candidate.Source.DEMONSTRATION)
-    return Stored(created=len({one.keys[0] for one in placed if one.keys[0] > newest}))
+    _, created = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
+    return Stored(created=created)
 
 
-def store_signals(prompt_import: PromptImport, taken: Sequence[Taken[ReadSignal]]) -> Stored:
+def store_signals(
+    prompt_import: PromptImport, taken: Sequence[Taken[Spoken[ReadSignal]]]
+) -> Stored:
     """Single responses that were accepted or rejected; who says otherwise than before is refused."""
-    project = prompt_import.project
-    placed = _placed(prompt_import, [(one.row, one.item) for one in taken])
-    labelers = _labelers(project, {one.item.labeler: "person" for one in taken})
-    rows = Signal.objects.filter(candidate__in={one.keys[0] for one in placed})
-    facts = rows.values_list("candidate_id", "labeler_id", "is_accepted")
-    known = {(candidate, labeler): accepted for candidate, labeler, accepted in facts}
-    new, refused = list[Signal](), Refused()
-    for row, signal, prompt_id, (candidate_id,) in placed:
-        labeler = labelers[signal.labeler]
-        key = (candidate_id, labeler.pk)
+    project, now = prompt_import.project, timezone.now()
+    placed, _ = place(prompt_import, _items(taken))
+    labelers = labelers_of(project, {one.item.labeler: "person" for one in placed})
+    known = _known_signals({one.keys[0] for one in placed if not one.is_new})
+    new, refused = list[tuple[int, int, int, bool, datetime]](), Refused()
+    for one in placed:
+        signal, candidate_id, labeler_id = one.item, one.keys[0], labelers[one.item.labeler]
+        key = (candidate_id, labeler_id)
         if key not in known:
-            new.append(
-                Signal(
-                    project=project,
-                    prompt_id=prompt_id,
-                    candidate_id=candidate_id,
-                    labeler=labeler,
-                    is_accepted=signal.is_accepted,
-                    created_at=signal.told_at or timezone.now(),
-                )
-            )
+            told_at = signal.told_at or now
+            new.append((one.prompt_id, candidate_id, labeler_id, signal.is_accepted, told_at))
         if known.setdefault(key, signal.is_accepted) != signal.is_accepted:
-            refused.append((row, f"{signal.labeler} said the opposite of this response before."))
-    Signal.objects.bulk_create(new, ignore_conflicts=True)
+            refused.append(
+                (one.row, f"{signal.labeler} said the opposite of this response before.")
+            )
+    columns = ("prompt_id", "candidate_id", "labeler_id", "is_accepted", "created_at")
+    copy_rows(Signal, columns, new, project_id=project.pk)
     return Stored(created=len(new), rejected=refused)
 
 
-def response_fingerprint(response: ReadResponse) -> str:
-    """Two models may give the same text: with a named source, each has a candidate of its own."""
-    return fingerprint([response.text, response.source] if response.source else [response.text])
+def _items(taken: Sequence[Taken[Spoken[Item]]]) -> list[tuple[Row, Spoken[Item]]]:
+    return [(one.row, one.item) for one in taken]
 
 
-def _compared_with_themselves(
-    items: Iterable[tuple[Row, ReadComparison]],
-) -> tuple[list[tuple[Row, ReadComparison]], Refused]:
-    different, same = list[tuple[Row, ReadComparison]](), dict[int, Row]()
-    for row, item in items:
-        if len(set(item.responses)) == len(item.responses) or _are_different(item.responses):
-            different.append((row, item))
-        else:
-            same[row.line] = row
-    reason = "Two of the responses are the same; there is nothing to compare."
-    kept = [(row, item) for row, item in different if row.line not in same]
-    return kept, [(row, reason) for row in same.values()]
+def _known_signals(candidate_ids: Collection[int]) -> dict[tuple[int, int], bool]:
+    if not candidate_ids:
+        return {}
+    rows = Signal.objects.filter(candidate__in=candidate_ids)
+    facts = rows.values_list("candidate_id", "labeler_id", "is_accepted")
+    return {(candidate, labeler): accepted for candidate, labeler, accepted in facts}
 
 
-def _are_different(responses: Sequence[ReadResponse]) -> bool:
-    return len(set(map(response_fingerprint, responses))) == len(responses)
-
-
-def _placed(
-    prompt_import: PromptImport,
-    items: Sequence[tuple[Row, Item]],
-    source: Candidate.Source = Candidate.Source.IMPORT,
-) -> list[Placed[Item]]:
-    """The items with their prompts and candidates, which are stored where they are not there yet."""
-    project = prompt_import.project
-    prompts = [item.prompt for _, item in items]
-    prompt_ids = find_or_add(project=project, prompts=prompts, prompt_import=prompt_import)
-    marks = [tuple(map(response_fingerprint, item.responses)) for _, item in items]
-    wanted = {
-        (prompt_id, mark): response
-        for (_, item), prompt_id, each in zip(items, prompt_ids, marks, strict=True)
-        for mark, response in zip(each, item.responses, strict=True)
-    }
-    keys = _candidate_keys(project, wanted, source)
-    return [
-        Placed(row, item, prompt_id, tuple(keys[prompt_id, mark] for mark in each))
-        for (row, item), prompt_id, each in zip(items, prompt_ids, marks, strict=True)
-    ]
-
-
-def _candidate_keys(
-    project: Project, wanted: Mapping[tuple[int, str], ReadResponse], source: Candidate.Source
-) -> dict[tuple[int, str], int]:
-    insert_many(
-        Candidate,
-        ("prompt_id", "fingerprint", "source_name", "text"),
-        ((*key, response.source, response.text) for key, response in wanted.items()),
-        project_id=project.pk,
-        source=source.value,
-    )
-    prompt_ids = {prompt_id for prompt_id, _ in wanted}
-    rows = Candidate.objects.filter(prompt_id__in=prompt_ids)
-    facts = rows.values_list("prompt_id", "fingerprint", "pk")
-    return {(prompt_id, mark): pk for prompt_id, mark, pk in facts}
-
-
-class Known(NamedTuple):
-    """The comparisons by their sets of candidates, and how many of them are new."""
-
-    ids: dict[tuple[int, ...], int]
-    made: int
-
-
-Make = Callable[[Project, Placed[ReadComparison]], Comparison]
-
-
-def _judged_comparison(project: Project, one: Placed[ReadComparison]) -> Comparison:
-    return Comparison(
-        project=project,
-        prompt_id=one.prompt_id,
-        candidate_ids=list(one.candidate_ids),
-        overlap=0,  # as many as the file has: raised with each judgment
-        state=Comparison.State.JUDGED,
-        language=one.item.prompt.language,
-    )
-
-
-def _open_comparison(project: Project, one: Placed[ReadComparison]) -> Comparison:
-    language = one.item.prompt.language
-    return comparison_row(project, one.prompt_id, one.candidate_ids, Pairing(), language)
-
-
-def _comparisons(project: Project, placed: Sequence[Placed[ReadComparison]], make: Make) -> Known:
-    """The comparison of each set of candidates; those not there yet are made."""
-    known = _known_comparisons(placed)
+def _compared(placed: Sequence[Placed[ReadComparison]]) -> Compared:
+    known = _known_comparisons({one.prompt_id for one in placed if not one.is_new})
     new = {one.candidate_ids: one for one in placed if one.candidate_ids not in known}
-    if not new:
-        return Known(known, 0)
-    columns = ("prompt_id", "candidate_ids", "overlap", "state", "kind", "language")
-    made = (make(project, one) for one in new.values())
-    read = attrgetter(*columns)
-    insert_many(Comparison, columns, map(read, made), project_id=project.pk)
-    known = _known_comparisons(placed)
-    links = ((known[ids], candidate) for ids in new for candidate in ids)
-    insert_many(Comparison.candidates.through, ("comparison_id", "candidate_id"), links)
-    return Known(known, len(new))
+    keys = dict(zip(new, new_keys(Comparison, len(new)), strict=True))
+    wanted = {one.candidate_ids for one in placed}
+    return Compared({ids: key for ids, key in known.items() if ids in wanted} | keys, new)
 
 
-def _known_comparisons(placed: Sequence[Placed[ReadComparison]]) -> dict[tuple[int, ...], int]:
+def _known_comparisons(prompt_ids: Collection[int]) -> dict[Ids, int]:
     """Found by prompt alone: with the project named too, stale statistics send the planner through all of it."""
-    rows = Comparison.objects.filter(prompt_id__in={one.prompt_id for one in placed})
-    return {tuple(ids): pk for ids, pk in rows.values_list("candidate_ids", "pk")}
+    if not prompt_ids:
+        return {}
+    statement = """SELECT candidate_ids, id FROM comparisons_comparison
+        WHERE prompt_id = ANY(%(prompts)s)"""
+    return {tuple(ids): key for ids, key in run(statement, {"prompts": list(prompt_ids)})}
 
 
-def labeler_username(project: Project, name: str) -> str:
-    """What a labeler of an imported file is called here."""
-    return f"import-{project.pk}:{name}"
+def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Ids], Slots]) -> None:
+    def row(ids: Ids, one: Placed[ReadComparison]) -> tuple[Any, ...]:  # Any: columns differ
+        key, language = compared.keys[ids], one.item.prompt.language
+        overlap, kind, state, filled = slots(ids)
+        return (key, one.prompt_id, ids, language, overlap, kind, state, filled, filled)
+
+    columns = ("id", "prompt_id", "candidate_ids", "language", "overlap", "kind", "state")
+    counted = ("slots_taken", "judgments_counted")
+    rows = (row(ids, one) for ids, one in compared.new.items())
+    copy_rows(Comparison, (*columns, *counted), rows, project_id=project.pk)
+    links = ((compared.keys[ids], candidate) for ids in compared.new for candidate in ids)
+    copy_rows(Comparison.candidates.through, ("comparison_id", "candidate_id"), links)
 
 
-def _labelers(project: Project, kinds: Mapping[str, str]) -> dict[str, User]:
-    """The users that stand for labelers of a file, by name."""
-    usernames = {labeler_username(project, name): name for name in kinds}
-    there = {user.username: user for user in User.objects.filter(username__in=usernames)}
-    User.objects.bulk_create(
-        (
-            User(username=username, first_name=name, kind=kinds[name], password=make_password(None))
-            for username, name in usernames.items()
-            if username not in there
-        ),
-        ignore_conflicts=True,
-    )
-    if len(there) < len(usernames):
-        there = {user.username: user for user in User.objects.filter(username__in=usernames)}
-    return {name: there[username] for username, name in usernames.items()}
-
-
-def _add_judgments(
-    project: Project,
-    placed: Sequence[Placed[ReadComparison]],
-    comparisons: dict[tuple[int, ...], int],
-    labelers: dict[str, User],
-) -> tuple[int, list[tuple[Row, str]]]:
-    """How many rows brought a judgment, and the rows that contradict one that is there already."""
-    known = _known_rankings(comparisons, labelers)
-    new, created, contradicting = list[Judgment](), 0, list[tuple[Row, str]]()
+def _told(
+    placed: Sequence[Placed[ReadComparison]], compared: Compared, labelers: Mapping[str, int]
+) -> Told:
+    known = _known_rankings(compared.known(), labelers.values())
+    told, now = Told(), timezone.now()
     for row, group in groupby(placed, key=attrgetter("row")):
-        fresh = dict[tuple[int, int], Judgment]()
-        reasons = list[str]()
+        fresh, reasons = dict[tuple[int, int], NewJudgment](), list[str]()
         for one in group:
-            comparison_id = comparisons[one.candidate_ids]
+            comparison_id = compared.keys[one.candidate_ids]
             for verdict in one.item.verdicts:
-                judgment = _judgment(
-                    project, comparison_id, labelers[verdict.labeler], verdict, one
-                )
-                key = (comparison_id, judgment.labeler_id)
+                key = (comparison_id, labelers[verdict.labeler])
+                judgment = _judgment(key, verdict, one.keys, now)
                 twin = fresh.setdefault(key, judgment)
                 if known.get(key, twin.ranking) != judgment.ranking:
                     reasons.append(_contradiction(verdict))
         if reasons:
-            contradicting.append((row, " ".join(reasons)))
+            told.contradicting.append((row, " ".join(reasons)))
             continue
-        fresh = {key: each for key, each in fresh.items() if key not in known}
-        known |= {key: each.ranking for key, each in fresh.items()}
-        new += fresh.values()
-        created += bool(fresh)
-    insert_many(Judgment, JUDGMENT_COLUMNS, map(attrgetter(*JUDGMENT_COLUMNS), new))
-    _count(new)
-    return created, contradicting
+        new = [each for key, each in fresh.items() if key not in known]
+        known.update((key, each.ranking) for key, each in fresh.items())
+        told.judgments += new
+        told.rows += bool(new)
+    return told
 
 
 def _contradiction(verdict: ReadVerdict) -> str:
@@ -301,42 +229,37 @@ def _contradiction(verdict: ReadVerdict) -> str:
 
 
 def _known_rankings(
-    comparisons: dict[tuple[int, ...], int], labelers: dict[str, User]
-) -> dict[tuple[int, int], list[list[int]]]:
+    comparisons: Collection[int], labelers: Collection[int]
+) -> dict[tuple[int, int], Ranking]:
+    if not comparisons:
+        return {}
     rows = Judgment.objects.filter(
-        comparison_id__in=set(comparisons.values()),
-        labeler__in=labelers.values(),
-        withdrawn_at=None,
+        comparison_id__in=comparisons, labeler__in=labelers, withdrawn_at=None
     )
     facts = rows.values_list("comparison_id", "labeler_id", "ranking")
     return {(comparison, labeler): ranking for comparison, labeler, ranking in facts}
 
 
-def _ranking(placed: Placed[ReadComparison], tiers: Tiers) -> list[list[int]]:
-    return [sorted(placed.keys[place] for place in tier) for tier in tiers]
+def _ranking(keys: Sequence[int], tiers: Tiers) -> Ranking:
+    return [sorted([keys[place] for place in tier]) for tier in tiers]
 
 
 def _judgment(
-    project: Project,
-    comparison_id: int,
-    labeler: User,
-    verdict: ReadVerdict,
-    placed: Placed[ReadComparison],
-) -> Judgment:
-    return Judgment(
-        project=project,
-        comparison_id=comparison_id,
-        labeler=labeler,
-        ranking=_ranking(placed, verdict.tiers),
-        strengths=list(verdict.strengths),
+    key: tuple[int, int], verdict: ReadVerdict, keys: Sequence[int], now: datetime
+) -> NewJudgment:
+    return NewJudgment(
+        *key,
+        client_uuid=uuid4(),
+        ranking=_ranking(keys, verdict.tiers),
+        strengths=verdict.strengths,
         is_all_bad=verdict.is_all_bad,
         criteria={
-            name: {"ranking": _ranking(placed, tiers), "strengths": list(strengths)}
+            name: {"ranking": _ranking(keys, tiers), "strengths": list(strengths)}
             for name, (tiers, strengths) in verdict.criteria.items()
         },
         marks=[
             {
-                "candidate": placed.keys[mark["response"]],
+                "candidate": keys[mark["response"]],
                 "start": mark["start"],
                 "end": mark["end"],
                 "kind": mark["kind"],
@@ -344,19 +267,17 @@ def _judgment(
             for mark in verdict.marks
         ],
         rationale=verdict.rationale,
-        shown_order=[placed.keys[place] for place in verdict.shown],
+        shown_order=[keys[place] for place in verdict.shown],
         active_ms=verdict.active_ms,
-        is_imported=True,
         imported_guideline_version=verdict.guideline_version,
-        created_at=verdict.judged_at or timezone.now(),
+        created_at=verdict.judged_at or now,
     )
 
 
-def _count(judgments: Sequence[Judgment]) -> None:
-    """Fill the slots of the comparisons; where there are too few, there are as many as judgments now."""
-    per_comparison = Counter(judgment.comparison_id for judgment in judgments)
-    for count in set(per_comparison.values()):
-        keys = [key for key, many in per_comparison.items() if many == count]
+def _count(counts: Mapping[int, int]) -> None:
+    """Fill the slots of comparisons that were there; where there are too few, there are as many as judgments now."""
+    for count in set(counts.values()):
+        keys = [key for key, many in counts.items() if many == count]
         Comparison.objects.filter(pk__in=keys).update(
             overlap=Greatest(F("overlap"), F("slots_taken") + count),
             slots_taken=F("slots_taken") + count,

@@ -60,6 +60,9 @@ FACTS |= {"language": ("language", "lang"), "source": ("source",), "license": ("
 FACT_LIMITS = {"external_id": 200, "category": 100, "language": 12, "source": 200, "license": 60}
 NESTED_COLUMNS = frozenset({"messages", "conversations", "responses", "labels", "ranks"})
 NESTED_COLUMNS |= {"ranking", "strengths", "criteria", "marks", "shown_order"}
+CHATS_AS_TEXT = frozenset({*CHAT_COLUMNS, "rejected", "completion"})
+PARSED_COLUMNS = NESTED_COLUMNS | CHATS_AS_TEXT | {"tags"}
+FACT_COLUMNS = frozenset({"tags", *(name for names in FACTS.values() for name in names)})
 CHAT_TEXT = re.compile(r'\s*\[\s*\{\s*"(role|content)"')
 KNOWN_COLUMNS = frozenset(
     {*PLAIN_COLUMNS, *CHAT_COLUMNS, "conversations", "input", "system", "tags", "rejected"}
@@ -73,14 +76,21 @@ def read_prompt(fields: dict[str, Any], form: RowForm = RowForm.AUTO) -> ReadPro
     """The prompt in a row; RowRefused says why there is none."""
     fields = with_parsed_chats(fields)
     chosen = detect(fields) if form == RowForm.AUTO else form
-    turns = up_to_last_user_turn(READERS[chosen](fields))
-    return ReadPrompt(turns=turns, tags=_tags(fields), **_facts(fields))
+    return with_facts(up_to_last_user_turn(READERS[chosen](fields)), fields)
+
+
+def with_facts(turns: list[Turn], fields: dict[str, Any]) -> ReadPrompt:
+    """The prompt of these turns, with what the row says of it."""
+    if not FACT_COLUMNS.isdisjoint(fields):
+        return ReadPrompt(turns=turns, tags=_tags(fields), **_facts(fields))
+    return ReadPrompt(turns=turns)
 
 
 def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, with lists that CSV or Parquet can only hold as JSON text read as lists."""
     parsed = {}
-    for name, value in fields.items():
+    for name in PARSED_COLUMNS.intersection(fields):
+        value = fields[name]
         if isinstance(value, str) and _is_nested(name, value):
             try:
                 parsed[name] = json.loads(value)
@@ -88,11 +98,11 @@ def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
                 if name not in NESTED_COLUMNS:
                     continue  # a text that only begins like a chat
                 raise RowRefused(f"{name} is not JSON: {error}.") from error
-    return {**fields, **parsed}
+    return {**fields, **parsed} if parsed else fields
 
 
 def _is_nested(name: str, value: str) -> bool:
-    if name in CHAT_COLUMNS or name in {"rejected", "completion"}:
+    if name in CHATS_AS_TEXT:
         return CHAT_TEXT.match(value) is not None
     if name == "tags":
         return value.startswith('["')
@@ -116,8 +126,10 @@ def detect(fields: dict[str, Any]) -> RowForm:
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...], kind: type) -> Any:  # Any: JSON
-    values = (fields.get(name) for name in names)
-    return next((value for value in values if isinstance(value, kind)), None)
+    for name in names:
+        if isinstance(value := fields.get(name), kind):
+            return value
+    return None
 
 
 def is_transcript(text: str) -> bool:
@@ -225,17 +237,13 @@ def up_to_last_user_turn(turns: list[Turn]) -> list[Turn]:
 
 
 def _facts(fields: dict[str, Any]) -> dict[str, str]:
-    return {
-        fact: next(
-            (
-                text
-                for name in names
-                if (text := text_of(fields, name, limit=FACT_LIMITS[fact]).strip())
-            ),
-            "",
-        )
-        for fact, names in FACTS.items()
-    }
+    found = {}
+    for fact, names in FACTS.items():
+        for name in names:
+            if name in fields and (text := text_of(fields, name, limit=FACT_LIMITS[fact]).strip()):
+                found[fact] = text
+                break
+    return found
 
 
 def _tags(fields: dict[str, Any]) -> list[str]:

@@ -5,9 +5,9 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from annotation.prompts.readers.rows import (
     EXCERPT,
@@ -19,6 +19,9 @@ from annotation.prompts.readers.rows import (
 )
 
 CHUNK = 64 * 1024
+PARQUET_ROWS = 256
+SEEN = 4 * EXCERPT  # kept of each row, for the list of those that are refused
+Item = TypeVar("Item")
 FORMATS = ("jsonl", "csv", "parquet")
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -40,15 +43,30 @@ def file_format(filename: str) -> str:
 
 def read_rows(path: Path, file_format: str) -> Iterator[Row]:
     """The rows of a file, one by one."""
-    if path.stat().st_size == 0:
-        raise UnreadableFile("The file is empty.")
+    _refuse_empty(path)
     if file_format == "parquet":
         return _parquet_rows(path)
-    reader = _csv_rows if file_format == "csv" else _json_rows
-    return _guarded(path, reader)
+    return _guarded(path, _csv_rows if file_format == "csv" else _json_rows)
 
 
-def _guarded(path: Path, reader: Any) -> Iterator[Row]:  # Any: one of the two readers below
+def row_numbers(path: Path, file_format: str) -> Iterator[int]:
+    """1, 2, 3 ... to the last row: the whole file is gone through, and what is in its rows looked at no more than
+    it must be to find their ends.
+    """
+    _refuse_empty(path)
+    if file_format == "parquet":
+        ends: Iterator[object] = (one for count in _parquet(path, len) for one in range(count))
+    else:
+        ends = _guarded(path, _csv_rows if file_format == "csv" else _json_ends)
+    return (number for number, _ in enumerate(ends, start=1))
+
+
+def _refuse_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise UnreadableFile("The file is empty.")
+
+
+def _guarded(path: Path, reader: Callable[[IO[bytes]], Iterator[Item]]) -> Iterator[Item]:
     with path.open("rb") as plain:
         is_gzip = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
@@ -99,6 +117,13 @@ def _json_rows(stream: IO[bytes]) -> Iterator[Row]:
             yield _json_row(number, line)
 
 
+def _json_ends(stream: IO[bytes]) -> Iterator[object]:
+    """Something for each row: an array is parsed for it, lines are not."""
+    if peeked(stream).removeprefix(BOM).lstrip().startswith(b"["):
+        return _array_rows(_chunks(stream))
+    return (number for number, line in _lines(stream) if line is None or line.strip())
+
+
 def peeked(stream: Any) -> bytes:  # Any: IO[bytes] does not tell of peek()
     """The first bytes of a stream, which stays where it is."""
     return bytes(stream.peek(64)[:64])
@@ -109,22 +134,17 @@ def _json_row(number: int, line: bytes) -> Row:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         reason = f"byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8"
-        return refused(number, f"{reason}; save the file as UTF-8.", _shown(line))
+        return refused(number, f"{reason}; save the file as UTF-8.", line)
     except (ValueError, RecursionError) as error:
-        return refused(number, f"This is not JSON: {error}.", _shown(line))
-    return _object_row(number, value, _shown(line), len(line))
+        return refused(number, f"This is not JSON: {error}.", line)
+    return _object_row(number, value, line[:SEEN], len(line))
 
 
-def _object_row(number: int, value: object, excerpt: str, size: int) -> Row:
+def _object_row(number: int, value: object, seen: str | bytes, size: int) -> Row:
     if not isinstance(value, dict):
         reason = f"The row is {type(value).__name__}, not an object with named fields."
-        return refused(number, reason, excerpt)
-    return Row(number, value, excerpt=excerpt, size=size)
-
-
-def _shown(line: bytes) -> str:
-    text = line[: EXCERPT * 2].decode("utf-8", errors="replace").replace("\0", "�")
-    return text[:EXCERPT].rstrip()
+        return refused(number, reason, seen)
+    return Row(number, value, seen=seen, size=size)
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[str]:
@@ -154,7 +174,7 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
             buffer = _longer(buffer, chunks, number, error)
             continue
         number += 1
-        yield _object_row(number, value, storable(buffer[: min(end, EXCERPT)]), end)
+        yield _object_row(number, value, buffer[: min(end, SEEN)], end)
         buffer = buffer[end:]
 
 
@@ -212,26 +232,35 @@ def _check_header(names: list[str]) -> None:
 
 
 def _csv_row(line: int, names: list[str], values: list[str]) -> Row:
-    excerpt = storable(",".join(values)[:EXCERPT])
+    seen = ",".join(values)
     if len(values) != len(names):
         reason = f"The row has {len(values)} fields where the header names {len(names)} columns."
-        return refused(line, reason, excerpt)
+        return refused(line, reason, seen)
     fields = dict(zip(names, values, strict=True))
-    return Row(line, fields, excerpt=excerpt, size=sum(map(len, values)))
+    return Row(line, fields, seen=seen[:SEEN], size=len(seen))
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
+    line = 0
+    for some in _parquet(path, lambda batch: (batch.to_pylist(), batch.nbytes)):
+        rows, size = some
+        for fields in rows:
+            line += 1
+            yield Row(line, fields, size=size // len(rows))
+
+
+def _parquet(
+    path: Path, take: Callable[[Any], Item]
+) -> Iterator[Item]:  # Any: pyarrow has no types
+    """What ``take`` makes of each batch of rows of a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     line = 0
     try:
-        file = pq.ParquetFile(path)
-        for batch in file.iter_batches(batch_size=256):
-            for fields in batch.to_pylist():
-                line += 1
-                shown = str(fields)
-                yield Row(line, fields, excerpt=storable(shown[:EXCERPT]), size=len(shown))
+        for some in pq.ParquetFile(path).iter_batches(batch_size=PARQUET_ROWS):
+            yield take(some)
+            line += len(some)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(
             f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."

@@ -21,6 +21,7 @@ MOST_RESPONSES = 9
 LARGEST_INTEGER = 2**31 - 1
 LABELER_COLUMNS = ("labeler", "annotator", "worker", "rater", "judge", "evaluator")
 LABELER_KINDS = ("person", "machine", "simulated")
+ANSWER_COLUMNS = frozenset({"chosen", "rejected"})
 RATIONALE_COLUMNS = ("rationale", "comment", "comments")
 TIME_COLUMNS = ("judged_at", "created_at", "timestamp")
 Tiers = tuple[tuple[int, ...], ...]
@@ -84,7 +85,7 @@ def comparison_of(
 
 def prompt_turns(fields: dict[str, Any]) -> list[Turn]:
     """The turns of the row's own prompt column."""
-    mine = {name: value for name, value in fields.items() if name not in {"chosen", "rejected"}}
+    mine = {name: value for name, value in fields.items() if name not in ANSWER_COLUMNS}
     form = chats.detect(mine)
     turns = chats.READERS[form](mine)
     if form == RowForm.HH and turns and not turns[-1]["content"].strip():
@@ -96,8 +97,7 @@ def prompt_of(fields: dict[str, Any], turns: list[Turn]) -> ReadPrompt:
     """The prompt of these turns, with the facts of the row."""
     if not turns or turns[-1]["role"] != "user":
         raise RowRefused("The prompt does not end with a user turn.")
-    facts = {name: fields[name] for name in fields.keys() - set(chats.CHAT_COLUMNS)}
-    return chats.read_prompt({**facts, "messages": turns}, RowForm.CHAT)
+    return chats.with_facts(chats.up_to_last_user_turn(turns), fields)
 
 
 def verdict_of(
@@ -232,4 +232,7 @@ def _labeler_kind(fields: dict[str, Any]) -> str:
 
 
 def _first_text(fields: dict[str, Any], names: tuple[str, ...], limit: int) -> str:
-    return next((text for name in names if (text := text_of(fields, name, limit=limit))), "")
+    for name in names:
+        if name in fields and (text := text_of(fields, name, limit=limit)):
+            return text
+    return ""

@@ -29,6 +29,7 @@ NAMINGS = (
 )
 FIRST_WINS = frozenset({"a", "1", "1.0", "model_a", "response_a", "first", "left"})
 SECOND_WINS = frozenset({"b", "2", "2.0", "model_b", "response_b", "second", "right"})
+RESPONSE_COLUMNS = tuple(tuple(f"{stem}{name}" for name in names) for stem, names in NAMINGS)
 TIES = frozenset({"tie", "0", "0.0", "c", "same", "equal", "draw"})
 ALL_BAD = frozenset({"all_bad", "both_bad", "bothbad", "tie (bothbad)", "neither"})
 LABEL_COLUMNS = ("label", "winner", "preference", "verdict")
@@ -42,10 +43,9 @@ LABELS_COLUMNS = frozenset(
 
 def response_columns(fields: dict[str, Any]) -> list[str]:
     """The columns that hold responses, in order; empty unless there are two."""
-    for stem, names in NAMINGS:
-        columns = [f"{stem}{name}" for name in names if f"{stem}{name}" in fields]
-        if columns[:2] == [f"{stem}{names[0]}", f"{stem}{names[1]}"]:
-            return [*columns[:2], *(name for name in columns[2:] if text_of(fields, name).strip())]
+    for first, second, *more in RESPONSE_COLUMNS:
+        if first in fields and second in fields:
+            return [first, second, *(name for name in more if text_of(fields, name).strip())]
     return []
 
 

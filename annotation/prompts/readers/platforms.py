@@ -63,7 +63,7 @@ def _without(data: Fields, columns: list[str]) -> Fields:
 
 def _facts(data: Fields) -> Fields:
     names = {"category", "tags", "language", "source", "license", "id"}
-    return {name: value for name, value in data.items() if name in names}
+    return chats.with_parsed_chats({name: data[name] for name in data.keys() & names})
 
 
 def _items(data: Fields) -> list[Fields]:

@@ -39,10 +39,7 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
         raise RowRefused(
             f"The row has no chosen and rejected, and no responses; seen: {seen(fields)}."
         )
-    chosen_turns, chosen = _answered(fields, "chosen")
-    rejected_turns, rejected = _answered(fields, "rejected")
-    if chosen_turns != rejected_turns:
-        raise RowRefused("chosen and rejected answer different prompts.")
+    turns, chosen, rejected = _answers(fields)
     for name, text in (("chosen", chosen), ("rejected", rejected)):
         if not text.strip():
             raise RowRefused(f"{name} is empty.")
@@ -52,18 +49,34 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
     )
     is_counted = fields.get("votes_chosen") not in (None, "")
     verdicts = _votes(fields) if is_counted else [verdict_of(fields, FIRST)]
-    return comparison_of(prompt_of(fields, chosen_turns), responses, verdicts)
+    return comparison_of(prompt_of(fields, turns), responses, verdicts)
+
+
+def _answers(fields: dict[str, Any]) -> tuple[list[Turn], str, str]:
+    """The turns before the responses, and both: in standard, conversational or HH form."""
+    if not (_is_chat(fields, "chosen") or _is_chat(fields, "rejected")):
+        return prompt_turns(fields), text_of(fields, "chosen"), text_of(fields, "rejected")
+    turns, chosen = _answered(fields, "chosen")
+    others, rejected = _answered(fields, "rejected")
+    if turns != others:
+        raise RowRefused("chosen and rejected answer different prompts.")
+    return turns, chosen, rejected
+
+
+def _is_chat(fields: dict[str, Any], name: str) -> bool:
+    """Whether a response comes with turns before it: as messages, or as an HH dialogue."""
+    value = fields[name]
+    return isinstance(value, list) or (
+        isinstance(value, str) and "prompt" not in fields and chats.is_transcript(value)
+    )
 
 
 def _answered(fields: dict[str, Any], name: str) -> tuple[list[Turn], str]:
-    """The turns before a response, and the response: standard, conversational or HH form."""
-    value = fields[name]
-    if isinstance(value, list):
-        turns = chats.turns_of(value)
-    elif isinstance(value, str) and "prompt" not in fields and chats.is_transcript(value):
-        turns = chats.transcript_turns(value)
-    else:
+    if not _is_chat(fields, name):
         return prompt_turns(fields), text_of(fields, name)
+    value = fields[name]
+    is_list = isinstance(value, list)
+    turns = chats.turns_of(value) if is_list else chats.transcript_turns(value)
     if turns[-1]["role"] != "assistant":
         raise RowRefused(f"{name} does not end with an assistant turn.")
     before = prompt_turns(fields) if fields.get("prompt") else []

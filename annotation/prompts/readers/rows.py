@@ -27,8 +27,16 @@ class Row:
     line: int
     fields: dict[str, Any]  # Any: JSON values
     reason: str = ""
-    excerpt: str = ""
+    seen: str | bytes = ""  # how it begins in the file
     size: int = 0  # about how many bytes it takes
+
+    @property
+    def excerpt(self) -> str:
+        """How the row begins, as it can be stored; made for the rows that are refused."""
+        seen = self.seen or str(self.fields or "")
+        if isinstance(seen, bytes):
+            seen = seen[: EXCERPT * 4].decode("utf-8", errors="replace")
+        return storable(seen[:EXCERPT]).rstrip()
 
 
 def storable(text: str) -> str:
@@ -36,9 +44,9 @@ def storable(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", "�")
 
 
-def refused(line: int, reason: str, excerpt: str = "") -> Row:
+def refused(line: int, reason: str, seen: str | bytes = "") -> Row:
     """A row that cannot be read."""
-    return Row(line, {}, reason, excerpt[:EXCERPT])
+    return Row(line, {}, reason, seen[: EXCERPT * 4])
 
 
 def check_text(value: str, name: str, *, limit: int = MAX_TEXT) -> str:
@@ -49,6 +57,8 @@ def check_text(value: str, name: str, *, limit: int = MAX_TEXT) -> str:
         )
     if (place := value.find("\0")) >= 0:
         raise RowRefused(f"{name} holds a NUL character at position {place + 1}; remove it.")
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -67,10 +77,10 @@ def _not_text(value: str, name: str, place: int) -> str:
 def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
     """The text in a column; numbers and truth values count as their text, nothing as empty."""
     value = fields.get(name)
+    if isinstance(value, str):
+        return check_text(value, name, limit=limit)
     if value is None:
         return ""
     if isinstance(value, bool | int | float):
         return str(value)
-    if not isinstance(value, str):
-        raise RowRefused(f"{name} is {type(value).__name__}, not text.")
-    return check_text(value, name, limit=limit)
+    raise RowRefused(f"{name} is {type(value).__name__}, not text.")

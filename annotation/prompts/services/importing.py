@@ -4,28 +4,34 @@ A worker that dies in mid-file loses at most the batch in hand: the next one goe
 One that only stood still and wakes beside its successor stores nothing more: a batch counts from the row it began at.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from annotation.audit import services as audit
+from annotation.core.ahead import one_ahead
+from annotation.core.bulk import copy_rows
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.statements import take_turns
 from annotation.core.storage import artifact_path
 from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm
-from annotation.prompts.readers.files import read_rows
+from annotation.prompts.readers.files import read_rows, row_numbers
 from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.services.storing import add_prompts
 
+ATTEMPTS = 3
 BATCH_ROWS = 2_000
 BATCH_BYTES = 4 * 1024 * 1024
 TELL_EVERY = 2_000  # rows between two words about the first reading
 MOST_UNUSED_COLUMNS = 30
+TURNS = "import"  # batches of one project are stored one after the other
 Item = TypeVar("Item")
 
 
@@ -41,6 +47,16 @@ class Taken(Generic[Item]):
 
     row: Row
     item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Item]):
+    """So many rows as they were read, those that cannot be taken, and the columns that nobody reads."""
+
+    rows: int
+    taken: Sequence[Taken[Item]]
+    rejected: Sequence[tuple[Row, str]]
+    unused: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +88,30 @@ def prompt_importer(form: RowForm) -> Importer[ReadPrompt]:
 def run_import(
     *, prompt_import: PromptImport, importer: Importer[Item], progress: Progress
 ) -> None:
-    """Read the stored file twice.
+    """Go through the stored file twice.
 
-    1. To its end, writing nothing: a file that breaks off is refused whole, and the rows are counted.
-    2. Batch by batch, from behind the last row that was counted before.
+    1. To its end, taking nothing: a file that breaks off is refused whole, and the rows are counted.
+    2. Batch by batch, from behind the last row that was counted before; the next is read while one is stored.
     """
-    total = _count_rows(prompt_import, importer, progress)
+    path, file_format = artifact_path(prompt_import.artifact), prompt_import.file_format
+    total = _count_rows(path, file_format, progress)
     done = prompt_import.rows_read
-    for batch in _batches(islice(_rows(prompt_import), done, None)):
+    rows = islice(read_rows(path, file_format), done, None)
+    for batch in one_ahead(_read(batch, importer) for batch in _batches(rows)):
         _take_batch(prompt_import, importer, batch, done=done)
-        done += len(batch)
+        done += batch.rows
         progress(done, total, "rows")
     _finish(prompt_import)
 
 
-def _rows(prompt_import: PromptImport) -> Iterator[Row]:
-    return read_rows(artifact_path(prompt_import.artifact), prompt_import.file_format)
-
-
-def _count_rows(prompt_import: PromptImport, importer: Importer[Item], progress: Progress) -> int:
-    total, unused = 0, set[str]()
-    for total, row in enumerate(_rows(prompt_import), start=1):
-        if len(unused) < MOST_UNUSED_COLUMNS:
-            unused |= {str(name)[:60] for name in row.fields.keys() - importer.known_columns}
+def _count_rows(path: Path, file_format: str, progress: Progress) -> int:
+    total = 0
+    for total in row_numbers(path, file_format):
         if total % TELL_EVERY == 0:
             progress(0, total, "rows")
     if not total:
         raise InvalidInput("The file holds no rows.")
-    columns = sorted(name for name in unused if _can_be_stored(name))
-    PromptImport.objects.filter(pk=prompt_import.pk).update(unused_columns=columns)
     return total
-
-
-def _can_be_stored(name: str) -> bool:
-    return name.isprintable()
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -121,42 +127,63 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _take_batch(
-    prompt_import: PromptImport, importer: Importer[Item], batch: list[Row], *, done: int
-) -> None:
-    taken, rejected = [], []
-    for row in batch:
+def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
+    """Read the rows of a batch; knows no database, so that a thread may do it."""
+    taken, rejected = list[Taken[Item]](), list[tuple[Row, str]]()
+    unused = set[str]()
+    for row in rows:
+        unused |= row.fields.keys() - importer.known_columns
+        if row.reason:
+            rejected.append((row, row.reason))
+            continue
         try:
-            taken.append(Taken(row, importer.read(_read_fields(row))))
+            taken.append(Taken(row, importer.read(row.fields)))
         except RowRefused as refusal:
             rejected.append((row, str(refusal)))
-    with transaction.atomic():
-        stored = importer.store(prompt_import, taken)
-        rejected += stored.rejected
-        RejectedRow.objects.bulk_create(
-            RejectedRow(
-                prompt_import=prompt_import,
-                line=row.line,
-                reason=storable(reason)[:500],
-                excerpt=row.excerpt,
-            )
-            for row, reason in rejected
-        )
-        duplicate = len(batch) - len(rejected) - stored.created
-        counted = PromptImport.objects.filter(pk=prompt_import.pk, rows_read=done).update(
-            rows_read=F("rows_read") + len(batch),
-            rows_created=F("rows_created") + stored.created,
-            rows_duplicate=F("rows_duplicate") + duplicate,
-            rows_rejected=F("rows_rejected") + len(rejected),
-        )
-        if not counted:
-            raise Conflict("Another worker goes on with this import; follow it on its page.")
+    return Batch(len(rows), taken, rejected, unused)
 
 
-def _read_fields(row: Row) -> dict[str, Any]:  # Any: JSON values
-    if row.reason:
-        raise RowRefused(row.reason)
-    return row.fields
+def _take_batch(
+    prompt_import: PromptImport, importer: Importer[Item], batch: Batch[Item], *, done: int
+) -> None:
+    """Store a batch; begin again where another process stored one of its rows at the same time."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _store_batch(prompt_import, importer, batch, done=done)
+        except IntegrityError:
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+@transaction.atomic
+def _store_batch(
+    prompt_import: PromptImport, importer: Importer[Item], batch: Batch[Item], *, done: int
+) -> None:
+    take_turns(TURNS, prompt_import.project_id)
+    stored = importer.store(prompt_import, batch.taken)
+    rejected = [*batch.rejected, *stored.rejected]
+    reasons = ((row.line, storable(reason)[:500], row.excerpt) for row, reason in rejected)
+    columns = ("line", "reason", "excerpt")
+    copy_rows(RejectedRow, columns, reasons, prompt_import_id=prompt_import.pk)
+    duplicate = batch.rows - len(rejected) - stored.created
+    prompt_import.unused_columns = _named_columns({*prompt_import.unused_columns, *batch.unused})
+    counted = PromptImport.objects.filter(pk=prompt_import.pk, rows_read=done).update(
+        rows_read=F("rows_read") + batch.rows,
+        rows_created=F("rows_created") + stored.created,
+        rows_duplicate=F("rows_duplicate") + duplicate,
+        rows_rejected=F("rows_rejected") + len(rejected),
+        unused_columns=prompt_import.unused_columns,
+    )
+    if not counted:
+        raise Conflict("Another worker goes on with this import; follow it on its page.")
+
+
+def _named_columns(names: Iterable[str]) -> list[str]:
+    """As many names as a person reads, as they can be stored."""
+    storable_names = {str(name)[:60] for name in names}
+    return sorted(name for name in storable_names if name.isprintable())[:MOST_UNUSED_COLUMNS]
 
 
 def _store_prompts(prompt_import: PromptImport, taken: Sequence[Taken[ReadPrompt]]) -> Stored:
@@ -166,7 +193,7 @@ def _store_prompts(prompt_import: PromptImport, taken: Sequence[Taken[ReadPrompt
         prompt_import=prompt_import,
     )
     rejected = [(taken[place].row, reason) for place, reason in added.refused.items()]
-    return Stored(created=added.created, rejected=rejected)
+    return Stored(created=len(added.new), rejected=rejected)
 
 
 def _finish(prompt_import: PromptImport) -> None:

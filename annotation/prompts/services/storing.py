@@ -1,9 +1,10 @@
 """Prompts into the table: each chat once in a project, each id of the file for one chat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from annotation.core.bulk import insert_many
+from annotation.core.bulk import copy_rows, new_keys
+from annotation.core.statements import run
 from annotation.core.text import fingerprint
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport
@@ -14,9 +15,10 @@ PROMPT_COLUMNS = ("turns", "external_id", "category", "tags", "language", "sourc
 
 @dataclass(slots=True)
 class Added:
-    """How many prompts are new, and why others of the batch (by place) are not taken."""
+    """The keys of prompts by their fingerprint, which of them are new, and why others (by place) are not taken."""
 
-    created: int = 0
+    keys: dict[str, int]
+    new: set[int] = field(default_factory=set)
     refused: dict[int, str] = field(default_factory=dict)
 
 
@@ -28,64 +30,85 @@ def chat_fingerprint(turns: Sequence[Turn]) -> str:
 def add_prompts(
     *, project: Project, prompts: Sequence[ReadPrompt], prompt_import: PromptImport | None = None
 ) -> Added:
-    """Store the prompts that the project has not; a known id with another chat is refused."""
+    """Store the prompts that the project has not; a known id with another chat is refused.
+
+    Raises IntegrityError where another process stores one of them at the same time.
+    """
     marks = [chat_fingerprint(one.turns) for one in prompts]
-    return _add(project, prompts, marks, prompt_import)
+    return _add(project, prompts, marks, _taken_ids(project, prompts), prompt_import)
 
 
 def _add(
     project: Project,
     prompts: Sequence[ReadPrompt],
     marks: Sequence[str],
+    ids: dict[str, str],
     prompt_import: PromptImport | None,
 ) -> Added:
-    added, new = Added(), dict[str, ReadPrompt]()
-    known = _known(project, marks)
-    ids = _taken_ids(project, prompts)
+    added, new = Added(_known(project, marks)), dict[str, ReadPrompt]()
     for place, (mark, one) in enumerate(zip(marks, prompts, strict=True)):
-        if mark in known or mark in new:
+        if mark in added.keys or mark in new:
             continue
-        if ids.setdefault(one.external_id, mark) != mark and one.external_id:
+        if one.external_id and ids.setdefault(one.external_id, mark) != mark:
             added.refused[place] = f"The id {one.external_id!r} names another prompt already."
             continue
         new[mark] = one
-    origin = prompt_import.pk if prompt_import else None
-    rows = ((mark, *(getattr(one, name) for name in PROMPT_COLUMNS)) for mark, one in new.items())
-    columns = ("fingerprint", *PROMPT_COLUMNS)
-    added.created = insert_many(
-        Prompt, columns, rows, project_id=project.pk, prompt_import_id=origin
-    )
+    keys = dict(zip(new, new_keys(Prompt, len(new)), strict=True))
+    _store(project, new, keys, prompt_import)
+    added.keys |= keys
+    added.new |= set(keys.values())
     return added
 
 
+def _store(
+    project: Project,
+    new: Mapping[str, ReadPrompt],
+    keys: Mapping[str, int],
+    prompt_import: PromptImport | None,
+) -> None:
+    rows = (
+        (keys[mark], mark, *(getattr(one, name) for name in PROMPT_COLUMNS))
+        for mark, one in new.items()
+    )
+    origin = prompt_import.pk if prompt_import else None
+    columns = ("id", "fingerprint", *PROMPT_COLUMNS)
+    if new:
+        copy_rows(Prompt, columns, rows, project_id=project.pk, prompt_import_id=origin)
+
+
 def find_or_add(
-    *, project: Project, prompts: Sequence[ReadPrompt], prompt_import: PromptImport
-) -> list[int]:
-    """The keys of these prompts, in order; those that the project has not are stored first.
+    *,
+    project: Project,
+    prompts: Sequence[ReadPrompt],
+    marks: Sequence[str],
+    prompt_import: PromptImport,
+) -> tuple[list[int], set[int]]:
+    """The keys of these prompts, in order, and which of them are new: those that the project had not are stored first.
+
+    ``marks`` are their fingerprints.
 
     Rows of judgments may give one prompt several ids, or one id to several prompts: the first keeps it.
     """
-    marks = [chat_fingerprint(one.turns) for one in prompts]
     ids = _taken_ids(project, prompts)
     plain = [
-        one if ids.setdefault(one.external_id, mark) == mark else replace(one, external_id="")
+        one
+        if not one.external_id or ids.setdefault(one.external_id, mark) == mark
+        else replace(one, external_id="")
         for mark, one in zip(marks, prompts, strict=True)
     ]
-    _add(project, plain, marks, prompt_import)
-    keys = dict(
-        Prompt.objects.filter(project=project, fingerprint__in=set(marks)).values_list(
-            "fingerprint", "pk"
-        )
-    )
-    return [keys[mark] for mark in marks]
+    added = _add(project, plain, marks, ids, prompt_import)
+    return [added.keys[mark] for mark in marks], added.new
 
 
-def _known(project: Project, marks: Sequence[str]) -> set[str]:
-    rows = Prompt.objects.filter(project=project, fingerprint__in=set(marks))
-    return set(rows.values_list("fingerprint", flat=True))
+def _known(project: Project, marks: Sequence[str]) -> dict[str, int]:
+    statement = """SELECT fingerprint, id FROM prompts_prompt
+        WHERE project_id = %(project)s AND fingerprint = ANY(%(marks)s)"""
+    return dict(run(statement, {"project": project.pk, "marks": list(set(marks))}))
 
 
 def _taken_ids(project: Project, prompts: Sequence[ReadPrompt]) -> dict[str, str]:
-    ids = {one.external_id for one in prompts} - {""}
+    ids = {one.external_id for one in prompts if one.external_id}
+    if not ids:
+        return {}
     rows = Prompt.objects.filter(project=project, external_id__in=ids)
     return dict(rows.values_list("external_id", "fingerprint"))
