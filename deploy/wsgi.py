@@ -9,4 +9,6 @@ import deploy.celery  # noqa: F401 - so that services ring through this app
 from deploy.checks import refuse_unsafe_production
 
 application = get_wsgi_application()
+import deploy.urls  # noqa: E402, F401 - before the workers are forked, not in each with its first request
+
 refuse_unsafe_production()

@@ -5,18 +5,21 @@ rows of models beside other things in one statement.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from django.db import connection, models
-from psycopg import Cursor
+from psycopg import RawCursor
+
+_NAMED = re.compile(r"%\((\w+)\)s|%%")
 
 
 def run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:  # Any: columns differ
     """Run a statement with ``%(name)s`` places; the rows."""
     with connection.cursor() as cursor:
-        cursor.cursor = Cursor(connection.connection)
+        cursor.cursor = _PreparedCursor(connection.connection)
         cursor.execute(statement, values)
         return list(cursor.fetchall())
 
@@ -25,6 +28,29 @@ def take_turns(what: str, key: int) -> None:
     """Wait until no other transaction does this with this key; holds until the transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [what, key])
+
+
+class _PreparedCursor(RawCursor[tuple[Any, ...]]):  # Any: columns differ
+    """Turns names into numbered places once: the driver's own cursors parse a long statement at every call."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:  # Any: as the driver
+        text, names = _numbered(query)
+        return super().execute(text, [params[name] for name in names], **options)
+
+
+@cache
+def _numbered(statement: str) -> tuple[bytes, list[str]]:
+    """The statement with ``$1`` for its names, and the names in the order of their numbers."""
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "%"
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return _NAMED.sub(place, statement).encode(), names
 
 
 M = TypeVar("M", bound=models.Model)

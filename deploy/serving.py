@@ -1,0 +1,25 @@
+"""How gunicorn serves, wherever it is started: `gunicorn -c python:deploy.serving --bind 127.0.0.1:8000`.
+
+The application is loaded once, before the workers are forked from it, so that they share its memory; what is loaded by
+then is kept out of the garbage collector, which would write to every page of it.
+"""
+
+import gc
+import os
+from typing import Any
+
+from deploy import env
+
+wsgi_app = "deploy.wsgi"
+worker_class = "gthread"
+workers = env.integer("CONCORD_WEB_WORKERS", min(os.cpu_count() or 1, 4))
+threads = env.integer("CONCORD_WEB_THREADS", 8)
+keepalive = 75
+preload_app = True
+control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:  # noqa: ARG001 # Any: gunicorn has no types
+    """Called once, with everything loaded and no worker forked."""
+    gc.collect()
+    gc.freeze()
