@@ -46,9 +46,8 @@ def commands(*, host: str, port: int) -> dict[str, list[str]]:
     beat = str(settings.CONCORD_VAR / "celerybeat-schedule")
     return {
         "web": [
-            *[python, "-m", "gunicorn", "deploy.wsgi", "--worker-class", "gthread"],
-            *["--workers", "2", "--threads", "8", "--keep-alive", "75", "--bind", f"{host}:{port}"],
-            *["--no-control-socket", "--log-level", "warning"],
+            *[python, "-m", "gunicorn", "-c", "python:deploy.serving"],
+            *["--bind", f"{host}:{port}", "--log-level", "warning"],
         ],
         "cpu": [*celery, "-Q", "cpu", "-n", "cpu@%h", "-B", "-s", beat, "--loglevel", "WARNING"],
         "gpu": [*celery, "-Q", "gpu", "-n", "gpu@%h", "--loglevel", "WARNING"],

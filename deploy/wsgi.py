@@ -5,7 +5,7 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
-import deploy.celery  # noqa: F401 - so that services ring through this app
+import deploy.celery
 from deploy.checks import refuse_unsafe_production
 
 application = get_wsgi_application()

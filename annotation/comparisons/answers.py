@@ -29,7 +29,6 @@ class Locked(NamedTuple):
     candidate_ids: list[int]
     comparison_state: str
     guideline_id: int | None
-    criteria: list[str]
     earlier_id: int | None  # the judgment that was stored under this client_uuid
 
 
@@ -37,7 +36,6 @@ _LOCK = f"""
 SELECT a.id, a.comparison_id, a.state, a.leased_at, a.lease_until, a.shown_order, a.is_repeat, a.is_training,
     a.takes_place, c.candidate_ids, c.state,
     (SELECT g.id FROM projects_guideline g WHERE g.project_id = p.id ORDER BY g.version DESC LIMIT 1),
-    ARRAY(SELECT one.name FROM projects_criterion one WHERE one.project_id = p.id ORDER BY one.position, one.id),
     (SELECT j.id FROM comparisons_judgment j WHERE j.client_uuid = %(client_uuid)s::uuid),
     {STATION}
 FROM comparisons_assignment a

@@ -1,10 +1,11 @@
 """API of labeling: lease the next comparison, answer it, skip, undo; and what admins see of comparisons."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from django.template.loader import render_to_string
+from django.middleware.csrf import get_token
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -15,7 +16,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
-from annotation.comparisons import selectors
+from annotation.comparisons import drawing, selectors
 from annotation.comparisons import serializers as shapes
 from annotation.comparisons.bench import bench_for
 from annotation.comparisons.incoming import answer_from_json
@@ -85,7 +86,11 @@ def reply(
     Written by hand, not by serializers: this is what is asked for hundreds of times a second.
     """
     shown = [one for one in served.leases if one.assignment.pk not in asked.held]
-    new = [leased(request, one, has_bench=asked.has_bench) for one in shown]
+    criteria = station.criteria
+    new = [
+        leased(one, bench=bench_html(request, one, criteria) if asked.has_bench else "")
+        for one in shown
+    ]
     empty = served.empty
     done = progress_of(
         project_id=station.project.pk,
@@ -124,22 +129,21 @@ def lease_of(assignment: Assignment) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def leased(request: Request, lease: queue.Lease, *, has_bench: bool) -> dict[str, Any]:  # Any: JSON
+def leased(lease: queue.Lease, *, bench: str) -> dict[str, Any]:  # Any: JSON
     """A lease as its labeler gets it: nothing but what is to be judged."""
     row = lease.assignment
     return {
         **lease_of(row),
         "comparison": row.comparison_id,
         "prompt": row.comparison.prompt.turns,
-        "candidates": [{"id": pk, "text": text} for pk, text in lease.texts.items()],
-        "bench": rendered(request, row) if has_bench else "",
+        "candidates": [{"id": pk, "text": one.text} for pk, one in lease.responses.items()],
+        "bench": bench,
     }
 
 
-def rendered(request: Request, assignment: Assignment) -> str:
-    """The HTML of an assignment for the labeling page."""
-    bench = {"bench": bench_for(assignment)}
-    return render_to_string("comparisons/_bench.html", bench, request=request)
+def bench_html(request: Request, lease: queue.Lease, criteria: Sequence[selectors.Asked]) -> str:
+    """The HTML of a lease for the labeling page."""
+    return drawing.draw(bench_for(lease, criteria), csrf_token=get_token(request._request))  # noqa: SLF001 - DRF has no other
 
 
 class NextAssignment(APIView):

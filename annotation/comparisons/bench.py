@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.comparisons import selectors
 from annotation.comparisons.models import Assignment
+from annotation.comparisons.selectors import Asked
+from annotation.comparisons.services.queue import Lease
 from annotation.comparisons.verdicts import has_tie, largest_strength
-from annotation.projects.models import Criterion, Project
+from annotation.projects.models import Project
 from annotation.ui import markdown
 
 LETTERS = "ABCDEFGHI"
@@ -48,9 +49,8 @@ class ShownTurn:
 class ShownCandidate:
     """A response at its place on the screen; the letter names the place, only for the eye."""
 
-    id: int
+    id: int | str
     letter: str
-    text: str
     html: SafeString
     raw: SafeString
     is_cut: bool  # by the token limit: the text did not end by itself
@@ -85,14 +85,34 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """What the template reads of an assignment, where the values are to be filled in."""
+
+    pk: str
+    comparison_id: str
+    seconds_left: str
+    project: Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    assignment: Assignment
-    client_uuid: UUID
+    """What the template of the bench draws."""
+
+    assignment: Assignment | Marked
+    client_uuid: UUID | str
     turns: Sequence[ShownTurn]
     candidates: Sequence[ShownCandidate]
-    rows: Sequence[Row]
-    ranks: Sequence[int]
+    criteria: Sequence[Asked]
     is_upsetting: bool  # someone skipped it as that
+
+    @property
+    def rows(self) -> list[Row]:
+        """The questions of the answer bar."""
+        return _rows(self.project.answer_scale, self.candidates, self.criteria)
+
+    @property
+    def ranks(self) -> range:
+        return range(1, len(self.candidates) + 1)
 
     @property
     def is_pair(self) -> bool:
@@ -131,20 +151,19 @@ class Bench:
         return self.project.rationale_rule != Project.RationaleRule.NEVER
 
 
-def bench_for(assignment: Assignment) -> Bench:
-    """Lay out an assignment: three queries (texts, criteria, whether others found it upsetting)."""
-    responses = selectors.responses_of(assignment.shown_order)
+def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
+    """Lay out a lease with the criteria of its project; asks the database nothing."""
     candidates = [
         ShownCandidate(
             id=pk,
             letter=letter,
-            text=responses[pk].text,
-            html=markdown.render(responses[pk].text),
-            raw=markdown.raw(responses[pk].text),
-            is_cut=not responses[pk].is_finished,
+            html=markdown.render(one.text),
+            raw=markdown.raw(one.text),
+            is_cut=not one.is_finished,
         )
-        for pk, letter in zip(assignment.shown_order, LETTERS, strict=False)
+        for (pk, one), letter in zip(lease.responses.items(), LETTERS, strict=False)
     ]
+    assignment = lease.assignment
     turns = assignment.comparison.prompt.turns
     return Bench(
         assignment=assignment,
@@ -153,9 +172,8 @@ def bench_for(assignment: Assignment) -> Bench:
             ShownTurn(role=turn["role"], html=markdown.render(turn["content"])) for turn in turns
         ],
         candidates=candidates,
-        rows=_rows(assignment.project, candidates),
-        ranks=range(1, len(candidates) + 1),
-        is_upsetting=selectors.is_upsetting(assignment.comparison_id),
+        criteria=criteria,
+        is_upsetting=lease.is_upsetting,
     )
 
 
@@ -178,19 +196,16 @@ def _steps_of(scale: str) -> list[tuple[int, str | Promise, str]]:
     return [one for one in STEPS if one[0] <= largest]
 
 
-def _rows(project: Project, candidates: Sequence[ShownCandidate]) -> list[Row]:
+def _rows(scale: str, candidates: Sequence[ShownCandidate], criteria: Sequence[Asked]) -> list[Row]:
     if len(candidates) > 2:
-        return [_criterion(one, name=one.name, options=[]) for one in project.criteria.all()]
-    options = _options(project.answer_scale, *candidates)
+        return [_criterion(one, name=one.name, options=[]) for one in criteria]
+    options = _options(scale, *candidates)
     overall = Row(name="overall", label=_("Overall"), help=_("Which is better?"), options=options)
-    criteria = [
-        _criterion(one, name=f"criterion-{one.name}", options=options)
-        for one in project.criteria.all()
-    ]
-    return [overall, *criteria]
+    named = [_criterion(one, name=f"criterion-{one.name}", options=options) for one in criteria]
+    return [overall, *named]
 
 
-def _criterion(criterion: Criterion, *, name: str, options: Sequence[Option]) -> Row:
+def _criterion(criterion: Asked, *, name: str, options: Sequence[Option]) -> Row:
     label = criterion.name.replace("-", " ").capitalize()
     return Row(name=name, label=label, help=criterion.question, options=options)
 

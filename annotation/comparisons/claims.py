@@ -10,8 +10,9 @@ searches everything; it is asked only when the front is full of what the labeler
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from annotation.core import statements
@@ -42,8 +43,14 @@ class Claim:
     is_answering: bool = False  # leases that wait are renewed
 
 
+_NAMES = [one.name for one in fields(Claim)]
+
+
 class LeaseRow(NamedTuple):
-    """A lease with all that its labeler is shown; ``texts`` follow ``shown_order``. Held ones have no texts."""
+    """A lease with all that its labeler is shown; ``texts`` and ``are_finished`` follow ``shown_order``.
+
+    Those that the client holds have neither texts nor turns.
+    """
 
     id: int
     comparison_id: int
@@ -57,6 +64,8 @@ class LeaseRow(NamedTuple):
     takes_place: bool
     turns: list[dict[str, str]]
     texts: list[str]
+    are_finished: list[bool]
+    is_upsetting: bool  # someone skipped it as that
 
 
 class QueueFacts(NamedTuple):
@@ -67,6 +76,7 @@ class QueueFacts(NamedTuple):
     is_held: bool  # something, by its batch
     has_free: bool
     has_readable: bool  # among what is free in front, in a language of this labeler
+    has_ended: bool  # leases that still hold their places
 
 
 # Locks are taken in one order everywhere: assignments (skipping what others hold), then comparisons by id.
@@ -89,17 +99,18 @@ WITH stale AS (
 SELECT count(*) FROM stale
 """
 
-# Leases with under half their time left are renewed while their labeler answers.
+# Leases with under half their time left are renewed while their labeler answers. They are looked for once: ARRAY keeps
+# the planner, who may know the table as empty, from looking again for each row.
 _LIVE = """
 renewed AS (
     UPDATE comparisons_assignment a
     SET lease_until = LEAST(%(lease_until)s, a.leased_at + %(longest)s * (%(lease_until)s - %(now)s))
-    WHERE %(is_answering)s AND a.id IN (
+    WHERE %(is_answering)s AND a.id = ANY(ARRAY(
         SELECT id FROM comparisons_assignment
         WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s
           AND state = 'leased' AND lease_until > %(now)s
           AND lease_until < %(now)s + (%(lease_until)s - %(now)s) / 2
-        FOR UPDATE SKIP LOCKED)
+        FOR UPDATE SKIP LOCKED))
     RETURNING a.id, a.lease_until
 ), live AS (
     SELECT a.id, a.comparison_id, a.shown_order, a.leased_at, a.is_repeat, a.is_training, a.takes_place,
@@ -112,10 +123,9 @@ renewed AS (
 _SHOWN = """
 SELECT l.id, l.comparison_id, c.prompt_id, c.candidate_ids, l.shown_order, l.leased_at, l.lease_until,
     l.is_repeat, l.is_training, l.takes_place,
-    CASE WHEN l.id = ANY(%(held)s::bigint[]) THEN '[]' ELSE p.turns END AS turns,
-    ARRAY(SELECT w.text FROM unnest(l.shown_order) WITH ORDINALITY AS shown(id, place)
-          JOIN generation_candidate w ON w.id = shown.id
-          WHERE NOT l.id = ANY(%(held)s::bigint[]) ORDER BY shown.place) AS texts
+    CASE WHEN l.id = ANY(%(held)s::bigint[]) THEN '[]' ELSE p.turns END AS turns, r.texts, r.are_finished,
+    EXISTS (SELECT 1 FROM comparisons_assignment s WHERE s.comparison_id = l.comparison_id
+            AND s.skip_reason = 'upsetting') AS is_upsetting
 FROM (
     SELECT id, comparison_id, shown_order, leased_at, lease_until, is_repeat, is_training, takes_place
     FROM live
@@ -124,7 +134,13 @@ FROM (
     FROM leased
 ) l CROSS JOIN LATERAL (
     SELECT prompt_id, candidate_ids FROM comparisons_comparison WHERE id = l.comparison_id OFFSET 0
-) c CROSS JOIN LATERAL (SELECT turns FROM prompts_prompt WHERE id = c.prompt_id OFFSET 0) p"""
+) c CROSS JOIN LATERAL (SELECT turns FROM prompts_prompt WHERE id = c.prompt_id OFFSET 0) p
+CROSS JOIN LATERAL (
+    SELECT COALESCE(array_agg(w.text ORDER BY shown.place), '{}') AS texts,
+        COALESCE(array_agg(w.is_finished ORDER BY shown.place), '{}') AS are_finished
+    FROM unnest(l.shown_order) WITH ORDINALITY AS shown(id, place)
+    JOIN generation_candidate w ON w.id = shown.id WHERE NOT l.id = ANY(%(held)s::bigint[])
+) r"""
 _MISSING = "LIMIT GREATEST(0, LEAST(%(most)s, %(wanted)s - (SELECT count(*) FROM live)))"
 
 _FREE = """c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
@@ -235,6 +251,8 @@ SELECT
                 SELECT c.language FROM comparisons_comparison c WHERE {free}
                 ORDER BY c.priority DESC, c.slots_taken{sign}, c.id LIMIT {sample}
             ) c WHERE {readable}),
+    EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
+            AND a.state = 'leased' AND a.lease_until <= %(now)s),
     shown.*
 FROM (VALUES (1)) one LEFT JOIN LATERAL ({shown}) shown ON true ORDER BY shown.id
 """
@@ -300,9 +318,14 @@ def expire(*, project_id: int | None, now: datetime) -> int:
     return int(statements.run(_EXPIRE, values)[0][0])
 
 
+@cache
+def _near(is_depth_first: bool, window: int) -> str:
+    return _CLAIM_NEAR[is_depth_first].replace("{window}", str(window))
+
+
 def claim_near(claim: Claim) -> list[LeaseRow]:
     """What the labeler holds, oldest first, filled up from near their place; nothing for a miss."""
-    statement = _CLAIM_NEAR[claim.is_depth_first].replace("{window}", str(WINDOW))
+    statement = _near(claim.is_depth_first, WINDOW)
     return [_lease(row) for row in statements.run(statement, _values(claim))]
 
 
@@ -314,8 +337,9 @@ def claim_anywhere(claim: Claim, *, is_freed: bool) -> tuple[list[LeaseRow], Que
         "is_freed": is_freed,
     }
     rows = statements.run(_CLAIM_ANYWHERE[claim.is_depth_first], values)
-    facts = QueueFacts(*rows[0][:5])
-    return [_lease(row[5:]) for row in rows if row[5] is not None], facts
+    cut = len(QueueFacts._fields)
+    facts = QueueFacts(*rows[0][:cut])
+    return [_lease(row[cut:]) for row in rows if row[cut] is not None], facts
 
 
 def claim_gold(claim: Claim) -> list[LeaseRow]:
@@ -330,8 +354,8 @@ def claim_repeat(claim: Claim) -> list[LeaseRow]:
 
 
 def _values(claim: Claim) -> dict[str, Any]:  # Any: as the driver takes
-    return {**asdict(claim), "longest": LONGEST_LEASES}
+    return {name: getattr(claim, name) for name in _NAMES} | {"longest": LONGEST_LEASES}
 
 
 def _lease(row: tuple[Any, ...]) -> LeaseRow:  # Any: columns differ
-    return LeaseRow._make((*row[:10], json.loads(row[10]), row[11]))
+    return LeaseRow._make((*row[:10], json.loads(row[10]), *row[11:]))

@@ -173,11 +173,19 @@ def _signed(difference: int) -> int:
     return max(-MAX_STRENGTH, min(MAX_STRENGTH, difference))
 
 
+class Asked(NamedTuple):
+    """A criterion of the rubric, as it is asked."""
+
+    name: str
+    question: str
+
+
 class Station(NamedTuple):
     """A labeler at work in a project."""
 
     project: Project
     member: Membership
+    criteria: tuple[Asked, ...]
     done: Done
 
     @property
@@ -186,7 +194,9 @@ class Station(NamedTuple):
         return self.project.must_qualify and self.member.qualified_at is None
 
 
-STATION = f"{columns(Project, 'p')}, {columns(Membership, 'm')}, {DONE_COLUMNS}"
+_CRITERIA = """(SELECT json_agg(json_build_array(one.name, one.question) ORDER BY one.position, one.id)
+    FROM projects_criterion one WHERE one.project_id = p.id)"""
+STATION = f"{columns(Project, 'p')}, {columns(Membership, 'm')}, {_CRITERIA}, {DONE_COLUMNS}"
 _STATION = f"""
 SELECT {STATION}
 FROM projects_membership m JOIN projects_project p ON p.id = m.project_id
@@ -209,7 +219,8 @@ def station_from(values: Sequence[Any], labeler: User) -> Station:  # Any: colum
     cut, end = width(Project), width(Project) + width(Membership)
     project, member = row_of(Project, values[:cut]), row_of(Membership, values[cut:end])
     member.project, member.user = project, labeler
-    return Station(project, member, Done._make(values[end:]))
+    criteria = tuple(Asked(*one) for one in values[end] or ())
+    return Station(project, member, criteria, Done._make(values[end + 1 :]))
 
 
 def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:
@@ -222,12 +233,6 @@ def can_undo(*, project: Project, labeler_id: int) -> bool:
     """Whether this labeler's newest judgment can still be taken back."""
     last = last_judgment_of(project=project, labeler_id=labeler_id)
     return last is not None and last.frozen_at is None and last.assignment_id is not None
-
-
-def is_upsetting(comparison_id: int) -> bool:
-    """Whether someone skipped this comparison as upsetting."""
-    skipped = Assignment.objects.filter(comparison_id=comparison_id)
-    return skipped.filter(skip_reason=Assignment.SkipReason.UPSETTING).exists()
 
 
 def preferences_of(labeler_id: int) -> LabelerSettings:
@@ -268,17 +273,10 @@ def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:
 
 
 class Response(NamedTuple):
-    """The text of a candidate as a labeler may see it."""
+    """The text of a candidate as a labeler may see it; it is finished if it ended by itself."""
 
     text: str
     is_finished: bool
-
-
-def responses_of(candidate_ids: Sequence[int]) -> dict[int, Response]:
-    """As `texts_of`, with whether each text ended by itself."""
-    rows = Candidate.objects.filter(pk__in=candidate_ids)
-    found = rows.values_list("pk", "text", "is_finished")
-    return {pk: Response(text, is_finished) for pk, text, is_finished in found}
 
 
 def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:

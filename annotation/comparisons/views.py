@@ -46,7 +46,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     labeler = person(request)
     station = selectors.station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
-    benches = [bench_for(lease.assignment) for lease in served.leases]
+    benches = [bench_for(lease, station.criteria) for lease in served.leases]
     guideline = current_guideline(project)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)

@@ -10,4 +10,4 @@ RUN SECRET_KEY=build DATABASE_URL=postgres://unused@127.0.0.1:1/unused CONCORD_V
     python manage.py collectstatic --noinput --skip-checks && chmod -R a+rX /srv/concord
 USER concord
 EXPOSE 8000
-CMD ["gunicorn", "deploy.wsgi", "--worker-class", "gthread", "--workers", "4", "--threads", "4", "--keep-alive", "75", "--bind", "0.0.0.0:8000", "--no-control-socket"]
+CMD ["gunicorn", "-c", "python:deploy.serving", "--bind", "0.0.0.0:8000"]

@@ -1,14 +1,18 @@
 """The bench as HTML: what a labeler sees of prompt and responses, however many and whatever they say."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from annotation.comparisons.bench import bench_for
+from annotation.comparisons import drawing
+from annotation.comparisons.bench import Bench, bench_for
 from annotation.comparisons.models import Assignment, Comparison
-from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.comparisons.selectors import station_of
+from annotation.comparisons.services.queue import serve
+from annotation.projects.models import Criterion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -16,10 +20,15 @@ pytestmark = pytest.mark.django_db
 
 def shown(comparison: Comparison) -> str:
     """The HTML of the bench for a labeler of the project."""
+    return render_to_string("comparisons/_bench.html", {"bench": bench_of(comparison)})
+
+
+def bench_of(comparison: Comparison) -> Bench:
+    """The bench of a labeler to whom the comparison was leased."""
     labeler = factories.member(comparison.project)
-    found = lease_next_comparison(project=comparison.project, labeler=labeler)
-    assert isinstance(found, Assignment)
-    return render_to_string("comparisons/_bench.html", {"bench": bench_for(found)})
+    station = station_of(labeler=labeler, project_id=comparison.project_id)
+    (lease,) = serve(station=station).leases
+    return bench_for(lease, station.criteria)
 
 
 def comparison_of(*texts: str, **candidate: object) -> Comparison:
@@ -85,3 +94,45 @@ def test_a_hostile_response_leaves_its_card_in_no_view(attack):
     assert not {"script", "img", "style", "iframe", "link", "a", "svg"} & set(tags)
     assert tags.count("article") == tags.count("section") * 3
     assert "checked" not in re.sub(r"&lt;.*", "", html)
+
+
+def drawn_twice(comparison: Comparison) -> tuple[str, str]:
+    """By `drawing` and by the template."""
+    bench = bench_of(comparison)
+    token = uuid4().hex
+    context = {"bench": bench, "csrf_token": token}
+    return drawing.draw(bench, csrf_token=token), render_to_string(drawing.TEMPLATE, context)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("scale", ["two", "seven"])
+@pytest.mark.parametrize("roles", [["user"], ["system", "user", "assistant", "user"]])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_bench_that_is_filled_in_is_what_the_template_draws(size, scale, roles, language):
+    project = factories.project(answer_scale=scale, rationale_rule="always")
+    Criterion.objects.create(project=project, name="helpful", question='Does it "help" <now>?')
+    turns = [{"role": role, "content": f"{role} says *so*."} for role in roles]
+    for _ in range(2):
+        comparison = factories.comparison(factories.prompt(project, turns=turns), size=size)
+        comparison.candidates.filter(pk=comparison.candidate_ids[0]).update(is_finished=False)
+        with translation.override(language):
+            drawn, expected = drawn_twice(comparison)
+        assert drawn == expected
+        comparison.delete()
+
+
+def test_what_was_upsetting_is_veiled_however_it_is_drawn():
+    comparison = comparison_of("One.", "Two.")
+    comparison.overlap = 2
+    comparison.save()
+    bench_of(comparison)
+    Assignment.objects.update(state="skipped", skip_reason="upsetting")
+    drawn, expected = drawn_twice(comparison)
+    assert drawn == expected
+    assert 'class="veil"' in drawn
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_hostile_response_is_the_same_however_it_is_drawn(attack):
+    drawn, expected = drawn_twice(comparison_of(attack, "Harmless."))
+    assert drawn == expected

@@ -205,14 +205,14 @@ def test_a_lease_cannot_be_extended_for_ever(project, labeler):
         queue.extend_lease(assignment=assignment)
 
 
-def test_a_claim_costs_two_queries_and_an_empty_queue_four(
+def test_a_claim_costs_two_queries_and_an_empty_queue_three(
     project, labeler, django_assert_num_queries
 ):
     comparisons(project, 1)
     other = factories.member(project)
     with django_assert_num_queries(2):
         lease(project, labeler)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         why_empty(project, other)
 
 

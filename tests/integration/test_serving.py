@@ -6,7 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -297,18 +299,58 @@ def posted(page: Client, name: str, keys: list[int], body: Any = None, query: st
     return page.post(url, body, content_type="application/json", headers=headers).json()
 
 
+@pytest.mark.parametrize("query", ["", "?bench=1&ahead=2"])
 def test_next_and_an_answer_cost_few_statements_with_sign_in_and_all(
-    page, project, django_assert_max_num_queries
+    page, project, django_assert_max_num_queries, query
 ):
     comparisons(project, 5)
     with django_assert_max_num_queries(5):  # session, user, labeler, lease, what remains
-        lease = posted(page, "api-assignment-next", [project.pk])["assignment"]
+        lease = posted(page, "api-assignment-next", [project.pk], query=query)["assignment"]
     first, second = (one["id"] for one in lease["candidates"])
     body = {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [1]}
     keys = [project.pk, lease["id"]]
     with django_assert_max_num_queries(7):  # session, user, lock, store, lease; begin and commit
-        told = posted(page, "api-assignment-judgment", keys, body)
+        told = posted(page, "api-assignment-judgment", keys, body, query=query)
     assert told["assignment"]["id"] != lease["id"]
+
+
+def counted_submit(page: Client, project: Project, labeler: User) -> tuple[Any, int]:
+    """What a submit answers, and how many statements it cost."""
+    lease = posted(page, "api-assignment-next", [project.pk])["assignment"]
+    first, second = (one["id"] for one in lease["candidates"])
+    body = {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [1]}
+    with CaptureQueriesContext(connection) as asked:
+        told = posted(page, "api-assignment-judgment", [project.pk, lease["id"]], body)
+    return told, len(asked)
+
+
+def test_a_submit_that_is_followed_by_gold_costs_eight_statements_at_most(page, project, labeler):
+    comparisons(project, 2)
+    known = gold(project)
+    project.gold_share = 1.0
+    project.save()
+    told, statements = counted_submit(page, project, labeler)
+    assert told["assignment"]["comparison"] == known.pk
+    assert statements <= 8
+
+
+def test_a_submit_that_is_followed_by_a_repeat_costs_eight_statements_at_most(
+    page, project, labeler, monkeypatch
+):
+    monkeypatch.setattr(claims, "REPEAT_AFTER", 0)
+    comparisons(project, 3)
+    project.repeat_share = 1.0
+    project.save()
+    told, statements = counted_submit(page, project, labeler)
+    assert told["assignment"]["comparison"] == told["judgment"]["comparison"]
+    assert statements <= 8
+
+
+def test_a_submit_that_finds_the_queue_empty_costs_eight_statements_at_most(page, project, labeler):
+    comparisons(project, 1)
+    told, statements = counted_submit(page, project, labeler)
+    assert told["empty"]["reason"] == "all_judged"
+    assert statements <= 8
 
 
 def test_an_empty_queue_costs_no_more_than_six_statements(

@@ -108,7 +108,7 @@ def _take(answer: verdicts.Answer, assignment_id: int, project_id: int, labeler:
         feedback = exams.feedback_on(replay) if row.is_training else None
         return _Taken(replay, station, row.takes_place, feedback)
     _refuse_if_over(row)
-    _check(answer, row, station.project)
+    _check(answer, row, station)
     now = timezone.now()
     judgment = _judgment(answer, row, station, now)
     try:
@@ -154,14 +154,15 @@ def _refuse_if_over(row: answers.Locked) -> None:
         raise Conflict(_("You have skipped this comparison; load the next one."))
 
 
-def _check(answer: verdicts.Answer, row: answers.Locked, project: Project) -> None:
+def _check(answer: verdicts.Answer, row: answers.Locked, station: Station) -> None:
     if answer.is_all_bad:
         verdicts.check_all_bad(answer.ranking, answer.strengths)
     else:
         verdicts.check_ranking(row.candidate_ids, answer.ranking, answer.strengths)
-    scale = project.answer_scale
+    scale = station.project.answer_scale
     verdicts.check_scale(scale, answer.ranking, answer.strengths)
-    verdicts.check_criteria(row.candidate_ids, answer.criteria, row.criteria, scale)
+    known = [one.name for one in station.criteria]
+    verdicts.check_criteria(row.candidate_ids, answer.criteria, known, scale)
     if answer.marks:
         texts = texts_of(row.candidate_ids)
         verdicts.check_marks(answer.marks, {pk: len(text) for pk, text in texts.items()})

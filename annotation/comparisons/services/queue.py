@@ -19,7 +19,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import claims, exams, progress
 from annotation.comparisons.models import Assignment, Comparison
-from annotation.comparisons.selectors import Station, station_of
+from annotation.comparisons.selectors import Response, Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
@@ -88,10 +88,11 @@ class EmptyQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A lease with the texts of its candidates, and nothing about where they came from."""
+    """A lease with the responses to compare in the order drawn, and nothing about where they came from."""
 
     assignment: Assignment
-    texts: Mapping[int, str]
+    responses: Mapping[int, Response]  # by candidate; none where the client has them
+    is_upsetting: bool  # someone skipped it as that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +140,13 @@ def lease(station: Station, claim: claims.Claim) -> Served | None:
 
 
 def search(station: Station, claim: claims.Claim) -> Served:
-    """After a miss of `lease`: ended leases give their places back, and the whole queue is searched.
+    """After a miss of `lease`: the whole queue is searched, and again once ended leases have given their places back.
 
     Not inside the transaction of an answer: it locks comparisons of others, whom it could wait for.
     """
-    freed = claims.expire(project_id=claim.project_id, now=claim.now)
-    rows, facts = claims.claim_anywhere(claim, is_freed=bool(freed))
+    rows, facts = claims.claim_anywhere(claim, is_freed=False)
+    if not rows and facts.has_ended and claims.expire(project_id=claim.project_id, now=claim.now):
+        rows, facts = claims.claim_anywhere(claim, is_freed=True)
     return _served(rows, station) or Served(leases=[], empty=_why_empty(facts))
 
 
@@ -213,7 +215,12 @@ def _lease(row: claims.LeaseRow, station: Station) -> Lease:
         ],
     )
     assignment.comparison, assignment.project, assignment.labeler = comparison, project, labeler
-    return Lease(assignment=assignment, texts=dict(zip(row.shown_order, row.texts, strict=False)))
+    responses = map(Response, row.texts, row.are_finished)
+    return Lease(
+        assignment=assignment,
+        responses=dict(zip(row.shown_order, responses, strict=False)),
+        is_upsetting=row.is_upsetting,
+    )
 
 
 def expire_leases() -> int:

@@ -69,9 +69,9 @@ def serving(*, workers: int, threads: int) -> Iterator[Server]:
     """A server that answers; ended afterwards."""
     port = free_port()
     command = [
-        *[sys.executable, "-m", "gunicorn", "deploy.wsgi", "--worker-class", "gthread"],
+        *[sys.executable, "-m", "gunicorn", "-c", "python:deploy.serving"],
         *["--workers", str(workers), "--threads", str(threads), "--bind", f"127.0.0.1:{port}"],
-        *["--keep-alive", "75", "--no-control-socket", "--log-level", "error"],
+        *["--log-level", "error"],
     ]
     environment = os.environ | {
         "DATABASE_URL": _url(),
