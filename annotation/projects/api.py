@@ -23,7 +23,7 @@ from annotation.projects.selectors import (
     projects_of,
     usable_invitations,
 )
-from annotation.projects.services import members, projects, rubric
+from annotation.projects.services import inviting, members, projects, rubric
 from annotation.projects.trail import TrailQuery
 
 
@@ -147,8 +147,10 @@ class InvitationList(generics.ListAPIView[Invitation]):
             note=fields["note"],
             days=fields["days"],
         )
-        link = request.build_absolute_uri(reverse("projects-invitation", args=[new.token]))
-        body = {**shapes.InvitationSerializer(new.invitation).data, "link": link}
+        body = {
+            **shapes.InvitationSerializer(new.invitation).data,
+            "link": _link(request, new.token),
+        }
         return Response(body, status=status.HTTP_201_CREATED)
 
 
@@ -163,6 +165,49 @@ class InvitationDetail(APIView):
             project=project, invitation_id=invitation_id, actor=person(request)
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class InvitationMail(APIView):
+    """Invitations by mail."""
+
+    @extend_schema(
+        request=shapes.InvitePeopleSerializer,
+        responses={201: shapes.SentInvitationSerializer(many=True)},
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Invite several people at once, each by a link of their own; links come back where no mail went out."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        fields = sent(shapes.InvitePeopleSerializer, request)
+        made = inviting.invite_people(
+            project=project,
+            addresses=list(dict.fromkeys(fields["addresses"])),
+            role=Role(fields["role"]),
+            languages=fields["languages"],
+            days=fields["days"],
+            actor=person(request),
+            link_of=lambda token: _link(request, token),
+        )
+        body = shapes.SentInvitationSerializer(made, many=True).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class InvitationResend(APIView):
+    """An invitation once more."""
+
+    @extend_schema(request=None, responses=shapes.SentInvitationSerializer)
+    def post(self, request: Request, project_id: int, invitation_id: int) -> Response:
+        """Send it again with a fresh link, which ends the one before."""
+        made = inviting.resend(
+            project=project_for(request.user, project_id, Role.ADMIN),
+            invitation_id=invitation_id,
+            actor=person(request),
+            link_of=lambda token: _link(request, token),
+        )
+        return Response(shapes.SentInvitationSerializer(made).data)
+
+
+def _link(request: Request, token: str) -> str:
+    return request.build_absolute_uri(reverse("projects-invitation", args=[token]))
 
 
 class GuidelineList(generics.ListAPIView[Guideline]):

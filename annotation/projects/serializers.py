@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
+from annotation.projects.services.inviting import MOST_AT_ONCE, Sent
 from annotation.projects.services.members import INVITATION_DAYS
+
+LANGUAGE = r"^[a-z]{2,3}(-[a-z0-9]{2,8})?$"
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
@@ -79,6 +83,35 @@ class NewInvitationSerializer(InvitationSerializer):
 
     class Meta(InvitationSerializer.Meta):
         fields = [*InvitationSerializer.Meta.fields, "link"]
+
+
+class InvitePeopleSerializer(serializers.Serializer[None]):
+    """Whom to invite by mail; ``languages`` are codes such as "en": only comparisons in these."""
+
+    addresses = serializers.ListField(
+        child=serializers.EmailField(max_length=254), min_length=1, max_length=MOST_AT_ONCE
+    )
+    role = serializers.ChoiceField(choices=Role.choices)
+    languages = serializers.ListField(
+        child=serializers.RegexField(LANGUAGE), max_length=20, default=list
+    )
+    days = serializers.IntegerField(min_value=1, max_value=90, default=INVITATION_DAYS)
+
+
+class SentInvitationSerializer(serializers.Serializer[Any]):  # Any: one Sent or many
+    """What became of an invitation. Where no mail went out, ``link`` is to be sent by hand: it is shown this once."""
+
+    id = serializers.IntegerField(source="invitation.pk")
+    email = serializers.CharField(source="invitation.email")
+    expires_at = serializers.DateTimeField(source="invitation.expires_at")
+    is_mailed = serializers.BooleanField()
+    problem = serializers.CharField()
+    link = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.CharField())
+    def get_link(self, sent: Sent) -> str:
+        """Empty where the mail carries it."""
+        return "" if sent.is_mailed else sent.link
 
 
 class GuidelineSerializer(serializers.ModelSerializer[Guideline]):

@@ -1,11 +1,11 @@
 """The audit trail as people read it: narrowed by who, what and when, with the way to undo an act where there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -99,6 +99,9 @@ UNDO_ROUTES = {
     "comparison.adjudicated": ("quality-adjudication-undo", True),
     "dispute.upheld": ("quality-dispute-reopen", True),
     "dispute.declined": ("quality-dispute-reopen", True),
+    "guideline.requeued": ("comparisons-requeue-undo", True),
+    "batch.state": ("comparisons-batch", False),
+    "comparison.closed": ("comparisons-detail", False),
     "gold.marked": ("quality-comparison", False),
     "gold.retired": ("quality-comparison", False),
     "gold.restored": ("quality-comparison", False),
@@ -114,6 +117,49 @@ UNDO_PAGES = {
     "member.added": "projects-members",
     "member.removed": "projects-members",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailRow:
+    """An act with the way to undo it, where there is one; ``is_undone`` where something later took it back."""
+
+    event: AuditEvent
+    undo: Undo | None
+    is_undone: bool
+
+
+def rows_of(events: Sequence[AuditEvent]) -> list[TrailRow]:
+    """These acts, and how each is undone: one query, whatever their number.
+
+    An act that is undone by one post is over as soon as anything later was done to its object: that is its undoing, or
+    a further act that must be undone first.
+    """
+    ways = {event.pk: undo_of(event) for event in events}
+    newest = _newest_on([event for event in events if (way := ways[event.pk]) and way.is_post])
+    rows = []
+    for event in events:
+        is_undone = newest.get((event.object_type, event.object_id), event.pk) > event.pk
+        way, is_undone = ways[event.pk], is_undone and _is_at_once(ways[event.pk])
+        rows.append(TrailRow(event=event, undo=None if is_undone else way, is_undone=is_undone))
+    return rows
+
+
+def _is_at_once(way: Undo | None) -> bool:
+    return way is not None and way.is_post
+
+
+def _newest_on(events: Sequence[AuditEvent]) -> dict[tuple[str, int | None], int]:
+    """The newest event on each object of these events."""
+    if not events:
+        return {}
+    oldest = min(event.at for event in events)
+    rows = AuditEvent.objects.filter(project_id=events[0].project_id, at__gte=oldest)
+    rows = rows.filter(
+        object_type__in={event.object_type for event in events},
+        object_id__in={event.object_id for event in events},
+    )
+    found = rows.values_list("object_type", "object_id").annotate(newest=Max("pk"))
+    return {(kind, key): pk for kind, key, pk in found}
 
 
 def undo_of(event: AuditEvent) -> Undo | None:

@@ -25,6 +25,16 @@ api_patterns = [
         name="api-invitation-list",
     ),
     path(
+        "projects/<int:project_id>/invitations/mail/",
+        api.InvitationMail.as_view(),
+        name="api-invitation-mail",
+    ),
+    path(
+        "projects/<int:project_id>/invitations/<int:invitation_id>/resend/",
+        api.InvitationResend.as_view(),
+        name="api-invitation-resend",
+    ),
+    path(
         "projects/<int:project_id>/invitations/<int:invitation_id>/",
         api.InvitationDetail.as_view(),
         name="api-invitation-detail",
@@ -86,6 +96,8 @@ ROUTE_ROLES = {
     "api-member-detail": {"PUT": ADMIN, "DELETE": ADMIN},
     "api-invitation-list": {"GET": ADMIN, "POST": ADMIN},
     "api-invitation-detail": {"DELETE": ADMIN},
+    "api-invitation-mail": {"POST": ADMIN},
+    "api-invitation-resend": {"POST": ADMIN},
     "api-guideline-list": {"GET": MEMBER, "POST": ADMIN},
     "api-criterion-list": {"GET": MEMBER, "POST": ADMIN},
     "api-criterion-detail": {"DELETE": ADMIN},

@@ -24,7 +24,7 @@ from annotation.projects.selectors import (
     project_list,
 )
 from annotation.projects.services import inviting, members, projects, rubric
-from annotation.projects.trail import TrailQuery, actors_of, undo_of
+from annotation.projects.trail import TrailQuery, actors_of, rows_of
 
 
 @require_GET
@@ -254,7 +254,7 @@ def audit(request: HttpRequest, project_id: int) -> HttpResponse:
     context.update(
         tab="audit",
         page=page,
-        rows=[(event, undo_of(event)) for event in page.object_list],
+        rows=rows_of(list(page.object_list)),
         trail=trail,
         query=trail.as_query(),
         actors=actors_of(project),

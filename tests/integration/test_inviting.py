@@ -65,3 +65,27 @@ def test_what_is_no_address_is_named_and_nobody_is_invited(admin, project):
     assert answer.status_code == 400
     assert "No mail address: nobody." in answer.content.decode()
     assert not Invitation.objects.exists()
+
+
+def test_the_api_invites_by_mail_and_sends_again(api, project):
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    base = f"/api/v1/projects/{project.pk}/invitations/"
+    body = {"addresses": ["kim@example.org"], "role": "labeler", "languages": ["en"]}
+    (made,) = api.post(f"{base}mail/", body, format="json").json()
+    assert (made["email"], made["is_mailed"], made["link"]) == ("kim@example.org", True, "")
+    again = api.post(f"{base}{made['id']}/resend/").json()
+    assert again["is_mailed"]
+    assert [one.to for one in mail.outbox] == [["kim@example.org"]] * 2
+    wrong = api.post(f"{base}mail/", {**body, "addresses": ["kim"]}, format="json")
+    assert "addresses" in wrong.json()["error"]["fields"]
+
+
+def test_the_api_gives_the_link_where_no_mail_goes_out(api, project, settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    body = {"addresses": ["kim@example.org"], "role": "labeler"}
+    url = f"/api/v1/projects/{project.pk}/invitations/mail/"
+    (made,) = api.post(url, body, format="json").json()
+    assert not made["is_mailed"]
+    assert "EMAIL_URL is not set" in made["problem"]
+    assert invitation_for(made["link"].rstrip("/").rpartition("/")[2]).email == "kim@example.org"

@@ -245,6 +245,19 @@ def test_the_audit_trail_is_narrowed_and_undoes(project, admin, client, labeler)
         assert client.get(url, wrong).status_code == 400
 
 
+def test_what_is_undone_is_not_offered_again(project, admin, client, labeler):
+    member = acts.labeler_of(project, labeler.pk)
+    acts.act(member=member, kind="pause", text="Let us talk.", actor=admin)
+    first = acts.acts_on(project, labeler.pk).get()
+    acts.undo_act(done=first, actor=admin)
+    acts.act(member=member, kind="pause", text="Once more.", actor=admin)
+    second = acts.acts_on(project, labeler.pk).first()
+    page = client.get(reverse("projects-audit", args=[project.pk])).content.decode()
+    assert at("act-undo", project, first.pk) not in page
+    assert at("act-undo", project, second.pk) in page
+    assert page.count('<span class="tag">undone</span>') == 1
+
+
 def test_the_hours_come_as_csv(project, labeler):
     judged(project, (labeler, 1), active_ms=1_800_000)
     answer = theirs(labeler).get(at("my-hours", project))
