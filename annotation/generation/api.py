@@ -130,6 +130,18 @@ class PlaygroundDetail(APIView):
         return Response(PlaygroundSerializer(selectors.playground_run_for(project, pk)).data)
 
 
+class PlaygroundCancel(APIView):
+    """Stop a playground run."""
+
+    @extend_schema(request=None, responses=PlaygroundSerializer)
+    def post(self, request: Request, project_id: int, pk: int) -> Response:
+        """What was answered stays."""
+        project = project_for(person(request), project_id, Role.ENGINEER)
+        run = selectors.playground_run_for(project, pk)
+        run = services.cancel_playground(run=run, actor=person(request))
+        return Response(PlaygroundSerializer(run).data)
+
+
 def _played(project: Project, request: Request, sent: dict[str, Any]) -> PlaygroundRun:  # Any: JSON
     policies = [model_for(project, pk) for pk in sent.pop("policy_ids")]
     reward_id = sent.pop("reward_model_id")

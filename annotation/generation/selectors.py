@@ -1,7 +1,8 @@
 """Finding generation runs, their prompts and candidates; how fast a run goes."""
 
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
@@ -132,6 +133,25 @@ def playground_run_for(project: Project, pk: int) -> PlaygroundRun:
     if run is None:
         raise NotFound(f"There is no playground run {pk} in {project.name}.")
     return run
+
+
+class PlaygroundPace(NamedTuple):
+    """How long the playground's newest runs took for each model that they asked; None where none was timed."""
+
+    seconds_a_model: float | None
+    runs: int
+
+
+def playground_pace(project: Project, most: int = 10) -> PlaygroundPace:
+    """The median of the newest finished runs: loading a model and letting it answer or score once."""
+    rows = PlaygroundRun.objects.filter(project=project, status=PlaygroundRun.Status.DONE)
+    timed = rows.filter(started_at__isnull=False, progress_total__gt=0).order_by("-pk")[:most]
+    times = [
+        (run.finished_at - run.started_at).total_seconds() / run.progress_total
+        for run in timed
+        if run.started_at and run.finished_at
+    ]
+    return PlaygroundPace(median(times) if times else None, len(times))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,11 @@ api_patterns = [
     path(f"{RUNS}<int:pk>/resume/", api.RunResume.as_view(), name="api-generation-run-resume"),
     path(CANDIDATES, api.CandidateList.as_view(), name="api-candidate-list"),
     path(PLAY, api.PlaygroundList.as_view(), name="api-playground-run-list"),
+    path(
+        f"{PLAY}<int:pk>/cancel/",
+        api.PlaygroundCancel.as_view(),
+        name="api-playground-run-cancel",
+    ),
     path(f"{PLAY}<int:pk>/", api.PlaygroundDetail.as_view(), name="api-playground-run-detail"),
 ]
 page_patterns = [
@@ -27,6 +32,7 @@ page_patterns = [
     path(CANDIDATES, views.candidates, name="generation-candidates"),
     path(PLAY, views.playground, name="generation-playground"),
     path(f"{PLAY}<int:pk>/", views.playground_run, name="generation-playground-run"),
+    path(f"{PLAY}<int:pk>/cancel/", views.cancel_playground, name="generation-playground-cancel"),
     path(
         f"{PLAY}<int:pk>/progress/",
         views.playground_progress,
@@ -44,6 +50,7 @@ ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-candidate-list": {"GET": ASKERS},
     "api-playground-run-list": {"GET": ENGINEERS, "POST": ENGINEERS},
     "api-playground-run-detail": {"GET": ENGINEERS},
+    "api-playground-run-cancel": {"POST": ENGINEERS},
     "generation-runs": {"GET": ASKERS},
     "generation-run-new": {"GET": ASKERS, "POST": ASKERS},
     "generation-run": {"GET": ASKERS},
@@ -53,5 +60,6 @@ ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "generation-candidates": {"GET": ASKERS},
     "generation-playground": {"GET": ENGINEERS, "POST": ENGINEERS},
     "generation-playground-run": {"GET": ENGINEERS},
+    "generation-playground-cancel": {"POST": ENGINEERS},
     "generation-playground-progress": {"GET": ENGINEERS},
 }

@@ -126,6 +126,7 @@ def playground(request: HttpRequest, project_id: int) -> HttpResponse:
     recent = selectors.playground_runs_of(project)[:20]
     context = page_context(person(request), project, "playground")
     context |= {"form": form, "picked": picked, "recent": recent}
+    context["pace"] = selectors.playground_pace(project)
     status = 400 if request.method == "POST" else 200
     return render(request, "generation/playground.html", context, status=status)
 
@@ -165,6 +166,16 @@ def playground_run(request: HttpRequest, project_id: int, pk: int) -> HttpRespon
     context = page_context(person(request), project, "playground")
     context |= {"run": row, "answers": selectors.playground_answers(row)}
     return render(request, "generation/playground_run.html", context)
+
+
+@require_POST
+def cancel_playground(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """Stop a playground run."""
+    project = project_for(person(request), project_id, Role.ENGINEER)
+    run = selectors.playground_run_for(project, pk)
+    services.cancel_playground(run=run, actor=person(request))
+    messages.success(request, "The run is being stopped. What was answered stays.")
+    return redirect("generation-playground-run", project_id, pk)
 
 
 @require_GET

@@ -40,7 +40,10 @@ class Result(NamedTuple):
 def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # Any: JSON
     """The metrics of a result, nested names joined; `{value, interval, n, reason}` is one line."""
     rows = []
+    told = {f"{row.name} {when}" for row in change_rows(metrics) for when in ("before", "after")}
     for key, value in with_gain(metrics).items():
+        if words(key) in told:
+            continue  # in the table of what changed
         name = f"{prefix}{words(key)}"
         if isinstance(value, dict) and "value" in value:
             rows.append(measured(name, value))
@@ -66,6 +69,30 @@ def with_gain(metrics: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
         "reward_gain": gain,
         **{key: one for key, one in metrics.items() if key not in {"reward_gain", "interval", "n"}},
     }
+
+
+class Change(NamedTuple):
+    """A measure of the same prompts before and after training, and what it changed by."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+
+
+def change_rows(metrics: dict[str, Any]) -> list[Change]:  # Any: JSON
+    """Each pair `X_before`, `X_after` of a result: reward, length."""
+    rows = []
+    for name in (key.removesuffix("_before") for key in metrics if key.endswith("_before")):
+        before, after = metrics[f"{name}_before"], metrics.get(f"{name}_after")
+        if _is_number(before) and _is_number(after):
+            change = f"{after - before:+.4g}"
+            rows.append(Change(words(name), number_text(before), number_text(after), change))
+    return rows
+
+
+def _is_number(value: Any) -> bool:  # Any: JSON
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class Sample(NamedTuple):

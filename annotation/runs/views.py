@@ -108,6 +108,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "metrics": reading.metric_rows(selectors.curves_of(run)),
         "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
+        "changes": reading.change_rows(run.result.get("metrics", {})),
         "results": reading.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),
         "notice": selectors.why_it_waits(run),

@@ -2,14 +2,15 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from annotation.core.errors import DomainError
-from annotation.datasets.services.exporting import Export, FileFormat
+from annotation.datasets.services.exporting import Export, FileFormat, Row
 
 
 def add_file_arguments(parser: ArgumentParser) -> None:
@@ -24,17 +25,32 @@ def write_export(make: Callable[[], Export], options: dict[str, Any]) -> None:
     """Write what ``make`` gives; failures end the command with their sentence."""
     output: Path | None = options["output"]
     try:
-        pieces = make().pieces(FileFormat(options["format"]))
+        export, rows = make(), Counted()
+        pieces = replace(export, rows=rows.of(export.rows)).pieces(FileFormat(options["format"]))
         if output is None:
             sys.stdout.buffer.writelines(pieces)
+            sys.stdout.flush()
+            sys.stderr.write(f"Wrote {rows.count:,} rows ({export.form}) to standard output.\n")
         else:
             _write_file(pieces, output)
-            size = output.stat().st_size
-            sys.stderr.write(f"Wrote {output} ({size:,} bytes).\n")
+            size = f"{output.stat().st_size:,} bytes"
+            sys.stderr.write(f"Wrote {rows.count:,} rows ({export.form}, {size}) to {output}.\n")
     except DomainError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"The rows cannot be written: {error}.") from error
+
+
+class Counted:
+    """Counts rows on their way."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def of(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            self.count += 1
+            yield row
 
 
 def _write_file(pieces: Iterator[bytes], output: Path) -> None:

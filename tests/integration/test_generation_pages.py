@@ -1,9 +1,12 @@
 """Pages and API of generation: runs, candidates, the playground."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.generation import services
 from annotation.generation.models import GenerationRun, PlaygroundRun, PromptOutcome
@@ -219,6 +222,40 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
     assert "Before\ufffd" in page
     assert page.count("highest reward") == 1
     assert "1.250" in page
+
+
+def test_a_playground_run_is_cancelled_from_its_page(client, project, engineer, monkeypatch):
+    run = played(project, engineer)
+    page = reverse("generation-playground-run", args=[project.pk, run.pk])
+    address = reverse("generation-playground-cancel", args=[project.pk, run.pk])
+    assert address in body(client.get(page))
+    assert "It was cancelled" in body(client.post(address, follow=True))
+    monkeypatch.setattr(generation, "run_child", Child(sampled(run.policy_ids[0], "Too late")))
+    generation.answer_playground(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.answers) == ("cancelled", {})
+    assert client.post(address).status_code == 409
+
+
+def test_a_playground_run_under_way_is_asked_to_stop(api, project, engineer):
+    run = played(project, engineer)
+    type(run).objects.update(status="running")
+    api.force_authenticate(engineer)
+    api.post(reverse("api-playground-run-cancel", args=[project.pk, run.pk]))
+    run.refresh_from_db()
+    assert (run.status, run.cancel_requested_at is not None) == ("running", True)
+
+
+def test_the_playground_says_how_long_its_runs_took(client, project, engineer):
+    address = reverse("generation-playground", args=[project.pk])
+    assert 'data-seconds=""' in body(client.get(address))
+    now = timezone.now()
+    run = played(project, engineer)
+    times = {"started_at": now - timedelta(seconds=12), "finished_at": now}
+    type(run).objects.filter(pk=run.pk).update(status="done", **times)
+    page = body(client.get(address))
+    assert 'data-seconds="4.0"' in page
+    assert "A model took 4 s" in page
 
 
 def test_a_policy_that_cannot_answer_leaves_the_others_their_place(

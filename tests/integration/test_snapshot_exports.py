@@ -149,11 +149,12 @@ def test_a_snapshot_whose_files_are_gone_says_so(api, snapshot):
         exporting.rows_of(snapshot, form=Form.KTO)
 
 
-def test_the_command_writes_a_file_whole_or_not_at_all(snapshot, tmp_path):
+def test_the_command_writes_a_file_whole_or_not_at_all_and_says_what(snapshot, tmp_path, capsys):
     path = tmp_path / "pairs.jsonl"
     call_command("export_snapshot", snapshot.pk, form="preference", output=path)
     assert len(path.read_text().splitlines()) == 2
     assert [one.name for one in tmp_path.iterdir()] == ["pairs.jsonl"]
+    assert "Wrote 2 rows (preference, " in capsys.readouterr().err
 
 
 def test_the_command_names_a_snapshot_that_is_not_there():

@@ -2,13 +2,19 @@
 
 from annotation.generation.services.asking import cancel, request_candidates, resume
 from annotation.generation.services.planning import save_plan
-from annotation.generation.services.playground import request_playground, store_answer, store_scores
+from annotation.generation.services.playground import (
+    cancel_playground,
+    request_playground,
+    store_answer,
+    store_scores,
+)
 from annotation.generation.services.storing import Response, Stored, store_candidates
 
 __all__ = [
     "Response",
     "Stored",
     "cancel",
+    "cancel_playground",
     "request_candidates",
     "request_playground",
     "resume",

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import ring
 from annotation.generation.models import PlaygroundRun
 from annotation.generation.sampling import check_sampling
@@ -52,6 +52,16 @@ def request_playground(  # noqa: PLR0913 - what a playground run is made of
     )
     record("playground.queued", run, actor=actor, policies=run.policy_ids)
     ring(run.job, run.pk)
+    return run
+
+
+@transaction.atomic
+def cancel_playground(*, run: PlaygroundRun, actor: User | None) -> PlaygroundRun:
+    """Stop asking; what was answered stays on the page."""
+    if run.is_over:
+        raise Conflict(f"This run is {run.status} already; there is nothing to cancel.")
+    run.request_cancel()
+    record("playground.cancelled", run, actor=actor)
     return run
 
 

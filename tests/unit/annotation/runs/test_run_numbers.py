@@ -3,6 +3,7 @@
 import pytest
 
 from annotation.runs.reading import (
+    change_rows,
     duration_text,
     metric_rows,
     number_text,
@@ -58,6 +59,12 @@ def test_the_gain_of_ppo_is_one_line_with_its_interval():
     metrics = {"reward_gain": 0.5, "interval": [0.1, 0.9], "n": 48, "kl": 2.0}
     rows = [tuple(row) for row in result_rows(metrics)]
     assert rows == [("reward gain", "0.5", "0.1 to 0.9", "48", ""), ("kl", "2", "", "", "")]
+
+
+def test_what_a_run_changed_is_a_table_of_its_own():
+    metrics = {"reward_before": -0.5, "reward_after": 0.25, "length_before": 40, "kl": 2.0}
+    assert [tuple(row) for row in change_rows(metrics)] == [("reward", "-0.5", "0.25", "+0.75")]
+    assert [row.name for row in result_rows(metrics)] == ["length before", "kl"]
 
 
 def test_a_sample_shows_its_texts_and_its_numbers():
