@@ -16,12 +16,12 @@ from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
 from training.evals.reward_accuracy import (
-    ScoredPair,
     accuracy_ceiling,
     longer_wins,
     pairs_of,
     reward_accuracy,
 )
+from training.evals.scored_pairs import ScoredPair
 from training.functional.intervals import mean_of_clusters
 from training.models.load import LoadedModel, load_policy
 from training.runtime.device import pick_device

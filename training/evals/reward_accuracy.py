@@ -1,8 +1,8 @@
 """How often a reward model agrees with people on held-out pairs, and what to compare that with."""
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -12,31 +12,21 @@ from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
 from training.evals.calibration import FEWEST, Difference, calibrate
-from training.functional.intervals import Measured, cluster_bootstrap, wilson_interval
+from training.evals.probes import probe
+from training.evals.reward_card import card_facts, facts_of
+from training.evals.scored_pairs import ScoredPair, half_win, judged, share_of
+from training.functional.intervals import Measured
 from training.functional.ties import TIE_MODELS, TieModel
 from training.models.load import LoadedModel
 from training.models.reward import load_reward_model, load_ties, save_temperature, score_tree
+from training.runtime.checkpoint import write_atomically
 from training.runtime.device import pick_device
 from training.runtime.run import Run
-from training.spec.events import EventKind
+from training.spec.events import EventKind, json_value
+from training.spec.layout import CARD_FILE, HELD_OUT_FILE
 from training.spec.runs import RewardModelSpec
 
 TOO_FEW = f"Fewer than {FEWEST} decided pairs are held out, or all are of one prompt."
-
-
-class ScoredPair(NamedTuple):
-    """One judged pair with its scores; label, share of ties, votes and lengths (in characters) of the record."""
-
-    prompt_id: str
-    split: str
-    difference: float
-    label: float
-    is_tie: bool = False
-    tied: float = 0.0
-    votes_chosen: float = 1.0
-    votes_rejected: float = 0.0
-    chosen_length: int = 0
-    rejected_length: int = 0
 
 
 def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
@@ -51,13 +41,32 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     if metrics["temperature"] is not None:
         save_temperature(run.artifact, float(str(metrics["temperature"])))
     run.reporter.say(EventKind.EVALUATION, metrics)
+    write_card(run, spec, reward, pairs, metrics)
     return metrics
+
+
+def write_card(
+    run: Run,
+    spec: RewardModelSpec,
+    reward: LoadedModel,
+    pairs: Sequence[ScoredPair],
+    metrics: Mapping[str, object],
+) -> None:
+    """The card beside the weights, and every held-out pair by name in the run's folder."""
+    temperature = metrics["temperature"]
+    facts = card_facts(pairs, None if temperature is None else float(str(temperature)))
+    probed = probe(reward, groups_of(spec.data, "validation", "test"), spec, run)
+    card = {"metrics": dict(metrics), **facts, "probes": probed}
+    text = json.dumps(json_value(card), ensure_ascii=False, indent=1)
+    write_atomically(run.artifact / CARD_FILE, text)
+    lines = [json.dumps(json_value(facts_of(pair))) for pair in judged(pairs)]
+    write_atomically(run.folder / HELD_OUT_FILE, "".join(f"{line}\n" for line in lines))
 
 
 def describe(pairs: Sequence[ScoredPair]) -> dict[str, object]:
     """All statistics of the scored pairs, as they go into `result.json`."""
     fit = calibrate(
-        [Difference(one.prompt_id, one.split, one.difference, one.label) for one in _judged(pairs)]
+        [Difference(one.prompt_id, one.split, one.difference, one.label) for one in judged(pairs)]
     )
     return {
         "accuracy": reward_accuracy(pairs)._asdict(),
@@ -87,12 +96,12 @@ def tie_measures(pairs: Sequence[ScoredPair], model: TieModel | None) -> dict[st
 
 def reward_accuracy(pairs: Sequence[ScoredPair]) -> Measured:
     """Share of pairs, ties excluded, whose chosen response scores higher; equal scores are half."""
-    return _share(pairs, lambda pair: _half_win(pair.difference))
+    return share_of(pairs, lambda pair: half_win(pair.difference))
 
 
 def longer_wins(pairs: Sequence[ScoredPair]) -> Measured:
     """The accuracy of 'the longer response is better': what a reward model must beat."""
-    return _share(pairs, lambda pair: _half_win(pair.chosen_length - pair.rejected_length))
+    return share_of(pairs, lambda pair: half_win(pair.chosen_length - pair.rejected_length))
 
 
 def accuracy_ceiling(pairs: Sequence[ScoredPair]) -> Measured:
@@ -102,7 +111,7 @@ def accuracy_ceiling(pairs: Sequence[ScoredPair]) -> Measured:
     with one person's vote at least as often as another person does (A), and at most, if all pairs
     are equally hard, (1 + sqrt(2 A - 1)) / 2. ``value`` is A, ``interval`` the band.
     """
-    voted = [one for one in _judged(pairs) if one.votes_chosen + one.votes_rejected >= 2]
+    voted = [one for one in judged(pairs) if one.votes_chosen + one.votes_rejected >= 2]
     if not voted:
         return Measured(None, None, 0, "No held-out pair has two votes.")
     agreement = math.fsum(_agreement(one) for one in voted) / len(voted)
@@ -116,28 +125,6 @@ def _agreement(pair: ScoredPair) -> float:
     votes = pair.votes_chosen + pair.votes_rejected
     same = sum(one * max(0.0, one - 1) for one in (pair.votes_chosen, pair.votes_rejected))
     return same / (votes * (votes - 1))
-
-
-def _judged(pairs: Sequence[ScoredPair]) -> list[ScoredPair]:
-    return [pair for pair in pairs if not pair.is_tie]
-
-
-def _half_win(difference: float) -> float:
-    return 0.5 if difference == 0 else float(difference > 0)
-
-
-def _share(pairs: Sequence[ScoredPair], won: Callable[[ScoredPair], float]) -> Measured:
-    """A share with Wilson's interval, or a bootstrap over prompts where one has several pairs."""
-    clusters: dict[str, list[float]] = {}
-    for pair in _judged(pairs):
-        clusters.setdefault(pair.prompt_id, []).append(won(pair))
-    n = sum(map(len, clusters.values()))
-    if not n:
-        return Measured(None, None, 0, "There are no held-out pairs.")
-    share = math.fsum(map(math.fsum, clusters.values())) / n
-    if len(clusters) == n or share in {0.0, 1.0}:  # of all won or all lost nothing can be redrawn
-        return Measured(share, wilson_interval(share, len(clusters)), n)
-    return Measured(share, cluster_bootstrap(list(clusters.values())), n)
 
 
 def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
@@ -174,4 +161,9 @@ def pairs_of(group: PairGroup, scores: Sequence[float]) -> Iterator[ScoredPair]:
             votes_rejected=pair.record.votes_rejected,
             chosen_length=group.lengths[pair.chosen],
             rejected_length=group.lengths[pair.rejected],
+            strength=abs(pair.record.margin),
+            criterion=pair.record.criterion,
+            source=pair.record.source,
+            chosen=pair.record.chosen,
+            rejected=pair.record.rejected,
         )

@@ -5,6 +5,8 @@ DIR/events.jsonl     what the run says, appended
 DIR/checkpoints/N/   resumable states, newest wins
 DIR/artifact/        the published model, when done
 DIR/trained.json     what the trainer told, once the artifact is published: only measuring is left
+DIR/artifact/card.json   of a reward model: what its card tells
+DIR/held_out.jsonl   of a reward model: every held-out pair by name, with the difference of its scores
 DIR/result.json      status, error, metrics; written last, atomically
 """
 
@@ -15,3 +17,5 @@ TRAINED_FILE = "trained.json"
 CHECKPOINTS_DIR = "checkpoints"
 ARTIFACT_DIR = "artifact"
 LOG_FILE = "log.txt"
+CARD_FILE = "card.json"
+HELD_OUT_FILE = "held_out.jsonl"

@@ -9,12 +9,12 @@ from training.evals.calibration import (
     fit_temperature,
 )
 from training.evals.reward_accuracy import (
-    ScoredPair,
     accuracy_ceiling,
     describe,
     longer_wins,
     reward_accuracy,
 )
+from training.evals.scored_pairs import ScoredPair
 
 
 def pair(difference: float, prompt: str = "", **facts: float) -> ScoredPair:
