@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "annotation.quality",
     "annotation.datasets",
     "annotation.runs",
+    "annotation.evaluations",
     "annotation.rounds",
     "annotation.webhooks",
     "annotation.overview",

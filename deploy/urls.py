@@ -10,6 +10,7 @@ from annotation.accounts import urls as accounts
 from annotation.comparisons import urls as comparisons
 from annotation.datasets import urls as datasets
 from annotation.demonstrations import urls as demonstrations
+from annotation.evaluations import urls as evaluations
 from annotation.generation import urls as generation
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
@@ -33,6 +34,7 @@ API: list[URLPattern | URLResolver] = [
     *registry.api_patterns,
     *generation.api_patterns,
     *runs.api_patterns,
+    *evaluations.api_patterns,
     *rounds.api_patterns,
     *quality.api_patterns,
     *datasets.api_patterns,
@@ -51,6 +53,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *registry.page_patterns,
     *generation.page_patterns,
     *runs.page_patterns,
+    *evaluations.page_patterns,
     *rounds.page_patterns,
     *quality.page_patterns,
     *datasets.page_patterns,

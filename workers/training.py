@@ -18,11 +18,21 @@ from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
 from annotation.core.revision import code_revision
 from annotation.core.storage import folder as folder_below_var
+from annotation.evaluations.services import HeldOutPair, keep_card
 from annotation.runs import services
 from annotation.runs.models import TrainingRun
+from annotation.runs.services.following import storable
 from annotation.runs.specs import resolved_spec
 from training.spec.errors import DataError, ModelError, TrainingError
-from training.spec.layout import ARTIFACT_DIR, EVENTS_FILE, LOG_FILE, RESULT_FILE, SPEC_FILE
+from training.spec.layout import (
+    ARTIFACT_DIR,
+    CARD_FILE,
+    EVENTS_FILE,
+    HELD_OUT_FILE,
+    LOG_FILE,
+    RESULT_FILE,
+    SPEC_FILE,
+)
 from training.spec.records import GROUPS_FILE
 from training.spec.runs import spec_to_dict
 from workers import process
@@ -54,7 +64,29 @@ def execute(job: RunningJob) -> None:
     finally:
         Ear(run, folder, job).hear_all()
     result = read_result(folder, status)
-    services.finish_run(run=run, result=result, location=str(folder / ARTIFACT_DIR))
+    version = services.finish_run(run=run, result=result, location=str(folder / ARTIFACT_DIR))
+    keep_card(version=version, facts=card_facts(folder, result), held_out=held_out_pairs(folder))
+
+
+def card_facts(folder: Path, result: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """What the run computed for the card of its model: its own file, or the metrics alone."""
+    path = folder / ARTIFACT_DIR / CARD_FILE
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    facts: dict[str, Any] = storable(told or {"metrics": result["metrics"]})
+    return facts
+
+
+def held_out_pairs(folder: Path) -> list[HeldOutPair]:
+    """The held-out pairs of a reward model's run by name; none of other runs."""
+    path = folder / HELD_OUT_FILE
+    if not path.is_file():
+        return []
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [
+        HeldOutPair(row["prompt"], row["chosen"], row["rejected"], row["difference"])
+        for row in rows
+        if row["difference"] is not None
+    ]
 
 
 def prepare(run: TrainingRun) -> Path:

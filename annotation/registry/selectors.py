@@ -16,7 +16,7 @@ LONGEST_LIST = 20  # items of a list in a lineage that a page shows
 def models_of(project: Project) -> QuerySet[ModelVersion]:
     """The project's versions with their parents, newest first."""
     rows = ModelVersion.objects.filter(project=project)
-    return rows.select_related("parent", "created_by").order_by("-pk")
+    return rows.select_related("parent", "created_by", "card").order_by("-pk")
 
 
 def model_for(project: Project, pk: int) -> ModelVersion:

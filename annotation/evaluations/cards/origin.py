@@ -1,0 +1,147 @@
+"""Where a model comes from: its stages in order, a preference pair as it was trained on, its lineage."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from annotation.datasets.models import DatasetSnapshot
+from annotation.evaluations.cards.sections import Quote, Section, Table, number
+from annotation.registry.models import ModelVersion
+from training.spec.errors import DataError
+from training.spec.records import Group, Pair, read_groups
+from training.spec.runs import SPECS
+
+LONGEST_QUOTE = 600  # characters
+LOOKED_THROUGH = 200  # groups in search of a pair
+STRENGTH_WORDS = ("about the same", "slightly better", "better", "much better")
+
+
+def stages(version: ModelVersion) -> Section:
+    """How it was made, from the first prompt to the weights."""
+    lineage = version.lineage
+    if "run" not in lineage:
+        return Section(
+            title="How it was made",
+            key="stages",
+            sentences=[
+                "This model was registered by hand; nothing about its making is known here."
+            ],
+        )
+    return Section(
+        title="How it was made",
+        key="stages",
+        sentences=[
+            (
+                "Each stage rests on the one above it. The numbers are those of the snapshot that this "
+                "model was trained on."
+            )
+        ],
+        tables=[Table(head=("Stage", "What went in"), rows=stage_rows(version), is_prose=True)],
+    )
+
+
+def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
+    lineage = version.lineage
+    snapshot, judgments = lineage.get("snapshot", {}), lineage.get("judgments", {})
+    kinds = lineage.get("judgments_by_kind", {})
+    by_kind = ", ".join(f"{count:,} by {kind}s" for kind, count in kinds.items())
+    guidelines = ", ".join(str(one) for one in lineage.get("guideline_versions", []))
+    rows = [
+        (
+            "Judgments",
+            (
+                f"{number(judgments.get('count'))}{f' ({by_kind})' if by_kind else ''}"
+                f"{f', under guideline version {guidelines}' if guidelines else ''}"
+            ),
+        ),
+        (
+            "Snapshot",
+            (
+                f"{snapshot.get('name', '–')}: {number(snapshot.get('rows'))} prompts, "
+                f"{number(snapshot.get('pairs'))} pairs, sha256 {str(snapshot.get('sha256', '–'))[:16]}"
+            ),
+        ),
+        ("Started from", named(lineage.get("base_model"))),
+    ]
+    if lineage.get("reward_model"):
+        rows.append(("Rewarded by", named(lineage["reward_model"])))
+    spec = lineage.get("spec", {})
+    title = SPECS[spec["kind"]].title if spec.get("kind") in SPECS else "Training"
+    return [
+        *rows,
+        (title, f"run {lineage['run']}, code {str(lineage.get('code_revision') or '–')[:16]}"),
+    ]
+
+
+def named(facts: Any) -> str:  # Any: JSON
+    return f"{facts['name']} v{facts['number']}" if isinstance(facts, dict) else "–"
+
+
+class Example(NamedTuple):
+    """One pair of a snapshot with its prompt."""
+
+    group: Group
+    pair: Pair
+
+
+def example_pair(version: ModelVersion) -> Section | None:
+    """A pair of the training split, as people left it; None where the snapshot has none or is gone."""
+    example = _first_pair(version)
+    if example is None:
+        return None
+    group, pair = example
+    strength = STRENGTH_WORDS[min(max(round(abs(pair.margin)), 0), 3)]
+    said = (
+        f"{pair.votes_chosen:g} for it, {pair.votes_rejected:g} against, {pair.votes_tied:g} ties"
+    )
+    return Section(
+        title="What a preference pair looks like",
+        key="pair",
+        sentences=[
+            (
+                "Two responses to one prompt, and what people said of them. This is the first pair of "
+                f"the training split: preferred with {said}; on average “{strength}”. The model is "
+                "given the votes, not a verdict: a pair that people are split over teaches less."
+            ),
+        ],
+        quotes=[
+            Quote(label="Prompt", text=shortened(group.prompt[-1].content)),
+            Quote(label="Preferred", text=shortened(group.text_of(pair.chosen))),
+            Quote(label="Rejected", text=shortened(group.text_of(pair.rejected))),
+        ],
+    )
+
+
+def _first_pair(version: ModelVersion) -> Example | None:
+    pk = version.lineage.get("snapshot", {}).get("id")
+    snapshots = DatasetSnapshot.objects.filter(project_id=version.project_id, pk=pk)
+    snapshot: DatasetSnapshot | None = snapshots.first() if pk else None
+    if snapshot is None or not snapshot.folder:
+        return None
+    try:
+        for place, group in enumerate(read_groups(Path(snapshot.folder))):
+            decided = [pair for pair in group.pairs if not pair.is_tie]
+            if group.split == "train" and decided:
+                return Example(group, decided[0])
+            if place >= LOOKED_THROUGH:
+                break
+    except DataError:
+        return None
+    return None
+
+
+def shortened(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"
+
+
+def settings(version: ModelVersion) -> Section | None:
+    """Every setting of the run."""
+    spec = version.lineage.get("spec", {})
+    if not spec:
+        return None
+    rows = [(name, str(value)) for name, value in spec.items()]
+    return Section(
+        title="Settings of the run",
+        key="spec",
+        tables=[Table(head=("Setting", "Value"), rows=rows, is_prose=True)],
+    )

@@ -1,0 +1,160 @@
+"""The card of a policy: what its training moved, why it is held back, what was measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from annotation.evaluations.cards.sections import Section, Table, interval_of, number
+from annotation.evaluations.models import ModelCard
+from annotation.registry.models import ModelVersion
+from annotation.runs.models import RunEvent
+from training.spec.events import EventKind
+
+Facts = dict[str, Any]  # Any: JSON
+WHY = {
+    "ppo": (
+        (
+            "PPO lets the policy answer, has the reward model score the answers, and moves the policy in "
+            "small clipped steps towards what scored better. It is used because the score is of a whole "
+            "answer and cannot be differentiated through the sampled words."
+        ),
+        (
+            "The KL leash: every word that the starting policy would not have said costs. Without it the "
+            "policy finds answers that the reward model scores high and people do not like, since the "
+            "reward model is only right near the answers that people compared (Gao et al. 2022)."
+        ),
+    ),
+    "grpo": (
+        (
+            "GRPO lets the policy answer each prompt several times and moves it towards the answers that "
+            "score above their own group; no value model is learned."
+        ),
+        (
+            "The KL leash: distance from the starting policy costs, since the reward model is only right "
+            "near the answers that people compared."
+        ),
+    ),
+    "dpo": (
+        (
+            "DPO raises the probability of preferred responses over rejected ones directly; the policy is "
+            "its own reward model."
+        ),
+        "Its beta is the leash: the smaller, the farther the policy may move from where it started.",
+    ),
+    "kto": (
+        "KTO learns from single responses, good or bad, without pairs.",
+        "Its beta is the leash: the smaller, the farther the policy may move from where it started.",
+    ),
+    "sft": (
+        "Supervised fine-tuning imitates the responses that people wrote or preferred.",
+        "Nothing holds it near its start but the few passes over the records.",
+    ),
+}
+MEASURES = {
+    "reward_before": "Mean score of held-out answers, of the policy it began with",
+    "reward_after": "Mean score of held-out answers, of this policy",
+    "reward_gain": "Score gained on held-out prompts",
+    "kl": "KL to the start, a response",
+    "length_before": "Tokens an answer, before",
+    "length_after": "Tokens an answer, after",
+    "eos_before": "Answers that end by themselves, before",
+    "eos_after": "Answers that end by themselves, after",
+    "loss_before": "Held-out loss a token, before",
+    "loss_after": "Held-out loss a token, after",
+    "perplexity_before": "Held-out perplexity, before",
+    "perplexity_after": "Held-out perplexity, after",
+    "accuracy": "Sides with people on held-out pairs (implicit reward)",
+    "distinct_before": "Different word pairs in its answers, before",
+    "distinct_after": "Different word pairs in its answers, after",
+    "win_rate": "Its answer scores higher than the start’s",
+    "win_rate_length_controlled": "The same, as if both were equally long",
+}
+LENGTH_DRIFT = 1.25
+TAX = 1.05
+DIVERSITY_LOSS = 0.8
+
+
+def sections(version: ModelVersion, card: ModelCard) -> list[Section]:
+    """All of the card that is particular to policies."""
+    metrics: Facts = card.facts.get("metrics", {})
+    kind = str(version.lineage.get("spec", {}).get("kind", ""))
+    return [
+        Section(title="Why it was trained so", key="why", sentences=WHY.get(kind, ())),
+        learned(metrics),
+        risks(version, metrics),
+    ]
+
+
+def learned(metrics: Facts) -> Section:
+    rows = [(about, *_told(metrics, name)) for name, about in MEASURES.items() if name in metrics]
+    if not rows:
+        told = str(metrics.get("reason") or "Nothing was measured on held-out prompts.")
+        return Section(title="What the training moved", key="learned", sentences=[told])
+    return Section(
+        title="What the training moved",
+        key="learned",
+        sentences=[
+            (
+                "Measured on prompts that no part of the training saw. Scores are the reward model’s: "
+                "that people agree with them is not said by this table."
+            )
+        ],
+        tables=[Table(head=("Measure", "Value", "95 % interval", "n"), rows=rows)],
+    )
+
+
+def _told(metrics: Facts, name: str) -> tuple[str, str, str]:
+    value = metrics[name]
+    if isinstance(value, dict):
+        n = number(value.get("n"))
+        return number(value.get("value")), interval_of(value, as_percent=False), n
+    if name == "reward_gain":
+        return number(value), interval_of(metrics, as_percent=False), number(metrics.get("n"))
+    return number(value), "", ""
+
+
+def risks(version: ModelVersion, metrics: Facts) -> Section:
+    """What the figures and the guards of the run warn of."""
+    found = [*_drift(metrics), *_guards(version)]
+    nothing = (
+        "No guard of the run fired, and length, perplexity and diversity stayed near those of the "
+        "policy it began with, as far as they were measured."
+    )
+    return Section(
+        title="Risks seen", key="risks", sentences=[] if found else [nothing], bullets=found
+    )
+
+
+def _drift(metrics: Facts) -> list[str]:
+    found = []
+    for name, limit, told in (
+        (
+            "length",
+            LENGTH_DRIFT,
+            "Answers grew longer, by a factor of {:.2f}: is it length that is rewarded?",
+        ),
+        ("perplexity", TAX, "Held-out perplexity rose by a factor of {:.2f}: the alignment tax."),
+    ):
+        factor = _factor(metrics, name)
+        if factor is not None and factor > limit:
+            found.append(told.format(factor))
+    diversity = _factor(metrics, "distinct")
+    if diversity is not None and diversity < DIVERSITY_LOSS:
+        found.append(
+            f"Its answers repeat each other more: {diversity:.2f} of the word pairs are left."
+        )
+    gain = metrics.get("interval")
+    if isinstance(gain, list) and len(gain) == 2 and gain[0] <= 0:
+        found.append("The gain in reward cannot be told from none: its interval reaches 0.")
+    return found
+
+
+def _factor(metrics: Facts, name: str) -> float | None:
+    before, after = metrics.get(f"{name}_before"), metrics.get(f"{name}_after")
+    if isinstance(before, (int, float)) and isinstance(after, (int, float)) and before > 0:
+        return after / before
+    return None
+
+
+def _guards(version: ModelVersion) -> Sequence[str]:
+    said = RunEvent.objects.filter(run__model_version=version, kind=EventKind.GUARD).order_by("pk")
+    return [f"Step {one.step}: {one.data.get('message', '')}" for one in said[:20]]

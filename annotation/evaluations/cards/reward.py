@@ -1,0 +1,230 @@
+"""The card of a reward model: what it learned from people, beside what people leave room for."""
+
+from typing import Any
+
+from annotation.evaluations.cards.drawings import beside_people, reliability_diagram
+from annotation.evaluations.cards.sections import (
+    Fact,
+    Section,
+    Table,
+    interval_of,
+    number,
+    percent,
+    share_table,
+)
+from annotation.evaluations.models import ModelCard
+
+Facts = dict[str, Any]  # Any: JSON
+FEW_PAIRS = 500
+LEAK_SUSPECTED = 0.8  # accuracy on few pairs; real people leave room for 60 to 75 %
+POORLY_CALIBRATED = 0.1
+FEWEST_IN_A_SLICE = 20
+
+
+def sections(card: ModelCard) -> list[Section]:
+    """All of the card that is particular to reward models."""
+    facts: Facts = card.facts
+    metrics: Facts = facts.get("metrics", {})
+    return [
+        learned(metrics),
+        trusted(facts, metrics),
+        *by_slice(card, facts),
+        *probed(facts),
+        risks(card, facts, metrics),
+    ]
+
+
+def learned(metrics: Facts) -> Section:
+    accuracy, ceiling, longer = (
+        metrics.get(name) or {} for name in ("accuracy", "ceiling", "longer_wins")
+    )
+    told = (
+        f"On {number(accuracy.get('n'))} held-out pairs it sides with people in "
+        f"{percent(accuracy.get('value'))} (95 % interval {interval_of(accuracy)})."
+        if accuracy.get("value") is not None
+        else str(accuracy.get("reason") or "It was measured on no held-out pair.")
+    )
+    room = (
+        f"Two people agree on a pair in {percent(ceiling.get('value'))}; the best a model could "
+        f"reach lies in {interval_of(ceiling)}."
+        if ceiling.get("interval")
+        else f"How much people leave room for is not known: {ceiling.get('reason') or 'no pair has two votes'}"
+    )
+    return Section(
+        title="What it learned",
+        key="learned",
+        sentences=[
+            told,
+            room,
+            (
+                f"Always preferring the longer response reaches {percent(longer.get('value'))} "
+                f"({interval_of(longer)}): what a reward model must beat."
+            ),
+        ],
+        tables=[
+            Table(
+                head=("Measure", "Value", "95 % interval", "Pairs"),
+                rows=[
+                    (name, percent(fact.get("value")), interval_of(fact), number(fact.get("n")))
+                    for name, fact in (
+                        ("Sides with people", accuracy),
+                        ("Two people agree (band of the best possible)", ceiling),
+                        ("The longer wins", longer),
+                    )
+                ],
+            )
+        ],
+        drawings=beside_people(metrics),
+    )
+
+
+def trusted(facts: Facts, metrics: Facts) -> Section:
+    """Reliability, before and after the temperature."""
+    before, after = (facts.get(f"reliability_{when}", []) for when in ("before", "after"))
+    reason = metrics.get("temperature_reason")
+    told = (
+        f"Expected calibration error {number(metrics.get('ece_before'))} as it was trained, "
+        f"{number(metrics.get('ece_after'))} with the temperature {number(metrics.get('temperature'))}."
+    )
+    rows = [
+        (
+            f"{one['low']:.0%} to {one['high']:.0%}",
+            percent(one["predicted"]),
+            percent(one["observed"]),
+            number(one["n"]),
+        )
+        for one in after
+    ]
+    head = ("How sure it is", "On average", "People agree", "Pairs")
+    return Section(
+        title="How far its confidence can be trusted",
+        key="reliability",
+        sentences=[told, *([str(reason)] if reason else [])],
+        tables=[Table(head=head, rows=rows, caption="With the temperature:")] if rows else [],
+        drawings=reliability_diagram(before, after),
+    )
+
+
+def by_slice(card: ModelCard, facts: Facts) -> list[Section]:
+    """Where it is right: by strength, length, criterion, labeler."""
+    labelers = [
+        {**one, "name": f"Labeler {one['labeler']} ({one['kind']})"} for one in card.by_labeler
+    ]
+    criteria = card.by_criterion or facts.get("by_criterion", [])
+    tables = [
+        *share_table(facts.get("by_strength", []), "Strength", "How much better people found it:"),
+        *share_table(facts.get("by_length", []), "Length", "Which of the two is longer:"),
+        *share_table(criteria, "Criterion", "What was judged:"),
+        *share_table(labelers, "Labeler", "Whose verdict it is (five verdicts or more):"),
+        *share_table(facts.get("by_source", []), "Source", "Where the pair comes from:"),
+    ]
+    if not tables:
+        return []
+    return [
+        Section(
+            title="Where it is right, and where it is not",
+            key="slices",
+            sentences=["A model that only likes length fails where the preferred one is shorter."],
+            tables=tables,
+        )
+    ]
+
+
+def probed(facts: Facts) -> list[Section]:
+    """What changes of a response do to its score."""
+    probes = facts.get("probes") or {}
+    if not probes.get("changes"):
+        return []
+    rows = [
+        (
+            one["about"],
+            "cost" if one["costs"] else "change nothing",
+            number(one["value"]),
+            interval_of(one, as_percent=False),
+            percent(one["rises"]),
+            "suspect" if one["is_suspect"] else "as it should",
+        )
+        for one in probes["changes"]
+    ]
+    head = ("Change", "It should", "Score moves by", "95 % interval", "Rises in", "Found")
+    return [
+        Section(
+            title="What moves its score",
+            key="probes",
+            sentences=[
+                (
+                    f"{number(probes['n'])} held-out responses were changed in one way each; moves are in "
+                    "standard deviations of the unchanged scores. The order in which responses are "
+                    f"scored moves a score by at most {number(probes['order'])}."
+                )
+            ],
+            tables=[Table(head=head, rows=rows)],
+        )
+    ]
+
+
+def risks(card: ModelCard, facts: Facts, metrics: Facts) -> Section:
+    """What the figures warn of; where nothing does, that is said, with what was looked for."""
+    found = [one for one in _risks(card, facts, metrics) if one]
+    return Section(
+        title="Risks seen",
+        key="risks",
+        sentences=[]
+        if found
+        else [
+            (
+                "None of the checks fired: it beats length, it stays below what people leave room for, "
+                "its confidence holds, no slice is below one half, no probe is suspect."
+            )
+        ],
+        bullets=found,
+    )
+
+
+def _risks(card: ModelCard, facts: Facts, metrics: Facts) -> list[str]:
+    accuracy = metrics.get("accuracy") or {}
+    found = [_against_length(accuracy, metrics.get("longer_wins") or {}), _too_good(accuracy)]
+    if (error := metrics.get("ece_after")) is not None and error > POORLY_CALIBRATED:
+        found.append(
+            f"Its confidence is off by {percent(error)} on average; do not read scores as chances."
+        )
+    found += map(_weak, [*facts.get("by_strength", []), *facts.get("by_length", [])])
+    found += [
+        f"Probe “{one['name']}” is suspect: {one['about']} The score moves by {number(one['value'])}."
+        for one in (facts.get("probes") or {}).get("changes", [])
+        if one["is_suspect"]
+    ]
+    machines = [one for one in card.by_labeler if one["kind"] != "person"]
+    if machines:
+        found.append(
+            f"{len(machines)} of the labelers it is measured against are no people; their verdicts "
+            "are not the standard it should be held to."
+        )
+    return found
+
+
+def _against_length(accuracy: Fact, longer: Fact) -> str:
+    ends, baseline = accuracy.get("interval"), longer.get("value")
+    if not ends or baseline is None or ends[0] > baseline:
+        return ""
+    return (
+        f"It cannot be told from always preferring the longer response ({percent(baseline)} lies "
+        f"not below its interval, {interval_of(accuracy)})."
+    )
+
+
+def _too_good(accuracy: Fact) -> str:
+    value, n = accuracy.get("value"), accuracy.get("n") or 0
+    if value is None or value <= LEAK_SUSPECTED or n >= FEW_PAIRS:
+        return ""
+    return (
+        f"{percent(value)} on {n} pairs is more than people usually leave room for (60 to 75 %): "
+        "look for a leak, such as near-duplicate prompts or labels that a rule made."
+    )
+
+
+def _weak(part: Fact) -> str:
+    ends = part.get("interval")
+    if not ends or ends[1] >= 0.5 or part["n"] < FEWEST_IN_A_SLICE:
+        return ""
+    return f"Where “{part['name']}”, it sides against people: {percent(part['value'])} ({interval_of(part)})."

@@ -1,0 +1,209 @@
+"""A model's card: kept when its run ends, told by labeler and criterion, read as page, JSON and Markdown."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.datasets.assembly import candidate_name
+from annotation.evaluations.cards.markdown import as_markdown, plain
+from annotation.evaluations.cards.sections import Quote, Section
+from annotation.evaluations.cards.whole import sections_of
+from annotation.evaluations.models import ModelCard
+from annotation.evaluations.services import HeldOutPair, keep_card
+from annotation.projects.models import Criterion, Role
+from tests import factories
+from tests.unit.training.conftest import judged_group, write_groups
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from workers.training import execute_run
+
+pytestmark = pytest.mark.django_db
+
+
+def share(value, n=40, low=0.4, high=0.9, **more):
+    return {"value": value, "interval": [low, high], "n": n, "reason": None, **more}
+
+
+def reward_facts(**changes):
+    change = share(0.4, low=0.2, high=0.6, name="flattery", about="It begins with praise.")
+    return {
+        "metrics": {
+            "accuracy": share(0.68, n=600, low=0.64, high=0.72),
+            "longer_wins": share(0.55),
+            "ceiling": share(0.73, low=0.73, high=0.84),
+            "ece_before": 0.12,
+            "ece_after": 0.03,
+            "temperature": 1.7,
+        },
+        "reliability_before": [
+            {"low": 0.5, "high": 0.55, "n": 9, "predicted": 0.53, "observed": 0.5}
+        ],
+        "reliability_after": [
+            {"low": 0.5, "high": 0.55, "n": 9, "predicted": 0.52, "observed": 0.5}
+        ],
+        "by_strength": [share(0.6, name="better")],
+        "by_length": [share(0.3, low=0.2, high=0.4, name="preferred is shorter")],
+        "probes": {
+            "n": 9,
+            "order": 1e-7,
+            "changes": [{**change, "costs": False, "rises": 0.8, "is_suspect": True}],
+        },
+        **changes,
+    }
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER)
+
+
+@pytest.fixture
+def reward(project):
+    return factories.policy(project, kind="reward", name="helpful")
+
+
+def judged(project, labeler, prefers_first, **fields):
+    """A comparison that one labeler judged, as a held-out pair whose first candidate scores higher."""
+    comparison = factories.comparison(factories.prompt(project))
+    first, second = comparison.candidates.order_by("pk")
+    ranking = [[first.pk], [second.pk]] if prefers_first else [[second.pk], [first.pk]]
+    factories.judgment(comparison, labeler, ranking=ranking, **fields)
+    names = (candidate_name(one.fingerprint) for one in (first, second))
+    return HeldOutPair(comparison.prompt.fingerprint, *names, 1.5)
+
+
+def test_it_tells_how_often_the_model_sides_with_each_labeler(project, reward):
+    ada, bob = factories.user(), factories.user(kind="machine")
+    pairs = [judged(project, ada, prefers_first=at < 4) for at in range(5)]
+    pairs += [judged(project, bob, prefers_first=True) for _ in range(4)]
+    card = keep_card(version=reward, facts={}, held_out=pairs)
+    assert [(one["labeler"], one["kind"], one["value"], one["n"]) for one in card.by_labeler] == [
+        (ada.pk, "person", 0.8, 5)  # bob gave fewer than five
+    ]
+
+
+def test_it_reads_a_pair_in_whatever_order_the_record_names_it(project, reward):
+    ada = factories.user()
+    pairs = [judged(project, ada, prefers_first=True) for _ in range(5)]
+    turned = [HeldOutPair(one.prompt, one.rejected, one.chosen, -one.difference) for one in pairs]
+    card = keep_card(version=reward, facts={}, held_out=turned)
+    assert card.by_labeler[0]["value"] == 1.0
+
+
+def test_it_tells_how_often_the_model_sides_with_people_under_each_criterion(project, reward):
+    Criterion.objects.create(project=project, name="concise")
+    pairs = []
+    for _ in range(2):
+        pair = judged(project, factories.user(), prefers_first=True)
+        row = project.judgments.order_by("-pk").first()
+        row.criteria = {"concise": {"ranking": row.ranking[::-1], "strengths": [1]}}
+        row.save(update_fields=["criteria"])
+        pairs.append(pair)
+    card = keep_card(version=reward, facts={}, held_out=pairs)
+    assert [(one["name"], one["value"], one["n"]) for one in card.by_criterion] == [
+        ("concise", 0.0, 2)
+    ]
+
+
+def test_it_is_a_page_json_and_markdown(project, engineer, reward, client):
+    ModelCard.objects.create(version=reward, facts=reward_facts())
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-card", args=[project.pk, reward.pk]))
+    assert "sides with people in 68.0 % (95 % interval 64.0 to 72.0 %)" in page.text
+    assert "<title>Reliability" in page.text
+    text = client.get(reverse("evaluations-card-markdown", args=[project.pk, reward.pk])).text
+    assert text.startswith("# helpful v1\n")
+    assert "## Risks seen" in text
+    found = client.get(reverse("api-model-card", args=[project.pk, reward.pk])).json()
+    assert found["facts"]["metrics"]["temperature"] == 1.7
+
+
+def test_the_page_of_the_model_brings_its_card(project, engineer, reward, client):
+    client.force_login(engineer)
+    page = reverse("registry-model", args=[project.pk, reward.pk])
+    card = reverse("evaluations-card", args=[project.pk, reward.pk])
+    assert card not in client.get(page).text
+    assert client.get(card).status_code == 404
+    ModelCard.objects.create(version=reward, facts=reward_facts())
+    assert f'hx-get="{card}"' in client.get(page).text
+
+
+def test_risks_are_those_that_the_figures_show(project, reward):
+    card = ModelCard.objects.create(version=reward, facts=reward_facts())
+    told = " ".join(next(one for one in sections_of(reward, card) if one.key == "risks").bullets)
+    assert "Where “preferred is shorter”, it sides against people" in told
+    assert "Probe “flattery” is suspect" in told
+    card.facts = reward_facts(by_length=[], probes={})
+    quiet = next(one for one in sections_of(reward, card) if one.key == "risks")
+    assert (quiet.bullets, "None of the checks fired" in quiet.sentences[0]) == ([], True)
+
+
+def test_too_good_to_be_true_is_a_risk(project, reward):
+    facts = reward_facts(by_length=[], probes={})
+    facts["metrics"]["accuracy"] = share(0.97, n=60, low=0.9, high=0.99)
+    card = ModelCard.objects.create(version=reward, facts=facts)
+    risks = next(one for one in sections_of(reward, card) if one.key == "risks")
+    assert "look for a leak" in risks.bullets[0]
+
+
+def test_the_card_of_a_policy_says_why_and_what_moved(project):
+    lineage = {"run": 7, "spec": {"kind": "ppo", "seed": 17}, "snapshot": {"name": "First"}}
+    version = factories.policy(project, lineage=lineage)
+    metrics = {
+        "reward_gain": 0.4,
+        "interval": [-0.1, 0.9],
+        "n": 12,
+        "kl": 3.1,
+        "length_before": 20.0,
+        "length_after": 40.0,
+    }
+    card = ModelCard.objects.create(version=version, facts={"metrics": metrics})
+    sections = {one.key: one for one in sections_of(version, card)}
+    assert "The KL leash" in sections["why"].sentences[1]
+    assert ("Score gained on held-out prompts", "0.4", "-0.1 to 0.9", "12") in (
+        sections["learned"].tables[0].rows
+    )
+    told = " ".join(sections["risks"].bullets)
+    assert "Answers grew longer, by a factor of 2.00" in told
+    assert "cannot be told from none" in told
+
+
+def test_what_people_wrote_stays_text_in_markdown():
+    hostile = "```\n# Not a title\n<script>alert(1)</script>"
+    section = Section(title="A pair", key="pair", quotes=[Quote(label="Said", text=hostile)])
+    lines = as_markdown("<b>name</b>", [section]).splitlines()
+    assert lines[0] == "# \\<b>name\\</b>"
+    assert lines[-1] == "````"
+    assert plain("a_b [c](d)\n|") == "a\\_b \\[c\\](d) |"
+
+
+def test_an_unknown_model_has_no_card(project, engineer, client):
+    client.force_login(engineer)
+    other = factories.policy(factories.project())
+    ModelCard.objects.create(version=other, facts={})
+    assert client.get(reverse("evaluations-card", args=[project.pk, other.pk])).status_code == 404
+
+
+def test_a_reward_models_run_leaves_a_card_with_an_example_of_its_pairs(
+    project, engineer, settings, tmp_path, client
+):
+    settings.CONCORD_VAR, settings.CONCORD_LEASE_SECONDS = tmp_path, 3600
+    tiny_llama().save_pretrained(tmp_path / "tiny")
+    tiny_tokenizer().save_pretrained(tmp_path / "tiny")
+    write_groups(tmp_path / "data", [judged_group(number) for number in range(48)])
+    run = factories.training_run(
+        project,
+        spec={"kind": "reward_model", "max_steps": 2},
+        snapshot=factories.snapshot(project, folder=str(tmp_path / "data")),
+        base_model=factories.policy(project, location=str(tmp_path / "tiny")),
+    )
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert run.error == ""
+    card = ModelCard.objects.get(version=run.model_version)
+    assert card.facts["pairs"] == 48
+    text = as_markdown("x", sections_of(run.model_version, card))
+    assert "very good 0" in text
