@@ -86,21 +86,22 @@ def _written(field: "models.Field[Any, Any]", value: Value) -> str:
 
 def _writer(field: "models.Field[Any, Any]") -> Callable[[Value], str]:
     """How a value of this field stands in COPY's text format."""
-    if isinstance(field, models.JSONField):
-        return _or_null(lambda value: _escaped(_encode(value)))
-    if isinstance(field, ArrayField):
-        return _or_null(lambda value: _escaped("{" + ",".join(map(_element, value)) + "}"))
-    if isinstance(field, models.BooleanField):
-        return _or_null(lambda value: "t" if value else "f")
-    if isinstance(field, models.DateTimeField):
-        return _or_null(datetime.isoformat)
+    write = _writer_of_values(field)
+    return (lambda value: NULL if value is None else write(value)) if field.null else write
+
+
+def _writer_of_values(field: "models.Field[Any, Any]") -> Callable[[Value], str]:
     if isinstance(field, models.CharField | models.TextField):
-        return _or_null(lambda value: _escaped(str(value)))
-    return _or_null(str)
-
-
-def _or_null(write: Callable[[Value], str]) -> Callable[[Value], str]:
-    return lambda value: NULL if value is None else write(value)
+        return _escaped
+    if isinstance(field, models.JSONField):
+        return lambda value: _escaped(_encode(value))
+    if isinstance(field, ArrayField):
+        return lambda value: _escaped("{" + ",".join(map(_element, value)) + "}")
+    if isinstance(field, models.BooleanField):
+        return lambda value: "t" if value else "f"
+    if isinstance(field, models.DateTimeField):
+        return datetime.isoformat
+    return str
 
 
 def _element(value: Value) -> str:

@@ -17,7 +17,7 @@ from annotation.audit import services as audit
 from annotation.core.ahead import one_ahead
 from annotation.core.bulk import copy_rows
 from annotation.core.errors import Conflict, InvalidInput
-from annotation.core.statements import take_turns
+from annotation.core.statements import commit_soon, take_turns
 from annotation.core.storage import artifact_path
 from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
@@ -162,6 +162,7 @@ def _store_batch(
     prompt_import: PromptImport, importer: Importer[Item], batch: Batch[Item], *, done: int
 ) -> None:
     take_turns(TURNS, prompt_import.project_id)
+    commit_soon()
     stored = importer.store(prompt_import, batch.taken)
     rejected = [*batch.rejected, *stored.rejected]
     reasons = ((row.line, storable(reason)[:500], row.excerpt) for row, reason in rejected)
