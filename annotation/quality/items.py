@@ -17,7 +17,7 @@ from annotation.prompts.models import Prompt
 from annotation.quality import stored
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.selectors import ScopedJudgments, no_gold_answers
 from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.truth import item_posteriors
 
@@ -155,6 +155,8 @@ def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:
     ids = columns.labeler_ids
     code = ids.index(asked.labeler) if asked.labeler in ids else -1
     kept = scoped.mask & (columns.rows["labeler"] == code) & _ABOUT[asked.aspect](columns)
+    if asked.aspect is Aspect.GOLD:
+        kept &= ~np.isin(columns.judgments, no_gold_answers(scoped.project))
     return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])[::-1]
 
 

@@ -7,12 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.gold import CLOSE, known_tiers
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import OVERALL, tier_levels
 from annotation.core.errors import InvalidInput
 from annotation.measures.statistic import Interval, Statistic, missing
@@ -144,6 +144,9 @@ def stored_labelers(project: Project, criterion: str) -> KnownLabelers | None:
 def tests_of(project: Project, columns: StoredColumns, mask: Mask) -> Tests:
     """Gold and repeats of each labeler, as (right, shown) and (same, flipped, shown)."""
     gold = mask & is_gold(columns) & ~is_repeat(columns)
+    if gold.any():
+        gold &= (columns.rows["said"] & stored.IMPORTED) == 0
+        gold &= ~np.isin(columns.judgments, no_gold_answers(project))
     again = mask & is_repeat(columns)
     return Tests(
         gold=_gold_of(project, judged_pairs(columns, gold, by_version=False)) if gold.any() else {},
@@ -151,18 +154,28 @@ def tests_of(project: Project, columns: StoredColumns, mask: Mask) -> Tests:
     )
 
 
+def no_gold_answers(project: Project) -> list[int]:
+    """Judgments on gold that test nobody: given before it became gold, or on gold that was retired."""
+    on_gold = Judgment.objects.filter(project=project, comparison__gold__project=project)
+    before = Q(created_at__lt=F("comparison__gold__created_at"))
+    retired = Q(comparison__gold__retired_at__isnull=False)
+    return list(on_gold.filter(before | retired).values_list("pk", flat=True))
+
+
 def _gold_of(project: Project, judged: JudgedPairs) -> dict[int, tuple[int, int]]:
-    """A gold pair is answered right as `comparisons.gold.is_right` has it: the known order, or about the same."""
+    """An answer is right as `comparisons.gold.is_right` has it: the known order, or about the same, in every pair."""
     known = _known_signs(project, judged)
     told = known[judged.pair_codes]
-    scored = told != UNTOLD
     signs = np.where(
         told == 0, np.abs(judged.strengths) <= CLOSE, np.sign(judged.strengths) == told
     )
-    is_right = scored & np.where(told == KNOWN_BAD, judged.is_all_bad, signs & ~judged.is_all_bad)
+    is_right = np.where(told == KNOWN_BAD, judged.is_all_bad, signs & ~judged.is_all_bad)
+    answers = np.cumsum(judged.opens_judgment) - 1
+    wrong = np.bincount(answers, weights=~is_right | (told == UNTOLD))
+    labelers = judged.labelers[judged.opens_judgment]
     people = len(judged.labeler_ids)
-    shown = np.bincount(judged.labelers[scored], minlength=people)
-    right = np.bincount(judged.labelers[is_right], minlength=people)
+    shown = np.bincount(labelers, minlength=people)
+    right = np.bincount(labelers[wrong == 0], minlength=people)
     return {
         int(pk): (int(hits), int(n))
         for pk, hits, n in zip(judged.labeler_ids, right, shown, strict=True)

@@ -15,6 +15,10 @@ from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Membership, Role
 from annotation.quality import gold
+from annotation.quality.numbers import numbers_of
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import computed_report
+from annotation.quality.services import catch_up
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +123,29 @@ def test_a_bad_gold_item_shows_itself(project, admin):
     assert [pk for pk, row in found.items() if row.is_suspicious] == [items[9].pk]
     assert found[items[9].pk].right == 0
     assert report.overall.n == 60
+
+
+def test_the_labelers_table_and_the_labelers_page_count_the_same_gold(project, admin, labeler):
+    """Of five answers three count: one came before its comparison was gold, one is on gold that was retired."""
+    answered(marked(project, admin), labeler)
+    answered(marked(project, admin), labeler, right=False)
+    ranked = factories.comparison(factories.prompt(project), size=3)
+    tiers = [[pk] for pk in ranked.candidate_ids]
+    gold.mark_gold(comparison=ranked, known_ranking=tiers, actor=admin)
+    factories.judgment(ranked, labeler, ranking=[tiers[0], tiers[2], tiers[1]], is_counted=False)
+    early = factories.comparison(factories.prompt(project))
+    factories.judgment(early, labeler)
+    gold.mark_gold(comparison=early, known_ranking=[], actor=admin)
+    retired = marked(project, admin)
+    answered(retired, labeler)
+    gold.retire_gold(item=retired.gold, reason="The known answer is wrong.", actor=admin)
+    other = factories.comparison(factories.prompt(project))
+    factories.judgment(other, labeler)
+    catch_up(project=project)
+    row = computed_report(project, Scope(), parts=("labelers",))["labelers"][0]
+    own = numbers_of(project, labeler.pk).gold
+    assert (row["gold"]["right"], row["gold"]["n"]) == (1, 3)
+    assert row["gold"]["value"] == own.value
 
 
 def test_retired_gold_counts_for_nobody_until_it_is_restored(project, admin, labeler):
