@@ -50,8 +50,9 @@ messages: setup ## Collect the texts to translate and compile the catalogs (Debi
 bench: setup ## Ratios against peers, measured in one run
 	python -m pytest tests/bench -s
 
-bench-agreement: setup ## A million judgments beside krippendorff, evalica, statsmodels, scikit-learn
+bench-agreement: setup ## A million judgments beside krippendorff, evalica, statsmodels, scikit-learn; then the page
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.agreement
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m tests.bench.agreement_page
 
 bench-queue: setup ## The labeling queue under load, beside Label Studio (docs/benchmarks.md)
 	python -m tests.bench.queue

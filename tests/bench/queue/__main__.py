@@ -26,12 +26,12 @@ def show(line: str = "") -> None:
     sys.stdout.flush()
 
 
-def use_own_database() -> None:
+def use_own_database(name: str = DATABASE) -> None:
     """An empty database, migrated, and Django set up on it."""
     with psycopg.connect(SERVER, autocommit=True) as server:
-        server.execute(f'drop database if exists "{DATABASE}" with (force)')
-        server.execute(f'create database "{DATABASE}"')
-    os.environ["DATABASE_URL"] = SERVER.rsplit("/", 1)[0] + f"/{DATABASE}"
+        server.execute(f'drop database if exists "{name}" with (force)')
+        server.execute(f'create database "{name}"')
+    os.environ["DATABASE_URL"] = SERVER.rsplit("/", 1)[0] + f"/{name}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "deploy.settings"
     os.environ.setdefault("LOG_LEVEL", "ERROR")
     django.setup()

@@ -74,7 +74,7 @@ def serving(*, workers: int, threads: int) -> Iterator[Server]:
         *["--log-level", "error"],
     ]
     environment = os.environ | {
-        "DATABASE_URL": _url(),
+        "DATABASE_URL": database_url(),
         "LOG_LEVEL": "ERROR",
         "OMP_NUM_THREADS": "1",
     }
@@ -87,7 +87,7 @@ def serving(*, workers: int, threads: int) -> Iterator[Server]:
         process.wait(timeout=30)
 
 
-def _url() -> str:
+def database_url() -> str:
     """The database of this process, for another one."""
     parts = urlsplit(settings.CONCORD_DATABASE_URL)
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
