@@ -1,7 +1,7 @@
 """Leanings that are not about quality: to the response shown first, and to the longer one."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,13 +55,25 @@ def length_control(delta_length: npt.ArrayLike, won: npt.ArrayLike) -> LengthCon
     Their model without prompt difficulty; sd has n - 1. Their standard error is 0 for this model,
     so ours is the delta method: p (1 - p) se(theta).
     """
-    delta, y = np.asarray(delta_length, dtype=float), np.asarray(won, dtype=float)
-    raw = proportion(float(y.sum()), n=y.size, nothing="There is no verdict yet.")
-    spread = float(delta.std(ddof=1)) if delta.size > 1 else 0.0
+    delta, place = np.unique(np.asarray(delta_length, dtype=float), return_inverse=True)
+    wins = np.bincount(place.ravel(), weights=np.asarray(won, dtype=float), minlength=len(delta))
+    return length_control_of_counts(delta, wins, np.bincount(place.ravel(), minlength=len(delta)))
+
+
+def length_control_of_counts(
+    delta: FloatArray, wins: npt.NDArray[Any], verdicts: npt.NDArray[Any]
+) -> LengthControl:
+    """The same from the wins and verdicts at each length difference. Any: whole numbers or not."""
+    n = int(verdicts.sum())
+    raw = proportion(float(wins.sum()), n=n, nothing="There is no verdict yet.")
+    spread = 0.0
+    if n > 1:
+        mean = float(verdicts @ delta) / n
+        spread = float(np.sqrt(verdicts @ (delta - mean) ** 2 / (n - 1)))
     if spread == 0:
         return _uncontrolled(raw, "All length differences are equal, so there is no effect to see.")
     design = np.column_stack([np.ones_like(delta), np.tanh(delta / spread)])
-    peak = logistic(design, y)
+    peak = logistic(design, wins.astype(np.float64), verdicts.astype(np.float64))
     if peak is None or not (peak.is_finite_at(0) and peak.is_finite_at(1)):
         return _uncontrolled(raw, SEPARATED)
     theta, phi = peak.parameters
@@ -71,9 +83,9 @@ def length_control(delta_length: npt.ArrayLike, won: npt.ArrayLike) -> LengthCon
     interval = Interval(float(expit(ends.low)), float(expit(ends.high)))
     return LengthControl(
         raw_win_rate=raw,
-        win_rate=Statistic(value=rate, interval=interval, n=y.size),
+        win_rate=Statistic(value=rate, interval=interval, n=n),
         length_effect=Statistic(
-            value=float(phi), interval=normal_interval(float(phi), se=float(phi_se)), n=y.size
+            value=float(phi), interval=normal_interval(float(phi), se=float(phi_se)), n=n
         ),
         intercept=float(theta),
         win_rate_se=rate * (1 - rate) * float(theta_se),
@@ -87,15 +99,16 @@ def _uncontrolled(raw: Statistic, reason: str) -> LengthControl:
     )
 
 
-def logistic(design: FloatArray, y: FloatArray) -> Maximum | None:
-    """Maximum likelihood of logit P(y) = design @ parameters; None under separation."""
+def logistic(design: FloatArray, wins: FloatArray, n: FloatArray) -> Maximum | None:
+    """Maximum likelihood of logit P(win) = design @ parameters, ``wins`` of ``n`` a row; None under separation."""
 
     def curvature(parameters: FloatArray) -> Curvature:
         logits = design @ parameters
         chance = expit(logits)
-        value = float((y * log_expit(logits) + (1 - y) * log_expit(-logits)).sum())
-        weights = chance * (1 - chance)
-        return Curvature(value, design.T @ (y - chance), -design.T @ (weights[:, None] * design))
+        value = float((wins * log_expit(logits) + (n - wins) * log_expit(-logits)).sum())
+        weights = n * chance * (1 - chance)
+        slope = design.T @ (wins - n * chance)
+        return Curvature(value, slope, -design.T @ (weights[:, None] * design))
 
     return maximize(curvature, np.zeros(design.shape[1]))
 

@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from annotation.measures import pairs
 from annotation.measures.bias import position_effect
-from annotation.measures.coefficients import identity_weights
+from annotation.measures.coefficients import Level, identity_weights
 from annotation.measures.funnel import OUTSIDE, funnel_of, standings
 from annotation.measures.labelers import agreement_with_others, gold_accuracy
 from annotation.measures.shrinkage import shrunken_shares
 from annotation.measures.statistic import FloatArray, Statistic, missing, proportion
 from annotation.quality.columns import ALL_BAD, TIE
 from annotation.quality.figures import Measured
+from annotation.quality.further import cycles_of
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data, Labeler, labeler_json
 from annotation.quality.truth import KnownLabelers, labeler_accuracies
@@ -26,6 +27,8 @@ CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
 NO_MODEL = "The truth cannot be estimated: no item has two ratings."
 ALONE = "This labeler shares no item with another."
+
+NO_TRIPLE = missing("No three responses were compared with each other by this labeler.")
 
 Counts = npt.NDArray[np.int64]
 
@@ -53,6 +56,8 @@ class _Totals:
     strong: Counts  # strength 3
     left: Counts
     placed: Counts  # decided, with the order known
+    longer: Counts
+    unequal: Counts  # decided between unequal lengths
     hits: Counts  # equal to the plurality of the others
     scored: Counts
 
@@ -71,12 +76,15 @@ def labelers_part(
     words = standings(funnel, totals.hits.tolist(), totals.scored.tolist())
     shrunk = shrunken_shares(totals.hits, totals.scored)
     accuracies = None if known is None else labeler_accuracies(judged, known)
+    without, cycles = _alpha_without(measured), cycles_of(judged)
     rows = [
         {
             "id": int(pk),
             **labeler_json(labelers, int(pk)),
             **_row(totals, code, accuracies, shrunk),
             **_tested(tests, int(pk)),
+            "alpha_without": None if np.isnan(without[code]) else float(without[code]),
+            "cycles": (NO_TRIPLE if cycles is None else cycles.share(code)).as_json(),
             "standing": words[code],
         }
         for code, pk in enumerate(judged.labeler_ids)
@@ -88,6 +96,15 @@ def labelers_part(
     rows.sort(key=lambda row: (-row["judgments"], row["name"]))
     data = None if funnel is None else {**asdict(funnel), "z": OUTSIDE}
     return {"labelers": rows, "funnel": data}
+
+
+def _alpha_without(measured: Measured) -> FloatArray:
+    """Alpha of all the others, by the code of the labeler who is left out."""
+    found = np.full(len(measured.judged.labeler_ids), np.nan)
+    if measured.items_shared:
+        values = measured.strengths.alpha_without_each_labeler(Level.ORDINAL)
+        found[: len(values)] = np.where(measured.strengths.labelers_sharing, values, np.nan)
+    return found
 
 
 def _totals(measured: Measured) -> _Totals:
@@ -117,6 +134,8 @@ def _totals(measured: Measured) -> _Totals:
         strong=count(np.abs(judged.strengths) == 3),
         left=count(judged.chose_left == 1),
         placed=count(judged.chose_left >= 0),
+        longer=count(judged.chose_longer == 1),
+        unequal=count(judged.chose_longer >= 0),
         hits=hits.astype(np.int64),
         scored=scored.astype(np.int64),
     )
@@ -144,6 +163,11 @@ def _row(totals: _Totals, code: int, accuracies: FloatArray | None, shrunk: Floa
         "accuracy": _accuracy(accuracies, code, shared).as_json(),
         "left": position_effect(
             int(totals.left[code]), decisive=int(totals.placed[code])
+        ).as_json(),
+        "longer": proportion(
+            int(totals.longer[code]),
+            n=int(totals.unequal[code]),
+            nothing="No verdict is between unequal lengths.",
         ).as_json(),
         "fast": proportion(
             int(totals.fast[code]), n=timed, nothing="The browser told no time."

@@ -1,15 +1,19 @@
 """The ranking of policies: strengths by Davidson from every verdict between two sources of responses."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from annotation.measures.bias import length_control_of_counts
+from annotation.measures.pairing import pair_information, propensities
 from annotation.measures.ranking import PairCounts, Ranking, rank
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data
 
 POLICIES_MAX = 60
+NEXT_MAX = 20
 LEFT_OUT = 3  # all bad: neither won
 _STRAIGHT = np.array([0, 1, 2, LEFT_OUT], dtype=np.int8)  # by verdict: won, tied, lost
 _TURNED = np.array([2, 1, 0, LEFT_OUT], dtype=np.int8)
@@ -25,17 +29,59 @@ def policies_part(judged: JudgedPairs) -> Data:
     counts, clusters = _counted(judged, pairs, len(met))
     ranking = rank(counts, candidate_count=len(met), clusters=clusters)
     rows = _rows(judged, met, counts, ranking) if ranking.reason is None else []
+    rows = [{**row, **rates} for row, rates in zip(rows, _win_rates(judged, met), strict=False)]
     rows.sort(key=lambda row: -row["strength"])
     return {
         "rows": rows,
         "reason": ranking.reason,
         "verdicts": int((counts.wins + counts.ties + counts.losses).sum()),
         "tie_parameter": ranking.tie_parameter,
+        "next": _next(judged, met, ranking) if rows else [],
     }
 
 
+def _win_rates(judged: JudgedPairs, codes: list[int]) -> Iterator[Data]:
+    """How often each source wins what is decided, as it is and as if responses were equally long."""
+    size = len(judged.pairs)
+    first_won = np.bincount(judged.pair_codes[judged.strengths > 0], minlength=size)
+    second_won = np.bincount(judged.pair_codes[judged.strengths < 0], minlength=size)
+    gap = judged.pairs["first_length"].astype(np.int64) - judged.pairs["second_length"]
+    first, second = judged.pairs["first_source"], judged.pairs["second_source"]
+    for code in codes:
+        as_first, as_second = (first == code) & (second != code), (second == code) & (first != code)
+        delta = np.concatenate([gap[as_first], -gap[as_second]])
+        wins = np.concatenate([first_won[as_first], second_won[as_second]])
+        losses = np.concatenate([second_won[as_first], first_won[as_second]])
+        gaps, place = np.unique(delta, return_inverse=True)
+        won = np.bincount(place, weights=wins, minlength=len(gaps))
+        decided = np.bincount(place, weights=wins + losses, minlength=len(gaps)).astype(np.int64)
+        met = decided > 0
+        found = length_control_of_counts(gaps[met].astype(np.float64), won[met], decided[met])
+        yield {
+            "win_rate": found.raw_win_rate.as_json(),
+            "equal_length": found.win_rate.as_json(),
+        }
+
+
+def _next(judged: JudgedPairs, codes: list[int], ranking: Ranking) -> list[Data]:
+    """Which two sources one more verdict tells most of, and the chance to ask each: a fifth of it spread evenly."""
+    rows, columns = np.triu_indices(len(codes), k=1)
+    gains = pair_information(ranking)[rows, columns]
+    chances = propensities(gains)
+    order = np.argsort(-gains, kind="stable")[:NEXT_MAX].tolist()
+    return [
+        {
+            "source": judged.sources[codes[rows[at]]],
+            "against": judged.sources[codes[columns[at]]],
+            "gain": float(gains[at]),
+            "propensity": float(chances[at]),
+        }
+        for at in order
+    ]
+
+
 def _nothing(reason: str) -> Data:
-    return {"rows": [], "reason": reason, "verdicts": 0, "tie_parameter": None}
+    return {"rows": [], "reason": reason, "verdicts": 0, "tie_parameter": None, "next": []}
 
 
 class _Between(NamedTuple):

@@ -20,6 +20,7 @@ from annotation.projects.models import Project
 from annotation.quality import stored, tally
 from annotation.quality.columns import PairColumns
 from annotation.quality.figures import Measured
+from annotation.quality.further import budget_of, coefficients_part, judges_part
 from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
 from annotation.quality.labeler_table import Tests, labelers_part, matrix_part
 from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
@@ -239,6 +240,8 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "matrix": lambda scoped: {"matrix": matrix_part(scoped.judged)},
     "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
     "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
+    "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
+    "judges": lambda scoped: {"judges": judges_part(scoped.judged, scoped.labelers)},
 }
 
 
@@ -298,6 +301,12 @@ def view_of(
     project: Project, scope: Scope, *, parts: Iterable[str] = tuple(PARTS)
 ) -> AgreementView:
     """The stored report under the figures of now for all judgments, a fresh one for a part of them."""
+    view = _viewed(project, scope, parts)
+    budget = budget_of(view.report, labels_an_item=project.overlap)
+    return replace(view, report={**view.report, "budget": budget})
+
+
+def _viewed(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementView:
     if not scope.is_everything:
         _refuse_unknown(project, scope)
         return AgreementView(
@@ -319,7 +328,7 @@ def _together(project: Project, row: AgreementReport | None, live: AgreementView
     store = ColumnStore.objects.filter(project=project).values_list("version", flat=True).first()
     version = None if row is None else row.version
     are_current = live.is_current and version == store
-    tables = EMPTY if row is None else row.data
+    tables = EMPTY if row is None else {**EMPTY, **row.data}
     tables_at = None if row is None else row.computed_at
     if live.computed_at is None:
         is_current = are_current or (store is None and not stored.is_behind(project))
@@ -363,7 +372,9 @@ EMPTY: Data = {
     "matrix": [],
     "periods": [],
     "versions": [],
-    "policies": {"rows": [], "reason": "There is no judgment yet.", "verdicts": 0},
+    "policies": {"rows": [], "reason": "There is no judgment yet.", "verdicts": 0, "next": []},
+    "coefficients": [],
+    "judges": [],
     "statistics": {},
     "kinds": [],
 }
@@ -386,12 +397,21 @@ def tags_of(project: Project) -> list[str]:
 
 def named_policies(project: Project, rows: list[Data]) -> list[Data]:
     """The rows of the ranking with the names of models in place of their keys."""
+    if not rows:
+        return []
     models = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.POLICY)
     names = {
         f"policy {pk}": f"{name} v{number}"
         for pk, name, number in models.values_list("pk", "name", "number")
     }
-    return [{**row, "name": names.get(row["source"], row["source"])} for row in rows]
+    keys = ("source", "against")  # the second where a row is about two
+    return [
+        {**row, **{_NAMED[key]: names.get(row[key], row[key]) for key in keys if key in row}}
+        for row in rows
+    ]
+
+
+_NAMED = {"source": "name", "against": "against_name"}
 
 
 def guideline_rows(project: Project, rows: list[Data]) -> list[Data]:

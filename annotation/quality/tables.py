@@ -17,6 +17,10 @@ PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "periods": ("periods",),
     "versions": ("versions",),
     "policies": ("policies",),
+    "next": ("policies",),
+    "coefficients": ("coefficients",),
+    "judges": ("judges",),
+    "budget": (),
 }
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -38,6 +42,10 @@ def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  #
         "periods": _periods,
         "versions": _versions,
         "policies": _policies,
+        "next": _next,
+        "coefficients": _coefficients,
+        "judges": _judges,
+        "budget": _budget,
     }[name](data)
 
 
@@ -59,9 +67,8 @@ def _periods(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
 
 def _versions(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     measured = ("alpha_ordinal", "alpha_nominal", "percent_without_ties")
-    ends = ("", "_low", "_high", "_n", "_reason")
     head = ["guideline_id", "judgments", "pairs_shared"]
-    head += [f"{name}{end}" for name in measured for end in ends]
+    head += [column for name in measured for column in _ends(name)]
     rows = [
         [one["guideline_id"], one["judgments"], one["pairs_shared"]]
         + [cell for name in measured for cell in _cells(one[name])]
@@ -81,6 +88,8 @@ def _policies(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         "wins",
         "ties",
         "losses",
+        *_ends("win_rate"),
+        *_ends("equal_length"),
     ]
     rows = [
         [
@@ -89,10 +98,43 @@ def _policies(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
             *(one["interval"] or (None, None)),
             *one["rank"],
             *(one[key] for key in ("wins", "ties", "losses")),
+            *(cell for name in ("win_rate", "equal_length") for cell in _cells(one[name])),
         ]
         for one in data["policies"]["rows"]
     ]
     return head, rows
+
+
+def _next(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["source", "against", "gain", "propensity"]
+    return head, [[one[key] for key in head] for one in data["policies"]["next"]]
+
+
+def _coefficients(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["name", "of", *_ends("value")]
+    return head, [[one["name"], one["of"], *_cells(one)] for one in data["coefficients"]]
+
+
+def _judges(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    """One row a judge and a person who was tested against it; a judge nobody could be tested against has one row."""
+    head = ["judge", "pairs", "passes", *_ends("winning_rate"), "person", "advantage", "p_value"]
+    nobody = {"name": None, "advantage": None, "p_value": None}
+    rows = [
+        [judge["name"], judge["pairs"], judge["passes"], *_cells(judge["winning_rate"])]
+        + [person[key] for key in nobody]
+        for judge in data["judges"]
+        for person in judge["people"] or [nobody]
+    ]
+    return head, rows
+
+
+def _budget(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["half_width", "pairs", "labels", "pairs_lacking", "labels_lacking"]
+    return head, [[one[key] for key in head] for one in data["budget"]]
+
+
+def _ends(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}{end}" for end in ("", "_low", "_high", "_n", "_reason"))
 
 
 def _cells(statistic: dict[str, Any]) -> Row:
@@ -120,8 +162,10 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         "shrunken",
         "is_fast_and_wrong",
         "standing",
+        "alpha_without",
     ]
-    measured = ["agreement", "accuracy", "left", "repeats", "flips", "gold", "fast"]
+    measured = ["agreement", "accuracy", "left", "longer", "repeats", "flips", "gold", "fast"]
+    measured += ["cycles"]
     head = plain + [f"{name}{end}" for name in measured for end in ("", "_low", "_high", "_n")]
     rows = [
         [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])[:4]]

@@ -11,6 +11,7 @@ from annotation.quality import drawings
 from annotation.quality.adjudication import adjudications_by_comparison
 from annotation.quality.frame import Context, figures_context, frame_context
 from annotation.quality.items import Asked, items_of
+from annotation.quality.report import Data
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import (
     guideline_rows,
@@ -23,12 +24,15 @@ from annotation.quality.selectors import (
 from annotation.quality.services import catch_up
 from annotation.quality.tables import csv_answer, parts_of_table
 
+SUMMARY_PARTS = ("periods", "policies", "coefficients", "judges")
+LABELERS_SHOWN = 100
+
 
 @require_GET
 def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     """The first tab: the figures in time."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    context = frame_context(request, project, "summary", parts=("periods", "policies"))
+    context = frame_context(request, project, "summary", parts=SUMMARY_PARTS)
     data = context["report"]
     context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
     context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
@@ -42,7 +46,18 @@ def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     context = frame_context(request, project, "labelers", parts=("labelers", "matrix"))
     context |= _labeler_drawings(context)
+    rows = context["report"]["labelers"]
+    is_all = request.GET.get("rows") == "all" or len(rows) <= LABELERS_SHOWN
+    context["labelers_shown"] = rows if is_all else _first_labelers(rows)
+    context["all_query"] = "&".join(part for part in (context["query"], "rows=all") if part)
     return render(request, "quality/labelers.html", context)
+
+
+def _first_labelers(rows: list[Data]) -> list[Data]:
+    """Those outside the limits, and the busiest."""
+    named = [row for row in rows if row["standing"] == "outside" or row["is_fast_and_wrong"]]
+    others = [row for row in rows if row not in named]
+    return [*named[:LABELERS_SHOWN], *others[: LABELERS_SHOWN - len(named[:LABELERS_SHOWN])]]
 
 
 @require_GET
@@ -50,13 +65,15 @@ def items(request: HttpRequest, project_id: int) -> HttpResponse:
     """Where one more judgment changes most, or the items behind one number of a labeler."""
     project = project_for(request.user, project_id, Role.ADMIN)
     asked = Asked.from_query(request.GET)
-    context = frame_context(request, project, "items")
+    context = frame_context(request, project, "items", parts=("policies",))
     context["asked"] = asked
     found = items_of(project, context["scope"], asked)
     context["found"] = found
     shown = [item.comparison.pk for item in found.items]
     context["adjudicated"] = adjudications_by_comparison(project, shown)
     context["filter_query"] = filters_of(request)
+    data = context["report"]
+    context["next_policies"] = named_policies(project, data.get("policies", {}).get("next", []))
     context["about"] = labelers_of([asked.labeler]).get(asked.labeler)
     return render(request, "quality/items.html", context)
 

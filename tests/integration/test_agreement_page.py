@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Role
-from annotation.quality import resolving, services, tally
+from annotation.quality import resolving, selectors, services, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import ScopedJudgments
@@ -169,7 +169,7 @@ def test_figures_without_overlap_say_why_they_are_undefined(client, admin, proje
     tasks.refresh_agreement(project.pk)
     content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
     assert "This needs at least 2 labelers on the same comparison" in content
-    assert "nan" not in content.lower().replace("finance", "")
+    assert "nan" not in content.lower().replace("finance", "").replace("brennan", "")
 
 
 def test_the_page_before_the_first_report_of_many_judgments_rings_and_says_so(
@@ -220,7 +220,9 @@ def test_the_api_gives_the_report_with_its_age(api, admin, busy):
     json.dumps(answer, allow_nan=False)
 
 
-@pytest.mark.parametrize("table", ["statistics", "labelers", "matrix", "periods", "versions"])
+@pytest.mark.parametrize(
+    "table", ["statistics", "labelers", "matrix", "periods", "versions", "coefficients", "budget"]
+)
 def test_each_table_is_a_csv_that_runs_no_formula(client, admin, busy, table):
     tasks.refresh_agreement(busy.pk)
     answer = client.get(reverse("quality-table", args=[busy.pk, table]))
@@ -330,3 +332,77 @@ def test_repeats_measure_the_labeler_and_change_no_agreement(busy):
     row = {one["name"]: one for one in report["labelers"]}["ada"]
     assert report["statistics"] == before
     assert (row["repeats"]["n"], row["repeats"]["value"]) == (8, 0.5)
+
+
+def test_a_judge_who_says_what_most_say_may_replace_people_and_a_contrary_one_may_not(
+    client, admin, project
+):
+    people = [factories.user() for _ in range(4)]
+    good, contrary = factories.user("good", kind="machine"), factories.user("bad", kind="machine")
+    for number in range(40):
+        sign = 1 if number % 3 else -1
+        said = [(one, -sign if number % 10 == at else sign) for at, one in enumerate(people)]
+        judged(project, [*said, (good, sign), (contrary, -sign)])
+    rows = {one["name"]: one for one in computed_report(project, Scope())["judges"]}
+    assert rows["good"]["passes"]
+    assert rows["good"]["winning_rate"]["n"] == 4
+    assert not rows["bad"]["passes"]
+    content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
+    assert "May a machine judge stand in for people?" in content
+
+
+def test_a_labeler_who_goes_in_circles_is_seen(project):
+    """Of a, b, c: one labeler says a > b > c > a, the other a > b > c and a > c."""
+    prompt = factories.prompt(project)
+    a, b, c = (factories.candidate(prompt) for _ in range(3))
+    round_about, straight = factories.user("round"), factories.user("straight")
+    for winner, loser, last in ((a, b, 1), (b, c, 1), (c, a, -1)):
+        row = project.comparisons.create(
+            prompt=prompt, candidate_ids=sorted([winner.pk, loser.pk]), overlap=2
+        )
+        tiers = [[winner.pk], [loser.pk]]
+        factories.judgment(row, round_about, ranking=tiers)
+        factories.judgment(row, straight, ranking=tiers[::last])
+    rows = {one["name"]: one for one in computed_report(project, Scope())["labelers"]}
+    assert (rows["round"]["cycles"]["value"], rows["round"]["cycles"]["n"]) == (1.0, 1)
+    assert (rows["straight"]["cycles"]["value"], rows["straight"]["cycles"]["n"]) == (0.0, 1)
+
+
+def test_a_policy_that_wins_by_length_alone_wins_half_at_equal_length(project):
+    """The longer response wins three times in four, whoever wrote it; "long" mostly writes the longer one."""
+    people = [factories.user() for _ in range(2)]
+    policies = [factories.policy(project, name=name) for name in ("long", "short")]
+    for number in range(80):
+        long_gap = 100 if number % 5 else -100
+        comparison = judged(
+            project,
+            [(one, (1 if number % 4 else -1) * (1 if long_gap > 0 else -1)) for one in people],
+        )
+        first, second = comparison.candidate_ids
+        for pk, policy, length in (
+            (first, policies[0], 200 + long_gap),
+            (second, policies[1], 200),
+        ):
+            project.candidates.filter(pk=pk).update(policy=policy, text="x" * length)
+    rows = computed_report(project, Scope())["policies"]["rows"]
+    best = max(rows, key=lambda row: row["strength"])
+    assert best["win_rate"]["value"] > 0.6
+    low, high = best["equal_length"]["interval"]
+    assert low < 0.5 < high
+
+
+def test_labels_still_to_give_shrink_with_the_width_asked_for(busy):
+    services.catch_up(project=busy)
+    budget = selectors.view_of(busy, Scope(days=30)).report["budget"]
+    assert [row["half_width"] for row in budget] == [0.01, 0.02, 0.03, 0.05, 0.1]
+    pairs = [row["pairs"] for row in budget]
+    assert pairs == sorted(pairs, reverse=True)
+    assert budget[-1]["pairs_lacking"] == max(0, budget[-1]["pairs"] - 40)
+
+
+def test_of_many_labelers_the_named_and_the_busiest_come_first(client, admin, busy, monkeypatch):
+    monkeypatch.setattr(views, "LABELERS_SHOWN", 2)
+    url = reverse("quality-labelers", args=[busy.pk])
+    content = client.get(url).content.decode()
+    assert "2 of 3: those outside the limits, then the busiest" in content
+    assert len(client.get(url, {"rows": "all"}).context["labelers_shown"]) == 3

@@ -1,0 +1,158 @@
+"""Further statistics of a view: other coefficients, machine judges against people, cycles, what labels buy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from annotation.measures.alt_test import alt_test
+from annotation.measures.coefficients import Level, ordinal_weights
+from annotation.measures.cycles import Triads, triads
+from annotation.measures.pairing import items_for_width
+from annotation.measures.statistic import Statistic, missing, proportion
+from annotation.measures.table import RatingTable
+from annotation.quality.columns import STRENGTHS, VERDICTS
+from annotation.quality.figures import Measured
+from annotation.quality.judged import JudgedPairs
+from annotation.quality.report import Data, Labeler, explained
+
+WIDTHS = (0.01, 0.02, 0.03, 0.05, 0.1)
+JUDGES_MAX = 8
+NO_PAIR = "No pair of these filters was judged by two labelers."
+
+
+def coefficients_part(measured: Measured) -> list[Data]:
+    """The coefficients beside alpha and AC1, for who is used to one of them."""
+    verdicts, strengths = measured.verdicts, measured.strengths
+    is_two = len(measured.judged.labeler_ids) == 2
+    found: list[tuple[str, str, str, Statistic]] = [
+        (
+            "Scott’s pi" if is_two else "Fleiss’ kappa",
+            "verdicts",
+            "Chance is drawn from the shares of all labelers together.",
+            verdicts.fleiss(),
+        ),
+        (
+            "Brennan-Prediger (PABAK)",
+            "verdicts",
+            "Chance gives each verdict alike.",
+            verdicts.brennan_prediger(),
+        ),
+        (
+            "Gwet’s AC2",
+            "strengths",
+            "AC1 where a near miss on the seven steps counts in part.",
+            strengths.gwet(ordinal_weights(len(STRENGTHS))),
+        ),
+        (
+            "Krippendorff’s alpha, interval",
+            "strengths",
+            "The seven steps taken as numbers with equal distances.",
+            strengths.alpha(Level.INTERVAL),
+        ),
+    ]
+    if is_two:
+        found.append(
+            (
+                "Cohen’s kappa",
+                "verdicts",
+                "Chance is drawn from the shares of each labeler.",
+                verdicts.cohen(),
+            )
+        )
+    return [
+        {"name": name, "of": of, "meaning": meaning, **explained(one, NO_PAIR).as_json()}
+        for name, of, meaning, one in found
+    ]
+
+
+def judges_part(judged: JudgedPairs, labelers: Mapping[int, Labeler]) -> list[Data]:
+    """The alternative annotator test of each machine judge against the people of the view."""
+    kinds = [labelers[int(pk)].kind if int(pk) in labelers else "" for pk in judged.labeler_ids]
+    is_machine = np.array([kind == "machine" for kind in kinds], dtype=bool)
+    if not is_machine.any() or is_machine.all():
+        return []
+    by_people = ~is_machine[judged.labelers]
+    people = RatingTable.from_columns(
+        judged.items[by_people], judged.labelers[by_people], judged.verdicts[by_people], VERDICTS
+    )
+    judges = np.flatnonzero(is_machine)[:JUDGES_MAX].tolist()
+    return [_judge(judged, people, code, labelers) for code in judges]
+
+
+def _judge(
+    judged: JudgedPairs, people: RatingTable, code: int, labelers: Mapping[int, Labeler]
+) -> Data:
+    said = np.full(judged.item_count, -1, dtype=np.int64)
+    own = judged.labelers == code
+    said[judged.items[own]] = judged.verdicts[own]
+    found = alt_test(people, said)
+    tested = len(found.labelers)
+    pk = int(judged.labeler_ids[code])
+    rate = (
+        missing("No person shares 30 pairs with this judge and with another person.")
+        if found.winning_rate is None
+        else proportion(round(found.winning_rate * tested), n=tested, nothing="-")
+    )
+    return {
+        "id": pk,
+        "name": labelers[pk].name,
+        "pairs": int(own.sum()),
+        "passes": found.passes,
+        "winning_rate": rate.as_json(),
+        "people": [
+            {
+                "id": int(judged.labeler_ids[one]),
+                "name": labelers[int(judged.labeler_ids[one])].name,
+                "advantage": float(advantage),
+                "p_value": float(p_value),
+            }
+            for one, advantage, p_value in zip(
+                found.labelers, found.advantage, found.p_values, strict=True
+            )
+        ],
+    }
+
+
+def cycles_of(judged: JudgedPairs) -> Triads | None:
+    """Triples that each labeler decided in all three pairs; None where no prompt has three pairs.
+
+    A prompt with fewer pairs has no triple, so its rows are not looked at.
+    """
+    _, code, pairs = np.unique(judged.pairs["prompt"], return_inverse=True, return_counts=True)
+    has_three = (pairs >= 3)[code.ravel()]
+    if not has_three.any():
+        return None
+    kept = has_three[judged.pair_codes] & (judged.strengths != 0)
+    pair = judged.pair_codes[kept]
+    first, second = judged.pairs["first"][pair], judged.pairs["second"][pair]
+    is_first = judged.strengths[kept] > 0
+    low = int(min(first.min(initial=0), second.min(initial=0)))
+    return triads(
+        judged.labelers[kept],
+        np.where(is_first, first, second) - low,
+        np.where(is_first, second, first) - low,
+        labeler_count=len(judged.labeler_ids),
+    )
+
+
+def budget_of(report: Mapping[str, Any], *, labels_an_item: int) -> list[Data]:
+    """What agreement costs to be known to some width: pairs and labels, and how many lack. Any: the report."""
+    agreement = report["statistics"].get("percent", {}).get("value")
+    if agreement is None or not 0 < agreement < 1:
+        return []
+    labels = max(labels_an_item, 2)
+    rows = []
+    for width in WIDTHS:
+        plan = items_for_width(agreement=agreement, half_width=width, labels_an_item=labels)
+        lacking = max(plan.items - int(report["pairs_shared"]), 0)
+        rows.append(
+            {
+                "half_width": width,
+                "pairs": plan.items,
+                "labels": plan.labels,
+                "pairs_lacking": lacking,
+                "labels_lacking": lacking * labels,
+            }
+        )
+    return rows
