@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "annotation.generation",
     "annotation.comparisons",
     "annotation.demonstrations",
+    "annotation.judges",
     "annotation.quality",
     "annotation.datasets",
     "annotation.runs",

@@ -12,6 +12,7 @@ from annotation.datasets import urls as datasets
 from annotation.demonstrations import urls as demonstrations
 from annotation.evaluations import urls as evaluations
 from annotation.generation import urls as generation
+from annotation.judges import urls as judges
 from annotation.overview import urls as overview
 from annotation.projects import urls as projects
 from annotation.prompts import urls as prompts
@@ -33,6 +34,7 @@ API: list[URLPattern | URLResolver] = [
     *overview.api_patterns,
     *registry.api_patterns,
     *generation.api_patterns,
+    *judges.api_patterns,
     *runs.api_patterns,
     *evaluations.api_patterns,
     *rounds.api_patterns,
@@ -52,6 +54,7 @@ PAGES: list[URLPattern | URLResolver] = [
     *overview.page_patterns,
     *registry.page_patterns,
     *generation.page_patterns,
+    *judges.page_patterns,
     *runs.page_patterns,
     *evaluations.page_patterns,
     *rounds.page_patterns,

@@ -8,6 +8,8 @@ from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.demonstrations.models import Opening
 from annotation.demonstrations.services.writing import lease_next
 from annotation.generation.models import GenerationRun, PlaygroundRun
+from annotation.judges.models import JudgeRun, RevisionRun
+from annotation.judges.services.appointing import appoint_judge, publish_constitution
 from annotation.projects.models import Role
 from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
@@ -37,7 +39,14 @@ class World:
         own = {"project": project}
         opening = Opening.objects.create(prompt=prompt, **own)
         demonstration = lease_next(project=project, author=user)
+        publish_constitution(
+            project=project, principles=[{"title": "Kind", "text": "Be kind."}], actor=user
+        )
+        judge = appoint_judge(project=project, name="Judge", model=policy, actor=user)
         made = {
+            "judges": judge,
+            "judge-runs": JudgeRun.objects.create(judge=judge, **own),
+            "revisions": RevisionRun.objects.create(judge=judge, **own),
             "openings": opening,
             "demonstrations": demonstration,
             "mine": demonstration,

@@ -5,27 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from celery import shared_task
-from django.conf import settings
 from django.db import transaction
 
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.jobs import Job
-from annotation.core.storage import folder as folder_below_var
 from annotation.generation import services
 from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.generation.selectors import wanted
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
-from workers.generators.base import Ask, Generator, GeneratorFailed, Outcome, SamplingSettings
-from workers.generators.http import HttpGenerator, Manners
-from workers.generators.local import (
-    Line,
-    LocalGenerator,
-    outcome_of,
-    run_child,
-    sample_task,
-    score_task,
-)
+from workers.generators.base import Ask, GeneratorFailed, Outcome, SamplingSettings
+from workers.generators.choosing import generator_for, working_folder
+from workers.generators.local import Line, outcome_of, run_child, sample_task, score_task
 from workers.running import RunningJob, running
 
 
@@ -93,28 +84,6 @@ class Shelf:
     def _pair(self, prompt: Prompt) -> None:
         if self._run.pair_after:
             pair_candidates(project=self._run.project, prompt=prompt)
-
-
-def generator_for(policy: ModelVersion, folder: Path) -> Generator:
-    """The way to ask this policy."""
-    if policy.backend == ModelVersion.Backend.LOCAL:
-        return LocalGenerator(policy.location, folder=folder)
-    manners = Manners(
-        concurrency=max(1, settings.CONCORD_HTTP_CONCURRENCY),
-        per_second=settings.CONCORD_HTTP_PER_MINUTE / 60,
-        timeout_seconds=settings.CONCORD_HTTP_TIMEOUT_SECONDS,
-    )
-    return HttpGenerator(
-        policy.location,
-        model=policy.remote_model,
-        key_variable=policy.api_key_variable,
-        manners=manners,
-    )
-
-
-def working_folder(kind: str, pk: int) -> Path:
-    """Where the child of a job works: CONCORD_VAR/<kind>/<id>."""
-    return folder_below_var(kind, str(pk))
 
 
 def sampling_of(run: GenerationRun | PlaygroundRun, *, n: int) -> SamplingSettings:

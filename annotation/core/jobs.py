@@ -23,13 +23,23 @@ class Job(StrEnum):
     IMPORT_PROMPTS = "workers.imports.import_prompts"
     GENERATE_CANDIDATES = "workers.generation.generate_candidates"
     ANSWER_PLAYGROUND = "workers.generation.answer_playground"
+    JUDGE_COMPARISONS = "workers.judging.judge_comparisons"
+    REVISE_CANDIDATES = "workers.judging.revise_candidates"
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
     BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
     EXECUTE_RUN = "workers.training.execute_run"
     DELIVER_WEBHOOK = "workers.webhooks.deliver_webhook"
 
 
-GPU_JOBS = frozenset({Job.GENERATE_CANDIDATES, Job.ANSWER_PLAYGROUND, Job.EXECUTE_RUN})
+GPU_JOBS = frozenset(
+    {
+        Job.GENERATE_CANDIDATES,
+        Job.ANSWER_PLAYGROUND,
+        Job.JUDGE_COMPARISONS,
+        Job.REVISE_CANDIDATES,
+        Job.EXECUTE_RUN,
+    }
+)
 
 
 def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:

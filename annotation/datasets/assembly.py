@@ -13,6 +13,9 @@ from annotation.generation.models import Candidate
 from annotation.quality.adjudication import PairVerdict
 from training.spec.records import (
     EDITED,
+    EDITS,
+    MACHINE,
+    MACHINE_EDITED,
     SPLITS,
     CandidateText,
     DemonstrationText,
@@ -40,7 +43,7 @@ def group_of(
 ) -> Group | None:
     """The record of one prompt; None where nothing was judged and nothing demonstrated."""
     names = {one.pk: candidate_name(one.fingerprint) for one in material.candidates}
-    votes = votes_of(material.rows)
+    votes = votes_of(material.rows, material.machines)
     found_bad = votes.unacceptable(min_judgments=query.min_judgments, adjudicated=adjudicated)
     bad = {names[pk] for pk in found_bad}
     judged = pairs_of(votes, query, names, posteriors, adjudicated)
@@ -82,7 +85,10 @@ def signals_of(material: PromptMaterial, names: Mapping[int, str]) -> tuple[Sign
 
 def demonstrations_of(material: PromptMaterial) -> tuple[DemonstrationText, ...]:
     """What people wrote for this prompt, each text once: here, with review, or imported as written by people."""
-    kinds = {one.candidate_id: one.kind for one in material.demonstrations}
+    kinds = {
+        one.candidate_id: MACHINE if one.by_machine else one.kind
+        for one in sorted(material.demonstrations, key=lambda each: not each.by_machine)
+    }
     return tuple(
         DemonstrationText(text=one.text, source=kinds.get(one.pk, IMPORTED))
         for one in material.candidates
@@ -98,17 +104,23 @@ def edit_pairs(
     if not query.takes_edits:
         return ()
     edits = {
-        (one.candidate_id, one.source_id)
-        for one in material.demonstrations
+        (one.candidate_id, one.source_id): MACHINE_EDITED if one.by_machine else EDITED
+        for one in sorted(material.demonstrations, key=lambda each: not each.by_machine)
         if one.source_id is not None and one.candidate_id != one.source_id
     }
     unjudged = [
-        (names[edit], names[original])
-        for edit, original in edits
+        (names[edit], names[original], source)
+        for (edit, original), source in edits.items()
         if (min(edit, original), max(edit, original)) not in votes.tallies
     ]
     return tuple(
-        Pair(chosen=edit, rejected=original, source=EDITED) for edit, original in sorted(unjudged)
+        Pair(
+            chosen=edit,
+            rejected=original,
+            source=source,
+            votes_machine=float(source == MACHINE_EDITED),
+        )
+        for edit, original, source in sorted(unjudged)
     )
 
 
@@ -152,7 +164,7 @@ class Totals:
         lengths = {candidate.id: len(candidate.text) for candidate in group.candidates}
         for pair in group.pairs:
             self.pairs += 1
-            if pair.source == EDITED:
+            if pair.source in EDITS:
                 self.edit_preferences += 1
                 continue
             votes = round(pair.votes_chosen + pair.votes_rejected + pair.votes_tied)

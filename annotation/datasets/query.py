@@ -14,6 +14,9 @@ from annotation.quality.scope import USER_KINDS, LabelerKind, labelers_q
 from training.spec.records import SPLITS
 
 GUIDELINES_MAX = 1000
+EVERYBODY = tuple(sorted(LabelerKind))
+# A machine judge's verdicts go in only where a snapshot names them.
+WITHOUT_MACHINES = tuple(one for one in EVERYBODY if one != LabelerKind.MACHINE)
 
 
 class Aggregation(StrEnum):
@@ -34,7 +37,7 @@ class SnapshotQuery:
     """Filters and rules. Equal queries over equal judgments give equal records."""
 
     criterion: str = "overall"
-    labelers: tuple[str, ...] = tuple(sorted(LabelerKind))
+    labelers: tuple[str, ...] = WITHOUT_MACHINES
     guideline_versions: tuple[int, ...] = ()  # empty: all
     min_judgments: int = 1  # of a pair
     aggregation: str = Aggregation.SOFT

@@ -1,11 +1,12 @@
 """Reads for snapshots: the prompts of a project in batches, with what was said of their candidates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
 
+from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment, Signal
 from annotation.comparisons.selectors import PairRow, pair_rows, standing_judgments
 from annotation.core.errors import NotFound
@@ -117,6 +118,7 @@ class DemonstrationColumns(NamedTuple):
     candidate_id: int
     source_id: int | None  # what was edited
     kind: str
+    by_machine: bool
 
 
 class CandidateColumns(NamedTuple):
@@ -140,16 +142,26 @@ class PromptMaterial:
     rows: list[PairRow]
     demonstrations: list[DemonstrationColumns]
     signals: list[tuple[int, bool]]  # candidate, whether it was accepted
+    machines: frozenset[int] = frozenset()  # labelers that are machines
 
 
 def prompt_materials(
     project: Project, query: SnapshotQuery, *, up_to: int
 ) -> Iterator[PromptMaterial]:
     """Every prompt of the project by fingerprint, a few at a time: memory does not grow with the project."""
-    after = ""
+    after, machines = "", machines_of(project, query)
     while batch := _prompts_after(project, after):
-        yield from _materials(project, batch, query, up_to)
+        for material in _materials(project, batch, query, up_to):
+            yield replace(material, machines=machines)
         after = batch[-1][1]
+
+
+def machines_of(project: Project, query: SnapshotQuery) -> frozenset[int]:
+    """The machine judges whose verdicts a query may let in."""
+    if LabelerKind.MACHINE not in query.labelers:
+        return frozenset()
+    rows = judgments_for(project, query).filter(labeler__kind=User.Kind.MACHINE)
+    return frozenset(rows.order_by().values_list("labeler_id", flat=True).distinct())
 
 
 def _prompts_after(project: Project, after: str) -> list[tuple[int, str, list[dict[str, Any]]]]:
@@ -177,9 +189,11 @@ def _materials(
         )
     written: dict[int, list[DemonstrationColumns]] = {pk: [] for pk in keys}
     approved = demonstrations_for(project, query).filter(prompt_id__in=keys).order_by("pk")
-    columns = ("prompt_id", "pk", "candidate_id", "source_id", "kind")
-    for prompt_id, *values in approved.values_list(*columns):
-        written[prompt_id].append(DemonstrationColumns(*values))
+    columns = ("prompt_id", "pk", "candidate_id", "source_id", "kind", "author__kind")
+    for prompt_id, pk, candidate_id, source_id, kind, author_kind in approved.values_list(*columns):
+        by_machine = author_kind == User.Kind.MACHINE
+        one_written = DemonstrationColumns(pk, candidate_id, source_id, kind, by_machine)
+        written[prompt_id].append(one_written)
     signals: dict[int, list[tuple[int, bool]]] = {pk: [] for pk in keys}
     told = signals_for(project, query).filter(prompt_id__in=keys)
     columns_told = told.values_list("prompt_id", "candidate_id", "is_accepted")

@@ -4,13 +4,13 @@ Ties are counted beside the votes for either side, never as half a vote; "all ba
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from annotation.comparisons.selectors import PairRow
 from annotation.datasets.query import Aggregation, SnapshotQuery, Ties
 from annotation.quality.adjudication import PairVerdict
-from training.spec.records import Pair
+from training.spec.records import JUDGED, MACHINE, Pair
 
 Posterior = tuple[float, float]  # probability that the first is better, that it is a tie
 PairKey = tuple[int, int]
@@ -25,15 +25,17 @@ class Tally:
     second: int = 0
     all_bad: int = 0
     strength: int = 0  # summed, positive in the first one's favor
+    by_machine: int = 0  # of the votes
 
     @property
     def votes(self) -> int:
         return self.first + self.tied + self.second
 
-    def add(self, row: PairRow) -> None:
+    def add(self, row: PairRow, *, by_machine: bool = False) -> None:
         if row.is_all_bad:
             self.all_bad += 1
             return
+        self.by_machine += by_machine
         self.strength += row.strength
         self.first += row.strength > 0
         self.tied += row.strength == 0
@@ -48,8 +50,8 @@ class PromptVotes:
     seen: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     bad: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def add(self, row: PairRow) -> None:
-        self.tallies[row.first_id, row.second_id].add(row)
+    def add(self, row: PairRow, *, by_machine: bool = False) -> None:
+        self.tallies[row.first_id, row.second_id].add(row, by_machine=by_machine)
         for candidate in (row.first_id, row.second_id):
             self.seen[candidate].add(row.judgment_id)
             if row.is_all_bad:
@@ -69,10 +71,11 @@ class PromptVotes:
         return found | {pk for key, one in decided.items() if one.is_all_bad for pk in key}
 
 
-def votes_of(rows: Iterable[PairRow]) -> PromptVotes:
+def votes_of(rows: Iterable[PairRow], machines: Container[int] = ()) -> PromptVotes:
+    """The votes of all rows; ``machines`` are the keys of labelers that are machines."""
     votes = PromptVotes()
     for row in rows:
-        votes.add(row)
+        votes.add(row, by_machine=row.labeler_id in machines)
     return votes
 
 
@@ -128,6 +131,8 @@ def _pair(
         votes_chosen=float(wins),
         votes_rejected=float(losses),
         votes_tied=float(tally.tied),
+        votes_machine=float(tally.by_machine),
+        source=MACHINE if tally.by_machine == tally.votes and decided is None else JUDGED,
         soft_label=round(soft if is_first_chosen else 1 - soft, 6),
         margin=0.0 if lead == 0 else round(max(favor, 0.0), 6),
         criterion=query.criterion,

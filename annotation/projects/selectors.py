@@ -135,6 +135,7 @@ SECTIONS = (
     ),
     ("comparisons", gettext_lazy("Comparisons"), "comparisons/", frozenset({Role.ADMIN})),
     ("demonstrations", gettext_lazy("Demonstrations"), "demonstrations/", frozenset({Role.ADMIN})),
+    ("judges", gettext_lazy("Judges"), "judges/", frozenset({Role.ADMIN, Role.ENGINEER})),
     ("agreement", gettext_lazy("Agreement"), "agreement/", frozenset({Role.ADMIN})),
     ("datasets", gettext_lazy("Datasets"), "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
     ("rounds", gettext_lazy("Rounds"), "rounds/", frozenset({Role.ENGINEER})),

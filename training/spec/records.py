@@ -18,6 +18,8 @@ MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "validation", "test")
 ROLES = ("system", "user", "assistant")
 JUDGED, EDITED = "judgment", "edit"  # sources of a pair
+MACHINE, MACHINE_EDITED = "machine", "machine_edit"  # the same by machines alone
+EDITS = frozenset({EDITED, MACHINE_EDITED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class CandidateText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemonstrationText:
-    """A response to imitate that a person wrote; ``source`` is written, edited (of a candidate) or imported."""
+    """A response to imitate; ``source`` is written, edited (of a candidate) or imported, by people, or machine."""
 
     text: str
     source: str = "written"
@@ -52,7 +54,8 @@ class Pair:
     (weighted) counts of judgments for chosen, for rejected and for a tie. ``soft_label`` is the
     probability that chosen is better. ``margin`` is the mean strength
     in chosen's favor, 0 (about the same) to 3 (much better). ``source`` is "judgment", or "edit" where
-    chosen is an approved edit of rejected: one person's word, without a strength.
+    chosen is an approved edit of rejected: one person's word, without a strength; "machine" and
+    "machine_edit" where no person has judged or written. ``votes_machine`` of the votes are by machines.
     """
 
     chosen: str
@@ -61,6 +64,7 @@ class Pair:
     votes_chosen: float = 1.0
     votes_rejected: float = 0.0
     votes_tied: float = 0.0
+    votes_machine: float = 0.0
     soft_label: float = 1.0
     margin: float = 0.0
     weight: float = 1.0

@@ -18,7 +18,7 @@ from django.utils.text import slugify
 from annotation.comparisons.models import Judgment
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.query import EVERYBODY, SnapshotQuery
 from annotation.datasets.selectors import judgments_for
 from annotation.datasets.services import files, judgment_rows
 from annotation.datasets.services.judgment_rows import label_columns
@@ -60,7 +60,7 @@ class Form(StrEnum):
 
 
 JUDGMENT_FORMS = tuple(Form(name) for name in judgment_rows.SHAPES)
-EVERYTHING = SnapshotQuery()
+EVERYTHING = SnapshotQuery(labelers=EVERYBODY)
 
 
 class FileFormat(StrEnum):
@@ -201,6 +201,7 @@ def _pair_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iter
             "votes_chosen": pair.votes_chosen,
             "votes_rejected": pair.votes_rejected,
             "votes_tied": pair.votes_tied,
+            "votes_machine": pair.votes_machine,
             "source": pair.source,
             "split": group.split,
             "prompt_id": group.prompt_id,

@@ -19,7 +19,14 @@ encode = json.JSONEncoder(ensure_ascii=False).encode
 
 _PAIR: Columns = tuple(
     (name, "number")
-    for name in ("margin", "soft_label", "votes_chosen", "votes_rejected", "votes_tied")
+    for name in (
+        "margin",
+        "soft_label",
+        "votes_chosen",
+        "votes_rejected",
+        "votes_tied",
+        "votes_machine",
+    )
 )
 _PLACE: Columns = (("source", "text"), ("split", "text"), ("prompt_id", "text"))
 _FACTS: Columns = (("id", "text"), ("category", "text"), ("tags", "texts"))

@@ -36,7 +36,7 @@ def approve(
     is_changed = canonical(final) != canonical(sent.text)
     if is_changed:
         Version.objects.create(demonstration=row, text=final, written_by=reviewer)
-    row.candidate = _candidate_of(row, final)
+    row.candidate = candidate_of(row, final)
     _decide(row, sent, State.APPROVED, reviewer, note)
     Opening.objects.filter(pk=row.opening_id).update(state=Opening.State.DONE)
     audit.record("demonstration.approved", row, actor=reviewer, is_changed=is_changed)
@@ -142,7 +142,7 @@ def _decide(row: Demonstration, sent: Version, state: State, reviewer: User, not
     sent.save(update_fields=["note"])
 
 
-def _candidate_of(row: Demonstration, text: str) -> Candidate:
+def candidate_of(row: Demonstration, text: str) -> Candidate:
     """The candidate of this text; one that said the same before stays what it was."""
     candidate, _ = Candidate.objects.get_or_create(
         prompt=row.prompt,

@@ -1,0 +1,33 @@
+"""Which way a registered model is asked, and where a job works while it asks."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from annotation.core.storage import folder as folder_below_var
+from annotation.registry.models import ModelVersion
+from workers.generators.base import Generator
+from workers.generators.http import HttpGenerator, Manners
+from workers.generators.local import LocalGenerator
+
+
+def generator_for(model: ModelVersion, folder: Path) -> Generator:
+    """The way to ask this model."""
+    if model.backend == ModelVersion.Backend.LOCAL:
+        return LocalGenerator(model.location, folder=folder)
+    manners = Manners(
+        concurrency=max(1, settings.CONCORD_HTTP_CONCURRENCY),
+        per_second=settings.CONCORD_HTTP_PER_MINUTE / 60,
+        timeout_seconds=settings.CONCORD_HTTP_TIMEOUT_SECONDS,
+    )
+    return HttpGenerator(
+        model.location,
+        model=model.remote_model,
+        key_variable=model.api_key_variable,
+        manners=manners,
+    )
+
+
+def working_folder(kind: str, pk: int) -> Path:
+    """Where the child of a job works: CONCORD_VAR/<kind>/<id>."""
+    return folder_below_var(kind, str(pk))
