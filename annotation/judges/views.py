@@ -1,5 +1,6 @@
 """Pages of machine judges: the constitution, the judges, what is measured of one, what it said, what it wrote anew."""
 
+from itertools import pairwise
 from typing import Any
 
 from django.contrib import messages
@@ -55,10 +56,8 @@ def constitution(request: HttpRequest, project_id: int) -> HttpResponse:
         else:
             messages.success(request, f"Version {made.version} is published.")
             return redirect("judges-constitution", project_id)
-    texts = [text_of(one.principles) for one in versions]
-    changes = [
-        difference(before, text) for text, before in zip(texts, [*texts[1:], ""], strict=True)
-    ]
+    texts = [text_of(one.principles) for one in versions] + [""]
+    changes = [difference(before, text) for text, before in pairwise(texts)]
     shown = list(zip(versions, changes, strict=True))
     context = {**_context(request, project), "form": form, "versions": shown}
     status = 400 if form.is_bound else 200
