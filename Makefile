@@ -57,5 +57,11 @@ bench-agreement: setup ## A million judgments beside krippendorff, evalica, stat
 bench-queue: setup ## The labeling queue under load, beside Label Studio (docs/benchmarks.md)
 	python -m tests.bench.queue
 
+bench-queue-growth: setup ## What a label costs among 1,000 and 1,000,000 comparisons, counted
+	python -m tests.bench.queue --growth
+
+bench-queue-harm: setup ## A minute of labeling while workers and connections are killed
+	python -m tests.bench.queue --harm
+
 clean: ## Remove what was generated (the environment and var/)
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -119,13 +119,14 @@ renewed AS (
     WHERE a.project_id = %(project_id)s AND a.labeler_id = %(labeler_id)s
       AND a.state = 'leased' AND a.lease_until > %(now)s
 )"""
-# OFFSET 0 keeps the joins row by row: a plan that is kept must not scan a table that is small today.
+# OFFSET 0 keeps the joins row by row, and LIMIT 1 a look at one comparison: a plan that is kept must not scan a table
+# that is small today.
 _SHOWN = """
 SELECT l.id, l.comparison_id, c.prompt_id, c.candidate_ids, l.shown_order, l.leased_at, l.lease_until,
     l.is_repeat, l.is_training, l.takes_place,
     CASE WHEN l.id = ANY(%(held)s::bigint[]) THEN '[]' ELSE p.turns END AS turns, r.texts, r.are_finished,
-    EXISTS (SELECT 1 FROM comparisons_assignment s WHERE s.comparison_id = l.comparison_id
-            AND s.skip_reason = 'upsetting') AS is_upsetting
+    (SELECT true FROM comparisons_assignment s WHERE s.comparison_id = l.comparison_id
+        AND s.skip_reason = 'upsetting' LIMIT 1) IS TRUE AS is_upsetting
 FROM (
     SELECT id, comparison_id, shown_order, leased_at, lease_until, is_repeat, is_training, takes_place
     FROM live

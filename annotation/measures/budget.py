@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import ceil, sqrt
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from annotation.measures.statistic import (
     Interval,
@@ -59,7 +59,7 @@ def days_left(remaining: float, *, per_day: Sequence[int]) -> Statistic:
         reason = f"{FEWEST_DAYS} days of labeling are needed for an interval; there are {days}."
         return Statistic(value=value, interval=None, n=days, reason=reason)
     error = float(np.std(per_day, ddof=1)) / sqrt(days)
-    margin = float(student.ppf(0.975, days - 1)) * error
+    margin = float(stdtrit(days - 1, 0.975)) * error
     if margin >= rate:
         reason = "The days differ too much to say when it ends."
         return Statistic(value=value, interval=None, n=days, reason=reason)

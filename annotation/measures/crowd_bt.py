@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from annotation.measures.statistic import FloatArray
@@ -55,6 +54,8 @@ def crowd_bradley_terry(
         return -float(value), -np.concatenate([by_theta, by_rho])
 
     start = np.concatenate([np.zeros(candidate_count), np.full(labeler_count, 2.0)])
+    from scipy.optimize import minimize  # here: the web process need not hold it
+
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500})
     theta = found.x[:candidate_count]
     return CrowdBradleyTerry(

@@ -5,7 +5,6 @@ An ordinary interval looked at after each vote excludes the truth far more often
 
 from math import log, sqrt
 
-from scipy.optimize import brentq
 from scipy.special import betaln
 
 from annotation.measures.statistic import Interval, Statistic, missing
@@ -46,6 +45,8 @@ def win_rate_sequence(
         return evidence - log(1 / error)
 
     rate = min(max(wins / votes, EDGE), 1 - EDGE)
+    from scipy.optimize import brentq  # here: the web process need not hold it
+
     low = brentq(excess, EDGE, rate) if excess(EDGE) > 0 > excess(rate) else 0.0
     high = brentq(excess, rate, 1 - EDGE) if excess(1 - EDGE) > 0 > excess(rate) else 1.0
     return Interval(float(low), float(high))

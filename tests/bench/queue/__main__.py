@@ -7,9 +7,16 @@ cores, stand beside ours.
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import django
 import psycopg
+
+if TYPE_CHECKING:  # both import models, which need the settings first
+    from tests.bench.queue import runs
+    from tests.bench.queue.server import Server
+    from tests.bench.queue.world import World
 
 SERVER = os.environ.get("CONCORD_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 DATABASE = "concord_bench_queue"
@@ -18,7 +25,7 @@ PEER_P95 = {1: 287, 8: 1087, 64: 8853}  # ms
 GOAL_P95 = {1: 25, 8: 50, 64: 250}
 GOAL_TIMES = {8: 30, 64: 40}
 GOAL_CPU, GOAL_GROWTH = 6.0, 1.2
-WORKERS, THREADS = 4, 4
+THREADS = 8
 
 
 def show(line: str = "") -> None:
@@ -41,12 +48,17 @@ def use_own_database(name: str = DATABASE) -> None:
 
 
 def met(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
+    return "met" if is_met else "**missed**"
+
+
+def load() -> str:
+    """How busy the machine is with everything, this run included."""
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def label_rows(seconds: float, counts: list[int]) -> None:
-    """Labels over HTTP on fresh, half-done and large projects."""
-    from tests.bench.queue import runs, world
+    """The tables of labels over HTTP, on fresh, half-done and large projects, and of what else a server costs."""
+    from tests.bench.queue import runs, site, world
     from tests.bench.queue.server import serving
 
     worlds = [
@@ -55,51 +67,128 @@ def label_rows(seconds: float, counts: list[int]) -> None:
         ("fresh, 100,000 pairs", world.make_world(pairs=100_000, labelers=64)),
     ]
     world.settle()
-    show(
-        "project | labelers | labels/s | p50 | p95 | p99 ms | web + database CPU ms | faults | goals"
-    )
-    cpu: dict[tuple[str, int], float] = {}
-    with serving(workers=WORKERS, threads=THREADS) as server:
-        for name, one in worlds:
-            runs.drive(
-                server, one, runs.Load(labelers=64, seconds=2)
-            )  # every thread has its connection
-            for count in counts:
-                result, seen = runs.measure(server, one, runs.Load(labelers=count, seconds=seconds))
-                faults = runs.faults(one, seen["acknowledged"])
-                cpu[name, count] = result.cpu_ms
-                show(
-                    f"{name} | {count} | {result.rate:.0f} | {result.p50_ms:.1f} | {result.p95_ms:.1f} | "
-                    f"{result.p99_ms:.1f} | {result.web_ms:.2f} + {result.database_ms:.2f} | {len(faults)} | "
-                    f"{_beside(result)}"
-                )
-        show(f"memory of the web server after the load: {server.memory_mb():.0f} MB")
-    for count in counts:
-        growth = cpu[worlds[2][0], count] / cpu[worlds[0][0], count]
-        told = met(growth <= GOAL_GROWTH)
-        show(f"CPU a label at 100,000 over 10,000 pairs, {count} labelers: {growth:.2f} ({told})")
-
-
-def _beside(result: "runs.Measured") -> str:  # noqa: F821 - imported once the settings are there
-    told = [f"CPU {met(result.cpu_ms <= GOAL_CPU)}"]
-    if goal := GOAL_P95.get(result.labelers):
-        told.append(
-            f"p95 {met(result.p95_ms <= goal)} (Label Studio {PEER_P95[result.labelers]} ms)"
+    workers = min(os.cpu_count() or 1, 4)
+    results: dict[tuple[str, int], runs.Measured] = {}
+    with serving(workers=workers, threads=THREADS) as server:
+        idle = site.idle_memory_mb(server, workers)
+        show(
+            "| project | labelers | labels/s | p50 | p95 | p99 ms | CPU web + database, ms | faults | load |"
         )
-    if goal := GOAL_TIMES.get(result.labelers):
-        times = result.rate / PEER_RATE[result.labelers]
-        told.append(f"{times:.1f} times Label Studio's rate, goal {goal}: {met(times >= goal)}")
-    return "; ".join(told)
+        show("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+        for name, one in worlds:
+            warm = runs.Load(labelers=64, seconds=2)
+            runs.drive(
+                server, one, warm
+            )  # every thread has its connection, every statement its plan
+            for count in counts:
+                wanted = runs.Load(labelers=count, seconds=seconds)
+                result, seen = runs.measure(server, one, wanted)
+                results[name, count] = result
+                show(_row(name, result, len(runs.faults(one, seen["acknowledged"]))))
+        show()
+        show("| | goal | here | Label Studio 1.23 | |")
+        show("|---|---:|---:|---:|---|")
+        for line in (*_goals(results, counts, [name for name, _ in worlds]),):
+            show(line)
+        for line in _site_rows(server, worlds[0][1], idle):
+            show(line)
+    took = site.first_start_seconds()
+    show(f"| first start: tables made until the first page | – | {took:.0f} s | – | – |")
+    show()
+    show(f"{workers} processes of {THREADS} threads; load at the end {load()}.")
+
+
+def _row(name: str, result: "runs.Measured", faults: int) -> str:
+    return (
+        f"| {name} | {result.labelers} | {result.rate:.0f} | {result.p50_ms:.1f} | {result.p95_ms:.1f} | "
+        f"{result.p99_ms:.1f} | {result.web_ms:.2f} + {result.database_ms:.2f} | {faults} | {load()} |"
+    )
+
+
+def _goals(
+    results: "dict[tuple[str, int], runs.Measured]",
+    counts: list[int],
+    names: list[str],
+) -> Iterator[str]:
+    """The goals beside what was measured on the fresh project of 10,000 pairs."""
+    fresh, _, large = names
+    for count in counts:
+        one = results[fresh, count]
+        if goal := GOAL_TIMES.get(count):
+            times = one.rate / PEER_RATE[count]
+            yield (
+                f"| labels/s at {count} labelers | {goal} times | {one.rate:.0f} ({times:.1f} times) | "
+                f"{PEER_RATE[count]} | {met(times >= goal)} |"
+            )
+        if goal := GOAL_P95.get(count):
+            yield (
+                f"| turnaround p95 at {count} | {goal} ms | {one.p95_ms:.1f} ms | {PEER_P95[count]:,} ms | "
+                f"{met(one.p95_ms <= goal)} |"
+            )
+        yield (
+            f"| CPU a label at {count} | {GOAL_CPU:.0f} ms | {one.cpu_ms:.1f} ms | 194 to 236 ms | "
+            f"{met(one.cpu_ms <= GOAL_CPU)} |"
+        )
+        growth = results[large, count].cpu_ms / one.cpu_ms
+        yield (
+            f"| CPU a label, 100,000 over 10,000 pairs, {count} labelers | {GOAL_GROWTH} times | "
+            f"{growth:.2f} times | 3.6 times (time of `next`) | {met(growth <= GOAL_GROWTH)} |"
+        )
+
+
+def _site_rows(server: "Server", world: "World", idle: float) -> Iterator[str]:
+    from tests.bench.queue import site
+
+    middle, slow = site.project_list_ms(server, world)
+    weight, requests = site.page_weight(server, world)
+    yield f"| list of projects, median (p95) | 50 ms | {middle:.0f} ({slow:.0f}) ms | 3,800 ms | {met(middle <= 50)} |"
+    yield f"| labeling page with all it loads | 100 KB | {weight / 1024:.0f} KB | – | {met(weight <= 102_400)} |"
+    yield f"| requests of the labeling page | 5 | {requests} | – | {met(requests <= 5)} |"
+    yield f"| memory of the web server, idle | 192 MB | {idle:.0f} MB | 767 MB | {met(idle <= 767 / 4)} |"
+    yield f"| memory of the web server after the load | – | {server.memory_mb():.0f} MB | – | – |"
+
+
+def show_growth() -> None:
+    """A label in a queue of a million, counted."""
+    from tests.bench.queue.growth import growth_table
+
+    for line in growth_table():
+        show(line)
+
+
+def show_harm(seconds: float) -> None:
+    """What is left after workers and connections have died."""
+    from tests.bench.queue import harm, runs, world
+    from tests.bench.queue.server import serving
+
+    one = world.make_world(pairs=10_000, labelers=64)
+    with serving(workers=4, threads=4) as server:
+        load = runs.Load(labelers=64, seconds=seconds)
+        harmed = harm.label_under_harm(server, one, load, workers=4)
+    show(
+        f"{seconds:.0f} s, 64 labelers, 4 workers: {harmed.acknowledged:,} answers acknowledged, {harmed.killed} "
+        f"workers killed, {harmed.cut} connections to the database cut, {harmed.retries} requests sent again, "
+        f"{len(harmed.faults)} faults."
+    )
+    for fault in harmed.faults[:20]:
+        show(f"- {fault}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-queue", description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--growth", action="store_true", help="a million comparisons, counted")
+    parser.add_argument("--harm", action="store_true", help="workers killed, connections cut, 60 s")
     parser.add_argument("--labelers", default="1,8,32,64")
     options = parser.parse_args()
     use_own_database()
-    counts = [int(one) for one in options.labelers.split(",")]
-    label_rows(3 if options.quick else 12, counts)
+    if options.growth:
+        show_growth()
+    elif options.harm:
+        show_harm(15 if options.quick else 60)
+    else:
+        counts = [int(one) for one in options.labelers.split(",")]
+        label_rows(3 if options.quick else 12, counts)
 
 
 if __name__ == "__main__":

@@ -59,45 +59,61 @@ class Connection:
 
 
 class Labeler:
-    """Answers until the time is over or the queue is empty; keeps what was acknowledged."""
+    """Answers until the time is over or the queue is empty; keeps what was acknowledged.
+
+    With ``ahead`` in the query it works as the page does: it holds leases for later, and says which ones.
+    """
 
     def __init__(self, plan: dict[str, Any], session: str, seen: dict[str, Any]) -> None:
         self.connection = Connection(plan["port"], session)
         self.base = f"/api/v1/projects/{plan['project']}/assignments/"
         self.query, self.cut_share = plan["query"], plan["cut_share"]
         self.ends_at = time.perf_counter() + plan["seconds"]
-        self.seen = seen
+        self.seen, self.most = seen, plan["labels"]
+        self.deck: list[dict[str, Any]] = []  # Any: JSON
         self.random = random.Random(session)  # noqa: S311 - a simulation
 
     async def work(self) -> None:
         """Ask for the first comparison, then answer and answer."""
-        told = await self.sent(f"next/{self.query}", {})
-        while told and told["assignment"] and time.perf_counter() < self.ends_at:
-            lease = told["assignment"]
-            first, second = self.random.sample([one["id"] for one in lease["candidates"]], 2)
-            strength = self.random.randint(1, 3)
-            body = {
-                "client_uuid": str(uuid4()),
-                "ranking": [[first], [second]],
-                "strengths": [strength],
-                "active_ms": 10,
-            }
-            started = time.perf_counter()
-            told = await self.sent(f"{lease['id']}/judgment/{self.query}", body)
-            if told is None:
-                told = await self.sent(f"next/{self.query}", {})
-                continue
-            self.seen["turnarounds"].append(time.perf_counter() - started)
-            self.seen["acknowledged"].append(
-                [
-                    body["client_uuid"],
-                    lease["comparison"],
-                    first,
-                    strength,
-                    told["judgment"]["is_counted"],
-                ]
-            )
+        while time.perf_counter() < self.ends_at and len(self.seen["acknowledged"]) < self.most:
+            if not self.deck and not await self.ask():
+                break
+            await self.answer(self.deck.pop(0))
         self.connection.cut()
+
+    async def ask(self) -> bool:
+        """Whether there is something to judge."""
+        told = await self.sent("next/", {})
+        if told:
+            self.take(told)
+        return bool(self.deck)
+
+    def take(self, told: dict[str, Any]) -> None:  # Any: JSON
+        """Keep the new leases, drop those that are no more."""
+        live = {one["id"] for one in told["leases"]}
+        kept = [one for one in self.deck if one["id"] in live]
+        new = [told["assignment"], *told["ahead"]] if told["assignment"] else []
+        held = {one["id"] for one in kept}
+        self.deck = kept + [one for one in new if one["id"] not in held]
+
+    async def answer(self, lease: dict[str, Any]) -> None:  # Any: JSON
+        """Send an answer; the time until the next comparison is there."""
+        first, second = self.random.sample([one["id"] for one in lease["candidates"]], 2)
+        strength = self.random.randint(1, 3)
+        body = {
+            "client_uuid": str(uuid4()),
+            "ranking": [[first], [second]],
+            "strengths": [strength],
+            "active_ms": 10,
+        }
+        started = time.perf_counter()
+        told = await self.sent(f"{lease['id']}/judgment/", body)
+        if told is None:
+            return
+        self.take(told)
+        self.seen["turnarounds"].append(time.perf_counter() - started)
+        given = [body["client_uuid"], lease["comparison"], first, strength]
+        self.seen["acknowledged"].append([*given, told["judgment"]["is_counted"]])
 
     async def sent(self, path: str, body: object) -> Any:  # Any: JSON
         """The answer; sent again until there is one. None where it was refused, as a second answer is."""
@@ -115,10 +131,13 @@ class Labeler:
             await asyncio.sleep(RETRY_SECONDS * self.random.random())
 
     async def _once(self, path: str, body: object) -> tuple[int, Any]:  # Any: JSON
-        posting = asyncio.ensure_future(self.connection.post(self.base + path, body))
-        if self.random.random() < self.cut_share:
-            await asyncio.sleep(0.01 * self.random.random())
-            self.connection.cut()
+        held = ",".join(str(one["id"]) for one in self.deck)
+        path = f"{self.base}{path}{self.query}{'&held=' + held if held else ''}"
+        if self.random.random() >= self.cut_share:
+            return await self.connection.post(path, body)
+        posting = asyncio.ensure_future(self.connection.post(path, body))
+        await asyncio.sleep(0.01 * self.random.random())
+        self.connection.cut()
         return await posting
 
 

@@ -22,7 +22,8 @@ class Load:
 
     labelers: int
     seconds: float
-    query: str = ""
+    labels: int = 10**9  # of all together; then it ends sooner
+    query: str = "?bench=1&ahead=2"  # as the page asks
     cut_share: float = 0.0  # of requests whose connection is cut while they run
 
 
@@ -38,6 +39,7 @@ class Measured:
     p99_ms: float
     web_ms: float  # of processor time, a label
     database_ms: float
+    driver_ms: float
     transactions: float  # a label, of the whole database
     retries: int
 
@@ -51,14 +53,19 @@ class Measured:
 
 
 def drive(
-    server: Server, world: World, load: Load, *, meanwhile: Callable[[], None] | None = None
+    server: Server,
+    world: World,
+    load: Load,
+    *,
+    meanwhile: Callable[[threading.Event], None] | None = None,
 ) -> dict[str, Any]:  # Any: JSON
-    """Run the labelers in a process of their own; what they saw."""
+    """Run the labelers in a process of their own; what they saw. ``meanwhile`` runs until its event is set."""
     plan = {
         "port": server.port,
         "project": world.project_id,
         "sessions": world.sessions[: load.labelers],
         "seconds": load.seconds,
+        "labels": load.labels,
         "query": load.query,
         "cut_share": load.cut_share,
     }
@@ -69,10 +76,12 @@ def drive(
         cwd=ROOT,
         text=True,
     )
-    other = threading.Thread(target=meanwhile) if meanwhile else None
+    is_over = threading.Event()
+    other = threading.Thread(target=meanwhile, args=[is_over]) if meanwhile else None
     if other:
         other.start()
     out, _ = driver.communicate(json.dumps(plan))
+    is_over.set()
     if other:
         other.join()
     return dict(json.loads(out))
@@ -95,6 +104,7 @@ def measure(server: Server, world: World, load: Load) -> tuple[Measured, dict[st
         p99_ms=1000 * times[int(len(times) * 0.99)],
         web_ms=1000 * web / labels,
         database_ms=1000 * database / labels,
+        driver_ms=1000 * seen["cpu"] / labels,
         transactions=commits / labels,
         retries=seen["retries"],
     )
