@@ -36,7 +36,7 @@ DEMO = Plan(
     project="Demo",
     prompts=96,
     settings=demo_settings(
-        reward_model={"epochs": 3.0, "learning_rate": 1e-4},
+        reward_model={"epochs": 3.0, "learning_rate": 1e-4, "layers": 16},
         # So few updates teach a value nothing: the other answers to a prompt are the baseline.
         ppo={"updates": 6, "baseline": "leave_one_out", "learning_rate": 5e-4},
     ),
@@ -50,9 +50,9 @@ REAL = Plan(
         reward_model={
             "max_prompt_tokens": 192,
             "max_response_tokens": 128,
-            "max_groups": 900,
             "groups_per_step": 16,
-            "trainable_layers": 6,
+            "layers": 16,
+            "learning_rate": 2e-5,
         },
         sft={"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 256},
     ),

@@ -27,6 +27,7 @@ from training.functional.ties import TieModel
 from training.models.attention import Tree, tree_hidden
 from training.models.load import LoadedModel, load_classifier, save_model
 from training.runtime.checkpoint import write_atomically
+from training.runtime.optimize import keep_lowest_layers
 from training.spec.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,18 @@ CALIBRATION_FILE = "calibration.json"
 
 
 def new_reward_model(
-    source: str, *, precision: str, device: torch.device, seed: int, heads: int = 1
+    source: str,
+    *,
+    precision: str,
+    device: torch.device,
+    seed: int,
+    heads: int = 1,
+    layers: int = 0,
 ) -> LoadedModel:
-    """A reward model on a policy's backbone, its heads drawn from N(0, 1/sqrt(d + 1))."""
+    """A reward model on a policy's lowest ``layers`` (0: all), its heads drawn from N(0, 1/sqrt(d + 1))."""
     loaded = load_classifier(source, precision=precision, device=device, is_new=True)
+    if layers:
+        keep_lowest_layers(loaded.model, layers)
     width = _head(loaded).weight.shape[1]
     generator = torch.Generator().manual_seed(seed)
     fresh = torch.randn(heads, width, generator=generator) / math.sqrt(width + 1)
@@ -86,6 +95,21 @@ def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
     return F.linear(hidden_ND.float(), _head(reward).weight.float())
 
 
+def _set_heads(reward: LoadedModel, weight: Tensor, bias: Tensor | None = None) -> None:
+    """Put these heads [H, D] in place, in float32, with the biases [H] of families that have them."""
+    old = _head(reward)
+    heads = torch.nn.Linear(weight.shape[1], len(weight), bias=old.bias is not None)
+    heads.weight.data.copy_(weight)
+    if old.bias is not None:
+        heads.bias.data.copy_(old.bias.detach().expand(len(weight)) if bias is None else bias)
+    setattr(reward.model, _head_name(reward), heads.to(reward.device))
+
+
+def start_heads(reward: LoadedModel, weight_HD: Tensor) -> None:
+    """Let the heads begin with these weights; they stay the parameters they are."""
+    _head(reward).weight.data.copy_(weight_HD)
+
+
 def head_count(reward: LoadedModel) -> int:
     """How many heads score a response."""
     return len(_head(reward).weight)
@@ -129,16 +153,6 @@ def _head_name(reward: LoadedModel) -> str:
 
 def _head(reward: LoadedModel) -> Any:  # Any: a linear layer under one of two names
     return getattr(reward.model, _head_name(reward))
-
-
-def _set_heads(reward: LoadedModel, weight: Tensor, bias: Tensor | None = None) -> None:
-    """Put these heads [H, D] in place, in float32, with the biases [H] of families that have them."""
-    old = _head(reward)
-    heads = torch.nn.Linear(weight.shape[1], len(weight), bias=old.bias is not None)
-    heads.weight.data.copy_(weight)
-    if old.bias is not None:
-        heads.bias.data.copy_(old.bias.detach().expand(len(weight)) if bias is None else bias)
-    setattr(reward.model, _head_name(reward), heads.to(reward.device))
 
 
 def _restore_head(loaded: LoadedModel, folder: Path) -> None:

@@ -33,14 +33,25 @@ def choose_trainable(model: Any, *, top_layers: int) -> dict[str, nn.Parameter]:
     return trainable
 
 
-def transformer_layers(model: Any) -> list[nn.Module]:  # Any: as above
+def transformer_layers(model: Any) -> nn.ModuleList:  # Any: as above
     """The layers of the transformer from the bottom up, under the name its family gives them."""
     backbone = model.base_model
     encoder = getattr(backbone, "encoder", None)
     for owner, name in ((backbone, "layers"), (backbone, "h"), (encoder, "layer")):
         if isinstance(layers := getattr(owner, name, None), nn.ModuleList):
-            return list(layers)
+            return layers
     raise ModelError(f"The {model.config.model_type} family has no list of layers to choose from.")
+
+
+def keep_lowest_layers(model: Any, count: int) -> None:  # Any: as above
+    """Take the layers above the lowest ``count`` away, from the config too. Raises SpecError."""
+    layers = transformer_layers(model)
+    if count > len(layers):
+        raise SpecError(f"layers: {count} of the backbone's {len(layers)} cannot be kept.")
+    del layers[count:]
+    model.config.num_hidden_layers = count
+    if kinds := getattr(model.config, "layer_types", None):
+        model.config.layer_types = kinds[:count]
 
 
 def _freeze_below(model: Any, top_layers: int) -> None:  # Any: as above

@@ -134,6 +134,18 @@ class RewardModelSpec(RunSpec):
         low=1,
         high=8,
     )
+    head_start: str = setting(
+        "fitted",
+        help="Where the heads start: fitted to the backbone's states as they are, or random.",
+        choices=("fitted", "random"),
+    )
+    layers: int = setting(
+        0,
+        help="Keep only the lowest N layers of the model; 0 keeps all. What a small model knows of "
+        "quality often lies in its middle, and half the layers cost half the time.",
+        low=0,
+        high=1000,
+    )
 
     def check(self) -> None:
         """As in RunSpec: a ranking has no strengths."""

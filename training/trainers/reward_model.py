@@ -13,6 +13,8 @@
    distribution with mean 1 (Bayesian bootstrap, Rubin 1981); the loss is the mean of theirs.
 7. Weights take their updates in float32; the score head is float32 throughout.
 8. Layers under the lowest trained one are passed once a run, not once an epoch.
+9. Heads start from a logistic regression on the backbone's own states (Kumar et al. 2022): a random
+   head's first steps spoil what the backbone knows, and few pairs never make up for it.
 """
 
 import random
@@ -32,6 +34,7 @@ from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
+from training.functional.probe import fit_direction
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
 from training.models.lora import merge_lora, trainable_weights
@@ -43,6 +46,7 @@ from training.models.reward import (
     save_reward_model,
     score_heads,
     score_hidden,
+    start_heads,
 )
 from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
@@ -57,7 +61,12 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     torch.manual_seed(spec.seed)
     device = pick_device()
     reward = new_reward_model(
-        spec.model, precision=spec.precision, device=device, seed=spec.seed, heads=spec.heads
+        spec.model,
+        precision=spec.precision,
+        device=device,
+        seed=spec.seed,
+        heads=spec.heads,
+        layers=spec.layers,
     )
     run.watch(reward.model)
     tally = Tally()
@@ -65,7 +74,16 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    optimizer = Optimizer(trainable_weights(reward.model, spec), spec, steps=stream.steps)
+    weights = trainable_weights(reward.model, spec)
+    state = run.last_state()
+    states = RememberedStates(reward) if is_decoder(reward) else None
+    if states is not None and (state is None or state.step < stream.steps):
+        groups = [row.tokens for row in rows]
+        states.remember(groups, budget=spec.tokens_per_forward, run=run)
+    if states is not None and state is None and spec.head_start == "fitted":
+        reward.model.eval()  # new adapters drop states out otherwise
+        start_heads(reward, _fitted_heads(states, rows, spec, run))
+    optimizer = Optimizer(weights, spec, steps=stream.steps)
     shares = [pair.tied for row in rows for pair in row.pairs]
     ties = learned_ties(shares, spec, steps=stream.steps, device=device)
 
@@ -73,16 +91,10 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
         tensors = optimizer.tensors() | (ties.tensors() if ties else {})
         return State(optimizer.steps_done, tensors, {})
 
-    state = run.last_state()
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
         if ties:
             ties.restore(state)
-
-    states = RememberedStates(reward) if is_decoder(reward) else None
-    if states is not None and optimizer.steps_done < stream.steps:
-        groups = [row.tokens for row in rows]
-        states.remember(groups, budget=spec.tokens_per_forward, run=run)
 
     reward.model.train()
     steps = range(optimizer.steps_done, stream.steps)
@@ -128,6 +140,40 @@ def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> 
         advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
     )
     return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
+
+
+@torch.no_grad()
+def _fitted_heads(
+    states: RememberedStates, rows: list[PairGroup], spec: RewardModelSpec, run: Run
+) -> Tensor:
+    """Weights [H, D] that order the pairs best by their states as they are before training."""
+    differences, labels, weights, clusters = [], [], [], []
+    batches = list(rows_under_budget(rows, spec.tokens_per_forward))
+    for batch in run.track(batches, stage="score head", total=len(batches), unit="batches"):
+        pack, hidden_TD = states.hidden([group.tokens for group in batch])
+        last_ND = hidden_TD[pack.last_N].float()
+        for group, last_KD in zip(
+            batch, torch.split(last_ND, [len(group.lengths) for group in batch]), strict=True
+        ):
+            draws = bootstrap_weights(group.tokens.prompt_id, spec)
+            cluster = clusters[-1] + 1 if clusters else 0
+            for pair in group.pairs:
+                differences.append(last_KD[pair.chosen] - last_KD[pair.rejected])
+                labels.append(pair.label)
+                weights.append([one * pair.weight / len(group.pairs) for one in draws])
+                clusters.append(cluster)
+    weight_BH = last_ND.new_tensor(weights)
+    return torch.stack(
+        [
+            fit_direction(
+                torch.stack(differences),
+                last_ND.new_tensor(labels),
+                weight_B=weight_B,
+                cluster_B=torch.tensor(clusters, device=last_ND.device),
+            )
+            for weight_B in weight_BH.T
+        ]
+    ).float()
 
 
 class Learned(NamedTuple):
@@ -211,7 +257,12 @@ def row_loss(
 
 
 def bootstrap_weights(prompt_id: str, spec: RewardModelSpec) -> list[float]:
-    """What a prompt counts for each head: exponential draws with mean 1, the same in every epoch."""
+    """What a prompt counts for each head: exponential draws with mean 1, the same in every epoch.
+
+    A single head takes every prompt as it is.
+    """
+    if spec.heads == 1:
+        return [1.0]
     draw = random.Random(f"{spec.seed}/{prompt_id}")  # noqa: S311 - a weight, not a secret
     return [draw.expovariate(1.0) for _ in range(spec.heads)]
 

@@ -2,11 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForSequenceClassification
 
 from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.models.reward import load_temperature, load_ties
-from training.spec.errors import DataError
+from training.spec.errors import DataError, SpecError
 from training.spec.records import CandidateText, Group, Pair, Turn
 from training.spec.runs import RewardModelSpec
 from training.trainers.reward_model import bootstrap_weights
@@ -82,7 +83,7 @@ def test_candidates_in_several_pairs_are_computed_once(
     train(tmp_path / "a", replace(one_step, data=str(tmp_path / "together")))
     train(tmp_path / "b", replace(one_step, data=str(tmp_path / "apart")))
     (_, a), (_, b) = metrics_of(tmp_path / "a")[0], metrics_of(tmp_path / "b")[0]
-    assert a == pytest.approx(b, abs=1e-5)
+    assert a == pytest.approx(b, abs=1e-5, rel=1e-5)
 
 
 def test_the_share_of_ties_is_learned_and_kept_beside_the_temperature(
@@ -178,3 +179,29 @@ def test_bootstrap_weights_are_those_of_the_prompt_and_one_in_the_mean(
     drawn = [one for at in range(2000) for one in bootstrap_weights(f"p{at}", spec)]
     assert sum(drawn) / len(drawn) == pytest.approx(1.0, abs=0.05)
     assert len(set(drawn)) == len(drawn)
+
+
+def test_a_fitted_head_orders_pairs_from_the_first_step(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    first = {}
+    for start in ("fitted", "random"):
+        settings = {"head_start": start, "max_steps": 1, "groups_per_step": 64}
+        train(tmp_path / start, replace(spec, **settings))
+        first[start] = metrics_of(tmp_path / start)[0][1]
+    assert first["fitted"]["accuracy"] > 0.9
+    assert first["fitted"]["nll"] < 0.6 < first["random"]["nll"]
+
+
+def test_a_model_of_the_lowest_layers_is_a_plain_classifier(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    train(tmp_path / "run", replace(spec, layers=1))
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "artifact")
+    assert plain.config.num_hidden_layers == len(plain.model.layers) == 1
+    assert evaluate(tmp_path / "run", spec)["accuracy"]["value"] > 0.9
+
+
+def test_more_layers_than_there_are_are_refused(spec: RewardModelSpec, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="layers: 99 of the backbone's 2 cannot be kept"):
+        train(tmp_path / "run", replace(spec, layers=99))
