@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
 from annotation.comparisons.models import Comparison
@@ -25,6 +26,11 @@ PROMPTS_ASSUMED = 1_000
 SECONDS_ASSUMED = 45  # for two responses
 SECONDS_MORE = 20  # for each further one
 LONGEST_FORECAST_DAYS = 3_650
+# What `annotation.measures.budget` says, for the catalogs of languages: the ground floor knows no framework.
+REASONS = (
+    gettext_noop("Nobody has labeled in the last days, so there is no pace to go by."),
+    gettext_noop("The days differ too much to say when it ends."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
 from annotation.projects.forms import CHOICES, PercentField
@@ -46,31 +47,32 @@ class ResponsesForm(forms.Form):
     policy = forms.ModelChoiceField(
         queryset=ModelVersion.objects.none(),
         required=False,
-        empty_label="None: the responses are imported",
-        help_text="It is asked when you start, at the last step.",
+        empty_label=_("None: the responses are imported"),
+        help_text=_("It is asked when you start, at the last step."),
     )
     per_prompt = forms.IntegerField(
-        label="Responses a prompt",
+        label=_("Responses a prompt"),
         min_value=1,
         max_value=MOST_PER_PROMPT,
-        help_text="2 to 9 can be compared at once.",
+        help_text=_("2 to 9 can be compared at once."),
     )
     temperature = forms.FloatField(
+        label=_("Temperature"),
         min_value=0,
         max_value=5,
         widget=forms.NumberInput(attrs={"step": "0.05"}),
-        help_text="0.7 to 0.9 gives varied responses; at 0 all are the same.",
+        help_text=_("0.7 to 0.9 gives varied responses; at 0 all are the same."),
     )
     max_tokens = forms.IntegerField(
-        label="Most tokens",
+        label=_("Most tokens"),
         min_value=1,
         max_value=MOST_TOKENS,
-        help_text="Longer responses are cut there.",
+        help_text=_("Longer responses are cut there."),
     )
     pairing = forms.ChoiceField(
-        label="Which responses are compared",
+        label=_("Which responses are compared"),
         choices=CHOICES["pairing"],
-        help_text="A ranking of all asks less of people than every pair, and says as much.",
+        help_text=_("A ranking of all asks less of people than every pair, and says as much."),
     )
 
     def __init__(self, *args: Any, policies: QuerySet[ModelVersion], **kwargs: Any) -> None:

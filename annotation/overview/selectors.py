@@ -80,30 +80,47 @@ def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
 
 def _for_admin(counts: Counts) -> NextStep:
     if not counts.prompts:
-        why = "Everything starts with prompts, or with judgments that you have already."
-        return NextStep(Role.ADMIN, "Import prompts", why, "prompts/import/", "Import a file")
+        why = _("Everything starts with prompts, or with judgments that you have already.")
+        return NextStep(Role.ADMIN, _("Import prompts"), why, "prompts/import/", _("Import a file"))
     if not counts.candidates:
-        why = f"{counts.prompts} prompts have no responses yet. A generation run samples them."
-        return NextStep(Role.ADMIN, "Ask for candidates", why, "generation/", "Generate candidates")
+        why = (
+            _("%(prompts)s prompts have no responses yet. A generation run samples them.")
+            % counts._asdict()
+        )
+        return NextStep(
+            Role.ADMIN, _("Ask for candidates"), why, "generation/", _("Generate candidates")
+        )
     if not counts.comparisons:
-        why = f"{counts.candidates} candidates wait to be compared."
-        return NextStep(Role.ADMIN, "Make comparisons", why, "comparisons/", "Make comparisons")
+        why = _("%(candidates)s candidates wait to be compared.") % counts._asdict()
+        return NextStep(
+            Role.ADMIN, _("Make comparisons"), why, "comparisons/", _("Make comparisons")
+        )
     if not counts.judgments:
-        why = f"{counts.comparisons} comparisons wait for labelers."
-        return NextStep(Role.ADMIN, "Invite labelers", why, "settings/members/", "Invite by link")
-    why = f"{counts.judgments} judgments so far. See whether people agree before you train on them."
-    return NextStep(Role.ADMIN, "Read the agreement", why, "agreement/", "Open agreement")
+        why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
+        return NextStep(
+            Role.ADMIN, _("Invite labelers"), why, "settings/members/", _("Invite by link")
+        )
+    why = (
+        _("%(judgments)s judgments so far. See whether people agree before you train on them.")
+        % counts._asdict()
+    )
+    return NextStep(Role.ADMIN, _("Read the agreement"), why, "agreement/", _("Open agreement"))
 
 
 def _for_engineer(counts: Counts) -> NextStep:
     if not counts.judgments:
-        why = "Training needs judgments; labelers have given none so far."
-        return NextStep(Role.ENGINEER, "Wait for judgments", why)
+        why = _("Training needs judgments; labelers have given none so far.")
+        return NextStep(Role.ENGINEER, _("Wait for judgments"), why)
     if not counts.snapshots:
-        why = f"{counts.judgments} judgments can become an immutable dataset."
-        return NextStep(Role.ENGINEER, "Build a snapshot", why, "datasets/", "Build a snapshot")
+        why = _("%(judgments)s judgments can become an immutable dataset.") % counts._asdict()
+        return NextStep(
+            Role.ENGINEER, _("Build a snapshot"), why, "datasets/", _("Build a snapshot")
+        )
     if not counts.runs:
-        why = "A snapshot is ready. Start with a reward model."
-        return NextStep(Role.ENGINEER, "Start a run", why, "runs/", "Start a run")
-    why = f"{counts.runs} runs and {counts.versions} model versions. Compare before and after."
-    return NextStep(Role.ENGINEER, "Look at the models", why, "models/", "Open models")
+        why = _("A snapshot is ready. Start with a reward model.")
+        return NextStep(Role.ENGINEER, _("Start a run"), why, "runs/", _("Start a run"))
+    why = (
+        _("%(runs)s runs and %(versions)s model versions. Compare before and after.")
+        % counts._asdict()
+    )
+    return NextStep(Role.ENGINEER, _("Look at the models"), why, "models/", _("Open models"))

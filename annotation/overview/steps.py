@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from django.forms import BaseForm
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import prompts_to_pair
@@ -20,6 +22,7 @@ from annotation.generation.models import SamplingPlan
 from annotation.generation.selectors import policies_of
 from annotation.overview.forms import PromptsForm, ResponsesForm
 from annotation.projects.forms import (
+    CHOICES,
     AnswersForm,
     GuidelineForm,
     InvitePeopleForm,
@@ -36,6 +39,8 @@ from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.selectors import imports_of
 from annotation.prompts.services import requesting
 from annotation.ui import markdown
+
+SHOWN_CHOICES = ("answer_scale", "rationale_rule", "serving_order")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +67,8 @@ class Turn:
 
 class Step(NamedTuple):
     key: str
-    title: str
-    why: str
+    title: str | Promise
+    why: str | Promise
     take: Callable[[HttpRequest, Project], Turn]
 
 
@@ -159,7 +164,7 @@ def _typed(request: HttpRequest) -> list[Aspect]:
 
 def arranged(rows: list[Aspect], act: str) -> list[Aspect]:
     """The rows after an act: ``add``, ``defaults``, or ``up``, ``down``, ``remove`` with a place (``up-2``)."""
-    verb, _, number = act.partition("-")
+    verb, _dash, number = act.partition("-")
     rows = list(rows)
     if verb == "add":
         return [*rows, Aspect("", "")]
@@ -248,6 +253,7 @@ def take_start(request: HttpRequest, project: Project) -> Turn:
         "comparisons": project.comparisons.count(),
         "criteria": project.criteria.all(),
         "guideline": current_guideline(project),
+        "choices": {name: dict(CHOICES[name])[getattr(project, name)] for name in SHOWN_CHOICES},
         "labelers": project.memberships.filter(role=Role.LABELER).count(),
         "invited": project.invitations.filter(accepted_at=None, revoked_at=None).count(),
     }
@@ -257,19 +263,29 @@ def take_start(request: HttpRequest, project: Project) -> Turn:
 
 
 STEPS = (
-    Step("prompts", "Prompts", "What the models are asked.", take_prompts),
-    Step("responses", "Responses", "Who answers, and which answers are compared.", take_responses),
-    Step("rubric", "Rubric", "The aspects that labelers judge, one by one.", take_rubric),
-    Step("guideline", "Guideline", "What labelers follow when they judge.", take_guideline),
-    Step("answers", "Answers", "What a labeler may say, and how fast.", settings_step(AnswersForm)),
+    Step("prompts", _("Prompts"), _("What the models are asked."), take_prompts),
+    Step(
+        "responses",
+        _("Responses"),
+        _("Who answers, and which answers are compared."),
+        take_responses,
+    ),
+    Step("rubric", _("Rubric"), _("The aspects that labelers judge, one by one."), take_rubric),
+    Step("guideline", _("Guideline"), _("What labelers follow when they judge."), take_guideline),
+    Step(
+        "answers",
+        _("Answers"),
+        _("What a labeler may say, and how fast."),
+        settings_step(AnswersForm),
+    ),
     Step(
         "labels",
-        "Labels",
-        "How many, of which, and how labelers are tested.",
+        _("Labels"),
+        _("How many, of which, and how labelers are tested."),
         settings_step(LabelsForm),
     ),
-    Step("people", "People", "Who labels. You can invite more at any time.", take_people),
-    Step("start", "Start", "What is set up, and the button that begins.", take_start),
+    Step("people", _("People"), _("Who labels. You can invite more at any time."), take_people),
+    Step("start", _("Start"), _("What is set up, and the button that begins."), take_start),
 )
 KEYS = [step.key for step in STEPS]
 

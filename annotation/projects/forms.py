@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.validators import validate_email
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from annotation.projects.models import Criterion, Project, Role
 from annotation.projects.services.inviting import MOST_AT_ONCE
@@ -12,26 +14,26 @@ from annotation.projects.services.members import INVITATION_DAYS
 
 CHOICES = {
     "answer_scale": [
-        ("seven", "Seven: much better, better, slightly better, about the same, and back"),
-        ("five", "Five: better, slightly better, about the same, and back"),
-        ("three", "Three: better, about the same, worse"),
-        ("two", "Two: one of them is better; no ties"),
+        ("seven", _("Seven: much better, better, slightly better, about the same, and back")),
+        ("five", _("Five: better, slightly better, about the same, and back")),
+        ("three", _("Three: better, about the same, worse")),
+        ("two", _("Two: one of them is better; no ties")),
     ],
     "rationale_rule": [
-        ("never", "Never"),
-        ("optional", "If they like"),
-        ("strong", "At the strongest step of the scale"),
-        ("always", "Always"),
+        ("never", _("Never")),
+        ("optional", _("If they like")),
+        ("strong", _("At the strongest step of the scale")),
+        ("always", _("Always")),
     ],
     "serving_order": [
-        ("breadth_first", "One label each, before any gets a second"),
-        ("depth_first", "Finish what was begun"),
+        ("breadth_first", _("One label each, before any gets a second")),
+        ("depth_first", _("Finish what was begun")),
     ],
     "pairing": [
-        ("auto", "Each two of up to four; more, each with the next"),
-        ("all_pairs", "Each two"),
-        ("ring", "Each with the next, in a ring"),
-        ("one_ranking", "All at once, as one ranking"),
+        ("auto", _("Each two of up to four; more, each with the next")),
+        ("all_pairs", _("Each two")),
+        ("ring", _("Each with the next, in a ring")),
+        ("one_ranking", _("All at once, as one ranking")),
     ],
 }
 
@@ -75,7 +77,8 @@ class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic a
         model = Project
         fields = ["name", "description"]
         widgets = {"description": forms.Textarea(attrs={"rows": 3})}
-        help_texts = {"description": "What is judged here, and what for. Members read it."}
+        labels = {"name": _("Name"), "description": _("Description")}
+        help_texts = {"description": _("What is judged here, and what for. Members read it.")}
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -105,31 +108,46 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             ),
         }
         labels = {
-            "overlap": "Labels for a comparison that many judge",
-            "overlap_share": "Comparisons that many judge, in percent",
-            "answer_scale": "Answers a labeler may give",
-            "serving_order": "Which comparison comes next",
-            "pairing": "Which candidates are compared",
-            "gold_share": "Gold comparisons, in percent",
-            "repeat_share": "Repeats with the sides swapped, in percent",
-            "must_qualify": "Labelers pass an entry exam first",
-            "deadline": "Deadline (UTC)",
-            "lease_seconds": "Seconds a labeler may hold a comparison",
-            "min_reading_seconds": "Seconds before the verdict unlocks",
-            "rationale_rule": "Ask for a reason",
-            "is_paused": "Pause labeling",
+            "name": _("Name"),
+            "description": _("Description"),
+            "agreement_target": _("Agreement target"),
+            "overlap": _("Labels for a comparison that many judge"),
+            "overlap_share": _("Comparisons that many judge, in percent"),
+            "answer_scale": _("Answers a labeler may give"),
+            "serving_order": _("Which comparison comes next"),
+            "pairing": _("Which candidates are compared"),
+            "gold_share": _("Gold comparisons, in percent"),
+            "repeat_share": _("Repeats with the sides swapped, in percent"),
+            "must_qualify": _("Labelers pass an entry exam first"),
+            "deadline": _("Deadline (UTC)"),
+            "lease_seconds": _("Seconds a labeler may hold a comparison"),
+            "min_reading_seconds": _("Seconds before the verdict unlocks"),
+            "rationale_rule": _("Ask for a reason"),
+            "is_paused": _("Pause labeling"),
         }
         help_texts = {
-            "overlap": "2 or more let you measure agreement. It holds for comparisons made from now on.",
-            "overlap_share": "Drawn at random; the rest get one label each. 12 % at three labels is a usual start.",
-            "gold_share": "Of what a labeler gets, with a known verdict. They test labelers, unseen.",
-            "repeat_share": "Of what a labeler gets, once more: how steady they are, and whether the side sways them.",
-            "must_qualify": "The exam is made of gold comparisons; make those first.",
-            "deadline": "Shown to labelers and held against the estimate. Nothing stops by itself.",
-            "lease_seconds": "Then it goes back to the queue.",
-            "min_reading_seconds": "And all responses have been in view.",
-            "agreement_target": "Share of equal verdicts, ties left out, that you aim at; 0.7 is a usual start.",
-            "is_paused": "Labelers get no more comparisons until you take this back.",
+            "overlap": _(
+                "2 or more let you measure agreement. It holds for comparisons made from now on."
+            ),
+            "overlap_share": _(
+                "Drawn at random; the rest get one label each. 12 % at three labels is a usual start."
+            ),
+            "gold_share": _(
+                "Of what a labeler gets, with a known verdict. They test labelers, unseen."
+            ),
+            "repeat_share": _(
+                "Of what a labeler gets, once more: how steady they are, and whether the side sways them."
+            ),
+            "must_qualify": _("The exam is made of gold comparisons; make those first."),
+            "deadline": _(
+                "Shown to labelers and held against the estimate. Nothing stops by itself."
+            ),
+            "lease_seconds": _("Then it goes back to the queue."),
+            "min_reading_seconds": _("And all responses have been in view."),
+            "agreement_target": _(
+                "Share of equal verdicts, ties left out, that you aim at; 0.7 is a usual start."
+            ),
+            "is_paused": _("Labelers get no more comparisons until you take this back."),
         }
 
 
@@ -175,7 +193,7 @@ class GuidelineForm(forms.Form):
         max_length=200_000,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 16}),
-        label="Guideline (Markdown)",
+        label=_("Guideline (Markdown)"),
     )
 
 
@@ -183,12 +201,13 @@ class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at
     class Meta:
         model = Criterion
         fields = ["name", "question"]
-        help_texts = {"name": "Small letters, digits and hyphens, such as “follows-format”."}
+        labels = {"name": _("Name"), "question": _("Question to the labeler")}
+        help_texts = {"name": _("Small letters, digits and hyphens, such as “follows-format”.")}
 
 
 class MemberForm(forms.Form):
-    username = forms.CharField(max_length=150)
-    role = forms.ChoiceField(choices=Role.choices)
+    username = forms.CharField(label=_("Username"), max_length=150)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
 
 
 class RolesForm(forms.Form):
@@ -199,10 +218,10 @@ class RolesForm(forms.Form):
 
 
 class InvitationForm(forms.Form):
-    role = forms.ChoiceField(choices=Role.choices)
-    note = forms.CharField(max_length=120, required=False, label="For whom?")
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+    note = forms.CharField(max_length=120, required=False, label=_("For whom?"))
     days = forms.IntegerField(
-        min_value=1, max_value=90, initial=INVITATION_DAYS, label="Valid for days"
+        min_value=1, max_value=90, initial=INVITATION_DAYS, label=_("Valid for days")
     )
 
 
@@ -210,16 +229,19 @@ class InvitePeopleForm(forms.Form):
     """Several people at once, by mail."""
 
     addresses = forms.CharField(
-        label="Mail addresses",
+        label=_("Mail addresses"),
         max_length=20_000,
         widget=forms.Textarea(attrs={"rows": 4, "placeholder": "kim@example.org, bo@example.org"}),
-        help_text=f"One a line, or with commas between; up to {MOST_AT_ONCE} at once.",
+        help_text=format_lazy(
+            _("One a line, or with commas between; up to {most} at once."), most=MOST_AT_ONCE
+        ),
     )
-    role = forms.ChoiceField(choices=Role.choices)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
     languages = forms.CharField(
+        label=_("Languages"),
         max_length=200,
         required=False,
-        help_text="Codes such as “en, de”: only comparisons in these. Empty: any language.",
+        help_text=_("Codes such as “en, de”: only comparisons in these. Empty: any language."),
     )
 
     def __init__(self, *args: Any, needs_addresses: bool = True, **kwargs: Any) -> None:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
@@ -11,9 +12,9 @@ SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 class Role(models.TextChoices):
     """What a member may do. An admin does not label; an engineer trains."""
 
-    LABELER = "labeler"
-    ADMIN = "admin"
-    ENGINEER = "engineer"
+    LABELER = "labeler", _("Labeler")
+    ADMIN = "admin", _("Admin")
+    ENGINEER = "engineer", _("Engineer")
 
 
 class Project(models.Model):

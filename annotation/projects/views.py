@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -40,7 +41,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     """Make a project."""
     user = person(request)
     if not may_create_projects(user):
-        raise Forbidden("Only staff and admins of a project may make projects; ask one.")
+        raise Forbidden(_("Only staff and admins of a project may make projects; ask one."))
     form = forms.NewProjectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         project = projects.create_project(actor=user, **form.cleaned_data)
@@ -57,7 +58,7 @@ def settings(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.SettingsForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
         projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
-        messages.success(request, "The settings are saved.")
+        messages.success(request, _("The settings are saved."))
         return redirect("projects-settings", project.pk)
     context = {**page_context(person(request), project, "settings"), "tab": "settings"}
     status = 400 if form.is_bound else 200
@@ -70,8 +71,12 @@ def archive(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     is_archived = request.POST.get("is_archived") == "yes"
     projects.set_archived(project=project, is_archived=is_archived, actor=person(request))
-    words = "archived; nothing in it is deleted." if is_archived else "back among your projects."
-    messages.success(request, f"{project.name} is {words}")
+    archived, back = (
+        _("%(name)s is archived; nothing in it is deleted."),
+        _("%(name)s is back among your projects."),
+    )
+    told = archived if is_archived else back
+    messages.success(request, told % {"name": project.name})
     return redirect("projects-settings", project.pk)
 
 
@@ -86,7 +91,10 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["text"]
         new = projects.publish_guideline(project=project, text=text, actor=person(request))
-        messages.success(request, f"Version {new.version} is what labelers read from now on.")
+        messages.success(
+            request,
+            _("Version %(version)s is what labelers read from now on.") % {"version": new.version},
+        )
         return redirect("comparisons-requeue", project.pk, new.version)
     context = {
         **page_context(person(request), project, "settings"),
@@ -127,7 +135,8 @@ def member_list(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         name, role = form.cleaned_data["username"], Role(form.cleaned_data["role"])
         members.add_member(project=project, username=name, role=role, actor=person(request))
-        messages.success(request, f"{name} is {role.value} now.")
+        told = _("%(name)s has the role %(role)s now.")
+        messages.success(request, told % {"name": name, "role": role.label})
         return redirect("projects-members", project.pk)
     context = {**_members_context(request, project), "member_form": form}
     return render(request, "projects/members.html", context, status=400 if form.is_bound else 200)
@@ -156,7 +165,7 @@ def set_roles(request: HttpRequest, project_id: int, user_id: int) -> HttpRespon
     if not form.is_valid():
         raise InvalidInput(forms.first_error(form))
     members.set_roles(project=project, user_id=user_id, roles=form.chosen(), actor=person(request))
-    messages.success(request, "The roles are saved.")
+    messages.success(request, _("The roles are saved."))
     if not project.memberships.filter(user=person(request)).exists():
         return redirect("projects-index")
     return redirect("projects-members", project.pk)
@@ -225,7 +234,7 @@ def revoke_invitation(request: HttpRequest, project_id: int, invitation_id: int)
     """Withdraw a link."""
     project = project_for(request.user, project_id, Role.ADMIN)
     members.revoke_invitation(project=project, invitation_id=invitation_id, actor=person(request))
-    messages.success(request, "The link is withdrawn.")
+    messages.success(request, _("The link is withdrawn."))
     return redirect("projects-members", project.pk)
 
 
@@ -238,7 +247,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST" and request.user.is_authenticated:
         members.accept_invitation(invitation=row, user=person(request))
         request.session.pop(SESSION_KEY, None)
-        messages.success(request, f"Welcome to {row.project.name}: you are {row.role} here.")
+        told = _("Welcome to %(name)s: your role here is %(role)s.")
+        messages.success(request, told % {"name": row.project.name, "role": Role(row.role).label})
         return redirect("overview-project", row.project_id)
     request.session[SESSION_KEY] = token
     return render(request, "projects/invitation.html", {"invitation": row, "token": token})

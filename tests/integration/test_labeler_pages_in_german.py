@@ -1,4 +1,4 @@
-"""Nothing on a labeler's pages stays English: each text is compared with the same text of the German page."""
+"""Nothing on the pages of labelers and of setting up stays English: texts are compared with those in German."""
 
 import re
 from html.parser import HTMLParser
@@ -8,13 +8,14 @@ from django.test import Client
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Assignment
-from annotation.projects.models import Project
+from annotation.projects.models import Project, Role
+from annotation.projects.services import inviting, projects
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 READ_ALOUD = {"aria-label", "placeholder", "title", "alt"}
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
-UNSEEN = {"script", "style", "title", "kbd", "code"}
+UNSEEN = {"script", "style", "title", "kbd", "code", "textarea", "pre"}
 SAME_IN_BOTH = {
     *(
         "Concord",
@@ -27,6 +28,8 @@ SAME_IN_BOTH = {
         "Name",
         "labeler",
     ),
+    *("Labels", "Labeler", "Version 1", "Policy", "Webhooks", "helpful, honest, harmless, concise"),
+    *("follows-format", "kim@example.org", "kim@example.org, bo@example.org", "rule."),
     *("Normal", "System", "Position", "Version", "Start", "Flag", "Text", "in", "Kontrast", "CSV"),
 }
 WORD = re.compile(r"[A-Za-z]{2,}")
@@ -103,3 +106,29 @@ def test_the_pages_of_the_account_are_german_throughout(project, labeler, page):
 @pytest.mark.parametrize("page", ["", "my-work/", "write/"])
 def test_the_labelers_pages_of_a_project_are_german_throughout(project, labeler, page):
     assert left_in_english(labeler, f"/projects/{project.pk}/{page}") == set()
+
+
+SET_UP = ("prompts", "responses", "rubric", "guideline", "answers", "labels", "people", "start")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *(f"setup/{step}/" for step in SET_UP),
+        *(f"settings/{tab}" for tab in ("", "guideline/", "members/")),
+        "estimate/",
+    ],
+)
+def test_the_pages_of_setting_up_are_german_throughout(page):
+    admin = factories.user("ada", is_staff=True)
+    project = projects.create_project(name="Support tone", actor=admin)
+    project.criteria.all().delete()  # their questions are the project's own words
+    factories.comparison(factories.prompt(project))
+    inviting.invite_people(
+        project=project,
+        addresses=["kim@example.org"],
+        role=Role.LABELER,
+        actor=admin,
+        link_of=lambda token: token,
+    )
+    assert left_in_english(admin, f"/projects/{project.pk}/{page}") == set()
