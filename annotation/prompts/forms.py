@@ -1,12 +1,13 @@
 """Forms of prompts."""
 
 from django import forms
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
 
-CONTENTS: dict[str, str] = {
+CONTENTS: dict[str, str | Promise] = {
     PromptImport.Contents.PROMPTS: _("Prompts"),
     PromptImport.Contents.PREFERENCES: _("Preferences: chosen and rejected, or ranked responses"),
     PromptImport.Contents.JUDGMENTS: _("Judgments: two responses and what labelers said"),
