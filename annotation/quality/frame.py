@@ -16,7 +16,7 @@ from annotation.projects.selectors import page_context
 from annotation.quality.cards import cards_of
 from annotation.quality.models import ColumnStore
 from annotation.quality.scope import LabelerKind, Scope
-from annotation.quality.selectors import AgreementView, tags_of, view_of
+from annotation.quality.selectors import AgreementView, labelers_of, tags_of, view_of
 from annotation.quality.services import catch_up
 
 Context = dict[str, Any]  # Any: a template's context
@@ -100,6 +100,7 @@ def _filters(project: Project, scope: Scope) -> Context:
     known = store.languages if store else []
     return {
         "scope": scope,
+        "chosen": sorted(one.name for one in labelers_of(list(scope.chosen)).values()),
         "kinds": list(LabelerKind),
         "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
         "criteria": ["overall", *project.criteria.values_list("name", flat=True)],

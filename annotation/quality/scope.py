@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 from django.db.models import Q
+from django.http import QueryDict
 
 from annotation.core.errors import InvalidInput
 
 DAYS_MAX = 3650
 CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
+CHOSEN_MAX = 200
 
 
 class LabelerKind(StrEnum):
@@ -52,7 +55,7 @@ class Scope:
     batch: int = 0
     language: str = ""
     tag: str = ""
-    labeler: int = 0
+    chosen: tuple[int, ...] = ()  # ids of labelers; empty: everybody
 
     @classmethod
     def from_query(cls, asked: Mapping[str, str]) -> "Scope":
@@ -69,15 +72,28 @@ class Scope:
             batch=_number(asked, "batch", 2**31 - 1),
             language=_name(asked, "language", LANGUAGE_MAX),
             tag=_name(asked, "tag", TAG_MAX),
-            labeler=_number(asked, "labeler", 2**31 - 1),
+            chosen=_chosen(asked),
         )
 
     @property
     def is_everything(self) -> bool:
         return self == Scope()
 
-    def as_json(self) -> dict[str, str | int]:
+    def as_json(self) -> dict[str, Any]:  # Any: texts, numbers, ids
         return asdict(self)
+
+
+def _chosen(asked: Mapping[str, str]) -> tuple[int, ...]:
+    """``labeler=3&labeler=7`` as an address has it, or ``labeler=3,7``."""
+    values = (
+        asked.getlist("labeler") if isinstance(asked, QueryDict) else [asked.get("labeler", "")]
+    )
+    ids = [one for value in values for one in value.split(",") if one]
+    if len(ids) > CHOSEN_MAX:
+        raise InvalidInput(
+            f"labeler names {len(ids)} labelers; {CHOSEN_MAX} can be chosen at once."
+        )
+    return tuple(sorted({_number({"labeler": one}, "labeler", 2**31 - 1) for one in ids}))
 
 
 def _name(asked: Mapping[str, str], key: str, longest: int) -> str:

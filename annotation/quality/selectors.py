@@ -81,8 +81,8 @@ def scope_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask:
     kept = np.ones(len(columns), dtype=bool)
     if scope.labelers:
         kept &= _labelers_mask(LabelerKind(scope.labelers), columns)
-    if scope.labeler:
-        kept &= _among([scope.labeler], columns.labeler_ids, columns.rows["labeler"])
+    if scope.chosen:
+        kept &= _among(scope.chosen, columns.labeler_ids, columns.rows["labeler"])
     if scope.guideline:
         found = project.guidelines.filter(version=scope.guideline).values_list("pk", flat=True)
         kept &= _among(found, columns.guideline_ids, columns.rows["guideline"])
@@ -255,7 +255,7 @@ def report_from(scoped: ScopedJudgments, *, parts: Iterable[str] = tuple(PARTS))
     computed: Data = {}
     for part in parts:
         computed |= PARTS[part](scoped)
-    asked_one = bool(scoped.scope.labelers or scoped.scope.labeler)
+    asked_one = bool(scoped.scope.labelers or scoped.scope.chosen)
     report = report_of(
         scoped.measured, labelers=scoped.labelers, parts=computed, asked_one=asked_one
     )

@@ -406,3 +406,13 @@ def test_of_many_labelers_the_named_and_the_busiest_come_first(client, admin, bu
     content = client.get(url).content.decode()
     assert "2 of 3: those outside the limits, then the busiest" in content
     assert len(client.get(url, {"rows": "all"}).context["labelers_shown"]) == 3
+
+
+def test_chosen_labelers_are_compared_with_each_other_alone(client, admin, busy):
+    ids = User.objects.filter(username__in=["ada", "simon"]).values_list("pk", flat=True)
+    url = reverse("quality-labelers", args=[busy.pk])
+    content = client.get(url, {"labeler": list(ids)}).content.decode()
+    assert "80 judgments by 2 labelers" in content
+    assert "only ada, simon" in content
+    assert client.get(url, {"labeler": ",".join(map(str, ids))}).content.decode().count("80 judg")
+    assert client.get(url, {"labeler": "x"}).status_code == 400
