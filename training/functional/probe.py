@@ -63,11 +63,11 @@ def _ridge(x_BD: Tensor, y_B: Tensor, weight_B: Tensor, penalty: float) -> Tenso
         optimizer.zero_grad()
         loss = _loss(x_BD @ beta_D, y_B, weight_B) / weight_B.sum()
         loss = loss + penalty * beta_D.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch's own
         return loss
 
     with torch.enable_grad():
-        optimizer.step(closure)
+        optimizer.step(closure)  # type: ignore[no-untyped-call] # torch's own
     return beta_D.detach()
 
 

@@ -7,6 +7,7 @@ Shapes: T tokens of a row of trees, D hidden size.
 """
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ def _frozen_layers(loaded: LoadedModel) -> int:
     return trained.index(True) if any(trained) else 0
 
 
-def _part(backbone: Any, layers: list[nn.Module], *, norm: nn.Module) -> Any:
+def _part(backbone: Any, layers: Iterable[nn.Module], *, norm: nn.Module) -> Any:
     """A view of a backbone (Any: as in LoadedModel) with these layers; the weights are shared."""
     if not isinstance(getattr(backbone, "layers", None), nn.ModuleList):
         raise ModelError("Only a backbone with a list of layers can be split.")

@@ -17,8 +17,9 @@
    head's first steps spoil what the backbone knows, and few pairs never make up for it.
 """
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,33 +148,44 @@ def _fitted_heads(
     states: RememberedStates, rows: list[PairGroup], spec: RewardModelSpec, run: Run
 ) -> Tensor:
     """Weights [H, D] that order the pairs best by their states as they are before training."""
-    differences, labels, weights, clusters = [], [], [], []
+    pairs = list(_compared(states, rows, spec, run))
+    difference_BD = torch.stack([pair.difference_D for pair in pairs])
+    label_B = difference_BD.new_tensor([pair.label for pair in pairs])
+    weight_BH = difference_BD.new_tensor([pair.weight_H for pair in pairs])
+    cluster_B = torch.tensor([pair.group for pair in pairs], device=difference_BD.device)
+    directions = [
+        fit_direction(difference_BD, label_B, weight_B=weight_B, cluster_B=cluster_B)
+        for weight_B in weight_BH.T
+    ]
+    return torch.stack(directions).float()
+
+
+class Compared(NamedTuple):
+    """A pair's difference of last states, its label, its weight for each head, and its group's number."""
+
+    difference_D: Tensor
+    label: float
+    weight_H: list[float]
+    group: int
+
+
+def _compared(
+    states: RememberedStates, rows: list[PairGroup], spec: RewardModelSpec, run: Run
+) -> Iterator[Compared]:
+    numbers = itertools.count()
     batches = list(rows_under_budget(rows, spec.tokens_per_forward))
     for batch in run.track(batches, stage="score head", total=len(batches), unit="batches"):
         pack, hidden_TD = states.hidden([group.tokens for group in batch])
-        last_ND = hidden_TD[pack.last_N].float()
-        for group, last_KD in zip(
-            batch, torch.split(last_ND, [len(group.lengths) for group in batch]), strict=True
-        ):
+        last = torch.split(hidden_TD[pack.last_N].float(), [len(one.lengths) for one in batch])
+        for group, last_KD, number in zip(batch, last, numbers, strict=False):
             draws = bootstrap_weights(group.tokens.prompt_id, spec)
-            cluster = clusters[-1] + 1 if clusters else 0
             for pair in group.pairs:
-                differences.append(last_KD[pair.chosen] - last_KD[pair.rejected])
-                labels.append(pair.label)
-                weights.append([one * pair.weight / len(group.pairs) for one in draws])
-                clusters.append(cluster)
-    weight_BH = last_ND.new_tensor(weights)
-    return torch.stack(
-        [
-            fit_direction(
-                torch.stack(differences),
-                last_ND.new_tensor(labels),
-                weight_B=weight_B,
-                cluster_B=torch.tensor(clusters, device=last_ND.device),
-            )
-            for weight_B in weight_BH.T
-        ]
-    ).float()
+                yield Compared(
+                    last_KD[pair.chosen] - last_KD[pair.rejected],
+                    pair.label,
+                    [draw * pair.weight / len(group.pairs) for draw in draws],
+                    number,
+                )
 
 
 class Learned(NamedTuple):
