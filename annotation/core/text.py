@@ -1,6 +1,7 @@
 """Text manners: canonical form, fingerprints."""
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from json.encoder import encode_basestring
@@ -18,3 +19,17 @@ def fingerprint(parts: Sequence[str]) -> str:
     """Hex sha256 of the canonical parts; the boundaries between parts count."""
     payload = ", ".join([encode_basestring(canonical(part)) for part in parts])
     return hashlib.sha256(f"[{payload}]".encode()).hexdigest()
+
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+INERT_FORMULA = re.compile(r"'+[=+\-@\t\r]")
+
+
+def inert(cell: str) -> str:
+    """The text for a cell of a spreadsheet, with an apostrophe before what would act as a formula there."""
+    return f"'{cell}" if FORMULA.match(cell) else cell
+
+
+def from_inert(cell: str) -> str:
+    """The text that `inert` was given."""
+    return cell[1:] if INERT_FORMULA.match(cell) else cell

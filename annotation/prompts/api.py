@@ -22,7 +22,7 @@ from annotation.prompts.selectors import (
     prompts_of,
     rejected_of,
 )
-from annotation.prompts.services import requesting
+from annotation.prompts.services import previewing, requesting
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 
@@ -87,6 +87,27 @@ def start_import(project: Project, request: Request, sent: dict[str, Any]) -> Pr
         row_form=RowForm(sent["row_form"]),
         named_format=sent.get("file_format", ""),
     )
+
+
+class ImportPreview(APIView):
+    """What an import would make of a file."""
+
+    @extend_schema(request=shapes.UploadSerializer, responses=shapes.FilePreviewSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        """Read the first rows and store nothing: how they are understood, what would be rejected and why."""
+        project_for(request.user, project_id, Role.ADMIN)
+        upload = shapes.UploadSerializer(data=request.data)
+        upload.is_valid(raise_exception=True)
+        sent = upload.validated_data
+        is_file = "file" in sent
+        found = previewing.preview_file(
+            chunks=sent["file"].chunks() if is_file else requesting.lines_of(sent["rows"]),
+            filename=sent["file"].name if is_file else "rows.jsonl",
+            contents=PromptImport.Contents(sent["contents"]),
+            row_form=RowForm(sent["row_form"]),
+            named_format=sent.get("file_format", ""),
+        )
+        return Response(shapes.FilePreviewSerializer(found).data)
 
 
 class ImportDetail(APIView):

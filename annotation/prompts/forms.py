@@ -31,6 +31,7 @@ JUDGED_FORMS = {
     RowForm.TULU: _("Tulu: evaluation table"),
     RowForm.WMT: _("WMT: relative rankings"),
     RowForm.VOTES: _("Votes exported from here"),
+    RowForm.GROUPS: _("Groups exported from here"),
 }
 ROW_FORMS = [
     (RowForm.AUTO, _("Find out by the columns")),

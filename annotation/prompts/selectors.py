@@ -7,10 +7,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from annotation.core.errors import NotFound
+from annotation.core.text import inert
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t")
 
 
 def prompts_of(project: Project, *, search: str = "", source: str = "") -> QuerySet[Prompt]:
@@ -62,8 +61,4 @@ def rejected_csv(prompt_import: PromptImport) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
     yield writer.writerow(["line", "reason", "excerpt"])
     for row in rejected_of(prompt_import).iterator(chunk_size=1000):
-        yield writer.writerow([row.line, _inert(row.reason), _inert(row.excerpt)])
-
-
-def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+        yield writer.writerow([row.line, inert(row.reason), inert(row.excerpt)])

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.files import FORMATS
+from annotation.prompts.services.previewing import FilePreview, Preview
 
 MOST_ROWS = 10_000
 
@@ -86,3 +87,28 @@ class RejectedRowSerializer(serializers.ModelSerializer[RejectedRow]):
     class Meta:
         model = RejectedRow
         fields = ["line", "reason", "excerpt"]
+
+
+class PreviewedResponseSerializer(serializers.Serializer[Any]):  # Any: a response as it was read
+    text = serializers.CharField()
+    model = serializers.CharField(source="source", help_text="Where the row names one.")
+
+
+class RowPreviewSerializer(serializers.Serializer[Preview]):
+    line = serializers.IntegerField()
+    reason = serializers.CharField(help_text="Why the row would be rejected; empty if it is taken.")
+    excerpt = serializers.CharField(help_text="How a row begins that would be rejected.")
+    read_as = serializers.CharField(help_text="The form that its columns were taken for.")
+    turns = TurnSerializer(many=True)
+    responses = PreviewedResponseSerializer(many=True)
+    verdicts = serializers.ListField(child=serializers.CharField(), help_text="In words.")
+
+
+class FilePreviewSerializer(serializers.Serializer[FilePreview]):
+    file_format = serializers.CharField()
+    rows_checked = serializers.IntegerField()
+    rows_refused = serializers.IntegerField(help_text="Of the rows checked.")
+    is_whole = serializers.BooleanField(help_text="False: only the first rows were checked.")
+    read_as = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by form.")
+    shown = RowPreviewSerializer(many=True)
+    refused = RowPreviewSerializer(many=True)

@@ -24,7 +24,7 @@ from annotation.prompts.selectors import (
     rejected_of,
 )
 from annotation.prompts.services import requesting
-from annotation.prompts.services.previewing import Preview, preview_file
+from annotation.prompts.services.previewing import FilePreview, preview_file
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 
@@ -72,10 +72,10 @@ def import_preview(request: HttpRequest, project_id: int) -> HttpResponse:
     """The first rows of a file as they will be read; nothing is stored."""
     project_for(request.user, project_id, Role.ADMIN)
     form = UploadForm(request.POST, request.FILES)
-    previews = list[Preview]()
+    preview: FilePreview | None = None
     if form.is_valid():
         try:
-            previews = preview_file(
+            preview = preview_file(
                 chunks=form.cleaned_data["file"].chunks(),
                 filename=form.cleaned_data["file"].name,
                 contents=PromptImport.Contents(form.cleaned_data["contents"]),
@@ -83,7 +83,7 @@ def import_preview(request: HttpRequest, project_id: int) -> HttpResponse:
             )
         except InvalidInput as error:
             form.add_error(error.field or None, str(error))
-    return render(request, "prompts/_preview.html", {"form": form, "previews": previews})
+    return render(request, "prompts/_preview.html", {"form": form, "preview": preview})
 
 
 def start_import(form: UploadForm, project: Project, actor: User) -> PromptImport:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 
 from annotation.projects.models import Role
 from annotation.prompts.examples import EXAMPLES
@@ -56,3 +57,48 @@ def test_the_page_explains_every_form_with_an_example(client):
     client.force_login(factories.member(project, Role.ADMIN))
     page = client.get(f"/projects/{project.pk}/prompts/import/").content.decode()
     assert page.count("<pre>") == len(EXAMPLES)
+
+
+def previewed(api, rows=None, payload=None, **sent):
+    project = factories.project()
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    url = f"/api/v1/projects/{project.pk}/imports/preview/"
+    if rows is not None:
+        return api.post(url, {"rows": rows, **sent}, format="json")
+    return api.post(url, {"file": SimpleUploadedFile("rows.jsonl", payload), **sent})
+
+
+def test_the_api_tells_which_reader_was_chosen_and_what_would_be_rejected(api):
+    trl = {"prompt": "Q?", "chosen": "a", "rejected": "b"}
+    rows = [ROW, trl, {**ROW, "label": "maybe"}, {**ROW, "response_b": "Blue. "}]
+    told = previewed(api, rows, contents="judgments").json()
+    assert told["read_as"] == {"labels": 3, "trl": 1}
+    assert (told["rows_checked"], told["rows_refused"], told["is_whole"]) == (4, 2, True)
+    assert told["shown"][0]["verdicts"] == ["dataset: B over A (better)"]
+    assert told["shown"][0]["responses"][1] == {"text": "Seven.", "model": ""}
+    assert [one["line"] for one in told["refused"]] == [3, 4]
+    assert "known are" in told["refused"][0]["reason"]
+    assert "the same" in told["refused"][1]["reason"]
+    assert not PromptImport.objects.exists()
+
+
+def test_the_api_checks_the_first_thousand_rows_of_a_file_and_says_so(api):
+    told = previewed(api, payload=b'{"text": "a"}\n' * 1_001).json()
+    assert (told["rows_checked"], told["is_whole"], told["read_as"]) == (
+        1_000,
+        False,
+        {"plain": 1_000},
+    )
+    assert len(told["shown"]) == 5
+
+
+def test_the_command_reads_the_whole_file_and_stores_nothing(tmp_path, capsys):
+    project = factories.project()
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, [ROW] * 6 + [{**ROW, "label": "maybe"}])))
+    call_command("import_prompts", project.pk, path, contents="judgments", dry_run=True)
+    said = capsys.readouterr().out
+    assert "7 rows of jsonl, read 7 as labels; 1 would be rejected. Nothing was stored." in said
+    assert "rejected, line 7: The labeler gave the label 'maybe'" in said
+    assert not Prompt.objects.exists()
+    assert not PromptImport.objects.exists()

@@ -1,5 +1,6 @@
 """Judgments leave in every shape and come back into a fresh project: what leaves from there is the same."""
 
+import csv
 import json
 import tracemalloc
 from datetime import UTC, datetime
@@ -164,6 +165,15 @@ def test_tasks_of_label_studio_are_refused_as_csv_with_a_reason(client, project)
     assert page.status_code == 400
     with pytest.raises(CommandError, match="no project 0"):
         call_command("export_judgments", 0)
+
+
+def test_no_cell_of_a_table_of_judgments_acts_as_a_formula_and_it_comes_back(project):
+    prompt = factories.prompt(project, "-1 = what?")
+    factories.judgment(compared(prompt, "=1+1", "- a list"), rationale="@SUM(A1)")
+    table = exported(project, Form.LABELS, FileFormat.CSV)
+    cells = [cell for row in csv.reader(table.decode().splitlines()) for cell in row]
+    assert {"'-1 = what?", "'=1+1", "'- a list", "'@SUM(A1)"} <= set(cells)
+    assert exported(imported(table, "labels.csv"), Form.LABELS) == exported(project, Form.LABELS)
 
 
 def test_judgments_leave_in_flat_memory():

@@ -1,6 +1,7 @@
 """What leaves as TRL rows comes back as the same preferences; a real file becomes a snapshot."""
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from annotation.comparisons.services.importing import run_any_import
 from annotation.datasets.services import building, exporting, files, requesting
-from annotation.datasets.services.exporting import Form
+from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
@@ -23,14 +24,19 @@ Contents = PromptImport.Contents
 
 def imported(payload, contents, name="rows.jsonl"):
     project = factories.project()
+    row = taken_into(project, payload, contents, name)
+    assert row.rows_rejected == 0, list(row.rejected_rows.values_list("line", "reason"))[:3]
+    return project
+
+
+def taken_into(project, payload, contents, name="rows.jsonl"):
     actor = factories.member(project, Role.ADMIN)
     row = request_import(
         project=project, chunks=[payload], filename=name, actor=actor, contents=contents
     )
     run_any_import(import_id=row.pk, progress=lambda *_told: None)
     row.refresh_from_db()
-    assert row.rows_rejected == 0, list(row.rejected_rows.values_list("line", "reason"))[:3]
-    return project
+    return row
 
 
 def snapshot_of(project, **query):
@@ -70,6 +76,63 @@ def test_exported_preferences_come_back_as_the_same_preferences(form):
         for one in (before, after)
     ]
     assert chats[0] == chats[1]
+
+
+SIGNAL = {"prompt": "Name a color.", "response": "Blue."}
+GROUPED = [
+    (
+        Contents.JUDGMENTS,
+        [
+            {
+                "prompt": "Name a color.",
+                "response_a": "Blue.",
+                "response_b": "Red.",
+                "labels": {"a": 1, "b": 1, "c": 2},
+            },
+            {
+                "prompt": "Name a color.",
+                "response_a": "Blue.",
+                "response_b": "Seven.",
+                "labels": {"a": "tie"},
+            },
+            {
+                "prompt": "Name a city.",
+                "response_a": "Four",
+                "response_b": "Five",
+                "labels": {"a": "all_bad"},
+            },
+            {"prompt": "Name a tree.", "responses": ["Oak", "Elm", "Ash"], "ranks": [1, 2, 2]},
+        ],
+    ),
+    (
+        Contents.SIGNALS,
+        [
+            {**SIGNAL, "accepted": True, "labeler": "u1"},
+            {**SIGNAL, "accepted": False, "labeler": "u2"},
+            {**SIGNAL, "accepted": True, "labeler": "u3"},
+        ],
+    ),
+    (Contents.DEMONSTRATIONS, [{"prompt": "Name a fish.", "completion": "Cod."}]),
+]
+
+
+def groups_of(project, file_format=FileFormat.JSONL) -> bytes:
+    export = exporting.export_of(snapshot_of(project), form=Form.GROUPS)
+    return b"".join(export.pieces(file_format))
+
+
+@pytest.mark.parametrize("file_format", [FileFormat.JSONL, FileFormat.CSV, FileFormat.PARQUET])
+def test_groups_come_back_as_the_same_groups(file_format):
+    """Pairs with their votes, ties, what is unacceptable, signals and demonstrations: each read from the same file."""
+    project = factories.project()
+    for contents, rows in GROUPED:
+        taken_into(project, b"\n".join(json.dumps(row).encode() for row in rows), contents)
+    before = groups_of(project, file_format)
+    fresh = factories.project()
+    for contents, _ in GROUPED:
+        taken_into(fresh, before, contents, f"groups.{file_format}")
+    assert groups_of(fresh).splitlines() == groups_of(project).splitlines()
+    assert len(groups_of(project).splitlines()) == 4
 
 
 @pytest.mark.skipif(not PANDALM.exists(), reason="the real data is not on this machine")

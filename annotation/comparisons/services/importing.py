@@ -13,17 +13,15 @@ from annotation.core.errors import Conflict, DomainError
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.forms import JUDGED_COLUMNS, read_judged
+from annotation.prompts.readers.groups import read_demonstrations, read_signals
 from annotation.prompts.readers.unjudged import (
     UNJUDGED_COLUMNS,
-    read_demonstration,
-    read_signal,
     read_unjudged,
 )
 from annotation.prompts.services import importing
-from annotation.prompts.services.importing import Importer, Progress
+from annotation.prompts.services.importing import OTHERWISE, Importer, Progress
 
 Contents = PromptImport.Contents
-OTHERWISE = {Contents.PREFERENCES: RowForm.TRL, Contents.JUDGMENTS: RowForm.LABELS}
 
 
 def run_any_import(*, import_id: int, progress: Progress) -> None:
@@ -74,10 +72,12 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
             lambda fields: compared(read_unjudged(fields)), storing.store_comparisons, columns
         )
     if contents == Contents.SIGNALS:
-        return Importer(lambda fields: spoken(read_signal(fields)), storing.store_signals, columns)
+        return Importer(
+            lambda fields: tuple(map(spoken, read_signals(fields))), storing.store_signals, columns
+        )
     if contents == Contents.DEMONSTRATIONS:
         return Importer(
-            lambda fields: spoken(read_demonstration(fields)),
+            lambda fields: tuple(map(spoken, read_demonstrations(fields))),
             storing.store_demonstrations,
             columns,
         )

@@ -87,7 +87,7 @@ class Told:
 def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]) -> Stored:
     """Comparisons that are closed to the queue, and the judgments of the file."""
     project = prompt_import.project
-    placed, _ = place(prompt_import, [(one.row, item) for one in taken for item in one.item])
+    placed, _ = place(prompt_import, _items(taken))
     compared = _compared(placed)
     verdicts = [verdict for one in placed for verdict in one.item.verdicts]
     labelers = labelers_of(project, {one.labeler: one.labeler_kind for one in verdicts})
@@ -111,7 +111,7 @@ def store_comparisons(
 ) -> Stored:
     """Comparisons that labelers judge here, as many of them as the project's overlap says."""
     project, pairing = prompt_import.project, Pairing()
-    placed, _ = place(prompt_import, _items(taken))
+    placed, _ = place(prompt_import, [(one.row, one.item) for one in taken])
     compared = _compared(placed)
 
     def slots(ids: Ids) -> Slots:
@@ -122,39 +122,42 @@ def store_comparisons(
 
 
 def store_demonstrations(
-    prompt_import: PromptImport, taken: Sequence[Taken[Spoken[ReadDemonstration]]]
+    prompt_import: PromptImport, taken: Sequence[Taken[tuple[Spoken[ReadDemonstration], ...]]]
 ) -> Stored:
     """Responses that people wrote elsewhere: candidates for SFT, without an author here."""
-    _, created = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
-    return Stored(created=created)
+    placed, new = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
+    first = {one.keys[0]: one.row.line for one in reversed(placed) if one.keys[0] in new}
+    return Stored(created=len(set(first.values())))
 
 
 def store_signals(
-    prompt_import: PromptImport, taken: Sequence[Taken[Spoken[ReadSignal]]]
+    prompt_import: PromptImport, taken: Sequence[Taken[tuple[Spoken[ReadSignal], ...]]]
 ) -> Stored:
     """Single responses that were accepted or rejected; who says otherwise than before is refused."""
     project, now = prompt_import.project, timezone.now()
     placed, _ = place(prompt_import, _items(taken))
     labelers = labelers_of(project, {one.item.labeler: "person" for one in placed})
     known = _known_signals({one.keys[0] for one in placed if not one.is_new})
-    new, refused = list[tuple[int, int, int, bool, datetime]](), Refused()
+    new, lines = list[tuple[int, int, int, bool, datetime]](), set[int]()
+    refused = dict[int, tuple[Row, str]]()
     for one in placed:
         signal, candidate_id, labeler_id = one.item, one.keys[0], labelers[one.item.labeler]
         key = (candidate_id, labeler_id)
         if key not in known:
             told_at = signal.told_at or now
             new.append((one.prompt_id, candidate_id, labeler_id, signal.is_accepted, told_at))
+            lines.add(one.row.line)
         if known.setdefault(key, signal.is_accepted) != signal.is_accepted:
-            refused.append(
-                (one.row, f"{signal.labeler} said the opposite of this response before.")
-            )
+            reason = f"{signal.labeler} said the opposite of this response before."
+            refused[one.row.line] = (one.row, reason)
     columns = ("prompt_id", "candidate_id", "labeler_id", "is_accepted", "created_at")
     copy_rows(Signal, columns, new, project_id=project.pk)
-    return Stored(created=len(new), rejected=refused)
+    return Stored(created=len(lines - refused.keys()), rejected=list(refused.values()))
 
 
-def _items(taken: Sequence[Taken[Spoken[Item]]]) -> list[tuple[Row, Spoken[Item]]]:
-    return [(one.row, one.item) for one in taken]
+def _items(taken: Sequence[Taken[tuple[Spoken[Item], ...]]]) -> list[tuple[Row, Spoken[Item]]]:
+    """What the rows hold, one after the other: most hold one, a tree of messages or a group holds several."""
+    return [(one.row, item) for one in taken for item in one.item]
 
 
 def _known_signals(candidate_ids: Collection[int]) -> dict[tuple[int, int], bool]:

@@ -93,7 +93,9 @@ class Export:
                 "Tasks of Label Studio are nested; take them as JSON, which it imports."
             )
         if file_format == FileFormat.CSV:
-            return files.csv_lines(self.rows, self.columns)
+            # What labelers wrote is opened in spreadsheets; what trainers read must stay as it is.
+            is_inert = self.form in JUDGMENT_FORMS
+            return files.csv_lines(self.rows, self.columns, is_inert=is_inert)
         return files.parquet_pieces(self.rows, self.columns)
 
 

@@ -6,9 +6,11 @@
 import csv
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
+
+from annotation.core.text import inert
 
 Row = dict[str, Any]  # Any: JSON values
 Columns = tuple[tuple[str, str], ...]
@@ -89,9 +91,9 @@ def _array(rows: Iterator[Row]) -> Iterator[str]:
     yield "[]\n" if start == "[\n" else "\n]\n"
 
 
-def csv_lines(rows: Iterator[Row], columns: Columns) -> Iterator[bytes]:
-    """A header and one line a row; what is nested is JSON in its cell."""
-    return _pieces(_csv(rows, [name for name, _ in columns]))
+def csv_lines(rows: Iterator[Row], columns: Columns, *, is_inert: bool) -> Iterator[bytes]:
+    """A header and one line a row; what is nested is JSON in its cell. ``is_inert``: no cell acts as a formula."""
+    return _pieces(_csv(rows, [name for name, _ in columns], _inert_cell if is_inert else _cell))
 
 
 class _Echo:
@@ -101,15 +103,19 @@ class _Echo:
         return value
 
 
-def _csv(rows: Iterator[Row], names: list[str]) -> Iterator[str]:
+def _csv(rows: Iterator[Row], names: list[str], cell: Callable[[object], object]) -> Iterator[str]:
     writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
     yield writer.writerow(names)
     for row in rows:
-        yield writer.writerow([_cell(row.get(name)) for name in names])
+        yield writer.writerow([cell(row.get(name)) for name in names])
 
 
 def _cell(value: object) -> object:
     return encode(value) if isinstance(value, list | dict | bool) else value
+
+
+def _inert_cell(value: object) -> object:
+    return inert(value) if isinstance(value, str) else _cell(value)
 
 
 def _pieces(texts: Iterator[str]) -> Iterator[bytes]:

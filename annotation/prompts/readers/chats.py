@@ -27,6 +27,7 @@ class RowForm(StrEnum):
     OASST = "oasst"
     TULU = "tulu"
     WMT = "wmt"
+    GROUPS = "groups"
 
 
 class Turn(TypedDict):
@@ -60,6 +61,7 @@ FACTS |= {"language": ("language", "lang"), "source": ("source",), "license": ("
 FACT_LIMITS = {"external_id": 200, "category": 100, "language": 12, "source": 200, "license": 60}
 NESTED_COLUMNS = frozenset({"messages", "conversations", "responses", "labels", "ranks"})
 NESTED_COLUMNS |= {"ranking", "strengths", "criteria", "marks", "shown_order"}
+NESTED_COLUMNS |= {"candidates", "pairs", "unacceptable", "demonstrations", "signals"}
 CHATS_AS_TEXT = frozenset({*CHAT_COLUMNS, "rejected", "completion"})
 PARSED_COLUMNS = NESTED_COLUMNS | CHATS_AS_TEXT | {"tags"}
 FACT_COLUMNS = frozenset({"tags", *(name for names in FACTS.values() for name in names)})

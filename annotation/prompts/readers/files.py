@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from annotation.core.text import from_inert
 from annotation.prompts.readers.rows import (
     EXCERPT,
     MAX_ROW_BYTES,
@@ -21,6 +22,12 @@ from annotation.prompts.readers.rows import (
 CHUNK = 64 * 1024
 PARQUET_ROWS = 256
 SEEN = 4 * EXCERPT  # kept of each row, for the list of those that are refused
+OURS = frozenset(
+    {"labeler", "labeler_kind", "judged_at", "active_ms"}
+)  # a table exported from here
+LARGEST_PACKING = 250  # times, of a gzip file of more than FREELY_UNPACKED bytes
+FREELY_UNPACKED = 1024**3
+LARGEST_ROW_GROUP = 1024**3  # bytes of a Parquet file, unpacked
 Item = TypeVar("Item")
 FORMATS = ("jsonl", "csv", "parquet")
 BOM = b"\xef\xbb\xbf"
@@ -70,13 +77,38 @@ def _guarded(path: Path, reader: Callable[[IO[bytes]], Iterator[Item]]) -> Itera
     with path.open("rb") as plain:
         is_gzip = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=plain) if is_gzip else plain  # type: ignore[assignment] # GzipFile is one in all but name
+        stream: IO[bytes] = _Unpacked(path, plain) if is_gzip else plain  # type: ignore[assignment] # GzipFile is one in all but name
         try:
             yield from reader(stream)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFile(
                 f"The gzip file breaks off or is damaged ({error}); pack or send it again."
             ) from error
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzip file that refuses to be a bomb: more than text can be packed."""
+
+    def __init__(self, path: Path, packed: IO[bytes]) -> None:
+        super().__init__(fileobj=packed)
+        self._most = max(FREELY_UNPACKED, LARGEST_PACKING * path.stat().st_size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self._check()
+        return piece
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        self._check()
+        return line
+
+    def _check(self) -> None:
+        if self.tell() > self._most:
+            raise UnreadableFile(
+                f"The gzip file unpacks to more than {self._most:,} bytes, {LARGEST_PACKING} times its size; "
+                "if it holds rows, send it unpacked or in parts."
+            )
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
@@ -97,6 +129,8 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
 def _without_bom(line: bytes) -> bytes:
     if line.startswith(WIDE_BOMS):
         raise UnreadableFile("The file is UTF-16; save it as UTF-8.")
+    if line.startswith(b"PK\x03\x04"):
+        raise UnreadableFile("This is a ZIP archive; unpack it, or pack the file as .gz.")
     if line.startswith(b"PAR1"):
         raise UnreadableFile("This is a Parquet file; give it the ending .parquet.")
     return line.removeprefix(BOM)
@@ -201,6 +235,7 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     names = [storable(name).strip() for name in header]
     _check_header(names)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    is_ours = OURS.issubset(names)
     while True:
         try:
             values = next(reader)
@@ -209,6 +244,8 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
         except csv.Error as error:
             yield refused(reader.line_num + 1, f"This is not CSV: {error}.")
             continue
+        if is_ours:
+            values = list(map(from_inert, values))
         if values:
             yield _csv_row(reader.line_num + 1, names, values)
 
@@ -258,10 +295,21 @@ def _parquet(
 
     line = 0
     try:
-        for some in pq.ParquetFile(path).iter_batches(batch_size=PARQUET_ROWS):
+        file = pq.ParquetFile(path)
+        _refuse_large_groups(file.metadata)
+        for some in file.iter_batches(batch_size=PARQUET_ROWS):
             yield take(some)
             line += len(some)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(
             f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."
         ) from error
+
+
+def _refuse_large_groups(metadata: Any) -> None:  # Any: pyarrow has no types
+    sizes = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    if (largest := max(sizes, default=0)) > LARGEST_ROW_GROUP:
+        raise UnreadableFile(
+            f"A row group of the Parquet file unpacks to {largest:,} bytes; write it in row groups of at most "
+            f"{LARGEST_ROW_GROUP:,}."
+        )

@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from annotation.prompts.readers import chats, labels, platforms, preferences, published, votes
+from annotation.prompts.readers import (
+    chats,
+    groups,
+    labels,
+    platforms,
+    preferences,
+    published,
+    votes,
+)
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.judged import (
     LABELER_COLUMNS,
@@ -55,6 +63,7 @@ def _is_label_table(fields: Fields) -> bool:
 
 # The first that fits is taken: what is told by more stands before what is told by less.
 JUDGED_FORMS = (
+    JudgedForm(form=RowForm.GROUPS, fits=groups.is_group, read=groups.read_group),
     JudgedForm(form=RowForm.OASST, fits=_is_oasst, read=published.read_oasst),
     JudgedForm(
         form=RowForm.LABEL_STUDIO,
@@ -82,6 +91,7 @@ JUDGED_COLUMNS = frozenset(
     | votes.VOTES_COLUMNS
     | published.TULU_COLUMNS
     | published.WMT_COLUMNS
+    | groups.GROUP_COLUMNS
     | {"data", "annotations", "fields", "external_id", "metadata", "split", "prompt_id"}
 )
 
@@ -94,11 +104,16 @@ def read_judged(
     Raises RowRefused with the reason.
     """
     fields = chats.with_parsed_chats(fields)
-    read = BY_NAME[otherwise if form == RowForm.AUTO else form]
-    if form == RowForm.AUTO:
-        read = next((one.read for one in JUDGED_FORMS if one.fits(fields)), read)
+    read = BY_NAME[form_of(fields, form, otherwise=otherwise)]
     try:
         found = read(fields)
     except (AttributeError, TypeError, KeyError) as error:  # a list where an object belongs ...
         raise RowRefused(f"The row is nested otherwise than its form is: {error}.") from error
     return (found,) if isinstance(found, ReadComparison) else tuple(found)
+
+
+def form_of(fields: Fields, form: RowForm, *, otherwise: RowForm) -> RowForm:
+    """The form that a row is read as: the named one, else the first that fits, else ``otherwise``."""
+    if form != RowForm.AUTO:
+        return form
+    return next((one.form for one in JUDGED_FORMS if one.fits(fields)), otherwise)

@@ -19,6 +19,7 @@ MAX_LABELER_NAME = 80
 MAX_RATIONALE = 10_000
 MOST_RESPONSES = 9
 LARGEST_INTEGER = 2**31 - 1
+YEARS = range(1970, 3000)  # of a judgment
 LABELER_COLUMNS = ("labeler", "annotator", "worker", "rater", "judge", "evaluator")
 LABELER_KINDS = ("person", "machine", "simulated")
 ANSWER_COLUMNS = frozenset({"chosen", "rejected"})
@@ -181,7 +182,7 @@ def time_of(fields: Mapping[str, Any]) -> datetime | None:
             moment = value if isinstance(value, datetime) else parse_datetime(str(value))
         except ValueError:
             moment = None
-        if moment is None:
+        if moment is None or moment.year not in YEARS:
             raise RowRefused(
                 f"{name} is {str(value)[:40]!r}, not a time like 2026-03-01T09:30:00Z."
             )

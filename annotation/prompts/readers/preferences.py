@@ -48,7 +48,7 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
         ReadResponse(rejected, text_of(fields, "rejected_model", limit=200)),
     )
     is_counted = fields.get("votes_chosen") not in (None, "")
-    verdicts = _votes(fields) if is_counted else [verdict_of(fields, FIRST)]
+    verdicts = counted_votes(fields) if is_counted else [verdict_of(fields, FIRST)]
     return comparison_of(prompt_of(fields, turns), responses, verdicts)
 
 
@@ -87,7 +87,7 @@ def _without(before: list[Turn], turns: list[Turn]) -> list[Turn]:
     return turns[len(before) :] if turns[: len(before)] == before else turns
 
 
-def _votes(fields: dict[str, Any]) -> list[ReadVerdict]:
+def counted_votes(fields: dict[str, Any]) -> list[ReadVerdict]:
     """The counted votes as verdicts of "dataset 1", "dataset 2", ...: who gave them the row does not say.
 
     Their strengths are such that their mean in the chosen one's favor is the row's margin.

@@ -11,6 +11,7 @@ from annotation.prompts.readers.judged import (
     ReadResponse,
     Tiers,
     comparison_of,
+    named,
     prompt_of,
     prompt_turns,
     rank_of,
@@ -94,7 +95,9 @@ def read_tulu(fields: Fields) -> ReadComparison:
     if said == "tie" and acceptable == ["no", "no"]:
         tiers, strengths = (), ()
     responses = [
-        ReadResponse(text_of(fields, f"completion_{one}"), text_of(fields, f"model_{one}"))
+        ReadResponse(
+            text_of(fields, f"completion_{one}"), text_of(fields, f"model_{one}", limit=200)
+        )
         for one in "ab"
     ]
     facts = {**fields, "id": fields.get("id") or fields.get("instance_id")}
@@ -119,7 +122,8 @@ def read_wmt(fields: Fields) -> ReadComparison:
     pair = "-".join(text_of(fields, name, limit=20) for name in ("srclang", "trglang"))
     facts = {"id": _segment(fields), "category": pair, "language": fields.get("trglang")}
     prompt = prompt_of(facts, [Turn(role="user", content=source)])
-    return comparison_of(prompt, responses, [verdict_of({}, tiers_by_rank(ranks), labeler=judge)])
+    verdict = verdict_of({}, tiers_by_rank(ranks), labeler=named(judge) if judge else "")
+    return comparison_of(prompt, responses, [verdict])
 
 
 def _is_ranked(fields: Fields, number: str) -> bool:

@@ -82,5 +82,5 @@ def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | int | float):
-        return str(value)
+        return check_text(str(value), name, limit=limit)
     raise RowRefused(f"{name} is {type(value).__name__}, not text.")

@@ -26,11 +26,15 @@ from annotation.prompts.readers.files import read_rows, row_numbers
 from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.services.storing import add_prompts
 
+Contents = PromptImport.Contents
+# What a row of judgments is read as where its columns do not tell.
+OTHERWISE = {Contents.PREFERENCES: RowForm.TRL, Contents.JUDGMENTS: RowForm.LABELS}
 ATTEMPTS = 3
 BATCH_ROWS = 2_000
 BATCH_BYTES = 4 * 1024 * 1024
 TELL_EVERY = 2_000  # rows between two words about the first reading
 MOST_UNUSED_COLUMNS = 30
+TOO_DEEP = "The row is nested too deeply."
 TURNS = "import"  # batches of one project are stored one after the other
 Item = TypeVar("Item")
 
@@ -140,6 +144,8 @@ def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
             taken.append(Taken(row, importer.read(row.fields)))
         except RowRefused as refusal:
             rejected.append((row, str(refusal)))
+        except RecursionError:
+            rejected.append((row, TOO_DEEP))
     return Batch(len(rows), taken, rejected, unused)
 
 

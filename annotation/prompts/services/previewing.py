@@ -1,31 +1,32 @@
-"""The first rows of a file as an import would read them; nothing is stored."""
+"""What an import would make of a file: how rows are read, what would be refused and why. Nothing is stored."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
 from annotation.core.errors import InvalidInput
+from annotation.core.text import canonical
 from annotation.prompts.models import PromptImport
+from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm, Turn, read_prompt
 from annotation.prompts.readers.files import file_format, read_rows
-from annotation.prompts.readers.forms import read_judged
+from annotation.prompts.readers.forms import form_of, read_judged
+from annotation.prompts.readers.groups import read_demonstrations, read_signals
 from annotation.prompts.readers.judged import ReadComparison, ReadResponse, ReadVerdict
 from annotation.prompts.readers.rows import Row, RowRefused
-from annotation.prompts.readers.unjudged import (
-    ReadDemonstration,
-    ReadSignal,
-    read_demonstration,
-    read_signal,
-    read_unjudged,
-)
+from annotation.prompts.readers.unjudged import ReadDemonstration, ReadSignal, read_unjudged
+from annotation.prompts.services.importing import OTHERWISE, TOO_DEEP
 from annotation.prompts.services.requesting import clean_filename
 
 Contents = PromptImport.Contents
 ROWS_SHOWN = 5
+ROWS_CHECKED = 1_000
+REFUSED_SHOWN = 20
 STRENGTHS = {1: "slightly", 2: "better", 3: "much better"}
 
 
@@ -35,63 +36,128 @@ class Preview:
 
     line: int
     reason: str = ""
+    excerpt: str = ""
+    read_as: str = ""  # the form that its columns were taken for
     turns: tuple[Turn, ...] = ()
     responses: tuple[ReadResponse, ...] = ()
     verdicts: tuple[str, ...] = ()  # in words
 
 
+@dataclass(slots=True)
+class FilePreview:
+    """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first rows, taken or not."""
+
+    file_format: str
+    rows_checked: int = 0
+    rows_refused: int = 0
+    is_whole: bool = True  # False: the file goes on behind the rows checked
+    read_as: Counter[str] = field(default_factory=Counter)
+    shown: list[Preview] = field(default_factory=list)
+    refused: list[Preview] = field(default_factory=list)
+
+    def forms(self) -> list[tuple[str, int]]:
+        """The forms, the most frequent first."""
+        return self.read_as.most_common()
+
+
 def preview_file(
-    *, chunks: Iterable[bytes], filename: str, contents: Contents, row_form: RowForm
-) -> list[Preview]:
-    """The first rows. Raises UnreadableFile for a file that is none."""
+    *,
+    chunks: Iterable[bytes],
+    filename: str,
+    contents: Contents,
+    row_form: RowForm,
+    named_format: str = "",
+    most_rows: int | None = ROWS_CHECKED,
+) -> FilePreview:
+    """Read rows, up to ``most_rows`` of them. Raises UnreadableFile for a file that is none."""
+    found = FilePreview(file_format=named_format or file_format(clean_filename(filename)))
     with tempfile.NamedTemporaryFile() as file:
         for chunk in chunks:
             file.write(chunk)
         file.flush()
-        rows = read_rows(Path(file.name), file_format(clean_filename(filename)))
-        shown = list(islice(rows, ROWS_SHOWN))
-    if not shown:
+        rows = read_rows(Path(file.name), found.file_format)
+        for row in islice(rows, most_rows):
+            _add(found, list(_previews(row, contents, row_form)))
+        found.is_whole = next(rows, None) is None
+    if not found.rows_checked:
         raise InvalidInput.at("file", "The file holds no rows.")
-    return [one for row in shown for one in _previews(row, contents, row_form)]
+    return found
+
+
+def _add(found: FilePreview, previews: list[Preview]) -> None:
+    found.rows_checked += 1
+    if found.rows_checked <= ROWS_SHOWN:
+        found.shown += previews
+    refused = [one for one in previews if one.reason]
+    if refused:
+        found.rows_refused += 1
+        found.refused += refused if len(found.refused) < REFUSED_SHOWN else []
+    found.read_as.update({one.read_as for one in previews if one.read_as})
 
 
 def _previews(row: Row, contents: Contents, form: RowForm) -> Iterator[Preview]:
-    if row.reason:
-        yield Preview(line=row.line, reason=row.reason)
-        return
+    reason, read_as = row.reason, ""
+    read: tuple[ReadRow, ...] = ()
     try:
-        for one in _read(row.fields, contents, form):
-            yield _preview(row.line, one)
+        read_as = "" if reason else _read_as(row.fields, contents, form)
+        read = () if reason else _read(row.fields, contents, form)
     except RowRefused as refusal:
-        yield Preview(line=row.line, reason=str(refusal))
+        reason = str(refusal)
+    except RecursionError:
+        reason = TOO_DEEP
+    if reason:
+        yield Preview(line=row.line, reason=reason, excerpt=row.excerpt, read_as=read_as)
+        return
+    for one in read:
+        yield _preview(row.line, one, read_as)
 
 
 ReadRow = ReadPrompt | ReadComparison | ReadSignal | ReadDemonstration
+
+
+def _read_as(fields: dict[str, Any], contents: Contents, form: RowForm) -> str:
+    if contents in OTHERWISE:
+        parsed = chats.with_parsed_chats(fields)
+        return form_of(parsed, form, otherwise=OTHERWISE[contents]).value
+    if contents != Contents.PROMPTS:
+        return contents.value
+    return (chats.detect(chats.with_parsed_chats(fields)) if form == RowForm.AUTO else form).value
 
 
 def _read(fields: dict[str, Any], contents: Contents, form: RowForm) -> tuple[ReadRow, ...]:
     if contents == Contents.PROMPTS:
         return (read_prompt(fields, form),)
     if contents == Contents.COMPARISONS:
-        return (read_unjudged(fields),)
+        return (_different(read_unjudged(fields)),)
     if contents == Contents.SIGNALS:
-        return (read_signal(fields),)
+        return read_signals(fields)
     if contents == Contents.DEMONSTRATIONS:
-        return (read_demonstration(fields),)
-    otherwise = RowForm.TRL if contents == Contents.PREFERENCES else RowForm.LABELS
-    return read_judged(fields, form, otherwise=otherwise)
+        return read_demonstrations(fields)
+    return tuple(map(_different, read_judged(fields, form, otherwise=OTHERWISE[contents])))
 
 
-def _preview(line: int, one: ReadRow) -> Preview:
+def _different(one: ReadComparison) -> ReadComparison:
+    said = {(canonical(response.text), response.source) for response in one.responses}
+    if len(said) < len(one.responses):
+        raise RowRefused("Two of the responses are the same; there is nothing to compare.")
+    return one
+
+
+def _preview(line: int, one: ReadRow, read_as: str) -> Preview:
     if isinstance(one, ReadPrompt):
-        return Preview(line=line, turns=tuple(one.turns))
+        return Preview(line=line, read_as=read_as, turns=tuple(one.turns))
     said: tuple[str, ...] = ()
     if isinstance(one, ReadSignal):
         said = (f"{one.labeler}: {'accepted' if one.is_accepted else 'rejected'}",)
     elif isinstance(one, ReadComparison):
         said = tuple(map(verdict_words, one.verdicts))
-    turns, responses = tuple(one.prompt.turns), tuple(one.responses)
-    return Preview(line=line, turns=turns, responses=responses, verdicts=said)
+    return Preview(
+        line=line,
+        read_as=read_as,
+        turns=tuple(one.prompt.turns),
+        responses=tuple(one.responses),
+        verdicts=said,
+    )
 
 
 def verdict_words(verdict: ReadVerdict) -> str:

@@ -87,15 +87,19 @@ def request_rows(
     by_worker: bool = True,
 ) -> PromptImport:
     """The same for rows that are in memory already: they become a file of JSON Lines."""
-    lines = (_line(row) for row in rows)
     return request_import(
         project=project,
-        chunks=lines,
+        chunks=lines_of(rows),
         filename=filename,
         actor=actor,
         contents=contents,
         by_worker=by_worker,
     )
+
+
+def lines_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:  # Any: JSON
+    """Rows as the lines of a file. Raises InvalidInput for one that is nested too deeply."""
+    return map(_line, rows)
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

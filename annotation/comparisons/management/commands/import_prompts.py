@@ -16,6 +16,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.files import FORMATS
 from annotation.prompts.selectors import rejected_of
+from annotation.prompts.services.previewing import FilePreview, preview_file
 from annotation.prompts.services.requesting import request_import
 
 SHOWN_REJECTED = 20
@@ -31,6 +32,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--format", choices=FORMATS, default="", help="by its ending if left out"
         )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="read the whole file, tell, and store nothing"
+        )
         parser.add_argument("--rows", choices=[form.value for form in RowForm], default="auto")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # Any: Django's own options
@@ -38,10 +42,34 @@ class Command(BaseCommand):
         if project is None:
             raise CommandError(f"There is no project {options['project']}.")
         try:
-            row = self._import(project, options)
+            if options["dry_run"]:
+                self._tell_preview(self._preview(options))
+            else:
+                self._tell(self._import(project, options))
         except (DomainError, OSError) as error:
             raise CommandError(str(error)) from error
-        self._tell(row)
+
+    def _preview(self, options: dict[str, Any]) -> FilePreview:
+        return preview_file(
+            chunks=_chunks(options["file"]),
+            filename=options["file"].name,
+            contents=PromptImport.Contents(options["contents"]),
+            row_form=RowForm(options["rows"]),
+            named_format=options["format"],
+            most_rows=None,
+        )
+
+    def _tell_preview(self, found: FilePreview) -> None:
+        forms = ", ".join(f"{rows:,} as {form}" for form, rows in found.forms()) or "none"
+        self.stdout.write(
+            f"{found.rows_checked} rows of {found.file_format}, read {forms}; "
+            f"{found.rows_refused} would be rejected. Nothing was stored."
+        )
+        for one in found.shown:
+            said = "; ".join(one.verdicts) or " ".join(turn["content"] for turn in one.turns)
+            self.stdout.write(f"  line {one.line}: {one.reason or said[:200]}")
+        for one in found.refused:
+            self.stdout.write(f"  rejected, line {one.line}: {one.reason}")
 
     def _import(self, project: Project, options: dict[str, Any]) -> PromptImport:
         row = request_import(
