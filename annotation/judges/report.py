@@ -18,7 +18,7 @@ from annotation.judges.models import Hearing, Judge
 from annotation.judges.selectors import HearingFacts, facts_of
 from annotation.judges.verdicts import FIRST, TIE, Answer, by_order_of, majority
 from annotation.measures.alt_test import ITEMS_MIN, AltTest, alt_test
-from annotation.measures.bias import ratio
+from annotation.measures.bias import ratio, ratio_sums
 from annotation.measures.statistic import Statistic
 from annotation.measures.table import RatingTable
 
@@ -175,7 +175,7 @@ def _share(heard: Sequence[Heard], count: Callable[[Heard], Count], nothing: str
 
 def _ratio(counts: Sequence[Count], nothing: str) -> Statistic:
     table = np.array(counts, dtype=np.float64).reshape(-1, 2)
-    return ratio(table[:, 0], table[:, 1], nothing=nothing)
+    return ratio(ratio_sums(table[:, 0], table[:, 1]), nothing=nothing)
 
 
 def _unparsed(one: Heard) -> Count:
