@@ -54,7 +54,12 @@ REAL = Plan(
             "layers": 16,
             "learning_rate": 2e-5,
         },
-        sft={"max_prompt_tokens": 192, "max_response_tokens": 128, "max_groups": 256},
+        sft={
+            "max_prompt_tokens": 192,
+            "max_response_tokens": 128,
+            "max_groups": 256,
+            "tokens_per_forward": 1024,  # the logits of twice as many take 2 GB more
+        },
     ),
 )
 """The lap of `make demo DATA=...`: judgments that people gave."""
