@@ -30,7 +30,9 @@ class AgreementDetail(APIView):
 
 
 class AgreementTable(APIView):
-    """One table of the report (statistics, labelers, matrix, periods, versions, policies) as CSV."""
+    """One table of the report as CSV: statistics, coefficients, judges, budget, labelers, matrix, periods, versions,
+    policies, next.
+    """
 
     @extend_schema(
         parameters=[shapes.ScopeSerializer],

@@ -17,7 +17,9 @@ class ScopeSerializer(serializers.Serializer[Any]):
     batch = serializers.IntegerField(required=False, min_value=1)
     language = serializers.CharField(required=False, max_length=12)
     tag = serializers.CharField(required=False, max_length=60, help_text="Of the prompt.")
-    labeler = serializers.IntegerField(required=False, min_value=1, help_text="One labeler's id.")
+    labeler = serializers.RegexField(
+        r"^\d{1,10}(,\d{1,10})*$", required=False, help_text="Ids of labelers, with commas between."
+    )
 
 
 class AgreementSerializer(serializers.Serializer[Any]):
