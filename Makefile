@@ -63,5 +63,8 @@ bench-queue-growth: setup ## What a label costs among 1,000 and 1,000,000 compar
 bench-queue-harm: setup ## A minute of labeling while workers and connections are killed
 	python -m tests.bench.queue --harm
 
+bench-io: setup ## Imports and exports: time and memory, beside Label Studio (docs/benchmarks.md)
+	python -m tests.bench.inout
+
 clean: ## Remove what was generated (the environment and var/)
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

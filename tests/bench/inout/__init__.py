@@ -1,0 +1,1 @@
+"""`make bench-io`: imports and exports, their time and their memory."""

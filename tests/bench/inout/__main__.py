@@ -1,0 +1,91 @@
+"""`make bench-io`: imports, exports and their memory, each in a process of its own; a table in Markdown.
+
+`--most 100000` leaves out the import of a million judgments. Beside them, what Label Studio 1.23 took on two cores.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.bench.inout import files
+from tests.bench.queue.__main__ import SERVER, show, use_own_database
+
+PEER_IMPORT, PEER_EXPORT = 3.3, 20.0  # seconds of Label Studio
+GOAL_IMPORT, GOAL_EXPORT = 4, 25  # times as fast
+FORMS = (("votes", "jsonl"), ("label_studio", "json"), ("labels", "csv"), ("votes", "parquet"))
+Result = dict[str, Any]  # Any: numbers of one act
+
+
+def child(*words: str) -> Result:
+    """One act in a fresh process on the database of the bench."""
+    command = [sys.executable, "-m", "tests.bench.inout.child", *words]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ)
+    return dict(json.loads(done.stdout))
+
+
+def line(what: str, result: Result, beside: str = "") -> None:
+    show(
+        f"| {what} | {result['seconds']:.2f} | {result['cpu']:.2f} + {result['database']:.2f} | "
+        f"{result['memory']:.0f} | {beside} |"
+    )
+
+
+def beside(peer: float, goal: int, result: Result) -> str:
+    times = peer / result["seconds"]
+    told = "met" if times >= goal else "MISSED"
+    return f"Label Studio {peer:g} s: {times:.1f} times, goal {goal}: {told}"
+
+
+def imports(folder: Path) -> int:
+    """10,000 rows of each kind; the project of the last, with 20,000 labels."""
+    for contents, rows in (("comparisons", files.pairs), ("preferences", files.preferences)):
+        path = files.write(folder / f"{contents}.jsonl", rows(10_000))
+        result = child("import", contents, str(path))
+        line(f"import of 10,000 {contents}", result, beside(PEER_IMPORT, GOAL_IMPORT, result))
+    path = files.write(folder / "labels.jsonl", files.labels(10_000))
+    result = child("import", "judgments", str(path))
+    line("import of 10,000 pairs with 20,000 labels", result)
+    return int(result["project"])
+
+
+def exports(project: int) -> None:
+    for form, file_format in FORMS:
+        result = child("export", str(project), form, file_format)
+        told = beside(PEER_EXPORT, GOAL_EXPORT, result) if file_format != "parquet" else ""
+        line(f"export of 20,000 labels, {form} as {file_format}", result, told)
+
+
+def large(folder: Path, most: int) -> None:
+    """Ten times, and ten times more: the memory must not follow."""
+    for count in (10_000, 100_000, 1_000_000):
+        if count > most:
+            return
+        path = files.write(folder / f"judgments-{count}.jsonl", files.votes(count))
+        result = child("import", "judgments", str(path))
+        path.unlink()
+        line(f"import of {count:,} judgments, one a row", result)
+        if count == 100_000:
+            given = child("export", str(int(result["project"])), "votes", "jsonl")
+            line("export of 100,000 judgments, votes as jsonl", given)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench-io", description=__doc__)
+    parser.add_argument("--most", type=int, default=1_000_000, help="judgments in the largest file")
+    options = parser.parse_args()
+    use_own_database("concord_bench_io")
+    show(f"on {SERVER.rsplit('@', 1)[-1]}, load {os.getloadavg()[0]:.1f}\n")
+    show("| what | seconds | CPU: process + database, s | memory more, MB | beside |")
+    show("|---|---:|---:|---:|---|")
+    with tempfile.TemporaryDirectory() as name:
+        exports(imports(Path(name)))
+        large(Path(name), options.most)
+
+
+if __name__ == "__main__":
+    main()
