@@ -7,6 +7,7 @@ from annotation.comparisons.models import Batch
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.demonstrations.models import Opening
 from annotation.demonstrations.services.writing import lease_next
+from annotation.evaluations.models import Evaluation
 from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.judges.models import JudgeRun, RevisionRun
 from annotation.judges.services.appointing import appoint_judge, publish_constitution
@@ -68,6 +69,8 @@ class World:
             "invitations": invite(project=project, role=Role.LABELER, actor=user).invitation,
         }
         Round.objects.create(number=1, plan={}, policy=policy, **own)
+        other = factories.policy(project)
+        made["evaluations"] = Evaluation.objects.create(policy=policy, baseline=other, **own)
         return {name: row.pk for name, row in made.items()} | {"rounds": 1}
 
     def address(self, template: str, *, last: object = None) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
 from annotation.demonstrations.services.writing import expire_drafts
+from annotation.evaluations.services import advance_evaluations
 from annotation.rounds.services import advance_all
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def sweep() -> None:
             ring_again(model, queue)
     expire_leases()
     expire_drafts()
+    advance_evaluations()
     advance_all()
 
 

@@ -27,6 +27,7 @@ class Job(StrEnum):
     REVISE_CANDIDATES = "workers.judging.revise_candidates"
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
     BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
+    SCORE_EVALUATION = "workers.evaluations.score_evaluation"
     EXECUTE_RUN = "workers.training.execute_run"
     DELIVER_WEBHOOK = "workers.webhooks.deliver_webhook"
 
@@ -37,6 +38,7 @@ GPU_JOBS = frozenset(
         Job.ANSWER_PLAYGROUND,
         Job.JUDGE_COMPARISONS,
         Job.REVISE_CANDIDATES,
+        Job.SCORE_EVALUATION,
         Job.EXECUTE_RUN,
     }
 )

@@ -1,7 +1,13 @@
-"""What trained models are worth: the facts of their cards."""
+"""What trained models are worth: the facts of their cards, and policies compared blind by people."""
 
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
+from annotation.comparisons.models import Batch
+from annotation.core.jobs import Job, JobModel
+from annotation.generation.models import GenerationRun
+from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 
 
@@ -15,3 +21,54 @@ class ModelCard(models.Model):
     by_labeler = models.JSONField(default=list)  # [{"labeler", "kind", value, interval, n, reason}]
     by_criterion = models.JSONField(default=list)  # [{"name", value, interval, n, reason}]
     created_at = models.DateTimeField(auto_now=True)
+
+
+class Evaluation(models.Model):
+    """Two policies answer the same held-out prompts; people compare the answers blind until it is decided."""
+
+    class State(models.TextChoices):
+        ANSWERING = "answering"
+        COMPARING = "comparing"
+        DECIDED = "decided"  # the interval excludes one half
+        UNDECIDED = "undecided"  # every vote is in, and it does not
+        STOPPED = "stopped"
+        FAILED = "failed"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="evaluations")
+    policy = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="evaluations")
+    baseline = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    generation = models.OneToOneField(
+        GenerationRun, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    baseline_generation = models.OneToOneField(
+        GenerationRun, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    batch = models.OneToOneField(Batch, null=True, on_delete=models.PROTECT, related_name="+")
+    is_judged = models.BooleanField(default=True)  # by people
+    state = models.CharField(max_length=10, choices=State, default=State.ANSWERING)
+    prompts = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True, default="")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.policy} against {self.baseline}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in {self.State.ANSWERING, self.State.COMPARING}
+
+
+class RewardComparison(JobModel):
+    """A job: a reward model scores every answer of an evaluation."""
+
+    job = Job.SCORE_EVALUATION
+
+    evaluation = models.OneToOneField(
+        Evaluation, on_delete=models.CASCADE, related_name="reward_comparison"
+    )
+    reward_model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    scores = models.JSONField(default=dict)  # candidate id -> score

@@ -1,8 +1,21 @@
-"""Reading what models are worth."""
+"""Reading what models are worth: cards, evaluations, prompts that neither policy was trained on."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from django.db.models import QuerySet
 
 from annotation.core.errors import NotFound
-from annotation.evaluations.models import ModelCard
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.splits import split_key, split_of
+from annotation.evaluations.models import Evaluation, ModelCard
+from annotation.generation.models import Candidate
+from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import ancestry
+from training.spec.records import Turn
 
 
 def card_of(version: ModelVersion) -> ModelCard | None:
@@ -18,3 +31,59 @@ def card_in(version: ModelVersion) -> ModelCard:
             f"{version} has no card: it was not trained here, or before cards were kept. Train it again."
         )
     return card
+
+
+def evaluations_of(project: Project) -> QuerySet[Evaluation]:
+    """The evaluations of a project, newest first."""
+    rows = Evaluation.objects.filter(project=project).order_by("-pk")
+    return rows.select_related(
+        *["project", "policy", "baseline", "batch", "created_by", "generation"],
+        *["baseline_generation", "reward_comparison__reward_model"],
+    )
+
+
+def evaluation_in(project: Project, pk: int) -> Evaluation:
+    """One evaluation of the project. Raises NotFound."""
+    row = evaluations_of(project).filter(pk=pk).first()
+    if row is None:
+        raise NotFound(f"There is no evaluation {pk} in {project.name}.")
+    return row
+
+
+def held_out_prompts(project: Project, versions: Sequence[ModelVersion], *, most: int) -> list[int]:
+    """Prompts, the oldest first, that no snapshot behind these versions put into its training split."""
+    queries = list(_queries_behind(project, versions))
+    return list(islice(_held_out(project, queries), most))
+
+
+def _held_out(project: Project, queries: Sequence[SnapshotQuery]) -> Iterator[int]:
+    prompts = Prompt.objects.filter(project=project).order_by("pk").values_list("pk", "turns")
+    for pk, turns in prompts.iterator(chunk_size=500):
+        key = split_key([Turn(role=one["role"], content=one["content"]) for one in turns])
+        if all(split_of(key, query) != "train" for query in queries):
+            yield pk
+
+
+def _queries_behind(project: Project, versions: Sequence[ModelVersion]) -> Iterator[SnapshotQuery]:
+    """The queries of all snapshots that the versions and their ancestors were trained on."""
+    keys = {
+        step.version.lineage.get("snapshot", {}).get("id")
+        for version in versions
+        for step in ancestry(version)
+    }
+    rows = DatasetSnapshot.objects.filter(project=project, pk__in=[key for key in keys if key])
+    for query in rows.values_list("query", flat=True):
+        yield SnapshotQuery.from_json(query)
+
+
+def answers_of(row: Evaluation) -> dict[int, tuple[Candidate, Candidate]]:
+    """The policy's and the baseline's answer by prompt; prompts that lack one of them are left out."""
+    found: dict[int, dict[int | None, Candidate]] = {}
+    runs = (row.generation_id, row.baseline_generation_id)
+    for one in Candidate.objects.filter(run_id__in=runs).select_related("prompt").order_by("pk"):
+        found.setdefault(one.prompt_id, {})[one.run_id] = one
+    return {
+        prompt_id: (sides[runs[0]], sides[runs[1]])
+        for prompt_id, sides in found.items()
+        if len(sides) == 2
+    }

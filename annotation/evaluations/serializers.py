@@ -6,7 +6,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation.evaluations.models import ModelCard
+from annotation.evaluations.evidence import evidence_of, scored
+from annotation.evaluations.models import Evaluation, ModelCard
+
+LAST_KEY = 2**63 - 1
 
 
 class ModelCardSerializer(serializers.ModelSerializer[ModelCard]):
@@ -34,3 +37,56 @@ class ModelCardSerializer(serializers.ModelSerializer[ModelCard]):
     @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_by_criterion(self, card: ModelCard) -> Any:  # Any: as above
         return card.by_criterion
+
+
+class NewEvaluationSerializer(serializers.Serializer[Any]):
+    """Two policies, how many held-out prompts, and who judges."""
+
+    policy = serializers.IntegerField(min_value=1, max_value=LAST_KEY)
+    baseline = serializers.IntegerField(min_value=1, max_value=LAST_KEY)
+    reward_model = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=LAST_KEY
+    )
+    prompts = serializers.IntegerField(required=False, default=100, min_value=1, max_value=10_000)
+    temperature = serializers.FloatField(required=False, default=0.8, min_value=0, max_value=10)
+    max_tokens = serializers.IntegerField(
+        required=False, default=256, min_value=1, max_value=100_000
+    )
+    is_judged = serializers.BooleanField(required=False, default=True)
+
+
+class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
+    """An evaluation, with what people and the reward model said so far."""
+
+    people = serializers.SerializerMethodField()
+    reward = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Evaluation
+        fields: ClassVar[list[str]] = [
+            *["id", "policy", "baseline", "generation", "baseline_generation", "batch", "state"],
+            *["is_judged", "prompts", "error", "people", "reward"],
+            *["created_by", "created_at", "finished_at"],
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_people(self, row: Evaluation) -> Any:  # Any: JSON
+        found = evidence_of(row)
+        return {
+            "win_rate": found.win_rate.as_json(),
+            "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
+            "ties": found.ties,
+            "all_bad": found.all_bad,
+            "open": found.open,
+            "is_decided": found.is_decided,
+        }
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_reward(self, row: Evaluation) -> Any:  # Any: as above
+        found = scored(row)
+        return found and {
+            "win_rate": found.win_rate.as_json(),
+            "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
+            "gain": found.gain,
+        }

@@ -7,15 +7,35 @@ from annotation.projects.models import Role
 
 CARD = "projects/<int:project_id>/models/<int:pk>/card"
 
-api_patterns = [path(f"{CARD}/", api.ModelCardDetail.as_view(), name="api-model-card")]
+EVALUATIONS = "projects/<int:project_id>/evaluations/"
+EVALUATION = f"{EVALUATIONS}<int:pk>/"
+
+api_patterns = [
+    path(f"{CARD}/", api.ModelCardDetail.as_view(), name="api-model-card"),
+    path(EVALUATIONS, api.EvaluationList.as_view(), name="api-evaluation-list"),
+    path(EVALUATION, api.EvaluationDetail.as_view(), name="api-evaluation-detail"),
+    path(f"{EVALUATION}stop/", api.EvaluationStop.as_view(), name="api-evaluation-stop"),
+]
 page_patterns = [
     path(f"{CARD}/", views.model_card, name="evaluations-card"),
     path(f"{CARD}.md", views.model_card_markdown, name="evaluations-card-markdown"),
+    path(EVALUATIONS, views.evaluation_list, name="evaluations-list"),
+    path(f"{EVALUATIONS}new/", views.evaluation_new, name="evaluations-new"),
+    path(EVALUATION, views.evaluation_detail, name="evaluations-detail"),
+    path(f"{EVALUATION}stop/", views.evaluation_stop, name="evaluations-stop"),
 ]
 
+ENGINEER = frozenset({Role.ENGINEER})
 READERS = frozenset({Role.ENGINEER, Role.ADMIN})
 ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-model-card": {"GET": READERS},
     "evaluations-card": {"GET": READERS},
     "evaluations-card-markdown": {"GET": READERS},
+    "api-evaluation-list": {"GET": ENGINEER, "POST": ENGINEER},
+    "api-evaluation-detail": {"GET": ENGINEER},
+    "api-evaluation-stop": {"POST": ENGINEER},
+    "evaluations-list": {"GET": ENGINEER},
+    "evaluations-new": {"GET": ENGINEER, "POST": ENGINEER},
+    "evaluations-detail": {"GET": ENGINEER},
+    "evaluations-stop": {"POST": ENGINEER},
 }

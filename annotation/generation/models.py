@@ -28,6 +28,7 @@ class GenerationRun(JobModel):
     max_tokens = models.PositiveIntegerField(default=256)
     seed = models.PositiveBigIntegerField(default=17)
     max_prompts = models.PositiveIntegerField(default=0)  # 0: all
+    prompt_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)  # only these
     pair_after = models.BooleanField(default=True)  # make comparisons of the new candidates
 
 

@@ -63,6 +63,7 @@ def lacking(run: GenerationRun) -> QuerySet[Prompt]:
         run__seed=run.seed,
     )
     rows = Prompt.objects.filter(project_id=run.project_id).exclude(Exists(asked_this_way))
+    rows = rows.filter(pk__in=run.prompt_ids) if run.prompt_ids else rows
     return rows.order_by("pk")
 
 

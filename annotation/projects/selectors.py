@@ -140,6 +140,12 @@ SECTIONS = (
     ("datasets", gettext_lazy("Datasets"), "datasets/", frozenset({Role.ENGINEER, Role.ADMIN})),
     ("rounds", gettext_lazy("Rounds"), "rounds/", frozenset({Role.ENGINEER})),
     ("runs", gettext_lazy("Runs"), "runs/", frozenset({Role.ENGINEER})),
+    (
+        "evaluations",
+        gettext_lazy("Evaluations"),
+        "evaluations/",
+        frozenset({Role.ENGINEER}),
+    ),
     ("models", gettext_lazy("Models"), "models/", frozenset({Role.ENGINEER})),
     ("playground", gettext_lazy("Playground"), "playground/", frozenset({Role.ENGINEER})),
     ("settings", gettext_lazy("Settings"), "settings/", frozenset({Role.ADMIN})),

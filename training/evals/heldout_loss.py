@@ -1,7 +1,7 @@
 """The loss of a policy on held-out responses, before and after training."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -16,7 +16,8 @@ from training.models.load import LoadedModel, load_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
-from training.spec.runs import SftSpec
+from training.spec.records import Group
+from training.spec.runs import RunSpec, SftSpec
 
 
 def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
@@ -36,11 +37,27 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
 def _loss_of(source: str, spec: SftSpec, run: Run, *, stage: str) -> Measured:
     policy = load_policy(source, precision=spec.precision, device=pick_device())
     run.watch(policy.model)
+    records = groups_of(spec.data, "validation", "test")
+    return heldout_loss(
+        policy, records, spec, run, includes_chosen=spec.include_chosen, stage=stage
+    )
+
+
+def heldout_loss(
+    policy: LoadedModel,
+    records: Sequence[Group],
+    spec: RunSpec,
+    run: Run,
+    *,
+    includes_chosen: bool,
+    stage: str,
+) -> Measured:
+    """Mean loss a token of the responses to imitate in these records, with a bootstrap over prompts."""
     groups = demonstration_groups(
         policy.tokenizer,
-        groups_of(spec.data, "validation", "test"),
+        records,
         limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
-        includes_chosen=spec.include_chosen,
+        includes_chosen=includes_chosen,
         tally=Tally(),
     )
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))

@@ -4,6 +4,7 @@ Both policies answer with the same random streams. The interval is a bootstrap o
 difference; KL is measured on the answers of the later policy.
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -14,7 +15,10 @@ import torch
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
-from training.functional.intervals import cluster_bootstrap
+from training.evals.diversity import distinct_pairs
+from training.evals.heldout_loss import heldout_loss
+from training.evals.scored_pairs import half_win
+from training.functional.intervals import cluster_bootstrap, mean_of_clusters
 from training.models.load import LoadedModel, load_policy
 from training.rollout.buffer import Rollout
 from training.rollout.explorer import answers, rollout_seed
@@ -45,9 +49,25 @@ def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
     )
     before, after = policies
     kl = policy_kl(after, before, [one.tokens for one in last], spec)
-    metrics = _compared(first, last, spec.seed) | {"kl": kl}
+    metrics = (
+        _compared(first, last, spec.seed) | {"kl": kl} | _taxed(before, after, groups, spec, run)
+    )
     run.reporter.say(EventKind.EVALUATION, metrics, step=spec.updates)
     return metrics
+
+
+def _taxed(
+    before: LoadedModel, after: LoadedModel, groups: Sequence[Group], spec: RolloutSpec, run: Run
+) -> dict[str, object]:
+    """Held-out perplexity before and after: what was paid in the language that people use."""
+    found: dict[str, object] = {}
+    for when, policy in (("before", before), ("after", after)):
+        loss = heldout_loss(
+            *(policy, groups, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
+        )
+        found[f"loss_{when}"] = loss._asdict()
+        found[f"perplexity_{when}"] = None if loss.value is None else math.exp(loss.value)
+    return found
 
 
 def heldout_prompts(spec: RolloutSpec) -> list[Group]:
@@ -84,9 +104,11 @@ def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) ->
         [later - sooner for sooner, later in zip(first.scores, last.scores, strict=True)]
         for first, last in zip(before, after, strict=True)
     ]
+    wins = [[half_win(gain) for gain in one] for one in gains]
     return {
         "reward_before": _mean_reward(before),
         "reward_after": _mean_reward(after),
+        "win_rate": mean_of_clusters(wins, why_empty="There are no held-out answers.")._asdict(),
         "reward_gain": statistics.fmean(chain.from_iterable(gains)),
         "interval": cluster_bootstrap(gains, seed=seed),
         "n": len(gains),
@@ -94,11 +116,17 @@ def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) ->
         "length_after": _mean_length(after),
         "eos_before": _eos_share(before),
         "eos_after": _eos_share(after),
+        "distinct_before": distinct_pairs(_texts(before)),
+        "distinct_after": distinct_pairs(_texts(after)),
     }
 
 
 def _mean_reward(answered: Sequence[Rollout]) -> float:
     return statistics.fmean(score for one in answered for score in one.scores)
+
+
+def _texts(answered: Sequence[Rollout]) -> list[str]:
+    return [each.text for one in answered for each in one.samples]
 
 
 def _mean_length(answered: Sequence[Rollout]) -> float:

@@ -28,6 +28,7 @@ CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
 CHARACTERS_PER_TOKEN = 3  # a guess on the safe side
 SCORE_LIMITS = Limits(prompt=1024, response=1024)
 SCORE_BUDGET = 8192
+PROMPTS_A_LINE = 16
 
 Tell = Callable[[dict[str, Any]], None]  # Any: JSON
 
@@ -55,6 +56,9 @@ def do(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> dict[str, str
     """One task; the first response of each key that it sampled."""
     if task["task"] == "score":
         score(task, {**task["texts"], **texts}, tell)
+        return {}
+    if task["task"] == "score_many":
+        score_many(task, tell)
         return {}
     return sample(task, tell)
 
@@ -144,6 +148,24 @@ def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # A
     scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
     scores = scorer.score([turns_of(task["turns"])], [list(texts.values())])[0]
     tell({"key": task["key"], "scores": dict(zip(texts, scores, strict=True))})
+
+
+def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
+    """Rewards of the responses to many prompts, some prompts a line."""
+    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
+    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    rows = task["rows"]
+    for start in range(0, len(rows), PROMPTS_A_LINE):
+        part = rows[start : start + PROMPTS_A_LINE]
+        found = scorer.score(
+            [turns_of(one["turns"]) for one in part], [list(one["texts"].values()) for one in part]
+        )
+        scores = {
+            name: value
+            for one, values in zip(part, found, strict=True)
+            for name, value in zip(one["texts"], values, strict=True)
+        }
+        tell({"key": task["key"], "scores": scores})
 
 
 def turns_of(turns: list[dict[str, str]]) -> list[Turn]:

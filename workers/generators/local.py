@@ -82,6 +82,13 @@ def score_task(
     }
 
 
+def score_many_task(
+    location: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:  # Any: JSON
+    """A request to score responses to many prompts; a row has ``turns`` and ``texts`` by key."""
+    return {"task": "score_many", "key": "scores", "model": location, "rows": list(rows)}
+
+
 def outcome_of(line: Line) -> Outcome:
     """The outcome of one prompt from the child's line."""
     samples = tuple(Sampled(**one) for one in line.get("samples", ()))

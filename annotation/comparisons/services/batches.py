@@ -115,6 +115,19 @@ def create_batch(
 
 
 @transaction.atomic
+def open_batch(
+    *, project: Project, name: str, made_from: dict[str, int], actor: User | None, priority: int = 0
+) -> Batch:
+    """An empty batch, for comparisons that are made by hand of other services."""
+    batch = Batch(
+        project=project, name=name, priority=priority, made_from=made_from, created_by=actor
+    )
+    _store(batch)
+    audit.record("batch.made", batch, actor=actor, name=batch.name, **made_from)
+    return batch
+
+
+@transaction.atomic
 def update_batch(
     *, batch: Batch, actor: User, name: str, priority: int, deadline: datetime | None
 ) -> Batch:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -67,6 +67,21 @@ def pair_prompts(
     ]
     Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
     return _link_candidates(project, prompt_ids, [row.candidate_ids for row in rows])
+
+
+@transaction.atomic
+def compare_sets(
+    *, project: Project, sets: Mapping[int, Sequence[tuple[int, ...]]], pairing: Pairing
+) -> list[Comparison]:
+    """Make the comparisons of these candidate ids (each sorted) by prompt that are not there yet."""
+    languages = dict(project.prompts.filter(pk__in=sets).values_list("pk", "language"))
+    rows = [
+        comparison_row(project, prompt_id, ids, pairing, languages[prompt_id])
+        for prompt_id, wanted in sets.items()
+        for ids in wanted
+    ]
+    Comparison.objects.bulk_create(rows, ignore_conflicts=True)
+    return _link_candidates(project, list(sets), [row.candidate_ids for row in rows])
 
 
 @transaction.atomic

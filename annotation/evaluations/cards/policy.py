@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from annotation.evaluations.cards.sections import Section, Table, interval_of, number
-from annotation.evaluations.models import ModelCard
+from annotation.evaluations.cards.sections import Section, Table, interval_of, number, percent
+from annotation.evaluations.evidence import evidence_of
+from annotation.evaluations.models import Evaluation, ModelCard
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
 from training.spec.events import EventKind
@@ -68,6 +69,7 @@ MEASURES = {
     "win_rate": "Its answer scores higher than the start’s",
     "win_rate_length_controlled": "The same, as if both were equally long",
 }
+MOST_EVALUATIONS = 20
 LENGTH_DRIFT = 1.25
 TAX = 1.05
 DIVERSITY_LOSS = 0.8
@@ -80,7 +82,35 @@ def sections(version: ModelVersion, card: ModelCard) -> list[Section]:
     return [
         Section(title="Why it was trained so", key="why", sentences=WHY.get(kind, ())),
         learned(metrics),
+        *said_by_people(version),
         risks(version, metrics),
+    ]
+
+
+def said_by_people(version: ModelVersion) -> list[Section]:
+    """Its blind evaluations; nothing where there was none."""
+    rows = Evaluation.objects.filter(policy=version).select_related("project", "baseline", "batch")
+    told = [(row, evidence_of(row)) for row in rows.order_by("pk")[:MOST_EVALUATIONS]]
+    if not told:
+        return []
+    head = ("Compared with", "People prefer it", "Valid at every look", "Votes", "At equal length")
+    lines = [
+        (
+            str(row.baseline),
+            percent(found.win_rate.value),
+            interval_of(found.win_rate.as_json()),
+            number(found.win_rate.n),
+            percent(found.controlled.win_rate.value if found.controlled else None),
+        )
+        for row, found in told
+    ]
+    return [
+        Section(
+            title="What people say of it",
+            key="people",
+            sentences=["Blind comparisons on held-out prompts, ties and all-bad left out."],
+            tables=[Table(head=head, rows=lines)],
+        )
     ]
 
 

@@ -1,5 +1,7 @@
 """Asking a policy for candidates: a generation run is queued, cancelled, resumed."""
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from annotation.accounts.models import User
@@ -28,9 +30,13 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
     seed: int = 17,
     max_prompts: int = 0,
     pair_after: bool = True,
+    prompt_ids: Sequence[int] = (),
     actor: User | None,
 ) -> GenerationRun:
-    """Queue a run: ``per_prompt`` responses for every prompt that lacks them from this (the serving) policy."""
+    """Queue a run: ``per_prompt`` responses for every prompt that lacks them from this (the serving) policy.
+
+    ``prompt_ids`` asks only these.
+    """
     policy = policy or serving(project=project, kind=ModelVersion.Kind.POLICY)
     _check_policy(project, policy)
     check_sampling(
@@ -52,6 +58,7 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
         seed=seed,
         max_prompts=max_prompts,
         pair_after=pair_after,
+        prompt_ids=list(prompt_ids),
         progress_unit="prompts",
         created_by=actor,
     )

@@ -1,0 +1,220 @@
+"""Two policies are compared by one act: both answer the same held-out prompts, people vote blind.
+
+An always-valid interval ends it: however often it is looked at, it keeps its promise.
+"""
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.audit.services import record
+from annotation.comparisons.models import Batch
+from annotation.comparisons.services.batches import open_batch, set_state
+from annotation.comparisons.services.pairing import Pairing, compare_sets
+from annotation.core.errors import Conflict, DomainError, InvalidInput
+from annotation.core.jobs import Job, JobModel, ring
+from annotation.evaluations.evidence import evidence_of
+from annotation.evaluations.models import Evaluation, RewardComparison
+from annotation.evaluations.selectors import answers_of, held_out_prompts
+from annotation.generation.services import cancel as cancel_generation
+from annotation.generation.services import request_candidates
+from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+
+State, Status = Evaluation.State, JobModel.Status
+SEED = 9_000_000  # far from those of generation runs: a fresh answer
+FIRST = 10  # priority of its comparisons in the queue
+MOST_PROMPTS = 10_000
+
+
+@transaction.atomic
+def start_evaluation(  # noqa: PLR0913 - what an evaluation is made of
+    *,
+    project: Project,
+    policy: ModelVersion,
+    baseline: ModelVersion,
+    reward_model: ModelVersion | None = None,
+    prompts: int = 100,
+    temperature: float = 0.8,
+    max_tokens: int = 256,
+    is_judged: bool = True,
+    actor: User | None,
+) -> Evaluation:
+    """Ask both policies; all that follows happens in the sweep of a cpu worker.
+
+    Raises InvalidInput at the field that cannot be, Conflict where no prompt is held out for both.
+    """
+    _check(project, policy, baseline, reward_model, prompts)
+    if not is_judged and reward_model is None:
+        raise InvalidInput.at("reward_model", "Ask people, a reward model, or both; nobody was.")
+    chosen = held_out_prompts(project, (policy, baseline), most=prompts)
+    if not chosen:
+        raise Conflict(
+            "Every prompt of this project was in the training split of one of the two; import more "
+            "prompts, or build snapshots with a larger test split."
+        )
+    row = Evaluation.objects.create(
+        project=project,
+        policy=policy,
+        baseline=baseline,
+        is_judged=is_judged,
+        prompts=len(chosen),
+        created_by=actor,
+    )
+    if reward_model is not None:
+        RewardComparison.objects.create(
+            evaluation=row,
+            reward_model=reward_model,
+            status=Status.CANCELLED,  # until there are answers to score
+            created_by=actor,
+        )
+    row.generation, row.baseline_generation = (
+        request_candidates(
+            project=project,
+            policy=one,
+            per_prompt=1,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            seed=SEED + row.pk,
+            prompt_ids=chosen,
+            pair_after=False,
+            actor=actor,
+        )
+        for one in (policy, baseline)
+    )
+    row.save(update_fields=["generation", "baseline_generation"])
+    record(
+        *("evaluation.started", row),
+        actor=actor,
+        policy=policy.pk,
+        baseline=baseline.pk,
+        prompts=len(chosen),
+    )
+    return row
+
+
+def _check(
+    project: Project,
+    policy: ModelVersion,
+    baseline: ModelVersion,
+    reward_model: ModelVersion | None,
+    prompts: int,
+) -> None:
+    for field, one, kind in (
+        ("policy", policy, ModelVersion.Kind.POLICY),
+        ("baseline", baseline, ModelVersion.Kind.POLICY),
+        ("reward_model", reward_model, ModelVersion.Kind.REWARD),
+    ):
+        if one is not None and (one.project_id != project.pk or one.kind != kind):
+            raise InvalidInput.at(field, f"{one} is no {kind.label.lower()} of this project.")
+    if policy.pk == baseline.pk:
+        raise InvalidInput.at(
+            "baseline", f"{policy} cannot be compared with itself; choose another."
+        )
+    if not 1 <= prompts <= MOST_PROMPTS:
+        raise InvalidInput.at("prompts", f"{prompts} is not from 1 to {MOST_PROMPTS:,}.")
+
+
+def advance_evaluations() -> int:
+    """Take the next step of each that is under way; how many changed. Harmless in any number."""
+    under_way = Evaluation.objects.filter(state__in=(State.ANSWERING, State.COMPARING))
+    return sum(
+        advance_evaluation(pk) for pk in under_way.order_by("pk").values_list("pk", flat=True)
+    )
+
+
+def advance_evaluation(pk: int) -> bool:
+    """Compare what was answered, or stop where enough was said; whether something changed."""
+    row = Evaluation.objects.select_related(
+        *["project", "generation__policy", "baseline_generation__policy", "batch", "created_by"]
+    ).get(pk=pk)
+    try:
+        with transaction.atomic():
+            return _compare(row) if row.state == State.ANSWERING else _decide(row)
+    except DomainError as error:
+        return _end(row, State.FAILED, only_from=State.ANSWERING, error=str(error))
+
+
+def _compare(row: Evaluation) -> bool:
+    """Put each prompt's two answers before people, once both policies are done."""
+    runs = (row.generation, row.baseline_generation)
+    for run in runs:
+        assert run is not None  # noqa: S101 - set when it was started
+        if run.status in {Status.FAILED, Status.CANCELLED}:
+            raise Conflict(f"{run.policy} gave no answers: {run.error or 'its run was cancelled'}")
+    if any(run is None or run.status != Status.DONE for run in runs):
+        return False
+    here = Evaluation.objects.filter(pk=row.pk, state=State.ANSWERING)
+    if not here.update(state=State.COMPARING):
+        return False
+    sets = {
+        prompt_id: [tuple(sorted((ours.pk, theirs.pk)))]
+        for prompt_id, (ours, theirs) in answers_of(row).items()
+    }
+    if not sets:
+        raise Conflict("The two policies gave no two different answers to one prompt.")
+    if row.is_judged:
+        row.batch = open_batch(
+            project=row.project,
+            name=f"Evaluation {row.pk}",
+            made_from={"evaluation": row.pk},
+            actor=row.created_by,
+            priority=FIRST,
+        )
+        pairing = Pairing(
+            overlap=1, batch=row.batch
+        )  # votes of one prompt would not be independent
+        compare_sets(project=row.project, sets=sets, pairing=pairing)
+        row.save(update_fields=["batch"])
+    for scoring in RewardComparison.objects.filter(evaluation=row):
+        RewardComparison.objects.filter(pk=scoring.pk).update(
+            status=Status.QUEUED, progress_total=2 * len(sets), progress_unit="answers"
+        )
+        ring(Job.SCORE_EVALUATION, scoring.pk)
+    return True
+
+
+def _decide(row: Evaluation) -> bool:
+    """End it where the always-valid interval excludes one half, or nothing more is to come."""
+    if not row.is_judged:
+        scoring = RewardComparison.objects.get(evaluation=row)
+        return scoring.is_over and _end(row, State.UNDECIDED, only_from=State.COMPARING)
+    found = evidence_of(row)
+    if found.is_decided:
+        return _end(row, State.DECIDED, only_from=State.COMPARING)
+    if found.open == 0 or (row.batch is not None and row.batch.state == Batch.State.CLOSED):
+        return _end(row, State.UNDECIDED, only_from=State.COMPARING)
+    return False
+
+
+@transaction.atomic
+def stop_evaluation(*, row: Evaluation, actor: User) -> Evaluation:
+    """End it now; what was said so far stays its result."""
+    if row.is_over or not _end(row, State.STOPPED, only_from=State(row.state)):
+        raise Conflict(f"This evaluation is {row.state} already.")
+    for run in (row.generation, row.baseline_generation):
+        if run is not None and not run.is_over:
+            cancel_generation(run=run, actor=actor)
+    record("evaluation.stopped", row, actor=actor)
+    row.refresh_from_db()
+    return row
+
+
+def _end(
+    row: Evaluation, state: Evaluation.State, *, only_from: Evaluation.State, error: str = ""
+) -> bool:
+    here = Evaluation.objects.filter(pk=row.pk, state=only_from)
+    if not here.update(state=state, error=error, finished_at=timezone.now()):
+        return False
+    if row.batch is not None and row.batch.state != Batch.State.CLOSED:
+        set_state(batch=row.batch, state=Batch.State.CLOSED, actor=row.created_by)
+    record("evaluation.ended", row, actor=None, state=state.value)
+    return True
+
+
+def store_scores(*, pk: int, scores: dict[str, float]) -> None:
+    """Add scores of answers by candidate id."""
+    with transaction.atomic():
+        row = RewardComparison.objects.select_for_update().get(pk=pk)
+        row.scores = {**row.scores, **scores}
+        row.save(update_fields=["scores"])

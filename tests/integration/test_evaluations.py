@@ -1,0 +1,265 @@
+"""Two policies compared blind: held-out prompts, one vote each, an interval that stops it, a reward model beside."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.comparisons.models import Comparison
+from annotation.core.errors import Conflict, InvalidInput
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.splits import split_key, split_of
+from annotation.evaluations import services
+from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
+from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
+from annotation.evaluations.selectors import answers_of, evaluation_in, held_out_prompts
+from annotation.generation.models import GenerationRun
+from annotation.generation.selectors import wanted
+from annotation.generation.services import Response, store_candidates
+from annotation.projects.models import Role
+from annotation.prompts.models import Prompt
+from annotation.runs.models import RunEvent
+from tests import factories
+from training.models.reward import new_reward_model, save_reward_model
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.runtime.device import pick_device
+from training.spec.records import Turn
+from workers.evaluations import score_evaluation
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    project = factories.project()
+    for number in range(30):
+        factories.prompt(project, f"Question {number}?")
+    return project
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER, username="eve")
+
+
+@pytest.fixture
+def policies(project):
+    return [factories.policy(project, name=name) for name in ("after", "before")]
+
+
+def started(project, engineer, policies, **options):
+    policy, baseline = policies
+    row = services.start_evaluation(
+        project=project, policy=policy, baseline=baseline, actor=engineer, **options
+    )
+    return evaluation_in(project, row.pk)
+
+
+def answered(row, *, ours="better {}", theirs="worse {}"):
+    """As the gpu worker leaves it: both policies have answered every prompt."""
+    for run, text in ((row.generation, ours), (row.baseline_generation, theirs)):
+        for prompt in wanted(run):
+            store_candidates(
+                run=run, prompt=prompt, responses=[Response(text=text.format(prompt.pk))]
+            )
+        GenerationRun.objects.filter(pk=run.pk).update(status="done")
+    services.advance_evaluations()
+    return evaluation_in(row.project, row.pk)
+
+
+def vote(row, wins, *, out_of, labeler=None):
+    """Votes for the policy in ``wins`` of the open comparisons, for the baseline in the rest."""
+    ours = {policy.pk for policy, _ in answers_of(row).values()}
+    comparisons = row.batch.comparisons.filter(state="open").order_by("pk")[:out_of]
+    for place, comparison in enumerate(comparisons):
+        best = next(pk for pk in comparison.candidate_ids if (pk in ours) == (place < wins))
+        other = next(pk for pk in comparison.candidate_ids if pk != best)
+        factories.judgment(comparison, labeler, ranking=[[best], [other]])
+        Comparison.objects.filter(pk=comparison.pk).update(
+            state="judged", judgments_counted=1, slots_taken=1
+        )
+
+
+def test_both_policies_are_asked_the_same_prompts_once(project, engineer, policies):
+    row = started(project, engineer, policies, prompts=5)
+    assert row.generation.prompt_ids == row.baseline_generation.prompt_ids
+    assert (row.prompts, wanted(row.generation).count(), row.generation.per_prompt) == (5, 5, 1)
+    assert not row.generation.pair_after
+
+
+def test_prompts_that_either_was_trained_on_are_left_out(project, policies):
+    snapshot = factories.snapshot(project, query=SnapshotQuery().as_json())
+    policy, baseline = policies
+    policy.lineage = {"snapshot": {"id": snapshot.pk}}
+    child = factories.policy(project, parent=policy)
+    found = set(held_out_prompts(project, (child, baseline), most=100))
+    for prompt in Prompt.objects.filter(project=project):
+        turns = [Turn(**one) for one in prompt.turns]
+        is_train = split_of(split_key(turns), SnapshotQuery()) == "train"
+        assert (prompt.pk in found) is not is_train or policy.lineage == {}
+    policy.save()
+    held_out = set(held_out_prompts(project, (child, baseline), most=100))
+    assert 0 < len(held_out) < 30
+
+
+def test_the_answers_become_comparisons_of_one_vote_each_in_one_batch(project, engineer, policies):
+    row = answered(started(project, engineer, policies, prompts=6))
+    assert row.state == "comparing"
+    assert row.batch.comparisons.count() == 6
+    assert set(row.batch.comparisons.values_list("overlap", flat=True)) == {1}
+    services.advance_evaluations()
+    assert row.batch.comparisons.count() == 6
+
+
+def test_it_waits_for_both_policies(project, engineer, policies):
+    row = started(project, engineer, policies)
+    GenerationRun.objects.filter(pk=row.generation_id).update(status="done")
+    assert services.advance_evaluations() == 0
+
+
+def test_it_is_stopped_by_the_interval_that_holds_at_every_look(project, engineer, policies):
+    """14 of 14 exclude one half; the other comparisons are asked no longer."""
+    row = answered(started(project, engineer, policies))
+    vote(row, 6, out_of=6)
+    assert services.advance_evaluations() == 0
+    vote(row, 8, out_of=8)
+    services.advance_evaluations()
+    row = evaluation_in(project, row.pk)
+    assert (row.state, row.batch.state) == ("decided", "closed")
+    assert evidence_of(row).win_rate.value == 1.0
+    assert row.batch.comparisons.filter(state="open").count() == 0
+
+
+def test_when_every_vote_is_in_and_one_half_is_possible_it_is_undecided(
+    project, engineer, policies
+):
+    row = answered(started(project, engineer, policies, prompts=8))
+    vote(row, 4, out_of=8)
+    services.advance_evaluations()
+    assert evaluation_in(project, row.pk).state == "undecided"
+
+
+def test_ties_all_bad_and_machine_judges_are_in_no_rate(project, engineer, policies):
+    row = answered(started(project, engineer, policies, prompts=5))
+    first, second, *_ = row.batch.comparisons.order_by("pk")
+    factories.judgment(first, ranking=[first.candidate_ids])
+    factories.judgment(second, is_all_bad=True)
+    Comparison.objects.filter(pk__in=[first.pk, second.pk]).update(state="judged")
+    vote(row, 1, out_of=1, labeler=factories.user(kind="machine"))
+    vote(row, 1, out_of=2)
+    found = evidence_of(row)
+    assert (found.ties, found.all_bad, found.win_rate.n, found.win_rate.value) == (1, 1, 2, 0.5)
+    assert [step.votes for step in found.path] == [1, 2]
+
+
+def test_a_policy_that_fails_to_answer_ends_it_with_the_reason(project, engineer, policies):
+    row = started(project, engineer, policies)
+    GenerationRun.objects.filter(pk=row.generation_id).update(status="failed", error="No weights.")
+    services.advance_evaluations()
+    row = evaluation_in(project, row.pk)
+    assert (row.state, row.error) == ("failed", "after v1 gave no answers: No weights.")
+
+
+def test_it_can_be_stopped_once(project, engineer, policies):
+    row = answered(started(project, engineer, policies))
+    services.stop_evaluation(row=row, actor=engineer)
+    assert evaluation_in(project, row.pk).batch.state == "closed"
+    with pytest.raises(Conflict, match="is stopped already"):
+        services.stop_evaluation(row=evaluation_in(project, row.pk), actor=engineer)
+
+
+def test_what_cannot_be_compared_is_refused_at_its_field(project, engineer, policies):
+    policy, baseline = policies
+    for field, options in {
+        "baseline": {"policies": [policy, policy]},
+        "policy": {"policies": [factories.policy(factories.project()), baseline]},
+        "reward_model": {"policies": policies, "is_judged": False},
+        "prompts": {"policies": policies, "prompts": 0},
+    }.items():
+        with pytest.raises(InvalidInput) as refused:
+            started(project, engineer, **options)
+        assert refused.value.field == field
+    assert not Evaluation.objects.exists()
+
+
+def test_a_reward_model_scores_the_same_answers(project, engineer, policies, settings, tmp_path):
+    settings.CONCORD_VAR, settings.CONCORD_LEASE_SECONDS = tmp_path, 3600
+    tiny_llama().save_pretrained(tmp_path / "tiny")
+    tiny_tokenizer().save_pretrained(tmp_path / "tiny")
+    made = new_reward_model(
+        str(tmp_path / "tiny"), precision="float32", device=pick_device(), seed=1
+    )
+    (tmp_path / "reward").mkdir()
+    save_reward_model(made, tmp_path / "reward")
+    reward = factories.policy(project, kind="reward", location=str(tmp_path / "reward"))
+    row = started(project, engineer, policies, prompts=3, is_judged=False, reward_model=reward)
+    answered(row)
+    scoring = RewardComparison.objects.get()
+    assert scoring.status == "queued"
+    score_evaluation(scoring.pk)
+    scoring.refresh_from_db()
+    assert (scoring.status, scoring.error, len(scoring.scores)) == ("done", "", 6)
+    services.advance_evaluations()
+    row = evaluation_in(project, row.pk)
+    assert (row.state, scored(row).win_rate.n) == ("undecided", 3)
+
+
+def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(
+    project, engineer, policies
+):
+    policy, _ = policies
+    run = factories.training_run(project, kind="ppo", model_version=policy)
+    for step in range(1, 6):
+        data = {"kl": float(step * step), "reward": step * (2.0 - 0.5 * step)}
+        RunEvent.objects.create(run=run, kind="metrics", step=step, at=run.created_at, data=data)
+    ModelCard.objects.create(version=policy, facts={"metrics": {"kl": 4.0}})
+    row = answered(started(project, engineer, policies, prompts=8))
+    vote(row, 6, out_of=8)
+    found = goodhart(row)
+    assert [one.distance for one in found.reached] == [1, 2, 3, 4, 5]
+    assert found.fit is not None
+    assert [(one.distance, one.name, one.win_rate.value) for one in found.judged] == [
+        (2.0, "after v1", 0.75)
+    ]
+
+
+def test_answers_that_repeat_each_other_are_less_varied():
+    same, varied = diversity(["a b c", "a b c"]), diversity(["a b c", "d e f"])
+    assert (same.distinct_2, varied.distinct_2) == (0.5, 1.0)
+    assert same.self_bleu > varied.self_bleu
+
+
+def test_the_page_shows_rates_and_hides_nothing_of_how_they_come(
+    project, engineer, policies, client
+):
+    client.force_login(engineer)
+    sent = {"policy": policies[0].pk, "baseline": policies[1].pk, "prompts": 8, "is_judged": "on"}
+    sent |= {"temperature": 0.8, "max_tokens": 64}
+    page = client.post(reverse("evaluations-new", args=[project.pk]), sent, follow=True)
+    assert "Both policies answer 8 held-out prompts." in page.text
+    row = answered(Evaluation.objects.select_related("project").get())
+    vote(row, 6, out_of=8)
+    page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk]))
+    assert "75 %" in page.text
+    assert "valid at every look; 8 decided votes" in page.text
+    assert "<title>Win rate of the policy over 8 decided votes" in page.text
+
+
+def test_the_api_starts_reads_and_stops(project, engineer, policies, api):
+    api.force_authenticate(engineer)
+    asked = {"policy": policies[0].pk, "baseline": policies[1].pk, "prompts": 4}
+    made = api.post(reverse("api-evaluation-list", args=[project.pk]), asked, format="json")
+    assert (made.status_code, made.json()["state"]) == (201, "answering")
+    address = reverse("api-evaluation-detail", args=[project.pk, made.json()["id"]])
+    assert api.get(address).json()["people"]["win_rate"]["value"] is None
+    stopped = api.post(reverse("api-evaluation-stop", args=[project.pk, made.json()["id"]]))
+    assert stopped.json()["state"] == "stopped"
+
+
+def test_labelers_see_nothing_of_whose_answers_they_compare(project, engineer, policies, api):
+    row = answered(started(project, engineer, policies, prompts=4))
+    labeler = factories.member(project, Role.LABELER)
+    api.force_authenticate(labeler)
+    answer = api.post(reverse("api-assignment-next", args=[project.pk]))
+    assert row.state == "comparing"
+    assert "better" in answer.content.decode()
+    for secret in ("after", "before", "policy"):
+        assert secret not in answer.content.decode()

@@ -1,0 +1,48 @@
+"""The answers of an evaluation are scored by a reward model on a gpu worker."""
+
+import shutil
+
+from celery import shared_task
+
+from annotation.core.jobs import Job
+from annotation.core.storage import folder as folder_below_var
+from annotation.evaluations.models import RewardComparison
+from annotation.evaluations.selectors import answers_of
+from annotation.evaluations.services import store_scores
+from workers.generators.base import GeneratorFailed
+from workers.generators.local import Line, run_child, score_many_task
+from workers.running import RunningJob, running
+
+
+@shared_task(name=Job.SCORE_EVALUATION.value)
+def score_evaluation(pk: int) -> None:
+    """Score what is not scored yet."""
+    with running(RewardComparison.objects, pk) as job:
+        if job is not None:
+            score(job)
+
+
+def score(job: RunningJob) -> None:
+    rows = RewardComparison.objects.select_related("evaluation", "reward_model")
+    row = rows.get(pk=job.pk)
+    done = dict(row.scores)
+    asked = [
+        {"turns": pair[0].prompt.turns, "texts": {str(one.pk): one.text for one in pair}}
+        for pair in answers_of(row.evaluation).values()
+        if str(pair[0].pk) not in done
+    ]
+    total = len(done) + 2 * len(asked)
+
+    def hear(line: Line) -> None:
+        if "failed" in line:
+            raise GeneratorFailed(line["failed"])
+        if "scores" in line:
+            store_scores(pk=job.pk, scores=line["scores"])
+            done.update(line["scores"])
+            job.progress(len(done), total, "answers")
+
+    folder = folder_below_var("evaluations", str(job.pk))
+    if asked:
+        tasks = [score_many_task(row.reward_model.location, asked)]
+        run_child(tasks, folder=folder, hear=hear, check=job.check)
+    shutil.rmtree(folder, ignore_errors=True)
