@@ -22,6 +22,8 @@ api_patterns = [
 page_patterns = [
     path(RUNS, views.run_list, name="runs-list"),
     path(f"{RUNS}new/", views.run_new, name="runs-new"),
+    path(f"{RUNS}new/estimate/", views.run_estimate, name="runs-estimate"),
+    path(f"{RUNS}compare/", views.run_compare, name="runs-compare"),
     path(RUN, views.run_detail, name="runs-detail"),
     path(f"{RUN}samples/", views.run_samples, name="runs-samples"),
     path(f"{RUN}cancel/", views.run_cancel, name="runs-cancel"),
@@ -40,6 +42,8 @@ ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-run-spec-list": {"GET": ENGINEER},
     "runs-list": {"GET": ENGINEER},
     "runs-new": {"GET": ENGINEER, "POST": ENGINEER},
+    "runs-estimate": {"POST": ENGINEER},
+    "runs-compare": {"GET": ENGINEER},
     "runs-detail": {"GET": ENGINEER},
     "runs-samples": {"GET": ENGINEER},
     "runs-cancel": {"POST": ENGINEER},

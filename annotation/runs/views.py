@@ -12,7 +12,7 @@ from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
-from annotation.runs import reading, selectors, services
+from annotation.runs import comparing, estimates, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import preset_settings
@@ -65,8 +65,59 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
         "presets": PRESET_TITLES,
         "kinds": {key: spec.title for key, spec in SPECS.items()},
         "about": (SPECS[kind].__doc__ or "").strip(),
+        **estimate_facts(form),
     }
     return render(request, "runs/new.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_POST
+def run_estimate(request: HttpRequest, project_id: int) -> HttpResponse:
+    """What the run in the form would cost, a fragment; nothing is queued."""
+    project, _ = project_of(request, project_id)
+    kind = request.GET.get("kind", "")
+    if kind not in SPECS:
+        raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
+    form = NewRunForm(request.POST, project=project, kind=kind)
+    return render(request, "runs/_estimate.html", estimate_facts(form))
+
+
+def estimate_facts(form: NewRunForm) -> dict[str, Any]:
+    """The estimate of a form that can be read, in words; before it is sent, that of its first values."""
+    if form.is_bound and not form.is_valid():
+        return {"estimate": None}
+    values = (
+        form.cleaned_data if form.is_bound else {name: form[name].initial for name in form.fields}
+    )
+    if values.get("snapshot") is None or values.get("base_model") is None:
+        return {"estimate": None}
+    found = estimates.estimate(
+        kind=form.kind,
+        spec={name: values[name] for name in form.spec_names},
+        snapshot=values["snapshot"],
+        base_model=values["base_model"],
+        reward_model=values.get("reward_model"),
+    )
+    return {
+        "estimate": found,
+        "memory": estimates.size_text(found.memory_bytes),
+        "time": "" if found.seconds is None else reading.duration_text(found.seconds),
+    }
+
+
+@login_required
+@require_GET
+def run_compare(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Two to five runs over each other."""
+    project, user = project_of(request, project_id)
+    runs = comparing.runs_in(project, request.GET.getlist("run"))
+    context = page_context(user, project, "runs") | {
+        "runs": runs,
+        "differences": comparing.differences(runs),
+        "results": comparing.results(runs),
+        "overlays": comparing.overlays(runs),
+    }
+    return render(request, "runs/compare.html", context)
 
 
 def queued(form: NewRunForm, project: Project, user: User) -> TrainingRun | None:

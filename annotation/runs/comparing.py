@@ -1,0 +1,129 @@
+"""Two to five runs over each other: the settings in which they differ, their curves, their results."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project
+from annotation.runs.models import TrainingRun
+from annotation.runs.reading import number_text, result_rows, words
+from annotation.runs.selectors import Curves, curves_of, rank, runs_of
+from annotation.ui.charts import Axis
+
+FEWEST, MOST = 2, 5
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
+
+
+class Row(NamedTuple):
+    """One line of a table: what it is of, and a value for each run."""
+
+    name: str
+    values: list[str]
+
+
+class Overlay(NamedTuple):
+    """One metric of all runs in one drawing, and their newest values."""
+
+    name: str
+    svg: SafeString
+    newest: list[str]
+
+
+def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
+    """The runs that a request names, in that order. Raises InvalidInput."""
+    numbers = [int(key[:18]) for key in dict.fromkeys(keys) if key.isascii() and key.isdigit()]
+    if not FEWEST <= len(numbers) <= MOST:
+        raise InvalidInput.at("run", f"Choose {FEWEST} to {MOST} runs; {len(numbers)} were named.")
+    found = {run.pk: run for run in runs_of(project).filter(pk__in=numbers)}
+    if missing := [key for key in numbers if key not in found]:
+        raise InvalidInput.at("run", f"There is no run {missing[0]} in {project.name}.")
+    return [found[key] for key in numbers]
+
+
+def differences(runs: Sequence[TrainingRun]) -> list[Row]:
+    """What went in where it is not the same for all: rows first, then settings."""
+    facts = [
+        {
+            "snapshot": run.snapshot.name,
+            "starts from": str(run.base_model),
+            "reward model": str(run.reward_model) if run.reward_model else None,
+            **run.spec,
+            "kind": run.title,
+        }
+        for run in runs
+    ]
+    names = list(dict.fromkeys(name for one in facts for name in one))
+    rows = [(name, [one.get(name) for one in facts]) for name in names]
+    return [
+        Row(words(name), [number_text(value) for value in values])
+        for name, values in rows
+        if any(value != values[0] for value in values)
+    ]
+
+
+def results(runs: Sequence[TrainingRun]) -> list[Row]:
+    """Every measure that some run ended with."""
+    told = [
+        {
+            row.name: " ".join(filter(None, [row.value, row.interval and f"({row.interval})"]))
+            for row in rows
+        }
+        for rows in (result_rows(run.result.get("metrics", {})) for run in runs)
+    ]
+    names = list(dict.fromkeys(name for one in told for name in one))
+    return [Row(name, [one.get(name, "–") for one in told]) for name in names]
+
+
+def overlays(runs: Sequence[TrainingRun]) -> list[Overlay]:
+    """One drawing a metric that at least one run has, what people look at first coming first."""
+    curves = [curves_of(run) for run in runs]
+    names = sorted({name for one in curves for name in one.series}, key=rank)
+    return [
+        Overlay(words(name), drawing, newest)
+        for name in names
+        for drawing, newest in [_overlay(name, runs, curves)]
+    ]
+
+
+def _overlay(
+    name: str, runs: Sequence[TrainingRun], curves: Sequence[Curves]
+) -> tuple[SafeString, list[str]]:
+    lines = [_points(name, one) for one in curves]
+    values = [value for line in lines for _, value in line] or [0.0]
+    last = max((step for line in lines for step, _ in line), default=1)
+    x, y = Axis(0, last, LEFT, RIGHT), Axis(min(values), max(values), BOTTOM, TOP)
+    drawn = format_html_join(
+        "",
+        '<polyline class="line run-{}" points="{}"><title>{}</title></polyline>',
+        (
+            (number, " ".join(f"{x.place(a)},{y.place(b)}" for a, b in line), run.name)
+            for number, (run, line) in enumerate(zip(runs, lines, strict=True), start=1)
+        ),
+    )
+    ticks = format_html_join(
+        "",
+        '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
+        (
+            (*(LEFT, y.place(at), RIGHT, y.place(at)), LEFT - 6, y.place(at) + 4, f"{at:.3g}")
+            for at in (y.low, (y.low + y.high) / 2, y.high)
+        ),
+    )
+    label = f"{words(name)} of {', '.join(run.name for run in runs)}, by step"
+    svg = format_html(
+        '<svg class="chart" viewBox="0 0 {} {}" role="img"><title>{}</title>{}{}'
+        '<text x="{}" y="{}" text-anchor="end">step {}</text></svg>',
+        *(WIDTH, HEIGHT, label, ticks, drawn, RIGHT, BOTTOM + 20, last),
+    )
+    return svg, [number_text(line[-1][1]) if line else "–" for line in lines]
+
+
+def _points(name: str, curves: Curves) -> list[tuple[int, float]]:
+    values = curves.series.get(name, [])
+    return [
+        (step, value)
+        for step, value in zip(curves.steps, values, strict=False)
+        if value is not None
+    ]
