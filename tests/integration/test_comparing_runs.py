@@ -113,8 +113,8 @@ def test_the_form_shows_the_estimate_and_moves_it(project, engineer):
     sent |= {"epochs": 4}
     sent = {name: value for name, value in sent.items() if value is not False}
     address = reverse("runs-estimate", args=[project.pk]) + "?kind=reward_model"
-    before = page.context["estimate"].steps
-    assert engineer.post(address, sent).context["estimate"].steps == 4 * before
+    assert page.context["estimate"].steps == 3  # 80 prompts, 32 a step
+    assert engineer.post(address, sent).context["estimate"].steps == 10
     assert engineer.post(address, {**sent, "epochs": "x"}).context["estimate"] is None
 
 
