@@ -132,7 +132,7 @@ class Labeler:
 
     async def _once(self, path: str, body: object) -> tuple[int, Any]:  # Any: JSON
         held = ",".join(str(one["id"]) for one in self.deck)
-        path = f"{self.base}{path}{self.query}{'&held=' + held if held else ''}"
+        path = f"{self.base}{path}?held={held}&{self.query}"
         if self.random.random() >= self.cut_share:
             return await self.connection.post(path, body)
         posting = asyncio.ensure_future(self.connection.post(path, body))

@@ -23,7 +23,7 @@ class Load:
     labelers: int
     seconds: float
     labels: int = 10**9  # of all together; then it ends sooner
-    query: str = "?bench=1&ahead=2"  # as the page asks
+    query: str = "bench=1&ahead=2"  # as the page asks
     cut_share: float = 0.0  # of requests whose connection is cut while they run
 
 

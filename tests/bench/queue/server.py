@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 120  # much, for a machine that others use too
+START_SECONDS = 300  # much, for a machine that others use too
 
 
 def free_port() -> int:
