@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check fix e2e messages bench clean
+.PHONY: help setup demo test up check fix e2e messages bench bench-agreement bench-queue bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench-queue-harm: setup ## A minute of labeling while workers and connections ar
 
 bench-io: setup ## Imports and exports: time and memory, beside Label Studio (docs/benchmarks.md)
 	python -m tests.bench.inout
+
+bench-training: setup ## Trainers beside TRL 1.16 (PPO: 1.12) and `generate`: CPU, FLOPs, memory, equal losses
+	python -m tests.bench.training
 
 clean: ## Remove what was generated (the environment and var/)
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

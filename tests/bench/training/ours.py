@@ -1,0 +1,151 @@
+"""Our side of one measurement, in a process of its own: `python -m tests.bench.training.ours JOB`."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tests.bench.training.meter import Job, Meter
+from training.models.load import load_policy
+from training.rollout.sampler import Knobs, LocalSampler
+from training.runtime import device, optimize
+from training.runtime.metrics import Reporter, read_tensors
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
+from training.spec.runs import DpoSpec, PpoSpec, RewardModelSpec, SftSpec
+from training.trainers import dpo, ppo, reward_model, sft
+
+SETTINGS = {
+    "seed": 17,
+    "learning_rate": 1e-5,
+    "warmup_share": 0.0,
+    "precision": "float32",
+    "tokens_per_forward": 16384,
+    "max_prompt_tokens": 1024,
+    "max_response_tokens": 512,
+    "checkpoint_every": 10**6,
+}
+
+
+class MeteringReporter(Reporter):
+    """Tells the meter when the rows are read (work begins) and when a step is done."""
+
+    def __init__(self, folder: Path, meter: Meter) -> None:
+        super().__init__(folder, has_bar=False)
+        self._meter = meter
+
+    def log(self, message: str, **facts: object) -> None:
+        super().log(message, **facts)
+        self._meter.begin()
+
+    def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
+        super().metrics(values, step=step)
+        told = read_tensors(values)
+        self._meter.step(told.get("loss", told.get("policy_loss", 0.0)))
+
+
+def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
+    """Reward models, DPO and SFT on a snapshot."""
+    kind, train = {
+        "reward": (RewardModelSpec, reward_model.train),
+        "hh_rankings": (RewardModelSpec, reward_model.train),
+        "oasst_rankings": (RewardModelSpec, reward_model.train),
+        "dpo": (DpoSpec, dpo.train),
+        "sft": (SftSpec, sft.train),
+    }[job.case]
+    spec = kind(
+        model=job.folder("policy"),
+        data=job.folder(f"{name}-{job.steps}"),
+        groups_per_step=a_step,
+        max_steps=job.steps,
+        **SETTINGS,
+    )
+    meter.units = float(a_step * job.steps)
+    with running(job, meter) as run:
+        train(run, spec)  # type: ignore[operator] # a spec and its trainer belong together
+
+
+def rollouts(job: Job, meter: Meter) -> None:
+    """PPO with a shared critic."""
+    spec = PpoSpec(
+        model=job.folder("policy"),
+        data=job.folder(f"pairs-{job.steps}"),
+        reward_model=job.folder("reward"),
+        updates=job.steps,
+        groups_per_step=8,
+        rollouts_per_update=32,
+        update_epochs=4,
+        minibatches=2,
+        target_kl=0.0,
+        temperature=0.7,
+        **SETTINGS | {"max_response_tokens": 64},
+    )
+    meter.units = 32.0 * job.steps
+    with running(job, meter) as run:
+        meter.begin()
+        ppo.train(run, spec)
+
+
+@contextmanager
+def running(job: Job, meter: Meter) -> Iterator[Run]:
+    """A run in a folder of its own, metered."""
+    if job.measure == "memory":
+        _return_freed_memory(meter)
+    with (
+        tempfile.TemporaryDirectory(dir=job.scratch) as folder,
+        MeteringReporter(Path(folder), meter) as reporter,
+        meter.counting(),
+    ):
+        yield Run(folder=Path(folder), reporter=reporter, stop=StopRequest())
+
+
+def _return_freed_memory(meter: Meter) -> None:
+    """As the peers' processes do, so that what is held is what is used."""
+    device._keep_freed_memory = lambda: None
+    backward = optimize.Optimizer.backward
+
+    def told(self: optimize.Optimizer, loss: Tensor) -> None:
+        meter.forward_done()
+        backward(self, loss)
+
+    optimize.Optimizer.backward = told  # type: ignore[method-assign] # only in this process
+
+
+def generation(job: Job, meter: Meter) -> None:
+    """4 responses to each prompt, 16 rows at a time; finished rows leave the batch."""
+    policy = load_policy(job.folder("policy"), precision="float32", device=device.pick_device())
+    prompts = job.rows("pairs-{}_prompts")
+    sampler = LocalSampler(policy.model, policy.tokenizer, rows=16)
+    knobs = Knobs(n=4, temperature=1.0, top_p=1.0, max_tokens=256, seed=17)
+    with meter.counting():
+        meter.begin()
+        samples = sampler.sample_tokens(prompts, knobs)
+        lengths = [len(one.token_ids) for drawn in samples for one in drawn]
+        meter.step(sum(lengths) / len(lengths))
+    meter.units = float(sum(lengths))
+
+
+CASES: dict[str, Callable[[Job, Meter], None]] = {
+    "reward": lambda job, meter: records(job, meter, "pairs", 8),
+    "hh_rankings": lambda job, meter: records(job, meter, "hh_rankings", 4),
+    "oasst_rankings": lambda job, meter: records(job, meter, "oasst_rankings", 4),
+    "dpo": lambda job, meter: records(job, meter, "pairs", 8),
+    "sft": lambda job, meter: records(job, meter, "pairs", 8),
+    "ppo": rollouts,
+    "generation": generation,
+}
+
+
+def main() -> None:
+    torch.manual_seed(17)
+    job = Job.from_arguments()
+    meter = Meter(measure=job.measure)
+    CASES[job.case](job, meter)
+    meter.tell()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The peers' side of one measurement: TRL and transformers, as their documentation says; nothing of ours.
+
+Two settings favor the peer: gradient checkpointing, which TRL switches on by default and which
+computes every layer twice, is off, and it gets token ids instead of texts.
+"""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    TrainerCallback,
+)
+
+from tests.bench.training.meter import Job, Meter
+
+MODEL = {"dtype": torch.float32}
+SETTINGS = {
+    "per_device_train_batch_size": 8,
+    "learning_rate": 1e-5,
+    "adam_beta2": 0.95,
+    "adam_epsilon": 1e-5,
+    "max_grad_norm": 1.0,
+    "train_sampling_strategy": "sequential",
+    "logging_steps": 1,
+    "report_to": "none",
+    "save_strategy": "no",
+    "use_cpu": True,
+    "bf16": False,
+    "disable_tqdm": True,
+    "gradient_checkpointing": False,
+    "dataloader_pin_memory": False,
+}
+
+
+class Metering(TrainerCallback):
+    """Tells the meter where training begins and where a step ends."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._meter.begin()
+
+    def on_log(
+        self, _args: Any, _state: Any, _control: Any, logs: dict[str, Any], **_: Any
+    ) -> None:
+        loss = logs.get("loss", logs.get("loss/policy_avg"))
+        if loss is not None:
+            self._meter.step(float(loss))
+
+
+def metered(trainer: Any, meter: Meter) -> Any:
+    """The trainer, which says when the loss of a forward pass is there."""
+    compute = trainer.compute_loss
+
+    def told(*arguments: Any, **named: Any) -> Any:
+        made = compute(*arguments, **named)
+        meter.forward_done()
+        return made
+
+    trainer.compute_loss = told
+    trainer.add_callback(Metering(meter))
+    return trainer
+
+
+def reward(job: Job, meter: Meter, name: str, batch: int) -> None:
+    from trl import RewardConfig, RewardTrainer
+
+    rows = [
+        {
+            "chosen_ids": one["prompt"] + one["chosen"],
+            "rejected_ids": one["prompt"] + one["rejected"],
+        }
+        for one in job.rows(f"{name}-{{}}")
+    ]
+    settings = SETTINGS | {"per_device_train_batch_size": batch, "max_steps": job.steps}
+    with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
+        trainer = RewardTrainer(
+            model=AutoModelForSequenceClassification.from_pretrained(job.folder("reward"), **MODEL),
+            args=RewardConfig(folder, center_rewards_coefficient=0.01, max_length=None, **settings),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(job.folder("reward")),
+        )
+        metered(trainer, meter).train()
+    meter.units = float(batch * job.steps)
+
+
+def direct(job: Job, meter: Meter) -> None:
+    from trl import DPOConfig, DPOTrainer
+
+    class Prepared(DPOTrainer):  # type: ignore[misc] # TRL is untyped here
+        """Rows are token ids already."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+            return dataset
+
+    rows = [
+        {"prompt_ids": one["prompt"], "chosen_ids": one["chosen"], "rejected_ids": one["rejected"]}
+        for one in job.rows("pairs-{}")
+    ]
+    with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
+        trainer = Prepared(
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
+            args=DPOConfig(folder, beta=0.1, max_length=None, max_steps=job.steps, **SETTINGS),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(job.folder("policy")),
+        )
+        metered(trainer, meter).train()
+    meter.units = 8.0 * job.steps
+
+
+def supervised(job: Job, meter: Meter) -> None:
+    from trl import SFTConfig, SFTTrainer
+
+    rows = [
+        {
+            "input_ids": one["prompt"] + one["chosen"],
+            "completion_mask": [0] * len(one["prompt"]) + [1] * len(one["chosen"]),
+        }
+        for one in job.rows("pairs-{}")
+    ]
+    with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
+        trainer = SFTTrainer(
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
+            args=SFTConfig(
+                folder, completion_only_loss=True, max_length=None, max_steps=job.steps, **SETTINGS
+            ),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(job.folder("policy")),
+        )
+        metered(trainer, meter).train()
+    meter.units = 8.0 * job.steps
+
+
+def generation(job: Job, meter: Meter) -> None:
+    """`generate` on 16 rows at a time: nobody is done before the longest is."""
+    model = AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL).eval()
+    tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
+    prompts = sorted(job.rows("pairs-{}_prompts"), key=len, reverse=True)
+    end = tokenizer.eos_token_id
+    lengths: list[int] = []
+    torch.manual_seed(17)
+    with meter.counting(), torch.inference_mode():
+        meter.begin()
+        for first in range(0, len(prompts), 4):
+            batch = tokenizer.pad({"input_ids": prompts[first : first + 4]}, return_tensors="pt")
+            made = model.generate(
+                **batch, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=256,
+                num_return_sequences=4, eos_token_id=end, pad_token_id=tokenizer.pad_token_id,
+            )[:, batch["input_ids"].shape[1] :]  # fmt: skip
+            ended = (made == end).int()
+            first_end = torch.where(ended.any(-1), ended.argmax(-1) + 1, made.shape[1])
+            lengths.extend(first_end.tolist())
+        meter.step(sum(lengths) / len(lengths))
+    meter.units = float(sum(lengths))
+
+
+def rollouts(job: Job, meter: Meter) -> None:
+    from trl.experimental.ppo import PPOConfig, PPOTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
+    prompts = job.rows("pairs-{}_prompts")
+    rows = [{"input_ids": one} for one in prompts for _ in range(4)]
+    folder = tempfile.mkdtemp(dir=job.scratch)
+    settings = {key: value for key, value in SETTINGS.items() if not key.startswith("train_")}
+    with meter.counting():
+        trainer = PPOTrainer(
+            args=PPOConfig(
+                folder, total_episodes=32 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
+                gradient_accumulation_steps=2, local_rollout_forward_batch_size=16,
+                response_length=64, temperature=0.7, stop_token="eos", missing_eos_penalty=1.0,  # noqa: S106
+                num_sample_generations=0, **settings,
+            ),
+            processing_class=tokenizer,
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
+            ref_model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
+            reward_model=classifier(job),
+            value_model=classifier(job),
+            train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(rows[:2]),
+        )  # fmt: skip
+        trainer.add_callback(Metering(meter))
+        meter.begin()
+        trainer.train()
+    meter.units = 32.0 * job.steps
+
+
+def classifier(job: Job) -> Any:
+    return AutoModelForSequenceClassification.from_pretrained(job.folder("reward"), **MODEL)
+
+
+CASES: dict[str, Callable[[Job, Meter], None]] = {
+    "reward": lambda job, meter: reward(job, meter, "pairs", 8),
+    "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", 24),
+    "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", 24),
+    "dpo": direct,
+    "sft": supervised,
+    "ppo": rollouts,
+    "generation": generation,
+}
+
+
+def main() -> None:
+    job = Job.from_arguments()
+    meter = Meter(measure=job.measure)
+    CASES[job.case](job, meter)
+    meter.tell()
+
+
+if __name__ == "__main__":
+    main()
