@@ -36,21 +36,26 @@ class Algorithm(NamedTuple):
 
     train: Callable[["Run", Any], Mapping[str, object]]  # Any: the spec of this kind
     evaluate: Callable[["Run", Any], Mapping[str, object]] | None = None
+    has_shares: bool = False  # trains in several processes too
 
 
 def algorithm(kind: str) -> Algorithm:
-    """The algorithm of a kind; torch is loaded here."""
+    """The algorithm of a kind; torch is loaded here. Several processes are refused where it knows one."""
     from training.evals import heldout_loss, preference_accuracy, reward_accuracy, reward_gain
+    from training.runtime.distributed import refuse_several
     from training.trainers import dpo, grpo, kto, ppo, reward_model, sft
 
-    return {
-        "sft": Algorithm(sft.train, heldout_loss.evaluate),
-        "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate),
+    chosen = {
+        "sft": Algorithm(sft.train, heldout_loss.evaluate, has_shares=True),
+        "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate, has_shares=True),
         "ppo": Algorithm(ppo.train, reward_gain.evaluate),
         "grpo": Algorithm(grpo.train, reward_gain.evaluate),
-        "dpo": Algorithm(dpo.train, preference_accuracy.evaluate),
+        "dpo": Algorithm(dpo.train, preference_accuracy.evaluate, has_shares=True),
         "kto": Algorithm(kto.train, preference_accuracy.evaluate),
     }[kind]
+    if not chosen.has_shares:
+        refuse_several(kind)
+    return chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,10 +132,19 @@ def read_spec(folder: Path) -> RunSpec:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from training.runtime.distributed import joined, rank, wait_for_all
+
+    with joined():
+        if rank() == 0:
+            _begin(options)
+        wait_for_all()
+        return execute(options.dir)
+
+
+def _begin(options: argparse.Namespace) -> None:
     if any((options.dir / CHECKPOINTS_DIR).glob("[0-9]*")):
         raise SpecError(f"{options.dir} has checkpoints already; use `resume`, or a new folder.")
     (options.dir / TRAINED_FILE).unlink(missing_ok=True)
-    return execute(options.dir)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -138,13 +152,20 @@ def _resume(options: argparse.Namespace) -> int:
     if path.is_file() and json.loads(path.read_text())["status"] == "done":
         sys.stderr.write(f"{options.dir} is done already.\n")
         return 0
-    return execute(options.dir)
+    from training.runtime.distributed import joined
+
+    with joined():
+        return execute(options.dir)
 
 
 def execute(folder: Path) -> int:
     """Train, publish, measure, and write the result whatever happens; the exit code."""
+    from training.runtime.distributed import rank
+
     if not folder.is_dir():
         raise SpecError(f"There is no folder {folder}.")
+    if rank():
+        return _assisted(folder)
     (folder / RESULT_FILE).unlink(missing_ok=True)
     began = time.monotonic()
     try:
@@ -155,6 +176,20 @@ def execute(folder: Path) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     _write_result(folder, began, metrics=metrics)
+    return 0
+
+
+def _assisted(folder: Path) -> int:
+    """The part of a process that is not the first of several: it trains, and writes nothing."""
+    from training.runtime.device import named_failures
+    from training.runtime.metrics import Reporter
+    from training.runtime.run import Run
+
+    spec = read_spec(folder)
+    with listening() as stop, named_failures(), Reporter(folder) as reporter:
+        run = Run(folder=folder, reporter=reporter, stop=stop)
+        if not run.is_published:
+            algorithm(spec.kind).train(run, spec)
     return 0
 
 
@@ -192,7 +227,7 @@ def _once_trained(run: "Run", train: Callable[[], Mapping[str, object]]) -> dict
     from training.runtime.checkpoint import write_atomically
 
     path = run.folder / TRAINED_FILE
-    if not (path.is_file() and run.artifact.is_dir()):
+    if not run.is_published:
         write_atomically(path, json.dumps(json_value(train())))
     metrics: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     return metrics

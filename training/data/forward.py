@@ -10,9 +10,11 @@ def response_logprobs(
     policy: LoadedModel, pack: Pack, *, temperature: float = 1.0, tile: int = TILE
 ) -> TokenLogprobs:
     """Log-probability and entropy of every response token, by the hidden state before it."""
-    hidden_TD = tree_hidden(policy.backbone, pack.tree, is_tree=policy.is_tree)
+    hidden_RD = tree_hidden(
+        policy.backbone, pack.tree, is_tree=policy.is_tree, at_N=pack.predictor_R
+    )
     return token_logprobs(
-        hidden_TD[pack.predictor_R],
+        hidden_RD,
         pack.targets_R,
         head_of(policy),
         temperature=temperature,

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from training.data.packing import Pack, TokenGroup, rows_under_budget
 from training.data.remembered import RememberedStates
-from training.functional.logprobs import token_logprobs
+from training.functional.logprobs import target_logprobs
 from training.models.load import LoadedModel, head_of
+from training.runtime.distributed import rank, summed, world
 from training.runtime.run import Run
 
 
@@ -30,11 +31,19 @@ class LogRatios:
         self._states.remember(groups, budget=budget, run=run)
         self._reference: dict[TokenGroup, Tensor] = {}
         rows = list(rows_under_budget(groups, budget))
+        taken = range(rank(), len(rows), world())
+        sums = [torch.zeros(_responses(row), device=policy.device) for row in rows]
         with torch.no_grad():
-            for row in run.track(rows, stage="reference", total=len(rows), unit="batches"):
-                _, sums_N = self._sums(row)
-                parts = torch.split(sums_N, [len(group.responses) for group in row])
-                self._reference.update(zip(row, parts, strict=True))
+            for at in run.track(taken, stage="reference", total=len(taken), unit="batches"):
+                sums[at] = self._sums(rows[at])[1]
+        everyones = torch.split(summed(torch.cat(sums)), list(map(len, sums)))
+        for row, sums_N in zip(rows, everyones, strict=True):
+            parts = torch.split(sums_N, [len(group.responses) for group in row])
+            self._reference.update(zip(row, parts, strict=True))
+
+    @property
+    def device(self) -> torch.device:
+        return self._policy.device
 
     def __call__(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
         """The pack of these groups, and the log-ratio [N] of every response with its gradient."""
@@ -42,12 +51,14 @@ class LogRatios:
         return pack, sums_N - torch.cat([self._reference[group] for group in row])
 
     def _sums(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
-        pack, hidden_TD = self._states.hidden(row)
-        logprob_R = token_logprobs(
-            hidden_TD[pack.predictor_R], pack.targets_R, head_of(self._policy)
-        ).logprob_R
+        pack, hidden_RD = self._states.predictors(row)
+        logprob_R = target_logprobs(hidden_RD, pack.targets_R, head_of(self._policy))
         sums_N = logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)
         return pack, sums_N
+
+
+def _responses(row: Sequence[TokenGroup]) -> int:
+    return sum(len(group.responses) for group in row)
 
 
 def lengths_of(pack: Pack) -> Tensor:

@@ -3,7 +3,7 @@
 What lies under the lowest trained layer gives the same states in every epoch. They are computed
 once for all groups, in one fixed order of rows, so that a resumed run has the same bits.
 
-Shapes: T tokens of a row, D hidden size.
+Shapes: T tokens of a row, N responses, R response tokens, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from torch import Tensor
 from training.data.packing import Pack, TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
 from training.models.split import SplitBackbone
+from training.runtime.distributed import world
 from training.runtime.run import Run
 
 LARGEST_MEMORY = 2**30  # bytes; 400,000 tokens of a model with 576 float32 states
@@ -29,10 +30,13 @@ class RememberedStates:
         self._lower: dict[TokenGroup, Tensor] = {}
 
     def remember(self, groups: Sequence[TokenGroup], *, budget: int, run: Run) -> None:
-        """Pass the frozen layers once for all groups; nothing if none is frozen or it is too much."""
+        """Pass the frozen layers once for all groups; nothing if none is frozen or it is too much.
+
+        Nothing in several processes either: each would pass them for all.
+        """
         tokens = sum(map(len, groups))
         width = self._loaded.model.config.hidden_size * self._loaded.model.dtype.itemsize
-        if not self._split.frozen or tokens * width > LARGEST_MEMORY:
+        if world() > 1 or not self._split.frozen or tokens * width > LARGEST_MEMORY:
             return
         rows = list(rows_under_budget(groups, budget))
         for row in run.track(rows, stage="frozen layers", total=len(rows), unit="batches"):
@@ -41,11 +45,21 @@ class RememberedStates:
                 parts = torch.split(lower_TD, [len(group) for group in row])
                 self._lower.update(zip(row, (part.clone() for part in parts), strict=True))
 
-    def hidden(self, groups: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
-        """The pack of these groups and its hidden states [T, D]."""
+    def last(self, groups: Sequence[TokenGroup]) -> Tensor:
+        """Hidden states [N, D] of the last token of every response."""
+        pack, lower_TD = self._entered(groups)
+        return self._split.upper(pack.tree, lower_TD, at_N=pack.last_N)
+
+    def predictors(self, groups: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
+        """The pack of these groups, and the hidden states [R, D] that predict its response tokens."""
+        pack, lower_TD = self._entered(groups)
+        return pack, self._split.upper(pack.tree, lower_TD, at_N=pack.predictor_R)
+
+    def _entered(self, groups: Sequence[TokenGroup]) -> tuple[Pack, Tensor | None]:
+        """The pack, and its states at the cut where there is one."""
         pack = pack_groups(groups).to(self._loaded.device)
         if all(group in self._lower for group in groups):
             lower_TD: Tensor | None = torch.cat([self._lower[group] for group in groups])
         else:
             lower_TD = self._split.lower(pack.tree)
-        return pack, self._split.upper(pack.tree, lower_TD)
+        return pack, lower_TD

@@ -6,7 +6,7 @@ Shapes: R response tokens, D hidden size, V vocabulary.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,7 +34,13 @@ def token_logprobs(
 ) -> TokenLogprobs:
     """Log p(target) and H(p), where p = softmax(head(hidden) / temperature), in float32."""
     tiles = [
-        _one_tile(hidden_RD[at : at + tile], targets_R[at : at + tile], head, temperature)
+        _checkpointed(
+            _chosen_and_entropy,
+            hidden_RD[at : at + tile],
+            targets_R[at : at + tile],
+            head,
+            temperature,
+        )
         for at in range(0, len(targets_R), tile)
     ]
     if not tiles:
@@ -42,21 +48,47 @@ def token_logprobs(
     return TokenLogprobs(*(torch.cat(parts) for parts in zip(*tiles, strict=True)))
 
 
-def _one_tile(
-    hidden_RD: Tensor, targets_R: Tensor, head: Head, temperature: float
-) -> tuple[Tensor, Tensor]:
+def target_logprobs(
+    hidden_RD: Tensor,
+    targets_R: Tensor,
+    head: Head,
+    *,
+    temperature: float = 1.0,
+    tile: int = TILE,
+) -> Tensor:
+    """Log p(target) [R] alone, with the same bits: most losses need no entropy."""
+    tiles = [
+        _checkpointed(
+            _chosen, hidden_RD[at : at + tile], targets_R[at : at + tile], head, temperature
+        )
+        for at in range(0, len(targets_R), tile)
+    ]
+    return torch.cat(tiles) if tiles else hidden_RD.new_zeros(0)
+
+
+def _checkpointed(
+    work: Callable[..., Any], hidden_RD: Tensor, *told: object
+) -> Any:  # Any: a tile's
     if not (torch.is_grad_enabled() and hidden_RD.requires_grad):
-        return _logprobs(hidden_RD, targets_R, head, temperature)
-    made: tuple[Tensor, Tensor] = checkpoint(
-        _logprobs, hidden_RD, targets_R, head, temperature, use_reentrant=False
-    )
-    return made
+        return work(hidden_RD, *told)
+    return checkpoint(work, hidden_RD, *told, use_reentrant=False)
 
 
-def _logprobs(
+def _chosen(hidden_RD: Tensor, targets_R: Tensor, head: Head, temperature: float) -> Tensor:
+    logprobs_RV = _logprobs(hidden_RD, head, temperature)
+    return logprobs_RV.gather(-1, targets_R[:, None]).squeeze(-1)
+
+
+def _chosen_and_entropy(
     hidden_RD: Tensor, targets_R: Tensor, head: Head, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    logprobs_RV = torch.log_softmax(head(hidden_RD).float() / temperature, dim=-1)
+    logprobs_RV = _logprobs(hidden_RD, head, temperature)
     logprob_R = logprobs_RV.gather(-1, targets_R[:, None]).squeeze(-1)
-    entropy_R = -(logprobs_RV.exp() * logprobs_RV).sum(-1)
-    return logprob_R, entropy_R
+    return logprob_R, -(logprobs_RV.exp() * logprobs_RV).sum(-1)
+
+
+def _logprobs(hidden_RD: Tensor, head: Head, temperature: float) -> Tensor:
+    logits_RV = head(hidden_RD).float()
+    if temperature != 1:
+        logits_RV = logits_RV / temperature
+    return torch.log_softmax(logits_RV, dim=-1)

@@ -19,6 +19,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from training.models.trimmed import last_layer_at
+
 PREFIX_TREE = "prefix_tree"
 
 
@@ -77,19 +79,21 @@ def plant_trees(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]])
     return Tree(torch.tensor(tokens), torch.tensor(positions), tuple(spans))
 
 
-def tree_masks(tree: Tree) -> list[TreeMask]:
-    """The masks of a row, made once a batch and shared by all layers."""
+def tree_masks(tree: Tree, dtype: torch.dtype) -> list[TreeMask]:
+    """The masks of a row, made once a batch and shared by all layers; ``dtype`` is that of queries."""
     device = tree.tokens_T.device
-    return [TreeMask(span.start, span.end, _mask(span, device)) for span in tree.spans]
+    return [TreeMask(span.start, span.end, _mask(span, dtype, device)) for span in tree.spans]
 
 
-def _mask(span: TreeSpan, device: torch.device) -> Tensor | None:
+def _mask(span: TreeSpan, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+    """0 where a token attends, -inf elsewhere: a mask of truths would be turned into it in every layer."""
     if len(span.branches) <= 1:
         return None
     lengths = torch.tensor([span.prompt, *span.branches], device=device)
     branch_L = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths)
     same_LL = branch_L[:, None] == branch_L[None, :]
-    return (same_LL | (branch_L == 0)[None, :]).tril()
+    attends_LL = (same_LL | (branch_L == 0)[None, :]).tril()
+    return torch.zeros_like(attends_LL, dtype=dtype).masked_fill_(~attends_LL, -torch.inf)
 
 
 def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformers calls
@@ -173,11 +177,18 @@ def tree_hidden(
     *,
     is_tree: bool,
     entering_TD: Tensor | None = None,
+    at_N: Tensor | None = None,
 ) -> Tensor:
     """Hidden states [T, D] of a row of trees; with ``is_tree`` False through padded rows.
 
-    ``entering_TD`` takes the place of the token embeddings (trees only).
+    ``entering_TD`` takes the place of the token embeddings (trees only). With ``at_N`` only the states
+    [N, D] at these places come back, and the last layer is computed for them alone.
     """
+    if at_N is not None:
+        if not is_tree:
+            return _padded_hidden(backbone, tree)[at_N]
+        with last_layer_at(backbone, at_N):
+            return tree_hidden(backbone, tree, is_tree=True, entering_TD=entering_TD)[at_N]
     if not is_tree:
         return _padded_hidden(backbone, tree)
     entry: dict[str, Any] = {"input_ids": tree.tokens_T[None]}  # Any: a model's keyword
@@ -189,7 +200,7 @@ def tree_hidden(
         # A 4-D mask is handed on as it is, so that none of size T x T is ever built.
         attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tree.tokens_T.device),
         use_cache=False,
-        tree_masks=tree_masks(tree),
+        tree_masks=tree_masks(tree, backbone.dtype),
     )
     hidden: Tensor = outputs.last_hidden_state[0]
     return hidden

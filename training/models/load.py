@@ -1,5 +1,6 @@
 """Models from a folder or a hub name: safetensors only, no foreign code, no holes."""
 
+import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -59,13 +61,17 @@ class LoadedModel:
         return device
 
 
-def load_policy(source: str, *, precision: str, device: torch.device) -> LoadedModel:
-    """A policy and its tokenizer."""
-    return _load(source, AutoModelForCausalLM, precision=precision, device=device)
+def load_policy(
+    source: str, *, precision: str, device: torch.device, quantize: str = "none"
+) -> LoadedModel:
+    """A policy and its tokenizer; with ``quantize`` nf4 its weights are held in 4 bits."""
+    return _load(
+        source, AutoModelForCausalLM, precision=precision, device=device, quantize=quantize
+    )
 
 
 def load_classifier(
-    source: str, *, precision: str, device: torch.device, is_new: bool
+    source: str, *, precision: str, device: torch.device, is_new: bool, quantize: str = "none"
 ) -> LoadedModel:
     """A one-score classifier; with ``is_new`` its head is missing in ``source`` and made fresh."""
     head = {"score.", "classifier.", "bert.pooler."} if is_new else set()
@@ -75,6 +81,7 @@ def load_classifier(
         precision=precision,
         device=device,
         may_miss=tuple(head),
+        quantize=quantize,
         num_labels=1,
     )
 
@@ -112,13 +119,19 @@ def _load(
     precision: str,
     device: torch.device,
     may_miss: tuple[str, ...] = (),
+    quantize: str = "none",
     **options: object,
 ) -> LoadedModel:
     _refuse_empty(source)
+    is_quantized = quantize != "none"
+    if is_quantized:
+        refuse_without_bitsandbytes()
     with quiet(), _named_failures(f"The tokenizer of {source}"):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     with quiet(), _named_failures(f"The model {source}"):
         dtype = DTYPES.get(precision) or _fitting_dtype(source, device)
+        if is_quantized:
+            options |= {"quantization_config": _four_bits(dtype), "device_map": {"": str(device)}}
         model, info = factory.from_pretrained(
             source,
             dtype=dtype,
@@ -135,10 +148,30 @@ def _load(
     padded_because = use_prefix_tree(model)
     if padded_because:
         logger.warning("model.padded", extra={"model": source, "reason": padded_because})
-    if device.type == "cpu":
-        _align(model)
-    return LoadedModel(
-        model=model.to(device).eval(), tokenizer=tokenizer, padded_because=padded_because
+    if not is_quantized:
+        model = model.to(device)
+        if device.type == "cpu":
+            _align(model)
+    return LoadedModel(model=model.eval(), tokenizer=tokenizer, padded_because=padded_because)
+
+
+def refuse_without_bitsandbytes() -> None:
+    """Raise ModelError where weights cannot be held in 4 bits."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "quantize: nf4 needs the package bitsandbytes, which is not installed here. Install it "
+            "(`pip install bitsandbytes`), or set quantize to none."
+        )
+
+
+def _four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """NormalFloat with doubly quantized scales (Dettmers et al. 2023); products are in ``dtype``."""
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call] # transformers leaves it untyped
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=["lm_head", "score", "classifier"],
     )
 
 

@@ -1,16 +1,25 @@
 """LoRA adapters by peft: low-rank updates beside frozen weights, merged into them when saved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from training.models.load import LoadedModel, load_policy, save_model
 from training.runtime.optimize import choose_trainable, transformer_layers
 from training.spec.errors import ModelError
 from training.spec.runs import RunSpec
+
+ACTIVE = "default"  # peft's name for the only adapter
+PEFT_PREFIX = "base_model.model."
+ADAPTER_DIR = "adapter"
+HEADS = ("score", "classifier")
 
 
 def trainable_weights(model: Any, spec: RunSpec) -> dict[str, nn.Parameter]:  # Any: as below
@@ -40,8 +49,13 @@ def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models sh
         raise ModelError(f"LoRA cannot be added to this model: {error}.") from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
-    if head := getattr(model, "score", None):
-        head.requires_grad_(True)
+    if name := head_name(model):
+        model.get_submodule(name).requires_grad_(True)
+
+
+def head_name(model: Any) -> str:  # Any: as above
+    """Where a classifier has its scores; '' for a policy."""
+    return next((name for name in HEADS if isinstance(getattr(model, name, None), nn.Linear)), "")
 
 
 @contextmanager
@@ -57,11 +71,77 @@ def adapters_off(model: Any) -> Iterator[None]:  # Any: as above
             one.enable_adapters(True)
 
 
-def merge_lora(model: Any) -> None:  # Any: as above
-    """Fold the adapters into the weights and take them out: a plain model again."""
+class Adapter:
+    """Trained adapters apart from the model that they were merged into: small, and loadable by peft."""
+
+    def __init__(self, model: Any) -> None:  # Any: as above
+        found = {name: one for name, one in model.named_modules() if isinstance(one, LoraLayer)}
+        layer = next(iter(found.values()))
+        self._config = LoraConfig(
+            r=layer.r[ACTIVE],
+            lora_alpha=layer.lora_alpha[ACTIVE],
+            target_modules=list(found),
+            task_type="CAUSAL_LM" if model.can_generate() else "SEQ_CLS",
+            modules_to_save=[name for name in (head_name(model),) if name] or None,
+            base_model_name_or_path=model.name_or_path,
+            inference_mode=True,
+        )
+        self._tensors = {
+            f"{PEFT_PREFIX}{name.replace(f'.{ACTIVE}', '')}": one.detach()
+            .cpu()
+            .clone()
+            .contiguous()
+            for name, one in model.named_parameters()
+            if "lora_" in name
+        }
+
+    def save(self, folder: Path, *, head: Mapping[str, Tensor] | None = None) -> None:
+        """`adapter_config.json` and `adapter_model.safetensors`; ``head`` are a classifier's weights."""
+        folder.mkdir(parents=True)
+        self._config.save_pretrained(str(folder))
+        heads = {f"{PEFT_PREFIX}{name}": one.cpu() for name, one in (head or {}).items()}
+        save_file(self._tensors | heads, folder / "adapter_model.safetensors")
+
+    def add_to(self, model: Any) -> None:  # Any: as above
+        """Add the updates to a model without adapters: what merging does, on weights in full precision."""
+        scale = self._config.lora_alpha / self._config.r
+        for name in self._config.target_modules or ():
+            weight = model.get_submodule(name).weight
+            down, up = (self._tensors[f"{PEFT_PREFIX}{name}.lora_{side}.weight"] for side in "AB")
+            update_OI = (scale * (up.float() @ down.float())).to(weight.device)
+            weight.data = (weight.data.float() + update_OI).to(weight.dtype)
+
+
+def merged(policy: LoadedModel, spec: RunSpec) -> tuple[LoadedModel, Adapter | None]:
+    """The policy as a plain model, and its adapters alone; None where it has none.
+
+    Weights in 4 bits are not merged into: the base is loaded again, whole, and gets the updates.
+    """
+    if spec.quantize == "none":
+        return policy, merge_lora(policy.model)
+    adapter = Adapter(policy.model)
+    plain = load_policy(spec.model, precision=spec.precision, device=policy.device)
+    adapter.add_to(plain.model)
+    return plain, adapter
+
+
+def merge_lora(model: Any) -> Adapter | None:  # Any: as above
+    """Fold the adapters into the weights and take them out: a plain model again.
+
+    The adapters come back on their own; None where the model has none.
+    """
     names = [name for name, one in model.named_modules() if isinstance(one, BaseTunerLayer)]
+    adapter = Adapter(model) if names else None
     for name in names:
         parent_name, _, child = name.rpartition(".")
-        adapter = model.get_submodule(name)
-        adapter.merge()
-        setattr(model.get_submodule(parent_name), child, adapter.get_base_layer())
+        layer = model.get_submodule(name)
+        layer.merge()
+        setattr(model.get_submodule(parent_name), child, layer.get_base_layer())
+    return adapter
+
+
+def save_trained(policy: LoadedModel, adapter: Adapter | None, folder: Path) -> None:
+    """The merged policy as a plain folder, and beside it the adapter alone where there is one."""
+    save_model(policy, folder)
+    if adapter:
+        adapter.save(folder / ADAPTER_DIR)

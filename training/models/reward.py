@@ -44,9 +44,15 @@ def new_reward_model(
     seed: int,
     heads: int = 1,
     layers: int = 0,
+    quantize: str = "none",
 ) -> LoadedModel:
-    """A reward model on a policy's lowest ``layers`` (0: all), its heads drawn from N(0, 1/sqrt(d + 1))."""
-    loaded = load_classifier(source, precision=precision, device=device, is_new=True)
+    """A reward model on a policy's lowest ``layers`` (0: all), its heads drawn from N(0, 1/sqrt(d + 1)).
+
+    With ``quantize`` nf4 the backbone is held in 4 bits.
+    """
+    loaded = load_classifier(
+        source, precision=precision, device=device, is_new=True, quantize=quantize
+    )
     if layers:
         keep_lowest_layers(loaded.model, layers)
     width = _head(loaded).weight.shape[1]
@@ -86,8 +92,8 @@ def score_heads(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
     """Float32 scores [N, H] by every head of all responses in a row of trees."""
     if not is_decoder(reward):
         return _score_rows(reward, tree)
-    hidden_TD = tree_hidden(reward.backbone, tree, is_tree=reward.is_tree)
-    return score_hidden(reward, hidden_TD[last_N])
+    hidden_ND = tree_hidden(reward.backbone, tree, is_tree=reward.is_tree, at_N=last_N)
+    return score_hidden(reward, hidden_ND)
 
 
 def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
@@ -108,6 +114,19 @@ def _set_heads(reward: LoadedModel, weight: Tensor, bias: Tensor | None = None) 
 def start_heads(reward: LoadedModel, weight_HD: Tensor) -> None:
     """Let the heads begin with these weights; they stay the parameters they are."""
     _head(reward).weight.data.copy_(weight_HD)
+
+
+def mean_head(reward: LoadedModel) -> dict[str, Tensor]:
+    """The plain classifier's weights by their names in the model: the mean of the heads."""
+    return {
+        f"{_head_name(reward)}.{name}": one.detach().float().mean(0, keepdim=True)
+        for name, one in _head(reward).named_parameters()
+    }
+
+
+def take_heads(reward: LoadedModel, other: LoadedModel) -> None:
+    """Give a reward model the heads of another with as many."""
+    _head(reward).load_state_dict(_head(other).state_dict())
 
 
 def head_count(reward: LoadedModel) -> int:
@@ -215,6 +234,11 @@ def save_temperature(folder: Path, temperature: float) -> None:
 def load_temperature(folder: Path) -> float:
     """The fitted temperature of a reward model; 1 where none was fitted."""
     return float(load_calibration(folder).get("temperature", 1.0))
+
+
+def load_offset(folder: Path) -> float:
+    """What to take from scores so that the responses of training score 0 on average; 0 where unknown."""
+    return float(load_calibration(folder).get("offset", 0.0))
 
 
 def load_ties(folder: Path) -> TieModel | None:

@@ -3,7 +3,7 @@
 The states at the cut are computed once a batch and serve every later pass over it: the policy, its
 reference, and all epochs of an update. With 6 of 30 layers trained that is most of the work.
 
-Shapes: T tokens of a row of trees, D hidden size.
+Shapes: T tokens of a row of trees, N places in it, D hidden size.
 """
 
 import copy
@@ -46,11 +46,14 @@ class SplitBackbone:
             return None
         return tree_hidden(self._lower, tree, is_tree=True)
 
-    def upper(self, tree: Tree, lower_TD: Tensor | None) -> Tensor:
-        """Hidden states of the whole backbone, from the states at the cut where there are any."""
+    def upper(self, tree: Tree, lower_TD: Tensor | None, *, at_N: Tensor | None = None) -> Tensor:
+        """Hidden states of the whole backbone, from the states at the cut where there are any.
+
+        With ``at_N`` those at these places [N, D], else all [T, D].
+        """
         if lower_TD is None:
-            return tree_hidden(self._whole, tree, is_tree=self._is_tree)
-        return tree_hidden(self._upper, tree, is_tree=True, entering_TD=lower_TD)
+            return tree_hidden(self._whole, tree, is_tree=self._is_tree, at_N=at_N)
+        return tree_hidden(self._upper, tree, is_tree=True, entering_TD=lower_TD, at_N=at_N)
 
     @torch.no_grad()
     def _parts_equal_whole(self, device: torch.device) -> bool:

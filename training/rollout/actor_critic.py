@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from training.data.packing import Pack
-from training.functional.logprobs import token_logprobs
+from training.functional.logprobs import TokenLogprobs, target_logprobs, token_logprobs
 from training.models.load import LoadedModel, head_of
 from training.models.lora import adapters_off, trainable_weights
 from training.models.split import SplitBackbone
@@ -46,6 +46,7 @@ class ActorCritic:
     def __init__(self, policy: LoadedModel, spec: RolloutSpec, *, has_critic: bool) -> None:
         self.policy = policy
         self._temperature = spec.temperature
+        self._pays_entropy = bool(getattr(spec, "entropy_weight", 0.0))
         self.weights = trainable_weights(policy.model, spec)
         self._start = (
             {}
@@ -61,19 +62,25 @@ class ActorCritic:
         return self._split.lower(pack.tree)
 
     def outputs(self, pack: Pack, lower_TD: Tensor | None) -> TokenOutputs:
-        hidden_TD = self._split.upper(pack.tree, lower_TD)
-        hidden_RD = hidden_TD[pack.predictor_R]
-        tokens = token_logprobs(
-            hidden_RD, pack.targets_R, head_of(self.policy), temperature=self._temperature
-        )
+        """As in `Actor`; where gradients are taken and entropy earns nothing, it is told as 0."""
+        hidden_RD = self._split.upper(pack.tree, lower_TD, at_N=pack.predictor_R)
         critic = self.value_head
+        told = (hidden_RD, pack.targets_R, head_of(self.policy))
+        if torch.is_grad_enabled() and not self._pays_entropy:
+            logprob_R = target_logprobs(*told, temperature=self._temperature)
+            tokens = TokenLogprobs(logprob_R, torch.zeros_like(logprob_R))
+        else:
+            tokens = token_logprobs(*told, temperature=self._temperature)
         value_R = torch.zeros_like(tokens.logprob_R) if critic is None else critic(hidden_RD)
         return TokenOutputs(*tokens, value_R)
 
     @torch.no_grad()
     def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor:
         with self._as_reference():
-            return self.outputs(pack, lower_TD).logprob_R
+            hidden_RD = self._split.upper(pack.tree, lower_TD, at_N=pack.predictor_R)
+            return target_logprobs(
+                hidden_RD, pack.targets_R, head_of(self.policy), temperature=self._temperature
+            )
 
     @contextmanager
     def _as_reference(self) -> Iterator[None]:

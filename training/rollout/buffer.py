@@ -22,13 +22,17 @@ from training.spec.records import Group
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """One prompt, its sampled responses, their raw scores, and how far the heads disagreed on each."""
+    """One prompt, its sampled responses, their raw scores, and how far the heads disagreed on each.
+
+    ``held_out`` are the scores by a reward model that does not teach; () without one.
+    """
 
     record: Group
     tokens: TokenGroup
     samples: tuple[Sample, ...]
     scores: tuple[float, ...]
     deviations: tuple[float, ...]
+    held_out: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)

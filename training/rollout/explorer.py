@@ -1,6 +1,7 @@
 """Prompts answered by the policy and scored by a reward; which prompts an update gets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
@@ -16,8 +17,16 @@ class Explorer:
     """Draws the rollouts of an update: prompts in their order, sampled and scored."""
 
     def __init__(
-        self, sampler: LocalSampler, scorer: Scorer, prompts: list[Group], spec: RolloutSpec
+        self,
+        sampler: LocalSampler,
+        scorer: Scorer,
+        prompts: list[Group],
+        spec: RolloutSpec,
+        *,
+        held_out: Scorer | None = None,
     ) -> None:
+        """``held_out`` scores what was sampled, and teaches nothing."""
+        self._held_out = held_out
         self._sampler, self._scorer, self._prompts, self._spec = sampler, scorer, prompts, spec
         self._stream = Stream(
             rows=len(prompts),
@@ -36,7 +45,18 @@ class Explorer:
             n=self._per_prompt,
             seed=rollout_seed(self._spec.seed, update),
         )
+        if self._held_out:
+            made = judged_again(made, self._held_out)
         return shuffled(made, seed=f"{self._spec.seed}/{update}")
+
+
+def judged_again(rollouts: Sequence[Rollout], scorer: Scorer) -> list[Rollout]:
+    """The same rollouts with the scores of a second reward model."""
+    scores = scorer.score(
+        [one.record.prompt for one in rollouts],
+        [[each.text for each in one.samples] for one in rollouts],
+    )
+    return [replace(one, held_out=tuple(told)) for one, told in zip(rollouts, scores, strict=True)]
 
 
 def answers(

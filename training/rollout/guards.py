@@ -1,10 +1,14 @@
 """What watches a run of PPO or GRPO: each guard warns, or stops the run with a sentence."""
 
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 ENTROPY_FLOOR = 0.3  # of the first update's entropy
 LENGTH_FLOOR, LENGTH_CEILING = 0.5, 2.0  # of the first update's length
 DISAGREEMENT_CEILING = 2.0  # of the first update's disagreement
+DISTINCT_FLOOR = 0.5  # of the first update's share of distinct word pairs
+SURE = 2.0  # standard errors
 
 
 class Alarm(NamedTuple):
@@ -22,6 +26,12 @@ class Vitals(NamedTuple):
     entropy: float
     length: float
     disagreement: float = 0.0  # of the reward model's heads; 0 for one
+    distinct: float = 0.0  # share of distinct pairs of neighboring tokens
+    reward: float = 0.0
+    held_out_reward: float | None = (
+        None  # of the reward model that does not teach; None without one
+    )
+    held_out_error: float = 0.0  # its standard error
 
 
 def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
@@ -65,4 +75,28 @@ def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
                 "have new responses judged.",
             )
         )
-    return found
+    return [*found, *_hacking(now, first)]
+
+
+def _hacking(now: Vitals, first: Vitals) -> Iterator[Alarm]:
+    """Signs that the reward is earned by something else than better responses."""
+    if now.distinct < DISTINCT_FLOOR * first.distinct:
+        yield Alarm(
+            "distinct",
+            "warn",
+            f"Only {now.distinct:.0%} of neighboring tokens are distinct pairs, {first.distinct:.0%} at "
+            "first: responses repeat themselves. Raise kl_coefficient, or have such responses judged.",
+        )
+    if now.held_out_reward is None or first.held_out_reward is None:
+        return
+    fall = first.held_out_reward - now.held_out_reward
+    if now.reward > first.reward and fall > SURE * math.hypot(
+        now.held_out_error, first.held_out_error
+    ):
+        yield Alarm(
+            "held_out_reward",
+            "warn",
+            f"The reward rose from {first.reward:.2f} to {now.reward:.2f}, while the held-out reward "
+            f"model's fell from {first.held_out_reward:.2f} to {now.held_out_reward:.2f}: the policy "
+            "learns what pleases one reward model. Stop here, or raise kl_coefficient.",
+        )

@@ -4,7 +4,8 @@ Texts are encoded with the reward model's own tokenizer, as in its training: res
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,13 @@ import torch
 from training.data.chat import Limits, encode_prompt, encode_response
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
-from training.models.reward import deviation, head_count, load_reward_model, score_heads
+from training.models.reward import (
+    deviation,
+    head_count,
+    load_offset,
+    load_reward_model,
+    score_heads,
+)
 from training.runtime.run import Run
 from training.spec.errors import Diverged, SpecError
 from training.spec.records import Turn
@@ -28,11 +35,15 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorer:
-    """A reward model with its limits; ``budget`` is the tokens of one forward pass."""
+    """A reward model with its limits; ``budget`` is the tokens of one forward pass.
+
+    ``offset`` is taken from every score: the responses that the model learned from score 0 on average.
+    """
 
     reward: LoadedModel
     limits: Limits
     budget: int
+    offset: float = 0.0
 
     def score(
         self, prompts: Sequence[Sequence[Turn]], responses: Sequence[Sequence[str]]
@@ -52,7 +63,8 @@ class Scorer:
             scores_NH = score_heads(self.reward, pack.tree, pack.last_N)
             if not bool(scores_NH.isfinite().all()):
                 raise Diverged("The reward model gave a score that is not finite; train it again.")
-            columns = scores_NH.mean(-1).tolist(), deviation(scores_NH).tolist()
+            means_N = scores_NH.mean(-1) - self.offset
+            columns = means_N.tolist(), deviation(scores_NH).tolist()
             scores.extend(map(Score, *columns))
         flat = iter(scores)
         return [[next(flat) for _ in group] for group in responses]
@@ -69,6 +81,14 @@ class Scorer:
         )
 
 
+def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer | None:
+    """The reward model that only watches; None where the spec names none."""
+    if not spec.held_out_reward_model:
+        return None
+    watcher = replace(spec, reward_model=spec.held_out_reward_model, uncertainty_penalty=0.0)
+    return load_scorer(run, watcher, device)
+
+
 def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
     """The spec's reward model, which heeds the run's wish to stop.
 
@@ -82,4 +102,9 @@ def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
         )
     run.watch(reward.model)
     limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
-    return Scorer(reward=reward, limits=limits, budget=spec.tokens_per_forward)
+    return Scorer(
+        reward=reward,
+        limits=limits,
+        budget=spec.tokens_per_forward,
+        offset=load_offset(Path(spec.reward_model)),
+    )

@@ -1,7 +1,9 @@
 """What an update says of itself: numbers of its batch, and a few responses to read."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from training.rollout.buffer import Rollout
 from training.runtime.run import Run
@@ -19,7 +21,33 @@ def batch_numbers(rollouts: Sequence[Rollout]) -> dict[str, float]:
         "reward_deviation": statistics.pstdev(scores),
         "eos_share": statistics.fmean(sample.finished for sample in samples),
         "disagreement": disagreement(rollouts),
+        "distinct": distinct_share(rollouts),
+        **held_out(rollouts),
     }
+
+
+def signs(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """What guards look at besides KL, entropy and length, by its name in `Vitals`."""
+    told = batch_numbers(rollouts)
+    names = ("disagreement", "distinct", "reward", "held_out_reward", "held_out_error")
+    return {name: told[name] for name in names if name in told}
+
+
+def distinct_share(rollouts: Sequence[Rollout]) -> float:
+    """Distinct pairs of neighboring tokens over all of them (distinct-2, Li et al. 2016)."""
+    pairs = [
+        pair for one in rollouts for sample in one.samples for pair in pairwise(sample.token_ids)
+    ]
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def held_out(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Mean score by the reward model that does not teach, and its standard error; {} without one."""
+    scores = [score for one in rollouts for score in one.held_out]
+    if not scores:
+        return {}
+    error = statistics.pstdev(scores) / math.sqrt(len(scores))
+    return {"held_out_reward": statistics.fmean(scores), "held_out_error": error}
 
 
 def disagreement(rollouts: Sequence[Rollout]) -> float:

@@ -17,16 +17,23 @@ LARGEST_KEPT = 2**30
 
 
 def pick_device() -> torch.device:
-    """CUDA where there is one, else the CPU with a thread for each core that this process may use."""
+    """CUDA where there is one (torchrun: this process's own), else the CPU.
+
+    On the CPU: a thread for each core that this process may use, shared with the processes beside it.
+    """
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+        return device
     _keep_freed_memory()
     torch.set_num_threads(int(os.environ.get("CONCORD_TORCH_THREADS", "0")) or default_threads())
     return torch.device("cpu")
 
 
 def default_threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _keep_freed_memory() -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from training.runtime.distributed import rank
 from training.spec.events import Event, EventKind, json_value
 from training.spec.layout import EVENTS_FILE
 
@@ -23,13 +24,16 @@ PROGRESS_EVERY = 0.5  # seconds between lines of progress
 
 
 class Reporter:
-    """Appends events, each flushed; numbers may be tensors, which are read once a line."""
+    """Appends events, each flushed; numbers may be tensors, which are read once a line.
+
+    Of several processes only the first is heard.
+    """
 
     def __init__(self, folder: Path, *, has_bar: bool | None = None) -> None:
-        self._path = folder / EVENTS_FILE
+        self._path = folder / EVENTS_FILE if rank() == 0 else Path(os.devnull)
         _cut_torn_line(self._path)
         self._lines = self._path.open("a", encoding="utf-8")
-        self._has_bar = sys.stderr.isatty() if has_bar is None else has_bar
+        self._has_bar = rank() == 0 and (sys.stderr.isatty() if has_bar is None else has_bar)
 
     def __enter__(self) -> Self:
         return self

@@ -17,11 +17,12 @@ from training.runtime.checkpoint import (
     saved_steps,
     set_random_states,
 )
+from training.runtime.distributed import anyone, rank, wait_for_all, world
 from training.runtime.metrics import Reporter
 from training.runtime.stopping import StopRequest
 from training.spec.errors import Cancelled
 from training.spec.events import EventKind
-from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR
+from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, TRAINED_FILE
 
 Item = TypeVar("Item")
 
@@ -38,6 +39,11 @@ class Run:
     def artifact(self) -> Path:
         return self.folder / ARTIFACT_DIR
 
+    @property
+    def is_published(self) -> bool:
+        """Whether only measuring is left; asked before training, so that all processes see the same."""
+        return (self.folder / TRAINED_FILE).is_file() and self.artifact.is_dir()
+
     def last_state(self) -> State | None:
         """The newest checkpoint, with random numbers set back to it."""
         return latest_state(self.folder / CHECKPOINTS_DIR)
@@ -47,7 +53,8 @@ class Run:
     ) -> Iterator[Item]:
         """Hand on items that leave nothing to save. Raises Cancelled when asked to stop."""
         for item in self.reporter.track(items, stage=stage, total=total, unit=unit, done=done):
-            self.stop.heed()
+            if world() == 1:  # as in `watch`
+                self.stop.heed()
             yield item
 
     def watch(self, model: Any) -> None:  # Any: transformers' models share no typed layers
@@ -56,6 +63,8 @@ class Run:
         A layer is the grain because one pass of a whole model takes seconds on a CPU. Passes then
         raise Cancelled.
         """
+        if world() > 1:
+            return  # one process that breaks off alone would leave the others waiting
         self.stop.heed()
         stacks = [one for one in model.modules() if isinstance(one, nn.ModuleList)]
         layers = {id(layer): layer for stack in stacks for layer in stack}
@@ -69,8 +78,21 @@ class Run:
             if isinstance(one, Tensor) and one.requires_grad:
                 one.register_hook(lambda _: self.stop.heed())  # type: ignore[no-untyped-call] # torch leaves it untyped
 
+    def meet(self, model: Any, *, padded_because: str) -> None:  # Any: as above
+        """Watch the model that is trained, and tell why it runs as padded rows, where it does."""
+        self.watch(model)
+        if padded_because:
+            self.reporter.log(
+                f"{padded_because} It runs as padded rows: the same numbers, more tokens computed."
+            )
+
     def save(self, state: State) -> None:
-        """Write a checkpoint and say so."""
+        """Write a checkpoint and say so; of several processes the first does."""
+        if rank() == 0:
+            self._save(state)
+        wait_for_all()
+
+    def _save(self, state: State) -> None:
         path = save_state(self.folder / CHECKPOINTS_DIR, state)
         data = {"path": str(path.relative_to(self.folder))}
         self.reporter.say(EventKind.CHECKPOINT, data, step=state.step)
@@ -80,10 +102,11 @@ class Run:
 
         Raises Cancelled after the latter.
         """
-        is_asked = self.stop.is_set
+        is_asked = anyone(self.stop.is_set)
         if is_due or is_asked:
             self.save(state())
         if is_asked:
+            self.stop.ask("Another process of the run was asked to stop.")
             self.stop.heed()
 
     @contextmanager
@@ -100,9 +123,14 @@ class Run:
             raise
 
     def publish(self, write: Callable[[Path], None]) -> None:
-        """Let ``write`` fill a hidden folder, then make it the artifact in one rename."""
-        with draft_of(self.artifact) as draft:
-            write(draft)
+        """Let ``write`` fill a hidden folder, then make it the artifact in one rename.
+
+        Of several processes the first does.
+        """
+        if rank() == 0:
+            with draft_of(self.artifact) as draft:
+                write(draft)
+        wait_for_all()
 
 
 Metrics = Mapping[str, object]

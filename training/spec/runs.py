@@ -70,6 +70,11 @@ class RunSpec:
     lora_rank: int = setting(0, help="LoRA rank; 0 trains the full weights.", low=0, high=1024)
     lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=0.0, high=4096.0)
     lora_dropout: float = setting(0.0, help="LoRA dropout.", low=0.0, high=0.9)
+    quantize: str = setting(
+        "none",
+        help="Hold the frozen weights in 4 bits (QLoRA); nf4 needs lora_rank and bitsandbytes.",
+        choices=("none", "nf4"),
+    )
     checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
     precision: str = setting(
         "auto",
@@ -204,6 +209,11 @@ class RolloutSpec(RunSpec):
     """What every algorithm needs that learns from its own scored responses."""
 
     reward_model: str = setting(help="Folder of the reward model.")
+    held_out_reward_model: str = setting(
+        "",
+        help="Folder of a second reward model that does not teach: a guard warns where its scores fall "
+        "while the reward rises.",
+    )
     updates: int = setting(20, help="Updates: one batch of rollouts each.", low=1, high=10**7)
     rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
     update_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
@@ -365,8 +375,17 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
             continue
         values[name] = _checked(name, row[name], hints[name], one.metadata)
     spec = cls(**values)
+    _refuse_bare_quantization(spec)
     spec.check()
     return spec
+
+
+def _refuse_bare_quantization(spec: RunSpec) -> None:
+    if spec.quantize != "none" and not spec.lora_rank:
+        raise SpecError(
+            f"quantize: {spec.quantize} freezes the weights in 4 bits, and something must be trained; "
+            "set lora_rank, for example to 16, or quantize to none."
+        )
 
 
 def _checked(name: str, value: Any, wanted: Any, rules: Mapping[str, Any]) -> Any:

@@ -23,10 +23,11 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.direct import direct_preference_losses
-from training.models.load import LoadedModel, load_policy, save_model
-from training.models.lora import merge_lora, trainable_weights
+from training.models.load import LoadedModel, load_policy
+from training.models.lora import merged, save_trained, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import DpoSpec
@@ -35,8 +36,10 @@ from training.spec.runs import DpoSpec
 def train(run: Run, spec: DpoSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
-    run.watch(policy.model)
+    policy = load_policy(
+        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
+    )
+    run.meet(policy.model, padded_because=policy.padded_because)
     tally = Tally()
     rows = training_pairs(policy, spec, tally)
     run.reporter.log("The training pairs are read.", **tally.as_dict())
@@ -72,8 +75,8 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    merge_lora(policy.model)
-    run.publish(lambda folder: save_model(policy, folder))
+    final, adapter = merged(policy, spec)
+    run.publish(lambda folder: save_trained(final, adapter, folder))
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 
@@ -108,14 +111,14 @@ def accumulate(
     """Gradients of one step, a row of trees at a time; the means over its pairs."""
     total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
     parts = []
-    for row in rows_under_budget(batch, spec.tokens_per_forward):
+    for row in rows_under_budget(my_share(batch), spec.tokens_per_forward):
         pack, ratio_N = logratios([group.tokens for group in row])
         if spec.loss == "ipo":
             ratio_N = ratio_N / lengths_of(pack)
         part = row_loss(ratio_N, row, total, spec)
         optimizer.backward(part.loss)
         parts.append(part)
-    return Learned(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
+    return Learned(*total_of(parts, width=len(Learned._fields), device=logratios.device))
 
 
 def row_loss(ratio_N: Tensor, row: list[PairGroup], total: float, spec: DpoSpec) -> Learned:

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from training.data.records import groups_of, refuse_too_few
 from training.functional.grouped import against_the_group, grouped_policy_loss
-from training.models.load import load_policy, save_model
-from training.models.lora import merge_lora
+from training.models.load import load_policy
+from training.models.lora import merged, save_trained
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Part, Rollout
 from training.rollout.explorer import Explorer
@@ -33,8 +33,8 @@ from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
 from training.rollout.sampler import LocalSampler
-from training.rollout.scoring import load_scorer
-from training.rollout.telling import batch_numbers, disagreement, tell_update
+from training.rollout.scoring import load_held_out, load_scorer
+from training.rollout.telling import batch_numbers, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.run import Metrics, Run
@@ -48,13 +48,21 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     """Improve the policy on the prompts of the train split and publish it."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    policy = load_policy(spec.model, precision=spec.precision, device=device)
-    run.watch(policy.model)
+    policy = load_policy(
+        spec.model, precision=spec.precision, device=device, quantize=spec.quantize
+    )
+    run.meet(policy.model, padded_because=policy.padded_because)
     actor = ActorCritic(policy, spec, has_critic=False)
     scorer = load_scorer(run, spec, device)
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
-    explorer = Explorer(LocalSampler(policy.model, policy.tokenizer), scorer, prompts, spec)
+    explorer = Explorer(
+        LocalSampler(policy.model, policy.tokenizer),
+        scorer,
+        prompts,
+        spec,
+        held_out=load_held_out(run, spec, device),
+    )
     learner = Learner(actor.weights, spec)
     progress = Progress()
     state = run.last_state()
@@ -77,7 +85,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
             minibatches = recall(actor, rollouts, spec)
         lessons = compared(minibatches, advantages_of(rollouts, spec), spec)
         learned = improve(actor, lessons, learner, spec, update=update)
-        vitals = vitals_of(minibatches, disagreement(rollouts))
+        vitals = vitals_of(minibatches, signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
         metrics = _metrics(rollouts, vitals, learned, learner)
@@ -91,8 +99,8 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         if progress.stop_reason:
             break
 
-    merge_lora(policy.model)
-    run.publish(lambda folder: save_model(policy, folder))
+    final, adapter = merged(policy, spec)
+    run.publish(lambda folder: save_trained(final, adapter, folder))
     return {
         "updates": progress.updates,
         "stop_reason": progress.stop_reason or ALL_DONE,
@@ -220,7 +228,7 @@ def _gradients(
     return Learned(*torch.stack(told).sum(0).tolist())
 
 
-def vitals_of(minibatches: Sequence[Sequence[Part]], disagreement: float) -> Vitals:
+def vitals_of(minibatches: Sequence[Sequence[Part]], signs: Mapping[str, float]) -> Vitals:
     """KL to the reference a response (k1), entropy a token, and length, of the sampled batch."""
     parts = [part for minibatch in minibatches for part in minibatch]
     lengths_N = torch.cat([part.lengths() for part in parts])
@@ -229,7 +237,7 @@ def vitals_of(minibatches: Sequence[Sequence[Part]], disagreement: float) -> Vit
         kl=apart / len(lengths_N),
         entropy=torch.cat([part.old.entropy_R for part in parts]).mean().item(),
         length=lengths_N.float().mean().item(),
-        disagreement=disagreement,
+        **signs,
     )
 
 
@@ -239,7 +247,9 @@ def _metrics(
     means = [statistics.fmean(column) for column in zip(*learned, strict=True)]
     return {
         **batch_numbers(rollouts),
-        **vitals._asdict(),
+        "kl": vitals.kl,
+        "entropy": vitals.entropy,
+        "length": vitals.length,
         **dict(zip(Learned._fields, means, strict=False)),
         "optimizer_steps": len(learned),
         "learning_rate": learner.learning_rate,

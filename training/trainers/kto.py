@@ -24,8 +24,8 @@ from training.data.signals import SignalGroup, signal_groups
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.direct import kahneman_tversky_losses, mismatched_kl
-from training.models.load import LoadedModel, load_policy, save_model
-from training.models.lora import merge_lora, trainable_weights
+from training.models.load import LoadedModel, load_policy
+from training.models.lora import merged, save_trained, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.optimize import Optimizer
@@ -36,8 +36,10 @@ from training.spec.runs import KtoSpec
 def train(run: Run, spec: KtoSpec) -> Metrics:
     """Train on the responses of the train split and publish the artifact."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
-    run.watch(policy.model)
+    policy = load_policy(
+        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
+    )
+    run.meet(policy.model, padded_because=policy.padded_because)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
     run.reporter.log("The training responses are read.", **tally.as_dict())
@@ -73,8 +75,8 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    merge_lora(policy.model)
-    run.publish(lambda folder: save_model(policy, folder))
+    final, adapter = merged(policy, spec)
+    run.publish(lambda folder: save_trained(final, adapter, folder))
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.data.records import groups_of, refuse_too_few
 from training.functional.advantages import (
@@ -41,8 +41,8 @@ from training.functional.grouped import against_the_others
 from training.functional.kl import adapted_coefficient, kl_estimates
 from training.functional.moments import Moments, with_batch
 from training.functional.policy import clipped_policy_loss, clipped_value_loss
-from training.models.load import load_policy, save_model
-from training.models.lora import merge_lora
+from training.models.load import LoadedModel, load_policy
+from training.models.lora import Adapter, merged, save_trained
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout
 from training.rollout.explorer import Explorer
@@ -50,8 +50,8 @@ from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
 from training.rollout.sampler import LocalSampler
-from training.rollout.scoring import load_scorer
-from training.rollout.telling import batch_numbers, disagreement, tell_update
+from training.rollout.scoring import load_held_out, load_scorer
+from training.rollout.telling import batch_numbers, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.run import Metrics, Run
@@ -66,13 +66,21 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     """Improve the policy on the prompts of the train split and publish it."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    policy = load_policy(spec.model, precision=spec.precision, device=device)
-    run.watch(policy.model)
+    policy = load_policy(
+        spec.model, precision=spec.precision, device=device, quantize=spec.quantize
+    )
+    run.meet(policy.model, padded_because=policy.padded_because)
     actor = ActorCritic(policy, spec, has_critic=spec.baseline == "value")
     scorer = load_scorer(run, spec, device)
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
-    explorer = Explorer(LocalSampler(policy.model, policy.tokenizer), scorer, prompts, spec)
+    explorer = Explorer(
+        LocalSampler(policy.model, policy.tokenizer),
+        scorer,
+        prompts,
+        spec,
+        held_out=load_held_out(run, spec, device),
+    )
     learner = Learner(actor.weights, spec, value_head=actor.value_head)
     progress = Progress(beta=spec.kl_coefficient)
     state = run.last_state()
@@ -97,7 +105,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         sizes = [len(one.samples) for one in rollouts]
         batch = judge(parts, scores_N.to(device), sizes, beta=progress.beta, spec=spec)
         learned = improve(actor, batch.minibatches, learner, spec, update=update)
-        vitals = Vitals(batch.kl, batch.entropy, batch.length, disagreement(rollouts))
+        vitals = Vitals(batch.kl, batch.entropy, batch.length, **signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
         metrics = _metrics(rollouts, batch, learned, progress, learner)
@@ -121,8 +129,8 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         if progress.stop_reason:
             break
 
-    merge_lora(policy.model)
-    run.publish(lambda folder: _save(actor, folder))
+    final, adapter = merged(policy, spec)
+    run.publish(lambda folder: _save(final, adapter, actor.value_head, folder))
     return {
         "updates": progress.updates,
         "stop_reason": progress.stop_reason or ALL_DONE,
@@ -320,7 +328,9 @@ def _metrics(
     }
 
 
-def _save(actor: ActorCritic, folder: Path) -> None:
-    save_model(actor.policy, folder)
-    if actor.value_head is not None:
-        save_file(actor.value_head.state_dict(), folder / VALUE_HEAD_FILE)
+def _save(
+    policy: LoadedModel, adapter: Adapter | None, value_head: nn.Module | None, folder: Path
+) -> None:
+    save_trained(policy, adapter, folder)
+    if value_head is not None:
+        save_file(value_head.state_dict(), folder / VALUE_HEAD_FILE)

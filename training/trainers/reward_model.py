@@ -15,6 +15,7 @@
 8. Layers under the lowest trained one are passed once a run, not once an epoch.
 9. Heads start from a logistic regression on the backbone's own states (Kumar et al. 2022): a random
    head's first steps spoil what the backbone knows, and few pairs never make up for it.
+10. The mean score of training responses is kept as an offset: less it, they score 0 on average.
 """
 
 import itertools
@@ -27,7 +28,7 @@ import torch
 from torch import Tensor
 
 from training.data.chat import Limits
-from training.data.packing import pack_groups, rows_under_budget
+from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.rankings import with_rankings
 from training.data.records import groups_of, refuse_too_few
@@ -38,38 +39,37 @@ from training.functional.preference import PairLoss, bradley_terry_loss, strengt
 from training.functional.probe import fit_direction
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
-from training.models.lora import merge_lora, trainable_weights
+from training.models.lora import ADAPTER_DIR, Adapter, merge_lora, trainable_weights
 from training.models.reward import (
     deviation,
     is_decoder,
+    mean_head,
     new_reward_model,
     save_calibration,
     save_reward_model,
     score_heads,
     score_hidden,
+    score_tree,
     start_heads,
+    take_heads,
 )
 from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import RewardModelSpec
+
+REFERENCE = 64  # training prompts whose responses set the zero of the scores
 
 
 def train(run: Run, spec: RewardModelSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    reward = new_reward_model(
-        spec.model,
-        precision=spec.precision,
-        device=device,
-        seed=spec.seed,
-        heads=spec.heads,
-        layers=spec.layers,
-    )
-    run.watch(reward.model)
+    reward = _untrained(spec, device, quantize=spec.quantize)
+    run.meet(reward.model, padded_because=reward.padded_because)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
     run.reporter.log("The training pairs are read.", **tally.as_dict())
@@ -81,9 +81,9 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     if states is not None and (state is None or state.step < stream.steps):
         groups = [row.tokens for row in rows]
         states.remember(groups, budget=spec.tokens_per_forward, run=run)
-    if states is not None and state is None and spec.head_start == "fitted":
-        reward.model.eval()  # new adapters drop states out otherwise
-        start_heads(reward, _fitted_heads(states, rows, spec, run))
+        if state is None and spec.head_start == "fitted":
+            reward.model.eval()  # new adapters drop states out otherwise
+            start_heads(reward, _fitted_heads(states, rows, spec, run))
     optimizer = Optimizer(weights, spec, steps=stream.steps)
     shares = [pair.tied for row in rows for pair in row.pairs]
     ties = learned_ties(shares, spec, steps=stream.steps, device=device)
@@ -115,13 +115,71 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    merge_lora(reward.model)
-    run.publish(lambda folder: _save(reward, ties, folder))
-    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+    offset = _publish(run, reward, ties, rows[:REFERENCE], spec)
+    told: dict[str, object] = {"steps": stream.steps, "prompts": len(rows), "offset": offset}
+    return {**told, "records": tally.as_dict()}
 
 
-def _save(reward: LoadedModel, ties: LearnedTies | None, folder: Path) -> None:
+def _publish(
+    run: Run,
+    reward: LoadedModel,
+    ties: LearnedTies | None,
+    reference: Sequence[PairGroup],
+    spec: RewardModelSpec,
+) -> float:
+    """Merge, find the zero of scores on the reference prompts, save; the zero."""
+    final, adapter = _merged(reward, spec)
+    final.model.eval()
+    offset = mean_score(final, [row.tokens for row in reference], spec)
+    run.publish(lambda folder: _save(final, adapter, ties, offset, folder))
+    return offset
+
+
+def _untrained(spec: RewardModelSpec, device: torch.device, *, quantize: str) -> LoadedModel:
+    return new_reward_model(
+        spec.model,
+        precision=spec.precision,
+        device=device,
+        seed=spec.seed,
+        heads=spec.heads,
+        layers=spec.layers,
+        quantize=quantize,
+    )
+
+
+def _merged(reward: LoadedModel, spec: RewardModelSpec) -> tuple[LoadedModel, Adapter | None]:
+    """As `merged` of a policy, for a backbone and its heads."""
+    if spec.quantize == "none":
+        return reward, merge_lora(reward.model)
+    adapter = Adapter(reward.model)
+    plain = _untrained(spec, reward.device, quantize="none")
+    adapter.add_to(plain.model)
+    take_heads(plain, reward)
+    return plain, adapter
+
+
+@torch.no_grad()
+def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardModelSpec) -> float:
+    """The mean score of all responses of these groups: what is to count as 0 (Ziegler et al. 2019)."""
+    scores = [
+        score_tree(reward, pack.tree, pack.last_N)
+        for row in rows_under_budget(groups, spec.tokens_per_forward)
+        for pack in [pack_groups(row).to(reward.device)]
+    ]
+    return torch.cat(scores).mean().item()
+
+
+def _save(
+    reward: LoadedModel,
+    adapter: Adapter | None,
+    ties: LearnedTies | None,
+    offset: float,
+    folder: Path,
+) -> None:
     save_reward_model(reward, folder)
+    save_calibration(folder, offset=offset)
+    if adapter:
+        adapter.save(folder / ADAPTER_DIR, head=mean_head(reward))
     if ties:
         save_calibration(folder, ties=ties.model, tie_parameter=ties.parameter)
 
@@ -175,8 +233,8 @@ def _compared(
     numbers = itertools.count()
     batches = list(rows_under_budget(rows, spec.tokens_per_forward))
     for batch in run.track(batches, stage="score head", total=len(batches), unit="batches"):
-        pack, hidden_TD = states.hidden([group.tokens for group in batch])
-        last = torch.split(hidden_TD[pack.last_N].float(), [len(one.lengths) for one in batch])
+        last_ND = states.last([group.tokens for group in batch]).float()
+        last = torch.split(last_ND, [len(one.lengths) for one in batch])
         for group, last_KD, number in zip(batch, last, numbers, strict=False):
             draws = bootstrap_weights(group.tokens.prompt_id, spec)
             for pair in group.pairs:
@@ -209,11 +267,11 @@ def _accumulate(
     """Gradients of one step, a row of trees at a time; the sums over its pairs."""
     total = sum(map(_weight, batch))
     parts = []
-    for row in rows_under_budget(batch, spec.tokens_per_forward):
+    for row in rows_under_budget(my_share(batch), spec.tokens_per_forward):
         part = row_loss(_scores(reward, states, row), row, total, ties, spec)
         optimizer.backward(part.loss)
         parts.append(part)
-    return Learned(*(torch.stack(one).detach().sum() for one in zip(*parts, strict=True)))
+    return Learned(*total_of(parts, width=len(Learned._fields), device=reward.device))
 
 
 def _scores(reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]) -> Tensor:
@@ -221,8 +279,7 @@ def _scores(reward: LoadedModel, states: RememberedStates | None, row: list[Pair
     if states is None:
         pack = pack_groups(groups).to(reward.device)
         return score_heads(reward, pack.tree, pack.last_N)
-    pack, hidden_TD = states.hidden(groups)
-    return score_hidden(reward, hidden_TD[pack.last_N])
+    return score_hidden(reward, states.last(groups))
 
 
 class Scored(NamedTuple):

@@ -16,11 +16,12 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
-from training.functional.logprobs import token_logprobs
-from training.models.load import LoadedModel, head_of, load_policy, save_model
-from training.models.lora import merge_lora, trainable_weights
+from training.functional.logprobs import target_logprobs
+from training.models.load import LoadedModel, head_of, load_policy
+from training.models.lora import merged, save_trained, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import SftSpec
@@ -29,8 +30,10 @@ from training.spec.runs import SftSpec
 def train(run: Run, spec: SftSpec) -> Metrics:
     """Train on the responses of the train split and publish the artifact."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(spec.model, precision=spec.precision, device=pick_device())
-    run.watch(policy.model)
+    policy = load_policy(
+        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
+    )
+    run.meet(policy.model, padded_because=policy.padded_because)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
     run.reporter.log("The training responses are read.", **tally.as_dict())
@@ -68,8 +71,8 @@ def train(run: Run, spec: SftSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    merge_lora(policy.model)
-    run.publish(lambda folder: save_model(policy, folder))
+    final, adapter = merged(policy, spec)
+    run.publish(lambda folder: save_trained(final, adapter, folder))
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 
@@ -99,10 +102,9 @@ def _accumulate(
     """Gradients of one step, a row of trees at a time; the mean loss and its tokens."""
     tokens = sum(len(response) for group in batch for response in group.responses)
     losses = []
-    for row in rows_under_budget(batch, budget):
-        pack, hidden_TD = states.hidden(row)
-        hidden_RD = hidden_TD[pack.predictor_R]
-        loss = -token_logprobs(hidden_RD, pack.targets_R, head_of(policy)).logprob_R.sum() / tokens
+    for row in rows_under_budget(my_share(batch), budget):
+        pack, hidden_RD = states.predictors(row)
+        loss = -target_logprobs(hidden_RD, pack.targets_R, head_of(policy)).sum() / tokens
         optimizer.backward(loss)
-        losses.append(loss.detach())
-    return torch.stack(losses).sum(), float(tokens)
+        losses.append([loss])
+    return total_of(losses, width=1, device=policy.device)[0], float(tokens)

@@ -15,7 +15,7 @@ from typing import Any
 
 from training.data.chat import Limits
 from training.models.load import load_policy
-from training.models.reward import load_reward_model
+from training.models.reward import load_offset, load_reward_model
 from training.rollout.sampler import LocalSampler, Sample
 from training.rollout.scoring import Scorer
 from training.runtime.device import named_failures, pick_device
@@ -145,7 +145,8 @@ def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # A
     if not texts:
         return
     reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    offset = load_offset(Path(task["model"]))
+    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET, offset=offset)
     scores = scorer.score([turns_of(task["turns"])], [list(texts.values())])[0]
     tell({"key": task["key"], "scores": dict(zip(texts, scores, strict=True))})
 

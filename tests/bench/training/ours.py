@@ -56,12 +56,13 @@ def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
         "dpo": (DpoSpec, dpo.train),
         "sft": (SftSpec, sft.train),
     }[job.case]
+    start = {"head_start": "random"} if kind is RewardModelSpec else {}  # as the peer's
     spec = kind(
         model=job.folder("policy"),
         data=job.folder(f"{name}-{job.steps}"),
         groups_per_step=a_step,
         max_steps=job.steps,
-        **SETTINGS,
+        **SETTINGS | start,
     )
     meter.units = float(a_step * job.steps)
     with running(job, meter) as run:

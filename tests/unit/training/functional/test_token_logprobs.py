@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.functional.logprobs import token_logprobs
+from training.functional.logprobs import target_logprobs, token_logprobs
 
 
 def test_logprob_and_entropy_of_a_known_distribution():
@@ -37,3 +37,14 @@ def test_tiles_change_neither_values_nor_gradients():
 def test_no_tokens_give_no_numbers():
     found = token_logprobs(torch.zeros(0, 5), torch.zeros(0, dtype=torch.long), nn.Identity())
     assert found.logprob_R.shape == (0,)
+
+
+def test_without_entropy_the_numbers_are_the_same_bits():
+    head = nn.Linear(5, 11, bias=False)
+    hidden, targets = torch.randn(7, 5, requires_grad=True), torch.randint(11, (7,))
+    found = target_logprobs(hidden, targets, head, temperature=0.7, tile=3)
+    expected = token_logprobs(hidden, targets, head, temperature=0.7, tile=3).logprob_R
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad(one.sum(), [hidden, head.weight]) for one in (found, expected)]
+    torch.testing.assert_close(*gradients)
+    assert target_logprobs(hidden[:0], targets[:0], head).shape == (0,)

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from training.models.load import LoadedModel
-from training.models.lora import adapters_off, add_lora, merge_lora
+from tests.unit.training.conftest import CPU
+from training.models.load import LoadedModel, load_policy
+from training.models.lora import Adapter, adapters_off, add_lora, merge_lora
 from training.runtime.optimize import choose_trainable
-from training.spec.runs import SftSpec
+from training.spec.errors import ModelError, SpecError
+from training.spec.runs import SftSpec, spec_from_dict
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 
@@ -47,3 +51,26 @@ def test_merging_leaves_a_plain_model_that_predicts_the_same(adapted: LoadedMode
     merge_lora(adapted.model)
     torch.testing.assert_close(adapted.model(IDS).logits, expected, atol=1e-5, rtol=1e-5)
     assert not [name for name in adapted.model.state_dict() if "lora" in name]
+
+
+def test_adapters_added_to_the_base_equal_merged_ones(
+    adapted: LoadedModel, tiny_folder: Path
+) -> None:
+    shake(adapted)
+    expected = adapted.model(IDS).logits
+    plain = load_policy(str(tiny_folder), precision="float32", device=CPU)
+    Adapter(adapted.model).add_to(plain.model)
+    torch.testing.assert_close(plain.model(IDS).logits, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_four_bits_without_bitsandbytes_say_what_to_install(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"bitsandbytes.* not installed.*set quantize to none"):
+        load_policy(str(tiny_folder), precision="float32", device=CPU, quantize="nf4")
+
+
+def test_four_bits_without_adapters_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"quantize: nf4 .* set lora_rank"):
+        spec_from_dict({"kind": "sft", "model": "m", "data": "d", "quantize": "nf4"})

@@ -1,6 +1,15 @@
 from training.rollout.guards import Vitals, alarms
 
-FIRST = Vitals(kl=0.0, entropy=2.0, length=40.0, disagreement=0.5)
+FIRST = Vitals(
+    kl=0.0,
+    entropy=2.0,
+    length=40.0,
+    disagreement=0.5,
+    distinct=0.8,
+    reward=1.0,
+    held_out_reward=1.0,
+    held_out_error=0.3,
+)
 
 
 def names(**change):
@@ -40,3 +49,16 @@ def test_the_message_names_the_numbers_and_what_to_do():
     [alarm] = alarms(FIRST._replace(kl=7.5), FIRST, max_kl=5.0)
     assert "7.50 nats" in alarm.message
     assert "kl_coefficient" in alarm.message
+
+
+def test_responses_that_repeat_themselves_warn():
+    assert names(distinct=0.41) == []
+    assert names(distinct=0.39) == [("distinct", "warn")]
+
+
+def test_a_reward_that_rises_alone_warns_beyond_noise():
+    """Both errors are 0.3: two standard errors of the difference are 0.85."""
+    assert names(reward=2.0, held_out_reward=0.2) == []
+    assert names(reward=2.0, held_out_reward=0.1) == [("held_out_reward", "warn")]
+    assert names(reward=0.9, held_out_reward=0.1) == []
+    assert names(reward=2.0, held_out_reward=None) == []

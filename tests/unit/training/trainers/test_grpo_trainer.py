@@ -60,6 +60,18 @@ def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path):
     assert (numbers["ratio"], numbers["approximate_kl"]) == (1.0, 0.0)
 
 
+def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, folders, tmp_path):
+    """The judge itself as the watcher: equal scores; and the same steps as without one."""
+    spec = replace(spec, updates=1)
+    train(tmp_path / "alone", spec)
+    train(tmp_path / "watched", replace(spec, held_out_reward_model=spec.reward_model))
+    [(_, alone)], [(_, watched)] = metrics_of(tmp_path / "alone"), metrics_of(tmp_path / "watched")
+    assert watched.pop("held_out_reward") == pytest.approx(alone["reward"], abs=1e-6)
+    assert watched.pop("held_out_error") > 0
+    assert watched == alone
+    assert 0 < alone["distinct"] <= 1
+
+
 def test_doubt_of_one_head_cannot_be_paid_for(spec, tmp_path):
     with pytest.raises(SpecError, match=r"uncertainty_penalty: 1 .* has one"):
         train(tmp_path, replace(spec, uncertainty_penalty=1.0))
