@@ -39,6 +39,8 @@ def _parts(backbone: Any) -> list[nn.Module]:  # Any: as above
     layers = getattr(backbone, "layers", None) or getattr(backbone, "h", None)
     if backbone.config.model_type not in FAMILIES or not layers:
         return []
+    if any(type(one).__name__ == "Params4bit" for one in layers[-1].parameters()):
+        return []  # bitsandbytes has no gradient for a single row
     last = dict(layers[-1].named_modules())
     return [last[name] for name in PARTS if name in last]
 
