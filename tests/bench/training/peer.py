@@ -69,7 +69,7 @@ def metered(trainer: Any, meter: Meter) -> Any:
     return trainer
 
 
-def reward(job: Job, meter: Meter, name: str, batch: int) -> None:
+def reward(job: Job, meter: Meter, name: str, batch: int, *, units: float) -> None:
     from trl import RewardConfig, RewardTrainer
 
     rows = [
@@ -88,7 +88,7 @@ def reward(job: Job, meter: Meter, name: str, batch: int) -> None:
             processing_class=AutoTokenizer.from_pretrained(job.folder("reward")),
         )
         metered(trainer, meter).train()
-    meter.units = float(batch * job.steps)
+    meter.units = units * job.steps
 
 
 def direct(job: Job, meter: Meter) -> None:
@@ -196,9 +196,9 @@ def classifier(job: Job) -> Any:
 
 
 CASES: dict[str, Callable[[Job, Meter], None]] = {
-    "reward": lambda job, meter: reward(job, meter, "pairs", 8),
-    "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", 24),
-    "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", 24),
+    "reward": lambda job, meter: reward(job, meter, "pairs", 8, units=8.0),
+    "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", 24, units=4.0),
+    "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", 24, units=4.0),
     "dpo": direct,
     "sft": supervised,
     "ppo": rollouts,
