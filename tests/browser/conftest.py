@@ -17,6 +17,7 @@ from tests import factories
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright runs an event loop in this thread
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 WAIT = 30_000  # milliseconds: a busy machine; what passes does not wait
+FIRST_WAIT = 120_000
 expect.set_options(timeout=WAIT)
 
 
@@ -26,6 +27,13 @@ def browser_type_launch_args(browser_type_launch_args):
     assert path, "There is no Chromium on the PATH; install it (Debian: apt install chromium)."
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
     return {**browser_type_launch_args, "executable_path": path, "args": quiet}
+
+
+@pytest.fixture
+def context(context: BrowserContext) -> BrowserContext:
+    """The first page waits for the server to import what it needs, and for bundles to be joined."""
+    context.set_default_timeout(FIRST_WAIT)
+    return context
 
 
 @pytest.fixture
