@@ -229,6 +229,7 @@ CONCORD_WEBHOOK_SECONDS = 15  # between two looks at what happened
 CONCORD_WEBHOOK_TEST_NETWORKS: tuple[str, ...] = ()  # tests alone let webhooks reach this machine
 CONCORD_HTTP_CONCURRENCY = env.integer("CONCORD_HTTP_CONCURRENCY", 8)
 CONCORD_HTTP_PER_MINUTE = env.integer("CONCORD_HTTP_PER_MINUTE", 0)  # 0: without limit
+CONCORD_SCORING_WAITERS = env.integer("CONCORD_SCORING_WAITERS", 4)  # threads of a web process
 CONCORD_HTTP_TIMEOUT_SECONDS = env.integer("CONCORD_HTTP_TIMEOUT_SECONDS", 120)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {

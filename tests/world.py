@@ -14,6 +14,7 @@ from annotation.judges.services.appointing import appoint_judge, publish_constit
 from annotation.projects.models import Role
 from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
+from annotation.registry.models import ScoringRequest
 from annotation.rounds.models import Round
 from tests import factories
 
@@ -45,6 +46,7 @@ class World:
         )
         judge = appoint_judge(project=project, name="Judge", model=policy, actor=user)
         made = {
+            "scores": ScoringRequest.objects.create(version=policy, chats=[], **own),
             "judges": judge,
             "judge-runs": JudgeRun.objects.create(judge=judge, **own),
             "revisions": RevisionRun.objects.create(judge=judge, **own),

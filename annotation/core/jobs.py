@@ -23,6 +23,7 @@ class Job(StrEnum):
     IMPORT_PROMPTS = "workers.imports.import_prompts"
     GENERATE_CANDIDATES = "workers.generation.generate_candidates"
     ANSWER_PLAYGROUND = "workers.generation.answer_playground"
+    SCORE_CHATS = "workers.scoring.score_chats"
     JUDGE_COMPARISONS = "workers.judging.judge_comparisons"
     REVISE_CANDIDATES = "workers.judging.revise_candidates"
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
@@ -36,6 +37,7 @@ GPU_JOBS = frozenset(
     {
         Job.GENERATE_CANDIDATES,
         Job.ANSWER_PLAYGROUND,
+        Job.SCORE_CHATS,
         Job.JUDGE_COMPARISONS,
         Job.REVISE_CANDIDATES,
         Job.SCORE_EVALUATION,

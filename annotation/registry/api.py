@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
@@ -12,10 +13,16 @@ from rest_framework.views import APIView
 from annotation.accounts.authentication import person
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
-from annotation.registry import services
-from annotation.registry.models import ModelVersion
+from annotation.registry import scoring, services
+from annotation.registry.models import ModelVersion, ScoringRequest
 from annotation.registry.selectors import model_for, models_of
-from annotation.registry.serializers import KindSerializer, ModelVersionSerializer, StageSerializer
+from annotation.registry.serializers import (
+    KindSerializer,
+    ModelVersionSerializer,
+    ScoreRequestSerializer,
+    ScoringSerializer,
+    StageSerializer,
+)
 
 
 class ModelList(generics.ListAPIView[ModelVersion]):
@@ -76,3 +83,51 @@ class ModelRollback(APIView):
         kind = sent.validated_data["kind"]
         version = services.rollback(project=project, kind=kind, actor=person(request))
         return Response(ModelVersionSerializer(version).data)
+
+
+class ModelScore(APIView):
+    """Rewards of chats, by a reward model."""
+
+    @extend_schema(
+        request=ScoreRequestSerializer, responses={200: ScoringSerializer, 202: ScoringSerializer}
+    )
+    def post(self, request: Request, project_id: int, pk: int) -> Response:
+        """Score chats: 200 with the scores, or 202 with the request to look for, where they take longer."""
+        project = project_for(person(request), project_id, *scoring.SCORERS)
+        return _scored(request, model_for(project, pk))
+
+
+class ModelScoring(APIView):
+    """A request for scores that was not answered at once."""
+
+    @extend_schema(responses=ScoringSerializer)
+    def get(self, request: Request, project_id: int, pk: int, request_id: int) -> Response:
+        """How it stands; its scores once it is done. Kept for a day."""
+        project = project_for(person(request), project_id, *scoring.SCORERS)
+        row = scoring.request_for(model_for(project, pk), request_id)
+        return Response(ScoringSerializer(scoring.await_scores(row, seconds=0)).data)
+
+
+class AnyModelScore(APIView):
+    """The same without the project in the address."""
+
+    @extend_schema(
+        request=ScoreRequestSerializer, responses={200: ScoringSerializer, 202: ScoringSerializer}
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Score chats: 200 with the scores, or 202 with the request to look for, where they take longer."""
+        return _scored(request, scoring.reward_model_for(person(request), pk))
+
+
+def _scored(request: Request, version: ModelVersion) -> Response:
+    sent = ScoreRequestSerializer(data=request.data)
+    sent.is_valid(raise_exception=True)
+    row = scoring.request_scores(
+        version=version, chats=sent.validated_data["chats"], actor=person(request)
+    )
+    row = scoring.await_scores(row, seconds=sent.validated_data["wait"])
+    body = ScoringSerializer(row).data
+    if row.status == ScoringRequest.Status.DONE:
+        return Response(body)
+    place = reverse("api-model-scoring", args=[version.project_id, version.pk, row.pk])
+    return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": place})

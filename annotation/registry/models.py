@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from annotation.core.jobs import Job, JobModel
 from annotation.projects.models import Project
 
 
@@ -60,3 +61,26 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.number}"
+
+
+class ScoringRequest(JobModel):
+    """A job: score some chats by a reward model. Requests for one model that wait together are scored together."""
+
+    job = Job.SCORE_CHATS
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="scoring_requests")
+    version = models.ForeignKey(
+        ModelVersion, on_delete=models.CASCADE, related_name="scoring_requests"
+    )
+    chats = models.JSONField()  # [[{"role", "content"}, ...], ...]; the last turn is the response
+    scores = models.JSONField(default=list)  # [{"raw", "calibrated", "deviation"}], in this order
+    temperature = models.FloatField(default=1.0)  # of the model: calibrated = raw / temperature
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["version", "id"],
+                condition=Q(status="queued"),
+                name="scoring_requests_that_wait",
+            )
+        ]

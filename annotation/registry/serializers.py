@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from annotation.registry.models import ModelVersion
+from annotation.registry.models import ModelVersion, ScoringRequest
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -27,3 +27,42 @@ class StageSerializer(serializers.Serializer[ModelVersion]):
 
 class KindSerializer(serializers.Serializer[ModelVersion]):
     kind = serializers.ChoiceField(choices=ModelVersion.Kind.choices)
+
+
+class ChatTurnSerializer(serializers.Serializer[dict[str, str]]):
+    """One turn of a chat."""
+
+    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
+    content = serializers.CharField(trim_whitespace=False, allow_blank=True)
+
+
+class ScoreRequestSerializer(serializers.Serializer[ScoringRequest]):
+    """Chats to be scored: the last turn of each is the assistant's response."""
+
+    chats = serializers.ListField(
+        child=serializers.ListField(child=ChatTurnSerializer()),
+        help_text="1 to 256 chats, each a list of turns.",
+    )
+    wait = serializers.FloatField(
+        default=20.0, min_value=0, max_value=25, help_text="Seconds to wait for the scores."
+    )
+
+
+class ScoreSerializer(serializers.Serializer[dict[str, float]]):
+    """The reward of one response."""
+
+    raw = serializers.FloatField(help_text="As the model gives it: the mean of its heads.")
+    calibrated = serializers.FloatField(
+        help_text="raw / temperature: the sigmoid of a difference is the chance to be preferred."
+    )
+    deviation = serializers.FloatField(help_text="Between the model's heads; 0 for one head.")
+
+
+class ScoringSerializer(serializers.ModelSerializer[ScoringRequest]):
+    """A request for scores: done with one score a chat in the order sent, or not answered yet."""
+
+    scores = ScoreSerializer(many=True)
+
+    class Meta:
+        model = ScoringRequest
+        fields = ["id", "version", "status", "scores", "temperature", "created_at", "finished_at"]

@@ -22,6 +22,17 @@ api_patterns = [
         api.ModelStage.as_view(),
         name="api-model-stage",
     ),
+    path(
+        "projects/<int:project_id>/models/<int:pk>/score/",
+        api.ModelScore.as_view(),
+        name="api-model-score",
+    ),
+    path(
+        "projects/<int:project_id>/models/<int:pk>/scores/<int:request_id>/",
+        api.ModelScoring.as_view(),
+        name="api-model-scoring",
+    ),
+    path("models/<int:pk>/score/", api.AnyModelScore.as_view(), name="api-any-model-score"),
 ]
 page_patterns = [
     path("projects/<int:project_id>/models/", views.models, name="registry-models"),
@@ -40,9 +51,12 @@ ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-model-detail": {"GET": READERS},
     "api-model-stage": {"POST": ENGINEERS},
     "api-model-rollback": {"POST": ENGINEERS},
+    "api-model-score": {"POST": READERS},
+    "api-model-scoring": {"GET": READERS},
     "registry-models": {"GET": READERS},
     "registry-model-new": {"GET": ENGINEERS, "POST": ENGINEERS},
     "registry-model": {"GET": READERS},
     "registry-model-stage": {"POST": ENGINEERS},
     "registry-rollback": {"POST": ENGINEERS},
 }
+OWN_ROUTES = {"api-any-model-score": {"POST"}}  # finds the model through the person's projects

@@ -15,7 +15,7 @@ from typing import Any
 
 from training.data.chat import Limits
 from training.models.load import load_policy
-from training.models.reward import load_offset, load_reward_model
+from training.models.reward import load_offset, load_reward_model, load_temperature
 from training.rollout.sampler import LocalSampler, Sample
 from training.rollout.scoring import Scorer
 from training.runtime.device import named_failures, pick_device
@@ -54,6 +54,9 @@ def main(folder: Path) -> None:
 
 def do(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> dict[str, str]:  # Any: JSON
     """One task; the first response of each key that it sampled."""
+    if task["task"] == "score_chats":
+        score_chats(task, tell)
+        return {}
     if task["task"] == "score":
         score(task, {**task["texts"], **texts}, tell)
         return {}
@@ -167,6 +170,18 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
             for name, value in zip(one["texts"], values, strict=True)
         }
         tell({"key": task["key"], "scores": scores})
+
+
+def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
+    """Rewards of the last turns of many chats, by one load of the model."""
+    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
+    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    chats = [turns_of(chat) for chat in task["chats"]]
+    judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])
+    folder = Path(task["model"])
+    temperature = load_temperature(folder) if folder.is_dir() else 1.0
+    scores = [[group[0].mean, group[0].deviation] for group in judged]
+    tell({"key": task["key"], "chat_scores": scores, "temperature": temperature})
 
 
 def turns_of(turns: list[dict[str, str]]) -> list[Turn]:

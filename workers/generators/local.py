@@ -89,6 +89,16 @@ def score_many_task(
     return {"task": "score_many", "key": "scores", "model": location, "rows": list(rows)}
 
 
+def chats_task(location: str, chats: Sequence[Sequence[Mapping[str, str]]]) -> dict[str, Any]:
+    """A request to score the last turns of many chats."""
+    return {
+        "task": "score_chats",
+        "key": "scores",
+        "model": location,
+        "chats": [[dict(turn) for turn in chat] for chat in chats],
+    }
+
+
 def outcome_of(line: Line) -> Outcome:
     """The outcome of one prompt from the child's line."""
     samples = tuple(Sampled(**one) for one in line.get("samples", ()))

@@ -1,0 +1,175 @@
+"""Scores on request: asked by a row, answered together by a worker, told where to look when that takes longer."""
+
+import pytest
+
+from annotation.core.errors import InvalidInput
+from annotation.projects.models import Role
+from annotation.registry import scoring as service
+from annotation.registry.models import ScoringRequest
+from tests import factories
+from workers import scoring
+
+pytestmark = pytest.mark.django_db
+CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
+
+
+@pytest.fixture(autouse=True)
+def long_lease(settings):
+    """The heartbeat has a connection of its own and cannot see rows of a test's transaction."""
+    settings.CONCORD_LEASE_SECONDS = 3600
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER)
+
+
+@pytest.fixture
+def reward(project):
+    return factories.policy(project, kind="reward")
+
+
+@pytest.fixture
+def child_says(monkeypatch):
+    """The child answers each chat with the length of its response, or fails with a sentence."""
+    asked = []
+
+    def install(failure=""):
+        def run_child(tasks, *, folder, hear, check):
+            (task,) = tasks
+            asked.append(task["chats"])
+            check()
+            if failure:
+                hear({"key": "scores", "failed": failure})
+                return
+            scores = [[float(len(chat[-1]["content"])), 0.5] for chat in task["chats"]]
+            hear({"key": "scores", "chat_scores": scores, "temperature": 2.0})
+
+        monkeypatch.setattr(scoring, "run_child", run_child)
+        return asked
+
+    return install
+
+
+def requested(reward, engineer, chats=(CHAT,)):
+    return service.request_scores(version=reward, chats=chats, actor=engineer)
+
+
+def sent(api, engineer, reward, **body):
+    api.force_authenticate(engineer)
+    address = f"/api/v1/models/{reward.pk}/score/"
+    return api.post(address, {"chats": [CHAT], "wait": 0, **body}, format="json")
+
+
+def test_requests_that_wait_are_scored_together_each_with_its_own(reward, engineer, child_says):
+    longer = [CHAT[0], {"role": "assistant", "content": "Because of it."}]
+    first, second = requested(reward, engineer), requested(reward, engineer, [longer, CHAT])
+    asked = child_says()
+    scoring.score_chats(first.pk)
+    assert [len(chats) for chats in asked] == [3]
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.scores == [{"raw": 8.0, "calibrated": 4.0, "deviation": 0.5}]
+    assert [one["raw"] for one in second.scores] == [14.0, 8.0]
+    assert (first.status, second.status) == ("done", "done")
+
+
+def test_another_models_requests_are_left_alone(project, reward, engineer, child_says):
+    other = requested(factories.policy(project, kind="reward"), engineer)
+    child_says()
+    scoring.score_chats(requested(reward, engineer).pk)
+    other.refresh_from_db()
+    assert other.status == "queued"
+
+
+def test_a_model_that_fails_fails_all_with_its_sentence(reward, engineer, child_says):
+    first, second = requested(reward, engineer), requested(reward, engineer)
+    child_says("The folder has no score head.")
+    scoring.score_chats(first.pk)
+    for one in (first, second):
+        one.refresh_from_db()
+        assert (one.status, one.error) == ("failed", "The folder has no score head.")
+        with pytest.raises(service.ScoringFailed, match="no score head"):
+            service.await_scores(one, seconds=0)
+
+
+def test_an_answer_that_is_not_there_yet_says_where_to_look(
+    api, engineer, reward, project, child_says
+):
+    answer = sent(api, engineer, reward)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    child_says()
+    scoring.score_chats(answer.json()["id"])
+    found = api.get(answer["Location"])
+    assert (found.status_code, found.json()["status"]) == (200, "done")
+    assert found.json()["scores"][0]["calibrated"] == 4.0
+    assert f"/projects/{project.pk}/models/{reward.pk}/scores/" in answer["Location"]
+
+
+def test_scores_that_come_in_time_are_the_answer(api, engineer, reward, child_says, monkeypatch):
+    child_says()
+    monkeypatch.setattr(service.time, "sleep", lambda _: scoring.score_chats(
+        ScoringRequest.objects.get().pk
+    ))  # fmt: skip
+    answer = sent(api, engineer, reward, wait=5)
+    assert (answer.status_code, answer.json()["scores"][0]["raw"]) == (200, 8.0)
+
+
+@pytest.mark.parametrize(
+    "chats",
+    [[], [[]], [CHAT[:1]], [[CHAT[1]]], [[*CHAT, CHAT[0]]], [CHAT] * 257,
+     [[CHAT[0], {"role": "assistant", "content": "x" * 200_001}]]],
+)  # fmt: skip
+def test_what_is_no_answered_chat_is_refused(reward, engineer, chats):
+    with pytest.raises(InvalidInput, match=r"[Cc]hat"):
+        requested(reward, engineer, chats)
+
+
+def test_a_policy_gives_no_scores(api, engineer, project):
+    answer = sent(api, engineer, factories.policy(project))
+    assert (answer.status_code, ScoringRequest.objects.count()) == (400, 0)
+
+
+def test_a_queue_that_nobody_works_on_is_refused(api, engineer, reward, monkeypatch):
+    monkeypatch.setattr(service, "MOST_WAITING", 1)
+    requested(reward, engineer)
+    answer = sent(api, engineer, reward)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+
+
+def test_strangers_and_labelers_find_no_model(api, project, reward):
+    for person in (factories.user(), factories.member(project, Role.LABELER)):
+        assert sent(api, person, reward).status_code == 404
+    assert not ScoringRequest.objects.exists()
+
+
+def test_a_tiny_reward_model_scores_in_a_child(tmp_path, reward, engineer):
+    import torch
+
+    from training.models.reward import new_reward_model, save_reward_model, save_temperature
+    from training.models.tiny import tiny_llama, tiny_tokenizer
+
+    policy, folder = tmp_path / "policy", tmp_path / "reward"
+    tiny_llama().save_pretrained(policy)
+    tiny_tokenizer().save_pretrained(policy)
+    model = new_reward_model(
+        str(policy), precision="float32", device=torch.device("cpu"), seed=1, heads=2
+    )
+    save_reward_model(model, folder)
+    save_temperature(folder, 2.0)
+    reward.location = str(folder)
+    reward.save(update_fields=["location"])
+    other = [CHAT[0], {"role": "assistant", "content": "For no reason."}]
+    request = requested(reward, engineer, [CHAT, other, CHAT])
+    scoring.score_chats(request.pk)
+    request.refresh_from_db()
+    assert (request.status, request.temperature) == ("done", 2.0)
+    one, two, three = request.scores
+    assert one["raw"] == pytest.approx(three["raw"], abs=1e-4) != two["raw"]
+    assert one["calibrated"] == pytest.approx(one["raw"] / 2)
+    assert one["deviation"] > 0

@@ -1,0 +1,73 @@
+"""Scores on request: what waits for one reward model is scored together, by one load of it."""
+
+import shutil
+from itertools import islice
+
+from celery import shared_task
+from django.conf import settings
+
+from annotation.core.jobs import Job
+from annotation.registry import scoring
+from annotation.registry.models import ScoringRequest
+from workers.generators.base import GeneratorFailed
+from workers.generators.choosing import working_folder
+from workers.generators.local import Line, chats_task, run_child
+from workers.running import RunningJob, running, sentence_for
+
+
+@shared_task(name=Job.SCORE_CHATS.value)
+def score_chats(request_id: int) -> None:
+    """Score the request, and what waits for the same model beside it."""
+    with running(ScoringRequest.objects, request_id) as job:
+        if job is not None:
+            score(job)
+
+
+def score(job: RunningJob) -> None:
+    """All or none: where the model fails, each request is told why."""
+    first = ScoringRequest.objects.select_related("version").get(pk=job.pk)
+    requests = scoring.claim_together(
+        first, owner=job.owner, lease_seconds=settings.CONCORD_LEASE_SECONDS
+    )
+    others = [one.pk for one in requests[1:]]
+    try:
+        ask(requests, job)
+    except GeneratorFailed as error:
+        finish(others, job, ScoringRequest.Status.FAILED, sentence_for(error))
+        raise
+    except BaseException:
+        for pk in others:
+            ScoringRequest.objects.release(pk, owner=job.owner)
+        raise
+    finish(others, job, ScoringRequest.Status.DONE)
+
+
+def ask(requests: list[ScoringRequest], job: RunningJob) -> None:
+    heard: list[Line] = []
+    owners = [one.pk for one in requests[1:]]
+    folder = working_folder("scoring", job.pk)
+
+    def check() -> None:
+        job.check()
+        for pk in owners:
+            ScoringRequest.objects.renew(
+                pk, owner=job.owner, lease_seconds=settings.CONCORD_LEASE_SECONDS
+            )
+
+    chats = [chat for one in requests for chat in one.chats]
+    task = chats_task(requests[0].version.location, chats)
+    run_child([task], folder=folder, hear=heard.append, check=check)
+    shutil.rmtree(folder, ignore_errors=True)
+    answer = next((line for line in heard if "chat_scores" in line), None)
+    if answer is None:
+        reason = next((line["failed"] for line in heard if "failed" in line), "")
+        raise GeneratorFailed(reason or "The model ended without scores; see the worker's log.")
+    scores = iter(answer["chat_scores"])
+    for one in requests:
+        own = list(islice(scores, len(one.chats)))
+        scoring.store_scores(request=one, scores=own, temperature=answer["temperature"])
+
+
+def finish(keys: list[int], job: RunningJob, status: str, error: str = "") -> None:
+    for pk in keys:
+        ScoringRequest.objects.finish(pk, owner=job.owner, status=status, error=error)
