@@ -188,6 +188,7 @@ SPECTACULAR_SETTINGS = {
         "LabelerActKindEnum": "annotation.quality.models.LabelerAct.Kind",
         "DisputeStateEnum": "annotation.quality.models.Dispute.State",
         "RoleEnum": "annotation.projects.models.Role",
+        "TurnRoleEnum": ["system", "user", "assistant"],
         "RoundStageEnum": "annotation.rounds.models.Round.Stage",
         "RoundStateEnum": "annotation.rounds.models.Round.State",
         "WebhookEventEnum": "annotation.webhooks.models.Event",

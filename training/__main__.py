@@ -199,9 +199,10 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
     from training.runtime.device import named_failures, peak_memory_mb
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
+    from training.runtime.trackers import tracking
     from training.spec.events import EventKind
 
-    with named_failures(), Reporter(folder) as reporter:
+    with named_failures(), Reporter(folder) as reporter, tracking(reporter, spec, folder):
         run = Run(folder=folder, reporter=reporter, stop=stop)
         steps_before = max(saved_steps(folder / CHECKPOINTS_DIR), default=0)
         reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)}, step=steps_before)

@@ -138,7 +138,7 @@ def _wait(request: ScoringRequest, seconds: float) -> None:
 
 def request_for(version: ModelVersion, pk: int) -> ScoringRequest:
     """One request for scores of this model."""
-    row = ScoringRequest.objects.filter(version=version, pk=pk).first()
+    row: ScoringRequest | None = version.scoring_requests.filter(pk=pk).first()
     if row is None:
         raise NotFound(f"There is no request {pk} for scores; they are kept for a day.")
     return row

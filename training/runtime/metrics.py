@@ -5,7 +5,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ class Reporter:
         _cut_torn_line(self._path)
         self._lines = self._path.open("a", encoding="utf-8")
         self._has_bar = rank() == 0 and (sys.stderr.isatty() if has_bar is None else has_bar)
+        self._listeners: list[Callable[[Event], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -53,6 +54,12 @@ class Reporter:
             json.dumps(json_value(asdict(event)), ensure_ascii=False, allow_nan=False) + "\n"
         )
         self._lines.flush()
+        for listener in self._listeners:
+            listener(event)
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Let ``listener`` hear every event once it is written."""
+        self._listeners.append(listener)
 
     def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
         """The numbers of one step; tensors are read together, in one wait for the device."""

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from training.spec.errors import SpecError
 
+TRACKER_NAMES = ("tensorboard", "wandb", "mlflow", "trackio")
+
 
 def setting(
     default: Any = MISSING,
@@ -84,6 +86,19 @@ class RunSpec:
     max_groups: int = setting(
         0, help="Use at most this many training prompts; 0 means all.", low=0, high=10**9
     )
+    trackers: str = setting(
+        "",
+        help="Other tools that are told every number, separated by commas: tensorboard, wandb, "
+        "mlflow, trackio.",
+    )
+
+    def tracker_names(self) -> tuple[str, ...]:
+        """The tools of ``trackers``, each once. Raises SpecError for one that is not known."""
+        names = [one.strip() for one in self.trackers.split(",") if one.strip()]
+        for name in names:
+            if name not in TRACKER_NAMES:
+                raise SpecError(f"trackers: {name!r} is not one of {', '.join(TRACKER_NAMES)}.")
+        return tuple(dict.fromkeys(names))
 
     def check(self) -> None:
         """Refuse fields that do not go together. Raises SpecError naming the one to change."""
@@ -376,6 +391,7 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
         values[name] = _checked(name, row[name], hints[name], one.metadata)
     spec = cls(**values)
     _refuse_bare_quantization(spec)
+    spec.tracker_names()
     spec.check()
     return spec
 
