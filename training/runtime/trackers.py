@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -161,11 +162,11 @@ class Audience:
         if not values:
             return
         for name, tracker in list(self._opened.items()):
-            self._try(name, lambda one=tracker: one.numbers(values, step=event.step))
+            self._try(name, partial(tracker.numbers, values, step=event.step))
 
     def finish(self, *, is_done: bool) -> None:
         for name, tracker in list(self._opened.items()):
-            self._try(name, lambda one=tracker: one.finish(is_done=is_done))
+            self._try(name, partial(tracker.finish, is_done=is_done))
 
     def _try(self, name: str, act: Callable[[], None]) -> None:
         try:
