@@ -102,7 +102,7 @@ def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type 
         "label": label(one.name),
         "help_text": rules["help"],
         "initial": None if one.default is MISSING else one.default,
-        "required": wanted is not bool,
+        "required": wanted is not bool and one.default != "",
     }
     if wanted is bool:
         return forms.BooleanField(**facts)

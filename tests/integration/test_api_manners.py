@@ -14,7 +14,7 @@ NESTED = [
     for address, methods in openapi()["paths"].items()
     for method in methods
     if address.startswith("/api/v1/projects/{") and address.count("{") > 1
-    if "{name}" not in address and "{table}" not in address
+    if not any(own in address for own in ("{name}", "{table}", "{number}"))  # of every project
 ]
 MARK = "/projects/{project_id}/"
 

@@ -332,6 +332,13 @@ def test_a_row_is_refused_with_its_reason_for(case):
         read_judged(fields)
 
 
+GROUP = {
+    "prompt_id": "p1",
+    "prompt": [{"role": "user", "content": "Q?"}],
+    "split": "train",
+    "candidates": [{"id": "1", "text": "x"}, {"id": "2", "text": "y"}],
+    "pairs": [{"chosen": "1", "rejected": "2", "votes_chosen": 2, "votes_rejected": 1}],
+}
 EXAMPLES: dict[RowForm, dict[str, Any]] = {
     RowForm.LABEL_STUDIO: {**PAIR_TASK, "annotations": [annotation("x", pairwise("left"))]},
     RowForm.ARGILLA: ARGILLA["the server's record"],
@@ -340,6 +347,7 @@ EXAMPLES: dict[RowForm, dict[str, Any]] = {
     RowForm.WMT: WMT,
     RowForm.TRL: TRL,
     RowForm.VOTES: VOTE,
+    RowForm.GROUPS: GROUP,
     RowForm.RANKED: {"prompt": "Q?", "responses": ["x", "y"], "ranks": [1, 2]},
     RowForm.LABELS: {"prompt": "Q?", "response_a": "x", "response_b": "y", "annotator1": "a"},
 }
