@@ -49,7 +49,9 @@ def page_weight(server: Server, world: World) -> tuple[int, int]:
 def idle_memory_mb(server: Server, workers: int) -> float:
     """Memory of the web server once all its workers have started and none has worked."""
     deadline = time.monotonic() + START_SECONDS
-    while len(server.processes()) <= workers and time.monotonic() < deadline:
+    while len(server.processes()) <= workers:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Not all {workers} workers had started after {START_SECONDS} s.")
         time.sleep(0.05)
     return server.memory_mb()
 
