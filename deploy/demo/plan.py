@@ -62,12 +62,12 @@ REAL = Plan(
         },
         # Answers of 48 tokens end in mid-sentence, where a model of whole answers tells little.
         ppo={
-            "updates": 12,
+            "updates": 16,
             "baseline": "leave_one_out",
             "learning_rate": 5e-4,
             "kl_coefficient": 0.01,
             "max_response_tokens": 96,
-            "eval_prompts": 64,
+            "eval_prompts": 96,
         },
     ),
 )
