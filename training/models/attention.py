@@ -56,11 +56,14 @@ class Tree(NamedTuple):
 
 
 class TreeMask(NamedTuple):
-    """One tree of the row; ``mask_LL`` is None where plain causal attention says the same."""
+    """One tree of the row: the lengths of its pieces, and what the tokens of each branch attend to.
 
-    start: int
-    end: int
-    mask_LL: Tensor | None
+    The pieces are the prompt, then the branches; a tree of one branch is a single piece, plainly
+    causal. A branch's mask [R, P + R] is over the prompt and itself: branches never meet.
+    """
+
+    lengths: tuple[int, ...]
+    masks: tuple[Tensor, ...]
 
 
 def plant_trees(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> Tree:
@@ -81,19 +84,20 @@ def plant_trees(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]])
 
 def tree_masks(tree: Tree, dtype: torch.dtype) -> list[TreeMask]:
     """The masks of a row, made once a batch and shared by all layers; ``dtype`` is that of queries."""
-    device = tree.tokens_T.device
-    return [TreeMask(span.start, span.end, _mask(span, dtype, device)) for span in tree.spans]
+    return [_mask(span, dtype, tree.tokens_T.device) for span in tree.spans]
 
 
-def _mask(span: TreeSpan, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+def _mask(span: TreeSpan, dtype: torch.dtype, device: torch.device) -> TreeMask:
     """0 where a token attends, -inf elsewhere: a mask of truths would be turned into it in every layer."""
     if len(span.branches) <= 1:
-        return None
-    lengths = torch.tensor([span.prompt, *span.branches], device=device)
-    branch_L = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths)
-    same_LL = branch_L[:, None] == branch_L[None, :]
-    attends_LL = (same_LL | (branch_L == 0)[None, :]).tril()
-    return torch.zeros_like(attends_LL, dtype=dtype).masked_fill_(~attends_LL, -torch.inf)
+        return TreeMask((span.end - span.start,), ())
+    masks = tuple(
+        torch.full((length, span.prompt + length), -torch.inf, dtype=dtype, device=device).triu_(
+            span.prompt + 1
+        )
+        for length in span.branches
+    )
+    return TreeMask((span.prompt, *span.branches), masks)
 
 
 def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformers calls
@@ -114,20 +118,38 @@ def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformer
         )
         return plain
     groups = int(getattr(module, "num_key_value_groups", 1))
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    rows = (query, repeat_kv(key, groups), repeat_kv(value, groups))
+    # All pieces by one split: a slice's gradient would be a row of zeros, for every piece anew.
+    lengths = [length for mask in tree_masks for length in mask.lengths]
+    pieces = iter(zip(*(torch.split(row, lengths, dim=2) for row in rows), strict=True))
     outputs = [
-        F.scaled_dot_product_attention(
-            query[:, :, start:end],
-            key[:, :, start:end],
-            value[:, :, start:end],
-            attn_mask=mask_LL,
-            dropout_p=dropout,
-            is_causal=mask_LL is None,
-            scale=scaling,
+        output
+        for mask in tree_masks
+        for output in _tree_attention(
+            [next(pieces) for _ in mask.lengths], mask.masks, dropout_p=dropout, scale=scaling
         )
-        for start, end, mask_LL in tree_masks
     ]
-    return torch.cat(outputs, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
+
+
+def _tree_attention(
+    pieces: Sequence[tuple[Tensor, Tensor, Tensor]],
+    masks: Sequence[Tensor],
+    **settings: Any,  # Any: of SDPA
+) -> Iterator[Tensor]:
+    """Attention of the prompt's tokens to itself, then of each branch's to the prompt and itself."""
+    (query, prompt_key, prompt_value), *branches = pieces
+    yield F.scaled_dot_product_attention(
+        query, prompt_key, prompt_value, is_causal=True, **settings
+    )
+    for (query, key, value), mask in zip(branches, masks, strict=True):
+        yield F.scaled_dot_product_attention(
+            query,
+            torch.cat([prompt_key, key], dim=2),
+            torch.cat([prompt_value, value], dim=2),
+            attn_mask=mask,
+            **settings,
+        )
 
 
 def use_prefix_tree(model: Any) -> str:

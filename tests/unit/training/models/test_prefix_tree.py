@@ -50,6 +50,21 @@ def test_a_response_has_the_states_it_would_have_alone() -> None:
     torch.testing.assert_close(found, torch.cat(expected), atol=1e-5, rtol=1e-5)
 
 
+def test_no_scores_are_computed_between_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompt 4 with itself, and each of 2, 3, 1 with the prompt and itself: 16 + 12 + 21 + 5 = 54."""
+    sdpa, scores = torch.nn.functional.scaled_dot_product_attention, []
+
+    def counted(query, key, value, **settings):
+        scores.append(query.shape[2] * key.shape[2])
+        return sdpa(query, key, value, **settings)
+
+    model = tiny_llama(layers=1)
+    use_prefix_tree(model)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    tree_hidden(model.model, pack_groups(GROUPS[:1]).tree, is_tree=True)
+    assert sum(scores) == 54
+
+
 @pytest.mark.parametrize(
     "config",
     [
