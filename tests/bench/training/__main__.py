@@ -2,26 +2,31 @@
 
 Every measurement is a process of its own on one thread; ours and the peer's take turns, so that both see
 the same machine. Times are CPU seconds (the median), FLOPs are counted, memory is that of fresh processes.
-`--quick` measures the small model once; `--only reward dpo` measures some rows; `--data` names the folder
-with the judged rows.
+What a process told is kept in var/bench/told.json until the code of its side changes: a run that was
+ended goes on where it was, and `--fresh` forgets. `--quick` measures the small model, each time once, with
+FLOPs counted in the same process; `--only reward dpo` measures some rows; `--data` names the folder with
+the judged rows. `--device cuda` measures SmolLM2-135M and a Llama of 1.2 billion random weights in bfloat16
+by the clock, and adds tokens a second and the share of the GPU's peak (MFU).
 """
 
 import argparse
+import hashlib
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench.training.environments import python_of
-from tests.bench.training.material import prepare
+from tests.bench.training.material import padding_of_all, prepare, write_rows
 from tests.bench.training.meter import Job
+from tests.bench.training.rows import CPU_MODELS, CUDA_MODELS, ROWS, Row
+from tests.bench.training.table import Found, header, line
 
 REPOSITORY = Path(__file__).parents[3]
 PLACE = REPOSITORY / "var" / "bench"
@@ -31,85 +36,56 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+BOTH_READ = [Path(__file__).parent / name for name in ("material.py", "meter.py")]
+CODE = {
+    "ours": [
+        *BOTH_READ,
+        Path(__file__).parent / "ours.py",
+        *(REPOSITORY / "training").rglob("*.py"),
+    ],
+    "peer": [*BOTH_READ, Path(__file__).parent / "peer.py"],
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What is measured, in which unit, for how many steps (by model), against which bars."""
-
-    case: str
-    what: str
-    unit: str
-    peer: str = "trl-1.16"
-    steps: tuple[tuple[str, int], ...] = (("llama", 6), ("smollm2", 2))
-    bar_cpu: float = 0.0  # at least this many times the peer's units a CPU second
-    bar_flops: float = 0.0  # at most this share of the peer's FLOPs
-    bar_memory: float = 0.0  # at most this share of the peer's activations
-    has_parity: bool = True
-
-
-ROWS = (
-    Row(
-        case="reward",
-        what="reward model, 8 pairs a batch",
-        unit="pairs",
-        bar_cpu=4,
-        bar_flops=1 / 4,
-        bar_memory=1 / 3,
-    ),
-    Row(
-        case="hh_rankings",
-        what="K = 4 rankings, HH lengths",
-        unit="prompts",
-        steps=(("llama", 1),),
-        bar_flops=1 / 12,
-    ),
-    Row(
-        case="oasst_rankings",
-        what="K = 4 rankings, OASST",
-        unit="prompts",
-        steps=(("llama", 1),),
-    ),
-    Row(case="dpo", what="DPO, 8 pairs a batch", unit="pairs", bar_cpu=4),
-    Row(case="sft", what="SFT, 8 prompts a batch", unit="prompts"),
-    Row(
-        case="ppo",
-        what="PPO, 32 responses an update",
-        unit="responses",
-        peer="trl-1.12",
-        steps=(("llama", 1),),
-        bar_cpu=2.5,
-        bar_flops=0.4,
-        has_parity=False,
-    ),
-    Row(
-        case="generation",
-        what="sampling, 4 responses a prompt",
-        unit="useful tokens",
-        steps=(("llama", 2), ("smollm2", 1)),
-        bar_cpu=2,
-        has_parity=False,
-    ),
-)
-MEASURES = {"ppo": ("time", "flops"), "generation": ("time", "flops")}
-HEADER = (
-    "| what | model | ours a CPU s | peer a CPU s | times | FLOPs, share of peer's | activations, MB "
-    "(share) | process, MB | first loss, largest gap | bars |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
-)
-
-
-def show(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def show(text: str) -> None:
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-def told(python: Path, module: str, job: Job) -> dict[str, Any]:
-    """What a measuring process says in its last line; its errors end the run."""
-    environment = os.environ | ONE_THREAD | (RETURNS_MEMORY if job.measure == "memory" else {})
+def digest(paths: Iterable[Path]) -> str:
+    whole = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(paths)))
+    return whole.hexdigest()[:12]
+
+
+class Memory:
+    """What measuring processes told, by job and by the code that they ran."""
+
+    def __init__(self, path: Path, *, is_fresh: bool) -> None:
+        self._path = path
+        is_kept = path.is_file() and not is_fresh
+        self._told: dict[str, dict[str, Any]] = json.loads(path.read_text()) if is_kept else {}
+        self._code = {side: digest(paths) for side, paths in CODE.items()}
+
+    def told(self, python: Path, side: str, job: Job, *, turn: int) -> dict[str, Any]:
+        """What a process says of this job; it is only started where it has not said it before."""
+        named = asdict(job) | {"material": "", "scratch": ""}
+        key = " ".join(map(str, [side, self._code[side], turn, *named.values()]))
+        if key not in self._told:
+            self._told[key] = _told(python, side, job) | {"load": round(os.getloadavg()[0], 1)}
+            self._path.write_text(json.dumps(self._told, indent=1))
+        return self._told[key]
+
+    def loads(self) -> list[float]:
+        return [one["load"] for one in self._told.values()]
+
+
+def _told(python: Path, module: str, job: Job) -> dict[str, Any]:
+    """The last line of a measuring process; its errors end the run."""
+    environment = os.environ | (RETURNS_MEMORY if job.measure == "memory" else {})
     done = subprocess.run(
         [str(python), "-m", f"tests.bench.training.{module}", json.dumps(asdict(job))],
         cwd=REPOSITORY,
-        env=environment,
+        env=environment | ({} if job.is_cuda else ONE_THREAD),
         capture_output=True,
         text=True,
         check=False,
@@ -124,70 +100,41 @@ def told(python: Path, module: str, job: Job) -> dict[str, Any]:
 class Bench:
     """Where everything lies, and how often times are taken."""
 
-    material: Path
+    data: Path
     scratch: Path
-    repeats: int
+    memory: Memory
+    device: str
+    is_quick: bool
 
-    def measure(self, row: Row, model: str, steps: int) -> str:
-        sides = ((Path(sys.executable), "ours"), (python_of(row.peer, PLACE), "peer"))
+    def measure(self, row: Row, model: str) -> str:
+        steps = row.steps(model, self.device)
+        padding = write_rows(PLACE / "material" / model, self.data, row.rows, steps)
+        sides = {"ours": Path(sys.executable), "peer": python_of(row.peer, PLACE)}
 
-        def both(measure: str, at: int) -> list[dict[str, Any]]:
+        def both(measure: str, *, turn: int = 0) -> list[dict[str, Any]]:
             job = Job(
                 case=row.case,
                 model=model,
                 measure=measure,
-                steps=at,
-                material=str(self.material),
+                steps=steps,
+                material=str(PLACE / "material"),
                 scratch=str(self.scratch),
+                device=self.device,
             )
-            return [told(python, module, job) for python, module in sides]
+            return [
+                self.memory.told(python, side, job, turn=turn) for side, python in sides.items()
+            ]
 
-        times = [both("time", steps) for _ in range(self.repeats)]
-        found = {"time": times[-1], "flops": both("flops", min(steps, 2))}
-        if "memory" in MEASURES.get(row.case, ("memory",)) and steps > 1:
-            found["memory"] = both("memory", 2)
-        ours, peer = (
-            statistics.median(one[side]["units"] / one[side]["cpu"] for one in times)
-            for side in (0, 1)
-        )
-        return line(row, model, ours, peer, found)
-
-
-def line(
-    row: Row, model: str, ours: float, peer: float, found: dict[str, list[dict[str, Any]]]
-) -> str:
-    times, flops = ours / peer, [one["flops"] / one["units"] for one in found["flops"]]
-    flops_share = flops[0] / flops[1]
-    bars = [
-        ("CPU", row.bar_cpu, times >= row.bar_cpu),
-        ("FLOPs", row.bar_flops, flops_share <= row.bar_flops),
-    ]
-    memory = "–"
-    if "memory" in found:
-        held = [one["activations_mb"] for one in found["memory"]]
-        memory = f"{held[0]:.0f} / {held[1]:.0f} ({held[0] / held[1]:.2f})"
-        bars.append(("memory", row.bar_memory, held[0] <= row.bar_memory * held[1]))
-    verdicts = [f"{name} {'met' if is_met else 'MISSED'}" for name, bar, is_met in bars if bar]
-    mine, theirs = found["time"]
-    gap = (
-        max(abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True))
-        if row.has_parity
-        else 0
-    )
-    parity = f"{mine['losses'][0]:.6f}, {gap:.0e}" if row.has_parity else _means(row, mine, theirs)
-    return (
-        f"| {row.what} | {model} | {ours:.2f} {row.unit} | {peer:.2f} | {times:.1f} | {flops_share:.3f} | "
-        f"{memory} | {mine['peak_mb']:.0f} / {theirs['peak_mb']:.0f} | {parity} | {', '.join(verdicts) or '–'} |"
-    )
+        if self.is_quick:
+            times = [both("both")]
+            flops = times[0]
+        else:
+            times, flops = [both("time", turn=turn) for turn in range(3)], both("flops")
+        memory = both("memory") if row.has_memory and steps > 1 else []
+        return line(row, model, padding, Found(times, flops, memory), device=self.device)
 
 
-def _means(row: Row, mine: dict[str, Any], theirs: dict[str, Any]) -> str:
-    if row.case != "generation":
-        return "own samples"
-    return f"mean length {mine['losses'][0]:.0f} and {theirs['losses'][0]:.0f}"
-
-
-def command_line(material: Path, scratch: Path) -> list[str]:
+def command_line(data: Path, scratch: Path) -> list[str]:
     """How long `--help` takes, and a tiny reward run until its first step (process start included)."""
     command = [sys.executable, "-m", "training"]
     environment = os.environ | ONE_THREAD
@@ -202,10 +149,11 @@ def command_line(material: Path, scratch: Path) -> list[str]:
 
     tiny_llama().save_pretrained(scratch / "tiny")
     tiny_tokenizer().save_pretrained(scratch / "tiny")
+    write_rows(PLACE / "material" / "llama", data, "pairs", 2)
     run = scratch / "first-step"
     settings = [
         f"model={scratch / 'tiny'}",
-        f"data={material / 'llama' / 'pairs-2'}",
+        f"data={PLACE / 'material' / 'llama' / 'pairs-2'}",
         "max_steps=1",
     ]
     words = [word for one in settings for word in ("--set", one)]
@@ -223,22 +171,34 @@ def command_line(material: Path, scratch: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench-training", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small model, each time once")
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     parser.add_argument("--only", nargs="*", default=[], choices=[one.case for one in ROWS])
-    parser.add_argument("--models", nargs="*", default=["llama", "smollm2"])
+    parser.add_argument("--models", nargs="*", default=[], choices=[*CPU_MODELS, *CUDA_MODELS])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
     options = parser.parse_args(arguments)
-    models = ["llama"] if options.quick else options.models
-    material = prepare(PLACE / "material", options.data, models)
+    usual = CUDA_MODELS if options.device == "cuda" else CPU_MODELS
+    models = options.models or (usual[:1] if options.quick else usual)
+    prepare(PLACE / "material", options.data, models)
+    memory = Memory(PLACE / "told.json", is_fresh=options.fresh)
     with tempfile.TemporaryDirectory(dir=PLACE) as scratch:
-        bench = Bench(material=material, scratch=Path(scratch), repeats=1 if options.quick else 3)
-        show(f"Load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n\n{HEADER}")
+        bench = Bench(
+            data=options.data,
+            scratch=Path(scratch),
+            memory=memory,
+            device=options.device,
+            is_quick=options.quick,
+        )
+        show(header(options.device))
         for row in ROWS:
-            for model, steps in row.steps:
-                if model in models and row.case in (options.only or [row.case]):
-                    show(bench.measure(row, model, steps))
+            for model in models:
+                if row.case in (options.only or [row.case]):
+                    show(bench.measure(row, model))
         if not options.only:
-            show("\n" + "\n".join(command_line(material, Path(scratch))))
-    show(f"\nLoad after: {os.getloadavg()[0]:.1f}.")
+            show("\n" + "\n".join(command_line(options.data, Path(scratch))))
+    for model in models:
+        of_all = padding_of_all(PLACE / "material" / model, options.data)
+        show(f"Padding over all pairs of HH, 8 a batch, {model}: {of_all:.2f} times the tokens.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -23,28 +23,74 @@ from training.spec.records import CandidateText, Group, Pair, Turn, group_to_jso
 
 SEED = 17
 LIMITS = Limits(1024, 512)
-PAIRS_A_STEP = 8
-PROMPTS_A_RANKING_STEP = 4
+PROMPTS_A_STEP = 8  # with one pair each, or with all six of four responses
+PROMPTS_A_ROLLOUT = 4
+PAIRS_A_BATCH = 8  # of the peer
 RANKED = 4
-PAIR_STEPS = (1, 2, 3, 4, 6, 8)
 MEAN_RESPONSE = 48  # tokens of a response in the HH rows
 CPU = torch.device("cpu")
 
 
-def prepare(folder: Path, data: Path, models: Sequence[str]) -> Path:
-    """Everything in ``folder``; rows are taken from ``data``."""
+class Padding(NamedTuple):
+    """Tokens of a job's rows: each prompt and response once, and padded as the peer pads pairs."""
+
+    tokens: int
+    padded: int
+
+
+def prepare(folder: Path, data: Path, models: Sequence[str]) -> None:
+    """The models; those that are there stay."""
     smol = fetch_embedded_policy(folder / "smollm2" / "policy", say=print)
-    _llama(folder / "llama" / "policy", smol)
+    for model in models:
+        if model in SHAPES:
+            _llama(folder / model / "policy", smol, **SHAPES[model])
+        _reward(folder / model)
+    if not (data / "hh_helpful_pairs.jsonl.gz").is_file():
+        raise SystemExit(f"There are no judged rows in {data}; name their folder with --data.")
+
+
+def write_rows(folder: Path, data: Path, name: str, steps: int) -> Padding:
+    """The rows of ``steps`` steps of a model, as both sides read them."""
+    wanted = PROMPTS_A_STEP * steps
+    pairs = [_pair_group(row) for row in _lines(data / "hh_helpful_pairs.jsonl.gz")]
+    place = _Place(folder)
+    if name == "pairs":
+        return place.write(f"pairs-{steps}", _spread(pairs, wanted), PROMPTS_A_STEP)
+    if name == "prompts":
+        return place.write(
+            f"prompts-{steps}", _spread(pairs, PROMPTS_A_ROLLOUT * steps), PROMPTS_A_ROLLOUT
+        )
+    if name == "hh_rankings":
+        groups = _mixed(_spread(pairs, 2 * wanted))
+    else:
+        groups = _spread(_ranked(data), wanted)
+    return place.write(f"{name}-{steps}", groups, PROMPTS_A_STEP)
+
+
+def padding_of_all(folder: Path, data: Path) -> float:
+    """How often the tokens of all HH pairs go into the peer's rows at 8 pairs a batch, in random order."""
     pairs = [_pair_group(row) for row in _lines(data / "hh_helpful_pairs.jsonl.gz")]
     random.Random(SEED).shuffle(pairs)  # noqa: S311 - an order
-    for model in models:
-        _reward(folder / model)
-        place = _Place(folder / model)
-        for steps in PAIR_STEPS:
-            place.write(f"pairs-{steps}", pairs[: PAIRS_A_STEP * steps], PAIRS_A_STEP)
-        place.write("hh_rankings-1", _mixed(pairs), PROMPTS_A_RANKING_STEP)
-        place.write("oasst_rankings-1", _ranked(data), PROMPTS_A_RANKING_STEP)
-    return folder
+    rows = _Place(folder).read(pairs)
+    found = _padding(rows, [pair for row in rows for pair in _pairs(row)])
+    return found.padded / found.tokens
+
+
+def _spread(groups: Sequence[Group], wanted: int) -> list[Group]:
+    """A sample whose lengths are spread as those of all: every so-manieth by length, then shuffled.
+
+    The first rows of a file, or a few drawn at random, may be shorter or longer than most.
+    """
+    by_length = sorted(groups, key=lambda one: (_characters(one), one.prompt_id))
+    wanted = min(wanted, len(by_length))
+    taken = [by_length[(2 * at + 1) * len(by_length) // (2 * wanted)] for at in range(wanted)]
+    random.Random(SEED).shuffle(taken)  # noqa: S311 - an order
+    return taken
+
+
+def _characters(group: Group) -> int:
+    texts = [one.content for one in group.prompt] + [one.text for one in group.candidates]
+    return sum(map(len, texts))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -52,8 +98,26 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
-def _llama(folder: Path, smol: Path) -> None:
-    """A random Llama of 31 million weights that ends a response after 48 tokens on average.
+SHAPES: dict[str, dict[str, int]] = {
+    "llama": {
+        "hidden_size": 256,
+        "intermediate_size": 768,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+    },
+    "llama-1b": {
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+}
+
+
+def _llama(folder: Path, smol: Path, **shape: int) -> None:
+    """A random Llama (31 million weights, or 1.2 billion) that ends a response after 48 tokens on average.
 
     One dimension of its hidden states is constant and raises the end token's logit: lengths are
     geometric, as spread out as those of people's responses.
@@ -64,11 +128,7 @@ def _llama(folder: Path, smol: Path) -> None:
     tokenizer.chat_template = CHAT_TEMPLATE  # without a system turn, as the HH rows have none
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=256,
-        intermediate_size=768,
-        num_hidden_layers=8,
-        num_attention_heads=8,
-        num_key_value_heads=4,
+        **shape,
         max_position_embeddings=2048,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -136,19 +196,27 @@ def _mixed(pairs: Sequence[Group]) -> list[Group]:
                 mine.candidates[1].text,
             ],
         )
-        for mine, other in zip(pairs[:4], pairs[4:8], strict=True)
+        for mine, other in zip(pairs[::2], pairs[1::2], strict=True)
     ]
 
 
 def _ranked(data: Path) -> list[Group]:
-    """Prompts of OASST with four or more ranked responses."""
-    rows = [
-        one for one in _lines(data / "oasst_ranked.jsonl.gz") if len(one["responses"]) >= RANKED
-    ]
+    """Prompts of OASST with four or more ranked responses, the best four of them."""
     return [
         _group(one["id"], _turns(one), [each["text"] for each in one["responses"][:RANKED]])
-        for one in rows[:4]
+        for one in _lines(data / "oasst_ranked.jsonl.gz")
+        if len(one["responses"]) >= RANKED
     ]
+
+
+def _padding(rows: Sequence[PairGroup], pairs: Sequence[dict[str, list[int]]]) -> Padding:
+    """Pairs in batches of 8, both sides of each as rows of the length of the longest."""
+    lengths = [len(one["prompt"]) + max(len(one["chosen"]), len(one["rejected"])) for one in pairs]
+    batches = [lengths[at : at + PAIRS_A_BATCH] for at in range(0, len(lengths), PAIRS_A_BATCH)]
+    return Padding(
+        sum(len(row.tokens) for row in rows),
+        sum(2 * len(batch) * max(batch) for batch in batches),
+    )
 
 
 class _Place:
@@ -159,20 +227,33 @@ class _Place:
         with quiet():
             self._tokenizer = AutoTokenizer.from_pretrained(folder / "policy")
 
-    def write(self, name: str, groups: Sequence[Group], a_step: int) -> None:
-        """A snapshot for us; its pairs as token ids, in the order of our steps, for the peers."""
+    def read(self, groups: Sequence[Group]) -> list[PairGroup]:
+        return PairReader(tokenizer=self._tokenizer, limits=LIMITS).read(iter(groups), Tally())
+
+    def write(self, name: str, groups: Sequence[Group], a_step: int) -> Padding:
+        """A snapshot for us; its pairs as token ids for the peers, in the order of our steps.
+
+        Within a step the pairs are shuffled, as they are by the peers' own sampler.
+        """
         (self._folder / name).mkdir(parents=True, exist_ok=True)
         groups = sorted(groups, key=lambda one: one.prompt_id)
         lines = "".join(group_to_json(one) + "\n" for one in groups)
         (self._folder / name / "groups.jsonl").write_text(lines, encoding="utf-8")
-        reader = PairReader(tokenizer=self._tokenizer, limits=LIMITS)
-        rows = reader.read(read_groups(self._folder / name), Tally())
+        rows = self.read(list(read_groups(self._folder / name)))
         stream = Stream(rows=len(rows), per_step=a_step, seed=SEED, epochs=1.0)
-        ordered = [rows[at] for step in range(stream.steps) for at in stream.batch(step)]
-        pairs = [pair for row in ordered for pair in _pairs(row)]
+        steps = [[rows[at] for at in stream.batch(step)] for step in range(stream.steps)]
+        pairs = [pair for step in steps for pair in _shuffled_pairs(step)]
         (self._folder / f"{name}.json").write_text(json.dumps(pairs))
+        ordered = [row for step in steps for row in step]
         prompts = [row.tokens.prompt for row in ordered]
         (self._folder / f"{name}_prompts.json").write_text(json.dumps(prompts))
+        return _padding(ordered, pairs)
+
+
+def _shuffled_pairs(step: Sequence[PairGroup]) -> list[dict[str, list[int]]]:
+    pairs = [pair for row in step for pair in _pairs(row)]
+    random.Random(SEED).shuffle(pairs)  # noqa: S311 - an order
+    return pairs
 
 
 def _pairs(row: PairGroup) -> Iterator[dict[str, list[int]]]:

@@ -1,4 +1,8 @@
-"""What one measured process counts: CPU seconds, FLOPs or memory. It imports torch and nothing of either side."""
+"""What one measured process counts: seconds, FLOPs or memory. It imports torch and nothing of either side.
+
+On a CPU seconds are the process's own; on a GPU they are those of the clock, the device waited for,
+and the first step, in which kernels are compiled, is left out.
+"""
 
 import json
 import math
@@ -18,7 +22,7 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One measurement in a process of its own: ``measure`` is time, flops or memory."""
+    """One measurement in a process of its own: ``measure`` is time, flops, both or memory."""
 
     case: str
     model: str  # folder under the material
@@ -26,6 +30,15 @@ class Job:
     steps: int
     material: str
     scratch: str
+    device: str = "cpu"  # or cuda: then in bfloat16
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device == "cuda"
+
+    @property
+    def precision(self) -> str:
+        return "bfloat16" if self.is_cuda else "float32"
 
     @classmethod
     def from_arguments(cls) -> "Job":
@@ -47,48 +60,72 @@ class Meter:
     """Told where work begins, where a forward pass ends and where a step ends; says what it took."""
 
     measure: str
+    is_cuda: bool = False
     losses: list[float] = field(default_factory=list)
     units: float = 0.0  # pairs, tokens, rollouts: what a rate is of
-    note: str = ""
-    cpu: float = 0.0
+    seconds: float = 0.0
+    timed: float = 1.0  # share of the units that the seconds are of
     flops: float = 0.0
     activations_mb: float = 0.0
+    device: str = ""
     _began: float = 0.0
-    _base_kb: int = 0
+    _base_mb: float = 0.0
 
     def counting(self) -> AbstractContextManager[object]:
         """Around the whole work: counts FLOPs where they are measured."""
-        if self.measure != "flops":
+        if self.measure not in {"flops", "both"}:
             return nullcontext()
         _count_cpu_attention()
         self._counter = FlopCounterMode(display=False)
         return self._counter
 
     def begin(self) -> None:
-        self._began = time.process_time()
+        self._began = self._now()
 
     def forward_done(self) -> None:
         """The loss is there, nothing was passed backward: what is held now are activations."""
-        if self.measure == "memory" and self._base_kb:
-            held = (_status_kb("VmHWM") - self._base_kb) / 1024
-            self.activations_mb = max(self.activations_mb, held)
+        if self.measure == "memory" and self._base_mb:
+            self.activations_mb = max(self.activations_mb, self._peak_mb() - self._base_mb)
 
     def step(self, loss: float) -> None:
         self.losses.append(loss)
-        self.cpu = time.process_time() - self._began
+        self.seconds = self._now() - self._began
         if self.measure == "memory":
-            Path("/proc/self/clear_refs").write_text("5")
-            self._base_kb = _status_kb("VmRSS")
+            self._base_mb = self._fresh_peak()
+        if self.is_cuda and len(self.losses) == 1:
+            self.begin()
+
+    def _now(self) -> float:
+        if not self.is_cuda:
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _peak_mb(self) -> float:
+        if self.is_cuda:
+            return torch.cuda.max_memory_allocated() / 2**20
+        return _status_kb("VmHWM") / 1024
+
+    def _fresh_peak(self) -> float:
+        """Forget the peak so far; what is held now, in MB."""
+        if self.is_cuda:
+            torch.cuda.reset_peak_memory_stats()
+            return torch.cuda.memory_allocated() / 2**20
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status_kb("VmRSS") / 1024
 
     def tell(self) -> None:
         """The last line of standard output."""
-        if self.measure == "flops":
+        if self._counter is not None:
             self.flops = float(self._counter.get_total_flops())
+        if self.is_cuda and len(self.losses) > 1:
+            self.timed = 1 - 1 / len(self.losses)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.device = torch.cuda.get_device_name() if self.is_cuda else "cpu"
         told = {key: value for key, value in asdict(self).items() if not key.startswith("_")}
         sys.stdout.write("\n" + json.dumps(told | {"peak_mb": peak}) + "\n")
 
-    _counter: Any = None
+    _counter: Any = None  # Any: torch's counter of FLOPs, where they are counted
 
 
 def _status_kb(name: str) -> int:

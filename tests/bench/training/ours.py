@@ -22,7 +22,6 @@ SETTINGS = {
     "seed": 17,
     "learning_rate": 1e-5,
     "warmup_share": 0.0,
-    "precision": "float32",
     "tokens_per_forward": 16384,
     "max_prompt_tokens": 1024,
     "max_response_tokens": 512,
@@ -62,6 +61,7 @@ def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
         data=job.folder(f"{name}-{job.steps}"),
         groups_per_step=a_step,
         max_steps=job.steps,
+        precision=job.precision,
         **SETTINGS | start,
     )
     meter.units = float(a_step * job.steps)
@@ -70,21 +70,22 @@ def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
 
 
 def rollouts(job: Job, meter: Meter) -> None:
-    """PPO with a shared critic."""
+    """PPO with a shared critic: 4 prompts, 4 responses each."""
     spec = PpoSpec(
         model=job.folder("policy"),
-        data=job.folder(f"pairs-{job.steps}"),
+        data=job.folder(f"prompts-{job.steps}"),
         reward_model=job.folder("reward"),
         updates=job.steps,
-        groups_per_step=8,
-        rollouts_per_update=32,
+        groups_per_step=4,
+        rollouts_per_update=16,
         update_epochs=4,
         minibatches=2,
         target_kl=0.0,
         temperature=0.7,
+        precision=job.precision,
         **SETTINGS | {"max_response_tokens": 64},
     )
-    meter.units = 32.0 * job.steps
+    meter.units = 16.0 * job.steps
     with running(job, meter) as run:
         meter.begin()
         ppo.train(run, spec)
@@ -117,8 +118,8 @@ def _return_freed_memory(meter: Meter) -> None:
 
 def generation(job: Job, meter: Meter) -> None:
     """4 responses to each prompt, 16 rows at a time; finished rows leave the batch."""
-    policy = load_policy(job.folder("policy"), precision="float32", device=device.pick_device())
-    prompts = job.rows("pairs-{}_prompts")
+    policy = load_policy(job.folder("policy"), precision=job.precision, device=device.pick_device())
+    prompts = job.rows("prompts-{}_prompts")
     sampler = LocalSampler(policy.model, policy.tokenizer, rows=16)
     knobs = Knobs(n=4, temperature=1.0, top_p=1.0, max_tokens=256, seed=17)
     with meter.counting():
@@ -131,8 +132,8 @@ def generation(job: Job, meter: Meter) -> None:
 
 CASES: dict[str, Callable[[Job, Meter], None]] = {
     "reward": lambda job, meter: records(job, meter, "pairs", 8),
-    "hh_rankings": lambda job, meter: records(job, meter, "hh_rankings", 4),
-    "oasst_rankings": lambda job, meter: records(job, meter, "oasst_rankings", 4),
+    "hh_rankings": lambda job, meter: records(job, meter, "hh_rankings", 8),
+    "oasst_rankings": lambda job, meter: records(job, meter, "oasst_rankings", 8),
     "dpo": lambda job, meter: records(job, meter, "pairs", 8),
     "sft": lambda job, meter: records(job, meter, "pairs", 8),
     "ppo": rollouts,
@@ -143,7 +144,7 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
 def main() -> None:
     torch.manual_seed(17)
     job = Job.from_arguments()
-    meter = Meter(measure=job.measure)
+    meter = Meter(measure=job.measure, is_cuda=job.is_cuda)
     CASES[job.case](job, meter)
     meter.tell()
 

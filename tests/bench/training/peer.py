@@ -19,7 +19,6 @@ from transformers import (
 
 from tests.bench.training.meter import Job, Meter
 
-MODEL = {"dtype": torch.float32}
 SETTINGS = {
     "per_device_train_batch_size": 8,
     "learning_rate": 1e-5,
@@ -30,12 +29,18 @@ SETTINGS = {
     "logging_steps": 1,
     "report_to": "none",
     "save_strategy": "no",
-    "use_cpu": True,
-    "bf16": False,
     "disable_tqdm": True,
     "gradient_checkpointing": False,
     "dataloader_pin_memory": False,
 }
+
+
+def loading(job: Job) -> dict[str, Any]:
+    return {"dtype": getattr(torch, job.precision)}
+
+
+def settings_of(job: Job) -> dict[str, Any]:
+    return SETTINGS | {"use_cpu": not job.is_cuda, "bf16": job.is_cuda, "max_steps": job.steps}
 
 
 class Metering(TrainerCallback):
@@ -69,7 +74,8 @@ def metered(trainer: Any, meter: Meter) -> Any:
     return trainer
 
 
-def reward(job: Job, meter: Meter, name: str, batch: int, *, units: float) -> None:
+def reward(job: Job, meter: Meter, name: str, *, pairs_a_unit: int = 1) -> None:
+    """Eight pairs at a time; where a prompt has six, its pairs are rows like any others."""
     from trl import RewardConfig, RewardTrainer
 
     rows = [
@@ -79,16 +85,18 @@ def reward(job: Job, meter: Meter, name: str, batch: int, *, units: float) -> No
         }
         for one in job.rows(f"{name}-{{}}")
     ]
-    settings = SETTINGS | {"per_device_train_batch_size": batch, "max_steps": job.steps}
+    settings = settings_of(job) | {"gradient_accumulation_steps": pairs_a_unit}
     with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
         trainer = RewardTrainer(
-            model=AutoModelForSequenceClassification.from_pretrained(job.folder("reward"), **MODEL),
+            model=AutoModelForSequenceClassification.from_pretrained(
+                job.folder("reward"), **loading(job)
+            ),
             args=RewardConfig(folder, center_rewards_coefficient=0.01, max_length=None, **settings),
             train_dataset=Dataset.from_list(rows),
             processing_class=AutoTokenizer.from_pretrained(job.folder("reward")),
         )
         metered(trainer, meter).train()
-    meter.units = units * job.steps
+    meter.units = 8.0 * job.steps
 
 
 def direct(job: Job, meter: Meter) -> None:
@@ -106,8 +114,8 @@ def direct(job: Job, meter: Meter) -> None:
     ]
     with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
         trainer = Prepared(
-            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
-            args=DPOConfig(folder, beta=0.1, max_length=None, max_steps=job.steps, **SETTINGS),
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+            args=DPOConfig(folder, beta=0.1, max_length=None, **settings_of(job)),
             train_dataset=Dataset.from_list(rows),
             processing_class=AutoTokenizer.from_pretrained(job.folder("policy")),
         )
@@ -127,10 +135,8 @@ def supervised(job: Job, meter: Meter) -> None:
     ]
     with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
         trainer = SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
-            args=SFTConfig(
-                folder, completion_only_loss=True, max_length=None, max_steps=job.steps, **SETTINGS
-            ),
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+            args=SFTConfig(folder, completion_only_loss=True, max_length=None, **settings_of(job)),
             train_dataset=Dataset.from_list(rows),
             processing_class=AutoTokenizer.from_pretrained(job.folder("policy")),
         )
@@ -140,9 +146,13 @@ def supervised(job: Job, meter: Meter) -> None:
 
 def generation(job: Job, meter: Meter) -> None:
     """`generate` on 16 rows at a time: nobody is done before the longest is."""
-    model = AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL).eval()
+    model = (
+        AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job))
+        .eval()
+        .to(job.device)
+    )
     tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
-    prompts = sorted(job.rows("pairs-{}_prompts"), key=len, reverse=True)
+    prompts = sorted(job.rows("prompts-{}_prompts"), key=len, reverse=True)
     end = tokenizer.eos_token_id
     lengths: list[int] = []
     torch.manual_seed(17)
@@ -151,7 +161,7 @@ def generation(job: Job, meter: Meter) -> None:
         for first in range(0, len(prompts), 4):
             batch = tokenizer.pad({"input_ids": prompts[first : first + 4]}, return_tensors="pt")
             made = model.generate(
-                **batch, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=256,
+                **batch.to(model.device), do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=256,
                 num_return_sequences=4, eos_token_id=end, pad_token_id=tokenizer.pad_token_id,
             )[:, batch["input_ids"].shape[1] :]  # fmt: skip
             ended = (made == end).int()
@@ -165,21 +175,22 @@ def rollouts(job: Job, meter: Meter) -> None:
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
-    prompts = job.rows("pairs-{}_prompts")
+    prompts = job.rows("prompts-{}_prompts")
     rows = [{"input_ids": one} for one in prompts for _ in range(4)]
     folder = tempfile.mkdtemp(dir=job.scratch)
-    settings = {key: value for key, value in SETTINGS.items() if not key.startswith("train_")}
+    unknown = {"train_sampling_strategy", "max_steps"}
+    settings = {key: one for key, one in settings_of(job).items() if key not in unknown}
     with meter.counting():
         trainer = PPOTrainer(
             args=PPOConfig(
-                folder, total_episodes=32 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
-                gradient_accumulation_steps=2, local_rollout_forward_batch_size=16,
+                folder, total_episodes=16 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
+                gradient_accumulation_steps=1, local_rollout_forward_batch_size=16,
                 response_length=64, temperature=0.7, stop_token="eos", missing_eos_penalty=1.0,  # noqa: S106
                 num_sample_generations=0, **settings,
             ),
             processing_class=tokenizer,
-            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
-            ref_model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **MODEL),
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+            ref_model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
             reward_model=classifier(job),
             value_model=classifier(job),
             train_dataset=Dataset.from_list(rows),
@@ -188,17 +199,17 @@ def rollouts(job: Job, meter: Meter) -> None:
         trainer.add_callback(Metering(meter))
         meter.begin()
         trainer.train()
-    meter.units = 32.0 * job.steps
+    meter.units = 16.0 * job.steps
 
 
 def classifier(job: Job) -> Any:
-    return AutoModelForSequenceClassification.from_pretrained(job.folder("reward"), **MODEL)
+    return AutoModelForSequenceClassification.from_pretrained(job.folder("reward"), **loading(job))
 
 
 CASES: dict[str, Callable[[Job, Meter], None]] = {
-    "reward": lambda job, meter: reward(job, meter, "pairs", 8, units=8.0),
-    "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", 24, units=4.0),
-    "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", 24, units=4.0),
+    "reward": lambda job, meter: reward(job, meter, "pairs"),
+    "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", pairs_a_unit=6),
+    "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", pairs_a_unit=6),
     "dpo": direct,
     "sft": supervised,
     "ppo": rollouts,
@@ -208,7 +219,7 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
 
 def main() -> None:
     job = Job.from_arguments()
-    meter = Meter(measure=job.measure)
+    meter = Meter(measure=job.measure, is_cuda=job.is_cuda)
     CASES[job.case](job, meter)
     meter.tell()
 

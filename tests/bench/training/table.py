@@ -1,0 +1,106 @@
+"""The lines of the table: rates, shares, parity, and which bars are met."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tests.bench.training.material import Padding
+from tests.bench.training.rows import Row
+
+Told = dict[str, Any]  # Any: JSON, what a measuring process says
+
+PEAK_TFLOPS = {  # bfloat16, dense, as the vendor states
+    "H200": 989,
+    "H100": 989,
+    "A100": 312,
+    "L40S": 362,
+    "L4": 121,
+    "RTX 4090": 165,
+}
+
+
+class Found(NamedTuple):
+    """What ours and the peer told, in this order, by measure; times once a turn."""
+
+    times: Sequence[Sequence[Told]]
+    flops: Sequence[Told]
+    memory: Sequence[Told]
+
+    def rate(self, side: int) -> float:
+        """Units a second: the median of the turns."""
+        rates = [
+            one[side]["units"] * one[side]["timed"] / one[side]["seconds"] for one in self.times
+        ]
+        return statistics.median(rates)
+
+    def flops_a_unit(self, side: int) -> float:
+        return float(self.flops[side]["flops"] / self.flops[side]["units"])
+
+
+def header(device: str) -> str:
+    columns = [
+        "what", "model", f"ours a {'second' if device == 'cuda' else 'CPU s'}", "peer", "times",
+        "FLOPs, share", "padding", "activations, MB (share)", "process, MB",
+        "first loss, largest gap", "load", "bars",
+    ]  # fmt: skip
+    if device == "cuda":
+        columns += ["tokens/s", "MFU"]
+    rule = "|".join("---" if name in {"what", "model", "bars"} else "---:" for name in columns)
+    return f"| {' | '.join(columns)} |\n|{rule}|"
+
+
+def line(row: Row, model: str, padding: Padding, found: Found, *, device: str) -> str:
+    """``padding`` is that of the rows; at most one of the row's bars is of each kind."""
+    ours, peer = found.rate(0), found.rate(1)
+    share = found.flops_a_unit(0) / found.flops_a_unit(1)
+    bars = [
+        ("CPU", row.bar_cpu, ours / peer >= row.bar_cpu),
+        ("FLOPs", row.bar_flops, share <= row.bar_flops),
+    ]
+    held = [one["activations_mb"] for one in found.memory]
+    if held:
+        bars.append(("memory", row.bar_memory, held[0] <= row.bar_memory * held[1]))
+    verdicts = [f"{name} {'met' if is_met else 'MISSED'}" for name, bar, is_met in bars if bar]
+    last = found.times[-1]
+    cells = [
+        row.what,
+        model,
+        f"{ours:.3g} {row.unit}",
+        f"{peer:.3g}",
+        f"{ours / peer:.1f}",
+        f"{share:.3f}",
+        f"{padding.padded / padding.tokens:.2f}" if row.has_parity else "–",
+        f"{held[0]:.0f} / {held[1]:.0f} ({held[0] / held[1]:.2f})" if held else "–",
+        f"{last[0]['peak_mb']:.0f} / {last[1]['peak_mb']:.0f}",
+        _parity(row, *last),
+        f"{last[0]['load']:.0f}, {last[1]['load']:.0f}",
+        ", ".join(verdicts) or "–",
+    ]
+    if device == "cuda":
+        cells += _of_a_gpu(row, padding, found)
+    return f"| {' | '.join(cells)} |"
+
+
+def _parity(row: Row, mine: Told, theirs: Told) -> str:
+    """The first loss and the largest gap of any; where both sample, what they sampled."""
+    if row.case == "generation":
+        return f"mean length {mine['losses'][0]:.0f} and {theirs['losses'][0]:.0f}"
+    if not row.has_parity:
+        return "own samples"
+    gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
+    return f"{mine['losses'][0]:.6f}, {max(gaps):.0e}"
+
+
+def _of_a_gpu(row: Row, padding: Padding, found: Found) -> list[str]:
+    """Tokens a second (each prompt and response once) and MFU, ours and the peer's.
+
+    Useful FLOPs are those of our side for both: padding and repeated prompts are not use.
+    """
+    name = found.times[-1][0]["device"]
+    peak = next((one for known, one in PEAK_TFLOPS.items() if known in name), None)
+    rates = [found.rate(side) for side in (0, 1)]
+    useful = found.flops_a_unit(0)
+    mfu = [f"{rate * useful / (peak * 1e12):.1%}" if peak else "–" for rate in rates]
+    tokens_a_unit = padding.tokens / found.times[-1][0]["units"]
+    tokens = [f"{rate * tokens_a_unit:,.0f}" if row.has_parity else "–" for rate in rates]
+    return [" / ".join(tokens), " / ".join(mfu)]
