@@ -36,26 +36,21 @@ class Algorithm(NamedTuple):
 
     train: Callable[["Run", Any], Mapping[str, object]]  # Any: the spec of this kind
     evaluate: Callable[["Run", Any], Mapping[str, object]] | None = None
-    has_shares: bool = False  # trains in several processes too
 
 
 def algorithm(kind: str) -> Algorithm:
-    """The algorithm of a kind; torch is loaded here. Several processes are refused where it knows one."""
+    """The algorithm of a kind; torch is loaded here."""
     from training.evals import heldout_loss, preference_accuracy, reward_accuracy, reward_gain
-    from training.runtime.distributed import refuse_several
     from training.trainers import dpo, grpo, kto, ppo, reward_model, sft
 
-    chosen = {
-        "sft": Algorithm(sft.train, heldout_loss.evaluate, has_shares=True),
-        "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate, has_shares=True),
+    return {
+        "sft": Algorithm(sft.train, heldout_loss.evaluate),
+        "reward_model": Algorithm(reward_model.train, reward_accuracy.evaluate),
         "ppo": Algorithm(ppo.train, reward_gain.evaluate),
         "grpo": Algorithm(grpo.train, reward_gain.evaluate),
-        "dpo": Algorithm(dpo.train, preference_accuracy.evaluate, has_shares=True),
+        "dpo": Algorithm(dpo.train, preference_accuracy.evaluate),
         "kto": Algorithm(kto.train, preference_accuracy.evaluate),
     }[kind]
-    if not chosen.has_shares:
-        refuse_several(kind)
-    return chosen
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

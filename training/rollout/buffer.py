@@ -1,7 +1,7 @@
 """What one PPO update learns from: rollouts, then parts that are forwarded together.
 
 Everything about tokens is flat over the response tokens of a part (R); parts follow the order of
-the rollouts, so that their pieces end to end are the whole batch. N responses, T tokens of the
+the rollouts, so that their pieces end to end (of all processes) are the whole batch. N responses, T tokens of the
 longest.
 """
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from training.data.packing import Pack, TokenGroup, rows_under_budget
 from training.rollout.actor_critic import TokenOutputs
 from training.rollout.sampler import Sample
+from training.runtime.distributed import everyones, my_share, own_part, shares
 from training.spec.records import Group
 
 
@@ -76,30 +77,43 @@ def shuffled(rollouts: Sequence[Rollout], *, seed: str) -> list[Rollout]:
 def in_minibatches(
     rollouts: Sequence[Rollout], *, minibatches: int, budget: int
 ) -> list[list[list[Rollout]]]:
-    """Minibatches of nearly equal numbers of prompts, each in rows under the token budget."""
+    """This process's share of every minibatch, in rows under the token budget."""
+    pieces = _pieces(rollouts, minibatches)
+    return [list(rows_under_budget(my_share(piece), budget)) for piece in pieces]
+
+
+def by_process(rollouts: Sequence[Rollout], *, minibatches: int) -> list[Rollout]:
+    """The rollouts in the order in which `everyones` has their tokens: a process after the other."""
+    taken = [shares(piece) for piece in _pieces(rollouts, minibatches)]
+    return [one for each in zip(*taken, strict=True) for share in each for one in share]
+
+
+def _pieces(rollouts: Sequence[Rollout], minibatches: int) -> list[Sequence[Rollout]]:
+    """Minibatches of nearly equal numbers of prompts."""
     bounds = [len(rollouts) * number // minibatches for number in range(minibatches + 1)]
-    pieces = [rollouts[low:high] for low, high in pairwise(bounds)]
-    return [list(rows_under_budget(piece, budget)) for piece in pieces]
+    return [rollouts[low:high] for low, high in pairwise(bounds)]
 
 
 class Padded(NamedTuple):
-    """The mask of all responses of a batch, True at real tokens: between flat and [N, T]."""
+    """The mask of all responses of a batch, True at real tokens: between flat and [N, T].
+
+    Of several processes each has all responses here, and forwards the parts of its own.
+    """
 
     mask_NT: Tensor
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Padded":
-        lengths_N = torch.cat([part.lengths() for part in parts])
+        lengths_N = everyones([part.lengths() for part in parts], dtype=torch.int64)
         places = torch.arange(int(lengths_N.max()), device=lengths_N.device)
         return cls(places < lengths_N[:, None])
 
     def wide(self, pieces_R: Sequence[Tensor]) -> Tensor:
         """Flat pieces of the parts as one [N, T], 0 in the padding."""
-        flat = torch.cat(list(pieces_R))
+        flat = everyones(pieces_R)
         return flat.new_zeros(self.mask_NT.shape).masked_scatter(self.mask_NT, flat)
 
     def flat(self, values_NT: Tensor, parts: Sequence[Part]) -> Iterator[Tensor]:
-        """[N, T] as flat pieces, one a part."""
-        return iter(
-            torch.split(values_NT[self.mask_NT], [len(part.pack.branch_R) for part in parts])
-        )
+        """[N, T] as flat pieces, one a part of this process."""
+        sizes = [len(part.pack.branch_R) for part in parts]
+        return iter(torch.split(own_part(values_NT[self.mask_NT], sum(sizes)), sizes))

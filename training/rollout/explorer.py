@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
@@ -9,7 +10,8 @@ from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, LocalSampler, Progress
 from training.rollout.scoring import Scorer
-from training.spec.records import Group
+from training.runtime.distributed import my_share, told_by_all
+from training.spec.records import Group, Turn
 from training.spec.runs import RolloutSpec
 
 
@@ -37,17 +39,34 @@ class Explorer:
         self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
 
     def rollouts(self, update: int) -> list[Rollout]:
+        """The whole batch; of several processes each answers a share, and is told the others'."""
+        records = [self._prompts[at] for at in self._stream.batch(update)]
+        mine = _my_places(records)
+        told = told_by_all(
+            dict(zip(mine, self._answered([records[at] for at in mine], update), strict=True))
+        )
+        return shuffled(
+            [told[at] for at in range(len(records))], seed=f"{self._spec.seed}/{update}"
+        )
+
+    def _answered(self, records: Sequence[Group], update: int) -> list[Rollout]:
         made = answers(
             self._sampler,
             self._scorer,
-            [self._prompts[at] for at in self._stream.batch(update)],
+            records,
             self._spec,
             n=self._per_prompt,
             seed=rollout_seed(self._spec.seed, update),
         )
-        if self._held_out:
-            made = judged_again(made, self._held_out)
-        return shuffled(made, seed=f"{self._spec.seed}/{update}")
+        return judged_again(made, self._held_out) if self._held_out else made
+
+
+def _my_places(records: Sequence[Group]) -> list[int]:
+    """The records of this process; equal prompts stay together: only then do they draw apart."""
+    places: dict[tuple[Turn, ...], list[int]] = {}
+    for at, record in enumerate(records):
+        places.setdefault(record.prompt, []).append(at)
+    return sorted(chain.from_iterable(my_share(list(places.values()))))
 
 
 def judged_again(rollouts: Sequence[Rollout], scorer: Scorer) -> list[Rollout]:

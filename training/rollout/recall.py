@@ -12,7 +12,10 @@ from training.spec.runs import RolloutSpec
 
 
 def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list[list[Part]]:
-    """Old log-probs, old values and the reference's log-probs, with the training forward."""
+    """Old log-probs, old values and the reference's log-probs, with the training forward.
+
+    Of several processes each recalls its share of every minibatch.
+    """
     rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
     return [[_part(actor, row) for row in minibatch] for minibatch in rows]
 

@@ -6,7 +6,7 @@ metrics over the processes are then those of one process. The first process alon
 """
 
 import os
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch import distributed as processes
 
-from training.spec.errors import SpecError
-
 Item = TypeVar("Item", bound=Sized)
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 PATIENCE = timedelta(hours=6)  # the others wait while the first one writes a checkpoint
 
 
@@ -45,27 +45,20 @@ def joined() -> Iterator[None]:
         processes.destroy_process_group()
 
 
-def refuse_several(kind: str) -> None:
-    """Raise SpecError where an algorithm knows one process only."""
-    if world() > 1:
-        raise SpecError(
-            f"kind: {kind} trains in one process, and torchrun started {world()}. Start it with "
-            "`python -m training run`; sft, reward_model and dpo train in several."
-        )
-
-
 def my_share(items: Sequence[Item]) -> list[Item]:
-    """What this process takes of a batch: the longest first, each to whoever has least; in order."""
-    if world() == 1:
-        return list(items)
+    """What this process takes of a batch."""
+    return shares(items)[rank()]
+
+
+def shares(items: Sequence[Item]) -> list[list[Item]]:
+    """What each process takes of a batch: the longest first, each to whoever has least; in order."""
     loads = [0] * world()
-    mine = []
+    taken: list[list[int]] = [[] for _ in loads]
     for place in sorted(range(len(items)), key=lambda at: (-len(items[at]), at)):
         taker = loads.index(min(loads))
         loads[taker] += len(items[place])
-        if taker == rank():
-            mine.append(place)
-    return [items[place] for place in sorted(mine)]
+        taken[taker].append(place)
+    return [[items[place] for place in sorted(places)] for places in taken]
 
 
 def summed(values: Tensor) -> Tensor:
@@ -77,13 +70,54 @@ def summed(values: Tensor) -> Tensor:
     return total
 
 
-def total_of(
-    parts: Sequence[Sequence[Tensor]], *, width: int, device: torch.device
-) -> tuple[Tensor, ...]:
+def total_of(parts: Sequence[Sequence[Tensor]], *, width: int) -> tuple[Tensor, ...]:
     """The sums of ``width`` numbers over the parts of all processes; one may have no part."""
     rows = [torch.stack([one.detach().float() for one in part]) for part in parts]
-    mine = torch.stack(rows).sum(0) if rows else torch.zeros(width, device=device)
+    mine = torch.stack(rows).sum(0) if rows else torch.zeros(width, device=_device())
     return summed(mine).unbind()
+
+
+def count_of_all(mine: int) -> float:
+    """The sum of a number over all processes."""
+    if world() == 1:
+        return float(mine)
+    return summed(torch.tensor(float(mine), dtype=torch.float64, device=_device())).item()
+
+
+def everyones(pieces: Sequence[Tensor], *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Flat pieces end to end, those of the first process first; a process may have none."""
+    mine = torch.cat(list(pieces)) if pieces else torch.zeros(0, dtype=dtype, device=_device())
+    if world() == 1:
+        return mine
+    sizes = _sizes_of_all(len(mine))
+    padded = mine.new_zeros(max(sizes))
+    padded[: len(mine)] = mine
+    found = [torch.empty_like(padded) for _ in sizes]
+    processes.all_gather(found, padded)
+    return torch.cat([one[:size] for one, size in zip(found, sizes, strict=True)])
+
+
+def own_part(whole: Tensor, size: int) -> Tensor:
+    """The ``size`` entries of this process in what `everyones` laid end to end."""
+    if world() == 1:
+        return whole
+    start = sum(_sizes_of_all(size)[: rank()])
+    return whole[start : start + size]
+
+
+def told_by_all(mine: Mapping[Key, Value]) -> dict[Key, Value]:
+    """The entries of all processes in each of them."""
+    if world() == 1:
+        return dict(mine)
+    told: list[dict[Key, Value]] = [{} for _ in range(world())]
+    processes.all_gather_object(told, dict(mine))
+    return {key: value for one in told for key, value in one.items()}
+
+
+def _sizes_of_all(size: int) -> list[int]:
+    sizes = [torch.zeros(1, dtype=torch.int64, device=_device()) for _ in range(world())]
+    processes.all_gather(sizes, torch.tensor([size], device=_device()))
+    return [int(one) for one in sizes]
 
 
 def sum_gradients(weights: Sequence[Tensor]) -> None:
@@ -112,8 +146,6 @@ def wait_for_all() -> None:
 
 
 def _device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if _is_nccl() else torch.device("cpu")
-
-
-def _is_nccl() -> bool:
-    return str(processes.get_backend()) == "nccl"
+    """Where this process keeps what it tells the others."""
+    is_nccl = processes.is_initialized() and str(processes.get_backend()) == "nccl"
+    return torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")

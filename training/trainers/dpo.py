@@ -118,7 +118,7 @@ def accumulate(
         part = row_loss(ratio_N, row, total, spec)
         optimizer.backward(part.loss)
         parts.append(part)
-    return Learned(*total_of(parts, width=len(Learned._fields), device=logratios.device))
+    return Learned(*total_of(parts, width=len(Learned._fields)))
 
 
 def row_loss(ratio_N: Tensor, row: list[PairGroup], total: float, spec: DpoSpec) -> Learned:

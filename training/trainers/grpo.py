@@ -27,7 +27,7 @@ from training.functional.grouped import against_the_group, grouped_policy_loss
 from training.models.load import load_policy
 from training.models.lora import merged, save_trained
 from training.rollout.actor_critic import Actor, ActorCritic
-from training.rollout.buffer import Part, Rollout
+from training.rollout.buffer import Part, Rollout, by_process
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
@@ -37,6 +37,7 @@ from training.rollout.scoring import load_held_out, load_scorer
 from training.rollout.telling import batch_numbers, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import count_of_all, everyones, own_part, total_of
 from training.runtime.run import Metrics, Run
 from training.spec.errors import ModelError
 from training.spec.runs import GrpoSpec
@@ -83,6 +84,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         with run.may_break_off(reached):
             rollouts = explorer.rollouts(update)
             minibatches = recall(actor, rollouts, spec)
+        rollouts = by_process(rollouts, minibatches=spec.minibatches)
         lessons = compared(minibatches, advantages_of(rollouts, spec), spec)
         learned = improve(actor, lessons, learner, spec, update=update)
         vitals = vitals_of(minibatches, signs(rollouts))
@@ -157,15 +159,20 @@ class Lesson(NamedTuple):
 def compared(
     minibatches: Sequence[Sequence[Part]], advantages_N: Tensor, spec: GrpoSpec
 ) -> list[list[Lesson]]:
-    """The lessons of an update; the weights of a minibatch make its loss a mean over its responses."""
+    """The lessons of an update; the weights of a minibatch make its loss a mean over its responses.
+
+    The advantages are of all processes' responses, in the order of `by_process`.
+    """
     first = 0
+    mine = sum(len(part.pack.last_N) for minibatch in minibatches for part in minibatch)
+    own_N = own_part(advantages_N, mine)
     lessons: list[list[Lesson]] = []
     for minibatch in minibatches:
-        responses = sum(len(part.pack.last_N) for part in minibatch)
+        responses = count_of_all(sum(len(part.pack.last_N) for part in minibatch))
         lessons.append([])
         for part in minibatch:
             lengths_N = part.lengths()
-            mine_N = advantages_N[first : first + len(lengths_N)].to(lengths_N.device)
+            mine_N = own_N[first : first + len(lengths_N)].to(lengths_N.device)
             first += len(lengths_N)
             is_mean = spec.variant == "grpo"
             tokens_N = lengths_N if is_mean else lengths_N.new_tensor(spec.max_response_tokens)
@@ -210,7 +217,7 @@ def _gradients(
     actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: GrpoSpec
 ) -> Learned:
     """The gradients of one minibatch, a part at a time; the sums of what the parts tell."""
-    count = float(sum(len(lesson.advantage_R) for lesson in lessons))
+    count = count_of_all(sum(len(lesson.advantage_R) for lesson in lessons))
     told = []
     for part, advantage_R, weight_R in lessons:
         made = grouped_policy_loss(
@@ -224,18 +231,18 @@ def _gradients(
             count=count,
         )
         learner.backward(made.loss)
-        told.append(torch.stack([one.detach() for one in made]))
-    return Learned(*torch.stack(told).sum(0).tolist())
+        told.append(made)
+    return Learned(*torch.stack(total_of(told, width=5)).tolist())
 
 
 def vitals_of(minibatches: Sequence[Sequence[Part]], signs: Mapping[str, float]) -> Vitals:
     """KL to the reference a response (k1), entropy a token, and length, of the sampled batch."""
     parts = [part for minibatch in minibatches for part in minibatch]
-    lengths_N = torch.cat([part.lengths() for part in parts])
-    apart = sum((part.old.logprob_R - part.reference_R).sum().item() for part in parts)
+    lengths_N = everyones([part.lengths() for part in parts], dtype=torch.int64)
+    apart_R = everyones([part.old.logprob_R - part.reference_R for part in parts])
     return Vitals(
-        kl=apart / len(lengths_N),
-        entropy=torch.cat([part.old.entropy_R for part in parts]).mean().item(),
+        kl=apart_R.sum().item() / len(lengths_N),
+        entropy=everyones([part.old.entropy_R for part in parts]).mean().item(),
         length=lengths_N.float().mean().item(),
         **signs,
     )

@@ -28,6 +28,7 @@ from training.models.load import LoadedModel, load_policy
 from training.models.lora import merged, save_trained, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import everyones, my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.spec.runs import KtoSpec
@@ -113,11 +114,11 @@ def _accumulate(
     logratios: LogRatios, optimizer: Optimizer, batch: list[SignalGroup], spec: KtoSpec
 ) -> Learned:
     """Gradients of one step, a row of trees at a time; the means over its responses."""
-    rows = list(rows_under_budget(batch, spec.tokens_per_forward))
+    rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
     with torch.no_grad():
         ratios = [logratios([group.tokens for group in row])[1] for row in rows]
     foreign = [ratio_N[_places(row).foreign] for ratio_N, row in zip(ratios, rows, strict=True)]
-    point = mismatched_kl(torch.cat(foreign))
+    point = mismatched_kl(everyones(foreign))
     is_good_N = torch.tensor(list(chain.from_iterable(one.is_good for one in batch)))
     good, bad = int(is_good_N.sum()), int((~is_good_N).sum())
     total = spec.desirable_weight * good + spec.undesirable_weight * bad
@@ -133,15 +134,13 @@ def _accumulate(
         optimizer.backward(loss)
         reward_N = spec.beta * own_N.detach()
         parts.append(
-            torch.stack(
-                [
-                    loss.detach(),
-                    reward_N[is_good_n].sum() / max(good, 1),
-                    reward_N[~is_good_n].sum() / max(bad, 1),
-                ]
+            (
+                loss,
+                reward_N[is_good_n].sum() / max(good, 1),
+                reward_N[~is_good_n].sum() / max(bad, 1),
             )
         )
-    loss, good_reward, bad_reward = torch.stack(parts).sum(0)
+    loss, good_reward, bad_reward = total_of(parts, width=3)
     return Learned(loss, point, good_reward, bad_reward)
 
 

@@ -44,7 +44,7 @@ from training.functional.policy import clipped_policy_loss, clipped_value_loss
 from training.models.load import LoadedModel, load_policy
 from training.models.lora import Adapter, merged, save_trained
 from training.rollout.actor_critic import Actor, ActorCritic
-from training.rollout.buffer import Lesson, Padded, Part, Rollout
+from training.rollout.buffer import Lesson, Padded, Part, Rollout, by_process
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
@@ -54,6 +54,7 @@ from training.rollout.scoring import load_held_out, load_scorer
 from training.rollout.telling import batch_numbers, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
+from training.runtime.distributed import count_of_all, everyones, total_of
 from training.runtime.run import Metrics, Run
 from training.spec.errors import ModelError
 from training.spec.runs import PpoSpec
@@ -101,6 +102,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         with run.may_break_off(reached):
             rollouts = explorer.rollouts(update)
             parts = recall(actor, rollouts, spec)
+        rollouts = by_process(rollouts, minibatches=spec.minibatches)
         progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
         sizes = [len(one.samples) for one in rollouts]
         batch = judge(parts, scores_N.to(device), sizes, beta=progress.beta, spec=spec)
@@ -203,9 +205,9 @@ def judge(
     beta: float,
     spec: PpoSpec,
 ) -> Judged:
-    """Rewards, advantages and returns over the whole batch, handed back to its parts.
+    """Rewards, advantages and returns over the whole batch, handed back to this process's parts.
 
-    ``sizes`` are the numbers of responses to each prompt, in order; they sum to N.
+    ``sizes`` are the numbers of responses to each prompt, in the order of `by_process`; they sum to N.
     """
     parts = list(chain.from_iterable(minibatches))
     padded = Padded.of(parts)
@@ -230,7 +232,7 @@ def judge(
     return Judged(
         minibatches=lessons,
         kl=(policy_NT - reference_NT).sum(-1).mean().item(),
-        entropy=torch.cat([part.old.entropy_R for part in parts]).mean().item(),
+        entropy=everyones([part.old.entropy_R for part in parts]).mean().item(),
         length=mask_NT.sum(-1).float().mean().item(),
         advantage_deviation=made.advantages_NT[mask_NT].std(correction=0).item(),
         explained_variance=explained_variance(values_NT[mask_NT], made.returns_NT[mask_NT]).item(),
@@ -280,8 +282,8 @@ def improve(
 
 def _gradients(actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: PpoSpec) -> Learned:
     """The gradients of one minibatch, a part at a time; the sums of what the parts tell."""
-    count = float(sum(len(lesson.advantage_R) for lesson in lessons))
-    told = []
+    count = count_of_all(sum(len(lesson.advantage_R) for lesson in lessons))
+    told: list[tuple[Tensor, ...]] = []
     for part, advantage_R, return_R in lessons:
         new = actor.outputs(part.pack, part.lower_TD)
         policy = clipped_policy_loss(
@@ -295,18 +297,16 @@ def _gradients(actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: 
             policy.loss + spec.value_weight * value.loss - spec.entropy_weight * entropy
         )
         told.append(
-            torch.stack(
-                [
-                    policy.loss.detach(),
-                    value.loss.detach(),
-                    policy.clip_fraction,
-                    value.clip_fraction,
-                    policy.approximate_kl,
-                    policy.ratio,
-                ]
+            (
+                policy.loss,
+                value.loss,
+                policy.clip_fraction,
+                value.clip_fraction,
+                policy.approximate_kl,
+                policy.ratio,
             )
         )
-    return Learned(*torch.stack(told).sum(0).tolist())
+    return Learned(*torch.stack(total_of(told, width=6)).tolist())
 
 
 def _metrics(

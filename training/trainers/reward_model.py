@@ -271,7 +271,7 @@ def _accumulate(
         part = row_loss(_scores(reward, states, row), row, total, ties, spec)
         optimizer.backward(part.loss)
         parts.append(part)
-    return Learned(*total_of(parts, width=len(Learned._fields), device=reward.device))
+    return Learned(*total_of(parts, width=len(Learned._fields)))
 
 
 def _scores(reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]) -> Tensor:

@@ -107,4 +107,4 @@ def _accumulate(
         loss = -target_logprobs(hidden_RD, pack.targets_R, head_of(policy)).sum() / tokens
         optimizer.backward(loss)
         losses.append([loss])
-    return total_of(losses, width=1, device=policy.device)[0], float(tokens)
+    return total_of(losses, width=1)[0], float(tokens)

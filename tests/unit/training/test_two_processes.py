@@ -10,11 +10,41 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
 from training.runtime.checkpoint import saved_steps
-from training.spec.runs import DpoSpec, KtoSpec, RewardModelSpec, RunSpec, SftSpec, spec_to_dict
+from training.models.reward import new_reward_model, save_reward_model
+from training.spec.runs import (
+    DpoSpec,
+    GrpoSpec,
+    KtoSpec,
+    PpoSpec,
+    RewardModelSpec,
+    RunSpec,
+    SftSpec,
+    spec_to_dict,
+)
 
-KINDS = (SftSpec, RewardModelSpec, DpoSpec)
+ROLLOUTS = {
+    "updates": 3,
+    "groups_per_step": 5,
+    "rollouts_per_update": 10,
+    "max_response_tokens": 8,
+    "trainable_layers": 1,
+    "target_kl": 0.0,
+    "eval_prompts": 2,
+}
+CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
+    "sft": (SftSpec, {}),
+    "reward_model": (RewardModelSpec, {}),
+    "dpo": (DpoSpec, {}),
+    "kto": (KtoSpec, {}),
+    "ppo": (PpoSpec, ROLLOUTS),
+    "ppo without a value": (PpoSpec, ROLLOUTS | {"baseline": "leave_one_out", "minibatches": 5}),
+    "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2}),
+    "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo"}),
+}
+STEPS = {"kto": 5, "sft": 5, "reward_model": 5, "dpo": 5}
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
@@ -35,19 +65,24 @@ def written(folder: Path, spec: RunSpec) -> Path:
 
 
 @pytest.fixture(scope="module")
-def specs(tiny_folder: Path, snapshot: Path) -> dict[str, RunSpec]:
-    """Five groups a step and an odd last batch: the two shares are never equal."""
-    made = [
-        kind(
-            model=str(tiny_folder),
-            data=str(snapshot),
-            learning_rate=1e-3,
-            groups_per_step=5,
-            checkpoint_every=2,
-        )
-        for kind in KINDS
-    ]
-    return {one.kind: one for one in made}
+def specs(
+    tiny_folder: Path, snapshot: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, RunSpec]:
+    """Five groups a step and an odd last batch: the two shares are never equal.
+
+    Five minibatches of one prompt: one process has nothing of each.
+    """
+    reward = tmp_path_factory.mktemp("reward")
+    save_reward_model(
+        new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3), reward
+    )
+    common = {"model": str(tiny_folder), "data": str(snapshot), "learning_rate": 1e-3}
+    common |= {"groups_per_step": 5, "checkpoint_every": 2}
+    judged = {"reward_model": str(reward)}
+    return {
+        name: cls(**common | (judged if "updates" in settings else {}) | settings)
+        for name, (cls, settings) in CHOICES.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +93,13 @@ def together(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory
     return place
 
 
-@pytest.mark.parametrize("kind", [one.kind for one in KINDS])
+@pytest.mark.parametrize("kind", CHOICES)
 def test_two_processes_equal_one(
     together: Path, specs: dict[str, RunSpec], tmp_path: Path, kind: str
 ) -> None:
     train(tmp_path / "alone", specs[kind])
     alone, both = metrics_of(tmp_path / "alone"), metrics_of(together / kind)
-    assert [step for step, _ in both] == [1, 2, 3, 4, 5]
+    assert [step for step, _ in both] == [*range(1, STEPS.get(kind, 3) + 1)]
     for (_, one), (_, two) in zip(alone, both, strict=True):
         assert two == pytest.approx(one, abs=1e-6, rel=1e-5)
     weights = [
@@ -74,19 +109,12 @@ def test_two_processes_equal_one(
     torch.testing.assert_close(*weights, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("kind", [one.kind for one in KINDS])
+@pytest.mark.parametrize("kind", CHOICES)
 def test_the_first_process_alone_writes(together: Path, kind: str) -> None:
     events = [
         json.loads(one) for one in (together / kind / "events.jsonl").read_text().splitlines()
     ]
     counted = [one["kind"] for one in events]
     assert (counted.count("started"), counted.count("finished")) == (1, 1)
-    assert saved_steps(together / kind / "checkpoints") == [4, 5]
+    assert saved_steps(together / kind / "checkpoints")[-1] == STEPS.get(kind, 3)
     assert json.loads((together / kind / "result.json").read_text())["status"] == "done"
-
-
-def test_an_algorithm_of_one_process_says_so(specs: dict[str, RunSpec], tmp_path: Path) -> None:
-    plain = KtoSpec(model=specs["sft"].model, data=specs["sft"].data)
-    done = torchrun(written(tmp_path / "run", plain))
-    assert done.returncode != 0
-    assert "trains in one process, and torchrun started 2" in done.stderr
