@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
-from training.runtime.checkpoint import saved_steps
 from training.models.reward import new_reward_model, save_reward_model
+from training.runtime.checkpoint import saved_steps
 from training.spec.runs import (
     DpoSpec,
     GrpoSpec,
