@@ -1,33 +1,33 @@
 """Untrusted text as safe HTML. Everything a model wrote is hostile.
 
-1. markdown-it parses with `html=False`: tags in the text stay text. Images are dropped, links lose their address.
+1. pulldown-cmark parses, in a time that grows with the text and no faster. Tags in the text stay text, images are
+   dropped, links lose their address.
 2. Pygments colors code by class, latex2mathml turns $...$ into MathML; what they do not understand stays text.
 3. nh3 keeps an allow-list of tags and attributes. Nothing is ever fetched, nothing can be clicked.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from html import escape
+from typing import Any
 
 import nh3
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from latex2mathml import exceptions
 from latex2mathml.converter import convert
-from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
-from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
+from pyromark import Options, events
+from pyromark.event import Event
 
 LONGEST_RENDERED = 100_000  # characters; longer text is shown raw
 LONGEST_COLORED = 20_000
 LONGEST_FORMULA = 2_000
 KEPT_IN_CACHE = 1_000
+DEEPEST = 30  # tags in each other
 
 # latex2mathml's own errors share no base, and broken input reaches its innards.
 NOT_LATEX: tuple[type[Exception], ...] = (
@@ -121,17 +121,7 @@ def raw(text: str) -> SafeString:
 
 @lru_cache(maxsize=KEPT_IN_CACHE)
 def _rendered(text: str) -> SafeString:
-    html = _PARSER.render(text)
-    clean = nh3.clean(
-        html,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        attribute_filter=_keep_attribute,
-        set_tag_attribute_values={tag: {"dir": "auto"} for tag in _BLOCKS},
-        url_schemes=set(),
-        link_rel=None,
-    )
-    return mark_safe(clean)  # noqa: S308 - the allow-list above is the point
+    return mark_safe(_CLEANER.clean(_parsed(text)))  # noqa: S308 - the allow-list above is the point
 
 
 def _keep_attribute(_tag: str, name: str, value: str) -> str | None:
@@ -140,66 +130,143 @@ def _keep_attribute(_tag: str, name: str, value: str) -> str | None:
     return " ".join(one for one in value.split() if _CLASS.fullmatch(one)) or None
 
 
-def _color(code: str, language: str, _attributes: str) -> str:
+_CLEANER = nh3.Cleaner(
+    tags=_TAGS,
+    attributes=_ATTRIBUTES,
+    attribute_filter=_keep_attribute,
+    set_tag_attribute_values={tag: {"dir": "auto"} for tag in _BLOCKS},
+    url_schemes=set(),
+    link_rel=None,
+)
+_EXTENSIONS = Options.ENABLE_TABLES | Options.ENABLE_STRIKETHROUGH | Options.ENABLE_MATH
+# The parser knows HTML; a tag must stay text. So it sees another punctuation mark, of a script that nobody writes.
+_LESS_THAN = "\N{OLD SOUTH ARABIAN NUMERIC INDICATOR}"
+
+
+def _parsed(text: str) -> str:
+    """The Markdown as HTML, which is not clean yet."""
+    held = text.replace(_LESS_THAN, "\N{REPLACEMENT CHARACTER}").replace("<", _LESS_THAN)
+    return _html(_shallow(events(held, options=_EXTENSIONS))).replace(_LESS_THAN, "&lt;")
+
+
+def _shallow(parsed: Iterator[Event]) -> Iterator[Event]:
+    """Without the tags that lie too deep, which cost a browser much; what they hold stays."""
+    depth = 0
+    for event in parsed:
+        depth += "Start" in event
+        if depth <= DEEPEST or not ("Start" in event or "End" in event):
+            yield event
+        depth -= "End" in event
+
+
+def _html(parsed: Iterator[Event], *, until: str = "") -> str:
+    pieces = []
+    for event in parsed:
+        name, what = _named(event)
+        if name == until:
+            break
+        drawn = _DRAWN[name]
+        pieces.append(drawn if isinstance(drawn, str) else drawn(what, parsed))
+    return "".join(pieces)
+
+
+def _named(event: Event) -> tuple[str, Any]:  # Any: a text, or what a tag has
+    """The name of an event, as `Text` or `Start Paragraph`, and what it carries."""
+    if isinstance(event, str):
+        return event, None
+    [(name, what)] = event.items()
+    if name not in {"Start", "End"}:
+        return name, what
+    if isinstance(what, str):
+        return f"{name} {what}", None
+    [(tag, carried)] = what.items()  # type: ignore[attr-defined] # a dict of one
+    return f"{name} {tag}", carried
+
+
+def _text(text: str, _parsed: Iterator[Event]) -> str:
+    return escape(text)
+
+
+def _code(code: str, _parsed: Iterator[Event]) -> str:
+    return f"<code>{escape(code)}</code>"
+
+
+def _code_block(kind: Any, parsed: Iterator[Event]) -> str:  # Any: "Indented" or {"Fenced": words}
+    words = "" if kind == "Indented" else str(kind["Fenced"])
+    code = _content(parsed, until="End CodeBlock")
+    return f"<pre><code>{_colored(code, words.partition(' ')[0])}</code></pre>\n"
+
+
+def _colored(code: str, language: str) -> str:
     if not language or len(code) > LONGEST_COLORED:
         return escape(code)
     try:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
         return escape(code)
-    return str(highlight(code, lexer, _FORMATTER))
+    return str(highlight(code.replace(_LESS_THAN, "<"), lexer, _FORMATTER))
 
 
-def _formula(content: str, options: dict[str, bool]) -> str:
-    """MathML, or the source where it is not LaTeX."""
-    source = f'<span class="formula">{escape(content)}</span>'
-    if len(content) > LONGEST_FORMULA:
-        return source
-    try:
-        return convert(content, display="block" if options["display_mode"] else "inline")
-    except NOT_LATEX:
-        return source
+def _image(_what: Any, parsed: Iterator[Event]) -> str:  # Any: its address
+    return f'<span class="not-shown">[image: {escape(_content(parsed, until="End Image"))}]</span>'
 
 
-def _link_open(
-    _renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    _options: OptionsDict,
-    _env: EnvType,
-) -> str:
-    return f'<span class="inert-link" title="{escape(str(tokens[index].attrGet("href") or ""))}">'
+def _content(parsed: Iterator[Event], *, until: str) -> str:
+    """The text of what follows, without its tags."""
+    named = iter(lambda: _named(next(parsed)), (until, None))
+    return "".join(what for _name, what in named if isinstance(what, str))
 
 
-def _link_close(
-    _renderer: RendererHTML,
-    _tokens: Sequence[Token],
-    _index: int,
-    _options: OptionsDict,
-    _env: EnvType,
-) -> str:
-    return "</span>"
+def _link(what: dict[str, str], _parsed: Iterator[Event]) -> str:
+    return f'<span class="inert-link" title="{escape(what["dest_url"])}">'
 
 
-def _image(
-    _renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    _options: OptionsDict,
-    _env: EnvType,
-) -> str:
-    return f'<span class="not-shown">[image: {escape(tokens[index].content)}]</span>'
+def _head(_what: None, parsed: Iterator[Event]) -> str:
+    cells = _html(parsed, until="End TableHead").replace("<td>", "<th>").replace("</td>", "</th>")
+    return f"<thead><tr>{cells}</tr></thead><tbody>"
 
 
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "highlight": _color, "breaks": True})
-    parser.enable(["table", "strikethrough"]).use(
-        dollarmath_plugin, renderer=_formula, double_inline=True, allow_space=False
-    )
-    parser.add_render_rule("link_open", _link_open)
-    parser.add_render_rule("link_close", _link_close)
-    parser.add_render_rule("image", _image)
-    return parser
+def _formula(display: str) -> Callable[[str, Iterator[Event]], str]:
+    def drawn(content: str, _parsed: Iterator[Event]) -> str:
+        """MathML, or the source where it is not LaTeX."""
+        source = f'<span class="formula">{escape(content)}</span>'
+        if len(content) > LONGEST_FORMULA:
+            return source
+        try:
+            return convert(content.replace(_LESS_THAN, "<"), display=display)
+        except NOT_LATEX:
+            return source
+
+    return drawn
 
 
-_PARSER = _parser()
+_DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
+    "Text": _text,
+    "SoftBreak": "<br>\n",
+    "HardBreak": "<br>\n",
+    "Rule": "<hr>\n",
+    "Code": _code,
+    "InlineMath": _formula("inline"),
+    "DisplayMath": _formula("block"),
+    "Start CodeBlock": _code_block,
+    "Start Image": _image,
+    "Start Link": _link,
+    "End Link": "</span>",
+    "Start Heading": lambda what, _: f"<{what['level'].lower()}>",
+    "End Heading": lambda level, _: f"</{level.lower()}>\n",
+    "Start List": lambda first, _: "<ul>\n" if first is None else f'<ol start="{first}">\n',
+    "End List": lambda is_numbered, _: "</ol>\n" if is_numbered else "</ul>\n",
+    "Start Table": "<table>",
+    "Start TableHead": _head,
+    "End Table": "</tbody></table>\n",
+}
+for _name, _tag in {"Emphasis": "em", "Strong": "strong", "Strikethrough": "s"}.items():
+    _DRAWN |= {f"Start {_name}": f"<{_tag}>", f"End {_name}": f"</{_tag}>"}
+for _name, _tag in {
+    "Paragraph": "p",
+    "BlockQuote": "blockquote",
+    "Item": "li",
+    "TableRow": "tr",
+    "TableCell": "td",
+}.items():
+    _DRAWN |= {f"Start {_name}": f"<{_tag}>", f"End {_name}": f"</{_tag}>\n"}

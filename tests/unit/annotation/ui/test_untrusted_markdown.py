@@ -71,6 +71,43 @@ def test_tables_code_and_formulas_are_shown():
     assert "<mfrac>" in html
 
 
+def test_what_is_no_markdown_is_shown_as_it_is_written():
+    html = render("<think>\n**So** a < b, `x<y` and &lt;i&gt;.\n</think>\n\n```\nif a<b:\n```")
+    assert html == (
+        '<p dir="auto">&lt;think&gt;<br>\n<strong>So</strong> a &lt; b, <code>x&lt;y</code> and '
+        "&lt;i&gt;.<br>\n&lt;/think&gt;</p>\n<pre><code>if a&lt;b:\n</code></pre>\n"
+    )
+
+
+def test_colored_code_and_formulas_may_compare():
+    html = render("```python\nx < 1\n```\n\n$a < b$")
+    assert 'class="hl-o">&lt;</span>' in html
+    assert "<mo>&lt;</mo>" in html
+
+
+def test_lists_and_quotes_nest_and_lines_break():
+    html = render("- a\n  - b\n\n> c\n> d\n\n3. e\n4. f")
+    assert html == (
+        '<ul>\n<li dir="auto">a<ul>\n<li dir="auto">b</li>\n</ul>\n</li>\n</ul>\n'
+        '<blockquote dir="auto"><p dir="auto">c<br>\nd</p>\n</blockquote>\n'
+        '<ol start="3">\n<li dir="auto">e</li>\n<li dir="auto">f</li>\n</ol>\n'
+    )
+
+
+def test_the_head_of_a_table_is_one():
+    html = render("| a |\n|---|\n| <td> |")
+    assert html == (
+        '<table><thead><tr><th dir="auto">a</th>\n</tr></thead><tbody>'
+        '<tr><td dir="auto">&lt;td&gt;</td>\n</tr>\n</tbody></table>\n'
+    )
+
+
+@pytest.mark.parametrize("nesting", [">", "> ", "- ", "*a ", "[", "![a", "**", "|a"])
+def test_nothing_nests_too_deep(nesting):
+    html = render(nesting * (90_000 // len(nesting)) + "x")
+    assert html.count("<blockquote") + html.count("<li") <= 30
+
+
 def test_prices_are_not_formulas():
     assert "<math" not in render("It costs $5 today and $6 tomorrow.")
 
