@@ -108,6 +108,11 @@ class Coefficients:
         raise NotImplementedError
 
     @cached_property
+    def items_shared(self) -> int:
+        """Items with two labels or more."""
+        return int(self.patterns.items[self.patterns.sizes > 1].sum())
+
+    @cached_property
     def moments(self) -> Moments:
         return moments_of(self.patterns, self.identity)
 

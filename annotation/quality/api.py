@@ -13,6 +13,7 @@ from annotation.quality import serializers as shapes
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import view_of
 from annotation.quality.services import catch_up
+from annotation.quality.signals import signals_report
 from annotation.quality.tables import csv_answer, parts_of_table
 
 READERS = (Role.ADMIN, Role.ENGINEER)
@@ -44,3 +45,13 @@ class AgreementTable(APIView):
         scope = Scope.from_query(request.query_params)
         view = view_of(project, scope, parts=parts_of_table(table))
         return csv_answer(view.report, table)
+
+
+class SignalsDetail(APIView):
+    """Accept and reject signals of a product: how often, by source, and whether pairwise verdicts say the same."""
+
+    @extend_schema(responses=shapes.SignalsSerializer)
+    def get(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        catch_up(project=project)
+        return Response(shapes.SignalsSerializer(signals_report(project)).data)

@@ -56,6 +56,13 @@ def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the 
     ]
 
 
+def signal_cards_of(data: dict[str, Any]) -> list[Card]:  # Any: the report of signals
+    """The figures of accept and reject signals."""
+    found = data["statistics"]
+    forms = {"alpha_signals": number}
+    return [_card(key, one, forms.get(key, percent)) for key, one in found.items()]
+
+
 def _card(key: str, statistic: Statistic, form: Any, *, also: str = "") -> Card:
     # Any: one of the three formatters
     title, meaning = NAMES[key]
@@ -149,6 +156,33 @@ NAMES: dict[str, tuple[str, str]] = {
         (
             "How often the reward model in service, or the newest one, scores the response higher that "
             "people chose, on held-out pairs."
+        ),
+    ),
+    "accepted": ("Accepted", "The share of signals that accept a response."),
+    "accepted_long": (
+        "Accepted, longer half",
+        "The same for responses longer than the median of those that have signals.",
+    ),
+    "accepted_short": (
+        "Accepted, shorter half",
+        (
+            "The same for the others. Where the two differ, length may be what people react to: look "
+            "at it before a model learns it."
+        ),
+    ),
+    "same_signal": (
+        "Same signal",
+        "How often two people who met the same response said the same of it.",
+    ),
+    "alpha_signals": (
+        "Krippendorff’s alpha of signals",
+        "Agreement beyond chance on accepted and rejected; 1 is full agreement, 0 what chance gives.",
+    ),
+    "with_verdicts": (
+        "Signals and verdicts",
+        (
+            "How often people who compare two responses prefer the one that was accepted more often. "
+            "n is the pairs with a difference; half is chance."
         ),
     ),
     "ceiling": (

@@ -1,7 +1,7 @@
 """What a rule would have done to all that was judged so far: pure arithmetic on columns and gold answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,21 @@ GoldAnswers = Mapping[int, Sequence[bool]]  # by labeler, oldest first
 class DryRun:
     """The effects of one rule on history, beside the rules that are on already."""
 
-    judgments: int  # that stand now
-    judgments_dropped: int
+    judgments: int  # that count now
+    judgments_dropped: int = 0
+    judgments_added: int = 0  # of a machine judge
     preferences: int  # pairs with a verdict now
     preferences_flipped: int
     preferences_lost: int  # pairs without a vote left
+    preferences_gained: int  # pairs without a vote now
     labelers_left_out: tuple[int, ...] = ()
     labelers_paused: tuple[int, ...] = ()
+    machines_counted: tuple[int, ...] = ()
+
+    @property
+    def concerned(self) -> tuple[int, ...]:
+        """The labelers it is about, by id."""
+        return (*self.labelers_left_out, *self.labelers_paused, *self.machines_counted)
 
     @property
     def flipped_share(self) -> float | None:
@@ -43,6 +51,7 @@ class DryRun:
             **asdict(self),
             "labelers_left_out": list(self.labelers_left_out),
             "labelers_paused": list(self.labelers_paused),
+            "machines_counted": list(self.machines_counted),
         }
 
 
@@ -56,18 +65,38 @@ def effects_of(
     """Before: history under the rules that are on. After: without what ``exclusion`` leaves out too."""
     before = kept(columns, already)
     drops = np.zeros(len(before), bool) if exclusion is None else exclusion.mask(before)
-    had, has = verdict_counts(before), verdict_counts(before.where(~drops))
-    decided = had.sum(axis=1) > 0
-    lost = decided & (has.sum(axis=1) == 0)
-    flipped = decided & ~lost & (leads(had) != leads(has))
-    return DryRun(
-        judgments=len(np.unique(before.judgments)),
+    found = _effects(before, before.where(~drops))
+    return replace(
+        found,
         judgments_dropped=len(np.unique(before.judgments[drops])),
-        preferences=int(decided.sum()),
-        preferences_flipped=int(flipped.sum()),
-        preferences_lost=int(lost.sum()),
         labelers_left_out=() if exclusion is None else exclusion.labelers,
         labelers_paused=tuple(paused),
+    )
+
+
+def effects_of_counting(
+    columns: PairColumns, *, already: Sequence[Exclusion], machines: Sequence[int]
+) -> DryRun:
+    """Before: without the machine judges. After: ``columns``, where they count like people."""
+    after = kept(columns, already)
+    adds = np.isin(columns.labeler_ids, np.array(machines, dtype=np.int64))[after.labelers]
+    return replace(
+        _effects(after.where(~adds), after),
+        judgments_added=len(np.unique(after.judgments[adds])),
+        machines_counted=tuple(machines),
+    )
+
+
+def _effects(before: PairColumns, after: PairColumns) -> DryRun:
+    had, has = verdict_counts(before), verdict_counts(after)
+    decided, remains = had.sum(axis=1) > 0, has.sum(axis=1) > 0
+    flipped = decided & remains & (leads(had) != leads(has))
+    return DryRun(
+        judgments=len(np.unique(before.judgments)),
+        preferences=int(decided.sum()),
+        preferences_flipped=int(flipped.sum()),
+        preferences_lost=int((decided & ~remains).sum()),
+        preferences_gained=int((remains & ~decided).sum()),
     )
 
 

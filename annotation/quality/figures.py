@@ -33,6 +33,7 @@ class Counts:
     placed: int = 0  # decided, with the order known
     longer: int = 0  # decided for the longer response
     unequal: int = 0  # decided between unequal lengths
+    by_machines: int = 0  # judged pairs of machine judges, which are beside the rows
     both_kinds: int = 0  # pairs decided by a person and by a machine judge
     same: int = 0  # person and machine who chose the same, over all such pairs
     together: int = 0
@@ -59,10 +60,12 @@ class Counts:
         )
 
 
-def counts_of(judged: JudgedPairs, *, machines: Iterable[int]) -> Counts:
-    """Counted from judged pairs; ``machines`` are ids of machine judges."""
+def counts_of(judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int]) -> Counts:
+    """Counted from judged pairs; ``beside`` are they with those of machine judges, whose ids are ``machines``."""
     left, longer = judged.chose_left, judged.chose_longer
-    both = _people_and_machines(judged, machines)
+    is_machine = np.isin(beside.labeler_ids, np.fromiter(machines, dtype=np.int64))
+    by_machine = is_machine[beside.labelers]
+    both = _people_and_machines(beside, by_machine)
     return Counts(
         rows=len(judged),
         judgments=int(judged.opens_judgment.sum()),
@@ -74,6 +77,7 @@ def counts_of(judged: JudgedPairs, *, machines: Iterable[int]) -> Counts:
         placed=int((left >= 0).sum()),
         longer=int((longer == 1).sum()),
         unequal=int((longer >= 0).sum()),
+        by_machines=int(by_machine.sum()),
         both_kinds=int(both.n),
         same=int(both.top),
         together=int(both.bottom),
@@ -83,12 +87,10 @@ def counts_of(judged: JudgedPairs, *, machines: Iterable[int]) -> Counts:
     )
 
 
-def _people_and_machines(judged: JudgedPairs, machines: Iterable[int]) -> RatioSums:
+def _people_and_machines(judged: JudgedPairs, by_machine: Mask) -> RatioSums:
     """How often a person and a machine judge who both decided a pair chose the same response."""
-    is_machine = np.isin(judged.labeler_ids, np.fromiter(machines, dtype=np.int64))
-    if not is_machine.any():
+    if not by_machine.any():
         return RatioSums(0, 0, 0, 0, 0, 0)
-    by_machine = is_machine[judged.labelers]
 
     def votes(mask: Mask) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return np.bincount(judged.items[mask], minlength=judged.item_count).astype(np.float64)
@@ -111,11 +113,10 @@ class Figures:
     labelers_count: int
     kinds: tuple[str, ...]
 
-    @cached_property
+    @property
     def items_shared(self) -> int:
         """Pairs with two verdicts or more."""
-        patterns = self.verdicts.patterns
-        return int(patterns.items[patterns.sizes > 1].sum())
+        return self.verdicts.items_shared
 
 
 def tallied_figures(counts: Counts, tally: Tally, *, kinds: Iterable[str]) -> Figures:
@@ -132,10 +133,14 @@ def tallied_figures(counts: Counts, tally: Tally, *, kinds: Iterable[str]) -> Fi
 
 
 class Measured:
-    """Judged pairs with the agreement of their verdicts and of their strengths, each computed once."""
+    """Judged pairs with the agreement of their verdicts and of their strengths, each computed once.
 
-    def __init__(self, judged: JudgedPairs) -> None:
+    ``beside`` are they with those of machine judges, where these are apart.
+    """
+
+    def __init__(self, judged: JudgedPairs, *, beside: JudgedPairs | None = None) -> None:
         self.judged = judged
+        self.beside = judged if beside is None else beside
 
     @cached_property
     def verdicts(self) -> Agreement:
@@ -145,18 +150,17 @@ class Measured:
     def strengths(self) -> Agreement:
         return Agreement(self.judged.strength_table())
 
-    @cached_property
+    @property
     def items_shared(self) -> int:
         """Pairs with two verdicts or more."""
-        patterns = self.verdicts.patterns
-        return int(patterns.items[patterns.sizes > 1].sum())
+        return self.verdicts.items_shared
 
     def figures(self, kinds: dict[int, str]) -> Figures:
         """``kinds`` names what each labeler is, by id."""
         met = {kinds[pk] for pk in self.judged.labeler_ids.tolist() if pk in kinds}
         machines = [pk for pk, kind in kinds.items() if kind == "machine"]
         return Figures(
-            counts=counts_of(self.judged, machines=machines),
+            counts=counts_of(self.judged, beside=self.beside, machines=machines),
             verdicts=self.verdicts,
             strengths=self.strengths,
             labelers_count=len(self.judged.labeler_ids),

@@ -15,11 +15,20 @@ from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
 from annotation.quality.cards import cards_of
 from annotation.quality.models import ColumnStore
-from annotation.quality.scope import LabelerKind, Scope
-from annotation.quality.selectors import AgreementView, labelers_of, tags_of, view_of
+from annotation.quality.scope import EVERYBODY, LabelerKind, Scope
+from annotation.quality.scoped import labelers_of
+from annotation.quality.selectors import AgreementView, tags_of, view_of
 from annotation.quality.services import catch_up
 
 Context = dict[str, Any]  # Any: a template's context
+KINDS = (
+    ("", "all but machine judges"),
+    (LabelerKind.PEOPLE, "people"),
+    (LabelerKind.MACHINE, "machine judges"),
+    (LabelerKind.SIMULATED, "simulated"),
+    (LabelerKind.IMPORTED, "imported"),
+    (EVERYBODY, "all"),
+)
 PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last 90 days"))
 
 
@@ -37,6 +46,7 @@ TABS = (
     Tab("labelers", "Labelers", "quality-labelers"),
     Tab("items", "Items", "quality-items"),
     Tab("guideline", "Guideline", "quality-guideline"),
+    Tab("signals", "Signals", "quality-signals"),
     Tab("gold", "Gold", "quality-gold"),
     Tab("rules", "Rules", "quality-rules"),
     Tab("disputes", "Disputes", "quality-disputes"),
@@ -101,7 +111,7 @@ def _filters(project: Project, scope: Scope) -> Context:
     return {
         "scope": scope,
         "chosen": sorted(one.name for one in labelers_of(list(scope.chosen)).values()),
-        "kinds": list(LabelerKind),
+        "kinds": KINDS,
         "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
         "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
         "periods": PERIODS,

@@ -14,10 +14,17 @@ from annotation.measures.table import RatingTable
 from annotation.quality.columns import STRENGTHS, VERDICTS
 from annotation.quality.figures import Measured
 from annotation.quality.judged import JudgedPairs
-from annotation.quality.report import Data, Labeler, explained
+from annotation.quality.report import (
+    ENOUGH_LABELERS,
+    Data,
+    Labeler,
+    explained,
+    shown_from,
+)
 
 WIDTHS = (0.01, 0.02, 0.03, 0.05, 0.1)
 JUDGES_MAX = 8
+OF_TWO = ("Scott’s pi", "Cohen’s kappa")  # of two labelers by their making
 NO_PAIR = "No pair of these filters was judged by two labelers."
 
 
@@ -60,9 +67,14 @@ def coefficients_part(measured: Measured) -> list[Data]:
                 verdicts.cohen(),
             )
         )
+    people, items = len(measured.judged.labeler_ids), measured.items_shared
+    shown = [
+        shown_from(one, items=items, labelers=ENOUGH_LABELERS if name in OF_TWO else people)
+        for name, _, _, one in found
+    ]
     return [
         {"name": name, "of": of, "meaning": meaning, **explained(one, NO_PAIR).as_json()}
-        for name, of, meaning, one in found
+        for (name, of, meaning, _), one in zip(found, shown, strict=True)
     ]
 
 

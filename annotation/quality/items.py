@@ -1,7 +1,7 @@
 """The items tab: where one more judgment changes most, and what each number of a labeler is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -16,9 +16,10 @@ from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.quality import stored
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
-from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments, no_gold_answers
+from annotation.quality.scope import EVERYBODY, Scope
+from annotation.quality.scoped import ScopedJudgments
 from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
+from annotation.quality.tested import no_gold_answers
 from annotation.quality.truth import item_posteriors
 
 SHOWN = 10  # comparisons a page
@@ -106,7 +107,7 @@ def items_of(project: Project, scope: Scope, asked: Asked) -> ItemList:
     """The comparisons of a scope, the one first where one more judgment tells most."""
     scoped = ScopedJudgments(project, scope)
     gains = _gains(scoped)
-    chosen = _chosen(scoped, asked)
+    chosen = _chosen(_of_one(scoped) if asked.labeler else scoped, asked)
     ordered = chosen[np.argsort(-gains.of(chosen), kind="stable")]
     shown = ordered[(asked.page - 1) * SHOWN : asked.page * SHOWN]
     told = gains.of(shown).tolist() if gains.new is not None else [None] * len(shown)
@@ -116,6 +117,13 @@ def items_of(project: Project, scope: Scope, asked: Asked) -> ItemList:
         new_bits=gains.new,
         page=asked.page,
     )
+
+
+def _of_one(scoped: ScopedJudgments) -> ScopedJudgments:
+    """Who asks for one labeler's items means them of whatever kind."""
+    if scoped.scope.labelers:
+        return scoped
+    return ScopedJudgments(scoped.project, replace(scoped.scope, labelers=EVERYBODY))
 
 
 class _Gains(NamedTuple):

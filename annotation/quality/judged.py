@@ -4,6 +4,7 @@ An item is a pair of a comparison under one version of the guideline: judgments 
 are not compared with each other. Gold and repeats are no part of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -106,6 +107,11 @@ class JudgedPairs:
             self.guideline_ids,
             self.sources,
         )
+
+    def without(self, labeler_ids: Iterable[int]) -> "JudgedPairs":
+        """What the others judged."""
+        is_left_out = np.isin(self.labeler_ids, np.fromiter(labeler_ids, dtype=np.int64))
+        return self.where(~is_left_out[self.labelers]) if is_left_out.any() else self
 
     def verdict_table(self) -> RatingTable:
         return RatingTable.from_columns(self.items, self.labelers, self.verdicts, VERDICTS)

@@ -18,7 +18,7 @@ from annotation.quality.columns import ALL_BAD, TIE
 from annotation.quality.figures import Measured
 from annotation.quality.further import cycles_of
 from annotation.quality.judged import JudgedPairs
-from annotation.quality.report import Data, Labeler, labeler_json
+from annotation.quality.report import Data, Labeler, is_little, labeler_json
 from annotation.quality.truth import KnownLabelers, labeler_accuracies
 
 MATRIX_LABELERS = 30
@@ -99,9 +99,10 @@ def labelers_part(
 
 
 def _alpha_without(measured: Measured) -> FloatArray:
-    """Alpha of all the others, by the code of the labeler who is left out."""
-    found = np.full(len(measured.judged.labeler_ids), np.nan)
-    if measured.items_shared:
+    """Alpha of all the others, by the code of the labeler who is left out; hidden where it says nothing."""
+    people = len(measured.judged.labeler_ids)
+    found = np.full(people, np.nan)
+    if not is_little(items=measured.items_shared, labelers=people - 1):
         values = measured.strengths.alpha_without_each_labeler(Level.ORDINAL)
         found[: len(values)] = np.where(measured.strengths.labelers_sharing, values, np.nan)
     return found

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from annotation.comparisons.gold import gold_answers, is_right_answer
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Project
-from annotation.quality import disputes, rules
+from annotation.quality import disputes, rule_kinds
 from annotation.quality.adjudication import standing_adjudications
 from annotation.quality.models import Adjudication, Rule
 
@@ -71,7 +71,7 @@ def training_answers(project: Project, labeler_id: int) -> list[Trained]:
 
 def rules_in_words(project: Project, labeler_id: int) -> list[tuple[Rule, str]]:
     """The rules that leave something of this labeler out, in words that name nobody else."""
-    return [(one, rules.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)]
+    return [(one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)]
 
 
 def question_of(turns: list[dict[str, str]]) -> str:

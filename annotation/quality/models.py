@@ -91,6 +91,7 @@ class Rule(models.Model):
         TOO_FAST = "too_fast", "Leave out fast answers of labelers who are wrong when fast"
         GOLD_MINIMUM = "gold_minimum", "Leave out labelers below an accuracy on gold"
         PAUSE_ON_GOLD = "pause_on_gold", "Pause labelers who fail gold"
+        COUNT_MACHINE = "count_machine", "Count a machine judge in resolutions"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="rules")
     series = models.PositiveIntegerField()  # the rule; versions follow each other in it
@@ -99,7 +100,7 @@ class Rule(models.Model):
     params = models.JSONField(default=dict)
     is_on = models.BooleanField(default=True)
     reason = models.CharField(max_length=300, blank=True, default="")
-    labeler = models.ForeignKey(  # of "leave out a labeler" alone
+    labeler = models.ForeignKey(  # of a rule about one labeler
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
     found = models.JSONField(

@@ -8,7 +8,7 @@ from annotation.comparisons.selectors import Tiers
 from annotation.core.errors import InvalidInput
 from annotation.quality.adjudication import NO_VERDICT, Verdict
 from annotation.quality.models import Adjudication, Rule
-from annotation.quality.rules import NUMBERS
+from annotation.quality.rule_kinds import NUMBERS
 
 ALL_BAD, TIE = "all_bad", "tie"
 PERCENT = frozenset({"accuracy", "accuracy_below", "poor", "good", "false_pass", "false_fail"})
@@ -59,6 +59,8 @@ def params_from(fields: Mapping[str, str], kind: str) -> dict[str, Any]:  # Any:
         return {}
     if kind == Rule.Kind.EXCLUDE:
         return {"labeler": _number(fields.get("labeler", "")), "since": _moment(fields)}
+    if kind == Rule.Kind.COUNT_MACHINE:
+        return {"labeler": _number(fields.get("labeler", ""))}
     return {name: number_from(fields, name) for name in NUMBERS[Rule.Kind(kind)]}
 
 

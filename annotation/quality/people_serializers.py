@@ -118,11 +118,14 @@ class DryRunSerializer(serializers.Serializer[Any]):
 
     judgments = serializers.IntegerField()
     judgments_dropped = serializers.IntegerField()
+    judgments_added = serializers.IntegerField(help_text="Of a machine judge that would count.")
     preferences = serializers.IntegerField()
     preferences_flipped = serializers.IntegerField()
     preferences_lost = serializers.IntegerField(help_text="Pairs that no vote is left for.")
+    preferences_gained = serializers.IntegerField(help_text="Pairs that no vote counts for now.")
     labelers_left_out = serializers.ListField(child=serializers.IntegerField())
     labelers_paused = serializers.ListField(child=serializers.IntegerField())
+    machines_counted = serializers.ListField(child=serializers.IntegerField())
 
 
 class SwitchRuleSerializer(serializers.Serializer[Any]):

@@ -3,8 +3,9 @@
 from django.urls import path
 
 from annotation.projects.models import Role
+from annotation.quality import api as api_agreement
 from annotation.quality import api_people as api
-from annotation.quality import views_mine, views_people, views_rules
+from annotation.quality import views_mine, views_people, views_rules, views_signals
 
 _PROJECT = "projects/<int:project_id>/"
 _AT = f"{_PROJECT}agreement/"
@@ -23,6 +24,8 @@ page_patterns = [
         views_people.adjudication_undo,
         name="quality-adjudication-undo",
     ),
+    path(f"{_AT}signals/", views_signals.signals, name="quality-signals"),
+    path(f"{_AT}signals.csv", views_signals.signals_csv, name="quality-signals-table"),
     path(f"{_AT}gold/", views_people.gold_page, name="quality-gold"),
     path(f"{_AT}exam/", views_people.exam_set, name="quality-exam"),
     path(f"{_AT}rules/", views_rules.rule_list, name="quality-rules"),
@@ -46,6 +49,7 @@ page_patterns = [
     path(f"{_PROJECT}my-work/appeal/", views_mine.my_dispute, name="quality-my-dispute"),
 ]
 api_patterns = [
+    path(f"{_AT}signals/", api_agreement.SignalsDetail.as_view(), name="api-signals"),
     path(f"{_AT}gold/", api.GoldList.as_view(), name="api-gold-list"),
     path(f"{_AT}gold/<int:comparison_id>/", api.GoldDetail.as_view(), name="api-gold-detail"),
     path(f"{_AT}exam/", api.ExamDetail.as_view(), name="api-exam-detail"),
@@ -77,6 +81,8 @@ ROUTE_ROLES = {
     "quality-gold-mark": {"POST": ADMIN},
     "quality-gold-state": {"POST": ADMIN},
     "quality-adjudication-undo": {"POST": ADMIN},
+    "quality-signals": {"GET": ADMIN},
+    "quality-signals-table": {"GET": ADMIN},
     "quality-gold": {"GET": ADMIN, "POST": ADMIN},
     "quality-exam": {"POST": ADMIN},
     "quality-rules": {"GET": ADMIN},
@@ -90,6 +96,7 @@ ROUTE_ROLES = {
     "quality-my-work": {"GET": LABELER},
     "quality-my-hours": {"GET": LABELER},
     "quality-my-dispute": {"POST": LABELER},
+    "api-signals": {"GET": READERS},
     "api-gold-list": {"GET": ADMIN, "POST": ADMIN},
     "api-gold-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
     "api-exam-detail": {"GET": ADMIN, "PATCH": ADMIN},

@@ -12,7 +12,7 @@ from annotation.measures.table import Patterns
 from annotation.quality.columns import TIE
 from annotation.quality.figures import Measured
 from annotation.quality.judged import Codes, JudgedPairs
-from annotation.quality.report import Data, explained
+from annotation.quality.report import SHOWN_TARGET, Data, explained, is_little, shown_from
 
 DAY, WEEK = 86_400, 7 * 86_400
 DAYS_BY_DAY = 28
@@ -40,12 +40,13 @@ def periods_part(measured: Measured) -> list[Data]:
     codes = np.maximum(period_of_item - first + 1, 0)  # 0: too long ago
     shown = _histograms(measured.strengths, codes)
     said = np.bincount(codes[judged.items[judged.opens_judgment]], minlength=len(shown))
+    people = _labelers_in(judged, codes, height=len(shown))
     return [
         {
             "start": _date(first + code - 1, seconds, offset),
             "unit": "day" if by_day else "week",
             "judgments": int(said[code]),
-            **_ordinal(measured.strengths, shown[code]).as_json(),
+            **_ordinal(measured.strengths, shown[code], labelers=int(people[code])).as_json(),
         }
         for code in range(1, len(shown))
         if said[code]
@@ -65,8 +66,16 @@ def _histograms(
     return flat.reshape(height, kinds)
 
 
-def _ordinal(strengths: Agreement, items: Codes) -> Statistic:
-    """Alpha of some of the items, with the linearised interval over them."""
+def _labelers_in(judged: JudgedPairs, codes: Codes, *, height: int) -> Codes:
+    """How many labelers judged something in each period."""
+    wide = len(judged.labeler_ids)
+    cells = codes[judged.items] * wide + judged.labelers
+    said = np.bincount(cells, minlength=height * wide).reshape(height, wide)
+    return np.asarray((said > 0).sum(axis=1))
+
+
+def _ordinal(strengths: Agreement, items: Codes, *, labelers: int) -> Statistic:
+    """Alpha of some of the items, with the linearised interval over them; hidden where it says nothing."""
     used = items > 0
     if not used.any():
         return missing(NO_PAIR)
@@ -76,6 +85,8 @@ def _ordinal(strengths: Agreement, items: Codes) -> Statistic:
     n = int(patterns.items[patterns.sizes > 1].sum())
     if n == 0:
         return missing(NO_PAIR)
+    if is_little(items=n, labelers=labelers):
+        return missing(SHOWN_TARGET.format(n, labelers), n=n)
     value = float(alpha(moments_of(patterns, strengths.identity), Level.ORDINAL, strengths.scale))
     if np.isnan(value):
         return missing(NO_VARIATION, n=n)
@@ -96,15 +107,21 @@ def versions_part(judged: JudgedPairs) -> list[Data]:
     codes = judged.rows["guideline"]
     for code in np.unique(codes).tolist():
         part = judged if (codes == code).all() else judged.where(codes == code)
-        measured = Measured(part)
+        measured, people = Measured(part), len(part.labeler_ids)
+        shared = {"items": measured.items_shared, "labelers": people}
         lone = "No pair was judged twice under this version."
         found.append(
             {
                 "guideline_id": judged.guideline_ids[code],
                 "judgments": int(part.opens_judgment.sum()),
                 "pairs_shared": measured.items_shared,
-                "alpha_ordinal": explained(measured.strengths.alpha(Level.ORDINAL), lone).as_json(),
-                "alpha_nominal": explained(measured.verdicts.alpha(Level.NOMINAL), lone).as_json(),
+                **{
+                    name: explained(shown_from(one, **shared), lone).as_json()
+                    for name, one in (
+                        ("alpha_ordinal", measured.strengths.alpha(Level.ORDINAL)),
+                        ("alpha_nominal", measured.verdicts.alpha(Level.NOMINAL)),
+                    )
+                },
                 "percent_without_ties": explained(
                     measured.verdicts.percent_without(TIE), lone
                 ).as_json(),

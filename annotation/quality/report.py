@@ -33,6 +33,7 @@ def headline(figures: Figures, *, asked_one: bool = False) -> Data:
     return {
         "judgments": counts.judgments,
         "labelers_count": figures.labelers_count,
+        "pairs_by_machines": counts.by_machines,
         "comparisons": counts.comparisons,
         "pairs": counts.pairs,
         "pairs_shared": figures.items_shared,
@@ -46,7 +47,7 @@ def headline(figures: Figures, *, asked_one: bool = False) -> Data:
 
 def is_rough(figures: Figures) -> bool:
     """Too little for alpha to say anything."""
-    return figures.items_shared < ENOUGH_ITEMS or figures.labelers_count < ENOUGH_LABELERS
+    return is_little(items=figures.items_shared, labelers=figures.labelers_count)
 
 
 def _statistics(figures: Figures, lone: str) -> Data:
@@ -72,11 +73,19 @@ def _statistics(figures: Figures, lone: str) -> Data:
 
 
 def _enough(figures: Figures, statistic: Statistic) -> Statistic:
-    """Alpha and AC1 are hidden where too little stands behind them."""
-    if is_rough(figures) and statistic.value is not None:
-        needed = SHOWN_TARGET.format(figures.items_shared, figures.labelers_count)
-        return missing(needed, n=statistic.n)
+    return shown_from(statistic, items=figures.items_shared, labelers=figures.labelers_count)
+
+
+def shown_from(statistic: Statistic, *, items: int, labelers: int) -> Statistic:
+    """Alpha and what is like it are hidden where too little stands behind them."""
+    if is_little(items=items, labelers=labelers) and statistic.value is not None:
+        return missing(SHOWN_TARGET.format(items, labelers), n=statistic.n)
     return statistic
+
+
+def is_little(*, items: int, labelers: int) -> bool:
+    """Too little for alpha to say anything: ``items`` that two labelers judged."""
+    return items < ENOUGH_ITEMS or labelers < ENOUGH_LABELERS
 
 
 def _lone(figures: Figures, *, asked_one: bool) -> str:
@@ -105,7 +114,7 @@ def _ceiling(verdicts: Coefficients) -> list[float] | None:
 
 
 def _people_and_machines(figures: Figures) -> Statistic:
-    if "machine" not in figures.kinds:
+    if not figures.counts.by_machines:
         return missing("No machine judge has judged here.")
     nothing = "No pair was decided by people and a machine judge."
     return bias.ratio(figures.counts.people_and_machines, nothing=nothing)

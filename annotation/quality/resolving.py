@@ -1,4 +1,7 @@
-"""The one verdict that each comparison ends with. What an admin adjudicated stays; votes stay beside it."""
+"""The one verdict that each comparison ends with. What an admin adjudicated stays; votes stay beside it.
+
+People decide. A machine judge counts where a rule of the project says so.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,9 +17,8 @@ from annotation.projects.models import Project
 from annotation.quality.exclusions import Exclusion, dropped_by
 from annotation.quality.judged import JudgedPairs, wide_columns
 from annotation.quality.models import ColumnStore, Resolution
-from annotation.quality.rules import exclusions_of
-from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.rules import counted_machines, exclusions_of
+from annotation.quality.scoped import counting_judgments
 from annotation.quality.truth import KnownLabelers, item_posteriors
 
 ROWS_AT_ONCE = 2_000
@@ -28,9 +30,8 @@ def resolve_changed(
 ) -> int:
     """Resolve the comparisons whose judgments changed, or all under a new model; the rows written."""
     everything = everything or store.is_all_unresolved
-    judged = without_excluded(
-        ScopedJudgments(project, Scope(), by_version=False).judged, exclusions_of(project)
-    )
+    counted = counted_machines(project)
+    judged = without_excluded(counting_judgments(project, counted=counted), exclusions_of(project))
     chosen = None if everything else np.array(store.unresolved_ids, dtype=np.int64)
     written = resolve_comparisons(project=project, judged=judged, known=known, chosen=chosen)
     ColumnStore.objects.filter(pk=store.pk, version=store.version).update(

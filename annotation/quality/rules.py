@@ -1,14 +1,14 @@
 """Rules of a project: versioned rows with a dry run on history. Nothing that a rule leaves out is deleted.
 
 Three kinds leave judgments out (of resolutions at once, of snapshots as part of their stored query); one pauses
-labelers. Agreement itself goes on looking at everybody: the figures shall show why a rule is there.
+labelers; one has a machine judge count in resolutions, where else only people do. Agreement itself goes on looking at
+everybody but machine judges: the figures shall show why a rule is there.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
 from typing import Any
 
 from django.db import transaction
@@ -18,7 +18,7 @@ from django.utils.dateparse import parse_datetime
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.gold import gold_answers, is_right_answer
-from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Membership, Project, Role
 from annotation.quality import acts, storing
 from annotation.quality.adjudication import mark_stale
@@ -26,120 +26,19 @@ from annotation.quality.columns import PairColumns, columns_of
 from annotation.quality.dryrun import (
     DryRun,
     effects_of,
+    effects_of_counting,
     failed_too_often,
     is_below,
     wrong_when_fast,
 )
 from annotation.quality.exclusions import Exclusion
 from annotation.quality.gold import REASON_MAX, accuracy_on_gold, cleaned
-from annotation.quality.models import LabelerAct, Rule
-from annotation.quality.scope import Scope
-from annotation.quality.selectors import columns_for
+from annotation.quality.models import LabelerAct, LabelerModel, Rule
+from annotation.quality.rule_kinds import Kind, Params, checked_params
+from annotation.quality.scoped import columns_that_count
 
-Kind = Rule.Kind
-Params = dict[str, Any]  # Any: JSON
 EXCLUDING = (Kind.EXCLUDE, Kind.TOO_FAST, Kind.GOLD_MINIMUM)
 BY_GOLD = (Kind.GOLD_MINIMUM, Kind.PAUSE_ON_GOLD)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """A number that a rule asks for, and what it may be."""
-
-    low: float
-    high: float
-    is_whole: bool = False
-
-
-NUMBERS: dict[Rule.Kind, dict[str, Number]] = {
-    Kind.EXCLUDE: {},
-    Kind.TOO_FAST: {
-        "seconds": Number(low=0.5, high=3600),
-        "accuracy_below": Number(low=0.05, high=1),
-    },
-    Kind.GOLD_MINIMUM: {
-        "accuracy": Number(low=0.05, high=1),
-        "answers": Number(low=1, high=1000, is_whole=True),
-    },
-    Kind.PAUSE_ON_GOLD: {
-        "failed": Number(low=1, high=1000, is_whole=True),
-        "of_last": Number(low=1, high=1000, is_whole=True),
-    },
-}
-
-
-def checked_params(project: Project, kind: str, params: Mapping[str, Any]) -> Params:
-    """The parameters as they are stored. Raises InvalidInput naming what is wrong."""
-    if kind not in Kind:
-        raise InvalidInput.at("kind", f"kind={kind[:60]!r} is not one of {', '.join(Kind.values)}.")
-    wanted = NUMBERS[Kind(kind)]
-    known = {"labeler", "since"} if kind == Kind.EXCLUDE else set(wanted)
-    if unknown := sorted(set(params) - known):
-        raise InvalidInput.at(
-            "params", f"A rule {kind} knows no {unknown[0]!r}; it knows {', '.join(sorted(known))}."
-        )
-    if kind == Kind.EXCLUDE:
-        return _checked_labeler(project, params)
-    found: Params = {name: _number(name, params.get(name), rule) for name, rule in wanted.items()}
-    if kind == Kind.PAUSE_ON_GOLD and found["failed"] > found["of_last"]:
-        raise InvalidInput.at(
-            "failed", f"{found['failed']} cannot fail of the last {found['of_last']}."
-        )
-    return found
-
-
-def _checked_labeler(project: Project, params: Mapping[str, Any]) -> Params:  # Any: JSON
-    asked = Number(low=1, high=2**53, is_whole=True)
-    labeler_id = int(_number("labeler", params.get("labeler"), asked))
-    if not project.judgments.filter(labeler_id=labeler_id).exists():
-        acts.labeler_of(project, labeler_id)  # a member without judgments may be left out too
-    since = params.get("since") or None
-    try:
-        moment = parse_datetime(since) if isinstance(since, str) else None
-    except ValueError:
-        moment = None
-    if since is not None and (moment is None or moment.tzinfo is None):
-        raise InvalidInput.at("since", f"since={str(since)[:60]!r} is not a moment with a zone.")
-    whole = None if moment is None else moment.replace(microsecond=0).isoformat()
-    return {"labeler": labeler_id, "since": whole}
-
-
-def _number(name: str, value: Any, rule: Number) -> float:  # Any: JSON from outside
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not isfinite(value) or (rule.is_whole and value != int(value)):
-        raise InvalidInput.at(name, f"{name}={str(value)[:60]!r} is not a number.")
-    if not rule.low <= value <= rule.high:
-        raise InvalidInput.at(name, f"{name}={value} is outside of {rule.low:g} to {rule.high:g}.")
-    return int(value) if rule.is_whole else float(value)
-
-
-def sentence_of(rule: Rule) -> str:
-    """The rule in words."""
-    return _SENTENCES[Kind(rule.kind)](rule)
-
-
-def _exclude_sentence(rule: Rule) -> str:
-    name = rule.labeler.username if rule.labeler else "a labeler"
-    since = rule.params.get("since")
-    when = f" given since {since[:10]}" if since else ""
-    return f"Leave out all judgments of {name}{when}."
-
-
-_SENTENCES: dict[Rule.Kind, Callable[[Rule], str]] = {
-    Kind.EXCLUDE: _exclude_sentence,
-    Kind.TOO_FAST: lambda rule: (
-        f"Leave out answers faster than {rule.params['seconds']:g} s of labelers whose fast answers "
-        f"agree with the others less than {rule.params['accuracy_below'] * 100:.0f} %."
-    ),
-    Kind.GOLD_MINIMUM: lambda rule: (
-        f"Leave out labelers who are surely below {rule.params['accuracy'] * 100:.0f} % on gold, after "
-        f"{rule.params['answers']} answers."
-    ),
-    Kind.PAUSE_ON_GOLD: lambda rule: (
-        f"Pause a labeler who fails {rule.params['failed']} of the last {rule.params['of_last']} "
-        "gold comparisons."
-    ),
-}
 
 
 def rules_of(project: Project) -> list[Rule]:
@@ -167,6 +66,12 @@ def exclusions_of(project: Project, *, beside: int | None = None) -> tuple[Exclu
     rows = [one for one in rules_of(project) if one.is_on and one.series != beside]
     found = [_exclusion(one) for one in rows if one.kind in EXCLUDING and one.found]
     return tuple(found)
+
+
+def counted_machines(project: Project, *, beside: int | None = None) -> tuple[int, ...]:
+    """The machine judges that the rules that are on count in resolutions; ``beside`` as above."""
+    rows = [one for one in rules_of(project) if one.is_on and one.series != beside]
+    return tuple(pk for one in rows if one.kind == Kind.COUNT_MACHINE for pk in one.found)
 
 
 def _exclusion(rule: Rule) -> Exclusion:
@@ -205,7 +110,7 @@ def history_of(project: Project, columns: PairColumns | None = None) -> History:
             since[one.labeler_id].append(right)
     if columns is None:
         storing.fold_changes(project=project)
-        columns = columns_for(project, Scope())
+        columns = columns_that_count(project, counted=counted_machines(project))
     return History(
         columns=columns,
         gold=gold,
@@ -225,7 +130,7 @@ def concerned(kind: str, params: Params, history: History) -> tuple[int, ...]:
     return _CONCERNED[Kind(kind)](params, history)
 
 
-def _excluded(params: Params, _history: History) -> tuple[int, ...]:
+def _named(params: Params, _history: History) -> tuple[int, ...]:
     return (int(params["labeler"]),)
 
 
@@ -258,10 +163,11 @@ def _failing(params: Params, history: History) -> tuple[int, ...]:
 
 
 _CONCERNED: dict[Rule.Kind, Callable[[Params, History], tuple[int, ...]]] = {
-    Kind.EXCLUDE: _excluded,
+    Kind.EXCLUDE: _named,
     Kind.TOO_FAST: _too_fast,
     Kind.GOLD_MINIMUM: _below_minimum,
     Kind.PAUSE_ON_GOLD: _failing,
+    Kind.COUNT_MACHINE: _named,
 }
 
 
@@ -279,6 +185,10 @@ def _tried(
     history = history_of(project)
     found = concerned(kind, params, history)
     already = exclusions_of(project, beside=series)
+    if kind == Kind.COUNT_MACHINE:
+        counted = {*counted_machines(project, beside=series), *found}
+        columns = columns_that_count(project, counted=counted)
+        return effects_of_counting(columns, already=already, machines=found), found
     if kind == Kind.PAUSE_ON_GOLD:
         working = _working(project, found)
         return effects_of(history.columns, already=already, exclusion=None, paused=working), found
@@ -356,6 +266,8 @@ def _announce(verb: str, rule: Rule, actor: User) -> None:
         kind=rule.kind,
         params=rule.params,
     )
+    if rule.kind == Kind.COUNT_MACHINE:  # the model of the labelers is of those who count
+        LabelerModel.objects.filter(project=rule.project_id).delete()
     mark_stale(rule.project_id)
 
 

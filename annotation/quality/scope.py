@@ -16,7 +16,7 @@ CHOSEN_MAX = 200
 
 
 class LabelerKind(StrEnum):
-    """Whose judgments: given here by people, machine judges, simulated people; or imported."""
+    """Whose judgments: of machine judges; of others, given here by people or simulated people, or imported."""
 
     PEOPLE = "people"
     MACHINE = "machine"
@@ -31,24 +31,33 @@ USER_KINDS = {
 }
 
 
+EVERYBODY = "all"  # machine judges together with the others; the empty filter leaves them out
+
+
 def labelers_q(kinds: tuple[str, ...]) -> Q:
     """Judgments given by labelers of these kinds."""
     if set(kinds) == set(LabelerKind):
         return Q()
     wanted = Q(pk__in=[])
     for kind in kinds:
-        if kind == LabelerKind.IMPORTED:
-            wanted |= Q(is_imported=True)
-        else:
-            wanted |= Q(is_imported=False, labeler__kind=USER_KINDS[LabelerKind(kind)])
+        wanted |= _kind_q(LabelerKind(kind))
     return wanted
+
+
+def _kind_q(kind: LabelerKind) -> Q:
+    machine = Q(labeler__kind=USER_KINDS[LabelerKind.MACHINE])
+    if kind is LabelerKind.MACHINE:
+        return machine
+    if kind is LabelerKind.IMPORTED:
+        return Q(is_imported=True) & ~machine
+    return Q(is_imported=False, labeler__kind=USER_KINDS[kind])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The filters of the agreement page; the empty value lets everything in."""
+    """The filters of the agreement page; the empty value lets in all but machine judges."""
 
-    labelers: str = ""
+    labelers: str = ""  # a LabelerKind, or EVERYBODY
     guideline: int = 0
     criterion: str = "overall"
     days: int = 0
@@ -61,8 +70,8 @@ class Scope:
     def from_query(cls, asked: Mapping[str, str]) -> "Scope":
         """The checked filters of an address; raises InvalidInput naming a wrong one."""
         labelers = asked.get("labelers", "")
-        if labelers and labelers not in tuple(LabelerKind):
-            allowed = ", ".join(LabelerKind)
+        if labelers and labelers not in (*LabelerKind, EVERYBODY):
+            allowed = ", ".join((*LabelerKind, EVERYBODY))
             raise InvalidInput(f"labelers={labelers!r} is not one of {allowed}.")
         return cls(
             labelers=labelers,
@@ -76,7 +85,7 @@ class Scope:
         )
 
     @property
-    def is_everything(self) -> bool:
+    def is_usual(self) -> bool:
         return self == Scope()
 
     def as_json(self) -> dict[str, Any]:  # Any: texts, numbers, ids

@@ -3,234 +3,26 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
-from annotation.accounts.models import User
-from annotation.comparisons.gold import CLOSE, known_tiers
-from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import OVERALL, tier_levels
+from annotation.comparisons.selectors import OVERALL
 from annotation.core.errors import InvalidInput
 from annotation.measures.statistic import Interval, Statistic, missing
 from annotation.projects.models import Project
 from annotation.quality import stored, tally
-from annotation.quality.columns import PairColumns
-from annotation.quality.figures import Measured
 from annotation.quality.further import budget_of, coefficients_part, judges_part
-from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
-from annotation.quality.labeler_table import Tests, labelers_part, matrix_part
-from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
+from annotation.quality.judged import agreement_mask
+from annotation.quality.labeler_table import labelers_part, matrix_part
+from annotation.quality.models import AgreementReport, ColumnStore
 from annotation.quality.periods import periods_part, versions_part
 from annotation.quality.policies import policies_part
-from annotation.quality.report import Data, Labeler, headline, report_of
-from annotation.quality.scope import USER_KINDS, LabelerKind, Scope
-from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
-from annotation.quality.truth import KnownLabelers, known_labelers
+from annotation.quality.report import Data, headline, report_of
+from annotation.quality.scope import Scope
+from annotation.quality.scoped import ScopedJudgments, among
 from annotation.registry.models import ModelVersion
-
-FIT_AT_ONCE = 100_000  # judgments: up to here a filtered view may fit a model of its own
-
-
-class ScopedJudgments:
-    """The judgments of a scope and what is computed from them, each on first use."""
-
-    def __init__(self, project: Project, scope: Scope, *, by_version: bool = True) -> None:
-        self.project, self.scope = project, scope
-        self.columns = stored.load_columns(project, scope.criterion)
-        self.mask = scope_mask(project, scope, self.columns)
-        self._by_version = by_version
-
-    @cached_property
-    def judged(self) -> JudgedPairs:
-        """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
-        kept = self.mask & agreement_mask(self.columns)
-        return judged_pairs(self.columns, kept, by_version=self._by_version)
-
-    @cached_property
-    def measured(self) -> Measured:
-        return Measured(self.judged)
-
-    @cached_property
-    def labelers(self) -> dict[int, Labeler]:
-        return labelers_of(self.judged.labeler_ids.tolist())
-
-    @cached_property
-    def known(self) -> KnownLabelers | None:
-        """The model of the labelers: the stored one, or one of its own for few judgments."""
-        found = stored_labelers(self.project, self.scope.criterion)
-        if found is None and len(self.judged) <= FIT_AT_ONCE:
-            return known_labelers(self.judged)
-        return found
-
-    @cached_property
-    def tests(self) -> Tests:
-        return tests_of(self.project, self.columns, self.mask)
-
-
-def columns_for(project: Project, scope: Scope) -> PairColumns:
-    """The judgments of a scope in the wide columns that rules and snapshots read; an item is a pair."""
-    return wide_columns(ScopedJudgments(project, scope, by_version=False).judged)
-
-
-def scope_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask:
-    """Which rows the filters let in."""
-    kept = np.ones(len(columns), dtype=bool)
-    if scope.labelers:
-        kept &= _labelers_mask(LabelerKind(scope.labelers), columns)
-    if scope.chosen:
-        kept &= _among(scope.chosen, columns.labeler_ids, columns.rows["labeler"])
-    if scope.guideline:
-        found = project.guidelines.filter(version=scope.guideline).values_list("pk", flat=True)
-        kept &= _among(found, columns.guideline_ids, columns.rows["guideline"])
-    if scope.days:
-        kept &= columns.rows["given_at"] >= timezone.now().timestamp() - scope.days * 86_400
-    wanted = _pairs_mask(project, scope, columns)
-    return kept if wanted is None else kept & wanted[columns.rows["pair"]]
-
-
-def _labelers_mask(kind: LabelerKind, columns: StoredColumns) -> Mask:
-    is_imported = (columns.rows["said"] & stored.IMPORTED) > 0
-    if kind is LabelerKind.IMPORTED:
-        return np.asarray(is_imported)
-    users = User.objects.filter(pk__in=columns.labeler_ids, kind=USER_KINDS[kind])
-    ids = users.values_list("pk", flat=True)
-    return _among(ids, columns.labeler_ids, columns.rows["labeler"]) & ~is_imported
-
-
-def _among(ids: Iterable[int], known: tuple[int, ...], codes: Any) -> Mask:  # Any: small integers
-    wanted = np.isin(np.array([*known, -1]), np.array(list(ids), dtype=np.int64))
-    return np.asarray(wanted[codes])
-
-
-def _pairs_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask | None:
-    """Which pairs the filters let in, by code; None where no filter is about pairs."""
-    wanted = np.ones(len(columns.pairs), dtype=bool)
-    if scope.batch:
-        wanted &= columns.pairs["batch"] == scope.batch
-    if scope.language:
-        known = columns.languages
-        code = known.index(scope.language) if scope.language in known else -1
-        wanted &= columns.pairs["language"] == code
-    if scope.tag:
-        prompts = project.prompts.filter(tags__contains=[scope.tag]).values_list("pk", flat=True)
-        wanted &= np.isin(columns.pairs["prompt"], np.fromiter(prompts, dtype=np.int64))
-    return None if wanted.all() else wanted
-
-
-def labelers_of(ids: list[int]) -> dict[int, Labeler]:
-    """Names, kinds and rules by id."""
-    users = User.objects.filter(pk__in=ids).values_list("pk", "username", "kind", "rule")
-    return {pk: Labeler(name=name, kind=kind, rule=rule) for pk, name, kind, rule in users}
-
-
-def stored_labelers(project: Project, criterion: str) -> KnownLabelers | None:
-    """The newest fitted model of the labelers under a criterion."""
-    row = LabelerModel.objects.filter(project=project, criterion=criterion).first()
-    if row is None:
-        return None
-    flat = np.frombuffer(row.confusions, dtype=np.float32).astype(np.float64)
-    size = len(row.class_shares)
-    return KnownLabelers(
-        class_shares=np.array(row.class_shares),
-        labeler_ids=np.array(row.labeler_ids, dtype=np.int64),
-        confusions=flat.reshape(-1, size, size),
-        judgments=row.judgments,
-    )
-
-
-def tests_of(project: Project, columns: StoredColumns, mask: Mask) -> Tests:
-    """Gold and repeats of each labeler, as (right, shown) and (same, flipped, shown)."""
-    gold = mask & is_gold(columns) & ~is_repeat(columns)
-    if gold.any():
-        gold &= (columns.rows["said"] & stored.IMPORTED) == 0
-        gold &= ~np.isin(columns.judgments, no_gold_answers(project))
-    again = mask & is_repeat(columns)
-    return Tests(
-        gold=_gold_of(project, judged_pairs(columns, gold, by_version=False)) if gold.any() else {},
-        repeats=_repeats_of(columns, again) if again.any() else {},
-    )
-
-
-def no_gold_answers(project: Project) -> list[int]:
-    """Judgments on gold that test nobody: given before it became gold, or on gold that was retired."""
-    on_gold = Judgment.objects.filter(project=project, comparison__gold__project=project)
-    before = Q(created_at__lt=F("comparison__gold__created_at"))
-    retired = Q(comparison__gold__retired_at__isnull=False)
-    return list(on_gold.filter(before | retired).values_list("pk", flat=True))
-
-
-def _gold_of(project: Project, judged: JudgedPairs) -> dict[int, tuple[int, int]]:
-    """An answer is right as `comparisons.gold.is_right` has it: the known order, or about the same, in every pair."""
-    known = _known_signs(project, judged)
-    told = known[judged.pair_codes]
-    signs = np.where(
-        told == 0, np.abs(judged.strengths) <= CLOSE, np.sign(judged.strengths) == told
-    )
-    is_right = np.where(told == KNOWN_BAD, judged.is_all_bad, signs & ~judged.is_all_bad)
-    answers = np.cumsum(judged.opens_judgment) - 1
-    wrong = np.bincount(answers, weights=~is_right | (told == UNTOLD))
-    labelers = judged.labelers[judged.opens_judgment]
-    people = len(judged.labeler_ids)
-    shown = np.bincount(labelers, minlength=people)
-    right = np.bincount(labelers[wrong == 0], minlength=people)
-    return {
-        int(pk): (int(hits), int(n))
-        for pk, hits, n in zip(judged.labeler_ids, right, shown, strict=True)
-    }
-
-
-KNOWN_BAD, UNTOLD = 8, 9
-
-
-def _known_signs(project: Project, judged: JudgedPairs) -> "np.ndarray[Any, np.dtype[np.int8]]":
-    """By pair code: 1 the first is better, -1 the second, 0 a tie, KNOWN_BAD, or UNTOLD."""
-    signs = np.full(len(judged.pairs), UNTOLD, dtype=np.int8)
-    codes = np.unique(judged.pair_codes)
-    ids = np.unique(judged.pairs["comparison"][codes]).tolist()
-    rows = Comparison.objects.filter(project=project, pk__in=ids).exclude(known_ranking=None)
-    known = {row.pk: known_tiers(row) for row in rows.only("known_ranking")}
-    levels = {
-        pk: tier_levels(tiers, [1] * (len(tiers) - 1)) for pk, tiers in known.items() if tiers
-    }
-    for code in codes.tolist():
-        pair = judged.pairs[code]
-        comparison = int(pair["comparison"])
-        if comparison in levels:
-            level = levels[comparison]
-            signs[code] = np.sign(level[int(pair["first"])] - level[int(pair["second"])])
-        elif comparison in known:
-            signs[code] = KNOWN_BAD
-    return signs
-
-
-def _repeats_of(columns: StoredColumns, again: Mask) -> dict[int, tuple[int, int, int]]:
-    """Each repeat beside the same labeler's first answer: said the same, or chose the same side."""
-    judged = judged_pairs(columns, ~is_repeat(columns), by_version=False)
-    second = judged_pairs(columns, again, by_version=False)
-    wide = int(max(columns.labeler_ids, default=0)) + 1
-    keys = judged.pair_codes * wide + judged.labeler_ids[judged.labelers]
-    asked = second.pair_codes * wide + second.labeler_ids[second.labelers]
-    order = np.argsort(keys)
-    places = np.minimum(np.searchsorted(keys, asked, sorter=order), max(len(keys) - 1, 0))
-    at = order[places]
-    found = keys[at] == asked
-    same = found & (np.sign(judged.strengths[at]) == np.sign(second.strengths))
-    same &= judged.is_all_bad[at] == second.is_all_bad
-    sides = judged.chose_left[at]
-    flipped = found & (sides >= 0) & (sides == second.chose_left) & ~same
-    people = len(second.labeler_ids)
-    counts = [
-        np.bincount(second.labelers[kept], minlength=people) for kept in (same, flipped, found)
-    ]
-    return {
-        int(pk): (int(counts[0][code]), int(counts[1][code]), int(counts[2][code]))
-        for code, pk in enumerate(second.labeler_ids)
-    }
-
 
 PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "periods": lambda scoped: {"periods": periods_part(scoped.measured)},
@@ -241,7 +33,7 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
     "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
     "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
-    "judges": lambda scoped: {"judges": judges_part(scoped.judged, scoped.labelers)},
+    "judges": lambda scoped: {"judges": judges_part(scoped.beside_machines, scoped.labelers)},
 }
 
 
@@ -307,7 +99,7 @@ def view_of(
 
 
 def _viewed(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementView:
-    if not scope.is_everything:
+    if not scope.is_usual:
         _refuse_unknown(project, scope)
         return AgreementView(
             scope=scope,
@@ -363,6 +155,7 @@ def live_view(project: Project) -> AgreementView:
 EMPTY: Data = {
     "judgments": 0,
     "labelers_count": 0,
+    "pairs_by_machines": 0,
     "comparisons": 0,
     "pairs": 0,
     "pairs_shared": 0,
@@ -442,7 +235,7 @@ def requeue_of(project: Project, scope: Scope) -> Requeue | None:
     columns = stored.load_columns(project, scope.criterion)
     if newest is None or len(columns) == 0:
         return None
-    is_new = _among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
+    is_new = among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
     kept = agreement_mask(columns)
     known = np.zeros(len(columns.pairs), dtype=bool)
     known[columns.rows["pair"][is_new]] = True

@@ -4,13 +4,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.quality.scope import LabelerKind
+from annotation.quality.scope import EVERYBODY, LabelerKind
 
 
 class ScopeSerializer(serializers.Serializer[Any]):
-    """Filters; what is left out lets everything in."""
+    """Filters; what is left out lets everything in, but machine judges: they are named, or are in `all`."""
 
-    labelers = serializers.ChoiceField(choices=list(LabelerKind), required=False)
+    labelers = serializers.ChoiceField(choices=[*LabelerKind, EVERYBODY], required=False)
     guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
     criterion = serializers.CharField(required=False, max_length=40)
     days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
@@ -28,3 +28,13 @@ class AgreementSerializer(serializers.Serializer[Any]):
     computed_at = serializers.DateTimeField(allow_null=True)
     is_current = serializers.BooleanField(help_text="False while newer judgments wait.")
     report = serializers.JSONField()
+
+
+class SignalsSerializer(serializers.Serializer[Any]):
+    """Figures of signals: each statistic is ``{value, interval, n, reason}``."""
+
+    signals = serializers.IntegerField()
+    responses = serializers.IntegerField()
+    people = serializers.IntegerField()
+    statistics = serializers.JSONField()
+    sources = serializers.JSONField()

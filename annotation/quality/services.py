@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from datetime import timedelta
 
 import numpy as np
@@ -10,9 +11,10 @@ from django.utils import timezone
 from annotation.core.jobs import Job, ring
 from annotation.projects.models import Project
 from annotation.quality import resolving, rules, selectors, stored, storing, tally
+from annotation.quality.judged import JudgedPairs
 from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.scoped import ScopedJudgments, columns_that_count, stored_labelers
 from annotation.quality.truth import KnownLabelers, known_labelers
 
 logger = logging.getLogger(__name__)
@@ -45,10 +47,10 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
     if report is not None and _put_off(report):
         return None
     started = time.perf_counter()
-    scoped = ScopedJudgments(project, Scope())
-    known, is_new = _fitted(project, scoped)
+    scoped, counted = ScopedJudgments(project, Scope()), rules.counted_machines(project)
+    known, is_new = _fitted(project, _counting(scoped, counted))
     scoped.known = known
-    rules.enforce(project=project, columns=selectors.columns_for(project, Scope()))
+    rules.enforce(project=project, columns=columns_that_count(project, counted=counted))
     resolving.resolve_changed(project=project, store=store, known=known, everything=is_new)
     report, _ = AgreementReport.objects.update_or_create(
         project=project,
@@ -81,13 +83,20 @@ def _put_off(report: AgreementReport) -> bool:
     return True
 
 
-def _fitted(project: Project, scoped: ScopedJudgments) -> tuple[KnownLabelers | None, bool]:
+def _counting(scoped: ScopedJudgments, counted: Collection[int]) -> JudgedPairs:
+    """What resolutions count: the judgments of people, and of machine judges that a rule names."""
+    if not counted:
+        return scoped.judged
+    return ScopedJudgments(scoped.project, scoped.scope, counted=counted).judged
+
+
+def _fitted(project: Project, judged: JudgedPairs) -> tuple[KnownLabelers | None, bool]:
     """The model of the labelers, and whether it was fitted anew."""
-    criterion, rows = scoped.scope.criterion, len(scoped.judged)
-    known = selectors.stored_labelers(project, criterion)
+    criterion, rows = Scope().criterion, len(judged)
+    known = stored_labelers(project, criterion)
     if known is not None and REFIT_ROWS < rows < known.judgments * REFIT_GROWTH:
         return known, False
-    known = known_labelers(scoped.judged)
+    known = known_labelers(judged)
     if known is None:
         LabelerModel.objects.filter(project=project, criterion=criterion).delete()
         return None, True

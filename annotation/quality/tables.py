@@ -187,8 +187,12 @@ def _safe(cell: Any) -> Any:  # Any: as above
 
 
 def csv_answer(data: dict[str, Any], name: str) -> StreamingHttpResponse:
-    """One table as a download."""
-    head, rows = table_of(data, name)
+    """One table of the report as a download."""
+    return csv_download(*table_of(data, name), name=name)
+
+
+def csv_download(head: list[str], rows: Iterable[Row], *, name: str) -> StreamingHttpResponse:
+    """Any table as a download."""
     headers: dict[str, Any] = {
         "Content-Disposition": f'attachment; filename="agreement-{name}.csv"'
     }

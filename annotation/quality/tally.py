@@ -3,6 +3,7 @@
 The comparisons that a few changes are about are taken out of the histogram as they were and put in as
 they are; what that touches (some patterns, the cells of the labelers who judged them) is written with
 the columns, in one transaction. Many changes at once are counted anew from the columns instead.
+Machine judges are in none of it but in how often they agree with people.
 """
 
 from collections import defaultdict
@@ -61,16 +62,14 @@ def is_followed(store: ColumnStore) -> bool:
 def move(*, store: ColumnStore, moved: Moved, version: int) -> None:
     """Bring the tally from the comparisons as they were to what they are."""
     row = AgreementTally.objects.get(project=store.project)
-    before, after = (judged_pairs(one, agreement_mask(one)) for one in moved)
-    machines = machines_among(np.union1d(before.labeler_ids, after.labeler_ids).tolist())
-    counts = Counts(**row.counts)
-    counts = counts.plus(counts_of(before, machines=machines), times=-1)
-    counts = counts.plus(counts_of(after, machines=machines))
-    histogram = LiveHistogram(len(SAID))
-    for said in _items(before):
-        histogram.put(said, -1)
-    for said in _items(after):
-        histogram.put(said)
+    both = [judged_pairs(one, agreement_mask(one)) for one in moved]
+    machines = machines_among(np.union1d(*(one.labeler_ids for one in both)).tolist())
+    counts, histogram = Counts(**row.counts), LiveHistogram(len(SAID))
+    for judged, times in zip(both, (-1, 1), strict=True):
+        people = judged.without(machines)
+        counts = counts.plus(counts_of(people, beside=judged, machines=machines), times=times)
+        for said in _items(people):
+            histogram.put(said, times)
     row.counts, row.version = asdict(counts), version
     places = _move_patterns(row, histogram)
     row.save(update_fields=["counts", "version", "vectors", "items"])
@@ -144,9 +143,11 @@ def ensure(project: Project) -> None:
 
 
 def _count(project: Project, judged: JudgedPairs, *, version: int) -> None:
-    table = RatingTable.from_columns(judged.items, judged.labelers, judged.said, SAID)
+    machines = machines_among(judged.labeler_ids.tolist())
+    people = judged.without(machines)
+    table = RatingTable.from_columns(people.items, people.labelers, people.said, SAID)
     tally = tally_of(table)
-    counts = counts_of(judged, machines=machines_among(judged.labeler_ids.tolist()))
+    counts = counts_of(people, beside=judged, machines=machines)
     AgreementTally.objects.update_or_create(
         project=project,
         defaults={
@@ -157,7 +158,7 @@ def _count(project: Project, judged: JudgedPairs, *, version: int) -> None:
         },
     )
     LabelerTally.objects.filter(project=project).delete()
-    LabelerTally.objects.bulk_create(_labeler_rows(project, judged, tally), batch_size=2_000)
+    LabelerTally.objects.bulk_create(_labeler_rows(project, people, tally), batch_size=2_000)
 
 
 def _labeler_rows(project: Project, judged: JudgedPairs, tally: Tally) -> Iterable[LabelerTally]:

@@ -12,13 +12,13 @@ api_patterns = [
     *people_urls.api_patterns,
 ]
 page_patterns = [
+    *people_urls.page_patterns,
     path(_AT, views.agreement, name="quality-agreement"),
     path(f"{_AT}labelers/", views.labelers, name="quality-labelers"),
     path(f"{_AT}items/", views.items, name="quality-items"),
     path(f"{_AT}guideline/", views.guideline, name="quality-guideline"),
     path(f"{_AT}live/", views.agreement_live, name="quality-live"),
     path(f"{_AT}<slug:table>.csv", views.agreement_table, name="quality-table"),
-    *people_urls.page_patterns,
 ]
 
 ADMIN = frozenset({Role.ADMIN})

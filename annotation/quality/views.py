@@ -13,9 +13,9 @@ from annotation.quality.frame import Context, figures_context, frame_context
 from annotation.quality.items import Asked, items_of
 from annotation.quality.report import Data
 from annotation.quality.scope import Scope
+from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import (
     guideline_rows,
-    labelers_of,
     live_view,
     named_policies,
     requeue_of,

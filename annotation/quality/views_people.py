@@ -24,7 +24,7 @@ from annotation.quality import (
     gold,
     numbers,
     people_forms,
-    rules,
+    rule_kinds,
 )
 from annotation.quality.models import Adjudication, LabelerAct
 from annotation.quality.people_frame import Context, done, people_context, refused
@@ -47,7 +47,7 @@ def labeler(request: HttpRequest, project_id: int, labeler_id: int) -> HttpRespo
         "acts": acts.acts_on(project, labeler_id)[:PAGE_SIZE],
         "kinds": _possible(member) if member.pk else [],
         "ruled": [
-            (one, rules.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
+            (one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
         ],
         "days": numbers.days_of(project, labeler_id)[:14],
     }

@@ -16,6 +16,7 @@ from annotation.projects.selectors import project_for
 from annotation.quality import disputes, people_forms, rules
 from annotation.quality.models import Dispute
 from annotation.quality.people_frame import Context, done, people_context, refused
+from annotation.quality.rule_kinds import sentence_of
 
 PAGE_SIZE = 50
 
@@ -37,10 +38,13 @@ def _rules_context(request: HttpRequest, project: Project) -> Context:
     return {
         **people_context(request, project, "rules"),
         "rules": [
-            (one, rules.sentence_of(one), [names[pk] for pk in one.found if pk in names])
+            (one, sentence_of(one), [names[pk] for pk in one.found if pk in names])
             for one in listed
         ],
         "labelers": people.distinct().order_by("username").values_list("pk", "username"),
+        "machines": [
+            (one.pk, one.username) for one in people.filter(kind=User.Kind.MACHINE).distinct()
+        ],
         "asked": request.POST or request.GET,
     }
 
@@ -72,9 +76,7 @@ def rule_try(request: HttpRequest, project_id: int) -> HttpResponse:
             for key, value in request.POST.items()
             if key not in {"csrfmiddlewaretoken", "reason"}
         ],
-        "tried_names": names_of([*tried.labelers_left_out, *tried.labelers_paused]).values()
-        if tried
-        else [],
+        "tried_names": names_of(tried.concerned).values() if tried else [],
     }
     if request.headers.get("HX-Request"):
         return render(request, "quality/_dry_run.html", found)
@@ -128,7 +130,7 @@ def rule_versions(request: HttpRequest, project_id: int, series: int) -> HttpRes
     context = {
         **people_context(request, project, "rules"),
         "series": series,
-        "versions": [(one, rules.sentence_of(one)) for one in listed],
+        "versions": [(one, sentence_of(one)) for one in listed],
     }
     return render(request, "quality/rule.html", context)
 

@@ -15,7 +15,7 @@ from annotation.projects.models import Role
 from annotation.quality import resolving, selectors, services, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments
+from annotation.quality.scoped import ScopedJudgments
 from annotation.quality.selectors import computed_report as report_of_columns
 from tests import factories
 from workers import quality as tasks
@@ -135,6 +135,31 @@ def test_a_resolution_without_judgments_is_forgotten(busy):
     gone.judgments.update(withdrawn_at=timezone.now())
     tasks.refresh_agreement(busy.pk)
     assert not busy.resolutions.filter(comparison=gone).exists()
+
+
+def alphas(report):
+    """Every alpha of a report, and what is like it."""
+    found = [report["statistics"]["alpha_ordinal"], report["versions"][0]["alpha_ordinal"]]
+    found += [*report["periods"], *report["coefficients"]]
+    return [one["value"] for one in found] + [row["alpha_without"] for row in report["labelers"]]
+
+
+def test_alpha_is_shown_from_thirty_pairs_and_three_labelers_on(busy):
+    """Of 40 pairs by three labelers all but what is left without one of them; of 28 pairs nothing."""
+    assert None not in alphas(computed_report(busy, Scope()))[:-3]
+    some = list(busy.comparisons.order_by("pk")[:12])
+    Judgment.objects.filter(comparison__in=some).update(withdrawn_at=timezone.now())
+    report = computed_report(busy, Scope())
+    assert set(alphas(report)) == {None}
+    assert "there are 28 and 3" in report["periods"][0]["reason"]
+
+
+def test_alpha_of_two_labelers_is_hidden_but_for_the_kappas_of_two(busy):
+    Judgment.objects.filter(labeler__username="simon").update(withdrawn_at=timezone.now())
+    report = computed_report(busy, Scope())
+    shown = {row["name"] for row in report["coefficients"] if row["value"] is not None}
+    assert shown == {"Scott’s pi", "Cohen’s kappa"}
+    assert report["periods"][0]["value"] is None
 
 
 @pytest.mark.parametrize("tab", ["agreement", "labelers", "guideline"])
@@ -271,7 +296,7 @@ def test_the_items_tab_asks_no_more_of_the_database_for_more_items(
 ):
     tasks.refresh_agreement(busy.pk)
     client.get(reverse("quality-items", args=[busy.pk]))
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(31):
         client.get(reverse("quality-items", args=[busy.pk]))
 
 
@@ -280,7 +305,8 @@ def test_versions_of_the_guideline_are_compared_apart(client, admin, project):
     people = [factories.user() for _ in range(3)]
     for sign in (1, -1) * 20:
         judged(project, [(one, sign) for one in people], guideline=new)
-        judged(project, [(people[0], sign), (people[1], -sign)], guideline=old)
+        apart = [(people[0], sign), (people[1], -sign), (people[2], sign)]
+        judged(project, apart, guideline=old)
     context = client.get(reverse("quality-guideline", args=[project.pk]) + "?days=30").context
     before, after = context["versions_shown"]
     assert (before["version"], after["version"]) == (1, 2)

@@ -22,7 +22,8 @@ from annotation.quality import gold, rules, services, stored, storing, tally
 from annotation.quality.models import AgreementReport, AgreementTally
 from annotation.quality.report import headline
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import ScopedJudgments, live_view
+from annotation.quality.scoped import ScopedJudgments
+from annotation.quality.selectors import live_view
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -41,6 +41,7 @@ from annotation.measures.agreement import Agreement
 from annotation.measures.coefficients import Level
 from annotation.quality.adjudication import adjudicated_pairs
 from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_of
+from annotation.quality.report import shown_from
 from annotation.quality.truth import pair_posteriors
 from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_json
 
@@ -192,9 +193,10 @@ def _manifest(
 
 def _agreement(columns: PairColumns) -> dict[str, Any]:  # Any: JSON
     verdicts, strengths = Agreement(columns.verdict_table()), Agreement(columns.strength_table())
+    shared = {"items": verdicts.items_shared, "labelers": len(columns.labeler_ids)}
     return {
-        "alpha_ordinal": strengths.alpha(Level.ORDINAL).as_json(),
-        "alpha_nominal": verdicts.alpha(Level.NOMINAL).as_json(),
+        "alpha_ordinal": shown_from(strengths.alpha(Level.ORDINAL), **shared).as_json(),
+        "alpha_nominal": shown_from(verdicts.alpha(Level.NOMINAL), **shared).as_json(),
         "percent": verdicts.percent().as_json(),
         "percent_without_ties": verdicts.percent_without(TIE).as_json(),
     }

@@ -1,0 +1,166 @@
+"""The judgments of a scope: which rows its filters let in, and what is computed from them."""
+
+from collections.abc import Collection, Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from annotation.accounts.models import User
+from annotation.projects.models import Project
+from annotation.quality import stored
+from annotation.quality.columns import PairColumns
+from annotation.quality.figures import Measured
+from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
+from annotation.quality.labeler_table import Tests
+from annotation.quality.models import LabelerModel
+from annotation.quality.report import Labeler
+from annotation.quality.scope import EVERYBODY, USER_KINDS, LabelerKind, Scope
+from annotation.quality.stored import Mask, StoredColumns
+from annotation.quality.tested import tests_of
+from annotation.quality.truth import KnownLabelers, known_labelers
+
+FIT_AT_ONCE = 100_000  # judgments: up to here a filtered view may fit a model of its own
+
+
+class ScopedJudgments:
+    """The judgments of a scope and what is computed from them, each on first use.
+
+    ``counted`` are ids of machine judges whose verdicts count like those of people, because a rule says so.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        scope: Scope,
+        *,
+        by_version: bool = True,
+        counted: Collection[int] = (),
+    ) -> None:
+        self.project, self.scope = project, scope
+        self.columns = stored.load_columns(project, scope.criterion)
+        self._let_in = _filters_mask(project, scope, self.columns)
+        self._machines = _kind_mask(USER_KINDS[LabelerKind.MACHINE], self.columns)
+        self.mask = self._let_in & self._kinds_mask(scope.labelers, counted)
+        self._by_version = by_version
+
+    @cached_property
+    def judged(self) -> JudgedPairs:
+        """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
+        return self._judged(self.mask)
+
+    @cached_property
+    def beside_machines(self) -> JudgedPairs:
+        """The same with what machine judges said of the comparisons that the other filters let in."""
+        machines = self._let_in & self._machines
+        return self.judged if (machines <= self.mask).all() else self._judged(self.mask | machines)
+
+    def _kinds_mask(self, labelers: str, counted: Collection[int]) -> Mask:
+        """Rows of the labelers that the filter names; where it names none, of all but machine judges."""
+        rows = self.columns.rows
+        if labelers == EVERYBODY:
+            return np.ones(len(rows), dtype=bool)
+        if not labelers:
+            return ~self._machines | among(counted, self.columns.labeler_ids, rows["labeler"])
+        kind, is_imported = LabelerKind(labelers), (rows["said"] & stored.IMPORTED) > 0
+        if kind is LabelerKind.MACHINE:
+            return self._machines
+        if kind is LabelerKind.IMPORTED:
+            return np.asarray(is_imported & ~self._machines)
+        return _kind_mask(USER_KINDS[kind], self.columns) & ~is_imported
+
+    def _judged(self, mask: Mask) -> JudgedPairs:
+        kept = mask & agreement_mask(self.columns)
+        return judged_pairs(self.columns, kept, by_version=self._by_version)
+
+    @cached_property
+    def measured(self) -> Measured:
+        return Measured(self.judged, beside=self.beside_machines)
+
+    @cached_property
+    def labelers(self) -> dict[int, Labeler]:
+        return labelers_of(self.beside_machines.labeler_ids.tolist())
+
+    @cached_property
+    def known(self) -> KnownLabelers | None:
+        """The model of the labelers: the stored one, or one of its own for few judgments."""
+        found = stored_labelers(self.project, self.scope.criterion)
+        if found is None and len(self.judged) <= FIT_AT_ONCE:
+            return known_labelers(self.judged)
+        return found
+
+    @cached_property
+    def tests(self) -> Tests:
+        return tests_of(self.project, self.columns, self.mask)
+
+
+def counting_judgments(project: Project, *, counted: Collection[int]) -> JudgedPairs:
+    """What resolutions and rules look at: all but machine judges, and those ``counted``; an item is a pair."""
+    return ScopedJudgments(project, Scope(), by_version=False, counted=counted).judged
+
+
+def columns_that_count(project: Project, *, counted: Collection[int]) -> PairColumns:
+    """The same in the wide columns that rules read."""
+    return wide_columns(counting_judgments(project, counted=counted))
+
+
+def _filters_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask:
+    """Which rows the filters let in, whatever the kind of labeler."""
+    kept = np.ones(len(columns), dtype=bool)
+    if scope.chosen:
+        kept &= among(scope.chosen, columns.labeler_ids, columns.rows["labeler"])
+    if scope.guideline:
+        found = project.guidelines.filter(version=scope.guideline).values_list("pk", flat=True)
+        kept &= among(found, columns.guideline_ids, columns.rows["guideline"])
+    if scope.days:
+        kept &= columns.rows["given_at"] >= timezone.now().timestamp() - scope.days * 86_400
+    wanted = _pairs_mask(project, scope, columns)
+    return kept if wanted is None else kept & wanted[columns.rows["pair"]]
+
+
+def _kind_mask(kind: str, columns: StoredColumns) -> Mask:
+    ids = User.objects.filter(pk__in=columns.labeler_ids, kind=kind).values_list("pk", flat=True)
+    return among(ids, columns.labeler_ids, columns.rows["labeler"])
+
+
+def among(ids: Iterable[int], known: tuple[int, ...], codes: Any) -> Mask:  # Any: small integers
+    """Rows whose code stands for one of the ids."""
+    wanted = np.isin(np.array([*known, -1]), np.array(list(ids), dtype=np.int64))
+    return np.asarray(wanted[codes])
+
+
+def _pairs_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask | None:
+    """Which pairs the filters let in, by code; None where no filter is about pairs."""
+    wanted = np.ones(len(columns.pairs), dtype=bool)
+    if scope.batch:
+        wanted &= columns.pairs["batch"] == scope.batch
+    if scope.language:
+        known = columns.languages
+        code = known.index(scope.language) if scope.language in known else -1
+        wanted &= columns.pairs["language"] == code
+    if scope.tag:
+        prompts = project.prompts.filter(tags__contains=[scope.tag]).values_list("pk", flat=True)
+        wanted &= np.isin(columns.pairs["prompt"], np.fromiter(prompts, dtype=np.int64))
+    return None if wanted.all() else wanted
+
+
+def labelers_of(ids: list[int]) -> dict[int, Labeler]:
+    """Names, kinds and rules by id."""
+    users = User.objects.filter(pk__in=ids).values_list("pk", "username", "kind", "rule")
+    return {pk: Labeler(name=name, kind=kind, rule=rule) for pk, name, kind, rule in users}
+
+
+def stored_labelers(project: Project, criterion: str) -> KnownLabelers | None:
+    """The newest fitted model of the labelers under a criterion."""
+    row = LabelerModel.objects.filter(project=project, criterion=criterion).first()
+    if row is None:
+        return None
+    flat = np.frombuffer(row.confusions, dtype=np.float32).astype(np.float64)
+    size = len(row.class_shares)
+    return KnownLabelers(
+        class_shares=np.array(row.class_shares),
+        labeler_ids=np.array(row.labeler_ids, dtype=np.int64),
+        confusions=flat.reshape(-1, size, size),
+        judgments=row.judgments,
+    )

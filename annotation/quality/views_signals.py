@@ -1,0 +1,35 @@
+"""The page of accept and reject signals."""
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from annotation.quality.cards import signal_cards_of
+from annotation.quality.people_frame import people_context
+from annotation.quality.services import catch_up
+from annotation.quality.signals import signals_report, signals_table
+from annotation.quality.tables import csv_download
+
+
+@require_GET
+def signals(request: HttpRequest, project_id: int) -> HttpResponse:
+    """How often responses are accepted, by whom they were written, and whether verdicts say the same."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    catch_up(project=project)
+    report = signals_report(project)
+    context = {
+        **people_context(request, project, "signals"),
+        "report": report,
+        "cards": signal_cards_of(report),
+    }
+    return render(request, "quality/signals.html", context)
+
+
+@require_GET
+def signals_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
+    """The same as CSV."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    catch_up(project=project)
+    return csv_download(*signals_table(signals_report(project)), name="signals")

@@ -1,0 +1,103 @@
+"""Accept and reject signals: their figures, where they say nothing, and beside pairwise verdicts."""
+
+import csv
+
+import pytest
+from django.urls import reverse
+
+from annotation.projects.models import Role
+from annotation.quality import services
+from annotation.quality.signals import signals_report
+from tests import factories
+from tests.integration.test_agreement_page import judged
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def admin(project, client, api):
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    api.force_authenticate(admin)
+    return admin
+
+
+def signalled(project, candidate, *said):
+    """One signal a (labeler, accepted)."""
+    for labeler, is_accepted in said:
+        project.signals.create(
+            prompt=candidate.prompt, candidate=candidate, labeler=labeler, is_accepted=is_accepted
+        )
+
+
+@pytest.fixture
+def liked(project):
+    """Forty comparisons: the first response, long, is accepted by three people of whom one differs; the second, short,
+    is rejected by one. In thirty of them a labeler prefers the first.
+    """
+    people = [factories.user() for _ in range(3)]
+    labeler = factories.user()
+    for number in range(40):
+        comparison = judged(project, [(labeler, 1 if number < 30 else -1)])
+        first, second = comparison.candidates.order_by("pk")
+        project.candidates.filter(pk=first.pk).update(text="x" * 80, source_name="long")
+        project.candidates.filter(pk=second.pk).update(text="x" * 40, source_name="=short")
+        signalled(project, first, *((one, one != people[number % 3]) for one in people))
+        signalled(project, second, (people[0], False))
+    services.catch_up(project=project)
+    return project
+
+
+def test_the_figures_are_those_of_the_signals(liked):
+    """Of 160 signals 80 accept; two of three people agree in one pair of three; long ones 80 of 120, short ones none."""
+    report = signals_report(liked)
+    assert (report["signals"], report["responses"], report["people"]) == (160, 80, 3)
+    values = {name: one["value"] for name, one in report["statistics"].items()}
+    assert values["accepted"] == 0.5
+    assert values["same_signal"] == pytest.approx(1 / 3)
+    assert (values["accepted_long"], values["accepted_short"]) == (pytest.approx(2 / 3), 0.0)
+    assert values["alpha_signals"] < 0
+    assert [(row["source"], row["n"]) for row in report["sources"]] == [
+        ("long", 120),
+        ("=short", 40),
+    ]
+
+
+def test_signals_are_put_beside_verdicts_on_the_same_responses(liked):
+    found = signals_report(liked)["statistics"]["with_verdicts"]
+    assert (found["value"], found["n"]) == (0.75, 40)
+    assert found["interval"][0] < 0.75 < found["interval"][1]
+
+
+def test_what_signals_cannot_say_has_a_reason(project):
+    """One person, one response: no agreement, no alpha, no verdict."""
+    comparison = judged(project, [(factories.user(), 1)])
+    signalled(project, comparison.candidates.first(), (factories.user(), True))
+    services.catch_up(project=project)
+    found = signals_report(project)["statistics"]
+    assert found["accepted"]["value"] == 1.0
+    for name in ("same_signal", "alpha_signals", "with_verdicts", "accepted_long"):
+        assert found[name]["value"] is None
+        assert found[name]["reason"].endswith(".")
+
+
+def test_the_page_shows_figures_with_intervals_and_a_csv_without_formulas(client, admin, liked):
+    content = client.get(reverse("quality-signals", args=[liked.pk])).content.decode()
+    assert "160 signals by 3 people on 80 responses" in content
+    assert "Signals and verdicts" in content
+    answer = client.get(reverse("quality-signals-table", args=[liked.pk]))
+    rows = list(csv.reader(b"".join(answer.streaming_content).decode().splitlines()))
+    assert ["accepted", "0.5"] in [row[:2] for row in rows]
+    assert len(rows) == 1 + 6 + 2
+    assert not any(cell.startswith("=") for row in rows for cell in row)
+
+
+def test_a_project_without_signals_says_how_to_bring_them(client, api, admin, project):
+    content = client.get(reverse("quality-signals", args=[project.pk])).content.decode()
+    assert "No signal yet" in content
+    assert api.get(reverse("api-signals", args=[project.pk])).json()["signals"] == 0
