@@ -54,7 +54,7 @@ def liked(project):
 
 
 def test_the_figures_are_those_of_the_signals(liked):
-    """Of 160 signals 80 accept; two of three people agree in one pair of three; long ones 80 of 120, short ones none."""
+    """Of 160 signals 80 accept; two of three people agree in one pair of three; 80 of 120 long ones, no short one."""
     report = signals_report(liked)
     assert (report["signals"], report["responses"], report["people"]) == (160, 80, 3)
     values = {name: one["value"] for name, one in report["statistics"].items()}
