@@ -4,8 +4,8 @@ import shutil
 
 from celery import shared_task
 
+from annotation.core import storage
 from annotation.core.jobs import Job
-from annotation.core.storage import folder as folder_below_var
 from annotation.evaluations.models import RewardComparison
 from annotation.evaluations.selectors import answers_of
 from annotation.evaluations.services import store_scores
@@ -41,8 +41,8 @@ def score(job: RunningJob) -> None:
             done.update(line["scores"])
             job.progress(len(done), total, "answers")
 
-    folder = folder_below_var("evaluations", str(job.pk))
+    folder = storage.folder("evaluations", str(job.pk))
     if asked:
-        tasks = [score_many_task(row.reward_model.location, asked)]
+        tasks = [score_many_task(storage.local(row.reward_model.location), asked)]
         run_child(tasks, folder=folder, hear=hear, check=job.check)
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,7 @@ from celery import shared_task
 from django.db import transaction
 
 from annotation.comparisons.services.pairing import pair_candidates
+from annotation.core import storage
 from annotation.core.jobs import Job
 from annotation.generation import services
 from annotation.generation.models import GenerationRun, PlaygroundRun
@@ -134,14 +135,14 @@ class Stage:
         tasks = [
             sample_task(
                 str(policy.pk),
-                policy.location,
+                storage.local(policy.location),
                 [Ask(prompt_id=policy.pk, turns=self._run.turns)],
                 sampling_of(self._run, n=1),
             )
             for policy in local
         ]
         if self._run.reward_model is not None:
-            reward = self._run.reward_model.location
+            reward = storage.local(self._run.reward_model.location)
             tasks.append(score_task(reward, self._run.turns, self._texts))
         return tasks
 

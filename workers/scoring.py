@@ -6,6 +6,7 @@ from itertools import islice
 from celery import shared_task
 from django.conf import settings
 
+from annotation.core import storage
 from annotation.core.jobs import Job
 from annotation.registry import scoring
 from annotation.registry.models import ScoringRequest
@@ -55,7 +56,7 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> None:
             )
 
     chats = [chat for one in requests for chat in one.chats]
-    task = chats_task(requests[0].version.location, chats)
+    task = chats_task(storage.local(requests[0].version.location), chats)
     run_child([task], folder=folder, hear=heard.append, check=check)
     shutil.rmtree(folder, ignore_errors=True)
     answer = next((line for line in heard if "chat_scores" in line), None)

@@ -14,10 +14,10 @@ from celery import shared_task
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from annotation.core import storage
 from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
 from annotation.core.revision import code_revision
-from annotation.core.storage import folder as folder_below_var
 from annotation.evaluations.services import HeldOutPair, keep_card
 from annotation.runs import services
 from annotation.runs.models import TrainingRun
@@ -64,7 +64,8 @@ def execute(job: RunningJob) -> None:
     finally:
         Ear(run, folder, job).hear_all()
     result = read_result(folder, status)
-    version = services.finish_run(run=run, result=result, location=str(folder / ARTIFACT_DIR))
+    location = storage.share(folder / ARTIFACT_DIR)
+    version = services.finish_run(run=run, result=result, location=location)
     keep_card(version=version, facts=card_facts(folder, result), held_out=held_out_pairs(folder))
 
 
@@ -94,15 +95,16 @@ def prepare(run: TrainingRun) -> Path:
     folder = run_folder(run.pk)
     if not run.events_offset <= size_of(folder / EVENTS_FILE):
         services.restart_events(run=run)
+    refuse_missing(run)
     spec = spec_to_dict(
         resolved_spec(
             {"kind": run.kind, **run.spec},
             snapshot=run.snapshot,
             base_model=run.base_model,
             reward_model=run.reward_model,
+            local=storage.local,
         )
     )
-    refuse_missing(run)
     draft = folder / f".{SPEC_FILE}.draft"
     draft.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / SPEC_FILE)
@@ -113,7 +115,7 @@ def prepare(run: TrainingRun) -> Path:
 
 def run_folder(run_id: int) -> Path:
     """Where a run works: CONCORD_VAR/runs/<id>."""
-    return folder_below_var("runs", str(run_id))
+    return storage.folder("runs", str(run_id))
 
 
 def size_of(path: Path) -> int:
@@ -129,7 +131,7 @@ def forget_failure(folder: Path) -> None:
 
 def refuse_missing(run: TrainingRun) -> None:
     """Say which folder is gone before a process starts to look for it."""
-    records = Path(run.snapshot.folder, GROUPS_FILE)
+    records = Path(storage.local(run.snapshot.folder), GROUPS_FILE)
     if not records.is_file():
         raise DataError(
             f"The records of snapshot {run.snapshot.name} are not at {records}. Build it again."

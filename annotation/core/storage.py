@@ -1,14 +1,24 @@
-"""Artifacts: immutable files by sha256 under `CONCORD_VAR/artifacts`, written atomically."""
+"""Artifacts: immutable files by sha256 under `CONCORD_VAR/artifacts`, written atomically.
+
+Where a bucket is set (`core.bucket`), what one machine makes is stored there too, and others bring it into a cache of
+their own: files by their sha256, folders by the sha256 of the list of theirs.
+"""
 
 import hashlib
+import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from django.conf import settings
 
+from annotation.core import bucket
 from annotation.core.errors import shortage_behind
+
+CACHE, INCOMING = "cache", ".incoming-"
+Files = Mapping[str, str]  # name below the folder -> sha256
 
 
 def folder(*names: str) -> Path:
@@ -19,14 +29,17 @@ def folder(*names: str) -> Path:
 
 
 def artifact_path(sha256: str) -> Path:
-    """Where the artifact with this digest lies."""
-    return folder("artifacts", sha256[:2]) / sha256
+    """Where the artifact with this digest lies; brought from the bucket where another machine wrote it."""
+    path = folder("artifacts", sha256[:2]) / sha256
+    if bucket.address() is not None and not path.exists():
+        _bring_file(f"artifacts/{sha256}", sha256, path)
+    return path
 
 
 def write_artifact(chunks: Iterable[bytes]) -> tuple[str, int]:
     """Store a stream; its sha256 and size in bytes. A half-written file never gets a final name."""
     digest, size = hashlib.sha256(), 0
-    handle, name = tempfile.mkstemp(dir=folder("artifacts"), prefix=".incoming-")
+    handle, name = tempfile.mkstemp(dir=folder("artifacts"), prefix=INCOMING)
     try:
         with os.fdopen(handle, "wb") as file:
             for chunk in chunks:
@@ -34,11 +47,108 @@ def write_artifact(chunks: Iterable[bytes]) -> tuple[str, int]:
                 size += file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        target = artifact_path(digest.hexdigest())
-        Path(name).replace(target)
+        sha256 = digest.hexdigest()
+        if bucket.address() is not None:
+            bucket.upload(Path(name), f"artifacts/{sha256}")
+        Path(name).replace(folder("artifacts", sha256[:2]) / sha256)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError) and (shortage := shortage_behind(error)):
             raise shortage from error
         raise
-    return digest.hexdigest(), size
+    return sha256, size
+
+
+def share(path: Path) -> str:
+    """Where every machine finds this folder: its own path, or its address in the bucket once all of it is there."""
+    place = bucket.address()
+    if place is None:
+        return str(path)
+    files = {str(one.relative_to(path)): digest_of(one) for one in path.rglob("*") if one.is_file()}
+    sha256 = _digest_of_list(files)
+    for name in sorted(files):
+        bucket.upload(path / name, f"folders/{sha256}/{name}")
+    bucket.upload_json(files, f"folders/{sha256}.json")  # last: a folder with a list is whole
+    _remember(sha256, path)
+    return f"{place.root}folders/{sha256}"
+
+
+def local(location: str) -> str:
+    """The same place as a path of this machine; a folder of the bucket is brought here once."""
+    return str(_bring_folder(location)) if location.startswith("s3://") else location
+
+
+def local_if_here(location: str) -> str:
+    """The same, asking no server: an address that was not brought here stays as it is."""
+    cached = folder(CACHE) / location.rpartition("/")[2]
+    return str(cached) if location.startswith("s3://") and cached.is_dir() else location
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of_list(files: Files) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _remember(sha256: str, path: Path) -> None:
+    """The machine that made a folder need not bring it."""
+    link = folder(CACHE) / sha256
+    if not link.is_dir():
+        link.unlink(missing_ok=True)  # of a folder that is gone
+        link.symlink_to(path.resolve(), target_is_directory=True)
+
+
+def _bring_folder(location: str) -> Path:
+    """The cached copy, whole or not there. Raises BucketFailed where its content is not what its name says."""
+    sha256 = location.rpartition("/")[2]
+    target = folder(CACHE) / sha256
+    if target.is_dir():
+        return target
+    place = bucket.address()
+    if place is not None and location != f"{place.root}folders/{sha256}":
+        raise bucket.BucketFailed(
+            f"{location} is not in the bucket of this installation, {place.root}. Set CONCORD_BUCKET_URL "
+            "to the one it was stored in, or copy it over."
+        )
+    files: dict[str, str] = bucket.read_json(f"folders/{sha256}.json")
+    if _digest_of_list(files) != sha256:
+        raise bucket.BucketFailed(f"The list of {location} was changed; make that folder again.")
+    incoming = Path(tempfile.mkdtemp(dir=folder(CACHE), prefix=INCOMING))
+    try:
+        for name, digest in files.items():
+            _bring_file(f"folders/{sha256}/{name}", digest, incoming / name)
+        return _settled(incoming, target)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _settled(incoming: Path, target: Path) -> Path:
+    if target.is_symlink():
+        target.unlink()  # of a folder that is gone
+    incoming.chmod(0o755)
+    try:
+        incoming.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was faster
+            raise
+    return target
+
+
+def _bring_file(name: str, sha256: str, path: Path) -> None:
+    """Bring an object; it gets its name once its content is what its digest says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{INCOMING}{os.getpid()}-{path.name}")
+    try:
+        bucket.download(name, draft)
+        if digest_of(draft) != sha256:
+            raise bucket.BucketFailed(
+                f"{name} in the bucket is damaged: its content is not what its name says. Bring it back "
+                "from a copy, or make it again."
+            )
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
 from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.selectors import folder_of
 from annotation.ui import charts
 from annotation.ui.charts import Bar
 from training.spec.errors import DataError
@@ -122,7 +122,7 @@ class Sample(NamedTuple):
 def samples_of(snapshot: DatasetSnapshot) -> list[Sample]:
     """The first records; none where the files are gone."""
     try:
-        groups = list(islice(read_groups(Path(snapshot.folder)), SAMPLES))
+        groups = list(islice(read_groups(folder_of(snapshot)), SAMPLES))
     except DataError:
         return []
     return [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Q, QuerySet
@@ -9,6 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment, Signal
 from annotation.comparisons.selectors import PairRow, pair_rows, standing_judgments
+from annotation.core import storage
 from annotation.core.errors import NotFound
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
@@ -31,6 +33,11 @@ def snapshot_for(project: Project, pk: int) -> DatasetSnapshot:
 
 def snapshots_of(project: Project) -> QuerySet[DatasetSnapshot]:
     return project.snapshots.order_by("-pk")
+
+
+def folder_of(snapshot: DatasetSnapshot) -> Path:
+    """Where its records lie on this machine; brought here where a bucket holds them."""
+    return Path(storage.local(snapshot.folder))
 
 
 def judgments_for(

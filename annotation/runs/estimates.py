@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotation.core import storage
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
@@ -88,7 +89,7 @@ def units_and_steps(spec: Mapping[str, Any], rows: int) -> tuple[float, int]:  #
 
 def parameters_of(version: ModelVersion) -> int | None:
     """Counted from the headers of its safetensors; no weight is read."""
-    folder = Path(version.location)
+    folder = Path(storage.local_if_here(version.location))
     if not folder.is_absolute() or not folder.is_dir():
         return None
     try:
@@ -123,7 +124,8 @@ def trained_of(
 
 def _config_of(version: ModelVersion) -> dict[str, Any]:  # Any: JSON
     try:
-        found = json.loads(Path(version.location, "config.json").read_text(encoding="utf-8"))
+        path = Path(storage.local_if_here(version.location), "config.json")
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -136,9 +138,17 @@ def memory(
     spec: Mapping[str, Any],  # Any: as above
     reward_model: ModelVersion | None,
 ) -> int:
-    """Bytes of weights, gradients and moments; the reward model's weights too where one scores."""
-    a_weight = HALF_BYTES if spec.get("precision") == "bfloat16" else FULL_BYTES
-    total = parameters * a_weight + trained * (FULL_BYTES + MOMENT_BYTES)
+    """Bytes of weights, gradients and moments (docs/sizing.md); of the reward model too where one scores.
+
+    A bfloat16 weight that is trained has a float32 master; what learns from rollouts without
+    adapters keeps the weights it began with, as the reference.
+    """
+    is_half = spec.get("precision") == "bfloat16"
+    a_weight = HALF_BYTES if is_half else FULL_BYTES
+    a_trained = FULL_BYTES + MOMENT_BYTES + (FULL_BYTES if is_half else 0)
+    if needs_reward_model(kind) and not spec.get("lora_rank"):
+        a_trained += a_weight
+    total = parameters * a_weight + trained * a_trained
     if needs_reward_model(kind) and reward_model is not None:
         total += (parameters_of(reward_model) or 0) * a_weight
     return total

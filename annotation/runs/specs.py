@@ -1,6 +1,6 @@
 """Which models and settings a kind of run takes, and the spec that its process is given."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -37,15 +37,19 @@ def resolved_spec(
     snapshot: DatasetSnapshot,
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
+    local: Callable[[str], str] = str,
 ) -> RunSpec:
-    """The checked spec with the places of its models and records. Raises InvalidInput at a field."""
+    """The checked spec with the places of its models and records. Raises InvalidInput at a field.
+
+    ``local`` says where a machine finds a place: `core.storage.local` brings what lies in a bucket.
+    """
     kind = str(settings.get("kind", ""))
     if kind not in SPECS:
         raise InvalidInput.at("kind", f"{kind!r} is not one of {', '.join(SPECS)}.")
     row = {name: value for name, value in settings.items() if name not in PLACES}
-    row |= {"model": base_model.location, "data": snapshot.folder}
+    row |= {"model": local(base_model.location), "data": local(snapshot.folder)}
     if needs_reward_model(kind):
-        row["reward_model"] = reward_model.location if reward_model else ""
+        row["reward_model"] = local(reward_model.location) if reward_model else ""
     try:
         return spec_from_dict(row)
     except SpecError as error:

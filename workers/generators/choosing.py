@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from annotation.core.storage import folder as folder_below_var
+from annotation.core import storage
 from annotation.registry.models import ModelVersion
 from workers.generators.base import Generator
 from workers.generators.http import HttpGenerator, Manners
@@ -14,7 +14,7 @@ from workers.generators.local import LocalGenerator
 def generator_for(model: ModelVersion, folder: Path) -> Generator:
     """The way to ask this model."""
     if model.backend == ModelVersion.Backend.LOCAL:
-        return LocalGenerator(model.location, folder=folder)
+        return LocalGenerator(storage.local(model.location), folder=folder)
     manners = Manners(
         concurrency=max(1, settings.CONCORD_HTTP_CONCURRENCY),
         per_second=settings.CONCORD_HTTP_PER_MINUTE / 60,
@@ -30,4 +30,4 @@ def generator_for(model: ModelVersion, folder: Path) -> Generator:
 
 def working_folder(kind: str, pk: int) -> Path:
     """Where the child of a job works: CONCORD_VAR/<kind>/<id>."""
-    return folder_below_var(kind, str(pk))
+    return storage.folder(kind, str(pk))

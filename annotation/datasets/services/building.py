@@ -2,7 +2,7 @@
 
 1. Stream the prompts by fingerprint; write each record, hash it, count it.
 2. Refuse what cannot be trained on or leaks; write the manifest.
-3. Move the folder to its final name: `snapshots/<sha256 of groups.jsonl>`.
+3. Move the folder to its final name: `snapshots/<sha256 of groups.jsonl>`; into the bucket too, where there is one.
 4. Freeze the judgments and publish the row, in one transaction that also checks that none came or was withdrawn
    meanwhile (one that was given earlier may be committed later).
 """
@@ -87,8 +87,8 @@ def _build_once(
         built = _write_records(incoming / GROUPS_FILE, snapshot, query, progress)
         manifest = _manifest(snapshot, query, built)
         _write_manifest(incoming / MANIFEST_FILE, manifest)
-        folder = _settle(incoming, built.sha256)
-    return _publish(snapshot, query, built, manifest=manifest, folder=folder)
+        location = storage.share(_settle(incoming, built.sha256))
+    return _publish(snapshot, query, built, manifest=manifest, location=location)
 
 
 @contextmanager
@@ -242,7 +242,7 @@ def _publish(
     built: Built,
     *,
     manifest: dict[str, Any],  # Any: JSON
-    folder: Path,
+    location: str,
 ) -> DatasetSnapshot:
     judgments = selectors.judgments_for(snapshot.project, query, up_to=built.up_to)
     loose = judgments.filter(frozen_at=None).order_by().values("pk")
@@ -256,7 +256,7 @@ def _publish(
         "pairs": built.totals.pairs,
         "splits": manifest["splits"],
         "manifest": manifest,
-        "folder": str(folder),
+        "folder": location,
     }
     DatasetSnapshot.objects.filter(pk=snapshot.pk).update(**content)
     audit.record("snapshot.built", snapshot, actor=snapshot.created_by, sha256=built.sha256)

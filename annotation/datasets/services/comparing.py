@@ -6,6 +6,7 @@ from pathlib import Path
 
 from annotation.core.errors import Conflict
 from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.selectors import folder_of
 from training.spec.errors import DataError
 from training.spec.records import Group, read_groups
 
@@ -35,7 +36,7 @@ def difference(*, snapshot: DatasetSnapshot, against: DatasetSnapshot) -> Differ
             raise Conflict(f"{one.name} is {one.status}; only finished snapshots can be compared.")
     found = Difference()
     try:
-        for new, old in _side_by_side(Path(snapshot.folder), Path(against.folder)):
+        for new, old in _side_by_side(folder_of(snapshot), folder_of(against)):
             _count(found, new, old)
     except DataError as error:
         raise Conflict(f"The files of a snapshot cannot be read: {error}") from error

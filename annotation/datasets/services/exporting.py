@@ -19,7 +19,7 @@ from annotation.comparisons.models import Judgment
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import EVERYBODY, SnapshotQuery
-from annotation.datasets.selectors import judgments_for
+from annotation.datasets.selectors import folder_of, judgments_for
 from annotation.datasets.services import files, judgment_rows
 from annotation.datasets.services.judgment_rows import label_columns
 from annotation.datasets.splits import split_key, split_of
@@ -148,7 +148,7 @@ def rows_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Iterat
         raise Conflict(f"{snapshot.name} is {snapshot.status}; only a finished snapshot has rows.")
     if form in JUDGMENT_FORMS:
         return judgment_rows.SHAPES[form](_votes(snapshot, split))
-    folder = Path(snapshot.folder)
+    folder = folder_of(snapshot)
     if not (folder / GROUPS_FILE).is_file():
         raise Conflict(f"The records of {snapshot.name} are gone from {folder}; request it again.")
     return _rows(folder, FORMS[form], split)

@@ -1,9 +1,9 @@
 """Where a model comes from: its stages in order, a preference pair as it was trained on, its lineage."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.selectors import folder_of
 from annotation.evaluations.cards.sections import Quote, Section, Table, number
 from annotation.registry.models import ModelVersion
 from training.spec.errors import DataError
@@ -118,7 +118,7 @@ def _first_pair(version: ModelVersion) -> Example | None:
     if snapshot is None or not snapshot.folder:
         return None
     try:
-        for place, group in enumerate(read_groups(Path(snapshot.folder))):
+        for place, group in enumerate(read_groups(folder_of(snapshot))):
             decided = [pair for pair in group.pairs if not pair.is_tie]
             if group.split == "train" and decided:
                 return Example(group, decided[0])
