@@ -1,8 +1,8 @@
 """From one prompt's material to its training record, and the statistics of all of them together."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from annotation.datasets.query import SnapshotQuery
@@ -71,7 +71,22 @@ def group_of(
         unacceptable=tuple(sorted(bad)),
         demonstrations=demonstrations,
         signals=signals,
+        criterion_pairs=criterion_pairs(material, query, names, used),
     )
+
+
+def criterion_pairs(
+    material: PromptMaterial, query: SnapshotQuery, names: Mapping[int, str], used: Set[str]
+) -> tuple[Pair, ...]:
+    """What the votes say under each criterion of the candidates in the record; verdicts of admins are overall ones."""
+    pairs = [
+        pair
+        for name, rows in sorted(material.criterion_rows.items())
+        for pair in pairs_of(
+            votes_of(rows, material.machines), replace(query, criterion=name), names, {}, {}
+        )
+    ]
+    return tuple(pair for pair in pairs if {pair.chosen, pair.rejected} <= used)
 
 
 def signals_of(material: PromptMaterial, names: Mapping[int, str]) -> tuple[Signal, ...]:
@@ -135,6 +150,7 @@ class Totals:
     unacceptable: int = 0
     demonstrations: int = 0
     signals: int = 0  # accepted or rejected
+    criterion_pairs: int = 0
     candidates: int = 0
     prompt_characters: int = 0
     chosen_characters: int = 0
@@ -154,6 +170,7 @@ class Totals:
         self.candidates += len(group.candidates)
         self.unacceptable += len(group.unacceptable)
         self.demonstrations += len(group.demonstrations)
+        self.criterion_pairs += len(group.criterion_pairs)
         self.signals += sum(one.accepted + one.rejected for one in group.signals)
         self.prompt_characters += sum(len(turn.content) for turn in group.prompt)
         for candidate in group.candidates:
@@ -196,6 +213,7 @@ class Totals:
                 "unacceptable": self.unacceptable,
                 "demonstrations": self.demonstrations,
                 "signals": self.signals,
+                "criterion_pairs": self.criterion_pairs,
             },
             "splits": {name: self.splits[name] for name in SPLITS},
             "pairs_by_split": {name: self.pairs_by_split[name] for name in SPLITS},

@@ -1,7 +1,7 @@
 """Reads for snapshots: the prompts of a project in batches, with what was said of their candidates."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,6 +150,7 @@ class PromptMaterial:
     demonstrations: list[DemonstrationColumns]
     signals: list[tuple[int, bool]]  # candidate, whether it was accepted
     machines: frozenset[int] = frozenset()  # labelers that are machines
+    criterion_rows: Mapping[str, list[PairRow]] = field(default_factory=dict)
 
 
 def prompt_materials(
@@ -157,10 +158,31 @@ def prompt_materials(
 ) -> Iterator[PromptMaterial]:
     """Every prompt of the project by fingerprint, a few at a time: memory does not grow with the project."""
     after, machines = "", machines_of(project, query)
+    names = criteria_of(project, query)
     while batch := _prompts_after(project, after):
+        under = _rows_under(project, names, [pk for pk, _, _ in batch], query, up_to)
         for material in _materials(project, batch, query, up_to):
-            yield replace(material, machines=machines)
+            yield replace(material, machines=machines, criterion_rows=under.get(material.pk, {}))
         after = batch[-1][1]
+
+
+def criteria_of(project: Project, query: SnapshotQuery) -> list[str]:
+    """The criteria whose verdicts go beside the overall ones; none where one criterion is the subject itself."""
+    if query.criterion != "overall":
+        return []
+    return list(project.criteria.order_by("name").values_list("name", flat=True))
+
+
+def _rows_under(
+    project: Project, names: list[str], prompt_ids: list[int], query: SnapshotQuery, up_to: int
+) -> dict[int, dict[str, list[PairRow]]]:
+    """What was said under each criterion, by prompt."""
+    found: dict[int, dict[str, list[PairRow]]] = {}
+    where = query.judgments_q() & Q(pk__lte=up_to)
+    for name in names:
+        for row in pair_rows(project, criterion=name, where=where, prompt_ids=prompt_ids):
+            found.setdefault(row.prompt_id, {}).setdefault(name, []).append(row)
+    return found
 
 
 def machines_of(project: Project, query: SnapshotQuery) -> frozenset[int]:

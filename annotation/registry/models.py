@@ -73,7 +73,7 @@ class ScoringRequest(JobModel):
         ModelVersion, on_delete=models.CASCADE, related_name="scoring_requests"
     )
     chats = models.JSONField()  # [[{"role", "content"}, ...], ...]; the last turn is the response
-    scores = models.JSONField(default=list)  # [{"raw", "calibrated", "deviation"}], in this order
+    scores = models.JSONField(default=list)  # [{"raw", "calibrated", "deviation", "criteria"}]
     temperature = models.FloatField(default=1.0)  # of the model: calibrated = raw / temperature
 
     class Meta:

@@ -159,12 +159,23 @@ def claim_together(
 
 
 def store_scores(
-    *, request: ScoringRequest, scores: Iterable[tuple[float, float]], temperature: float
+    *,
+    request: ScoringRequest,
+    scores: Iterable[tuple[float, float, Mapping[str, float]]],
+    temperature: float,
 ) -> None:
-    """Keep raw scores with the deviation of the model's heads; calibrated ones differ by log-odds."""
+    """Keep raw scores with the deviation of the model's heads and what each criterion's says.
+
+    Calibrated ones differ by log-odds.
+    """
     rows = [
-        {"raw": raw, "calibrated": raw / temperature, "deviation": deviation}
-        for raw, deviation in scores
+        {
+            "raw": raw,
+            "calibrated": raw / temperature,
+            "deviation": deviation,
+            "criteria": dict(criteria),
+        }
+        for raw, deviation, criteria in scores
     ]
     ScoringRequest.objects.filter(pk=request.pk).update(
         scores=rows, temperature=temperature, progress_done=len(rows)

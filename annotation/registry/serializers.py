@@ -56,6 +56,11 @@ class ScoreSerializer(serializers.Serializer[dict[str, float]]):
         help_text="raw / temperature: the sigmoid of a difference is the chance to be preferred."
     )
     deviation = serializers.FloatField(help_text="Between the model's heads; 0 for one head.")
+    criteria = serializers.DictField(
+        child=serializers.FloatField(),
+        required=False,
+        help_text="What the head of each criterion says: compare responses to one prompt by them.",
+    )
 
 
 class ScoringSerializer(serializers.ModelSerializer[ScoringRequest]):

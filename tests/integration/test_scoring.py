@@ -47,7 +47,8 @@ def child_says(monkeypatch):
             if failure:
                 hear({"key": "scores", "failed": failure})
                 return
-            scores = [[float(len(chat[-1]["content"])), 0.5] for chat in task["chats"]]
+            told = {"concise": -1.5}
+            scores = [[float(len(chat[-1]["content"])), 0.5, told] for chat in task["chats"]]
             hear({"key": "scores", "chat_scores": scores, "temperature": 2.0})
 
         monkeypatch.setattr(scoring, "run_child", run_child)
@@ -74,7 +75,9 @@ def test_requests_that_wait_are_scored_together_each_with_its_own(reward, engine
     assert [len(chats) for chats in asked] == [3]
     first.refresh_from_db()
     second.refresh_from_db()
-    assert first.scores == [{"raw": 8.0, "calibrated": 4.0, "deviation": 0.5}]
+    assert first.scores == [
+        {"raw": 8.0, "calibrated": 4.0, "deviation": 0.5, "criteria": {"concise": -1.5}}
+    ]
     assert [one["raw"] for one in second.scores] == [14.0, 8.0]
     assert (first.status, second.status) == ("done", "done")
 

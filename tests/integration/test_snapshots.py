@@ -14,6 +14,7 @@ from annotation.core.errors import InvalidInput
 from annotation.datasets import selectors
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.services import building, requesting
+from annotation.projects.models import Criterion
 from tests import factories
 from training.spec.records import read_groups
 
@@ -50,6 +51,23 @@ def test_the_votes_and_the_soft_label_of_a_pair_are_kept():
     assert (pair.votes_chosen, pair.votes_rejected, pair.votes_tied) == (2, 1, 1)
     assert pair.soft_label == pytest.approx(2 / 3, abs=1e-6)
     assert pair.margin == pytest.approx((2 + 2 - 2) / 4)
+
+
+def test_what_was_said_under_a_criterion_goes_in_beside_the_overall_pairs():
+    project = factories.project()
+    Criterion.objects.create(project=project, name="concise")
+    judged(project, 1)
+    row = project.judgments.get()
+    row.criteria = {"concise": {"ranking": row.ranking[::-1], "strengths": [1]}}
+    row.save(update_fields=["criteria"])
+    snapshot = built(project)
+    group = groups(snapshot)[0]
+    (pair,), (under,) = group.pairs, group.criterion_pairs
+    assert (under.criterion, under.chosen, under.rejected) == (
+        *("concise", pair.rejected, pair.chosen),
+    )
+    assert snapshot.manifest["counts"]["criterion_pairs"] == 1
+    assert groups(built(project, criterion="concise"))[0].criterion_pairs == ()
 
 
 def test_majority_gives_a_hard_label_beside_the_votes():

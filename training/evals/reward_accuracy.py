@@ -12,6 +12,7 @@ from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
 from training.evals.calibration import FEWEST, Difference, calibrate
+from training.evals.criteria import explain
 from training.evals.probes import probe
 from training.evals.reward_card import card_facts, facts_of
 from training.evals.scored_pairs import ScoredPair, half_win, judged, share_of
@@ -38,6 +39,8 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     run.watch(reward.model)
     pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
     metrics = describe(pairs) | tie_measures(pairs, load_ties(run.artifact))
+    if criteria := explain(run, spec, reward):
+        metrics["criteria"] = criteria
     if metrics["temperature"] is not None:
         save_temperature(run.artifact, float(str(metrics["temperature"])))
     run.reporter.say(EventKind.EVALUATION, metrics)

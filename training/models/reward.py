@@ -15,7 +15,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -34,6 +34,18 @@ logger = logging.getLogger(__name__)
 
 HEADS_FILE = "heads.safetensors"
 CALIBRATION_FILE = "calibration.json"
+CRITERIA_FILE = "criteria.safetensors"
+
+
+class CriterionHeads(NamedTuple):
+    """One direction [C, D] among the model's states for each criterion that people judged by."""
+
+    names: tuple[str, ...]
+    weight_CD: Tensor
+
+    def scores(self, hidden_ND: Tensor) -> Tensor:
+        """What each head [N, C] says of responses; only differences between them mean something."""
+        return F.linear(hidden_ND.float(), self.weight_CD.to(hidden_ND.device))
 
 
 def new_reward_model(
@@ -92,8 +104,12 @@ def score_heads(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
     """Float32 scores [N, H] by every head of all responses in a row of trees."""
     if not is_decoder(reward):
         return _score_rows(reward, tree)
-    hidden_ND = tree_hidden(reward.backbone, tree, is_tree=reward.is_tree, at_N=last_N)
-    return score_hidden(reward, hidden_ND)
+    return score_hidden(reward, last_states(reward, tree, last_N))
+
+
+def last_states(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
+    """Hidden states [N, D] of the last token of every response; of decoders alone."""
+    return tree_hidden(reward.backbone, tree, is_tree=reward.is_tree, at_N=last_N)
 
 
 def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
@@ -245,3 +261,19 @@ def load_ties(folder: Path) -> TieModel | None:
     """The model of ties that the scores were learned with; None where there is none."""
     facts = load_calibration(folder)
     return TieModel(facts["ties"], facts["tie_parameter"]) if "ties" in facts else None
+
+
+def save_criteria(folder: Path, heads: CriterionHeads) -> None:
+    """Beside the weights, which they do not change."""
+    names = {"names": json.dumps(heads.names)}
+    save_file({"weight": heads.weight_CD.contiguous()}, folder / CRITERIA_FILE, metadata=names)
+
+
+def load_criteria(folder: Path) -> CriterionHeads | None:
+    """The heads that explain a score; None where no criterion was judged."""
+    path = folder / CRITERIA_FILE
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="pt") as stored:
+        names = json.loads(stored.metadata()["names"])
+        return CriterionHeads(tuple(names), stored.get_tensor("weight"))

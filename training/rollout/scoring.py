@@ -3,22 +3,27 @@
 Texts are encoded with the reward model's own tokenizer, as in its training: response and end token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from training.data.chat import Limits, encode_prompt, encode_response
-from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.packing import Pack, TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
 from training.models.reward import (
+    CriterionHeads,
     deviation,
     head_count,
+    last_states,
     load_offset,
     load_reward_model,
     score_heads,
+    score_hidden,
 )
 from training.runtime.run import Run
 from training.spec.errors import Diverged, SpecError
@@ -27,10 +32,11 @@ from training.spec.runs import RolloutSpec
 
 
 class Score(NamedTuple):
-    """The mean of a reward model's heads, and their standard deviation (0 for one head)."""
+    """The mean of a reward model's heads, their deviation (0 for one), what each criterion's head says."""
 
     mean: float
     deviation: float
+    criteria: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +44,14 @@ class Scorer:
     """A reward model with its limits; ``budget`` is the tokens of one forward pass.
 
     ``offset`` is taken from every score: the responses that the model learned from score 0 on average.
+    ``criteria`` explain a score where the model has them; only `judge` tells what they say.
     """
 
     reward: LoadedModel
     limits: Limits
     budget: int
     offset: float = 0.0
+    criteria: CriterionHeads | None = None
 
     def score(
         self, prompts: Sequence[Sequence[Turn]], responses: Sequence[Sequence[str]]
@@ -60,14 +68,27 @@ class Scorer:
         scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
             pack = pack_groups(row).to(self.reward.device)
-            scores_NH = score_heads(self.reward, pack.tree, pack.last_N)
+            scores_NH, told = self._heads(pack)
             if not bool(scores_NH.isfinite().all()):
                 raise Diverged("The reward model gave a score that is not finite; train it again.")
             means_N = scores_NH.mean(-1) - self.offset
-            columns = means_N.tolist(), deviation(scores_NH).tolist()
+            columns = means_N.tolist(), deviation(scores_NH).tolist(), told
             scores.extend(map(Score, *columns))
         flat = iter(scores)
         return [[next(flat) for _ in group] for group in responses]
+
+    def _heads(self, pack: Pack) -> tuple[Tensor, list[dict[str, float]]]:
+        """The scores [N, H], and what the criteria say of each response."""
+        if self.criteria is None:
+            scores_NH = score_heads(self.reward, pack.tree, pack.last_N)
+            return scores_NH, [{} for _ in scores_NH]
+        hidden_ND = last_states(self.reward, pack.tree, pack.last_N)
+        told_NC = self.criteria.scores(hidden_ND).tolist()
+        names = self.criteria.names
+        return (
+            score_hidden(self.reward, hidden_ND),
+            [dict(zip(names, row, strict=True)) for row in told_NC],
+        )
 
     def _group(self, prompt: Sequence[Turn], responses: Sequence[str]) -> TokenGroup:
         tokenizer = self.reward.tokenizer

@@ -86,7 +86,8 @@ class Group:
     """One prompt, its candidates, its judged pairs, and the responses people wrote for it.
 
     ``unacceptable`` names candidates that were judged "all bad": KTO negatives, never half a win.
-    ``signals`` are unpaired: KTO learns from them, they rank nothing.
+    ``signals`` are unpaired: KTO learns from them, they rank nothing. ``criterion_pairs`` are what was said of the
+    same candidates under single criteria: they explain a score and train none.
     """
 
     prompt_id: str
@@ -97,6 +98,7 @@ class Group:
     unacceptable: tuple[str, ...] = ()
     demonstrations: tuple[DemonstrationText, ...] = ()
     signals: tuple[Signal, ...] = ()
+    criterion_pairs: tuple[Pair, ...] = ()
 
     def text_of(self, candidate_id: str) -> str:
         """The text of one candidate; KeyError if the group has none by that id."""
@@ -112,7 +114,10 @@ def next_or_key_error(candidates: Iterable[CandidateText], candidate_id: str) ->
 
 def group_to_json(group: Group) -> str:
     """One canonical JSON line (sorted keys, no spaces, UTF-8): equal groups give equal bytes."""
-    return json.dumps(asdict(group), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    row = asdict(group)
+    if not group.criterion_pairs:
+        del row["criterion_pairs"]  # most projects have no criteria
+    return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def group_from_dict(row: dict[str, Any]) -> Group:
@@ -127,6 +132,7 @@ def group_from_dict(row: dict[str, Any]) -> Group:
             unacceptable=tuple(row.get("unacceptable", ())),
             demonstrations=tuple(_demonstration(one) for one in row.get("demonstrations", ())),
             signals=tuple(Signal(**one) for one in row.get("signals", ())),
+            criterion_pairs=tuple(Pair(**pair) for pair in row.get("criterion_pairs", ())),
         )
     except (KeyError, TypeError) as error:
         raise DataError(
@@ -147,7 +153,9 @@ def _refuse_odd_values(group: Group) -> None:
     texts += [one.text for one in group.candidates]
     texts += [one.text for one in group.demonstrations]
     numbers: list[object] = [
-        value for pair in group.pairs for value in (pair.soft_label, pair.margin, pair.weight)
+        value
+        for pair in (*group.pairs, *group.criterion_pairs)
+        for value in (pair.soft_label, pair.margin, pair.weight)
     ]
     for value in texts:
         if not isinstance(value, str):

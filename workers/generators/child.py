@@ -15,7 +15,7 @@ from typing import Any
 
 from training.data.chat import Limits
 from training.models.load import load_policy
-from training.models.reward import load_offset, load_reward_model, load_temperature
+from training.models.reward import load_criteria, load_offset, load_reward_model, load_temperature
 from training.rollout.sampler import LocalSampler, Sample
 from training.rollout.scoring import Scorer
 from training.runtime.device import named_failures, pick_device
@@ -175,12 +175,14 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
 def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     """Rewards of the last turns of many chats, by one load of the model."""
     reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    folder = Path(task["model"])
+    scorer = Scorer(
+        reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET, criteria=load_criteria(folder)
+    )
     chats = [turns_of(chat) for chat in task["chats"]]
     judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])
-    folder = Path(task["model"])
     temperature = load_temperature(folder) if folder.is_dir() else 1.0
-    scores = [[group[0].mean, group[0].deviation] for group in judged]
+    scores = [[one.mean, one.deviation, dict(one.criteria)] for (one,) in judged]
     tell({"key": task["key"], "chat_scores": scores, "temperature": temperature})
 
 

@@ -299,7 +299,7 @@ def _chat_sft(group: Group) -> Iterator[Row]:
 
 
 def _whole(group: Group) -> Iterator[Row]:
-    yield json.loads(group_to_json(group))
+    yield {"criterion_pairs": [], **json.loads(group_to_json(group))}
 
 
 FORMS: dict[Form, Callable[[Group], Iterator[Row]]] = {

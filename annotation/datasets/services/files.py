@@ -45,6 +45,7 @@ _COLUMNS: dict[str, Columns] = {
         *(("prompt_id", "text"), ("prompt", "messages"), ("split", "text")),
         *(("candidates", "candidates"), ("pairs", "pairs")),
         *(("unacceptable", "texts"), ("demonstrations", "demonstrations"), ("signals", "signals")),
+        ("criterion_pairs", "pairs"),
     ),
     "votes": (
         *(*_FACTS, ("prompt", "messages"), ("responses", "responses"), ("ranking", "tiers")),

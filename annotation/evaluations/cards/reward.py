@@ -28,6 +28,7 @@ def sections(card: ModelCard) -> list[Section]:
     return [
         learned(metrics),
         trusted(facts, metrics),
+        *explained(metrics),
         *by_slice(card, facts),
         *probed(facts),
         risks(card, facts, metrics),
@@ -103,6 +104,39 @@ def trusted(facts: Facts, metrics: Facts) -> Section:
         tables=[Table(head=head, rows=rows, caption="With the temperature:")] if rows else [],
         drawings=reliability_diagram(before, after),
     )
+
+
+def explained(metrics: Facts) -> list[Section]:
+    """The head of each criterion beside the score, on the verdicts under that criterion."""
+    heads: list[Facts] = metrics.get("criteria") or []
+    if not heads:
+        return []
+    rows = [
+        (
+            one["name"],
+            percent(one["accuracy"].get("value")),
+            interval_of(one["accuracy"]),
+            percent(one["score_accuracy"].get("value")),
+            number(one["accuracy"].get("n")),
+            number(one["trained_on"]),
+        )
+        for one in heads
+    ]
+    head = ("Criterion", "Its head", "95 % interval", "The score", "Held-out pairs", "Learned from")
+    return [
+        Section(
+            title="What a score is made of",
+            key="criteria",
+            sentences=[
+                (
+                    "Each criterion of the rubric has a head of its own, fitted to the verdicts under it on the "
+                    "model’s own states. How often a head and the score side with people under a criterion: "
+                    "where the score does not, it rewards something else."
+                )
+            ],
+            tables=[Table(head=head, rows=rows)],
+        )
+    ]
 
 
 def by_slice(card: ModelCard, facts: Facts) -> list[Section]:

@@ -1,0 +1,140 @@
+"""A head for each criterion that people judged by, so that a score can be explained.
+
+The heads do not train the model. Each is a logistic regression of the verdicts under one criterion on the published
+model's own states, as the score's head itself began (`functional.probe`): a direction among what the model knows. It is
+measured on held-out verdicts beside the score, which knows of no criterion.
+
+Shapes: B pairs, C criteria, D hidden size, K responses of a group.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from training.data.chat import Limits
+from training.data.packing import pack_groups, rows_under_budget
+from training.data.preferences import PairGroup, PairReader
+from training.data.records import groups_of
+from training.data.tokens import Tally
+from training.evals.scored_pairs import half_win
+from training.functional.intervals import mean_of_clusters
+from training.functional.probe import fit_direction
+from training.models.load import LoadedModel
+from training.models.reward import (
+    CriterionHeads,
+    is_decoder,
+    last_states,
+    save_criteria,
+    score_hidden,
+)
+from training.runtime.run import Run
+from training.spec.records import Group
+from training.spec.runs import RewardModelSpec
+
+FEWEST = 20  # decided pairs that a head is fitted to
+NO_PAIRS = "There are no held-out pairs under this criterion."
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """The decided pairs under one criterion: differences of states and of scores, labels, prompts' numbers."""
+
+    states: list[Tensor] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    labels: list[float] = field(default_factory=list)
+    prompts: list[int] = field(default_factory=list)
+
+
+def explain(run: Run, spec: RewardModelSpec, reward: LoadedModel) -> list[dict[str, object]]:
+    """Fit a head a criterion beside the published weights; how each does on held-out pairs."""
+    if not is_decoder(reward):
+        return []
+    learned = _verdicts(run, spec, reward, "train", stage="criteria")
+    fitted = {name: _direction(one) for name, one in learned.items() if len(one.labels) >= FEWEST}
+    if not fitted:
+        return []
+    heads = CriterionHeads(tuple(fitted), torch.stack(list(fitted.values())).float().cpu())
+    save_criteria(run.artifact, heads)
+    held_out = _verdicts(run, spec, reward, "validation", "test", stage="held-out criteria")
+    return [
+        {"name": name, "trained_on": len(learned[name].labels)}
+        | _measured(held_out.get(name, Verdicts()), fitted[name])
+        for name in fitted
+    ]
+
+
+def _direction(verdicts: Verdicts) -> Tensor:
+    difference_BD = torch.stack(verdicts.states)
+    return fit_direction(
+        difference_BD,
+        difference_BD.new_tensor(verdicts.labels),
+        weight_B=difference_BD.new_ones(len(verdicts.labels)),
+        cluster_B=torch.tensor(verdicts.prompts, device=difference_BD.device),
+    )
+
+
+def _measured(verdicts: Verdicts, direction_D: Tensor) -> dict[str, object]:
+    """How often the head sides with people, and how often the score does, on the same pairs."""
+    told = [(one.double() @ direction_D).item() for one in verdicts.states]
+    return {
+        "accuracy": _share(verdicts.prompts, told),
+        "score_accuracy": _share(verdicts.prompts, verdicts.scores),
+    }
+
+
+def _share(prompts: Sequence[int], differences: Sequence[float]) -> dict[str, object]:
+    clusters: defaultdict[int, list[float]] = defaultdict(list)
+    for prompt, difference in zip(prompts, differences, strict=True):
+        clusters[prompt].append(half_win(difference))
+    return mean_of_clusters(list(clusters.values()), why_empty=NO_PAIRS)._asdict()
+
+
+def _verdicts(
+    run: Run, spec: RewardModelSpec, reward: LoadedModel, *splits: str, stage: str
+) -> dict[str, Verdicts]:
+    """The pairs of these splits under every criterion."""
+    reader = PairReader(
+        tokenizer=reward.tokenizer, limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    )
+    records = _under_criteria(groups_of(spec.data, *splits, at_most=spec.max_groups))
+    groups = reader.read(records, Tally())
+    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+    found: defaultdict[str, Verdicts] = defaultdict(Verdicts)
+    number = 0
+    for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
+        for group, states_KD in zip(row, _states(reward, row), strict=True):
+            _take(found, group, states_KD, score_hidden(reward, states_KD).mean(-1), number)
+            number += 1
+    return dict(sorted(found.items()))
+
+
+def _under_criteria(groups: Iterable[Group]) -> Iterator[Group]:
+    for group in groups:
+        if group.criterion_pairs:
+            yield replace(group, pairs=group.criterion_pairs)
+
+
+@torch.no_grad()
+def _states(reward: LoadedModel, row: Sequence[PairGroup]) -> Sequence[Tensor]:
+    """The states [K, D] of the last tokens of each group's responses."""
+    pack = pack_groups([group.tokens for group in row]).to(reward.device)
+    states_ND = last_states(reward, pack.tree, pack.last_N).float()
+    return torch.split(states_ND, [len(group.lengths) for group in row])
+
+
+def _take(
+    found: Mapping[str, Verdicts],
+    group: PairGroup,
+    states_KD: Tensor,
+    scores_K: Tensor,
+    number: int,
+) -> None:
+    for pair in group.pairs:
+        verdicts = found[pair.record.criterion]
+        verdicts.states.append(states_KD[pair.chosen] - states_KD[pair.rejected])
+        verdicts.scores.append((scores_K[pair.chosen] - scores_K[pair.rejected]).item())
+        verdicts.labels.append(pair.label)
+        verdicts.prompts.append(number)
