@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check fix e2e messages bench bench-agreement bench-queue bench-training clean
+.PHONY: help setup demo test up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,12 @@ test: setup ## Unit and integration tests
 
 e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest tests/browser tests/e2e
+
+journeys: setup ## Film a labeler's morning, an admin's and an engineer's into var/journeys
+	RECORD=var/journeys python -m pytest tests/browser/test_journeys.py tests/browser/test_first_label.py tests/e2e/test_three_roles.py
+
+pictures: setup ## Every state of the labeler's pages in both themes into var/pictures (DATA=folder: the data of `make demo`)
+	PICTURES=var/pictures DATA=$(DATA) python -m pytest tests/browser/test_pictures.py
 
 check: setup ## Lint, types, import contracts, migrations
 	ruff format --check .

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from annotation.accounts.models import User
 from annotation.projects.models import Project
 from tests import factories
+from tests.filming import film, slowly
 
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright runs an event loop in this thread
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -26,7 +27,13 @@ def browser_type_launch_args(browser_type_launch_args):
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     assert path, "There is no Chromium on the PATH; install it (Debian: apt install chromium)."
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-    return {**browser_type_launch_args, "executable_path": path, "args": quiet}
+    return {**browser_type_launch_args, "executable_path": path, "args": quiet, **slowly()}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args):
+    """`RECORD=folder` films every page: one video a test."""
+    return {**browser_context_args, **film()}
 
 
 @pytest.fixture

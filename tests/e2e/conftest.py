@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.filming import film, slowly
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,16 +84,13 @@ def browser_type_launch_args(browser_type_launch_args):
     path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     assert path, "There is no Chromium on the PATH; install it (Debian: apt install chromium)."
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-    return {**browser_type_launch_args, "executable_path": path, "args": quiet}
+    return {**browser_type_launch_args, "executable_path": path, "args": quiet, **slowly()}
 
 
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args):
     """`RECORD=folder` films every page: one video a test."""
-    folder = os.environ.get("RECORD")
-    size = {"width": 1366, "height": 800}
-    film = {"record_video_dir": folder, "record_video_size": size, "viewport": size}
-    return {**browser_context_args, **(film if folder else {})}
+    return {**browser_context_args, **film()}
 
 
 @pytest.fixture

@@ -46,6 +46,13 @@ def test_only_staff_and_admins_make_projects(client, project):
     assert client.post(reverse("projects-new"), {"name": "Mine"}).status_code == 403
 
 
+def test_settings_change_where_the_account_of_the_founder_is_gone(project, admin):
+    project.created_by = None
+    projects.update_settings(project=project, actor=admin, overlap=5)
+    project.refresh_from_db()
+    assert project.overlap == 5
+
+
 def test_a_changed_setting_is_audited_with_what_it_was(project, admin):
     projects.update_settings(project=project, actor=admin, overlap=5, name="Ours")
     assert last_act(project).data == {"overlap": [3, 5]}

@@ -166,7 +166,7 @@ def set_state(*, batch: Batch, state: str, actor: User | None) -> Batch:
 
 def _store(batch: Batch) -> None:
     try:
-        batch.full_clean(exclude=["made_from"])
+        batch.full_clean(exclude=["created_by", "made_from"])
     except ValidationError as error:
         if "__all__" in error.message_dict:
             raise Conflict(

@@ -77,7 +77,7 @@ def _apply(project: Project, settings: dict[str, Any]) -> None:  # Any: columns 
     for name, value in settings.items():
         setattr(project, name, value)
     try:
-        project.clean_fields()
+        project.clean_fields(exclude={"created_by"})  # null where that account is gone
     except ValidationError as error:
         reasons = [f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items()]
         raise InvalidInput(" ".join(reasons)) from error

@@ -49,7 +49,12 @@ export function whatIsMissing(form) {
   }
   const open = whatCriteriaLack(form);
   if (open) return open;
+  return lacksReason(form, answer) ? gettext("Say in one sentence why: this project asks for it here.") : "";
+}
+
+/** Whether all that the project still asks for is the reason. */
+export function lacksReason(form, answer = answerOf(form)) {
   const rule = form.dataset.rationale;
-  const isAsked = rule === "always" || (rule === "strong" && answer.strengths.includes(Number(form.dataset.largest)));
-  return isAsked && !answer.rationale.trim() ? gettext("Say in one sentence why: this project asks for it here.") : "";
+  const isAsked = rule === "always" || (rule === "strong" && answer?.strengths.includes(Number(form.dataset.largest)));
+  return isAsked && answer !== null && !answer.rationale.trim();
 }

@@ -2,7 +2,12 @@
 import { gettext } from "../ui/gettext.js";
 
 const IDLE_AFTER = 30_000;
-const SEEN_SHARE = 0.15;
+const SEEN_SHARE = 0.15; // of a response, or
+const SEEN_SCREEN = 0.3; // of the window, where a response is longer than that
+const LOOK_AT = [0, 0.01, 0.02, 0.05, 0.1, SEEN_SHARE, 0.3, 1]; // shares at which the browser tells again
+
+/** More than an edge of it: one that peeks in below another has not been looked at. */
+const isSeen = (one) => one.intersectionRatio >= SEEN_SHARE || one.intersectionRect.height >= SEEN_SCREEN * innerHeight;
 
 export class Attention {
   #form;
@@ -17,8 +22,8 @@ export class Attention {
     this.readingMs = Number(form.dataset.readingSeconds) * 1000;
     this.unseen = new Set(form.querySelectorAll("[data-candidate]"));
     this.observer = new IntersectionObserver(
-      (entries) => entries.filter((one) => one.isIntersecting).forEach((one) => this.unseen.delete(one.target)),
-      { threshold: [0, SEEN_SHARE] },
+      (entries) => entries.filter(isSeen).forEach((one) => this.unseen.delete(one.target)),
+      { threshold: LOOK_AT },
     );
     this.unseen.forEach((one) => this.observer.observe(one));
   }

@@ -1,7 +1,7 @@
 // The labeling page. One comparison is in hand, two wait off-screen; an answer goes to the outbox and the next is there
 // at once. What the server says arrives later and is merged: new leases, lost ones, progress, refusals.
 import { gettext, interpolate } from "../ui/gettext.js";
-import { answerOf, whatIsMissing } from "./answer.js";
+import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
 import { Deck, leaseFor, leaseLeft } from "./deck.js";
 import { restoreDraft, saveDraft } from "./drafts.js";
@@ -82,7 +82,7 @@ function begin(form) {
   if (restoreDraft(form, labeler)) say(gettext("Your draft is back."));
   if (!form.dataset.isBound) bindForm(form);
   form.querySelector("[data-extend]").hidden = true;
-  form.querySelector("[data-tabs]")?.toggleAttribute("hidden", !matchMedia("(max-width: 1023px)").matches);
+  form.querySelector("[data-tabs]")?.toggleAttribute("hidden", !matchMedia("(max-width: 63.99em)").matches);
   markRow(form);
   showKeys(form, keys);
   bindViews(page, form);
@@ -245,6 +245,7 @@ function submit() {
 function refuse(why) {
   clearTimeout(desk.draftTimer);
   saveDraft(desk.form, labeler);
+  if (lacksReason(desk.form)) desk.form.querySelector("[data-why]")?.focus();
   return say(why, "warn");
 }
 

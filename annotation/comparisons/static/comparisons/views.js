@@ -44,10 +44,15 @@ export function bindViews(page, form) {
   bindRanking(form);
   bindCriteria(form);
   bindMarks(form, (text) => { page.querySelector("[data-status]").textContent = text; });
-  const turns = form.querySelector("[data-turns]");
-  turns.scrollTop = turns.scrollHeight; // the newest turn is the one that is answered
+  showNewestTurn(form.querySelector("[data-turns]"));
   const cards = form.matches(".pair") ? [...form.querySelectorAll("[data-candidate]")] : [];
   for (const card of cards) card.addEventListener("scroll", () => scrollTogether(page, cards, card), { passive: true });
+}
+
+/** The newest turn is the one that is answered: all of it, or its beginning where it is longer than the strip. */
+function showNewestTurn(turns) {
+  const newest = turns.lastElementChild;
+  turns.scrollTop = Math.min(turns.scrollHeight, newest.offsetTop - turns.firstElementChild.offsetTop);
 }
 
 let leader = null;
