@@ -34,7 +34,7 @@ def votes_as_they_came(path: Sequence[Step]) -> SafeString:
         stops,
         label=f"Win rate of the policy over {last} decided votes, with its always-valid interval",
         y_range=(0.0, 1.0),
-        x_names=(f"{int(stops[0].x)} votes", f"{last} votes"),
+        x_names=(f"{int(stops[0].x)}", f"{last} decided votes"),
     )
 
 

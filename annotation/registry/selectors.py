@@ -1,5 +1,6 @@
 """Finding models, and reading where one came from."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
@@ -42,11 +43,21 @@ def served_before(*, project: Project, kind: str) -> ModelVersion | None:
     return ModelVersion.objects.filter(project=project, pk=past[0]).first() if past else None
 
 
+class Fact(NamedTuple):
+    """One thing that went into a version, in words, and the page of it where there is one."""
+
+    label: str
+    text: str
+    route: str = ""
+    key: int | None = None
+
+
 class Ancestor(NamedTuple):
-    """One step back in a lineage: a version and what went into it."""
+    """One step back in a lineage: a version, what went into it, and the settings of its run."""
 
     version: ModelVersion
-    facts: list[tuple[str, str]]
+    facts: list[Fact]
+    settings: list[tuple[str, str]]
 
 
 def ancestry(version: ModelVersion) -> list[Ancestor]:
@@ -54,50 +65,60 @@ def ancestry(version: ModelVersion) -> list[Ancestor]:
     chain: list[Ancestor] = []
     step: ModelVersion | None = version
     while step is not None and len(chain) < LONGEST_CHAIN:
-        chain.append(Ancestor(step, lineage_facts(step.lineage)))
+        spec = step.lineage.get("spec") or {}
+        settings = [(name.replace("_", " "), words(value)) for name, value in spec.items()]
+        chain.append(Ancestor(step, lineage_facts(step.lineage), settings))
         step = step.parent
     return chain
 
 
-class MetricRow(NamedTuple):
-    """One number of a model: what it belongs to, its name, and its value in words."""
-
-    group: str
-    name: str
-    value: str
-
-
-def metric_rows(metrics: dict[str, Any], group: str = "") -> list[MetricRow]:  # Any: JSON
-    """The numbers of a model as rows of a table, whatever their nesting."""
-    rows: list[MetricRow] = []
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            rows += metric_rows(value, f"{group} {name}".strip().replace("_", " "))
-        else:
-            shown = f"{value:,.4g}" if isinstance(value, float) else words(value)
-            rows.append(MetricRow(group, name.replace("_", " "), shown))
-    return rows
-
-
-def lineage_facts(lineage: dict[str, Any]) -> list[tuple[str, str]]:  # Any: JSON
-    """What went into a version, as label and words for a person; unknown keys are shown too."""
-    labels = {
-        "run": "Training run",
-        "snapshot": "Dataset snapshot",
-        "judgments": "Judgments",
-        "guideline_versions": "Guideline versions",
-        "base_model": "Started from",
-        "reward_model": "Reward model",
-        "code_revision": "Code",
-        "registered_by_hand": "Registered by hand",
-        "spec": "Spec",
-    }
-    keys = [key for key in (*labels, *lineage) if key in lineage]
+def lineage_facts(lineage: dict[str, Any]) -> list[Fact]:  # Any: JSON
+    """What went into a version, for a person; unknown keys are shown too. The settings have a place of their own."""
+    told = {**lineage, "judgments": _judgments(lineage)}
+    keys = [key for key in (*READERS, *lineage) if key not in {"spec", "judgments_by_kind"}]
     return [
-        (labels.get(key, key), words(lineage[key]))
+        READERS.get(key, lambda value, label=key: Fact(label.replace("_", " "), words(value)))(
+            told[key]
+        )
         for key in dict.fromkeys(keys)
-        if lineage[key] not in (None, "", [], {})
+        if told.get(key) not in (None, "", [], {})
     ]
+
+
+def _judgments(lineage: dict[str, Any]) -> str:  # Any: JSON
+    """`144 (144 simulated)`; empty where none is told of."""
+    count = lineage.get("judgments", {}).get("count")
+    kinds = lineage.get("judgments_by_kind", {})
+    told = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+    return "" if count is None else f"{count:,} ({told})" if told else f"{count:,}"
+
+
+def _snapshot(value: dict[str, Any]) -> Fact:  # Any: JSON
+    counts = [f"{value[name]:,} {word}" for name, word in SNAPSHOT_COUNTS if name in value]
+    digest = [f"sha256 {str(value['sha256'])[:16]}"] if value.get("sha256") else []
+    text = " · ".join([str(value.get("name", "")), *counts, *digest])
+    return Fact("Dataset snapshot", text, "datasets-snapshot", value.get("id"))
+
+
+def _model(label: str) -> Callable[[dict[str, Any]], Fact]:  # Any: JSON
+    def read(value: dict[str, Any]) -> Fact:  # Any: JSON
+        text = f"{value.get('name')} v{value.get('number')}"
+        return Fact(label, text, "registry-model", value.get("id"))
+
+    return read
+
+
+SNAPSHOT_COUNTS = (("rows", "prompts"), ("pairs", "pairs"))
+READERS: dict[str, Callable[[Any], Fact]] = {  # Any: JSON
+    "run": lambda value: Fact("Training run", str(value), "runs-detail", value),
+    "snapshot": _snapshot,
+    "judgments": lambda value: Fact("Judgments", value),
+    "guideline_versions": lambda value: Fact("Guideline versions", words(value)),
+    "base_model": _model("Started from"),
+    "reward_model": _model("Reward model"),
+    "code_revision": lambda value: Fact("Code", str(value)[:12]),
+    "registered_by_hand": lambda value: Fact("Registered by hand", words(value)),
+}
 
 
 def words(value: Any) -> str:  # Any: JSON

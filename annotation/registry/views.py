@@ -13,7 +13,8 @@ from annotation.projects.selectors import page_context, project_for
 from annotation.registry import services
 from annotation.registry.forms import ModelForm
 from annotation.registry.models import ModelVersion
-from annotation.registry.selectors import ancestry, metric_rows, model_for, models_of
+from annotation.registry.results import change_rows, result_rows
+from annotation.registry.selectors import ancestry, model_for, models_of
 
 PAGE_SIZE = 50
 
@@ -53,7 +54,8 @@ def model(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     version = model_for(project, pk)
     context = page_context(person(request), project, "models")
     context |= {"version": version, "ancestry": ancestry(version)}
-    context["metrics"] = metric_rows(version.metrics)
+    context["results"] = result_rows(version.metrics)
+    context["changes"] = change_rows(version.metrics)
     return render(request, "registry/model.html", context)
 
 

@@ -8,8 +8,8 @@ from django.utils.safestring import SafeString
 
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
+from annotation.registry.results import number_text, result_rows, words
 from annotation.runs.models import TrainingRun
-from annotation.runs.reading import number_text, result_rows, words
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.charts import Axis
 

@@ -12,6 +12,7 @@ from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
+from annotation.registry import results
 from annotation.runs import comparing, estimates, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
@@ -159,8 +160,8 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "metrics": reading.metric_rows(selectors.curves_of(run)),
         "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
-        "changes": reading.change_rows(run.result.get("metrics", {})),
-        "results": reading.result_rows(run.result.get("metrics", {})),
+        "changes": results.change_rows(run.result.get("metrics", {})),
+        "results": results.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),
         "notice": selectors.why_it_waits(run),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],

@@ -213,11 +213,24 @@ def test_an_admin_reads_models_but_does_not_promote(api, project):
 
 def test_the_page_of_a_model_shows_its_chain_back_to_the_snapshot(client, project, engineer):
     base = factories.policy(project, name="base")
-    lineage = {"snapshot": {"name": "autumn", "sha256": "abc"}, "guideline_versions": [1, 2]}
-    version = registered(project, engineer, parent=base, lineage=lineage)
+    lineage = {
+        "snapshot": {"id": 7, "name": "autumn", "sha256": "abc", "rows": 1200},
+        "judgments": {"count": 1440},
+        "judgments_by_kind": {"person": 1400, "machine": 40},
+        "guideline_versions": [1, 2],
+        "base_model": {"id": base.pk, "name": "base", "number": 1},
+        "spec": {"learning_rate": 0.1},
+    }
+    metrics = {"reward_before": 0.1, "reward_after": 0.4, "accuracy": {"value": 2 / 3, "n": 9}}
+    version = registered(project, engineer, parent=base, lineage=lineage, metrics=metrics)
     client.force_login(engineer)
     page = client.get(reverse("registry-model", args=[project.pk, version.pk])).content.decode()
-    assert "name autumn · sha256 abc" in page
+    snapshot = reverse("datasets-snapshot", args=[project.pk, 7])
+    assert f'<a href="{snapshot}">autumn · 1,200 prompts · sha256 abc</a>' in page
+    assert "1,440 (1,400 person, 40 machine)" in page
+    assert "All 1 setting<" in page
+    assert "<td>accuracy</td><td>0.6667</td><td></td><td>9</td>" in page
+    assert "<td>+0.3</td>" in page
     assert "base v1" in page
 
 

@@ -2,15 +2,8 @@
 
 import pytest
 
-from annotation.runs.reading import (
-    change_rows,
-    duration_text,
-    metric_rows,
-    number_text,
-    pace_text,
-    result_rows,
-    sample_of,
-)
+from annotation.registry.results import change_rows, number_text, result_rows
+from annotation.runs.reading import duration_text, metric_rows, pace_text, sample_of
 from annotation.runs.selectors import Curves, Pace
 
 
@@ -80,3 +73,11 @@ def test_a_statistic_without_a_value_gives_its_reason():
 def test_the_table_of_a_curve_skips_gaps_and_leaves_out_empty_metrics():
     curves = Curves([1, 2, 3], {"loss": [None, 2.0, 0.5], "kl": [None, None, None]})
     assert [tuple(row) for row in metric_rows(curves)] == [("loss", "2", "0.5", "0.5", "2")]
+
+
+def test_a_list_of_named_statistics_is_one_line_each():
+    heads = [{"name": "concise", "accuracy": {"value": 0.5, "n": 8}, "trained_on": 24}]
+    assert [(row.name, row.value, row.n) for row in result_rows({"criteria": heads})] == [
+        ("criteria concise: accuracy", "0.5", "8"),
+        ("criteria concise: trained on", "24", ""),
+    ]
