@@ -32,7 +32,7 @@ class AgreementDetail(APIView):
 
 class AgreementTable(APIView):
     """One table of the report as CSV: statistics, coefficients, judges, budget, labelers, matrix, periods, versions,
-    policies, next.
+    policies, models, next.
     """
 
     @extend_schema(

@@ -21,12 +21,12 @@ _TURNED = np.array([2, 1, 0, LEFT_OUT], dtype=np.int8)
 
 def policies_part(judged: JudgedPairs) -> Data:
     """Each source with its strength, interval and rank interval; or the reason why there is none."""
-    met, pairs = _between(judged)
+    met, pairs = between(judged)
     if len(met) == 0:
         return _nothing("No comparison is between two named sources.")
     if len(met) > POLICIES_MAX:
         return _nothing(f"There are {len(met)} sources; {POLICIES_MAX} can be ranked at once.")
-    counts, clusters = _counted(judged, pairs, len(met))
+    counts, clusters = counted(judged, pairs, len(met))
     ranking = rank(counts, candidate_count=len(met), clusters=clusters)
     rows = _rows(judged, met, counts, ranking) if ranking.reason is None else []
     rows = [{**row, **rates} for row, rates in zip(rows, _win_rates(judged, met), strict=False)]
@@ -84,14 +84,14 @@ def _nothing(reason: str) -> Data:
     return {"rows": [], "reason": reason, "verdicts": 0, "tie_parameter": None, "next": []}
 
 
-class _Between(NamedTuple):
+class Between(NamedTuple):
     """For each pair of the project: its cell low * size + high of the sources, and whether they are turned."""
 
     cells: npt.NDArray[np.int32]  # -1 where a source is not named, or both are one
     turned: npt.NDArray[np.bool_]
 
 
-def _between(judged: JudgedPairs) -> tuple[list[int], _Between]:
+def between(judged: JudgedPairs) -> tuple[list[int], Between]:
     """The sources that were compared with each other, and where each pair belongs."""
     first, second = judged.pairs["first_source"], judged.pairs["second_source"]
     nameless = judged.sources.index("") if "" in judged.sources else -1
@@ -104,11 +104,11 @@ def _between(judged: JudgedPairs) -> tuple[list[int], _Between]:
     code[met] = np.arange(len(met))
     low, high = np.minimum(code[first], code[second]), np.maximum(code[first], code[second])
     cells = np.where(used, low * len(met) + high, -1).astype(np.int32)
-    return met.tolist(), _Between(cells, code[first] > code[second])
+    return met.tolist(), Between(cells, code[first] > code[second])
 
 
-def _counted(
-    judged: JudgedPairs, pairs: _Between, size: int
+def counted(
+    judged: JudgedPairs, pairs: Between, size: int
 ) -> tuple[PairCounts, npt.NDArray[np.int64]]:
     """Wins, ties and losses of each labeler on each two sources."""
     people, wide = len(judged.labeler_ids), size * size

@@ -19,6 +19,7 @@ from annotation.quality.labeler_table import labelers_part, matrix_part
 from annotation.quality.models import AgreementReport, ColumnStore
 from annotation.quality.periods import periods_part, versions_part
 from annotation.quality.policies import policies_part
+from annotation.quality.policy_models import models_part
 from annotation.quality.report import Data, headline, report_of
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments, among
@@ -32,6 +33,7 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "matrix": lambda scoped: {"matrix": matrix_part(scoped.judged)},
     "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
     "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
+    "models": lambda scoped: {"models": models_part(scoped.judged)},
     "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
     "judges": lambda scoped: {"judges": judges_part(scoped.beside_machines, scoped.labelers)},
 }
@@ -166,6 +168,7 @@ EMPTY: Data = {
     "periods": [],
     "versions": [],
     "policies": {"rows": [], "reason": "There is no judgment yet.", "verdicts": 0, "next": []},
+    "models": {"rows": [], "models": [], "effects": []},
     "coefficients": [],
     "judges": [],
     "statistics": {},

@@ -18,6 +18,7 @@ PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "versions": ("versions",),
     "policies": ("policies",),
     "next": ("policies",),
+    "models": ("models",),
     "coefficients": ("coefficients",),
     "judges": ("judges",),
     "budget": (),
@@ -43,6 +44,7 @@ def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  #
         "versions": _versions,
         "policies": _policies,
         "next": _next,
+        "models": _models,
         "coefficients": _coefficients,
         "judges": _judges,
         "budget": _budget,
@@ -108,6 +110,19 @@ def _policies(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
 def _next(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["source", "against", "gain", "propensity"]
     return head, [[one[key] for key in head] for one in data["policies"]["next"]]
+
+
+def _models(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    """One row a policy and a model, then what position and length add."""
+    found = data["models"]
+    names = {one["key"]: one["name"] for one in found["models"]}
+    rows = [
+        [row["source"], names[key], *_cells(one)]
+        for row in found["rows"]
+        for key, one in row["strengths"].items()
+    ]
+    rows += [[one["name"], "effect", *_cells(one)] for one in found["effects"]]
+    return ["source", "model", *_ends("value")], rows
 
 
 def _coefficients(data: dict[str, Any]) -> tuple[list[str], list[Row]]:

@@ -24,7 +24,7 @@ from annotation.quality.selectors import (
 from annotation.quality.services import catch_up
 from annotation.quality.tables import csv_answer, parts_of_table
 
-SUMMARY_PARTS = ("periods", "policies", "coefficients", "judges")
+SUMMARY_PARTS = ("periods", "policies", "models", "coefficients", "judges")
 LABELERS_SHOWN = 100
 
 
@@ -36,6 +36,7 @@ def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     data = context["report"]
     context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
     context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
+    context["models"] = named_policies(project, data.get("models", {}).get("rows", []))
     context["policies_plot"] = drawings.policies_plot(context["policies"])
     return render(request, "quality/summary.html", context)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Role
-from annotation.quality import resolving, selectors, services, tally, views
+from annotation.quality import policy_models, resolving, selectors, services, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -246,7 +246,8 @@ def test_the_api_gives_the_report_with_its_age(api, admin, busy):
 
 
 @pytest.mark.parametrize(
-    "table", ["statistics", "labelers", "matrix", "periods", "versions", "coefficients", "budget"]
+    "table",
+    ["statistics", "labelers", "matrix", "periods", "versions", "coefficients", "budget"],
 )
 def test_each_table_is_a_csv_that_runs_no_formula(client, admin, busy, table):
     tasks.refresh_agreement(busy.pk)
@@ -442,3 +443,46 @@ def test_chosen_labelers_are_compared_with_each_other_alone(client, admin, busy)
     assert "only ada, simon" in content
     assert client.get(url, {"labeler": ",".join(map(str, ids))}).content.decode().count("80 judg")
     assert client.get(url, {"labeler": "x"}).status_code == 400
+
+
+def test_policies_stand_in_the_same_order_under_every_model(client, admin, project):
+    """The strong one wins six of eight decided verdicts, shown left and 100 characters longer in half of them."""
+    strong, weak = factories.policy(project, name="strong"), factories.policy(project, name="weak")
+    people = [factories.user() for _ in range(5)]
+    for number in range(40):
+        signs = [(0, 0, 1, 1, -1, -1, -1, -1, -1, -1)[(number + 2 * at) % 10] for at in range(5)]
+        comparison = judged(project, zip(people, signs, strict=True))
+        first, second = comparison.candidate_ids
+        text = "x" * (300 if number % 2 else 100)
+        project.candidates.filter(pk=first).update(policy=weak, text="x" * 200)
+        project.candidates.filter(pk=second).update(policy=strong, text=text)
+        Judgment.objects.filter(comparison=comparison).update(
+            shown_order=[first, second] if number % 4 < 2 else [second, first]
+        )
+    context = client.get(reverse("quality-agreement", args=[project.pk]) + "?days=30").context
+    best, worst = context["models"]
+    assert (best["name"], worst["name"]) == ("strong v1", "weak v1")
+    assert len(best["strengths"]) == 5
+    for key in ("davidson", "bradley_terry", "rao_kupper", "crowd_bt"):
+        assert best["strengths"][key]["value"] == pytest.approx(math.log(3) / 2, rel=0.35)
+    scale = best["strengths"]["strength_scale"]
+    assert scale["interval"][0] < scale["value"] < scale["interval"][1]
+    effects = context["report"]["models"]["effects"]
+    assert [one["name"] for one in effects] == ["Shown on the left", "Longer by 1,000 characters"]
+    assert {one["interval"][0] < 0 < one["interval"][1] for one in effects} == {True}
+    table = client.get(reverse("quality-table", args=[project.pk, "models"]) + "?days=30")
+    assert len(b"".join(table.streaming_content).splitlines()) == 1 + 2 * 5 + 2
+
+
+def test_a_model_that_cannot_be_fitted_says_why(project, monkeypatch):
+    """A policy that always wins has no finite strength; beyond its bound a model is not fitted at all."""
+    monkeypatch.setattr(policy_models, "VERDICTS_MAX", 2)
+    policies = [factories.policy(project, name=name) for name in ("ever", "never")]
+    for _ in range(3):
+        comparison = judged(project, [(factories.user(), 1)])
+        for pk, policy in zip(comparison.candidate_ids, policies, strict=True):
+            project.candidates.filter(pk=pk).update(policy=policy)
+    found = computed_report(project, Scope())["models"]["rows"][0]["strengths"]
+    assert found["davidson"]["reason"]
+    assert "at most" in found["crowd_bt"]["reason"]
+    assert {one["value"] for one in found.values()} == {None}

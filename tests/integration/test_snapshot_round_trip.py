@@ -135,6 +135,35 @@ def test_groups_come_back_as_the_same_groups(file_format):
     assert len(groups_of(project).splitlines()) == 4
 
 
+def rows_out(project, form) -> list[tuple[str, ...]]:
+    """What a snapshot of the project exports, without numbers and places."""
+    rows = exporting.rows_of(snapshot_of(project), form=form)
+    said = ("prompt", "completion", "messages", "label")
+    return sorted(tuple(json.dumps(row[key]) for key in said if key in row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("form", "contents"),
+    [
+        (Form.KTO, Contents.SIGNALS),
+        (Form.KTO_CHAT, Contents.SIGNALS),
+        (Form.SFT, Contents.DEMONSTRATIONS),
+        (Form.SFT_CHAT, Contents.DEMONSTRATIONS),
+    ],
+)
+@pytest.mark.parametrize("file_format", [FileFormat.JSONL, FileFormat.CSV, FileFormat.PARQUET])
+def test_what_kto_and_sft_learn_from_comes_back_as_it_left(form, contents, file_format):
+    """A label becomes a signal and a completion a demonstration; both leave again as the same rows."""
+    project = factories.project()
+    for kind, rows in GROUPED:
+        taken_into(project, b"\n".join(json.dumps(row).encode() for row in rows), kind)
+    export = exporting.export_of(snapshot_of(project), form=form)
+    payload = b"".join(export.pieces(file_format))
+    fresh = imported(payload, contents, f"rows.{file_format}")
+    assert rows_out(fresh, form) == rows_out(project, form)
+    assert len(rows_out(project, form)) > 1
+
+
 @pytest.mark.skipif(not PANDALM.exists(), reason="the real data is not on this machine")
 def test_three_real_annotators_become_a_snapshot_with_their_votes():
     project = imported(gzip.decompress(PANDALM.read_bytes()), Contents.JUDGMENTS)

@@ -1,0 +1,213 @@
+"""Policies by models beside Davidson's: whether the order holds whatever is assumed of ties and labelers."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from annotation.measures.crowd_bt import crowd_bradley_terry
+from annotation.measures.ranking import PairCounts, TieModel, rank
+from annotation.measures.statistic import Interval, Statistic, missing
+from annotation.measures.strength_scale import StrengthScale, strength_scale
+from annotation.quality.judged import JudgedPairs
+from annotation.quality.policies import POLICIES_MAX, between, counted
+from annotation.quality.report import Data
+
+VERDICTS_MAX = 100_000  # the last two models look at each verdict by itself
+KILO = 1_000.0  # characters
+NOTHING: Data = {"rows": [], "models": [], "effects": []}
+TOO_MANY = (
+    f"This model is fitted to at most {VERDICTS_MAX:,} verdicts. Filter by time, batch or tag."
+)
+NO_FIT = "The verdicts have no finite best fit under this model."
+NO_TIE = "This model needs ties beside decided verdicts."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """One row a verdict between two policies that is not all bad; policies as codes from 0."""
+
+    first: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
+    strengths: npt.NDArray[np.int64]  # -3 to 3
+    labelers: npt.NDArray[np.int64]
+    left: npt.NDArray[np.float64]  # 1 the first stood left, -1 right, 0 not known
+    longer: npt.NDArray[np.float64]  # by how many thousand characters the first is longer
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+class Model(NamedTuple):
+    """A model fitted to the verdicts: a strength for each policy, or why there is none."""
+
+    key: str
+    name: str
+    meaning: str
+    found: list[Statistic]
+
+
+def models_part(judged: JudgedPairs) -> Data:
+    """Strengths of each policy under each model, and what position and length add."""
+    codes, pairs = between(judged)
+    size = len(codes)
+    if not 2 <= size <= POLICIES_MAX:
+        return NOTHING
+    counts, clusters = counted(judged, pairs, size)
+    verdicts = _verdicts(judged, codes)
+    scale = _scaled(verdicts, size)
+    models = [
+        *_tie_models(counts, clusters, size),
+        _scale_model(scale, verdicts, size),
+        _crowd(verdicts, size),
+    ]
+    rows = [
+        {
+            "source": judged.sources[code],
+            "strengths": {one.key: one.found[at].as_json() for one in models},
+        }
+        for at, code in enumerate(codes)
+    ]
+    return {
+        "rows": sorted(rows, key=lambda row: -(row["strengths"]["davidson"]["value"] or 0.0)),
+        "models": [{"key": one.key, "name": one.name, "meaning": one.meaning} for one in models],
+        "effects": _effects(scale, verdicts),
+    }
+
+
+def _verdicts(judged: JudgedPairs, codes: list[int]) -> Verdicts:
+    place = np.full(len(judged.sources) + 1, -1, dtype=np.int64)
+    place[codes] = np.arange(len(codes))
+    pairs = judged.pairs[judged.pair_codes]
+    first, second = place[pairs["first_source"]], place[pairs["second_source"]]
+    kept = (first >= 0) & (second >= 0) & (first != second) & ~judged.is_all_bad
+    gap = pairs["first_length"].astype(np.int64) - pairs["second_length"]
+    return Verdicts(
+        first=first[kept],
+        second=second[kept],
+        strengths=judged.strengths[kept].astype(np.int64),
+        labelers=judged.labelers[kept].astype(np.int64),
+        left=np.array([-1.0, 1.0, 0.0, 0.0])[judged.left[kept]],
+        longer=gap[kept] / KILO,
+    )
+
+
+def _tie_models(counts: PairCounts, clusters: npt.NDArray[np.int64], size: int) -> list[Model]:
+    decided = PairCounts(
+        first=counts.first,
+        second=counts.second,
+        wins=counts.wins,
+        ties=np.zeros_like(counts.ties),
+        losses=counts.losses,
+    )
+    asked: list[tuple[TieModel, PairCounts, str, str]] = [
+        (TieModel.DAVIDSON, counts, "Davidson", "A tie is a verdict of its own."),
+        (TieModel.NONE, decided, "Bradley-Terry", "Ties are left out."),
+        (TieModel.RAO_KUPPER, counts, "Rao-Kupper", "Small differences are seen as ties."),
+    ]
+    return [
+        Model(model.value, name, meaning, _ranked(model, used, clusters, size))
+        for model, used, name, meaning in asked
+    ]
+
+
+def _ranked(
+    model: TieModel, counts: PairCounts, clusters: npt.NDArray[np.int64], size: int
+) -> list[Statistic]:
+    n = int((counts.wins + counts.ties + counts.losses).sum())
+    found = rank(counts, candidate_count=size, ties=model, clusters=clusters)
+    if found.strengths is None:
+        return [missing(found.reason or NO_FIT, n=n)] * size
+    return [
+        Statistic(value=float(found.strengths[at]), interval=found.interval(at), n=n)
+        for at in range(size)
+    ]
+
+
+def _scaled(verdicts: Verdicts, size: int) -> StrengthScale | None:
+    """Fitted with position and length beside the policies; None where it cannot be."""
+    if _scale_refusal(verdicts):
+        return None
+    steps = np.unique(np.abs(verdicts.strengths))  # a step that nobody took is none
+    columns = [column for _, _, column in _covariates(verdicts)]
+    return strength_scale(
+        verdicts.first,
+        verdicts.second,
+        np.sign(verdicts.strengths) * np.searchsorted(steps, np.abs(verdicts.strengths)),
+        candidate_count=size,
+        top=len(steps) - 1,
+        covariates=np.column_stack(columns) if columns else None,
+    )
+
+
+def _scale_refusal(verdicts: Verdicts) -> str | None:
+    if len(verdicts) > VERDICTS_MAX:
+        return TOO_MANY
+    is_tie = verdicts.strengths == 0
+    return None if is_tie.any() and not is_tie.all() else NO_TIE
+
+
+def _covariates(verdicts: Verdicts) -> list[tuple[str, str, npt.NDArray[np.float64]]]:
+    """Name, unit and column of what varies."""
+    asked = [
+        ("Shown on the left", "log odds of one step", verdicts.left / 2),
+        ("Longer by 1,000 characters", "log odds of one step", verdicts.longer),
+    ]
+    return [one for one in asked if one[2].any()]
+
+
+def _scale_model(scale: StrengthScale | None, verdicts: Verdicts, size: int) -> Model:
+    n = len(verdicts)
+    name, meaning = (
+        "Strength scale",
+        "How much better counts too, with position and length taken out (adjacent categories).",
+    )
+    if scale is None:
+        reason = _scale_refusal(verdicts) or NO_FIT
+        return Model("strength_scale", name, meaning, [missing(reason, n=n)] * size)
+    half = 1.96 * np.sqrt(np.diag(scale.covariance))
+    found = [
+        Statistic(value=float(value), interval=Interval(float(value - w), float(value + w)), n=n)
+        for value, w in zip(scale.strengths, half, strict=True)
+    ]
+    return Model("strength_scale", name, meaning, found)
+
+
+def _crowd(verdicts: Verdicts, size: int) -> Model:
+    name, meaning = (
+        "Crowd-BT",
+        "Each labeler reports what they see with their own reliability; ties are left out. No interval.",
+    )
+    decided = verdicts.strengths != 0
+    n = int(decided.sum())
+    if not 0 < n <= VERDICTS_MAX:
+        reason = TOO_MANY if n else NO_FIT
+        return Model("crowd_bt", name, meaning, [missing(reason, n=n)] * size)
+    first, second = verdicts.first[decided], verdicts.second[decided]
+    is_first = verdicts.strengths[decided] > 0
+    found = crowd_bradley_terry(
+        verdicts.labelers[decided],
+        np.where(is_first, first, second),
+        np.where(is_first, second, first),
+        candidate_count=size,
+        labeler_count=int(verdicts.labelers.max()) + 1,
+    )
+    told = [Statistic(value=float(one), interval=None, n=n) for one in found.strengths]
+    return Model("crowd_bt", name, meaning, told)
+
+
+def _effects(scale: StrengthScale | None, verdicts: Verdicts) -> list[Data]:
+    """What position and length add, the policies being equal."""
+    if scale is None:
+        return []
+    return [
+        {
+            "name": name,
+            "unit": unit,
+            **Statistic(
+                value=float(scale.effects[at]), interval=scale.effect_interval(at), n=len(verdicts)
+            ).as_json(),
+        }
+        for at, (name, unit, _) in enumerate(_covariates(verdicts))
+    ]
