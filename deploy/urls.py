@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from annotation.accounts import urls as accounts
 from annotation.comparisons import urls as comparisons
@@ -25,7 +25,11 @@ from annotation.webhooks import urls as webhooks
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
 API: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path(
+        "docs/",
+        SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api_docs.html"),
+        name="api-docs",
+    ),
     *accounts.api_patterns,
     *projects.api_patterns,
     *comparisons.api_patterns,
