@@ -1,9 +1,10 @@
 """A project with one row of everything, for tests that go through every operation of the API."""
 
+from django.db.models import Model
 from rest_framework.test import APIClient
 
 from annotation.accounts.services import create_token
-from annotation.comparisons.models import Batch
+from annotation.comparisons.models import Batch, Comparison, Flag, GoldItem, Requeue
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.demonstrations.models import Opening
 from annotation.demonstrations.services.writing import lease_next
@@ -11,12 +12,16 @@ from annotation.evaluations.models import Evaluation
 from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.judges.models import JudgeRun, RevisionRun
 from annotation.judges.services.appointing import appoint_judge, publish_constitution
-from annotation.projects.models import Role
+from annotation.projects.models import Guideline, Role
 from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
+from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
 from annotation.registry.models import ScoringRequest
 from annotation.rounds.models import Round
+from annotation.webhooks.models import Delivery, Event, Webhook
 from tests import factories
+
+WORDS = {"{name}": "helpful", "{table}.csv": "statistics.csv"}
 
 
 class World:
@@ -73,16 +78,44 @@ class World:
         Round.objects.create(number=1, plan={}, policy=policy, **own)
         other = factories.policy(project)
         made["evaluations"] = Evaluation.objects.create(policy=policy, baseline=other, **own)
-        return {name: row.pk for name, row in made.items()} | {"rounds": 1}
+        made |= self._of_quality(comparison) | self._webhook()
+        made |= {"datasets": made["snapshots"], "write": demonstration}  # as their pages say
+        numbers = {"rounds": 1, "rules": 1, "guideline": 1}
+        return {name: row.pk for name, row in made.items()} | numbers
+
+    def _of_quality(self, comparison: Comparison) -> dict[str, Model]:
+        project, user = self.project, self.user
+        own = {"project": project, "comparison": comparison}
+        mine = {"project": project, "labeler": user}
+        Rule.objects.create(project=project, series=1, kind="too_fast", params={"seconds": 5})
+        guideline = Guideline.objects.create(project=project, version=1, text="Be brief.")
+        gold = {"kind_before": comparison.kind, "state_before": comparison.state}
+        return {
+            "labelers": user,
+            "flags": Flag.objects.create(labeler=user, note="Odd.", **own),
+            "gold": GoldItem.objects.create(**own, **gold),
+            "adjudications": Adjudication.objects.create(cause="ambiguous", **own),
+            "acts": LabelerAct.objects.create(kind=LabelerAct.Kind.MESSAGE, **mine),
+            "disputes": Dispute.objects.create(subject="pause", subject_id=1, text="No.", **mine),
+            "requeues": Requeue.objects.create(
+                project=project, guideline=guideline, scope="disagreed", comparison_ids=[]
+            ),
+        }
+
+    def _webhook(self) -> dict[str, Model]:
+        webhook = Webhook.objects.create(
+            project=self.project, url="https://example.org/", events=[Event.RUN], salt="a"
+        )
+        told = {"event": Event.RUN, "key": "run:1", "payload": {}}
+        sent = Delivery.objects.create(webhook=webhook, **told)
+        return {"webhooks": webhook, "deliveries": sent}
 
     def address(self, template: str, *, last: object = None) -> str:
         """The address with ids of rows that exist, or ``last`` in place of the last."""
         parts = template.split("/")
         places = [place for place, part in enumerate(parts) if part.startswith("{")]
         for place in places:
-            parts[place] = str(self.rows.get(parts[place - 1], "helpful"))
-            if parts[place - 1] == "agreement":
-                parts[place] = "statistics.csv"
+            parts[place] = WORDS.get(parts[place]) or str(self.rows[parts[place - 1]])
         if last is not None:
             parts[places[-1]] = str(last)
         return "/".join(parts)

@@ -226,7 +226,7 @@ class ActList(generics.ListAPIView[LabelerAct]):
 
     def get_queryset(self) -> QuerySet[LabelerAct]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
-        return acts.acts_on(project, self.kwargs["labeler_id"])
+        return acts.acts_on(project, acts.judge_of(project, self.kwargs["labeler_id"]).user_id)
 
     @extend_schema(request=shapes.NewActSerializer, responses={201: shapes.ActSerializer})
     def post(self, request: Request, project_id: int, labeler_id: int) -> Response:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
-from annotation.core.errors import DomainError, InvalidInput
+from annotation.core.errors import Conflict, DomainError, InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.quality import disputes, people_forms, rules
@@ -115,7 +115,7 @@ def rule_switch(request: HttpRequest, project_id: int, series: int) -> HttpRespo
     is_on = request.POST.get("state") == "on"
     try:
         rules.switch_rule(project=project, series=series, is_on=is_on, actor=person(request))
-    except DomainError as error:
+    except Conflict as error:
         return refused(request, error, "quality-rules", project.pk)
     text = f"Rule {series} is {'on' if is_on else 'off'}."
     return done(request, text, "quality-rules", project.pk)

@@ -6,38 +6,12 @@ from django.core.management import CommandError, call_command
 from annotation.accounts.models import ApiToken
 from annotation.projects.models import Role
 from tests import factories
-from tests.surfaces import openapi
 from tests.world import World
-
-NESTED = [
-    (method, address)
-    for address, methods in openapi()["paths"].items()
-    for method in methods
-    if address.startswith("/api/v1/projects/{") and address.count("{") > 1
-    if not any(own in address for own in ("{name}", "{table}", "{number}"))  # of every project
-]
-MARK = "/projects/{project_id}/"
 
 
 @pytest.fixture
 def mine(db) -> World:
     return World()
-
-
-def test_a_row_of_another_project_is_not_found_through_mine(mine):
-    other = World()
-    answers = {}
-    for method, address in NESTED:
-        through_mine = address.replace(MARK, f"/projects/{mine.project.pk}/")
-        asked = other.address(through_mine)
-        body = {"state": "closed", "stage": "serving", "reason": "other", "roles": ["admin"]}
-        body["client_uuid"] = "00000000-0000-4000-8000-000000000000"
-        answers[f"{method} {asked}"] = getattr(mine.client, method)(
-            asked,
-            body if method != "get" else {"against": 1},
-            format="json" if method != "get" else None,
-        ).status_code
-    assert {asked: status for asked, status in answers.items() if status != 404} == {}
 
 
 def test_a_row_of_another_project_is_not_taken_as_an_ingredient(mine):

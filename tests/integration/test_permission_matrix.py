@@ -5,6 +5,7 @@ Each app's urls.py declares its routes: ``ROUTE_ROLES`` (name -> method -> roles
 """
 
 import importlib
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,9 +25,10 @@ GATE_SENTENCE = b"no such project"
 
 
 class Route(NamedTuple):
-    """An address of ours: its name, the converters of its parts, whether it is API."""
+    """An address of ours, as `api/v1/projects/{project_id}/`; the converters of its parts; whether it is API."""
 
     name: str
+    address: str
     parts: dict[str, str]
     is_api: bool
 
@@ -60,7 +62,8 @@ def _routes() -> dict[str, Route]:
             for part, one in converters.items()
         }
         name = pattern.name or address
-        found[name] = Route(name, kinds, address.startswith("api/"))
+        template = re.sub(r"<\w+:(\w+)>", r"{\1}", address)
+        found[name] = Route(name, template, kinds, address.startswith("api/"))
     return found
 
 

@@ -11,7 +11,7 @@ from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Comparison, Requeue
 from annotation.comparisons.selectors import standing_judgments
-from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Guideline, Project
 
 MOST_LABELS = 50  # of a comparison
@@ -87,9 +87,11 @@ def requeue(
 @transaction.atomic
 def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
     """Take back the slots that nobody has taken; those served meanwhile stay. How many were taken back."""
-    row = Requeue.objects.select_for_update().filter(project=project, pk=pk, undone_at=None).first()
+    row = Requeue.objects.select_for_update().filter(project=project, pk=pk).first()
     if row is None:
-        raise Conflict("There is no such re-queue here, or it was undone already.")
+        raise NotFound("There is no such re-queue in this project.")
+    if row.undone_at is not None:
+        raise Conflict("This re-queue was undone already.")
     free = Comparison.objects.filter(
         pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
     )
