@@ -4,13 +4,13 @@
 import os
 import sys
 
-# These read a file and no row: they start no embedded database.
-WITHOUT_DATABASE = {"agreement"}
+# These read a file, or nothing, and no row: they start no embedded database.
+WITHOUT_DATABASE = {"agreement", "help", "-h", "--help"}
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deploy.settings")
-    if WITHOUT_DATABASE.intersection(sys.argv[1:2]):
+    if WITHOUT_DATABASE.intersection({*sys.argv[1:2], *sys.argv[-1:]}):
         os.environ.setdefault("DATABASE_URL", "postgres://localhost/unused")
     from django.core.management import execute_from_command_line
 

@@ -95,6 +95,9 @@ def _new(options: argparse.Namespace) -> int:
     options.dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(spec_to_dict(spec), indent=2)
     (options.dir / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(
+        f"{options.dir / SPEC_FILE} is written. Start it: python -m training run {options.dir}\n"
+    )
     return 0
 
 
@@ -171,6 +174,9 @@ def execute(folder: Path) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     _write_result(folder, began, metrics=metrics)
+    sys.stdout.write(
+        f"Done: the model is in {folder / ARTIFACT_DIR}, the numbers are in {folder / RESULT_FILE}.\n"
+    )
     return 0
 
 

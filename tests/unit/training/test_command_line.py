@@ -46,6 +46,16 @@ def test_a_run_ends_with_metrics_and_an_artifact(folder: Path) -> None:
     assert (folder / "artifact" / "model.safetensors").is_file()
 
 
+def test_new_and_run_say_where_to_go_on(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    main(["new", "sft", str(other), "--set", "model=m", "--set", "data=d"])
+    assert capsys.readouterr().out.endswith(f"Start it: python -m training run {other}\n")
+    main(["run", str(folder)])
+    assert f"the model is in {folder / 'artifact'}" in capsys.readouterr().out
+
+
 def test_a_done_run_is_not_done_twice(folder: Path) -> None:
     main(["run", str(folder)])
     before = result(folder)

@@ -55,16 +55,28 @@ def test_it_refuses_with_a_sentence(ratings, arguments, message):
         call_command("agreement", *filled)
 
 
-def test_it_runs_from_the_shell_and_starts_no_database(ratings):
-    environment = {**os.environ, "CONCORD_VAR": str(ratings.parent / "var")}
+@pytest.fixture
+def shell(tmp_path):
+    """`manage.py` in a process of its own, with an empty folder for what it keeps."""
+    environment = {**os.environ, "CONCORD_VAR": str(tmp_path / "var")}
     environment.pop("DATABASE_URL", None)
-    ran = subprocess.run(
-        [sys.executable, Path(__file__).parents[4] / "manage.py", "agreement", ratings, "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, Path(__file__).parents[4] / "manage.py", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_it_runs_from_the_shell_and_starts_no_database(ratings, shell, tmp_path):
+    ran = shell("agreement", ratings, "--json")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert json.loads(ran.stdout)["items"] == 3
-    assert not (ratings.parent / "var" / "postgres").exists()
+    assert not (tmp_path / "var" / "postgres").exists()
+
+
+def test_help_of_a_command_starts_no_database(shell, tmp_path):
+    ran = shell("demo", "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "--data" in ran.stdout
+    assert not (tmp_path / "var" / "postgres").exists()
