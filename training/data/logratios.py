@@ -17,33 +17,39 @@ from training.functional.logprobs import target_logprobs
 from training.models.load import LoadedModel, head_of
 from training.runtime.distributed import rank, summed, world
 from training.runtime.run import Run
+from training.runtime.sharding import behind
+from training.spec.runs import RunSpec
 
 
 class LogRatios:
     """log pi(y | x) - log ref(y | x) of responses, where ref is the policy as it is now."""
 
     def __init__(
-        self, policy: LoadedModel, groups: Sequence[TokenGroup], *, budget: int, run: Run
+        self, policy: LoadedModel, groups: Sequence[TokenGroup], spec: RunSpec, run: Run
     ) -> None:
         """Call it when the choice of trainable weights is made, before a checkpoint is restored."""
         self._policy = policy
         self._states = RememberedStates(policy)
+        budget = spec.tokens_per_forward
         self._states.remember(groups, budget=budget, run=run)
         self._reference: dict[TokenGroup, Tensor] = {}
         rows = list(rows_under_budget(groups, budget))
         taken = range(rank(), len(rows), world())
+        idle = behind(len(taken), spec)
         sums = [torch.zeros(_responses(row), device=policy.device) for row in rows]
         with torch.no_grad():
             for at in run.track(taken, stage="reference", total=len(taken), unit="batches"):
                 sums[at] = self._sums(rows[at])[1]
+            for _ in range(idle):
+                self.nothing()
         everyones = torch.split(summed(torch.cat(sums)), list(map(len, sums)))
         for row, sums_N in zip(rows, everyones, strict=True):
             parts = torch.split(sums_N, [len(group.responses) for group in row])
             self._reference.update(zip(row, parts, strict=True))
 
-    @property
-    def device(self) -> torch.device:
-        return self._policy.device
+    def nothing(self) -> Tensor:
+        """As of `RememberedStates`."""
+        return self._states.nothing()
 
     def __call__(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
         """The pack of these groups, and the log-ratio [N] of every response with its gradient."""

@@ -1,6 +1,6 @@
 """LoRA adapters by peft: low-rank updates beside frozen weights, merged into them when saved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.models.load import LoadedModel, load_policy, save_model
+from training.runtime.distributed import rank
 from training.runtime.optimize import choose_trainable, transformer_layers
+from training.runtime.sharding import all_gathered, is_sharded, is_sharding, shard_layers
 from training.spec.errors import ModelError
 from training.spec.runs import RunSpec
 
@@ -26,7 +28,35 @@ def trainable_weights(model: Any, spec: RunSpec) -> dict[str, nn.Parameter]:  # 
     """The weights that the spec trains, by name: adapters, put in here, or the top layers."""
     if spec.lora_rank:
         add_lora(model, spec)
-    return choose_trainable(model, top_layers=0 if spec.lora_rank else spec.trainable_layers)
+    top_layers = 0 if spec.lora_rank else spec.trainable_layers
+    weights = choose_trainable(model, top_layers=top_layers)
+    if not is_sharding(spec):
+        return weights
+    shard_layers(transformer_layers(model), model.device)
+    return {name: one for name, one in model.named_parameters() if name in weights}
+
+
+def unsharded(
+    loaded: LoadedModel, spec: RunSpec, load: Callable[[], LoadedModel]
+) -> LoadedModel | None:
+    """A plain model with the trained weights, on the first process; None on the others.
+
+    Where nothing is sharded every process has the model itself. ``load`` makes it as the run began.
+    """
+    if not is_sharded(loaded.model):
+        return loaded
+    trained = all_gathered(
+        {name: one for name, one in loaded.model.named_parameters() if one.requires_grad}
+    )
+    if rank():
+        return None
+    plain = load()
+    if spec.lora_rank:
+        add_lora(plain.model, spec)
+    for name, one in plain.model.named_parameters():
+        if name in trained:
+            one.data.copy_(trained[name])
+    return plain
 
 
 def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models share no typed forward
@@ -116,13 +146,18 @@ def merged(policy: LoadedModel, spec: RunSpec) -> tuple[LoadedModel, Adapter | N
     """The policy as a plain model, and its adapters alone; None where it has none.
 
     Weights in 4 bits are not merged into: the base is loaded again, whole, and gets the updates.
+    Sharded ones are gathered on the first process, which writes; the others keep their parts.
     """
-    if spec.quantize == "none":
-        return policy, merge_lora(policy.model)
-    adapter = Adapter(policy.model)
-    plain = load_policy(spec.model, precision=spec.precision, device=policy.device)
-    adapter.add_to(plain.model)
-    return plain, adapter
+
+    def load() -> LoadedModel:
+        return load_policy(spec.model, precision=spec.precision, device=policy.device)
+
+    if spec.quantize != "none":
+        adapter, plain = Adapter(policy.model), load()
+        adapter.add_to(plain.model)
+        return plain, adapter
+    whole = unsharded(policy, spec, load)
+    return (whole, merge_lora(whole.model)) if whole else (policy, None)
 
 
 def merge_lora(model: Any) -> Adapter | None:  # Any: as above

@@ -13,12 +13,14 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from training.data.packing import Pack
+from training.data.packing import Pack, pack_groups
+from training.data.remembered import NOBODY
 from training.functional.logprobs import TokenLogprobs, target_logprobs, token_logprobs
 from training.models.load import LoadedModel, head_of
 from training.models.lora import adapters_off, trainable_weights
 from training.models.split import SplitBackbone
 from training.models.value import ValueHead
+from training.runtime.sharding import exchange, own
 from training.spec.runs import RolloutSpec
 
 
@@ -39,6 +41,8 @@ class Actor(Protocol):
 
     def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor: ...
 
+    def nothing(self) -> Tensor: ...
+
 
 class ActorCritic:
     """What is trained. Log-probs are of the tempered policy, the one that is sampled from."""
@@ -51,7 +55,7 @@ class ActorCritic:
         self._start = (
             {}
             if spec.lora_rank
-            else {name: one.detach().clone() for name, one in self.weights.items()}
+            else {name: own(one.detach()).clone() for name, one in self.weights.items()}
         )
         self._split = SplitBackbone(policy)
         width = policy.model.config.hidden_size
@@ -74,6 +78,17 @@ class ActorCritic:
         value_R = torch.zeros_like(tokens.logprob_R) if critic is None else critic(hidden_RD)
         return TokenOutputs(*tokens, value_R)
 
+    def nothing(self) -> Tensor:
+        """A pass that adds 0, with gradients of 0: for a process that has fewer than the others.
+
+        As theirs it begins at the cut: the states under it are known by then.
+        """
+        pack, model = pack_groups([NOBODY]).to(self.policy.device), self.policy.model
+        size = (len(pack.tree.tokens_T), model.config.hidden_size)
+        states_TD = torch.zeros(size, dtype=model.dtype, device=model.device)
+        lower_TD = states_TD if self._split.frozen else None
+        return 0.0 * self._split.upper(pack.tree, lower_TD, at_N=pack.predictor_R).sum()
+
     @torch.no_grad()
     def reference_logprobs(self, pack: Pack, lower_TD: Tensor | None) -> Tensor:
         with self._as_reference():
@@ -88,11 +103,10 @@ class ActorCritic:
             with adapters_off(self.policy.model):
                 yield
             return
-        trained = {name: one.data for name, one in self.weights.items()}
-        for name, one in self.weights.items():
-            one.data = self._start[name]
+        weights = self.weights
+        trained = {name: exchange(one, self._start[name]) for name, one in weights.items()}
         try:
             yield
         finally:
-            for name, one in self.weights.items():
-                one.data = trained[name]
+            for name, one in weights.items():
+                exchange(one, trained[name])

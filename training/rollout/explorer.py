@@ -11,6 +11,7 @@ from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, LocalSampler, Progress
 from training.rollout.scoring import Scorer
 from training.runtime.distributed import my_share, told_by_all
+from training.runtime.sharding import whole_layers
 from training.spec.records import Group, Turn
 from training.spec.runs import RolloutSpec
 
@@ -42,9 +43,9 @@ class Explorer:
         """The whole batch; of several processes each answers a share, and is told the others'."""
         records = [self._prompts[at] for at in self._stream.batch(update)]
         mine = _my_places(records)
-        told = told_by_all(
-            dict(zip(mine, self._answered([records[at] for at in mine], update), strict=True))
-        )
+        with whole_layers(self._sampler.model):
+            made = self._answered([records[at] for at in mine], update)
+        told = told_by_all(dict(zip(mine, made, strict=True)))
         return shuffled(
             [told[at] for at in range(len(records))], seed=f"{self._spec.seed}/{update}"
         )

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from training.data.packing import pack_groups
+from training.data.packing import TokenGroup, pack_groups
+from training.data.remembered import NOBODY
 from training.rollout.actor_critic import Actor
 from training.rollout.buffer import Part, Rollout, in_minibatches
+from training.runtime.sharding import behind
 from training.spec.runs import RolloutSpec
 
 
@@ -17,12 +19,16 @@ def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list
     Of several processes each recalls its share of every minibatch.
     """
     rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
-    return [[_part(actor, row) for row in minibatch] for minibatch in rows]
+    idle = behind(sum(map(len, rows)), spec)
+    parts = [[_part(actor, [one.tokens for one in row]) for row in minibatch] for minibatch in rows]
+    for _ in range(idle):
+        _part(actor, [NOBODY])
+    return parts
 
 
 @torch.no_grad()
-def _part(actor: Actor, row: Sequence[Rollout]) -> Part:
-    pack = pack_groups([one.tokens for one in row])
+def _part(actor: Actor, row: Sequence[TokenGroup]) -> Part:
+    pack = pack_groups(row)
     lower_TD = actor.lower(pack)
     return Part(
         pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)

@@ -84,6 +84,13 @@ def count_of_all(mine: int) -> float:
     return summed(torch.tensor(float(mine), dtype=torch.float64, device=_device())).item()
 
 
+def most_of_all(mine: int) -> int:
+    """The largest of a number over all processes."""
+    if world() == 1:
+        return mine
+    return max(_sizes_of_all(mine))
+
+
 def everyones(pieces: Sequence[Tensor], *, dtype: torch.dtype = torch.float32) -> Tensor:
     """Flat pieces end to end, those of the first process first; a process may have none."""
     mine = torch.cat(list(pieces)) if pieces else torch.zeros(0, dtype=dtype, device=_device())
@@ -122,7 +129,7 @@ def _sizes_of_all(size: int) -> list[int]:
 
 def sum_gradients(weights: Sequence[Tensor]) -> None:
     """Put the sum over all processes into each gradient; a process without one gives zeros."""
-    if world() == 1:
+    if world() == 1 or not weights:
         return
     gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in weights]
     flat = summed(torch.cat([one.flatten() for one in gradients]))

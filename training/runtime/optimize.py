@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from training.functional.schedules import warmup_then_linear
-from training.runtime.distributed import sum_gradients
+from training.runtime.distributed import sum_gradients, summed
+from training.runtime.sharding import gathered, own, own_gradient, part_of
 from training.spec.errors import Diverged, ModelError, SpecError
 from training.spec.runs import RunSpec
 
@@ -102,9 +103,10 @@ class Optimizer:
         """Take up the gradients that a loss left in the weights (of another optimizer's too)."""
         for name, parameter in self._parameters.items():
             master = self._masters[name]
-            if parameter.grad is None or master is parameter:
+            told = own_gradient(parameter)
+            if told is None or master is parameter:
                 continue
-            gradient = parameter.grad.float()
+            gradient = told.float()
             master.grad = gradient if master.grad is None else master.grad + gradient
             parameter.grad = None
 
@@ -117,8 +119,8 @@ class Optimizer:
 
         Raises Diverged when it is not finite.
         """
-        sum_gradients(list(self._masters.values()))
-        norm = nn.utils.clip_grad_norm_(self._masters.values(), self._spec.max_grad_norm)
+        norm = self._summed_norm()
+        nn.utils.clip_grads_with_norm_(self._masters.values(), self._spec.max_grad_norm, norm)
         if not torch.isfinite(norm):
             raise Diverged(
                 f"The gradient is no longer finite at step {self.steps_done + 1}. "
@@ -132,6 +134,18 @@ class Optimizer:
         self.steps_done += 1
         return norm
 
+    def _summed_norm(self) -> Tensor:
+        """The norm of the gradients, summed over processes; those of sharded weights are already."""
+        is_split = {name: own(one) is not one for name, one in self._parameters.items()}
+        parts = [one for name, one in self._masters.items() if is_split[name]]
+        whole = [one for name, one in self._masters.items() if not is_split[name]]
+        sum_gradients(whole)
+        norm = nn.utils.get_total_norm([one.grad for one in whole if one.grad is not None])
+        if not parts:
+            return norm
+        theirs = nn.utils.get_total_norm([one.grad for one in parts if one.grad is not None])
+        return (norm.square() + summed(theirs.square())).sqrt()
+
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
@@ -144,14 +158,15 @@ class Optimizer:
     def _round_back(self) -> None:
         for name, parameter in self._parameters.items():
             if self._masters[name] is not parameter:
-                parameter.copy_(self._masters[name])
+                own(parameter).copy_(self._masters[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Masters and Adam's moments by name, for a checkpoint."""
-        saved = {f"master.{name}": one for name, one in self._masters.items()}
+        """Masters and Adam's moments by name, for a checkpoint: whole ones, whoever kept the parts."""
+        saved = {}
         for name, master in self._masters.items():
-            for key, value in self._adam.state[master].items():
-                saved[f"adam.{key}.{name}"] = value
+            for key, value in {"": master, **self._adam.state[master]}.items():
+                place = f"adam.{key}.{name}" if key else f"master.{name}"
+                saved[place] = gathered(value, self._parameters[name])
         return saved
 
     def restore(self, tensors: Mapping[str, Tensor], *, steps_done: int) -> None:
@@ -161,9 +176,10 @@ class Optimizer:
             raise ModelError(f"The checkpoint lacks {missing[0]}; it is of another model or spec.")
         self.steps_done = steps_done
         for name, master in self._masters.items():
-            master.data.copy_(tensors[f"master.{name}"])
+            like = self._parameters[name]
+            master.data.copy_(part_of(tensors[f"master.{name}"], like))
             state = {
-                key: tensors[f"adam.{key}.{name}"].clone().to(master.device)
+                key: part_of(tensors[f"adam.{key}.{name}"], like).clone().to(master.device)
                 for key in ("step", "exp_avg", "exp_avg_sq")
                 if f"adam.{key}.{name}" in tensors
             }
@@ -172,7 +188,8 @@ class Optimizer:
 
 
 def _master(parameter: nn.Parameter) -> Tensor:
-    """A float32 weight is its own master."""
-    if parameter.dtype == torch.float32:
-        return parameter
-    return parameter.detach().float().requires_grad_()
+    """A float32 weight is its own master; of a sharded one, the part that this process keeps."""
+    part = own(parameter)
+    if part.dtype == torch.float32:
+        return part if part is parameter else part.requires_grad_()
+    return part.detach().float().requires_grad_()

@@ -77,6 +77,11 @@ class RunSpec:
         help="Hold the frozen weights in 4 bits (QLoRA); nf4 needs lora_rank and bitsandbytes.",
         choices=("none", "nf4"),
     )
+    sharding: str = setting(
+        "none",
+        help="With several processes: full keeps only a part of each layer in each (FSDP2).",
+        choices=("none", "full"),
+    )
     checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
     precision: str = setting(
         "auto",
@@ -401,6 +406,10 @@ def _refuse_bare_quantization(spec: RunSpec) -> None:
         raise SpecError(
             f"quantize: {spec.quantize} freezes the weights in 4 bits, and something must be trained; "
             "set lora_rank, for example to 16, or quantize to none."
+        )
+    if spec.quantize != "none" and spec.sharding != "none":
+        raise SpecError(
+            "sharding: weights in 4 bits cannot be sharded; set sharding to none, or quantize to none."
         )
 
 

@@ -30,6 +30,7 @@ from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.runs import DpoSpec
 
 
@@ -46,9 +47,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
 
     stream = Stream.of(len(rows), spec)
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
-    logratios = LogRatios(
-        policy, [row.tokens for row in rows], budget=spec.tokens_per_forward, run=run
-    )
+    logratios = LogRatios(policy, [row.tokens for row in rows], spec, run)
 
     def reached() -> State:
         return State(optimizer.steps_done, optimizer.tensors(), {})
@@ -111,13 +110,17 @@ def accumulate(
     """Gradients of one step, a row of trees at a time; the means over its pairs."""
     total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
     parts = []
-    for row in rows_under_budget(my_share(batch), spec.tokens_per_forward):
+    rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
+    idle = behind(len(rows), spec)
+    for row in rows:
         pack, ratio_N = logratios([group.tokens for group in row])
         if spec.loss == "ipo":
             ratio_N = ratio_N / lengths_of(pack)
         part = row_loss(ratio_N, row, total, spec)
         optimizer.backward(part.loss)
         parts.append(part)
+    for _ in range(idle):
+        optimizer.backward(logratios.nothing())
     return Learned(*total_of(parts, width=len(Learned._fields)))
 
 

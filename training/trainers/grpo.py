@@ -39,6 +39,7 @@ from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import count_of_all, everyones, own_part, total_of
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.errors import ModelError
 from training.spec.runs import GrpoSpec
 
@@ -218,6 +219,7 @@ def _gradients(
 ) -> Learned:
     """The gradients of one minibatch, a part at a time; the sums of what the parts tell."""
     count = count_of_all(sum(len(lesson.advantage_R) for lesson in lessons))
+    idle = behind(len(lessons), spec)
     told = []
     for part, advantage_R, weight_R in lessons:
         made = grouped_policy_loss(
@@ -232,6 +234,8 @@ def _gradients(
         )
         learner.backward(made.loss)
         told.append(made)
+    for _ in range(idle):
+        learner.backward(actor.nothing())
     return Learned(*torch.stack(total_of(told, width=5)).tolist())
 
 

@@ -31,6 +31,7 @@ from training.runtime.device import pick_device
 from training.runtime.distributed import everyones, my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.runs import KtoSpec
 
 
@@ -47,9 +48,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
 
     stream = Stream.of(len(rows), spec)
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
-    logratios = LogRatios(
-        policy, [row.tokens for row in rows], budget=spec.tokens_per_forward, run=run
-    )
+    logratios = LogRatios(policy, [row.tokens for row in rows], spec, run)
 
     def reached() -> State:
         return State(optimizer.steps_done, optimizer.tensors(), {})
@@ -115,8 +114,11 @@ def _accumulate(
 ) -> Learned:
     """Gradients of one step, a row of trees at a time; the means over its responses."""
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
+    idle = behind(len(rows), spec)
     with torch.no_grad():
         ratios = [logratios([group.tokens for group in row])[1] for row in rows]
+        for _ in range(idle):
+            logratios.nothing()
     foreign = [ratio_N[_places(row).foreign] for ratio_N, row in zip(ratios, rows, strict=True)]
     point = mismatched_kl(everyones(foreign))
     is_good_N = torch.tensor(list(chain.from_iterable(one.is_good for one in batch)))
@@ -140,6 +142,8 @@ def _accumulate(
                 reward_N[~is_good_n].sum() / max(bad, 1),
             )
         )
+    for _ in range(idle):
+        optimizer.backward(logratios.nothing())
     loss, good_reward, bad_reward = total_of(parts, width=3)
     return Learned(loss, point, good_reward, bad_reward)
 

@@ -56,6 +56,7 @@ from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import count_of_all, everyones, total_of
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.errors import ModelError
 from training.spec.runs import PpoSpec
 
@@ -283,6 +284,7 @@ def improve(
 def _gradients(actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: PpoSpec) -> Learned:
     """The gradients of one minibatch, a part at a time; the sums of what the parts tell."""
     count = count_of_all(sum(len(lesson.advantage_R) for lesson in lessons))
+    idle = behind(len(lessons), spec)
     told: list[tuple[Tensor, ...]] = []
     for part, advantage_R, return_R in lessons:
         new = actor.outputs(part.pack, part.lower_TD)
@@ -306,6 +308,8 @@ def _gradients(actor: Actor, lessons: Sequence[Lesson], learner: Learner, spec: 
                 policy.ratio,
             )
         )
+    for _ in range(idle):
+        learner.backward(actor.nothing())
     return Learned(*torch.stack(total_of(told, width=6)).tolist())
 
 

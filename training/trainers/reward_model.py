@@ -32,14 +32,14 @@ from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.rankings import with_rankings
 from training.data.records import groups_of, refuse_too_few
-from training.data.remembered import RememberedStates
+from training.data.remembered import NOBODY, RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
 from training.functional.probe import fit_direction
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
-from training.models.lora import ADAPTER_DIR, Adapter, merge_lora, trainable_weights
+from training.models.lora import ADAPTER_DIR, Adapter, merge_lora, trainable_weights, unsharded
 from training.models.reward import (
     deviation,
     is_decoder,
@@ -56,9 +56,10 @@ from training.models.reward import (
 from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
-from training.runtime.distributed import my_share, total_of
+from training.runtime.distributed import my_share, rank, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.runs import RewardModelSpec
 
 REFERENCE = 64  # training prompts whose responses set the zero of the scores
@@ -129,8 +130,10 @@ def _publish(
 ) -> float:
     """Merge, find the zero of scores on the reference prompts, save; the zero."""
     final, adapter = _merged(reward, spec)
-    final.model.eval()
-    offset = mean_score(final, [row.tokens for row in reference], spec)
+    offset = 0.0
+    if rank() == 0:  # which alone has the whole model where it is sharded
+        final.model.eval()
+        offset = mean_score(final, [row.tokens for row in reference], spec)
     run.publish(lambda folder: _save(final, adapter, ties, offset, folder))
     return offset
 
@@ -149,10 +152,14 @@ def _untrained(spec: RewardModelSpec, device: torch.device, *, quantize: str) ->
 
 def _merged(reward: LoadedModel, spec: RewardModelSpec) -> tuple[LoadedModel, Adapter | None]:
     """As `merged` of a policy, for a backbone and its heads."""
+
+    def load() -> LoadedModel:
+        return _untrained(spec, reward.device, quantize="none")
+
     if spec.quantize == "none":
-        return reward, merge_lora(reward.model)
-    adapter = Adapter(reward.model)
-    plain = _untrained(spec, reward.device, quantize="none")
+        whole = unsharded(reward, spec, load)
+        return (whole, merge_lora(whole.model)) if whole else (reward, None)
+    adapter, plain = Adapter(reward.model), load()
     adapter.add_to(plain.model)
     take_heads(plain, reward)
     return plain, adapter
@@ -267,11 +274,23 @@ def _accumulate(
     """Gradients of one step, a row of trees at a time; the sums over its pairs."""
     total = sum(map(_weight, batch))
     parts = []
-    for row in rows_under_budget(my_share(batch), spec.tokens_per_forward):
+    rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
+    idle = behind(len(rows), spec)
+    for row in rows:
         part = row_loss(_scores(reward, states, row), row, total, ties, spec)
         optimizer.backward(part.loss)
         parts.append(part)
+    for _ in range(idle):
+        optimizer.backward(_nothing(reward, states))
     return Learned(*total_of(parts, width=len(Learned._fields)))
+
+
+def _nothing(reward: LoadedModel, states: RememberedStates | None) -> Tensor:
+    """A pass that adds 0, as `RememberedStates.nothing`."""
+    if states is not None:
+        return states.nothing()
+    pack = pack_groups([NOBODY]).to(reward.device)
+    return 0.0 * score_heads(reward, pack.tree, pack.last_N).sum()
 
 
 def _scores(reward: LoadedModel, states: RememberedStates | None, row: list[PairGroup]) -> Tensor:

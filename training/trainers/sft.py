@@ -24,6 +24,7 @@ from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
+from training.runtime.sharding import behind
 from training.spec.runs import SftSpec
 
 
@@ -59,7 +60,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     ):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            loss, tokens = _accumulate(policy, states, optimizer, batch, spec.tokens_per_forward)
+            loss, tokens = _accumulate(policy, states, optimizer, batch, spec)
         learning_rate = optimizer.learning_rate
         norm = optimizer.step()
         run.reporter.metrics(
@@ -97,14 +98,18 @@ def _accumulate(
     states: RememberedStates,
     optimizer: Optimizer,
     batch: list[TokenGroup],
-    budget: int,
+    spec: SftSpec,
 ) -> tuple[torch.Tensor, float]:
     """Gradients of one step, a row of trees at a time; the mean loss and its tokens."""
     tokens = sum(len(response) for group in batch for response in group.responses)
     losses = []
-    for row in rows_under_budget(my_share(batch), budget):
+    rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
+    idle = behind(len(rows), spec)
+    for row in rows:
         pack, hidden_RD = states.predictors(row)
         loss = -target_logprobs(hidden_RD, pack.targets_R, head_of(policy)).sum() / tokens
         optimizer.backward(loss)
         losses.append([loss])
+    for _ in range(idle):
+        optimizer.backward(states.nothing())
     return total_of(losses, width=1)[0], float(tokens)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps
+from training.spec.errors import SpecError
 from training.spec.runs import (
     DpoSpec,
     GrpoSpec,
@@ -22,6 +24,7 @@ from training.spec.runs import (
     RewardModelSpec,
     RunSpec,
     SftSpec,
+    spec_from_dict,
     spec_to_dict,
 )
 
@@ -44,7 +47,23 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
     "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2}),
     "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo"}),
 }
-STEPS = {"kto": 5, "sft": 5, "reward_model": 5, "dpo": 5}
+PARTS: dict[str, object] = {"sharding": "full", "tokens_per_forward": 32}
+CHOICES |= {
+    "sft in parts": (SftSpec, PARTS),
+    "reward_model in parts": (RewardModelSpec, PARTS | {"lora_rank": 1, "heads": 2}),
+    "dpo in parts": (DpoSpec, PARTS | {"trainable_layers": 1}),
+    "kto in parts": (KtoSpec, PARTS),
+    "ppo in parts": (PpoSpec, ROLLOUTS | PARTS),
+    "ppo whole in parts": (PpoSpec, ROLLOUTS | PARTS | {"trainable_layers": 0, "minibatches": 5}),
+    "grpo in parts": (GrpoSpec, ROLLOUTS | PARTS | {"lora_rank": 2, "trainable_layers": 0}),
+}
+IN_PARTS = [name for name in CHOICES if name.endswith("in parts")]
+
+
+def steps_of(name: str) -> int:
+    return 3 if CHOICES[name][0] in {PpoSpec, GrpoSpec} else 5
+
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
@@ -99,7 +118,7 @@ def test_two_processes_equal_one(
 ) -> None:
     train(tmp_path / "alone", specs[kind])
     alone, both = metrics_of(tmp_path / "alone"), metrics_of(together / kind)
-    assert [step for step, _ in both] == [*range(1, STEPS.get(kind, 3) + 1)]
+    assert [step for step, _ in both] == [*range(1, steps_of(kind) + 1)]
     for (_, one), (_, two) in zip(alone, both, strict=True):
         assert two == pytest.approx(one, abs=1e-6, rel=1e-5)
     weights = [
@@ -116,5 +135,51 @@ def test_the_first_process_alone_writes(together: Path, kind: str) -> None:
     ]
     counted = [one["kind"] for one in events]
     assert (counted.count("started"), counted.count("finished")) == (1, 1)
-    assert saved_steps(together / kind / "checkpoints")[-1] == STEPS.get(kind, 3)
+    assert saved_steps(together / kind / "checkpoints")[-1] == steps_of(kind)
     assert json.loads((together / kind / "result.json").read_text())["status"] == "done"
+
+
+@pytest.fixture(scope="module")
+def resumed(together: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sharded runs as they were one checkpoint before the last, taken up again by two processes."""
+    place = tmp_path_factory.mktemp("resumed")
+    for kind in IN_PARTS:
+        as_it_was(together / kind, place / kind)
+    done = torchrun(*(place / kind for kind in IN_PARTS))
+    assert done.returncode == 0, done.stderr[-2000:]
+    return place
+
+
+def as_it_was(run: Path, copy: Path) -> None:
+    """A copy of a run without its last checkpoint and all that came after."""
+    steps = saved_steps(run / "checkpoints")
+    (copy / "checkpoints").mkdir(parents=True)
+    shutil.copy(run / "spec.json", copy)
+    shutil.copytree(run / "checkpoints" / str(steps[-2]), copy / "checkpoints" / str(steps[-2]))
+
+
+@pytest.mark.parametrize("kind", IN_PARTS)
+def test_a_sharded_run_is_resumed_bit_for_bit(together: Path, resumed: Path, kind: str) -> None:
+    weights = [
+        load_file(folder / kind / "artifact" / "model.safetensors")
+        for folder in (together, resumed)
+    ]
+    assert [name for name in weights[0] if not torch.equal(*(one[name] for one in weights))] == []
+
+
+def test_a_sharded_checkpoint_is_resumed_by_one_process(
+    together: Path, specs: dict[str, RunSpec], tmp_path: Path
+) -> None:
+    as_it_was(together / "sft in parts", tmp_path / "run")
+    train(tmp_path / "run", specs["sft in parts"])
+    weights = [
+        load_file(folder / "artifact" / "model.safetensors")
+        for folder in (tmp_path / "run", together / "sft in parts")
+    ]
+    torch.testing.assert_close(*weights, atol=1e-6, rtol=0)
+
+
+def test_four_bits_are_not_sharded() -> None:
+    row = {"kind": "sft", "model": "m", "data": "d", "quantize": "nf4", "lora_rank": 2}
+    with pytest.raises(SpecError, match="sharding: weights in 4 bits"):
+        spec_from_dict(row | {"sharding": "full"})
