@@ -120,12 +120,12 @@ def test_two_processes_equal_one(
     alone, both = metrics_of(tmp_path / "alone"), metrics_of(together / kind)
     assert [step for step, _ in both] == [*range(1, steps_of(kind) + 1)]
     for (_, one), (_, two) in zip(alone, both, strict=True):
-        assert two == pytest.approx(one, abs=1e-6, rel=1e-5)
+        assert two == pytest.approx(one, abs=1e-5, rel=1e-4)
     weights = [
         load_file(folder / "artifact" / "model.safetensors")
         for folder in (tmp_path / "alone", together / kind)
     ]
-    torch.testing.assert_close(*weights, atol=1e-6, rtol=0)
+    torch.testing.assert_close(*weights, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", CHOICES)
@@ -176,7 +176,7 @@ def test_a_sharded_checkpoint_is_resumed_by_one_process(
         load_file(folder / "artifact" / "model.safetensors")
         for folder in (tmp_path / "run", together / "sft in parts")
     ]
-    torch.testing.assert_close(*weights, atol=1e-6, rtol=0)
+    torch.testing.assert_close(*weights, atol=2e-5, rtol=0)
 
 
 def test_four_bits_are_not_sharded() -> None:
