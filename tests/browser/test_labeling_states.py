@@ -259,6 +259,8 @@ def test_a_training_answer_is_followed_by_its_feedback(bench, project):
     trained = bench.answer("b")
     bench.expect_state("feedback")
     expect(bench.page.get_by_text("The known verdict is another")).to_be_visible()
+    above, panel = bench.form.locator("[data-candidate]").first, bench.form.locator(".feedback")
+    assert panel.bounding_box()["y"] > above.bounding_box()["y"]
     bench.press("Enter")
     bench.expect_state("ready")
     expect(bench.form).not_to_have_attribute("data-assignment", str(trained))
@@ -389,8 +391,41 @@ def test_upsetting_content_is_blurred_until_asked_for(bench, project):
     bench.open()
     article = bench.form.locator(".resp > article:visible").first
     expect(article).to_have_css("filter", "blur(9.6px)")
+    expect(bench.form.locator("[data-turns]")).to_be_in_viewport(ratio=1)
     bench.press("v")
     expect(article).to_have_css("filter", "none")
+
+
+def test_text_at_twice_the_size_leaves_room_to_read_and_to_answer(bench, project):
+    project.criteria.create(name="helpful", question="Which is more helpful?")
+    fill(project)
+    browser = bench.page.context.new_cdp_session(bench.page)
+    browser.send("Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})
+    bench.open()
+    for part in ("[data-turns]", "[data-candidate] article", "[data-row=overall]", "[data-submit]"):
+        expect(bench.form.locator(part).first).to_be_in_viewport()
+    wide = bench.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert not wide
+
+
+def test_a_missing_reason_takes_the_person_to_its_field(bench, project):
+    project.rationale_rule = "always"
+    project.save()
+    fill(project)
+    bench.open()
+    bench.press("2", "Enter")
+    bench.expect_says("Say in one sentence why")
+    expect(bench.form.locator("[data-why]")).to_be_focused()
+    bench.page.keyboard.type("It answers.")
+    bench.press("Control+Enter")
+    assert eventually(Judgment.objects.first).rationale == "It answers."
+
+
+def test_a_long_prompt_shows_its_beginning(bench, project):
+    factories.comparison(factories.prompt(project, "First words.\n\n" + "More of it.\n\n" * 60))
+    bench.open()
+    bench.expect_state("ready")
+    assert bench.form.locator("[data-turns]").evaluate("(turns) => turns.scrollTop") == 0
 
 
 def test_views_and_sheets_open_by_key(bench, project):
