@@ -62,21 +62,25 @@ class Memory:
 
     def __init__(self, path: Path, *, is_fresh: bool) -> None:
         self._path = path
-        is_kept = path.is_file() and not is_fresh
-        self._told: dict[str, dict[str, Any]] = json.loads(path.read_text()) if is_kept else {}
         self._code = {side: digest(paths) for side, paths in CODE.items()}
+        if is_fresh:
+            path.unlink(missing_ok=True)
 
     def told(self, python: Path, side: str, job: Job, *, turn: int) -> dict[str, Any]:
         """What a process says of this job; it is only started where it has not said it before."""
         named = asdict(job) | {"material": "", "scratch": ""}
         key = " ".join(map(str, [side, self._code[side], turn, *named.values()]))
-        if key not in self._told:
-            self._told[key] = _told(python, side, job) | {"load": round(os.getloadavg()[0], 1)}
-            self._path.write_text(json.dumps(self._told, indent=1))
-        return self._told[key]
+        if key not in self._kept():
+            told = _told(python, side, job) | {"load": os.getloadavg()[0]}
+            self._path.write_text(json.dumps(self._kept() | {key: told}, indent=1))
+        return self._kept()[key]
 
-    def loads(self) -> list[float]:
-        return [one["load"] for one in self._told.values()]
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        """Read anew each time: another run may be measuring other rows."""
+        if not self._path.is_file():
+            return {}
+        kept: dict[str, dict[str, Any]] = json.loads(self._path.read_text())
+        return kept
 
 
 def _told(python: Path, module: str, job: Job) -> dict[str, Any]:
@@ -104,7 +108,7 @@ class Bench:
     scratch: Path
     memory: Memory
     device: str
-    is_quick: bool
+    turns: int  # 0: once, with FLOPs counted in the same process
 
     def measure(self, row: Row, model: str) -> str:
         steps = row.steps(model, self.device)
@@ -125,11 +129,8 @@ class Bench:
                 self.memory.told(python, side, job, turn=turn) for side, python in sides.items()
             ]
 
-        if self.is_quick:
-            times = [both("both")]
-            flops = times[0]
-        else:
-            times, flops = [both("time", turn=turn) for turn in range(3)], both("flops")
+        times = [both("time", turn=turn) for turn in range(self.turns)] or [both("both")]
+        flops = both("flops") if self.turns else times[0]
         memory = both("memory") if row.has_memory and steps > 1 else []
         return line(row, model, padding, Found(times, flops, memory), device=self.device)
 
@@ -171,6 +172,7 @@ def command_line(data: Path, scratch: Path) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench-training", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small model, each time once")
+    parser.add_argument("--turns", type=int, default=3, help="how often each time is taken")
     parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
     parser.add_argument("--only", nargs="*", default=[], choices=[one.case for one in ROWS])
     parser.add_argument("--models", nargs="*", default=[], choices=[*CPU_MODELS, *CUDA_MODELS])
@@ -187,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             scratch=Path(scratch),
             memory=memory,
             device=options.device,
-            is_quick=options.quick,
+            turns=0 if options.quick else options.turns,
         )
         show(header(options.device))
         for row in ROWS:

@@ -55,15 +55,15 @@ def write_rows(folder: Path, data: Path, name: str, steps: int) -> Padding:
     pairs = [_pair_group(row) for row in _lines(data / "hh_helpful_pairs.jsonl.gz")]
     place = _Place(folder)
     if name == "pairs":
-        return place.write(f"pairs-{steps}", _spread(pairs, wanted), PROMPTS_A_STEP)
+        return place.write(f"pairs-{steps}", spread(pairs, wanted), PROMPTS_A_STEP)
     if name == "prompts":
         return place.write(
-            f"prompts-{steps}", _spread(pairs, PROMPTS_A_ROLLOUT * steps), PROMPTS_A_ROLLOUT
+            f"prompts-{steps}", spread(pairs, PROMPTS_A_ROLLOUT * steps), PROMPTS_A_ROLLOUT
         )
     if name == "hh_rankings":
-        groups = _mixed(_spread(pairs, 2 * wanted))
+        groups = _mixed(spread(pairs, 2 * wanted))
     else:
-        groups = _spread(_ranked(data), wanted)
+        groups = spread(_ranked(data), wanted)
     return place.write(f"{name}-{steps}", groups, PROMPTS_A_STEP)
 
 
@@ -76,7 +76,7 @@ def padding_of_all(folder: Path, data: Path) -> float:
     return found.padded / found.tokens
 
 
-def _spread(groups: Sequence[Group], wanted: int) -> list[Group]:
+def spread(groups: Sequence[Group], wanted: int) -> list[Group]:
     """A sample whose lengths are spread as those of all: every so-manieth by length, then shuffled.
 
     The first rows of a file, or a few drawn at random, may be shorter or longer than most.

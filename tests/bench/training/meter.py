@@ -57,7 +57,7 @@ class Job:
 
 @dataclass(slots=True)
 class Meter:
-    """Told where work begins, where a forward pass ends and where a step ends; says what it took."""
+    """Told where work begins, where a forward pass ends and where a step ends; says what it took until the last."""
 
     measure: str
     is_cuda: bool = False
@@ -90,6 +90,8 @@ class Meter:
     def step(self, loss: float) -> None:
         self.losses.append(loss)
         self.seconds = self._now() - self._began
+        if self._counter is not None:
+            self.flops = float(self._counter.get_total_flops())
         if self.measure == "memory":
             self._base_mb = self._fresh_peak()
         if self.is_cuda and len(self.losses) == 1:
@@ -116,8 +118,6 @@ class Meter:
 
     def tell(self) -> None:
         """The last line of standard output."""
-        if self._counter is not None:
-            self.flops = float(self._counter.get_total_flops())
         if self.is_cuda and len(self.losses) > 1:
             self.timed = 1 - 1 / len(self.losses)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

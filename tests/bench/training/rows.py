@@ -66,6 +66,7 @@ ROWS = (
     Row(case="sft", what="SFT, 8 prompts a batch", unit="prompts", llama=4),
     Row(
         case="ppo",
+        rows="prompts",
         what="PPO, 16 responses an update",
         unit="responses",
         peer="trl-1.12",
@@ -75,6 +76,7 @@ ROWS = (
     ),
     Row(
         case="generation",
+        rows="prompts",
         what="sampling, 4 responses a prompt",
         unit="useful tokens",
         llama=4,

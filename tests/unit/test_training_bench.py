@@ -1,0 +1,91 @@
+"""What `make bench-training` says rests on its sample, its memory and its arithmetic."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.training import __main__ as bench
+from tests.bench.training.material import Padding, spread
+from tests.bench.training.meter import Job
+from tests.bench.training.rows import ROWS
+from tests.bench.training.table import Found, header, line
+from training.spec.records import CandidateText, Group, Turn
+
+GROUPS = [
+    Group(
+        prompt_id=f"{number:03}",
+        prompt=(Turn(role="user", content="q" * number),),
+        candidates=(CandidateText(id="0", text="a" * (number % 7)),),
+        pairs=(),
+    )
+    for number in range(1, 400)
+]
+
+
+def length(group: Group) -> int:
+    return len(group.prompt[0].content) + len(group.candidates[0].text)
+
+
+def test_a_sample_is_spread_as_all_rows_are() -> None:
+    sample = spread(GROUPS, 16)
+    assert len({one.prompt_id for one in sample}) == 16
+    means = [statistics.fmean(map(length, rows)) for rows in (sample, GROUPS)]
+    assert means[0] == pytest.approx(means[1], rel=0.01)
+    assert max(map(length, sample)) > 0.95 * max(map(length, GROUPS))
+
+
+def test_no_more_rows_are_sampled_than_there_are() -> None:
+    assert len(spread(GROUPS[:5], 16)) == 5
+
+
+def told(**other: Any) -> dict[str, Any]:
+    usual = {"units": 10.0, "timed": 1.0, "seconds": 2.0, "flops": 100.0, "losses": [0.5, 0.25]}
+    return usual | {"activations_mb": 20.0, "peak_mb": 1.0, "load": 1.0, "device": "cpu"} | other
+
+
+def test_a_line_tells_ratios_parity_and_bars() -> None:
+    mine = told()
+    theirs = told(seconds=7.0, flops=500.0, losses=[0.5, 0.251], activations_mb=100.0)
+    found = Found([[mine, theirs]], [mine, theirs], [mine, theirs])
+    cells = line(ROWS[0], "llama", Padding(100, 348), found, device="cpu").split(" | ")
+    assert cells[2:9] == [
+        "5 pairs", "1.43", "3.5", "0.200", "3.48", "20 / 100 (0.20)", "1 / 1",
+    ]  # fmt: skip
+    assert cells[9] == "0.500000, 1e-03"
+    assert cells[11] == "CPU MISSED, FLOPs met, memory met |"
+
+
+def test_a_gpu_line_tells_tokens_and_the_share_of_its_peak() -> None:
+    """9 of 10 units in 2 s are 4.5 a second, of 10 tokens and 98.9e12 useful FLOPs each: 45 and 45 %."""
+    mine = told(device="NVIDIA H200", timed=0.9, flops=989e12)
+    theirs = told(device="NVIDIA H200", timed=0.9, seconds=4.0, flops=2000e12)
+    found = Found([[mine, theirs]], [mine, theirs], [])
+    cells = line(ROWS[0], "llama-1b", Padding(100, 348), found, device="cuda").split(" | ")
+    assert cells[-2:] == ["45 / 22", "45.0% / 22.5% |"]
+    assert len(cells) == len(header("cuda").splitlines()[0].split(" | "))
+
+
+def test_a_job_is_measured_once_until_its_code_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def measure(_python: Path, side: str, _job: Job) -> dict[str, Any]:
+        measured.append(side)
+        return told()
+
+    monkeypatch.setattr(bench, "_told", measure)
+    job = Job(case="sft", model="llama", measure="time", steps=1, material="", scratch="")
+
+    def ask(side: str) -> None:
+        bench.Memory(tmp_path / "told.json", is_fresh=False).told(Path(), side, job, turn=0)
+
+    for side in ("ours", "peer", "ours"):
+        ask(side)
+    assert measured == ["ours", "peer"]
+    monkeypatch.setitem(bench.CODE, "ours", [Path(__file__)])
+    ask("ours")
+    ask("peer")
+    assert measured == ["ours", "peer", "ours"]
