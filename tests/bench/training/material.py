@@ -25,6 +25,7 @@ SEED = 17
 LIMITS = Limits(1024, 512)
 PROMPTS_A_STEP = 8  # with one pair each, or with all six of four responses
 PROMPTS_A_ROLLOUT = 4
+FEWEST_PROMPTS = 8  # that a run of ours takes
 PAIRS_A_BATCH = 8  # of the peer
 RANKED = 4
 MEAN_RESPONSE = 48  # tokens of a response in the HH rows
@@ -57,9 +58,8 @@ def write_rows(folder: Path, data: Path, name: str, steps: int) -> Padding:
     if name == "pairs":
         return place.write(f"pairs-{steps}", spread(pairs, wanted), PROMPTS_A_STEP)
     if name == "prompts":
-        return place.write(
-            f"prompts-{steps}", spread(pairs, PROMPTS_A_ROLLOUT * steps), PROMPTS_A_ROLLOUT
-        )
+        groups = spread(pairs, max(FEWEST_PROMPTS, PROMPTS_A_ROLLOUT * steps))
+        return place.write(f"prompts-{steps}", groups, PROMPTS_A_ROLLOUT)
     if name == "hh_rankings":
         groups = _mixed(spread(pairs, 2 * wanted))
     else:

@@ -175,7 +175,7 @@ def rollouts(job: Job, meter: Meter) -> None:
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
-    prompts = job.rows("prompts-{}_prompts")
+    prompts = job.rows("prompts-{}_prompts")[: 4 * job.steps]
     rows = [{"input_ids": one} for one in prompts for _ in range(4)]
     folder = tempfile.mkdtemp(dir=job.scratch)
     unknown = {"train_sampling_strategy", "max_steps"}
