@@ -44,7 +44,7 @@ JOIN projects_project p ON p.id = a.project_id
 JOIN projects_membership m ON m.project_id = p.id AND m.user_id = a.labeler_id AND m.role = 'labeler'
 LEFT JOIN comparisons_queueposition q ON q.project_id = p.id AND q.labeler_id = a.labeler_id
 WHERE a.id = %(assignment_id)s AND a.project_id = %(project_id)s AND a.labeler_id = %(labeler_id)s
-FOR NO KEY UPDATE OF a
+FOR NO KEY UPDATE OF a, c
 """  # noqa: S608 - only names of columns
 
 
@@ -93,6 +93,12 @@ def ring_values(project_id: int, now: datetime) -> dict[str, object]:
     return {"project_id": project_id, "now": now, "rung_before": before}
 
 
+# Enough verdicts, and all that stand are equal to this one. The comparison is locked by then, so none is overlooked.
+_HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND NOT EXISTS (
+                SELECT 1 FROM comparisons_judgment other WHERE other.comparison_id = %(comparison_id)s
+                AND other.is_counted AND other.withdrawn_at IS NULL
+                AND (other.ranking <> %(ranking)s::jsonb OR other.is_all_bad <> %(is_all_bad)s)))"""
+
 _STORE = f"""
 WITH stored AS (
     INSERT INTO comparisons_judgment (project_id, comparison_id, assignment_id, labeler_id, guideline_id,
@@ -109,8 +115,11 @@ WITH stored AS (
     UPDATE comparisons_comparison SET
         judgments_counted = judgments_counted + CASE WHEN %(is_counted)s THEN 1 ELSE 0 END,
         slots_taken = slots_taken - CASE WHEN %(is_counted)s THEN 0 ELSE 1 END,
-        state = CASE WHEN %(is_counted)s AND state IN ('open', 'held') AND judgments_counted + 1 >= overlap
-                THEN 'judged' ELSE state END
+        state = CASE WHEN NOT %(is_counted)s THEN state
+            WHEN judgments_counted + 1 >= overlap OR {_HAVE_AGREED} THEN 'judged'
+            WHEN state <> 'judged' THEN state
+            WHEN EXISTS (SELECT 1 FROM comparisons_batch b WHERE b.id = batch_id AND b.state <> 'open') THEN 'held'
+            ELSE 'open' END
     WHERE id = %(comparison_id)s AND (%(is_counted)s OR (%(frees_place)s AND slots_taken > 0))
 ), done AS ({ANSWERED}), rung AS ({RING}), audited AS ({RECORD})
 SELECT stored.id, EXISTS (SELECT 1 FROM rung), done.* FROM stored, done
@@ -139,6 +148,7 @@ def store(judgment: Judgment, *, locked: Locked, now: datetime) -> Stored:
         "active_ms": judgment.active_ms,
         "elapsed_ms": judgment.elapsed_ms,
         "is_counted": judgment.is_counted,
+        "stop_when_agreeing": judgment.project.stop_when_agreeing,
         "frees_place": locked.takes_place and locked.state == "leased",
         "verb": "judgment.submitted",
         "object_type": Judgment._meta.label_lower,

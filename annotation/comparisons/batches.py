@@ -44,10 +44,16 @@ def batches_of(project: Project) -> QuerySet[Batch]:
     rows = rows.annotate(
         comparisons_all=Count("comparisons", filter=counted),
         comparisons_judged=Count("comparisons", filter=Q(comparisons__state="judged")),
-        labels_wanted=Coalesce(Sum("comparisons__overlap", filter=counted), 0),
+        labels_wanted=Coalesce(Sum(labels_of("comparisons__"), filter=counted), 0),
         labels_given=Coalesce(Sum(given, filter=counted), 0),
     )
     return rows.order_by("-state", "-priority", "-pk")
+
+
+def labels_of(of: str = "") -> Case:
+    """How many labels a comparison gets in all: once it is judged, those that it has."""
+    is_judged = Q(**{f"{of}state": Comparison.State.JUDGED})
+    return Case(When(is_judged, then=f"{of}judgments_counted"), default=f"{of}overlap")
 
 
 def state_with_free_places() -> Case:

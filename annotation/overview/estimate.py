@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
+from annotation.comparisons.batches import labels_of
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.services.pairing import candidate_sets
 from annotation.core.errors import InvalidInput
@@ -168,7 +169,7 @@ def _comparisons_there(project: Project) -> dict[str, int]:
     facts = rows.aggregate(
         all=Count("pk"),
         prompts=Count("prompt", distinct=True),
-        labels=Sum("overlap"),
+        labels=Sum(labels_of()),
         given=Sum("judgments_counted"),
         shared=Count("pk", filter=Q(overlap__gt=1)),
     )

@@ -113,6 +113,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             "agreement_target": _("Agreement target"),
             "overlap": _("Labels for a comparison that many judge"),
             "overlap_share": _("Comparisons that many judge, in percent"),
+            "stop_when_agreeing": _("Equal verdicts that end a comparison early"),
             "answer_scale": _("Answers a labeler may give"),
             "serving_order": _("Which comparison comes next"),
             "pairing": _("Which candidates are compared"),
@@ -131,6 +132,10 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             ),
             "overlap_share": _(
                 "Drawn at random; the rest get one label each. 12 % at three labels is a usual start."
+            ),
+            "stop_when_agreeing": _(
+                "Empty: never. With 2, what two labelers judge alike gets no third label. Agreement then "
+                "leans towards what is disputed, which gets more labels."
             ),
             "gold_share": _(
                 "Of what a labeler gets, with a known verdict. They test labelers, unseen."
@@ -165,6 +170,7 @@ class LabelsForm(ProjectForm):
         fields = [
             "overlap",
             "overlap_share",
+            "stop_when_agreeing",
             "serving_order",
             "gold_share",
             "repeat_share",

@@ -48,6 +48,11 @@ class Project(models.Model):
         default=1, validators=[MinValueValidator(1), MaxValueValidator(50)]
     )
     overlap_share = models.FloatField(default=1.0, validators=SHARE)  # drawn for `overlap` labels
+    stop_when_agreeing = (
+        models.PositiveSmallIntegerField(  # so many equal verdicts end a comparison
+            null=True, blank=True, validators=[MinValueValidator(2), MaxValueValidator(50)]
+        )
+    )  # None: each gets all its labels
     pairing = models.CharField(max_length=11, choices=Pairing, default=Pairing.AUTO)
     answer_scale = models.CharField(max_length=5, choices=AnswerScale, default=AnswerScale.SEVEN)
     serving_order = models.CharField(

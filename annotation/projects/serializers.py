@@ -22,6 +22,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "description",
             "overlap",
             "overlap_share",
+            "stop_when_agreeing",
             "pairing",
             "answer_scale",
             "serving_order",

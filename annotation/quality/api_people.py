@@ -164,6 +164,17 @@ class RuleDryRun(APIView):
         return Response(rules.dry_run(project=project, **data).as_json())
 
 
+class EarlyStopDryRun(APIView):
+    """What the setting `stop_when_agreeing` would have done to everything judged so far; nothing is written."""
+
+    @extend_schema(request=shapes.TryEarlyStopSerializer, responses=shapes.EarlyStopSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        data = _read(shapes.TryEarlyStopSerializer, request)
+        tried = rules.try_early_stop(project=project, **data)
+        return Response(shapes.EarlyStopSerializer(tried).data)
+
+
 class RuleDetail(APIView):
     """Every version of one rule, the newest first; a patch switches it on or off."""
 

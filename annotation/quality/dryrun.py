@@ -100,6 +100,64 @@ def _effects(before: PairColumns, after: PairColumns) -> DryRun:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStop:
+    """What ending comparisons at so many equal verdicts would have done to those that were given more."""
+
+    agreeing: int
+    comparisons: int  # with more judgments than that
+    stopped: int  # of these
+    judgments: int  # of all comparisons
+    judgments_saved: int
+    overruled: int  # stopped, where later judgments put another verdict level or ahead
+
+    @property
+    def saved_share(self) -> float:
+        return self.judgments_saved / self.judgments if self.judgments else 0.0
+
+
+def early_stop(columns: PairColumns, *, agreeing: int) -> EarlyStop:
+    """Whether the first ``agreeing`` verdicts of each comparison were equal, and what came after them."""
+    comparisons, signs = _verdicts_in_turn(columns)
+    starts = np.flatnonzero(np.diff(comparisons, prepend=-1))
+    sizes = np.diff(np.append(starts, len(comparisons)))
+    starts, sizes = starts[sizes > agreeing], sizes[sizes > agreeing]
+    first = signs[starts[:, None] + np.arange(agreeing)]
+    is_stopped = (first == first[:, :1]).all(axis=1)
+    overruled = sum(
+        _is_overruled(signs[start : start + size])
+        for start, size in zip(starts[is_stopped], sizes[is_stopped], strict=True)
+    )
+    return EarlyStop(
+        agreeing=agreeing,
+        comparisons=len(starts),
+        stopped=int(is_stopped.sum()),
+        judgments=len(comparisons),
+        judgments_saved=int((sizes[is_stopped] - agreeing).sum()),
+        overruled=overruled,
+    )
+
+
+def _verdicts_in_turn(columns: PairColumns) -> tuple[Ints, Ints]:
+    """The comparison of each judgment and a number for its verdict, equal for equal ones; by comparison and time.
+
+    A ranking is as many pairs, so the numbers of its pairs are added, each with a weight of its own.
+    """
+    weights = np.random.default_rng(0).integers(2**40, size=columns.item_count)
+    judgments, opens, codes = np.unique(columns.judgments, return_index=True, return_inverse=True)
+    signs = np.zeros(len(judgments), np.int64)
+    np.add.at(signs, codes, weights[columns.items] * (columns.verdicts + 1))
+    comparisons = columns.comparisons[opens]
+    in_turn = np.lexsort((judgments, comparisons))
+    return comparisons[in_turn], signs[in_turn]
+
+
+def _is_overruled(signs: Ints) -> bool:
+    """Whether a verdict beside the first has as many votes as it."""
+    votes = np.unique(signs[signs != signs[0]], return_counts=True)[1]
+    return bool(max(votes, default=0) >= (signs == signs[0]).sum())
+
+
 def verdict_counts(columns: PairColumns) -> Counts:
     """Votes by pair and verdict, [pairs, 4] (`columns.VERDICTS`)."""
     width = len(VERDICTS)

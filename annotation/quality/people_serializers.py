@@ -128,6 +128,24 @@ class DryRunSerializer(serializers.Serializer[Any]):
     machines_counted = serializers.ListField(child=serializers.IntegerField())
 
 
+class TryEarlyStopSerializer(serializers.Serializer[Any]):
+    agreeing = serializers.IntegerField(
+        min_value=2, max_value=50, help_text="So many equal verdicts end a comparison."
+    )
+
+
+class EarlyStopSerializer(TryEarlyStopSerializer):
+    """What early stop would have done to the comparisons that got more judgments than `agreeing`."""
+
+    comparisons = serializers.IntegerField(help_text="With more judgments than that.")
+    stopped = serializers.IntegerField(help_text="Of these.")
+    judgments = serializers.IntegerField(help_text="Of all comparisons.")
+    judgments_saved = serializers.IntegerField()
+    overruled = serializers.IntegerField(
+        help_text="Stopped, though later judgments put another verdict level or ahead."
+    )
+
+
 class SwitchRuleSerializer(serializers.Serializer[Any]):
     is_on = serializers.BooleanField()
 

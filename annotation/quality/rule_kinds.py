@@ -93,6 +93,11 @@ def _checked_labeler(project: Project, params: Mapping[str, Any]) -> Params:  # 
     return {"labeler": labeler_id, "since": whole}
 
 
+def checked_agreeing(value: Any) -> int:  # Any: from outside
+    """How many equal verdicts end a comparison, as a project's setting allows it."""
+    return int(_number("agreeing", value, Number(low=2, high=50, is_whole=True)))
+
+
 def _number(name: str, value: Any, rule: Number) -> float:  # Any: JSON from outside
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not isfinite(value) or (rule.is_whole and value != int(value)):

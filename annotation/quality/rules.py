@@ -25,6 +25,8 @@ from annotation.quality.adjudication import mark_stale
 from annotation.quality.columns import PairColumns, columns_of
 from annotation.quality.dryrun import (
     DryRun,
+    EarlyStop,
+    early_stop,
     effects_of,
     effects_of_counting,
     failed_too_often,
@@ -34,7 +36,7 @@ from annotation.quality.dryrun import (
 from annotation.quality.exclusions import Exclusion
 from annotation.quality.gold import REASON_MAX, accuracy_on_gold, cleaned
 from annotation.quality.models import LabelerAct, LabelerModel, Rule
-from annotation.quality.rule_kinds import Kind, Params, checked_params
+from annotation.quality.rule_kinds import Kind, Params, checked_agreeing, checked_params
 from annotation.quality.scoped import columns_that_count
 
 EXCLUDING = (Kind.EXCLUDE, Kind.TOO_FAST, Kind.GOLD_MINIMUM)
@@ -203,6 +205,14 @@ def _working(project: Project, labeler_ids: tuple[int, ...]) -> tuple[int, ...]:
         project=project, role=Role.LABELER, paused_at=None, user_id__in=labeler_ids
     )
     return tuple(rows.order_by("user_id").values_list("user_id", flat=True))
+
+
+def try_early_stop(*, project: Project, agreeing: Any) -> EarlyStop:  # Any: from outside
+    """What ending comparisons at so many equal verdicts would have done so far. Writes nothing."""
+    wanted = checked_agreeing(agreeing)
+    storing.fold_changes(project=project)
+    columns = columns_that_count(project, counted=counted_machines(project))
+    return early_stop(columns, agreeing=wanted)
 
 
 @transaction.atomic

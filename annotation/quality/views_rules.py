@@ -13,6 +13,7 @@ from annotation.accounts.models import User
 from annotation.core.errors import Conflict, DomainError, InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
+from annotation.projects.services.projects import update_settings
 from annotation.quality import disputes, people_forms, rules
 from annotation.quality.models import Dispute
 from annotation.quality.people_frame import Context, done, people_context, refused
@@ -82,6 +83,25 @@ def rule_try(request: HttpRequest, project_id: int) -> HttpResponse:
         return render(request, "quality/_dry_run.html", found)
     context = _rules_context(request, project)
     return render(request, "quality/rules.html", {**context, **found})
+
+
+@require_POST
+def early_stop(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Try early stop on history, which writes nothing; or, where the button says so, let it hold from now on."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    text = request.POST.get("agreeing", "")
+    agreeing = people_forms.number_from(request.POST, "agreeing") if text else None
+    try:
+        if "save" not in request.POST:
+            tried = rules.try_early_stop(project=project, agreeing=agreeing)
+            context = _rules_context(request, project)
+            return render(request, "quality/rules.html", {**context, "early_stop": tried})
+        update_settings(project=project, actor=person(request), stop_when_agreeing=agreeing)
+    except DomainError as error:
+        return refused(request, error, "quality-rules", project.pk)
+    ends = f"{agreeing} equal verdicts end a comparison from now on."
+    text = ends if agreeing else "Every comparison gets all its labels from now on."
+    return done(request, text, "quality-rules", project.pk)
 
 
 def _series(request: HttpRequest) -> int | None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from annotation.comparisons.models import Assignment, Judgment
+from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import pair_rows
 from annotation.comparisons.services import comparisons, judging, queue
 from annotation.core.errors import Conflict, NotFound
@@ -32,12 +32,16 @@ OVERLAP = 2
 class Labeling(RuleBasedStateMachine):
     """Four labelers, three comparisons of overlap two, and an admin who closes, pauses, adds and removes."""
 
+    strengths = {-1, -3}
+    overlap = OVERLAP
+    stop_when_agreeing: int | None = None
+
     def __init__(self) -> None:
         super().__init__()
-        self.project = factories.project(overlap=OVERLAP)
+        self.project = factories.project(stop_when_agreeing=self.stop_when_agreeing)
         prompt = factories.prompt(self.project)
         for _ in range(COMPARISONS):
-            factories.comparison(prompt, overlap=OVERLAP)
+            factories.comparison(prompt, overlap=self.overlap)
         self.labelers = [factories.member(self.project) for _ in range(4)]
         self.acknowledged: dict[UUID, int] = {}
         self.standing: dict[
@@ -59,12 +63,15 @@ class Labeling(RuleBasedStateMachine):
         return found if is_leased else None
 
     def _submit(self, assignment: Assignment, uuid: UUID, **answer: Any) -> Judgment:
-        a, b = assignment.comparison.candidate_ids
-        verdict = {"ranking": [[b], [a]], "strengths": [1], **answer}
+        verdict = {"ranking": self._ranking(assignment), "strengths": [1], **answer}
         judgment = judging.submit_judgment(assignment=assignment, client_uuid=uuid, **verdict)
         self.acknowledged[uuid] = judgment.pk
         self.standing[judgment.labeler_id, judgment.comparison_id] = verdict["strengths"][0]
         return judgment
+
+    def _ranking(self, assignment: Assignment) -> list[list[int]]:
+        a, b = assignment.comparison.candidate_ids
+        return [[b], [a]]
 
     def _undo(self, person: int) -> Assignment:
         undone = judging.undo_last(project=self.project, labeler=self.labelers[person])
@@ -168,7 +175,14 @@ class Labeling(RuleBasedStateMachine):
             held = row.assignments.filter(state="leased").count()
             assert row.judgments_counted == standing
             assert row.slots_taken == standing + held <= row.overlap
-            assert row.state == "closed" or (row.state == "judged") == (standing == row.overlap)
+            is_over = standing == row.overlap or self._have_agreed(row)
+            assert row.state == "closed" or (row.state == "judged") == is_over
+
+    def _have_agreed(self, row: Comparison) -> bool:
+        said = row.judgments.filter(withdrawn_at=None, is_counted=True)
+        rankings = [str(one) for one in said.values_list("ranking", flat=True)]
+        enough = self.stop_when_agreeing
+        return enough is not None and len(rankings) >= enough and len(set(rankings)) == 1
 
     @invariant()
     def nobody_judges_a_comparison_twice(self):
@@ -183,7 +197,7 @@ class Labeling(RuleBasedStateMachine):
 
     @invariant()
     def every_pair_says_what_was_answered_wherever_it_stood(self):
-        assert {row.strength for row in pair_rows(self.project)} <= {-1, -3}
+        assert {row.strength for row in pair_rows(self.project)} <= self.strengths
 
     @invariant()
     def what_stands_is_what_the_model_says(self):
@@ -192,14 +206,27 @@ class Labeling(RuleBasedStateMachine):
         assert {(who, what): steps[0] for who, what, steps in stored} == self.standing
 
 
+class StoppingEarly(Labeling):
+    """The same with four places each, where two equal verdicts end a comparison; the last labeler disputes."""
+
+    strengths = {-1, -3, 1, 3}
+    overlap = 4
+    stop_when_agreeing = 2
+
+    def _ranking(self, assignment: Assignment) -> list[list[int]]:
+        better_last = super()._ranking(assignment)
+        return better_last[::-1] if assignment.labeler == self.labelers[-1] else better_last
+
+
 @pytest.mark.django_db
-def test_nothing_is_lost_and_nothing_over_filled_whatever_labelers_do():
+@pytest.mark.parametrize("machine", [Labeling, StoppingEarly])
+def test_nothing_is_lost_and_nothing_over_filled_whatever_labelers_do(machine):
     chosen = settings(
-        max_examples=12,
+        max_examples=8,
         stateful_step_count=25,
         deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    run_state_machine_as_test(Labeling, settings=chosen)
+    run_state_machine_as_test(machine, settings=chosen)

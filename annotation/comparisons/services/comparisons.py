@@ -1,4 +1,4 @@
-"""What an admin does to comparisons: withdraw one, or put it back."""
+"""What an admin does to comparisons, withdraw one or put it back; and what state its judgments give one."""
 
 from django.db import transaction
 
@@ -14,7 +14,7 @@ def set_closed(*, comparison: Comparison, is_closed: bool, actor: User) -> Compa
     row = Comparison.objects.select_for_update().get(pk=comparison.pk)
     if is_closed == (row.state == Comparison.State.CLOSED):
         return row
-    row.state = Comparison.State.CLOSED if is_closed else _state_by_count(row)
+    row.state = Comparison.State.CLOSED if is_closed else state_by_judgments(row)
     row.save(update_fields=["state"])
     verb = "comparison.closed" if is_closed else "comparison.reopened"
     audit.record(verb, row, actor=actor)
@@ -28,8 +28,17 @@ def state_named(state: str) -> bool:
     return state == Comparison.State.CLOSED
 
 
-def _state_by_count(row: Comparison) -> Comparison.State:
-    if row.judgments_counted >= row.overlap:
+def state_by_judgments(row: Comparison) -> Comparison.State:
+    """Judged where all places are filled or enough verdicts agree; else open, or held by its batch."""
+    if row.judgments_counted >= row.overlap or _have_agreed(row):
         return Comparison.State.JUDGED
     is_held = row.batch is not None and row.batch.state != Batch.State.OPEN
     return Comparison.State.HELD if is_held else Comparison.State.OPEN
+
+
+def _have_agreed(row: Comparison) -> bool:
+    enough = row.project.stop_when_agreeing
+    if enough is None or row.judgments_counted < enough:
+        return False
+    standing = row.judgments.filter(is_counted=True, withdrawn_at=None)
+    return standing.order_by().values("ranking", "is_all_bad").distinct().count() == 1

@@ -7,7 +7,6 @@ from typing import NamedTuple, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import answers, exams, progress, verdicts
-from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.gold import Feedback
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import (
@@ -25,7 +23,7 @@ from annotation.comparisons.selectors import (
     station_of,
     texts_of,
 )
-from annotation.comparisons.services import queue
+from annotation.comparisons.services import comparisons, queue
 from annotation.core import statements
 from annotation.core.errors import Conflict, NotFound
 from annotation.core.jobs import Job, ring
@@ -248,18 +246,17 @@ def undo_judgment(*, judgment: Judgment) -> Assignment:
 
 def _reopen_comparison(judgment: Judgment) -> None:
     """Take one off the count, or, after a surplus judgment, take a free place for the new lease."""
-    rows = Comparison.objects.filter(pk=judgment.comparison_id).exclude(
-        state=Comparison.State.CLOSED
-    )
-    if judgment.is_counted:
-        changed = rows.update(
-            judgments_counted=F("judgments_counted") - 1, state=state_with_free_places()
-        )
-    else:
-        free = rows.filter(slots_taken__lt=F("overlap"))
-        changed = free.update(slots_taken=F("slots_taken") + 1)
-    if not changed:
+    row = Comparison.objects.select_for_update(of=("self",)).select_related("project")
+    comparison = row.get(pk=judgment.comparison_id)
+    is_full = not judgment.is_counted and comparison.slots_taken >= comparison.overlap
+    if is_full or comparison.state == Comparison.State.CLOSED:
         raise Conflict(_("This comparison is closed or full by now; your judgment stays as it is."))
+    if judgment.is_counted:
+        comparison.judgments_counted -= 1
+        comparison.state = comparisons.state_by_judgments(comparison)
+    else:
+        comparison.slots_taken += 1
+    comparison.save(update_fields=["judgments_counted", "slots_taken", "state"])
 
 
 def ring_agreement(project_id: int) -> None:

@@ -16,6 +16,7 @@ SETTINGS = (
     "description",
     "overlap",
     "overlap_share",
+    "stop_when_agreeing",
     "pairing",
     "answer_scale",
     "serving_order",

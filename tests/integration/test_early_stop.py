@@ -1,0 +1,224 @@
+"""Early stop: so many equal verdicts end a comparison before all its places are filled."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from django.db import connection, connections, transaction
+from django.urls import reverse
+from rest_framework.test import APIClient
+
+from annotation.comparisons.batches import batches_of
+from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.services import judging, queue
+from annotation.projects.models import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project(overlap=3, stop_when_agreeing=2)
+
+
+@pytest.fixture
+def comparison(project):
+    return factories.comparison(factories.prompt(project), overlap=3)
+
+
+def leased(comparison, count=1):
+    people = [factories.member(comparison.project) for _ in range(count)]
+    return [queue.lease_next_comparison(project=comparison.project, labeler=one) for one in people]
+
+
+def say(assignment, verdict="<", strength=1):
+    """The first candidate of the pair is better, or the second, or all are bad."""
+    first, second = assignment.comparison.candidate_ids
+    better = {"<": [[first], [second]], ">": [[second], [first]]}
+    answer = (
+        {"is_all_bad": True}
+        if verdict == "x"
+        else {"ranking": better[verdict], "strengths": [strength]}
+    )
+    return judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
+
+
+def state_after(comparison, verdicts):
+    for verdict in verdicts:
+        (assignment,) = leased(comparison)
+        say(assignment, verdict)
+    comparison.refresh_from_db()
+    return comparison.state
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "state"),
+    [("<", "open"), ("<<", "judged"), ("xx", "judged"), ("<>", "open"), ("<x", "open"), ("<><", "judged")],
+)  # fmt: skip
+def test_two_equal_verdicts_end_a_comparison_of_three(comparison, verdicts, state):
+    assert state_after(comparison, verdicts) == state
+
+
+def test_strength_makes_no_dispute(comparison):
+    for strength, assignment in enumerate(leased(comparison, 2), start=1):
+        say(assignment, strength=strength)
+    comparison.refresh_from_db()
+    assert comparison.state == "judged"
+
+
+def test_without_the_setting_every_place_is_filled(project, comparison):
+    project.stop_when_agreeing = None
+    project.save()
+    assert state_after(comparison, "<<") == "open"
+
+
+def test_what_has_ended_is_given_to_nobody(comparison):
+    state_after(comparison, "<<")
+    (empty,) = leased(comparison)
+    assert empty.reason == "all_judged"
+
+
+def test_who_is_at_work_on_it_still_counts_and_opens_it_by_a_dispute(comparison):
+    first, second, third = leased(comparison, 3)
+    for one in (first, second):
+        say(one)
+    assert say(third, ">").is_counted
+    comparison.refresh_from_db()
+    assert (comparison.state, comparison.judgments_counted) == ("judged", 3)
+
+
+def test_a_dispute_by_a_late_answer_opens_it_for_one_more(project):
+    comparison = factories.comparison(factories.prompt(project), overlap=4)
+    first, second, third = leased(comparison, 3)
+    for one, verdict in ((first, "<"), (second, "<"), (third, ">")):
+        say(one, verdict)
+    comparison.refresh_from_db()
+    assert comparison.state == "open"
+
+
+def test_a_dispute_in_a_paused_batch_waits_there(project):
+    batch = Batch.objects.create(project=project, name="May")
+    comparison = factories.comparison(factories.prompt(project), overlap=4, batch=batch)
+    first, second, third = leased(comparison, 3)
+    say(first)
+    say(second)
+    Batch.objects.update(state="paused")
+    say(third, ">")
+    comparison.refresh_from_db()
+    assert comparison.state == "held"
+
+
+def test_undoing_one_of_two_equal_verdicts_opens_it(comparison):
+    first, second = leased(comparison, 2)
+    say(first)
+    judging.undo_judgment(judgment=say(second))
+    comparison.refresh_from_db()
+    assert (comparison.state, comparison.judgments_counted) == ("open", 1)
+
+
+def test_undoing_the_dispute_ends_it_again(project):
+    comparison = factories.comparison(factories.prompt(project), overlap=4)
+    first, second, third = leased(comparison, 3)
+    say(first)
+    say(second)
+    judging.undo_judgment(judgment=say(third, ">"))
+    comparison.refresh_from_db()
+    assert comparison.state == "judged"
+
+
+def test_a_batch_wants_no_more_labels_of_what_has_ended(project):
+    batch = Batch.objects.create(project=project, name="May")
+    comparison = factories.comparison(factories.prompt(project), overlap=3, batch=batch)
+    state_after(comparison, "<<")
+    counted = batches_of(project).get()
+    assert (counted.labels_given, counted.labels_wanted) == (2, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_verdicts_at_the_same_moment_overlook_no_dispute(comparison):
+    """The second waits until the first is stored, and then sees that they differ."""
+    first, second = leased(comparison, 2)
+
+    def answer_too():
+        say(second, ">")
+        connections.close_all()
+
+    other = threading.Thread(target=answer_too)
+    with transaction.atomic():
+        say(first, "<")
+        other.start()
+        while not somebody_waits_for_this_transaction():
+            pass
+    other.join()
+    comparison.refresh_from_db()
+    assert (comparison.state, comparison.judgments_counted) == ("open", 2)
+
+
+def somebody_waits_for_this_transaction():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.fixture
+def admin(project):
+    return factories.member(project, Role.ADMIN)
+
+
+def test_the_page_tries_it_on_history_and_saves_it(client, project, admin):
+    project.stop_when_agreeing = None
+    project.save()
+    comparison = factories.comparison(factories.prompt(project), overlap=3)
+    state_after(comparison, "<<<")
+    client.force_login(admin)
+    url = reverse("quality-early-stop", args=[project.pk])
+    tried = client.post(url, {"agreeing": "2"}).text
+    assert "1 would have ended at 2" in tried
+    assert "saves 1 of 3 labels" in tried
+    client.post(url, {"agreeing": "2", "save": "yes"})
+    project.refresh_from_db()
+    assert project.stop_when_agreeing == 2
+    client.post(url, {"agreeing": "", "save": "yes"})
+    project.refresh_from_db()
+    assert project.stop_when_agreeing is None
+
+
+@pytest.mark.parametrize("wrong", ["1", "51", "two", "2.5"])
+def test_the_page_says_what_is_wrong(client, project, admin, wrong):
+    client.force_login(admin)
+    url = reverse("quality-early-stop", args=[project.pk])
+    for button in ({}, {"save": "yes"}):
+        page = client.post(url, {"agreeing": wrong, **button}, follow=True)
+        assert "agreeing" in page.text
+        assert page.status_code == 200
+    project.refresh_from_db()
+    assert project.stop_when_agreeing == 2
+
+
+def test_the_api_tries_and_sets_it(project, comparison, admin):
+    state_after(comparison, "<<")
+    api = APIClient()
+    api.force_authenticate(admin)
+    tried = api.post(
+        reverse("api-early-stop-dry-run", args=[project.pk]), {"agreeing": 2}, format="json"
+    )
+    assert tried.json() == {
+        "agreeing": 2, "comparisons": 0, "stopped": 0, "judgments": 2, "judgments_saved": 0, "overruled": 0,
+    }  # fmt: skip
+    set_to = api.patch(f"/api/v1/projects/{project.pk}/", {"stop_when_agreeing": 3}, format="json")
+    assert set_to.json()["stop_when_agreeing"] == 3
+    refused = api.patch(f"/api/v1/projects/{project.pk}/", {"stop_when_agreeing": 1}, format="json")
+    assert refused.status_code == 400
+
+
+def test_what_an_admin_puts_back_stays_ended(comparison, admin):
+    from annotation.comparisons.services.comparisons import set_closed
+
+    state_after(comparison, "<<")
+    for is_closed in (True, False):
+        set_closed(comparison=comparison, is_closed=is_closed, actor=admin)
+    assert Comparison.objects.get().state == "judged"
