@@ -12,7 +12,7 @@ from training.spec.presets import PRESETS
 from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
 
 # Filled in from the rows a run points at; never typed by a person.
-PLACES = ("model", "data", "reward_model", "held_out_reward_model")
+PLACES = ("model", "data", "reward_model", "held_out_reward_model", "sampler_url")
 TRAINS = {"reward_model": ModelVersion.Kind.REWARD}  # every other kind trains a policy
 
 

@@ -9,16 +9,19 @@ Shapes: T tokens of a row, L tokens of a tree, D hidden size, B padded rows, S t
 """
 
 import inspect
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from training.models.flex import flexible_attention, tree_block_mask
 from training.models.trimmed import last_layer_at
 
 PREFIX_TREE = "prefix_tree"
@@ -108,15 +111,18 @@ def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformer
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    tree_masks: list[TreeMask] | None = None,
+    tree_masks: list[TreeMask] | BlockMask | None = None,
     **kwargs: Any,  # Any: whatever a family passes to its attention
 ) -> tuple[Tensor, None]:
-    """Attention a tree at a time; without masks of trees, SDPA as ever (generation uses that)."""
+    """Attention of a row of trees; without masks of trees, SDPA as ever (generation uses that)."""
     if tree_masks is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **kwargs
         )
         return plain
+    if isinstance(tree_masks, BlockMask):
+        row = flexible_attention(query, key, value, tree_masks, scale=scaling)
+        return row.transpose(1, 2).contiguous(), None
     groups = int(getattr(module, "num_key_value_groups", 1))
     rows = (query, repeat_kv(key, groups), repeat_kv(value, groups))
     # All pieces by one split: a slice's gradient would be a row of zeros, for every piece anew.
@@ -222,10 +228,29 @@ def tree_hidden(
         # A 4-D mask is handed on as it is, so that none of size T x T is ever built.
         attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tree.tokens_T.device),
         use_cache=False,
-        tree_masks=tree_masks(tree, backbone.dtype),
+        tree_masks=_masks_of(tree, backbone),
     )
     hidden: Tensor = outputs.last_hidden_state[0]
     return hidden
+
+
+def _masks_of(tree: Tree, backbone: Any) -> list[TreeMask] | BlockMask:  # Any: as above
+    """What the row attends to, for the kernel that its device calls for."""
+    device = tree.tokens_T.device
+    if uses_flex(device) and not (backbone.training and _drops(backbone.config)):
+        return tree_block_mask(tree.spans, device)
+    return tree_masks(tree, backbone.dtype)
+
+
+def uses_flex(device: torch.device) -> bool:
+    """FlexAttention on CUDA, SDPA elsewhere; `CONCORD_ATTENTION` (flex or sdpa) decides otherwise."""
+    usual = "flex" if device.type == "cuda" else "sdpa"
+    return os.environ.get("CONCORD_ATTENTION", usual) == "flex"
+
+
+def _drops(config: Any) -> bool:  # Any: as above
+    """Whether attention has dropout, which FlexAttention has not."""
+    return any(getattr(config, name, 0.0) for name in ("attention_dropout", "attn_pdrop"))
 
 
 class _Row(NamedTuple):

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from training.models.load import LoadedModel, load_policy, save_model
 from training.runtime.distributed import rank
 from training.runtime.optimize import choose_trainable, transformer_layers
-from training.runtime.sharding import all_gathered, is_sharded, is_sharding, shard_layers
+from training.runtime.sharding import (
+    all_gathered,
+    gathered,
+    is_sharded,
+    is_sharding,
+    own,
+    shard_layers,
+)
 from training.spec.errors import ModelError
 from training.spec.runs import RunSpec
 
@@ -117,7 +124,7 @@ class Adapter:
             inference_mode=True,
         )
         self._tensors = {
-            f"{PEFT_PREFIX}{name.replace(f'.{ACTIVE}', '')}": one.detach()
+            f"{PEFT_PREFIX}{name.replace(f'.{ACTIVE}', '')}": gathered(own(one.detach()), one)
             .cpu()
             .clone()
             .contiguous()

@@ -8,10 +8,9 @@ from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
 from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
-from training.rollout.sampler import Knobs, LocalSampler, Progress
+from training.rollout.sampler import Knobs, Progress, TokenSampler
 from training.rollout.scoring import Scorer
 from training.runtime.distributed import my_share, told_by_all
-from training.runtime.sharding import whole_layers
 from training.spec.records import Group, Turn
 from training.spec.runs import RolloutSpec
 
@@ -21,7 +20,7 @@ class Explorer:
 
     def __init__(
         self,
-        sampler: LocalSampler,
+        sampler: TokenSampler,
         scorer: Scorer,
         prompts: list[Group],
         spec: RolloutSpec,
@@ -43,7 +42,7 @@ class Explorer:
         """The whole batch; of several processes each answers a share, and is told the others'."""
         records = [self._prompts[at] for at in self._stream.batch(update)]
         mine = _my_places(records)
-        with whole_layers(self._sampler.model):
+        with self._sampler.following(update):
             made = self._answered([records[at] for at in mine], update)
         told = told_by_all(dict(zip(mine, made, strict=True)))
         return shuffled(
@@ -80,7 +79,7 @@ def judged_again(rollouts: Sequence[Rollout], scorer: Scorer) -> list[Rollout]:
 
 
 def answers(
-    sampler: LocalSampler,
+    sampler: TokenSampler,
     scorer: Scorer,
     records: Sequence[Group],
     spec: RolloutSpec,

@@ -16,6 +16,7 @@ V vocabulary, K kept candidates of the nucleus.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +27,7 @@ from transformers import DynamicCache
 
 from training.data.chat import encode_prompt
 from training.data.tokens import pad_rows
+from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 from training.spec.records import Turn
 
@@ -36,7 +38,10 @@ Progress = Callable[[int, int], None]  # responses done, responses wanted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One response. ``token_ids`` holds the end token if there was one: then it is ``finished``."""
+    """One response. ``token_ids`` holds the end token if there was one: then it is ``finished``.
+
+    ``logprobs`` is () where the sampler tells none.
+    """
 
     text: str
     token_ids: tuple[int, ...]
@@ -70,6 +75,24 @@ class Knobs(NamedTuple):
     top_p: float
     max_tokens: int
     seed: int
+
+
+class TokenSampler(Protocol):
+    """What learning from rollouts needs: responses of the policy as it is, to prompts of token ids."""
+
+    tokenizer: Any  # Any: transformers' tokenizers share no typed call
+
+    def following(self, update: int) -> AbstractContextManager[None]:
+        """Inside, responses are those of the policy at this update."""
+        ...
+
+    def sample_tokens(
+        self,
+        prompts: Sequence[Sequence[int]],
+        knobs: Knobs,
+        *,
+        on_progress: Progress | None = None,
+    ) -> list[list[Sample]]: ...
 
 
 class Drawn(NamedTuple):
@@ -110,6 +133,10 @@ class LocalSampler:
         encoded = [encode_prompt(self.tokenizer, one, max_tokens=limit).ids for one in prompts]
         knobs = Knobs(n, temperature, top_p, max_tokens, seed)
         return self.sample_tokens(encoded, knobs, on_progress=on_progress)
+
+    def following(self, update: int) -> AbstractContextManager[None]:  # noqa: ARG002 - TokenSampler
+        """The model is the policy itself; where its layers are sharded, they are whole inside."""
+        return whole_layers(self.model)
 
     def sample_tokens(
         self,

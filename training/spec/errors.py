@@ -45,6 +45,12 @@ class DiskFull(TrainingError):
     kind = "disk_full"
 
 
+class SamplerFailed(TrainingError):
+    """The server that answers for the policy is away, or does not do what it must."""
+
+    kind = "sampler_failed"
+
+
 class Cancelled(TrainingError):
     """The run was asked to stop (SIGTERM or a closed stdin)."""
 

@@ -234,6 +234,11 @@ class RolloutSpec(RunSpec):
         help="Folder of a second reward model that does not teach: a guard warns where its scores fall "
         "while the reward rises.",
     )
+    sampler_url: str = setting(
+        "",
+        help="Base address (with /v1) of a vLLM server that samples the responses, with the run's "
+        "LoRA adapter; empty samples in this process.",
+    )
     updates: int = setting(20, help="Updates: one batch of rollouts each.", low=1, high=10**7)
     rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
     update_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
@@ -272,8 +277,13 @@ class RolloutSpec(RunSpec):
     )
 
     def check(self) -> None:
-        """As in RunSpec: the rollouts of an update go up."""
+        """As in RunSpec: the rollouts of an update go up, and a server can follow the policy."""
         self.samples_per_prompt(self.groups_per_step)
+        if self.sampler_url and not self.lora_rank:
+            raise SpecError(
+                "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "
+                "example to 16, or leave sampler_url empty."
+            )
 
     def samples_per_prompt(self, prompts: int) -> int:
         """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""

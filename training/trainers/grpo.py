@@ -32,8 +32,8 @@ from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
-from training.rollout.sampler import LocalSampler
 from training.rollout.scoring import load_held_out, load_scorer
+from training.rollout.server import sampler_of
 from training.rollout.telling import batch_numbers, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
@@ -59,7 +59,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(
-        LocalSampler(policy.model, policy.tokenizer),
+        sampler_of(run, policy, spec),
         scorer,
         prompts,
         spec,

@@ -13,7 +13,8 @@ from transformers import (
 )
 
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.models.attention import tree_hidden, use_prefix_tree, why_padded
+from training.models import attention
+from training.models.attention import tree_hidden, use_prefix_tree, uses_flex, why_padded
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
 
@@ -112,6 +113,40 @@ def test_gradients_of_trees_equal_those_of_padded_rows(tiny_policy: LoadedModel)
         tree_hidden(tiny_policy.backbone, tree, is_tree=False).square().sum(), weights
     )
     torch.testing.assert_close(of_tree, of_rows, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")
+@torch.no_grad()
+def test_flexible_attention_gives_the_states_of_sdpa(
+    tiny_policy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU it runs uncompiled, forward only. The row is longer than a block of 128."""
+    long = TokenGroup(prompt_id="d", prompt=(3,) * 130, responses=())
+    tree = pack_groups([*GROUPS * 7, long]).tree
+    states = []
+    for kernel in ("sdpa", "flex"):
+        monkeypatch.setenv("CONCORD_ATTENTION", kernel)
+        states.append(tree_hidden(tiny_policy.backbone, tree, is_tree=True))
+    torch.testing.assert_close(*states, atol=1e-5, rtol=1e-5)
+
+
+def test_flexible_attention_is_for_cuda() -> None:
+    assert uses_flex(torch.device("cuda"))
+    assert not uses_flex(torch.device("cpu"))
+
+
+def test_a_family_that_drops_attention_out_is_trained_by_sdpa(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """FlexAttention has no dropout: GPT-2's (0.1 here) is not silently left out."""
+    monkeypatch.setenv("CONCORD_ATTENTION", "flex")
+    config = GPT2Config(vocab_size=99, n_embd=32, n_layer=2, n_head=4, attn_pdrop=0.1)
+    model = AutoModelForCausalLM.from_config(config)
+    use_prefix_tree(model)
+    called = []
+    monkeypatch.setattr(attention, "flexible_attention", lambda *_args, **_: called.append(1))
+    tree_hidden(model.train().base_model, pack_groups(GROUPS).tree, is_tree=True)
+    assert not called
 
 
 def test_generation_still_works_with_padding_on_the_left(tiny_policy: LoadedModel) -> None:
