@@ -16,8 +16,8 @@ $(VENV)/.ready: deploy/requirements/dev.lock deploy/setup.sh
 	PYTHON=$(PYTHON) VENV=$(VENV) bash deploy/setup.sh
 	@touch $@
 
-demo: setup ## One lap of RLHF with real parts, then the site at http://127.0.0.1:8000 (DATA=folder: real judgments)
-	python manage.py demo $(if $(DATA),--data $(DATA))
+demo: setup ## One lap of RLHF with real parts, then the site at http://127.0.0.1:8000 (DATA=folder: real judgments; ALSO="dpo grpo")
+	python manage.py demo $(if $(DATA),--data $(DATA)) $(ALSO:%=--also %)
 
 up: setup ## The site and its workers, embedded, under one supervisor
 	python manage.py up

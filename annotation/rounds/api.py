@@ -119,6 +119,12 @@ class RoundLabels(RoundAct):
     act = staticmethod(services.take_labels)
 
 
+class RoundVotes(RoundAct):
+    """End the blind vote with what was said; the round ends with it."""
+
+    act = staticmethod(services.take_votes)
+
+
 class RoundPromote(RoundAct):
     """Let the policy of a finished round serve."""
 

@@ -25,6 +25,7 @@ class Estimate:
     responses: int
     comparisons: int
     labels: int
+    blind_votes: int  # at most: they end once they decide
     label_seconds: float
     labels_timed: int  # judgments that its pace is measured on; 0: assumed
     generation_seconds: float | None
@@ -33,7 +34,8 @@ class Estimate:
 
     @property
     def label_hours(self) -> float:
-        return self.labels * self.label_seconds / 3600
+        """People's hours, those of the blind votes among them."""
+        return (self.labels + self.blind_votes) * self.label_seconds / 3600
 
 
 def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estimate:
@@ -49,6 +51,7 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
         responses=responses,
         comparisons=comparisons,
         labels=round((comparisons + shared) * plan.label_share),
+        blind_votes=min(there, plan.blind_prompts),
         label_seconds=timed.mean or SECONDS_ASSUMED,
         labels_timed=timed.n if timed.mean else 0,
         generation_seconds=_generation_seconds(policy, responses),

@@ -46,6 +46,13 @@ class RoundForm(forms.Form):
         label="Enough labels",
         help_text="The share of all labels at which it goes on by itself; 1 waits for every one.",
     )
+    blind_prompts = forms.IntegerField(
+        label="Held-out prompts on which people compare it blind",
+        help_text="The new policy against the one before, until the votes decide; 0 asks nobody.",
+    )
+    blind_days = forms.IntegerField(
+        label="Wait for their votes at most", help_text="In days; then what was said counts."
+    )
     promotion = forms.ChoiceField(
         choices=PROMOTIONS,
         label="The new policy serves",

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from annotation.comparisons.models import Batch
 from annotation.datasets.models import DatasetSnapshot
+from annotation.evaluations.models import Evaluation
 from annotation.generation.models import GenerationRun
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
@@ -55,8 +56,11 @@ class Round(models.Model):
     policy_run = models.ForeignKey(
         TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    evaluation = models.ForeignKey(
+        Evaluation, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     labels_are_enough = models.BooleanField(default=False)  # a person said so
-    verdict = models.JSONField(default=dict)  # {"is_better", "sentence", "promoted"}
+    verdict = models.JSONField(default=dict)  # {"is_better", "sentence", "promoted", "people"}
     error = models.TextField(blank=True, default="")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -16,6 +16,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "temperature": (0.0, 10.0),
     "max_tokens": (1, 100_000),
     "label_share": (0.01, 1.0),
+    "blind_prompts": (0, 10_000),
+    "blind_days": (1, 365),
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": tuple(PRESETS),
@@ -26,7 +28,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Sampling, how many labels are enough, how to train, and when the new policy serves."""
+    """Sampling, how many labels are enough, how to train, who judges the new policy, and when it serves."""
 
     per_prompt: int = 2
     max_prompts: int = 0  # 0: all
@@ -36,6 +38,10 @@ class Plan:
     preset: str = "standard"
     algorithm: str = "ppo"
     promotion: str = "when_better"
+    blind_prompts: int = (
+        0  # on which people compare the new policy with the old; 0: nobody is asked
+    )
+    blind_days: int = 7  # that the round waits for their votes at most
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:  # Any: JSON from outside

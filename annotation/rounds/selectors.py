@@ -5,6 +5,7 @@ from typing import NamedTuple
 from django.db.models import QuerySet
 
 from annotation.comparisons.batches import batch_of
+from annotation.comparisons.models import Comparison
 from annotation.core.errors import NotFound
 from annotation.core.jobs import JobModel
 from annotation.projects.models import Project
@@ -26,6 +27,7 @@ def rounds_of(project: Project) -> QuerySet[Round]:
     """The rounds of a project with the rows of their parts, newest first."""
     rows = Round.objects.filter(project=project).select_related(
         *["project", "policy", "generation", "batch", "snapshot", "created_by"],
+        *["evaluation__batch", "evaluation__generation", "evaluation__baseline_generation"],
         *["reward_run__model_version", "policy_run__model_version"],
     )
     return rows.order_by("-number")
@@ -85,6 +87,8 @@ def _part(row: Round, stage: Round.Stage, place: int) -> Part:
     empty = Part(stage, stage.label, state, 0, 0, "", "", None, "")
     if stage == Round.Stage.LABEL:
         return _labels(row, empty)
+    if stage == Round.Stage.EVALUATE:
+        return _votes(row, empty)
     if stage not in JOB_PARTS:
         return empty
     name, route = JOB_PARTS[stage]
@@ -112,3 +116,18 @@ def _labels(row: Round, part: Part) -> Part:
         route="comparisons-batch",
         key=batch.pk,
     )
+
+
+def _votes(row: Round, part: Part) -> Part:
+    """How far the blind evaluation is: answers first, then votes; nothing where people are not asked."""
+    asked = row.evaluation
+    if asked is None:
+        return part._replace(error=row.verdict.get("people", ""))
+    part = part._replace(route="evaluations-detail", key=asked.pk, error=asked.error)
+    if asked.batch_id is None:
+        runs = [run for run in (asked.generation, asked.baseline_generation) if run is not None]
+        done = sum(run.progress_done for run in runs)
+        return part._replace(done=done, total=len(runs) * asked.prompts, unit="answers")
+    there = asked.batch.comparisons if asked.batch else Comparison.objects.none()
+    done = there.filter(state=Comparison.State.JUDGED).count()
+    return part._replace(done=done, total=there.count(), unit="blind votes")

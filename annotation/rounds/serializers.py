@@ -25,6 +25,10 @@ class RoundPlanSerializer(serializers.Serializer[Any]):
     temperature = serializers.FloatField(required=False, min_value=0, max_value=10)
     max_tokens = serializers.IntegerField(required=False, min_value=1, max_value=100_000)
     label_share = serializers.FloatField(required=False, min_value=0.01, max_value=1)
+    blind_prompts = serializers.IntegerField(
+        required=False, min_value=0, max_value=int(BOUNDS["blind_prompts"][1])
+    )
+    blind_days = serializers.IntegerField(required=False, min_value=1, max_value=365)
     preset = serializers.ChoiceField(required=False, choices=CHOICES["preset"])
     algorithm = serializers.ChoiceField(required=False, choices=CHOICES["algorithm"])
     promotion = serializers.ChoiceField(required=False, choices=CHOICES["promotion"])
@@ -66,7 +70,7 @@ class RoundSerializer(serializers.ModelSerializer[Round]):
         model = Round
         fields: ClassVar[list[str]] = [
             *["id", "number", "state", "stage", "plan", "error", "policy", "generation", "batch"],
-            *["snapshot", "reward_run", "policy_run", "verdict", "parts"],
+            *["snapshot", "reward_run", "policy_run", "evaluation", "verdict", "parts"],
             *["created_by", "created_at", "moved_at", "finished_at"],
         ]
         read_only_fields = fields
@@ -87,6 +91,7 @@ class RoundEstimateSerializer(serializers.Serializer[Any]):
     responses = serializers.IntegerField()
     comparisons = serializers.IntegerField()
     labels = serializers.IntegerField()
+    blind_votes = serializers.IntegerField(help_text="At most; it ends once they decide.")
     label_seconds = serializers.FloatField()
     labels_timed = serializers.IntegerField()
     generation_seconds = serializers.FloatField(allow_null=True)

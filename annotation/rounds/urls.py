@@ -16,6 +16,7 @@ api_patterns = [
     path(f"{ROUND}resume/", api.RoundResume.as_view(), name="api-round-resume"),
     path(f"{ROUND}cancel/", api.RoundCancel.as_view(), name="api-round-cancel"),
     path(f"{ROUND}labels/", api.RoundLabels.as_view(), name="api-round-labels"),
+    path(f"{ROUND}votes/", api.RoundVotes.as_view(), name="api-round-votes"),
     path(f"{ROUND}promote/", api.RoundPromote.as_view(), name="api-round-promote"),
 ]
 page_patterns = [
@@ -35,6 +36,7 @@ ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-round-resume": {"POST": ENGINEER},
     "api-round-cancel": {"POST": ENGINEER},
     "api-round-labels": {"POST": ENGINEER},
+    "api-round-votes": {"POST": ENGINEER},
     "api-round-promote": {"POST": ENGINEER},
     "rounds-list": {"GET": ENGINEER},
     "rounds-new": {"GET": ENGINEER, "POST": ENGINEER},

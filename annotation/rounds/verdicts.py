@@ -1,7 +1,10 @@
-"""What a round's new policy is worth, in one sentence, from what was measured."""
+"""What a round's new policy is worth, in one sentence, from what was measured. People, where asked, have the word."""
 
 from typing import Any, NamedTuple
 
+from annotation.evaluations.evidence import evidence_of
+from annotation.evaluations.models import Evaluation
+from annotation.rounds.models import Round
 from annotation.runs.models import TrainingRun
 
 
@@ -12,7 +15,32 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def verdict_of(run: TrainingRun) -> Verdict:
+def verdict_of(row: Round) -> Verdict:
+    """People's, where they could compare the two blind; else the reward model's."""
+    assert row.policy_run is not None  # noqa: S101 - its stage says so
+    measured = by_reward(row.policy_run)
+    if row.evaluation is None or row.evaluation.state == Evaluation.State.FAILED:
+        return measured
+    people = by_people(row.evaluation)
+    return Verdict(people.is_better, f"{people.sentence} {measured.sentence}")
+
+
+def by_people(evaluation: Evaluation) -> Verdict:
+    """By the win rate of a blind evaluation and its always-valid interval."""
+    found = evidence_of(evaluation)
+    rate = found.win_rate
+    if rate.value is None or rate.interval is None:
+        return Verdict(None, "Nobody had compared its answers blind when the round ended.")
+    low, high = rate.interval
+    told = f"in {rate.value:.0%} of {rate.n} decided blind votes ({low:.0%} to {high:.0%})"
+    if not found.is_decided:
+        return Verdict(None, f"People preferred its answers {told}, which decides nothing.")
+    if rate.value > 0.5:
+        return Verdict(True, f"People prefer its answers, {told}.")
+    return Verdict(False, f"People prefer the answers before, its own were taken {told}.")
+
+
+def by_reward(run: TrainingRun) -> Verdict:
     """By the held-out reward before and after, where the run measured it."""
     metrics: dict[str, Any] = run.result.get("metrics", {})  # Any: JSON
     gain, ends, n = (metrics.get(name) for name in ("reward_gain", "interval", "n"))

@@ -25,6 +25,7 @@ ACTS = {
     "resume": (services.resume_round, "goes on."),
     "cancel": (services.cancel_round, "is cancelled; what it made stays."),
     "labels": (services.take_labels, "goes on with the labels that are there."),
+    "votes": (services.take_votes, "ends with the blind votes that are there."),
     "promote": (services.promote_result, "is done, and its policy serves: the next starts there."),
 }
 
@@ -134,7 +135,7 @@ def round_detail(request: HttpRequest, project_id: int, number: int) -> HttpResp
 
 @require_POST
 def round_act(request: HttpRequest, project_id: int, number: int) -> HttpResponse:
-    """Pause, resume, cancel, go on with the labels there are, or promote."""
+    """Pause, resume, cancel, go on with the labels or votes there are, or promote."""
     project = project_of(request, project_id)
     row: Round = selectors.round_in(project, number)
     name = request.POST.get("act", "")

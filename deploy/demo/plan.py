@@ -1,4 +1,4 @@
-"""How large a lap is, and which specs its three runs have."""
+"""How large a lap is, and which specs its runs have."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from training.spec.presets import preset_of
 HERE = Path(__file__).resolve().parent
 PROMPTS = HERE / "prompts.jsonl"
 
+ALSO = ("dpo", "grpo")  # trained too where they are asked for
 Settings = dict[str, Any]  # Any: fields of a spec, checked by training.spec
 
 
@@ -27,8 +28,8 @@ class Plan:
 
 
 def demo_settings(**changes: Settings) -> dict[str, Settings]:
-    """The demo presets of all three kinds, with changes by kind."""
-    kinds = ("reward_model", "sft", "ppo")
+    """The demo presets of every kind a lap trains, with changes by kind."""
+    kinds = ("reward_model", "sft", "ppo", *ALSO)
     return {kind: preset_of("demo", kind) | changes.get(kind, {}) for kind in kinds}
 
 
@@ -39,6 +40,8 @@ DEMO = Plan(
         reward_model={"epochs": 3.0, "learning_rate": 1e-4, "layers": 16},
         # So few updates teach a value nothing: the other answers to a prompt are the baseline.
         ppo={"updates": 6, "baseline": "leave_one_out", "learning_rate": 5e-4},
+        dpo={"learning_rate": 5e-5},
+        grpo={"updates": 6, "learning_rate": 5e-4},
     ),
 )
 """The lap of `make demo`: about a hundred short questions, SmolLM2-135M, simulated labelers."""
@@ -69,6 +72,20 @@ REAL = Plan(
             "max_response_tokens": 96,
             "eval_prompts": 96,
         },
+        dpo={
+            "max_prompt_tokens": 192,
+            "max_response_tokens": 128,
+            "max_groups": 320,
+            "learning_rate": 5e-5,
+            "tokens_per_forward": 1024,
+        },
+        grpo={
+            "updates": 10,
+            "learning_rate": 5e-4,
+            "kl_coefficient": 0.01,
+            "max_response_tokens": 96,
+            "eval_prompts": 64,
+        },
     ),
 )
 """The lap of `make demo DATA=...`: judgments that people gave."""
@@ -87,6 +104,13 @@ SMOKE = Plan(
             "max_response_tokens": 12,
             "updates": 2,
             "groups_per_step": 8,
+            "rollouts_per_update": 8,
+        },
+        dpo={"max_response_tokens": 16},
+        grpo={
+            "max_response_tokens": 12,
+            "updates": 2,
+            "groups_per_step": 4,
             "rollouts_per_update": 8,
         },
     ),

@@ -37,9 +37,8 @@ def _data_rows(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _model_rows(summary: Summary) -> list[tuple[str, str]]:
-    reward, sft, ppo = summary["reward_model"], summary["sft"], summary["ppo"]
+    reward, sft = summary["reward_model"], summary["sft"]
     ceiling = reward["ceiling"]
-    lengths = f"length {ppo['length_before']:.0f} -> {ppo['length_after']:.0f}"
     band = f", labelers' ceiling {ceiling[0]:.0%} to {ceiling[1]:.0%}" if ceiling else ""
     return [
         (
@@ -47,14 +46,36 @@ def _model_rows(summary: Summary) -> list[tuple[str, str]]:
             f"{percent(reward)} right on held-out pairs{band}, 'longer wins' {reward['longer_wins']:.1%}",
         ),
         ("SFT", f"held-out loss {sft['loss_before']:.3f} -> {sft['loss_after']:.3f}"),
+        *_gain_rows("PPO", summary["ppo"]),
+        *(_direct_rows("DPO", summary["dpo"]) if "dpo" in summary else ()),
+        *(_gain_rows("GRPO", summary["grpo"]) if "grpo" in summary else ()),
+    ]
+
+
+def _gain_rows(name: str, one: dict[str, Any]) -> list[tuple[str, str]]:
+    """What an algorithm made of the reward, and how."""
+    lengths = f"length {one['length_before']:.0f} -> {one['length_after']:.0f}"
+    return [
         (
-            "PPO, held-out reward",
-            f"{ppo['reward_before']:+.3f} -> {ppo['reward_after']:+.3f}, change {span(ppo['interval'])} (95 %)",
+            f"{name}, held-out reward",
+            f"{one['reward_before']:+.3f} -> {one['reward_after']:+.3f}, change {span(one['interval'])} (95 %)",
         ),
         (
-            "PPO, how",
-            f"{ppo['updates']} updates, KL {ppo['kl']:.2f} a response, {lengths} tokens, {ppo['stop_reason']}",
+            f"{name}, how",
+            f"{one['updates']} updates, KL {one['kl']:.2f} a response, {lengths} tokens, {one['stop_reason']}",
         ),
+    ]
+
+
+def _direct_rows(name: str, one: dict[str, Any]) -> list[tuple[str, str]]:
+    """How far an algorithm without a reward model sides with held-out pairs, and what moved."""
+    moved = f"chosen {one['chosen_reward']:+.3f}, rejected {one['rejected_reward']:+.3f}"
+    return [
+        (
+            f"{name}, held-out pairs",
+            f"{percent(one)} gained as people chose, 'longer wins' {one['longer_wins']:.1%}",
+        ),
+        (f"{name}, how", f"{one['steps']} steps, implicit reward: {moved}"),
     ]
 
 

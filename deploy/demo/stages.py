@@ -1,18 +1,24 @@
 """The order of the lap, and the facts each stage leaves for the summary."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
+from annotation.runs.specs import needs_reward_model
 from deploy.demo import imports
 from deploy.demo.lap import Lap, model_folder
 from deploy.demo.report import Summary
 from training.spec.records import SPLITS
+from training.spec.runs import SPECS
 
 
-def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
-    """All stages; what they left."""
+def run_lap(
+    lap: Lap, *, data: Path | None, model: Path | None, also: Sequence[str] = ()
+) -> Summary:
+    """All stages, with the algorithms of ``also`` beside PPO; what they left."""
     stage = lap.stages.stage
     with stage(
         "model", "Model: SmolLM2-135M-Instruct, 93 MB, Apache-2.0, from its package; converted once"
@@ -39,6 +45,10 @@ def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
         ppo_run = lap.train(
             "ppo", snapshot=snapshot, base=made_by(sft_run), reward=made_by(reward_run)
         )
+    others = {
+        kind: FACTS[kind](further(lap, kind, snapshot=snapshot, sft=sft_run, reward=reward_run))
+        for kind in also
+    }
     with stage(
         "next", "Next lap: the PPO policy serves and answers; its comparisons wait in the queue"
     ):
@@ -52,9 +62,19 @@ def run_lap(lap: Lap, *, data: Path | None, model: Path | None) -> Summary:
         },
         "reward_model": reward_facts(reward_run),
         "sft": sft_facts(sft_run),
-        "ppo": ppo_facts(ppo_run),
+        "ppo": gain_facts(ppo_run),
+        **others,
         "judged_by": "people (imported)" if data else "simulated labelers",
     }
+
+
+def further(
+    lap: Lap, kind: str, *, snapshot: DatasetSnapshot, sft: TrainingRun, reward: TrainingRun
+) -> TrainingRun:
+    """One more policy from the same SFT policy, snapshot and, where it learns from one, reward model."""
+    with lap.stages.stage(kind, f"{SPECS[kind].title}: the SFT policy once more, to compare"):
+        teacher = made_by(reward) if needs_reward_model(kind) else None
+        return lap.train(kind, snapshot=snapshot, base=made_by(sft), reward=teacher)
 
 
 def made_by(run: TrainingRun) -> ModelVersion:
@@ -88,10 +108,31 @@ def sft_facts(run: TrainingRun) -> dict[str, Any]:  # Any: JSON
     return {key: metrics[key]["value"] for key in ("loss_before", "loss_after")}
 
 
-def ppo_facts(run: TrainingRun) -> dict[str, Any]:  # Any: JSON
+def dpo_facts(run: TrainingRun) -> dict[str, Any]:  # Any: JSON
+    """Its own reward beside people's held-out verdicts, and where chosen and rejected went."""
+    metrics = run.result["metrics"]
+    accuracy = metrics["accuracy"]
+    return {
+        "accuracy": accuracy["value"],
+        "interval": accuracy["interval"],
+        "n": accuracy["n"],
+        "longer_wins": metrics["longer_wins"]["value"],
+        "chosen_reward": metrics["chosen_reward"]["value"],
+        "rejected_reward": metrics["rejected_reward"]["value"],
+        "steps": metrics["steps"],
+    }
+
+
+def gain_facts(run: TrainingRun) -> dict[str, Any]:  # Any: JSON
     metrics = run.result["metrics"]
     names = (
         *("reward_before", "reward_after", "interval", "length_before", "length_after"),
         *("kl", "updates", "stop_reason"),
     )
     return {name: metrics.get(name) for name in names}
+
+
+FACTS: Mapping[str, Callable[[TrainingRun], dict[str, Any]]] = {  # Any: JSON
+    "dpo": dpo_facts,
+    "grpo": gain_facts,
+}

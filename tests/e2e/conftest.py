@@ -57,6 +57,7 @@ def site(tiny_model) -> Iterator[Site]:
     var = Path(tempfile.mkdtemp(prefix="concord-e2e-"))
     port, output = free_port(), var / "demo-output.txt"
     command = [sys.executable, "manage.py", "demo", "--smoke"]
+    command += ["--also", "dpo", "--also", "grpo"]
     command += ["--model", str(tiny_model), "--port", str(port)]
     hidden = {"DATABASE_URL", "REDIS_URL", "CI", "EXIT"}
     env = {name: value for name, value in os.environ.items() if name not in hidden}

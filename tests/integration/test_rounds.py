@@ -1,15 +1,19 @@
 """A round: started by one act, moved by the sweep part by part, paused, resumed, cancelled, ended by a verdict."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.accounts.models import User
-from annotation.comparisons.models import Batch
+from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.evaluations.services import advance_evaluations
 from annotation.generation.models import GenerationRun
+from annotation.generation.selectors import wanted
 from annotation.generation.services import Response, store_candidates
 from annotation.projects.models import Role
 from annotation.registry.models import ModelVersion
@@ -155,6 +159,115 @@ def test_a_policy_that_is_not_measured_better_waits_for_a_person(project, engine
         pass
     assert again(row).verdict["promoted"] is False
     assert serving(project=project, kind="policy") == policy
+
+
+def with_blind_votes(project, engineer, **plan) -> Round:
+    """A round that waits for people: its policy and the one before have answered held-out prompts."""
+    for number in range(40):
+        factories.prompt(project, f"Held out {number}?")
+    row = at_training(project, engineer, algorithm="dpo", blind_prompts=20, **plan)
+    ended(row.policy_run)
+    advance(row.pk)
+    row = again(row)
+    runs = (row.evaluation.generation, row.evaluation.baseline_generation)
+    for run, text in zip(runs, ("after", "before"), strict=True):
+        for prompt in wanted(run):
+            said = [Response(text=f"{text} {prompt.pk}")]
+            store_candidates(run=run, prompt=prompt, responses=said)
+        GenerationRun.objects.filter(pk=run.pk).update(status="done")
+    advance_evaluations()
+    return again(row)
+
+
+def votes_for_the_new(row: Round, count: int) -> None:
+    ours, theirs = row.evaluation.generation_id, row.evaluation.baseline_generation_id
+    for comparison in row.evaluation.batch.comparisons.order_by("pk")[:count]:
+        by_run = dict(comparison.candidates.values_list("run", "pk"))
+        factories.judgment(comparison, ranking=[[by_run[ours]], [by_run[theirs]]])
+        Comparison.objects.filter(pk=comparison.pk).update(state="judged", judgments_counted=1)
+
+
+def test_people_compare_the_new_policy_blind_with_the_one_before_and_have_the_word(
+    project, engineer, policy
+):
+    row = with_blind_votes(project, engineer)
+    assert (row.evaluation.policy, row.evaluation.baseline) == (
+        row.policy_run.model_version,
+        policy,
+    )
+    assert advance(row.pk) is False
+    votes_for_the_new(row, row.evaluation.batch.comparisons.count())
+    advance_evaluations()
+    advance(row.pk)
+    row = again(row)
+    assert (row.state, row.verdict["is_better"]) == ("done", True)
+    assert "People prefer its answers, in 100% of" in row.verdict["sentence"]
+    assert serving(project=project, kind="policy") == row.policy_run.model_version
+
+
+def test_a_round_waits_for_blind_votes_no_longer_than_its_plan_says(project, engineer, policy):
+    row = with_blind_votes(project, engineer, blind_days=2)
+    Round.objects.filter(pk=row.pk).update(moved_at=timezone.now() - timedelta(days=1, hours=23))
+    assert advance(row.pk) is False
+    Round.objects.filter(pk=row.pk).update(moved_at=timezone.now() - timedelta(days=2, hours=1))
+    assert advance(row.pk) is True
+    row = again(row)
+    assert (row.state, row.verdict["is_better"], row.evaluation.state) == ("done", None, "stopped")
+    assert "Nobody had compared its answers blind" in row.verdict["sentence"]
+    assert serving(project=project, kind="policy") == policy
+
+
+def test_votes_that_decide_nothing_promote_nothing_and_a_person_may_end_the_wait(
+    project, engineer, policy, api
+):
+    row = with_blind_votes(project, engineer)
+    votes_for_the_new(row, 2)
+    api.force_authenticate(engineer)
+    assert api.post(reverse("api-round-votes", args=[project.pk, 1])).status_code == 200
+    advance(row.pk)
+    row = again(row)
+    assert (row.state, row.verdict["is_better"]) == ("done", None)
+    assert "which decides nothing" in row.verdict["sentence"]
+    assert api.post(reverse("api-round-votes", args=[project.pk, 1])).status_code == 409
+
+
+def test_a_round_without_held_out_prompts_says_that_people_were_not_asked(
+    project, engineer, policy
+):
+    row = at_training(project, engineer, algorithm="dpo", blind_prompts=20)
+    query = {**row.snapshot.query, "train": 1.0, "validation": 0.0, "test": 0.0}
+    whole = factories.snapshot(project, query=query)
+    version = factories.policy(project, lineage={"snapshot": {"id": whole.pk}})
+    TrainingRun.objects.filter(pk=row.policy_run_id).update(status="done", model_version=version)
+    while advance(row.pk):
+        pass
+    row = again(row)
+    assert (row.state, row.evaluation) == ("done", None)
+    assert row.verdict["people"].startswith("People were not asked: Every prompt")
+    assert parts_of(row)[-1].error == row.verdict["people"]
+
+
+def test_pause_and_cancel_hold_the_blind_votes_too(project, engineer, policy):
+    row = with_blind_votes(project, engineer)
+    services.pause_round(row=row, actor=engineer)
+    assert again(row).evaluation.batch.state == "paused"
+    services.resume_round(row=again(row), actor=engineer)
+    assert again(row).evaluation.batch.state == "open"
+    services.cancel_round(row=again(row), actor=engineer)
+    assert (again(row).evaluation.state, again(row).evaluation.batch.state) == (
+        *("stopped", "closed"),
+    )
+
+
+def test_the_page_shows_the_votes_and_ends_them(project, engineer, policy, client):
+    row = with_blind_votes(project, engineer)
+    votes_for_the_new(row, 2)
+    client.force_login(engineer)
+    page = client.get(reverse("rounds-detail", args=[project.pk, row.number]))
+    total = row.evaluation.batch.comparisons.count()
+    assert f"2 of {total} blind votes" in page.text
+    assert "End with the votes there are" in page.text
+    assert reverse("evaluations-detail", args=[project.pk, row.evaluation_id]) in page.text
 
 
 def test_one_round_at_a_time(project, engineer, policy):

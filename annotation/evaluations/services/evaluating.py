@@ -188,7 +188,7 @@ def _decide(row: Evaluation) -> bool:
 
 
 @transaction.atomic
-def stop_evaluation(*, row: Evaluation, actor: User) -> Evaluation:
+def stop_evaluation(*, row: Evaluation, actor: User | None) -> Evaluation:
     """End it now; what was said so far stays its result."""
     if row.is_over or not _end(row, State.STOPPED, only_from=State(row.state)):
         raise Conflict(f"This evaluation is {row.state} already.")

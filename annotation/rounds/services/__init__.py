@@ -1,4 +1,4 @@
-"""What may be done with rounds: start one, move what runs, pause, resume, cancel, go on with fewer labels."""
+"""What may be done with rounds: start one, move what runs, pause, resume, cancel, go on with fewer labels or votes."""
 
 from annotation.rounds.services.advancing import advance, advance_all
 from annotation.rounds.services.starting import start_round
@@ -8,6 +8,7 @@ from annotation.rounds.services.steering import (
     promote_result,
     resume_round,
     take_labels,
+    take_votes,
 )
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "resume_round",
     "start_round",
     "take_labels",
+    "take_votes",
 ]

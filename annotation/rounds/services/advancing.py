@@ -6,6 +6,7 @@ then makes is made once. Where a step cannot be taken the round fails with the s
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,6 +18,7 @@ from annotation.comparisons.services.batches import Chosen, create_batch, set_st
 from annotation.core.errors import Conflict, DomainError
 from annotation.core.jobs import JobModel
 from annotation.datasets.services.requesting import request_snapshot
+from annotation.evaluations.services import start_evaluation, stop_evaluation
 from annotation.generation.models import Candidate
 from annotation.registry.models import ModelVersion
 from annotation.registry.services import promote
@@ -42,6 +44,8 @@ def advance(pk: int) -> bool:
     """Take the next step of one round, if its part is done; whether something changed."""
     row = Round.objects.select_related(
         *["project", "policy", "generation", "batch", "snapshot", "created_by"],
+        *["evaluation__project", "evaluation__batch", "evaluation__created_by"],
+        *["evaluation__generation", "evaluation__baseline_generation"],
         *["reward_run__model_version", "policy_run__model_version"],
     ).get(pk=pk)
     if row.state != State.RUNNING:
@@ -174,18 +178,57 @@ def queued(row: Round, kind: str, *, reward_model: ModelVersion | None = None) -
 
 
 def after_policy(row: Round) -> bool:
-    return is_done(row.policy_run, "policy's run") and moved(row, Stage.EVALUATE)
+    """Ask people, where the plan says so; that they cannot be asked is told, and stops nothing."""
+    if not is_done(row.policy_run, "policy's run") or not moved(row, Stage.EVALUATE):
+        return False
+    if Plan.from_json(row.plan).blind_prompts:
+        try:
+            ask_people(row)
+        except DomainError as error:
+            row.verdict = {"people": f"People were not asked: {error}"}
+            row.save(update_fields=["verdict"])
+    return True
+
+
+def ask_people(row: Round) -> None:
+    """The new policy against the one the round started from, on prompts neither was trained on."""
+    plan = Plan.from_json(row.plan)
+    assert row.policy_run is not None and row.policy_run.model_version is not None  # noqa: S101, PT018
+    row.evaluation = start_evaluation(
+        project=row.project,
+        policy=row.policy_run.model_version,
+        baseline=row.policy,
+        reward_model=row.reward_run.model_version if row.reward_run else None,
+        prompts=plan.blind_prompts,
+        temperature=plan.temperature,
+        max_tokens=plan.max_tokens,
+        actor=row.created_by,
+    )
+    row.save(update_fields=["evaluation"])
+
+
+def has_verdict_of_people(row: Round) -> bool:
+    """Whether nothing more is to come from people; past the days of the plan, their vote is ended."""
+    if row.evaluation is None or row.evaluation.is_over:
+        return True
+    if timezone.now() < row.moved_at + timedelta(days=Plan.from_json(row.plan).blind_days):
+        return False
+    stop_evaluation(row=row.evaluation, actor=row.created_by)
+    return True
 
 
 def after_evaluation(row: Round) -> bool:
     """Say what the new policy is worth, and let it serve where the plan says so."""
     assert row.policy_run is not None and row.policy_run.model_version is not None  # noqa: S101, PT018
-    verdict = verdict_of(row.policy_run)
+    if not has_verdict_of_people(row):
+        return False
+    verdict = verdict_of(row)
     is_promoted = Plan.from_json(row.plan).promotion == "when_better" and verdict.is_better is True
     facts = {
         "is_better": verdict.is_better,
         "sentence": verdict.sentence,
         "promoted": is_promoted,
+        **row.verdict,  # why people were not asked
     }
     here = Round.objects.filter(pk=row.pk, state=State.RUNNING, stage=Stage.EVALUATE)
     now = timezone.now()
@@ -198,9 +241,12 @@ def after_evaluation(row: Round) -> bool:
 
 
 def hold_labels(row: Round, state: Batch.State) -> None:
-    """Pause, open or close the batch of the round, where it has one that is not over."""
-    if row.batch is not None and row.batch.state != Batch.State.CLOSED:
-        set_state(batch=row.batch, state=state, actor=row.created_by)
+    """Pause, open or close the batch that waits for people now, where there is one that is not over."""
+    batch = row.batch if row.stage == Stage.LABEL else None
+    if row.stage == Stage.EVALUATE and row.evaluation is not None:
+        batch = row.evaluation.batch
+    if batch is not None and batch.state != Batch.State.CLOSED:
+        set_state(batch=batch, state=state, actor=row.created_by)
 
 
 STEPS: Mapping[Round.Stage, Callable[[Round], bool]] = {

@@ -8,6 +8,7 @@ from annotation.audit.services import record
 from annotation.comparisons.models import Batch
 from annotation.core.errors import Conflict
 from annotation.core.jobs import JobModel
+from annotation.evaluations.services import stop_evaluation
 from annotation.generation.services import cancel as cancel_generation
 from annotation.generation.services import resume as resume_generation
 from annotation.registry.models import ModelVersion
@@ -25,8 +26,7 @@ ENDED_BADLY = {JobModel.Status.FAILED, JobModel.Status.CANCELLED}
 def pause_round(*, row: Round, actor: User) -> Round:
     """Take no further step; the part under way ends, and no label is asked for meanwhile."""
     _change(row, State.PAUSED, only_from=(State.RUNNING,))
-    if row.stage == Stage.LABEL:
-        hold_labels(row, Batch.State.PAUSED)
+    hold_labels(row, Batch.State.PAUSED)
     record("round.paused", row, actor=actor)
     return row
 
@@ -36,8 +36,7 @@ def resume_round(*, row: Round, actor: User) -> Round:
     """Go on after a pause or a failure: the part that failed is queued again, with what it has kept."""
     _change(row, State.RUNNING, only_from=(State.PAUSED, State.FAILED))
     Round.objects.filter(pk=row.pk).update(error="")
-    if row.stage == Stage.LABEL:
-        hold_labels(row, Batch.State.OPEN)
+    hold_labels(row, Batch.State.OPEN)
     _resume_part(row, actor)
     record("round.resumed", row, actor=actor)
     row.refresh_from_db()
@@ -66,8 +65,9 @@ def cancel_round(*, row: Round, actor: User) -> Round:
     generation, run = row.generation, _run_of(row)
     if row.stage == Stage.GENERATE and generation and not generation.is_over:
         cancel_generation(run=generation, actor=actor)
-    if row.stage == Stage.LABEL:
-        hold_labels(row, Batch.State.CLOSED)
+    hold_labels(row, Batch.State.CLOSED)
+    if row.stage == Stage.EVALUATE and row.evaluation and not row.evaluation.is_over:
+        stop_evaluation(row=row.evaluation, actor=actor)
     if row.stage == Stage.SNAPSHOT and row.snapshot and not row.snapshot.is_over:
         row.snapshot.request_cancel()
     if run is not None and not run.is_over:
@@ -84,6 +84,17 @@ def take_labels(*, row: Round, actor: User) -> Round:
     if not here.update(labels_are_enough=True):
         raise Conflict(f"{row} does not wait for labels now.")
     record("round.labels_taken", row, actor=actor)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def take_votes(*, row: Round, actor: User) -> Round:
+    """End the blind vote with what was said; the round ends with it."""
+    if row.stage != Stage.EVALUATE or row.state != State.RUNNING or row.evaluation is None:
+        raise Conflict(f"{row} does not wait for blind votes now.")
+    stop_evaluation(row=row.evaluation, actor=actor)
+    record("round.votes_taken", row, actor=actor)
     row.refresh_from_db()
     return row
 

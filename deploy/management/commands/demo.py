@@ -17,7 +17,7 @@ from django.db import connections
 from deploy import env
 from deploy.demo import accounts, report
 from deploy.demo.lap import Lap
-from deploy.demo.plan import DEMO, REAL, SMOKE, Plan
+from deploy.demo.plan import ALSO, DEMO, REAL, SMOKE, Plan
 from deploy.demo.stages import run_lap
 from deploy.demo.watch import MemoryMeter
 from deploy.management.commands.up import prepare_database
@@ -32,6 +32,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--data", type=Path, help="folder with real human judgments")
         parser.add_argument("--model", type=Path, help="folder of the policy to start from")
+        parser.add_argument(
+            "--also",
+            action="append",
+            choices=ALSO,
+            default=[],
+            help="train this too, from the same SFT policy, snapshot and reward model",
+        )
         parser.add_argument(
             "--smoke", action="store_true", help="a lap in seconds, for a tiny model"
         )
@@ -56,6 +63,7 @@ class Command(BaseCommand):
                     plan,
                     data=data,
                     model=options["model"],
+                    also=tuple(dict.fromkeys(options["also"])),
                     alive=workers.alive,
                     began=began,
                     meter=meter,
@@ -75,6 +83,7 @@ class Command(BaseCommand):
         *,
         data: Path | None,
         model: Path | None,
+        also: tuple[str, ...],
         alive: Callable[[], bool],
         began: float,
         meter: MemoryMeter,
@@ -84,7 +93,7 @@ class Command(BaseCommand):
         if people.passwords:
             self.stdout.write(f"The site is up.\n{accounts.card(people)}\n")
         lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=alive)
-        summary = run_lap(lap, data=data, model=model)
+        summary = run_lap(lap, data=data, model=model, also=also)
         summary["seconds"] = {**lap.stages.seconds, "total": round(time.monotonic() - began, 1)}
         summary["peak_memory_mb"] = meter.stop()
         path = settings.CONCORD_VAR / "demo" / "summary.json"
