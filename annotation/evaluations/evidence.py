@@ -46,6 +46,7 @@ class Evidence:
     controlled: LengthControl | None
     ties: int
     all_bad: int
+    simulated: int  # of all these votes: by labelers that follow a rule and are no people
     open: int  # comparisons that wait for a vote
     path: tuple[Step, ...]
 
@@ -73,9 +74,17 @@ def evidence_of(row: Evaluation) -> Evidence:
         controlled=length_control(longer, won) if won else None,
         ties=sum(one.strength == 0 and not one.is_all_bad for one in rows),
         all_bad=sum(one.is_all_bad for one in rows),
+        simulated=_simulated(rows),
         open=waiting.count() if row.batch_id else 0,
         path=_path(won),
     )
+
+
+def _simulated(rows: Sequence[PairRow]) -> int:
+    keys = {one.labeler_id for one in rows}
+    kind = User.objects.filter(pk__in=keys, kind=User.Kind.SIMULATED)
+    simulated = set(kind.values_list("pk", flat=True)) if keys else set()
+    return sum(one.labeler_id in simulated for one in rows)
 
 
 def _votes(row: Evaluation) -> list[PairRow]:

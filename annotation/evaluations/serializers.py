@@ -78,6 +78,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
             "ties": found.ties,
             "all_bad": found.all_bad,
+            "simulated": found.simulated,
             "open": found.open,
             "is_decided": found.is_decided,
         }

@@ -32,7 +32,8 @@ def by_people(evaluation: Evaluation) -> Verdict:
     if rate.value is None or rate.interval is None:
         return Verdict(None, "Nobody had compared its answers blind when the round ended.")
     low, high = rate.interval
-    told = f"in {rate.value:.0%} of {rate.n} decided blind votes ({low:.0%} to {high:.0%})"
+    whose = f", {found.simulated} of all votes simulated" if found.simulated else ""
+    told = f"in {rate.value:.0%} of {rate.n} decided blind votes ({low:.0%} to {high:.0%}{whose})"
     if not found.is_decided:
         return Verdict(None, f"People preferred its answers {told}, which decides nothing.")
     if rate.value > 0.5:

@@ -76,7 +76,7 @@ REAL = Plan(
             "max_prompt_tokens": 192,
             "max_response_tokens": 128,
             "max_groups": 320,
-            "learning_rate": 5e-5,
+            "learning_rate": 2e-4,
             "tokens_per_forward": 1024,
         },
         grpo={

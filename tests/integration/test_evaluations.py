@@ -85,6 +85,16 @@ def test_both_policies_are_asked_the_same_prompts_once(project, engineer, polici
     assert not row.generation.pair_after
 
 
+def test_votes_of_simulated_labelers_are_told_apart(project, engineer, policies, client):
+    row = answered(started(project, engineer, policies, prompts=6))
+    vote(row, 2, out_of=2, labeler=factories.user(kind="simulated"))
+    vote(row, 1, out_of=1)
+    assert evidence_of(row).simulated == 2
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk]))
+    assert "2 of these votes come from simulated labelers" in page.text
+
+
 def test_prompts_that_either_was_trained_on_are_left_out(project, policies):
     snapshot = factories.snapshot(project, query=SnapshotQuery().as_json())
     policy, baseline = policies
