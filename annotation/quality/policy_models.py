@@ -65,12 +65,12 @@ def models_part(judged: JudgedPairs) -> Data:
     rows = [
         {
             "source": judged.sources[code],
-            "strengths": {one.key: one.found[at].as_json() for one in models},
+            "strengths": [{"model": one.key, **one.found[at].as_json()} for one in models],
         }
         for at, code in enumerate(codes)
     ]
     return {
-        "rows": sorted(rows, key=lambda row: -(row["strengths"]["davidson"]["value"] or 0.0)),
+        "rows": sorted(rows, key=lambda row: -(row["strengths"][0]["value"] or 0.0)),
         "models": [{"key": one.key, "name": one.name, "meaning": one.meaning} for one in models],
         "effects": _effects(scale, verdicts),
     }

@@ -14,6 +14,7 @@ from annotation.quality.figures import Figures, Measured
 
 Data = dict[str, Any]  # Any: JSON
 ENOUGH_ITEMS, ENOUGH_LABELERS = 30, 3
+NO_PLACE = "No decided verdict has its shown order: imported ones have none."
 NO_JUDGMENT = "There is no judgment yet."
 SHOWN_TARGET = "This needs 30 pairs that two labelers judged, and 3 labelers; there are {} and {}."
 
@@ -60,7 +61,7 @@ def _statistics(figures: Figures, lone: str) -> Data:
         "gwet_ac1": _enough(figures, verdicts.gwet()),
         "tie_rate": proportion(counts.ties, n=counts.rows, nothing=NO_JUDGMENT),
         "all_bad_rate": proportion(counts.all_bad, n=counts.rows, nothing=NO_JUDGMENT),
-        "position_effect": bias.position_effect(counts.left, decisive=counts.placed),
+        "position_effect": proportion(counts.left, n=counts.placed, nothing=NO_PLACE),
         "length_effect": proportion(
             counts.longer, n=counts.unequal, nothing="No verdict is between unequal lengths."
         ),

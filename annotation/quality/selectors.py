@@ -232,20 +232,27 @@ class Requeue:
     judgments: int
 
 
+def _runs(ids: "np.ndarray[Any, np.dtype[np.int64]]") -> int:
+    """How many ids there are, where equal ones follow each other: no sorting."""
+    return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
+
+
 def requeue_of(project: Project, scope: Scope) -> Requeue | None:
     """What the newest version would ask again; None where every comparison knows it."""
     newest = project.guidelines.order_by("-version").values_list("pk", "version").first()
-    columns = stored.load_columns(project, scope.criterion)
+    scoped = ScopedJudgments(project, Scope(criterion=scope.criterion))
+    columns = scoped.columns
     if newest is None or len(columns) == 0:
         return None
-    is_new = among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
-    kept = agreement_mask(columns)
+    kept = scoped.mask & agreement_mask(columns)
+    is_new = kept & among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
     known = np.zeros(len(columns.pairs), dtype=bool)
     known[columns.rows["pair"][is_new]] = True
     old = kept & ~known[columns.rows["pair"]]
-    pairs = np.unique(columns.rows["pair"][old])
-    comparisons = len(np.unique(columns.pairs["comparison"][pairs]))
-    judgments = len(np.unique(columns.judgments[old]))
+    asked = np.zeros(len(columns.pairs), dtype=bool)
+    asked[columns.rows["pair"][old]] = True
+    comparisons = _runs(columns.pairs["comparison"][asked])
+    judgments = _runs(columns.judgments[old])
     return (
         Requeue(version=newest[1], comparisons=comparisons, judgments=judgments)
         if judgments

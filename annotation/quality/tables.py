@@ -117,9 +117,9 @@ def _models(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     found = data["models"]
     names = {one["key"]: one["name"] for one in found["models"]}
     rows = [
-        [row["source"], names[key], *_cells(one)]
+        [row["source"], names[one["model"]], *_cells(one)]
         for row in found["rows"]
-        for key, one in row["strengths"].items()
+        for one in row["strengths"]
     ]
     rows += [[one["name"], "effect", *_cells(one)] for one in found["effects"]]
     return ["source", "model", *_ends("value")], rows
