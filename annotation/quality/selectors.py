@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 from django.db.models import Q
 from django.utils import timezone
 
@@ -232,7 +233,7 @@ class Requeue:
     judgments: int
 
 
-def _runs(ids: "np.ndarray[Any, np.dtype[np.int64]]") -> int:
+def _runs(ids: npt.NDArray[np.int64]) -> int:
     """How many ids there are, where equal ones follow each other: no sorting."""
     return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
 
