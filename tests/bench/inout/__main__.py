@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.inout import files
-from tests.bench.queue.__main__ import SERVER, show, use_own_database
+from tests.bench.queue.__main__ import SERVER, load, met, show, use_own_database
 
 PEER_IMPORT, PEER_EXPORT = 3.3, 20.0  # seconds of Label Studio
 GOAL_IMPORT, GOAL_EXPORT = 4, 25  # times as fast
 FORMS = (("votes", "jsonl"), ("label_studio", "json"), ("labels", "csv"), ("votes", "parquet"))
+NOTHING = "– | – | –"  # to stand beside
 Result = dict[str, Any]  # Any: numbers of one act
 
 
@@ -28,7 +29,7 @@ def child(*words: str) -> Result:
     return dict(json.loads(done.stdout))
 
 
-def line(what: str, result: Result, beside: str = "") -> None:
+def line(what: str, result: Result, beside: str = NOTHING) -> None:
     show(
         f"| {what} | {result['seconds']:.2f} | {result['cpu']:.2f} + {result['database']:.2f} | "
         f"{result['memory']:.0f} | {beside} |"
@@ -37,8 +38,7 @@ def line(what: str, result: Result, beside: str = "") -> None:
 
 def beside(peer: float, goal: int, result: Result) -> str:
     times = peer / result["seconds"]
-    told = "met" if times >= goal else "MISSED"
-    return f"Label Studio {peer:g} s: {times:.1f} times, goal {goal}: {told}"
+    return f"{peer:g} | {peer / goal:.2f} | {times:.1f} times: {met(times >= goal)}"
 
 
 def imports(folder: Path) -> int:
@@ -56,8 +56,9 @@ def imports(folder: Path) -> int:
 def exports(project: int) -> None:
     for form, file_format in FORMS:
         result = child("export", str(project), form, file_format)
-        told = beside(PEER_EXPORT, GOAL_EXPORT, result) if file_format != "parquet" else ""
-        line(f"export of 20,000 labels, {form} as {file_format}", result, told)
+        what = f"export of 20,000 labels, {form} as {file_format}"
+        told = beside(PEER_EXPORT, GOAL_EXPORT, result) if file_format != "parquet" else NOTHING
+        line(what, result, told)
 
 
 def large(folder: Path, most: int) -> None:
@@ -79,12 +80,16 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1_000_000, help="judgments in the largest file")
     options = parser.parse_args()
     use_own_database("concord_bench_io")
-    show(f"on {SERVER.rsplit('@', 1)[-1]}, load {os.getloadavg()[0]:.1f}\n")
-    show("| what | seconds | CPU: process + database, s | memory more, MB | beside |")
-    show("|---|---:|---:|---:|---|")
+    show(f"on {SERVER.rsplit('@', 1)[-1]}, load {load()}\n")
+    show(
+        "| what | on the clock, s | CPU: process + database, s | memory more, MB "
+        "| Label Studio 1.23, s | goal, s | |"
+    )
+    show("|---|---:|---:|---:|---:|---:|---|")
     with tempfile.TemporaryDirectory() as name:
         exports(imports(Path(name)))
         large(Path(name), options.most)
+    show(f"\nload at the end {load()}")
 
 
 if __name__ == "__main__":
