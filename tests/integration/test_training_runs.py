@@ -149,6 +149,37 @@ def test_a_snapshot_that_is_not_built_is_refused(api, project, asked):
     assert "choose one that is built" in answer.data["error"]["fields"]["snapshot"][0]
 
 
+def filled(form) -> dict:
+    """What a browser sends of a form as it is."""
+    return {name: form[name].value() for name in form.fields if form[name].value() is not None}
+
+
+TOO_LITTLE = {
+    "one class: ties": ("reward_model", {"preferences": 0}, {"train": 20}, "has 0 decided pairs"),
+    "three rows": ("dpo", {"preferences": 3}, {"train": 3}, "has 3 decided pairs; a dpo run needs"),
+    "seven prompts": ("ppo", {"preferences": 50}, {"train": 7}, "has 7 prompts in its train split"),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LITTLE)
+def test_a_snapshot_that_teaches_nothing_is_refused_before_a_run_is_queued(
+    case, api, pages, project, asked
+):
+    kind, counts, splits, sentence = TOO_LITTLE[case]
+    manifest = {"counts": {"edit_preferences": 0, **counts}}
+    little = factories.snapshot(project, manifest=manifest, splits=splits)
+    body = asked | {"spec": {"kind": kind}, "snapshot": little.pk}
+    if needs_reward_model(kind):
+        body["reward_model"] = factories.policy(project, kind="reward").pk
+    answer = queue(api, project, body)
+    assert answer.status_code == 400
+    assert sentence in answer.data["error"]["fields"]["snapshot"][0]
+    url = address("runs-new", project) + f"?kind={kind}"
+    page = pages.post(url, filled(pages.get(url).context["form"]) | body)
+    assert sentence in page.context["form"].errors["snapshot"][0]
+    assert not TrainingRun.objects.exists()
+
+
 def test_a_served_model_cannot_be_trained(api, project, asked):
     served = factories.policy(project, backend="http")
     answer = queue(api, project, asked | {"base_model": served.pk})
@@ -254,8 +285,7 @@ def test_a_run_is_not_found_through_another_project(api, project, engineer):
 
 def test_the_form_queues_a_run_from_its_defaults(pages, project, asked):
     url = address("runs-new", project) + "?kind=reward_model"
-    form = pages.get(url).context["form"]
-    body = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    body = filled(pages.get(url).context["form"])
     body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"]}
     answer = pages.post(url, body)
     run = TrainingRun.objects.get()
@@ -265,8 +295,7 @@ def test_the_form_queues_a_run_from_its_defaults(pages, project, asked):
 
 def test_the_form_shows_a_wrong_value_at_its_field(pages, project, asked):
     url = address("runs-new", project) + "?kind=reward_model"
-    form = pages.get(url).context["form"]
-    body = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    body = filled(pages.get(url).context["form"])
     body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"], "epochs": "0"}
     answer = pages.post(url, body)
     assert answer.status_code == 422

@@ -4,9 +4,7 @@ from itertools import islice
 from pathlib import Path
 
 from training.spec.errors import DataError
-from training.spec.records import Group, read_groups
-
-FEWEST_ROWS = 8
+from training.spec.records import FEWEST_ROWS, Group, read_groups
 
 
 def groups_of(folder: str, *splits: str, at_most: int = 0) -> list[Group]:

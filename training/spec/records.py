@@ -16,6 +16,7 @@ from training.spec.errors import DataError
 GROUPS_FILE = "groups.jsonl"
 MANIFEST_FILE = "manifest.json"
 SPLITS = ("train", "validation", "test")
+FEWEST_ROWS = 8  # that a trainer takes: decided pairs, responses or prompts, by its kind
 ROLES = ("system", "user", "assistant")
 JUDGED, EDITED = "judgment", "edit"  # sources of a pair
 MACHINE, MACHINE_EDITED = "machine", "machine_edit"  # the same by machines alone

@@ -15,8 +15,11 @@ from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import needs_reward_model, resolved_spec, stored_spec, trained_kind
+from training.spec.records import FEWEST_ROWS
 
 DAY = 86_400
+LEARN_FROM_PAIRS = frozenset({"reward_model", "dpo"})
+LEARN_FROM_PROMPTS = frozenset({"ppo", "grpo"})
 Status = TrainingRun.Status
 
 
@@ -90,8 +93,26 @@ def check_inputs(
         raise InvalidInput.at(
             "snapshot", f"{snapshot.name} is {snapshot.status}; choose one that is built."
         )
+    check_records(kind, snapshot)
     check_base(kind, base_model)
     check_reward_model(kind, reward_model)
+
+
+def check_records(kind: str, snapshot: DatasetSnapshot) -> None:
+    """Refuse what its manifest says is too little; the trainer counts what it can use of the rest."""
+    counts = snapshot.manifest.get("counts", {})
+    if kind in LEARN_FROM_PAIRS and counts:
+        found, what = counts["preferences"] + counts["edit_preferences"], "decided pairs"
+    elif kind in LEARN_FROM_PROMPTS and snapshot.splits:
+        found, what = snapshot.splits.get("train", 0), "prompts in its train split"
+    else:
+        return
+    if found < FEWEST_ROWS:
+        raise InvalidInput.at(
+            "snapshot",
+            f"{snapshot.name} has {found} {what}; a {kind} run needs at least {FEWEST_ROWS}. "
+            "Judge more comparisons, and build another snapshot.",
+        )
 
 
 def check_base(kind: str, base: ModelVersion) -> None:
