@@ -81,7 +81,7 @@ def rollouts(job: Job, meter: Meter) -> None:
         update_epochs=4,
         minibatches=2,
         target_kl=0.0,
-        temperature=0.7,
+        temperature=1.0,
         precision=job.precision,
         **SETTINGS | {"max_response_tokens": 64},
     )

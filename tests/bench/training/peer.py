@@ -179,13 +179,14 @@ def rollouts(job: Job, meter: Meter) -> None:
     rows = [{"input_ids": one} for one in prompts for _ in range(4)]
     folder = tempfile.mkdtemp(dir=job.scratch)
     unknown = {"train_sampling_strategy", "max_steps"}
-    settings = {key: one for key, one in settings_of(job).items() if key not in unknown}
+    known = {key: one for key, one in settings_of(job).items() if key not in unknown}
+    settings = known | {"per_device_train_batch_size": 16}
     with meter.counting():
         trainer = PPOTrainer(
             args=PPOConfig(
                 folder, total_episodes=16 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
                 gradient_accumulation_steps=1, local_rollout_forward_batch_size=16,
-                response_length=64, temperature=0.7, stop_token="eos", missing_eos_penalty=1.0,  # noqa: S106
+                response_length=64, temperature=1.0, stop_token="eos", missing_eos_penalty=1.0,  # noqa: S106
                 num_sample_generations=0, **settings,
             ),
             processing_class=tokenizer,
