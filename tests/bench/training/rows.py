@@ -24,6 +24,11 @@ class Row:
     has_parity: bool = True
     has_memory: bool = False
 
+    @property
+    def learns_pairs(self) -> bool:
+        """Whether all tokens of the rows are learned from: then padding and tokens a second are known."""
+        return self.has_parity and self.case != "sft"
+
     def steps(self, model: str, device: str) -> int:
         if device == "cuda":
             return CUDA_STEPS if self.has_parity else 2

@@ -69,7 +69,7 @@ def line(row: Row, model: str, padding: Padding, found: Found, *, device: str) -
         f"{peer:.3g}",
         f"{ours / peer:.1f}",
         f"{share:.3f}",
-        f"{padding.padded / padding.tokens:.2f}" if row.has_parity else "–",
+        f"{padding.padded / padding.tokens:.2f}" if row.learns_pairs else "–",
         f"{held[0]:.0f} / {held[1]:.0f} ({held[0] / held[1]:.2f})" if held else "–",
         f"{last[0]['peak_mb']:.0f} / {last[1]['peak_mb']:.0f}",
         _parity(row, *last),
@@ -102,5 +102,5 @@ def _of_a_gpu(row: Row, padding: Padding, found: Found) -> list[str]:
     useful = found.flops_a_unit(0)
     mfu = [f"{rate * useful / (peak * 1e12):.1%}" if peak else "–" for rate in rates]
     tokens_a_unit = padding.tokens / found.times[-1][0]["units"]
-    tokens = [f"{rate * tokens_a_unit:,.0f}" if row.has_parity else "–" for rate in rates]
+    tokens = [f"{rate * tokens_a_unit:,.0f}" if row.learns_pairs else "–" for rate in rates]
     return [" / ".join(tokens), " / ".join(mfu)]
