@@ -78,6 +78,11 @@ class ActorCritic:
         value_R = torch.zeros_like(tokens.logprob_R) if critic is None else critic(hidden_RD)
         return TokenOutputs(*tokens, value_R)
 
+    def likelihoods(self, pack: Pack) -> Tensor:
+        """Log-prob [R] of every response token, not tempered: of text that was not sampled."""
+        hidden_RD = self._split.upper(pack.tree, self.lower(pack), at_N=pack.predictor_R)
+        return target_logprobs(hidden_RD, pack.targets_R, head_of(self.policy))
+
     def nothing(self) -> Tensor:
         """A pass that adds 0, with gradients of 0: for a process that has fewer than the others.
 

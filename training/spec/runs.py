@@ -331,6 +331,13 @@ class PpoSpec(RolloutSpec):
         1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
     )
     entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
+    ptx_weight: float = setting(
+        0.0,
+        help="Weight of imitating the train split's demonstrations and chosen responses in every step "
+        "(PPO-ptx); 0 leaves it out.",
+        low=0.0,
+        high=1000.0,
+    )
     kl_estimator: str = setting(
         "k1", help="Estimator of the per-token KL.", choices=("k1", "k2", "k3")
     )

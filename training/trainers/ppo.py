@@ -14,6 +14,7 @@
 8. Dropout is off throughout: a ratio must compare like with like.
 9. With baseline leave_one_out no value is learned: all tokens of a response share its whole reward
    (score minus the price of its KL) less the mean of the prompt's others (Ahmadian et al. 2024).
+10. PPO-ptx imitates demonstrations and chosen responses, in place of the pretraining data.
 
 Shapes: N responses, T tokens of the longest, R response tokens of a part.
 """
@@ -47,6 +48,7 @@ from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout, by_process
 from training.rollout.explorer import Explorer
 from training.rollout.guards import Vitals, alarms
+from training.rollout.imitation import Imitation
 from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
 from training.rollout.scoring import load_held_out, load_scorer
@@ -84,6 +86,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         held_out=load_held_out(run, spec, device),
     )
     learner = Learner(actor.weights, spec, value_head=actor.value_head)
+    imitation = Imitation(actor, spec) if spec.ptx_weight else None
     progress = Progress(beta=spec.kl_coefficient)
     state = run.last_state()
     if state is not None:
@@ -107,7 +110,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
         sizes = [len(one.samples) for one in rollouts]
         batch = judge(parts, scores_N.to(device), sizes, beta=progress.beta, spec=spec)
-        learned = improve(actor, batch.minibatches, learner, spec, update=update)
+        learned = improve(
+            actor, batch.minibatches, learner, spec, update=update, imitation=imitation
+        )
         vitals = Vitals(batch.kl, batch.entropy, batch.length, **signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
@@ -124,10 +129,11 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
             horizon=spec.adaptive_kl_horizon,
             responses=len(scores_N),
         )
-        is_last = progress.updates == spec.updates or bool(progress.stop_reason)
         run.save_or_stop(
             reached,
-            is_due=is_last or progress.updates % spec.checkpoint_every == 0,
+            is_due=bool(progress.stop_reason)
+            or progress.updates == spec.updates
+            or progress.updates % spec.checkpoint_every == 0,
         )
         if progress.stop_reason:
             break
@@ -258,6 +264,7 @@ class Learned(NamedTuple):
     value_clip_fraction: float
     approximate_kl: float
     ratio: float
+    ptx_loss: float = 0.0  # a token of what is imitated; 0 where nothing is
     grad_norm: float = 0.0  # known once the step is taken
 
 
@@ -268,6 +275,7 @@ def improve(
     spec: PpoSpec,
     *,
     update: int,
+    imitation: Imitation | None = None,
 ) -> list[Learned]:
     """The optimizer steps of one update; fewer where the policy moved beyond target_kl."""
     taken: list[Learned] = []
@@ -277,7 +285,8 @@ def improve(
             if spec.target_kl and step.approximate_kl > spec.target_kl:
                 learner.drop()
                 return taken
-            taken.append(step._replace(grad_norm=learner.step()))
+            ptx_loss = imitation.backward(learner) if imitation else 0.0
+            taken.append(step._replace(ptx_loss=ptx_loss, grad_norm=learner.step()))
     return taken
 
 

@@ -42,7 +42,7 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
     "reward_model": (RewardModelSpec, {}),
     "dpo": (DpoSpec, {}),
     "kto": (KtoSpec, {}),
-    "ppo": (PpoSpec, ROLLOUTS),
+    "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),
     "ppo without a value": (PpoSpec, ROLLOUTS | {"baseline": "leave_one_out", "minibatches": 5}),
     "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2}),
     "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo"}),
@@ -53,7 +53,7 @@ CHOICES |= {
     "reward_model in parts": (RewardModelSpec, PARTS | {"lora_rank": 1, "heads": 2}),
     "dpo in parts": (DpoSpec, PARTS | {"trainable_layers": 1}),
     "kto in parts": (KtoSpec, PARTS),
-    "ppo in parts": (PpoSpec, ROLLOUTS | PARTS),
+    "ppo in parts": (PpoSpec, ROLLOUTS | PARTS | {"ptx_weight": 1.0}),
     "ppo whole in parts": (PpoSpec, ROLLOUTS | PARTS | {"trainable_layers": 0, "minibatches": 5}),
     "grpo in parts": (GrpoSpec, ROLLOUTS | PARTS | {"lora_rank": 2, "trainable_layers": 0}),
 }

@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -231,3 +232,32 @@ def test_a_checkpoint_of_another_kind_is_refused(spec, tmp_path):
     path.write_text(json.dumps({"step": 4, "facts": {}}))
     with pytest.raises(ModelError, match="not one of PPO"):
         train(tmp_path, spec)
+
+
+def test_what_people_wrote_is_imitated_beside_the_reward(spec, tmp_path):
+    """PPO-ptx: with a large weight the likelihood of the demonstrations rises; without, nothing is told."""
+    train(tmp_path / "plain", spec)
+    train(tmp_path / "ptx", replace(spec, ptx_weight=20.0))
+    losses = [numbers["ptx_loss"] for _, numbers in metrics_of(tmp_path / "ptx")]
+    assert losses[-1] < losses[0] - 0.1
+    assert {numbers["ptx_loss"] for _, numbers in metrics_of(tmp_path / "plain")} == {0.0}
+
+
+def test_the_imitated_loss_is_that_of_fine_tuning_and_of_any_budget(spec, tmp_path):
+    """Before the first step it is the starting policy's loss: near ln 259 for random weights."""
+    spec = replace(spec, ptx_weight=1.0, updates=1, update_epochs=1, minibatches=1)
+    train(tmp_path / "whole", spec)
+    train(tmp_path / "parts", replace(spec, tokens_per_forward=16))
+    (_, whole), (_, parts) = metrics_of(tmp_path / "whole")[0], metrics_of(tmp_path / "parts")[0]
+    assert whole["ptx_loss"] == pytest.approx(math.log(259), abs=0.5)
+    assert parts == pytest.approx(whole, abs=1e-4)
+
+
+def test_a_resumed_run_imitates_what_it_would_have(spec, tmp_path):
+    spec = replace(spec, ptx_weight=1.0)
+    train(tmp_path / "whole", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        stop = StopAt(patch, "training.trainers.ppo:tell_update", time=2)
+        train_until(stop, tmp_path / "parts", spec)
+    torch.rand(3)
+    assert_equal_once_resumed(spec, tmp_path)
