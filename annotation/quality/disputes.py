@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.gold import gold_answers
-from annotation.comparisons.models import GoldItem
+from annotation.comparisons.models import Comparison, GoldItem
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Project
 from annotation.quality import acts, adjudication, gold, rules
@@ -163,6 +163,15 @@ def disputes_of(project: Project, *, state: str = "") -> QuerySet[Dispute]:
     rows = Dispute.objects.filter(project=project)
     rows = rows.filter(state=state) if state in State.values else rows
     return rows.select_related("labeler", "answered_by").order_by("-pk")
+
+
+def disputes_about(comparison: Comparison) -> QuerySet[Dispute]:
+    """What labelers appeal of one comparison: its adjudications, and its known answer."""
+    made = comparison.adjudications.values("pk")
+    about = Q(subject=Subject.ADJUDICATION, subject_id__in=made)
+    about |= Q(subject=Subject.GOLD, subject_id=comparison.pk)
+    rows = Dispute.objects.filter(about, project_id=comparison.project_id)
+    return rows.select_related("labeler").order_by("-pk")
 
 
 def counts_of(project: Project) -> dict[str, int]:

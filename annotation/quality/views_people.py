@@ -171,6 +171,7 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         ],
         "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
         "causes": Adjudication.Cause.choices,
+        "disputes": disputes.disputes_about(row),
         "adjudication": found,
         "adjudicated": _in_letters(found.ranking, letters) if found else "",
         "gold": item,

@@ -301,3 +301,24 @@ def test_the_api_does_what_the_pages_do(project, admin, api, labeler):
     mine = api.get(url("my-work")).json()
     assert mine["judgments"] == 1
     assert mine["gold"]["reason"]
+
+
+def test_who_adjudicates_reads_what_labelers_appeal(project, admin, client, labeler):
+    comparison, other = (judged(project, (labeler, -1)) for _ in range(2))
+    made = adjudication.adjudicate(
+        comparison=comparison, cause="ambiguous", verdict=first_wins(comparison), actor=admin
+    )
+    disputes.open_dispute(
+        project=project,
+        labeler=labeler,
+        subject="adjudication",
+        subject_id=made.pk,
+        text="It is the <b>second</b>.",
+    )
+    adjudication.undo_adjudication(made=made, actor=admin)
+    page = client.get(at("comparison", project, comparison.pk)).content.decode()
+    assert "It is the &lt;b&gt;second&lt;/b&gt;." in page
+    assert (
+        "What labelers appeal"
+        not in client.get(at("comparison", project, other.pk)).content.decode()
+    )
