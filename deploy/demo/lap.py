@@ -3,6 +3,7 @@
 A second lap reuses what is there: a stage whose rows exist is not done again.
 """
 
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,11 @@ class Lap:
                 name=model.name,
                 location=str(model),
                 actor=self.actor,
+            )
+        elif version.location != str(model):
+            sys.stderr.write(
+                f"   This lap began with {version.location} and goes on with it, not with {model}. "
+                "Another model starts in a place of its own: CONCORD_VAR=FOLDER.\n"
             )
         if not versions.filter(stage=ModelVersion.Stage.SERVING).exists():
             promote(version=version, stage=ModelVersion.Stage.SERVING, actor=self.actor)
