@@ -193,8 +193,14 @@ def _code(code: str, _parsed: Iterator[Event]) -> str:
 
 def _code_block(kind: Any, parsed: Iterator[Event]) -> str:  # Any: "Indented" or {"Fenced": words}
     words = "" if kind == "Indented" else str(kind["Fenced"])
-    code = _content(parsed, until="End CodeBlock")
+    code = _text_until("End CodeBlock", parsed)
     return f"<pre><code>{_colored(code, words.partition(' ')[0])}</code></pre>\n"
+
+
+def _text_until(name: str, parsed: Iterator[Event]) -> str:
+    """The text of what follows; a code block holds nothing else."""
+    texts = iter(lambda: _named(next(parsed)), (name, None))
+    return "".join(text for _name, text in texts)
 
 
 def _colored(code: str, language: str) -> str:
@@ -205,16 +211,6 @@ def _colored(code: str, language: str) -> str:
     except ClassNotFound:
         return escape(code)
     return str(highlight(code.replace(_LESS_THAN, "<"), lexer, _FORMATTER))
-
-
-def _image(_what: Any, parsed: Iterator[Event]) -> str:  # Any: its address
-    return f'<span class="not-shown">[image: {escape(_content(parsed, until="End Image"))}]</span>'
-
-
-def _content(parsed: Iterator[Event], *, until: str) -> str:
-    """The text of what follows, without its tags."""
-    named = iter(lambda: _named(next(parsed)), (until, None))
-    return "".join(what for _name, what in named if isinstance(what, str))
 
 
 def _link(what: dict[str, str], _parsed: Iterator[Event]) -> str:
@@ -249,7 +245,8 @@ _DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
     "InlineMath": _formula("inline"),
     "DisplayMath": _formula("block"),
     "Start CodeBlock": _code_block,
-    "Start Image": _image,
+    "Start Image": '<span class="not-shown">[image: ',
+    "End Image": "]</span>",
     "Start Link": _link,
     "End Link": "</span>",
     "Start Heading": lambda what, _: f"<{what['level'].lower()}>",

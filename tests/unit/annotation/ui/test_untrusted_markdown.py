@@ -57,6 +57,14 @@ def test_an_image_is_named_but_not_fetched():
     assert "evil.example" not in html
 
 
+def test_an_image_in_an_image_is_named_too():
+    html = render("![a ![b](x) *c*](y) d")
+    assert html == (
+        '<p dir="auto"><span class="not-shown">[image: a <span class="not-shown">[image: b]</span> '
+        "<em>c</em>]</span> d</p>\n"
+    )
+
+
 def test_a_link_shows_where_it_would_lead_but_leads_nowhere():
     html = render("[docs](https://docs.example)")
     assert html == (
