@@ -45,14 +45,14 @@ class Address:
         """From ``https://server/bucket`` or ``https://server/bucket/prefix``. Raises ValueError."""
         parts = urlsplit(url)
         bucket, _, prefix = parts.path.strip("/").partition("/")
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not bucket:
-            raise ValueError(
-                f"CONCORD_BUCKET_URL={url!r} names no bucket; write https://server:port/bucket."
-            )
-        if parts.username or parts.password or parts.query:
+        if "@" in parts.netloc or parts.query:  # first: the other sentence tells the address
             raise ValueError(
                 "CONCORD_BUCKET_URL holds a password or a query; put the keys into "
                 "CONCORD_BUCKET_ACCESS_KEY and CONCORD_BUCKET_SECRET_KEY."
+            )
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not bucket:
+            raise ValueError(
+                f"CONCORD_BUCKET_URL={url!r} names no bucket; write https://server:port/bucket."
             )
         return cls(
             server=parts.netloc,
@@ -182,4 +182,8 @@ def _sentences(act: str) -> Iterator[None]:
         raise BucketFailed(
             f"The bucket could not {act}: its server did not answer ({type(error).__name__}). "
             "Check CONCORD_BUCKET_URL and the network, then try again."
+        ) from error
+    except ValueError as error:  # a name that the protocol forbids, an answer that is not JSON
+        raise BucketFailed(
+            f"The bucket could not {act}: {error}. Check CONCORD_BUCKET_URL and what lies there."
         ) from error

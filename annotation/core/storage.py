@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from django.conf import settings
 
@@ -115,7 +115,7 @@ def _bring_folder(location: str) -> Path:
             "to the one it was stored in, or copy it over."
         )
     files: dict[str, str] = bucket.read_json(f"folders/{sha256}.json")
-    if _digest_of_list(files) != sha256:
+    if _digest_of_list(files) != sha256 or any(map(_leads_elsewhere, files)):
         raise bucket.BucketFailed(f"The list of {location} was changed; make that folder again.")
     incoming = Path(tempfile.mkdtemp(dir=folder(CACHE), prefix=INCOMING))
     try:
@@ -124,6 +124,12 @@ def _bring_folder(location: str) -> Path:
         return _settled(incoming, target)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _leads_elsewhere(name: str) -> bool:
+    """Whether a file of this name would lie outside its folder: whoever writes to the bucket wrote the list."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or "\0" in name
 
 
 def _settled(incoming: Path, target: Path) -> Path:
@@ -141,8 +147,8 @@ def _settled(incoming: Path, target: Path) -> Path:
 def _bring_file(name: str, sha256: str, path: Path) -> None:
     """Bring an object; it gets its name once its content is what its digest says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{INCOMING}{os.getpid()}-{path.name}")
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=INCOMING) as incoming:
+        draft = Path(incoming, path.name)  # of this thread alone
         bucket.download(name, draft)
         if digest_of(draft) != sha256:
             raise bucket.BucketFailed(
@@ -150,5 +156,3 @@ def _bring_file(name: str, sha256: str, path: Path) -> None:
                 "from a copy, or make it again."
             )
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

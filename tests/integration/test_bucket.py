@@ -1,5 +1,7 @@
 """Artifacts in a bucket, against a real S3 server: what one machine makes another uses, whole or not at all."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import boto3
@@ -110,6 +112,25 @@ def test_a_folder_whose_upload_broke_off_is_not_there(s3, model, settings, tmp_p
         storage.local(location)
 
 
+@pytest.mark.parametrize("name", ["../stray", "/stray", "deep/../../stray"])
+def test_a_list_that_leads_out_of_its_folder_is_refused(s3, settings, tmp_path, name):
+    """Whoever may write to the bucket could make one, with the digest that its address names."""
+    body = json.dumps({name: hashlib.sha256(b"stray").hexdigest()}, sort_keys=True).encode()
+    sha256 = hashlib.sha256(body).hexdigest()
+    s3.put(f"team/folders/{sha256}.json", body)
+    s3.put(f"team/folders/{sha256}/{name}", b"stray")
+    settings.CONCORD_VAR = tmp_path / "two"
+    with pytest.raises(BucketFailed, match="was changed"):
+        storage.local(f"s3://{s3.name}/team/folders/{sha256}")
+
+
+def test_a_list_that_is_no_json_is_a_sentence(s3, settings, tmp_path):
+    s3.put(f"team/folders/{'5' * 64}.json", b"<html>")
+    settings.CONCORD_VAR = tmp_path / "two"
+    with pytest.raises(BucketFailed, match="could not bring folders/5"):
+        storage.local(f"s3://{s3.name}/team/folders/{'5' * 64}")
+
+
 def test_an_imported_file_is_read_by_a_worker_on_another_machine(s3, settings, tmp_path):
     sha256, size = storage.write_artifact([b"one\n", b"two\n"])
     settings.CONCORD_VAR = tmp_path / "two"
@@ -145,6 +166,13 @@ def test_an_address_that_names_no_bucket_is_refused(url, settings):
     with pytest.raises(ValueError, match="CONCORD_BUCKET_URL"):
         Address.of(url)
     assert [one.id for one in bucket_is_named(None)] == ["concord.E020"]
+
+
+@pytest.mark.parametrize("url", ["https://key:secret@host", "ftp://key:secret@host/bucket"])
+def test_a_refused_address_keeps_its_password_to_itself(url):
+    with pytest.raises(ValueError, match="holds a password") as refusal:
+        Address.of(url)
+    assert "secret@" not in str(refusal.value)
 
 
 def test_a_bucket_without_keys_is_refused_by_the_check(settings):
