@@ -237,15 +237,14 @@ def tree_hidden(
 def _masks_of(tree: Tree, backbone: Any) -> list[TreeMask] | BlockMask:  # Any: as above
     """What the row attends to, for the kernel that its device calls for."""
     device = tree.tokens_T.device
-    if uses_flex(device) and not (backbone.training and _drops(backbone.config)):
+    if _wants_flex() and not (backbone.training and _drops(backbone.config)):
         return tree_block_mask(tree.spans, device)
     return tree_masks(tree, backbone.dtype)
 
 
-def uses_flex(device: torch.device) -> bool:
-    """FlexAttention on CUDA, SDPA elsewhere; `CONCORD_ATTENTION` (flex or sdpa) decides otherwise."""
-    usual = "flex" if device.type == "cuda" else "sdpa"
-    return os.environ.get("CONCORD_ATTENTION", usual) == "flex"
+def _wants_flex() -> bool:
+    """Only where `CONCORD_ATTENTION` says flex: it is compiled on the spot, which takes a C compiler."""
+    return os.environ.get("CONCORD_ATTENTION", "sdpa") == "flex"
 
 
 def _drops(config: Any) -> bool:  # Any: as above

@@ -1,6 +1,7 @@
 """FlexAttention for rows of trees: one call for the whole row, blocks without an attended pair skipped.
 
-On CUDA the kernel is compiled once for each shape class; on a CPU (tests) it runs uncompiled.
+`CONCORD_ATTENTION=flex` asks for it. On CUDA the kernel is compiled once for each shape class; on a
+CPU (tests) it runs uncompiled.
 
 Shapes: T tokens of a row.
 """

@@ -14,7 +14,7 @@ from transformers import (
 
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.models import attention
-from training.models.attention import tree_hidden, use_prefix_tree, uses_flex, why_padded
+from training.models.attention import tree_hidden, use_prefix_tree, why_padded
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
 
@@ -128,11 +128,6 @@ def test_flexible_attention_gives_the_states_of_sdpa(
         monkeypatch.setenv("CONCORD_ATTENTION", kernel)
         states.append(tree_hidden(tiny_policy.backbone, tree, is_tree=True))
     torch.testing.assert_close(*states, atol=1e-5, rtol=1e-5)
-
-
-def test_flexible_attention_is_for_cuda() -> None:
-    assert uses_flex(torch.device("cuda"))
-    assert not uses_flex(torch.device("cpu"))
 
 
 def test_a_family_that_drops_attention_out_is_trained_by_sdpa(
