@@ -49,7 +49,7 @@ def sampler_of(run: Run, policy: LoadedModel, spec: RolloutSpec) -> TokenSampler
     """The server that the spec names, or the policy itself."""
     if not spec.sampler_url:
         return LocalSampler(policy.model, policy.tokenizer)
-    return ServerSampler(spec.sampler_url, policy, run.folder, heed=run.stop.heed)
+    return ServerSampler(spec.sampler_url, policy, run.folder, heed=run.heed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

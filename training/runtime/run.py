@@ -53,9 +53,13 @@ class Run:
     ) -> Iterator[Item]:
         """Hand on items that leave nothing to save. Raises Cancelled when asked to stop."""
         for item in self.reporter.track(items, stage=stage, total=total, unit=unit, done=done):
-            if world() == 1:  # as in `watch`
-                self.stop.heed()
+            self.heed()
             yield item
+
+    def heed(self) -> None:
+        """Raise Cancelled when asked to stop; never in one of several processes, which the others wait for."""
+        if world() == 1:
+            self.stop.heed()
 
     def watch(self, model: Any) -> None:  # Any: transformers' models share no typed layers
         """Look for the wish to stop now, and whenever a pass enters a layer, forward or backward.
@@ -64,7 +68,7 @@ class Run:
         raise Cancelled.
         """
         if world() > 1:
-            return  # one process that breaks off alone would leave the others waiting
+            return  # as in `heed`
         self.stop.heed()
         stacks = [one for one in model.modules() if isinstance(one, nn.ModuleList)]
         layers = {id(layer): layer for stack in stacks for layer in stack}
