@@ -14,14 +14,7 @@ from torch import Tensor, nn
 from training.models.load import LoadedModel, load_policy, save_model
 from training.runtime.distributed import rank
 from training.runtime.optimize import choose_trainable, transformer_layers
-from training.runtime.sharding import (
-    all_gathered,
-    gathered,
-    is_sharded,
-    is_sharding,
-    own,
-    shard_layers,
-)
+from training.runtime.sharding import gathered, is_sharded, is_sharding, own, shard_layers
 from training.spec.errors import ModelError
 from training.spec.runs import RunSpec
 
@@ -52,9 +45,11 @@ def unsharded(
     """
     if not is_sharded(loaded.model):
         return loaded
-    trained = all_gathered(
-        {name: one for name, one in loaded.model.named_parameters() if one.requires_grad}
-    )
+    trained = {
+        name: gathered(own(one.detach()), one)
+        for name, one in loaded.model.named_parameters()
+        if one.requires_grad
+    }
     if rank():
         return None
     plain = load()

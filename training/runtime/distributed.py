@@ -1,8 +1,9 @@
 """Several processes as one run: `torchrun -m training run DIR`, gloo on CPUs and nccl on GPUs.
 
-Every process holds the whole model and knows the whole batch of a step. It takes its share of the
-groups, balanced by tokens, with the weights they have in the whole batch; sums of gradients and of
-metrics over the processes are then those of one process. The first process alone writes.
+Every process holds the whole model (or a part of each layer: `sharding`) and knows the whole batch
+of a step. It takes its share of the groups, balanced by tokens, with the weights they have in the
+whole batch; sums of gradients and of metrics over the processes are then those of one process. The
+first process alone writes.
 """
 
 import os

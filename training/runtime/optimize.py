@@ -161,7 +161,7 @@ class Optimizer:
                 own(parameter).copy_(self._masters[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Masters and Adam's moments by name, for a checkpoint: whole ones, whoever kept the parts."""
+        """Masters and Adam's moments by name, for a checkpoint: whole in the first process, which writes it."""
         saved = {}
         for name, master in self._masters.items():
             for key, value in {"": master, **self._adam.state[master]}.items():

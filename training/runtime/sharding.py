@@ -78,13 +78,16 @@ def part_of(whole: Tensor, like: Tensor) -> Tensor:
 
 
 def gathered(part: Tensor, like: Tensor) -> Tensor:
-    """The whole of which this is the part; all processes ask together."""
+    """The whole of which this is the part, in the host's memory of the first process; others keep the part.
+
+    All processes ask together. A device has room for one whole weight at a time, not for all.
+    """
     if not isinstance(like, DTensor) or part.shape != own(like).shape:
         return part
-    made: Tensor = DTensor.from_local(
+    whole: Tensor = DTensor.from_local(
         part, like.device_mesh, like.placements, shape=like.shape, stride=like.stride()
     ).full_tensor()
-    return made
+    return part if rank() else whole.cpu()
 
 
 def exchange(weight: nn.Parameter, values: Tensor) -> Tensor:
@@ -95,16 +98,6 @@ def exchange(weight: nn.Parameter, values: Tensor) -> Tensor:
     kept = own(weight).clone()
     own(weight).copy_(values)
     return kept
-
-
-def all_gathered(weights: dict[str, nn.Parameter]) -> dict[str, Tensor]:
-    """The whole weights on the first process, one at a time in memory elsewhere; there {}."""
-    found = {}
-    for name, one in weights.items():
-        whole = gathered(own(one.detach()), one)
-        if rank() == 0:
-            found[name] = whole.cpu()
-    return found
 
 
 def is_sharded(model: nn.Module) -> bool:
