@@ -90,7 +90,7 @@ class ServerSampler:
     @contextmanager
     def following(self, update: int) -> Iterator[None]:
         """Inside, the server answers with the policy as it is at this update."""
-        name = f"{self._folder.name}-{update}"
+        name = self.name_at(update)
         place = self._folder / ADAPTERS_DIR / str(update)
         adapter = Adapter(self._policy.model)
         if rank() == 0:
@@ -100,6 +100,11 @@ class ServerSampler:
         wait_for_all()
         self._serving = name
         yield
+
+    def name_at(self, update: int) -> str:
+        """The adapter's name on the server, where another run's folder may be called the same elsewhere."""
+        place = hashlib.blake2b(bytes(self._folder), digest_size=4).hexdigest()
+        return f"{self._folder.name}-{place}-{update}"
 
     def _load(self, name: str, place: Path) -> None:
         body = {"lora_name": name, "lora_path": str(place)}

@@ -154,8 +154,8 @@ def test_equal_prompts_draw_apart_and_every_request_is_repeatable(sampler, engin
 
 def test_an_end_token_that_the_server_leaves_out_is_put_in(sampler, engine):
     choice = {"index": 0, "text": "a", "finish_reason": "stop", "token_ids": [66]}
-    engine.loaded["run-0"] = None
-    sampler._serving = "run-0"
+    engine.loaded[sampler.name_at(0)] = None
+    sampler._serving = sampler.name_at(0)
     engine.answers = [(200, {"choices": [choice, choice | {"index": 1, "token_ids": [66, 1]}]})]
     [[one, other]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
     assert one.token_ids == other.token_ids == (66, 1)
@@ -165,8 +165,8 @@ def test_an_end_token_that_the_server_leaves_out_is_put_in(sampler, engine):
 def test_the_server_follows_the_policy_and_forgets_what_it_was(spec, engine, tmp_path):
     train(tmp_path / "run", spec)
     names = [body["lora_name"] for body in engine.named("load_lora_adapter")]
-    assert names == ["run-0", "run-1", "run-2"]
-    assert list(engine.loaded) == ["run-2"]
+    assert [name.rpartition("-")[2] for name in names] == ["0", "1", "2"]
+    assert list(engine.loaded) == names[2:]
     weights = load_file(tmp_path / "run" / "adapters" / "2" / "adapter_model.safetensors")
     assert max(one.abs().max() for name, one in weights.items() if "lora_B" in name) > 0
     assert {body["model"] for body in engine.named("completions")} == set(names)
@@ -192,9 +192,19 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path):
 
 
 def test_an_adapter_of_that_name_is_replaced(sampler, engine):
-    engine.loaded["run-0"] = None
+    engine.loaded[sampler.name_at(0)] = None
     with sampler.following(0):
-        assert engine.loaded["run-0"] is not None
+        assert engine.loaded[sampler.name_at(0)] is not None
+
+
+def test_a_run_of_the_same_name_elsewhere_keeps_its_adapter(sampler, engine, spec, tmp_path):
+    policy = load_policy(spec.model, precision="float32", device=CPU)
+    add_lora(policy.model, spec)
+    other = ServerSampler(
+        engine.url, policy, tmp_path / "elsewhere" / "run", heed=lambda: None, manners=HASTY
+    )
+    with sampler.following(0), other.following(0):
+        assert list(engine.loaded) == [sampler.name_at(0), other.name_at(0)]
 
 
 def test_a_busy_server_is_asked_again(sampler, engine):
