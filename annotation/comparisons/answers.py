@@ -93,11 +93,14 @@ def ring_values(project_id: int, now: datetime) -> dict[str, object]:
     return {"project_id": project_id, "now": now, "rung_before": before}
 
 
-# Enough verdicts, and all that stand are equal to this one. The comparison is locked by then, so none is overlooked.
-_HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND NOT EXISTS (
-                SELECT 1 FROM comparisons_judgment other WHERE other.comparison_id = %(comparison_id)s
-                AND other.is_counted AND other.withdrawn_at IS NULL
-                AND (other.ranking <> %(ranking)s::jsonb OR other.is_all_bad <> %(is_all_bad)s)))"""
+# Enough verdicts of people, and all that stand are equal to this one. The comparison is locked by then, so none is
+# overlooked. The first line spares the others where there are too few, or nobody asked.
+_HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND (
+                SELECT count(*) + 1 >= %(stop_when_agreeing)s
+                    AND bool_and(other.ranking = %(ranking)s::jsonb AND other.is_all_bad = %(is_all_bad)s)
+                FROM comparisons_judgment other JOIN accounts_user u ON u.id = other.labeler_id
+                WHERE other.comparison_id = %(comparison_id)s AND u.kind <> 'machine'
+                AND other.is_counted AND other.withdrawn_at IS NULL))"""
 
 _STORE = f"""
 WITH stored AS (

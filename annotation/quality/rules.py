@@ -211,8 +211,7 @@ def try_early_stop(*, project: Project, agreeing: Any) -> EarlyStop:  # Any: fro
     """What ending comparisons at so many equal verdicts would have done so far. Writes nothing."""
     wanted = checked_agreeing(agreeing)
     storing.fold_changes(project=project)
-    columns = columns_that_count(project, counted=counted_machines(project))
-    return early_stop(columns, agreeing=wanted)
+    return early_stop(columns_that_count(project, counted=()), agreeing=wanted)
 
 
 @transaction.atomic

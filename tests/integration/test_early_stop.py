@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services import judging, queue
+from annotation.comparisons.services.machines import store_machine_judgment
 from annotation.projects.models import Role
 from tests import factories
 
@@ -44,6 +45,16 @@ def say(assignment, verdict="<", strength=1):
     return judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
 
 
+def machine_says_the_first(comparison):
+    first, second = comparison.candidate_ids
+    store_machine_judgment(
+        comparison=comparison,
+        labeler=factories.user(kind="machine"),
+        client_uuid=uuid4(),
+        ranking=[[first], [second]],
+    )
+
+
 def state_after(comparison, verdicts):
     for verdict in verdicts:
         (assignment,) = leased(comparison)
@@ -65,6 +76,21 @@ def test_strength_makes_no_dispute(comparison):
         say(assignment, strength=strength)
     comparison.refresh_from_db()
     assert comparison.state == "judged"
+
+
+@pytest.mark.parametrize(("verdicts", "state"), [("<", "open"), ("<<", "judged"), (">>", "judged")])
+def test_a_machine_judge_neither_agrees_nor_disputes(comparison, verdicts, state):
+    machine_says_the_first(comparison)
+    assert state_after(comparison, verdicts) == state
+
+
+def test_undoing_leaves_a_machine_judge_out_too(comparison):
+    machine_says_the_first(comparison)
+    first, second = leased(comparison, 2)
+    say(first)
+    judging.undo_judgment(judgment=say(second))
+    comparison.refresh_from_db()
+    assert comparison.state == "open"
 
 
 def test_without_the_setting_every_place_is_filled(project, comparison):

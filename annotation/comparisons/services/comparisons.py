@@ -29,7 +29,7 @@ def state_named(state: str) -> bool:
 
 
 def state_by_judgments(row: Comparison) -> Comparison.State:
-    """Judged where all places are filled or enough verdicts agree; else open, or held by its batch."""
+    """Judged where all places are filled or enough verdicts of people agree; else open, or held by its batch."""
     if row.judgments_counted >= row.overlap or _have_agreed(row):
         return Comparison.State.JUDGED
     is_held = row.batch is not None and row.batch.state != Batch.State.OPEN
@@ -41,4 +41,6 @@ def _have_agreed(row: Comparison) -> bool:
     if enough is None or row.judgments_counted < enough:
         return False
     standing = row.judgments.filter(is_counted=True, withdrawn_at=None)
-    return standing.order_by().values("ranking", "is_all_bad").distinct().count() == 1
+    by_people = standing.exclude(labeler__kind=User.Kind.MACHINE).order_by()
+    verdicts = list(by_people.values_list("ranking", "is_all_bad"))
+    return len(verdicts) >= enough and all(one == verdicts[0] for one in verdicts)
