@@ -2,6 +2,8 @@
 
 An answer names candidates, never places (docs/adr/0013): ``ranking`` is a list of tiers of candidate ids, best first;
 ``strengths`` has one number (1 slightly, 2 better, 3 much better) between each two tiers that follow each other.
+
+``db_index=False``: an index or a unique constraint of the table begins with that column, and serves it as well.
 """
 
 import uuid
@@ -57,10 +59,12 @@ class Comparison(models.Model):
         CLOSED = "closed"  # withdrawn by an admin
         HELD = "held"  # its batch is paused or closed
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False
+    )
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
     candidates: "models.ManyToManyField[Candidate, models.Model]" = models.ManyToManyField(
-        Candidate, related_name="comparisons"
+        Candidate, through="ComparisonCandidate", related_name="comparisons"
     )
     candidate_ids = ArrayField(
         models.BigIntegerField()
@@ -120,6 +124,19 @@ class Comparison(models.Model):
         return self.slots_taken - self.judgments_counted
 
 
+class ComparisonCandidate(models.Model):
+    """That a candidate is one of a comparison: its `candidate_ids`, as rows."""
+
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    candidate = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        db_table = "comparisons_comparison_candidates"
+        unique_together = [("comparison", "candidate")]
+
+
 class Assignment(models.Model):
     """One labeler's lease on a comparison; holds the order shown."""
 
@@ -138,7 +155,9 @@ class Assignment(models.Model):
         OTHER = "other", _("Other")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="assignments", db_index=False
+    )
     labeler = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assignments"
     )
@@ -179,7 +198,9 @@ class Assignment(models.Model):
 class Judgment(models.Model):
     """One labeler's verdict: a ranking with ties and strengths, or all bad. A skip is not a judgment."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="judgments")
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="judgments", db_index=False
+    )
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="judgments")
     assignment = models.OneToOneField(
         Assignment, null=True, blank=True, on_delete=models.SET_NULL, related_name="judgment"
@@ -371,7 +392,7 @@ class ExamAttempt(models.Model):
 class QueuePosition(models.Model):
     """Where one labeler stands in a project's queue, so that no cost grows with what they did: search and progress."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     labeler = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
     )

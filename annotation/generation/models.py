@@ -57,7 +57,9 @@ class Candidate(models.Model):
         DEMONSTRATION = "demonstration"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="candidates")
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="candidates")
+    prompt = models.ForeignKey(  # a_response_is_a_candidate_once begins with it
+        Prompt, on_delete=models.CASCADE, related_name="candidates", db_index=False
+    )
     run = models.ForeignKey(
         GenerationRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates"
     )

@@ -48,7 +48,9 @@ class RejectedRow(models.Model):
 class Prompt(models.Model):
     """A chat (system, user, assistant turns) that ends with a user turn."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(  # a_prompt_is_in_a_project_once begins with it
+        Project, on_delete=models.CASCADE, related_name="prompts", db_index=False
+    )
     prompt_import = models.ForeignKey(
         PromptImport, null=True, blank=True, on_delete=models.SET_NULL, related_name="prompts"
     )

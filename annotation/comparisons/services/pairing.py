@@ -11,7 +11,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import selectors
-from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.models import Batch, Comparison, ComparisonCandidate
 from annotation.core.errors import InvalidInput
 from annotation.core.text import canonical
 from annotation.generation.models import Candidate
@@ -180,10 +180,10 @@ def _link_candidates(
         return []
     there = project.comparisons.filter(prompt_id__in=prompt_ids)
     made = [row for row in there if tuple(row.candidate_ids) in wanted]
-    through = Comparison.candidates.through
     links = [
-        through(comparison_id=row.pk, candidate_id=pk) for row in made for pk in row.candidate_ids
+        ComparisonCandidate(comparison_id=row.pk, candidate_id=pk)
+        for row in made
+        for pk in row.candidate_ids
     ]
-    manager = through.objects  # type: ignore[attr-defined] # the plugin does not know it
-    manager.bulk_create(links, ignore_conflicts=True)
+    ComparisonCandidate.objects.bulk_create(links, ignore_conflicts=True)
     return made

@@ -18,7 +18,7 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from annotation.comparisons.models import Comparison, Judgment, Signal
+from annotation.comparisons.models import Comparison, ComparisonCandidate, Judgment, Signal
 from annotation.comparisons.services.pairing import Pairing, drawn_overlap
 from annotation.comparisons.services.placing import Item, Placed, Spoken, labelers_of, place
 from annotation.core.bulk import copy_rows, new_keys
@@ -196,7 +196,7 @@ def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Id
     rows = (row(ids, one) for ids, one in compared.new.items())
     copy_rows(Comparison, (*columns, *counted), rows, project_id=project.pk)
     links = ((compared.keys[ids], candidate) for ids in compared.new for candidate in ids)
-    copy_rows(Comparison.candidates.through, ("comparison_id", "candidate_id"), links)
+    copy_rows(ComparisonCandidate, ("comparison_id", "candidate_id"), links)
 
 
 def _told(
