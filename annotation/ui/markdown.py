@@ -229,9 +229,11 @@ def _formula(display: str) -> Callable[[str, Iterator[Event]], str]:
         if len(content) > LONGEST_FORMULA:
             return source
         try:
-            return convert(content.replace(_LESS_THAN, "<"), display=display)
+            # With the stand-in: it writes the words of \text{} as they are, and a tag among them.
+            math = convert(content, display=display)
         except NOT_LATEX:
             return source
+        return math.replace(f"<mi>{_LESS_THAN}</mi>", "<mo>&lt;</mo>")
 
     return drawn
 

@@ -93,6 +93,12 @@ def test_colored_code_and_formulas_may_compare():
     assert "<mo>&lt;</mo>" in html
 
 
+def test_the_words_of_a_formula_stay_words():
+    html = render(r"$\text{if a<b:<h1>x</h1>} \left< y \right>$")
+    assert "a&lt;b:&lt;h1&gt;x&lt;/h1&gt;</mtext>" in html
+    assert '<mo stretchy="true" fence="true" form="prefix">&lt;</mo>' in html
+
+
 def test_lists_and_quotes_nest_and_lines_break():
     html = render("- a\n  - b\n\n> c\n> d\n\n3. e\n4. f")
     assert html == (
