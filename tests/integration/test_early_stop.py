@@ -12,7 +12,9 @@ from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services import judging, queue
 from annotation.comparisons.services.machines import store_machine_judgment
+from annotation.comparisons.services.requeue import requeue, undo_requeue
 from annotation.projects.models import Role
+from annotation.projects.services.projects import publish_guideline
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +153,18 @@ def test_undoing_the_dispute_ends_it_again(project):
     judging.undo_judgment(judgment=say(third, ">"))
     comparison.refresh_from_db()
     assert comparison.state == "judged"
+
+
+def test_undoing_a_requeue_ends_it_again(project, comparison, admin):
+    old = publish_guideline(project=project, text="# One", actor=admin)
+    state_after(comparison, "<<")
+    new = publish_guideline(project=project, text="# Two", actor=admin)
+    asked = requeue(guideline=new, scope="judged_under", judged_under=old, actor=admin)
+    comparison.refresh_from_db()
+    assert comparison.state == "open"
+    undo_requeue(project=project, pk=asked.pk, actor=admin)
+    comparison.refresh_from_db()
+    assert (comparison.state, comparison.overlap) == ("judged", 3)
 
 
 def test_a_batch_wants_no_more_labels_of_what_has_ended(project):

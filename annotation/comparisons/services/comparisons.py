@@ -1,11 +1,15 @@
 """What an admin does to comparisons, withdraw one or put it back; and what state its judgments give one."""
 
+from collections.abc import Collection
+
 from django.db import transaction
+from django.db.models import Count, QuerySet
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.models import Batch, Comparison, Judgment
 from annotation.core.errors import InvalidInput
+from annotation.projects.models import Project
 
 
 @transaction.atomic
@@ -30,17 +34,19 @@ def state_named(state: str) -> bool:
 
 def state_by_judgments(row: Comparison) -> Comparison.State:
     """Judged where all places are filled or enough verdicts of people agree; else open, or held by its batch."""
-    if row.judgments_counted >= row.overlap or _have_agreed(row):
+    if row.judgments_counted >= row.overlap or having_agreed(row.project, [row.pk]).exists():
         return Comparison.State.JUDGED
     is_held = row.batch is not None and row.batch.state != Batch.State.OPEN
     return Comparison.State.HELD if is_held else Comparison.State.OPEN
 
 
-def _have_agreed(row: Comparison) -> bool:
-    enough = row.project.stop_when_agreeing
-    if enough is None or row.judgments_counted < enough:
-        return False
-    standing = row.judgments.filter(is_counted=True, withdrawn_at=None)
-    by_people = standing.exclude(labeler__kind=User.Kind.MACHINE).order_by()
-    verdicts = list(by_people.values_list("ranking", "is_all_bad"))
-    return len(verdicts) >= enough and all(one == verdicts[0] for one in verdicts)
+def having_agreed(project: Project, keys: Collection[int]) -> QuerySet[Judgment, int]:
+    """Keys of those comparisons that early stop ends: enough people judged them, all alike. None where it is off."""
+    standing = Judgment.objects.filter(comparison__in=keys, is_counted=True, withdrawn_at=None)
+    if project.stop_when_agreeing is None:
+        standing = standing.none()
+    by_people = standing.exclude(labeler__kind=User.Kind.MACHINE).order_by().values("comparison")
+    # Only all bad ranks nothing, so rankings tell all verdicts apart.
+    said = by_people.annotate(people=Count("pk"), verdicts=Count("ranking", distinct=True))
+    agreed = said.filter(people__gte=project.stop_when_agreeing or 0, verdicts=1)
+    return agreed.values_list("comparison", flat=True)

@@ -11,6 +11,7 @@ from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Comparison, Requeue
 from annotation.comparisons.selectors import standing_judgments
+from annotation.comparisons.services.comparisons import having_agreed
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Guideline, Project
 
@@ -96,9 +97,10 @@ def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
         pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
     )
     is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
-    is_full = Q(judgments_counted__gte=F("overlap") - 1) & is_waiting
+    is_full = Q(judgments_counted__gte=F("overlap") - 1)
+    is_over = (is_full | Q(pk__in=having_agreed(project, row.comparison_ids))) & is_waiting
     taken_back = free.update(
-        state=Case(When(is_full, then=Value(Comparison.State.JUDGED)), default=F("state")),
+        state=Case(When(is_over, then=Value(Comparison.State.JUDGED)), default=F("state")),
         overlap=F("overlap") - 1,
     )
     row.undone_at = timezone.now()
