@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Batch, Judgment
-from annotation.comparisons.selectors import standing_judgments
+from annotation.comparisons.selectors import judgments_of_people, standing_judgments
 from annotation.projects.models import Project
 
 DAYS = 7  # that a pace is taken from
@@ -38,7 +38,7 @@ def seconds_of_a_judgment(project: Project) -> Seconds:
 
 
 def labels_by_day(project: Project, *, batch: Batch | None = None, days: int = DAYS) -> list[int]:
-    """Counted labels in each of the last 24 hours, back from now, the newest last; none before the first label."""
+    """Counted labels of people in each of the last 24 hours, back from now, the newest last; none before the first."""
     now = timezone.now()
     rows = _given(project, batch, since=now - timedelta(days=days))
     seconds_ago = Cast(Extract(Now() - F("created_at"), "epoch"), FloatField())
@@ -54,6 +54,6 @@ def labels_by_day(project: Project, *, batch: Batch | None = None, days: int = D
 
 
 def _given(project: Project, batch: Batch | None, *, since: datetime | None) -> QuerySet[Judgment]:
-    rows = standing_judgments(project).filter(is_imported=False, is_repeat=False)
+    rows = judgments_of_people(project).filter(is_imported=False)
     rows = rows.filter(comparison__batch=batch) if batch else rows
     return rows.filter(created_at__gte=since) if since else rows

@@ -82,6 +82,11 @@ def standing_judgments(project: Project) -> QuerySet[Judgment]:
     return rows.filter(is_repeat=False)
 
 
+def judgments_of_people(project: Project) -> QuerySet[Judgment]:
+    """The same without those of machine judges: what people are asked, and how fast they are, follows from these."""
+    return standing_judgments(project).exclude(labeler__kind=User.Kind.MACHINE)
+
+
 def pair_rows(
     project: Project,
     *,

@@ -42,6 +42,13 @@ def test_what_disagreed_gets_a_slot_for_someone_else(project):
     assert given.comparison_id == apart.pk
 
 
+def test_a_machine_judge_makes_no_disagreement(project):
+    one = judged(project)
+    other = [[pk] for pk in reversed(one.candidate_ids)]
+    factories.judgment(one, ranking=other, labeler=factories.user(kind="machine"))
+    assert not requeued_by(project, scope="disagreed").exists()
+
+
 def test_what_was_judged_under_a_version_is_asked_again(project):
     first = project.guidelines.get()
     under = judged(project, guideline=first)

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.comparisons.models import Judgment
+from annotation.comparisons.pace import labels_by_day
 from annotation.generation.models import GenerationRun, SamplingPlan
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.steps import KEYS, arranged
@@ -221,6 +222,13 @@ def test_the_estimate_measures_seconds_and_pace_where_there_are_labels(project):
     assert (found.labels, found.labels_given) == (42, 21)
     assert found.labels_a_day == 21
     assert timezone.now() + timedelta(hours=23) < found.finish_at
+
+
+def test_a_machine_judge_makes_the_pace_no_faster(project):
+    factories.judgment(
+        factories.comparison(factories.prompt(project)), factories.user(kind="machine")
+    )
+    assert labels_by_day(project) == []
 
 
 def test_days_of_labeling_give_the_end_an_interval(project):

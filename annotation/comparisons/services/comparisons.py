@@ -8,6 +8,7 @@ from django.db.models import Count, QuerySet
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Batch, Comparison, Judgment
+from annotation.comparisons.selectors import judgments_of_people
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 
@@ -42,11 +43,11 @@ def state_by_judgments(row: Comparison) -> Comparison.State:
 
 def having_agreed(project: Project, keys: Collection[int]) -> QuerySet[Judgment, int]:
     """Keys of those comparisons that early stop ends: enough people judged them, all alike. None where it is off."""
-    standing = Judgment.objects.filter(comparison__in=keys, is_counted=True, withdrawn_at=None)
+    judgments = judgments_of_people(project).filter(comparison__in=keys)
     if project.stop_when_agreeing is None:
-        standing = standing.none()
-    by_people = standing.exclude(labeler__kind=User.Kind.MACHINE).order_by().values("comparison")
+        judgments = judgments.none()
     # Only all bad ranks nothing, so rankings tell all verdicts apart.
-    said = by_people.annotate(people=Count("pk"), verdicts=Count("ranking", distinct=True))
+    said = judgments.order_by().values("comparison")
+    said = said.annotate(people=Count("pk"), verdicts=Count("ranking", distinct=True))
     agreed = said.filter(people__gte=project.stop_when_agreeing or 0, verdicts=1)
     return agreed.values_list("comparison", flat=True)

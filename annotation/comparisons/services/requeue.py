@@ -10,7 +10,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Comparison, Requeue
-from annotation.comparisons.selectors import standing_judgments
+from annotation.comparisons.selectors import judgments_of_people
 from annotation.comparisons.services.comparisons import having_agreed
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Guideline, Project
@@ -22,7 +22,7 @@ MOST_COMPARISONS = 100_000
 def requeued_by(
     project: Project, *, scope: str, judged_under: Guideline | None = None
 ) -> QuerySet[Comparison]:
-    """The comparisons that a scope names: judged, not gold, not withdrawn, with room for a further label."""
+    """The comparisons that a scope names: judged by people, not gold, not withdrawn, with room for a further label."""
     if scope == Requeue.Scope.DISAGREED:
         told = Func(
             F("ranking"),
@@ -31,7 +31,7 @@ def requeued_by(
             output_field=JSONField(),
         )
         rows = (
-            standing_judgments(project)
+            judgments_of_people(project)
             .values("comparison")
             .annotate(told=Count(told, distinct=True))
         )
@@ -40,7 +40,7 @@ def requeued_by(
         )  # Any: two shapes of one column
     elif scope == Requeue.Scope.JUDGED_UNDER and judged_under is not None:
         keys = (
-            standing_judgments(project)
+            judgments_of_people(project)
             .filter(guideline=judged_under)
             .values_list("comparison", flat=True)
         )
