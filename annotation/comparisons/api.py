@@ -108,7 +108,6 @@ def reply(
         "leases": [lease_of(one.assignment) for one in served.leases],
         "empty": empty and shapes.EmptySerializer(empty).data,
         "progress": asdict(done),
-        "bench": new[0]["bench"] if new else "",
     }
     return Response(body)
 

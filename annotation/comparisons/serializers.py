@@ -68,7 +68,10 @@ class LeaseSerializer(serializers.Serializer[Any]):
 
 
 class ShownLeaseSerializer(LeaseSerializer):
-    """A lease on a comparison; candidates are in the order drawn for this labeler. `bench` is its HTML, if asked."""
+    """A lease on a comparison; candidates are in the order drawn for this labeler.
+
+    `bench` is its HTML with `?bench=1`, else empty.
+    """
 
     comparison = serializers.IntegerField()
     prompt = TurnSerializer(many=True)
@@ -151,7 +154,7 @@ class NextSerializer(serializers.Serializer[Any]):
     """What to do next: leases to judge, or why there are none.
 
     `assignment` and `ahead` are the leases that the client does not name in `held`; `leases` are all, in the order to
-    show them. `bench` is the HTML of `assignment`, with `?bench=1`.
+    show them.
     """
 
     judgment = JudgmentSerializer(allow_null=True)
@@ -162,7 +165,6 @@ class NextSerializer(serializers.Serializer[Any]):
     leases = LeaseSerializer(many=True)
     empty = EmptySerializer(allow_null=True)
     progress = ProgressSerializer()
-    bench = serializers.CharField()
 
 
 class FlagNoteSerializer(serializers.Serializer[Any]):

@@ -278,6 +278,15 @@ def test_no_model_name_and_no_side_reaches_the_labeler(as_labeler, project, page
     )
 
 
+def test_a_reply_holds_the_html_of_each_lease_once_and_only_if_asked(as_labeler, project):
+    comparisons(project, 3)
+    told = ask_next(as_labeler, project, "?bench=1&ahead=2")
+    for lease in [told["assignment"], *told["ahead"]]:
+        assert f'data-assignment="{lease["id"]}"' in lease["bench"]
+        assert str(told).count(f'data-assignment="{lease["id"]}"') == 1
+    assert ask_next(as_labeler, project)["assignment"]["bench"] == ""
+
+
 def test_the_page_serves_a_plain_form_that_works_without_scripts(page, project):
     (comparison,) = comparisons(project, 1)
     url = reverse("comparisons-label", args=[project.pk])

@@ -28,12 +28,12 @@ export class Deck {
   }
 
   /** What the server leased: adds what is new, drops what is lost. `elsewhere`: ids shown or answered already. */
-  merge({ leases, assignment, ahead, bench }, elsewhere) {
+  merge({ leases, assignment, ahead }, elsewhere) {
     const left = new Map(leases.map((one) => [String(one.id), one.seconds_left]));
     for (const form of this.forms) if (!left.has(form.dataset.assignment)) form.remove();
     for (const form of this.forms) leaseFor(form, left.get(form.dataset.assignment));
     const known = new Set([...elsewhere, ...this.ids]);
-    const found = [...(assignment ? [{ id: assignment.id, bench }] : []), ...ahead];
+    const found = assignment ? [assignment, ...ahead] : ahead;
     for (const one of found) if (!known.has(String(one.id))) this.#append(one.bench);
   }
 
