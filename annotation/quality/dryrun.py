@@ -121,12 +121,17 @@ def early_stop(columns: PairColumns, *, agreeing: int) -> EarlyStop:
     comparisons, signs = _verdicts_in_turn(columns)
     starts = np.flatnonzero(np.diff(comparisons, prepend=-1))
     sizes = np.diff(np.append(starts, len(comparisons)))
-    starts, sizes = starts[sizes > agreeing], sizes[sizes > agreeing]
+    alike = np.add.reduceat((signs == np.repeat(signs[starts], sizes)).astype(np.int64), starts)
+    is_longer = sizes > agreeing
+    starts, sizes, alike = starts[is_longer], sizes[is_longer], alike[is_longer]
     first = signs[starts[:, None] + np.arange(agreeing)]
     is_stopped = (first == first[:, :1]).all(axis=1)
+    is_doubtful = is_stopped & (
+        2 * alike <= sizes
+    )  # the others are as many, if not yet of one mind
     overruled = sum(
         _is_overruled(signs[start : start + size])
-        for start, size in zip(starts[is_stopped], sizes[is_stopped], strict=True)
+        for start, size in zip(starts[is_doubtful], sizes[is_doubtful], strict=True)
     )
     return EarlyStop(
         agreeing=agreeing,

@@ -188,7 +188,7 @@ def test_two_verdicts_at_the_same_moment_overlook_no_dispute(comparison):
     with transaction.atomic():
         say(first, "<")
         other.start()
-        while not somebody_waits_for_this_transaction():
+        while other.is_alive() and not somebody_waits_for_this_transaction():
             pass
     other.join()
     comparison.refresh_from_db()
