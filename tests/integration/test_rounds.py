@@ -11,6 +11,7 @@ from annotation.accounts.models import User
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.evaluations.models import Evaluation
 from annotation.evaluations.services import advance_evaluations
 from annotation.generation.models import GenerationRun
 from annotation.generation.selectors import wanted
@@ -23,7 +24,7 @@ from annotation.rounds import services
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.rounds.selectors import parts_of, round_in
-from annotation.rounds.services.advancing import advance, advance_all
+from annotation.rounds.services.advancing import advance, advance_all, has_verdict_of_people
 from annotation.runs.models import TrainingRun
 from tests import factories
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -215,6 +216,15 @@ def test_a_round_waits_for_blind_votes_no_longer_than_its_plan_says(project, eng
     assert (row.state, row.verdict["is_better"], row.evaluation.state) == ("done", None, "stopped")
     assert "Nobody had compared its answers blind" in row.verdict["sentence"]
     assert serving(project=project, kind="policy") == policy
+
+
+def test_a_vote_that_ends_as_its_days_do_fails_no_round(project, engineer, policy):
+    row = with_blind_votes(project, engineer, blind_days=2)
+    row.moved_at -= timedelta(days=3)
+    Evaluation.objects.update(state="decided")
+    assert row.evaluation.state == "comparing"
+    assert has_verdict_of_people(row)
+    assert row.evaluation.state == "decided"
 
 
 def test_votes_that_decide_nothing_promote_nothing_and_a_person_may_end_the_wait(

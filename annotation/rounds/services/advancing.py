@@ -213,7 +213,10 @@ def has_verdict_of_people(row: Round) -> bool:
         return True
     if timezone.now() < row.moved_at + timedelta(days=Plan.from_json(row.plan).blind_days):
         return False
-    stop_evaluation(row=row.evaluation, actor=row.created_by)
+    try:
+        stop_evaluation(row=row.evaluation, actor=row.created_by)
+    except Conflict:  # it ended at this moment
+        row.evaluation.refresh_from_db()
     return True
 
 
