@@ -8,6 +8,7 @@ from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality.cards import signal_cards_of
 from annotation.quality.people_frame import people_context
+from annotation.quality.selectors import named_policies
 from annotation.quality.services import catch_up
 from annotation.quality.signals import signals_report, signals_table
 from annotation.quality.tables import csv_download
@@ -23,6 +24,7 @@ def signals(request: HttpRequest, project_id: int) -> HttpResponse:
         **people_context(request, project, "signals"),
         "report": report,
         "cards": signal_cards_of(report),
+        "sources": named_policies(project, report["sources"]),
     }
     return render(request, "quality/signals.html", context)
 

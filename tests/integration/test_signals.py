@@ -97,6 +97,14 @@ def test_the_page_shows_figures_with_intervals_and_a_csv_without_formulas(client
     assert not any(cell.startswith("=") for row in rows for cell in row)
 
 
+def test_the_page_names_the_policy_that_wrote_a_response(client, admin, project):
+    policy = factories.policy(project, name="chat", number=3)
+    wrote = factories.candidate(factories.prompt(project), policy=policy)
+    signalled(project, wrote, (factories.user(), True))
+    content = client.get(reverse("quality-signals", args=[project.pk])).content.decode()
+    assert '<th scope="row">chat v3</th>' in content
+
+
 def test_a_project_without_signals_says_how_to_bring_them(client, api, admin, project):
     content = client.get(reverse("quality-signals", args=[project.pk])).content.decode()
     assert "No signal yet" in content
