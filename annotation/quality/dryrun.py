@@ -1,6 +1,6 @@
 """What a rule would have done to all that was judged so far: pure arithmetic on columns and gold answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from annotation.quality.exclusions import Exclusion, kept
 
 FAST_ANSWERS_MIN = 10  # scored against others, before "wrong when fast" says anything
 Counts = npt.NDArray[np.int64]
-GoldAnswers = Mapping[int, Sequence[bool]]  # by labeler, oldest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
