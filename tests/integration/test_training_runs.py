@@ -154,10 +154,31 @@ def filled(form) -> dict:
     return {name: form[name].value() for name in form.fields if form[name].value() is not None}
 
 
+DECIDED = {"preferences": 50}
+ONE_WRITTEN = {"demonstrations": 1}
 TOO_LITTLE = {
-    "one class: ties": ("reward_model", {"preferences": 0}, {"train": 20}, "has 0 decided pairs"),
-    "three rows": ("dpo", {"preferences": 3}, {"train": 3}, "has 3 decided pairs; a dpo run needs"),
-    "seven prompts": ("ppo", {"preferences": 50}, {"train": 7}, "has 7 prompts in its train split"),
+    "one class: ties": ("reward_model", {"preferences": 0}, {}, "has 0 decided pairs"),
+    "three rows": ("dpo", {"preferences": 3}, {}, "has 3 decided pairs; a dpo run needs"),
+    "seven prompts": ("ppo", DECIDED, {}, "has 7 prompts in its train split"),
+    "nobody liked any": (
+        "kto",
+        {"preferences": 4, "signals": 3, "unacceptable": 50},
+        {},
+        "has 7 responses that were found good",
+    ),
+    "nothing to imitate": (
+        "sft",
+        ONE_WRITTEN | {"preferences": 6},
+        {},
+        "has 7 demonstrations and chosen responses",
+    ),
+    "one choice a prompt": ("sft", DECIDED, {}, "has 7 demonstrations and chosen responses"),
+    "only demonstrations": (
+        "sft",
+        DECIDED | ONE_WRITTEN,
+        {"include_chosen": False},
+        "has 1 demonstrations; a sft run needs",
+    ),
 }
 
 
@@ -165,17 +186,21 @@ TOO_LITTLE = {
 def test_a_snapshot_that_teaches_nothing_is_refused_before_a_run_is_queued(
     case, api, pages, project, asked
 ):
-    kind, counts, splits, sentence = TOO_LITTLE[case]
-    manifest = {"counts": {"edit_preferences": 0, **counts}}
-    little = factories.snapshot(project, manifest=manifest, splits=splits)
-    body = asked | {"spec": {"kind": kind}, "snapshot": little.pk}
+    kind, counts, settings, sentence = TOO_LITTLE[case]
+    little = factories.snapshot(
+        project, manifest={"counts": counts}, rows=7, splits={"train": 7, "test": 0}
+    )
+    body = asked | {"spec": {"kind": kind, **settings}, "snapshot": little.pk}
     if needs_reward_model(kind):
         body["reward_model"] = factories.policy(project, kind="reward").pk
     answer = queue(api, project, body)
     assert answer.status_code == 400
     assert sentence in answer.data["error"]["fields"]["snapshot"][0]
     url = address("runs-new", project) + f"?kind={kind}"
-    page = pages.post(url, filled(pages.get(url).context["form"]) | body)
+    form = filled(pages.get(url).context["form"]) | body
+    page = pages.post(
+        url, {name: one for name, one in (form | settings).items() if one is not False}
+    )
     assert sentence in page.context["form"].errors["snapshot"][0]
     assert not TrainingRun.objects.exists()
 

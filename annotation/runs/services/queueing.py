@@ -1,5 +1,6 @@
 """A run is queued, cancelled, resumed, cloned."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,9 @@ from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import needs_reward_model, resolved_spec, stored_spec, trained_kind
 from training.spec.records import FEWEST_ROWS
+from training.spec.runs import KtoSpec, RolloutSpec, RunSpec, SftSpec
 
 DAY = 86_400
-LEARN_FROM_PAIRS = frozenset({"reward_model", "dpo"})
-LEARN_FROM_PROMPTS = frozenset({"ppo", "grpo"})
 Status = TrainingRun.Status
 
 
@@ -41,7 +41,7 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
     )
     check_inputs(
         project=project,
-        kind=checked.kind,
+        spec=checked,
         snapshot=snapshot,
         base_model=base_model,
         reward_model=reward_model,
@@ -76,7 +76,7 @@ def checked_name(name: str) -> str:
 def check_inputs(
     *,
     project: Project,
-    kind: str,
+    spec: RunSpec,
     snapshot: DatasetSnapshot,
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
@@ -93,26 +93,40 @@ def check_inputs(
         raise InvalidInput.at(
             "snapshot", f"{snapshot.name} is {snapshot.status}; choose one that is built."
         )
-    check_records(kind, snapshot)
-    check_base(kind, base_model)
-    check_reward_model(kind, reward_model)
+    check_records(spec, snapshot)
+    check_base(spec.kind, base_model)
+    check_reward_model(spec.kind, reward_model)
 
 
-def check_records(kind: str, snapshot: DatasetSnapshot) -> None:
+def check_records(spec: RunSpec, snapshot: DatasetSnapshot) -> None:
     """Refuse what its manifest says is too little; the trainer counts what it can use of the rest."""
-    counts = snapshot.manifest.get("counts", {})
-    if kind in LEARN_FROM_PAIRS and counts:
-        found, what = counts["preferences"] + counts["edit_preferences"], "decided pairs"
-    elif kind in LEARN_FROM_PROMPTS and snapshot.splits:
-        found, what = snapshot.splits.get("train", 0), "prompts in its train split"
-    else:
+    if not snapshot.manifest.get("counts"):
         return
+    found, what = material(spec, snapshot)
     if found < FEWEST_ROWS:
         raise InvalidInput.at(
             "snapshot",
-            f"{snapshot.name} has {found} {what}; a {kind} run needs at least {FEWEST_ROWS}. "
-            "Judge more comparisons, and build another snapshot.",
+            f"{snapshot.name} has {found} {what}; a {spec.kind} run needs at least {FEWEST_ROWS}. "
+            "Judge or write more, and build another snapshot.",
         )
+
+
+def material(spec: RunSpec, snapshot: DatasetSnapshot) -> tuple[int, str]:
+    """The most rows that a run can find in the snapshot, and what a row is to it."""
+    counts = Counter(snapshot.manifest["counts"])
+    decided = counts["preferences"] + counts["edit_preferences"]
+    match spec:
+        case RolloutSpec():
+            return snapshot.splits.get("train", 0), "prompts in its train split"
+        case SftSpec(include_chosen=False):
+            return counts["demonstrations"], "demonstrations"
+        case SftSpec():
+            chosen = min(decided, snapshot.rows)  # one a prompt
+            return counts["demonstrations"] + chosen, "demonstrations and chosen responses"
+        case KtoSpec():
+            return decided + counts["signals"], "responses that were found good"
+        case _:
+            return decided, "decided pairs"
 
 
 def check_base(kind: str, base: ModelVersion) -> None:
