@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from training.runtime.stopping import StopRequest, listening
+from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
 from training.spec.layout import (
@@ -25,7 +26,7 @@ from training.spec.layout import (
     TRAINED_FILE,
 )
 from training.spec.presets import PRESETS, preset_of
-from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
+from training.spec.runs import SPECS, spec_from_dict, spec_to_dict
 
 if TYPE_CHECKING:
     from training.runtime.run import Run

@@ -7,9 +7,10 @@ from typing import Any
 from annotation.core.errors import InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
+from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.presets import PRESETS
-from training.spec.runs import SPECS, RunSpec, spec_from_dict, spec_to_dict
+from training.spec.runs import SPECS, spec_from_dict, spec_to_dict
 
 # Filled in from the rows a run points at; never typed by a person.
 PLACES = ("model", "data", "reward_model", "held_out_reward_model", "sampler_url")

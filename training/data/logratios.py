@@ -18,7 +18,7 @@ from training.models.load import LoadedModel, head_of
 from training.runtime.distributed import rank, summed, world
 from training.runtime.run import Run
 from training.runtime.sharding import behind
-from training.spec.runs import RunSpec
+from training.spec.base import RunSpec
 
 
 class LogRatios:

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from functools import lru_cache
 
-from training.spec.runs import RunSpec
+from training.spec.base import RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,8 @@ from training.models.reward import (
     score_hidden,
 )
 from training.runtime.run import Run
+from training.spec.preferences import RewardModelSpec
 from training.spec.records import Group
-from training.spec.runs import RewardModelSpec
 
 FEWEST = 20  # decided pairs that a head is fitted to
 NO_PAIRS = "There are no held-out pairs under this criterion."

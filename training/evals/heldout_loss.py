@@ -15,9 +15,10 @@ from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel, load_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
+from training.spec.base import RunSpec
 from training.spec.events import EventKind
+from training.spec.preferences import SftSpec
 from training.spec.records import Group
-from training.spec.runs import RunSpec, SftSpec
 
 
 def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:

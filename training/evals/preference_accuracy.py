@@ -27,7 +27,7 @@ from training.models.load import LoadedModel, load_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
-from training.spec.runs import DpoSpec, KtoSpec
+from training.spec.preferences import DpoSpec, KtoSpec
 
 NO_PAIRS = "There are no held-out pairs."
 

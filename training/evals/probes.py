@@ -15,8 +15,8 @@ from training.functional.intervals import Measured, mean_of_clusters, wilson_int
 from training.models.load import LoadedModel
 from training.rollout.scoring import Scorer
 from training.runtime.run import Run
+from training.spec.preferences import RewardModelSpec
 from training.spec.records import Group
-from training.spec.runs import RewardModelSpec
 
 MOST = 64  # prompts
 NOTHING = "There are no held-out responses to change."

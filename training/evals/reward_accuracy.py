@@ -25,7 +25,7 @@ from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind, json_value
 from training.spec.layout import CARD_FILE, HELD_OUT_FILE
-from training.spec.runs import RewardModelSpec
+from training.spec.preferences import RewardModelSpec
 
 TOO_FEW = f"Fewer than {FEWEST} decided pairs are held out, or all are of one prompt."
 

@@ -29,7 +29,7 @@ from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.records import Group
-from training.spec.runs import RolloutSpec
+from training.spec.rollouts import RolloutSpec
 
 
 def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:

@@ -15,8 +15,8 @@ from training.models.load import LoadedModel, load_policy, save_model
 from training.runtime.distributed import rank
 from training.runtime.optimize import choose_trainable, transformer_layers
 from training.runtime.sharding import gathered, is_sharded, is_sharding, own, shard_layers
+from training.spec.base import RunSpec
 from training.spec.errors import ModelError
-from training.spec.runs import RunSpec
 
 ACTIVE = "default"  # peft's name for the only adapter
 PEFT_PREFIX = "base_model.model."

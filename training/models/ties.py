@@ -19,7 +19,7 @@ from training.functional.ties import (
 )
 from training.runtime.checkpoint import State
 from training.runtime.optimize import Optimizer
-from training.spec.runs import RewardModelSpec
+from training.spec.preferences import RewardModelSpec
 
 TIE_LEARNING_RATE = 0.05
 PREFIX = "ties."

@@ -21,7 +21,7 @@ from training.models.lora import adapters_off, trainable_weights
 from training.models.split import SplitBackbone
 from training.models.value import ValueHead
 from training.runtime.sharding import exchange, own
-from training.spec.runs import RolloutSpec
+from training.spec.rollouts import RolloutSpec
 
 
 class TokenOutputs(NamedTuple):

@@ -12,7 +12,7 @@ from training.rollout.sampler import Knobs, Progress, TokenSampler
 from training.rollout.scoring import Scorer
 from training.runtime.distributed import my_share, told_by_all
 from training.spec.records import Group, Turn
-from training.spec.runs import RolloutSpec
+from training.spec.rollouts import RolloutSpec
 
 
 class Explorer:

@@ -17,7 +17,7 @@ from training.rollout.actor_critic import ActorCritic
 from training.rollout.learner import Learner
 from training.runtime.distributed import my_share, total_of
 from training.runtime.sharding import behind
-from training.spec.runs import PpoSpec
+from training.spec.rollouts import PpoSpec
 
 
 class Imitation:

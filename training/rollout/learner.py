@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from training.runtime.checkpoint import State
 from training.runtime.optimize import Optimizer
-from training.spec.runs import PpoSpec, RolloutSpec
+from training.spec.rollouts import PpoSpec, RolloutSpec
 
 
 class Learner:

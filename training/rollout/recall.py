@@ -10,7 +10,7 @@ from training.data.remembered import NOBODY
 from training.rollout.actor_critic import Actor
 from training.rollout.buffer import Part, Rollout, in_minibatches
 from training.runtime.sharding import behind
-from training.spec.runs import RolloutSpec
+from training.spec.rollouts import RolloutSpec
 
 
 def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list[list[Part]]:

@@ -28,7 +28,7 @@ from training.models.reward import (
 from training.runtime.run import Run
 from training.spec.errors import Diverged, SpecError
 from training.spec.records import Turn
-from training.spec.runs import RolloutSpec
+from training.spec.rollouts import RolloutSpec
 
 
 class Score(NamedTuple):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from training.functional.schedules import warmup_then_linear
 from training.runtime.distributed import sum_gradients, summed
 from training.runtime.sharding import gathered, own, own_gradient, part_of
+from training.spec.base import RunSpec
 from training.spec.errors import Diverged, ModelError, SpecError
-from training.spec.runs import RunSpec
 
 EPSILON = 1e-5  # of Adam, as in the RLHF papers (Huang 2024)
 BETAS = (0.9, 0.95)

@@ -17,7 +17,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
 from training.runtime.distributed import most_of_all, rank, world
-from training.spec.runs import RunSpec
+from training.spec.base import RunSpec
 
 
 def shard_layers(layers: nn.ModuleList, device: torch.device) -> None:

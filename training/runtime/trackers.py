@@ -18,9 +18,10 @@ from typing import Any, Protocol
 
 from training.runtime.distributed import rank
 from training.runtime.metrics import Reporter
+from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.events import Event, EventKind
-from training.spec.runs import RunSpec, spec_to_dict
+from training.spec.runs import spec_to_dict
 
 FOLDER = "trackers"
 PROJECT = "concord"

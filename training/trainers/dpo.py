@@ -31,7 +31,7 @@ from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
-from training.spec.runs import DpoSpec
+from training.spec.preferences import DpoSpec
 
 
 def train(run: Run, spec: DpoSpec) -> Metrics:

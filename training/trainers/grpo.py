@@ -41,7 +41,7 @@ from training.runtime.distributed import count_of_all, everyones, own_part, tota
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.errors import ModelError
-from training.spec.runs import GrpoSpec
+from training.spec.rollouts import GrpoSpec
 
 ALL_DONE = "all updates done"
 

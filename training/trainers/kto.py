@@ -32,7 +32,7 @@ from training.runtime.distributed import everyones, my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
-from training.spec.runs import KtoSpec
+from training.spec.preferences import KtoSpec
 
 
 def train(run: Run, spec: KtoSpec) -> Metrics:

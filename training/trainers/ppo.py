@@ -60,7 +60,7 @@ from training.runtime.distributed import count_of_all, everyones, total_of
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.errors import ModelError
-from training.spec.runs import PpoSpec
+from training.spec.rollouts import PpoSpec
 
 VALUE_HEAD_FILE = "value_head.safetensors"
 ALL_DONE = "all updates done"

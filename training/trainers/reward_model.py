@@ -19,7 +19,6 @@
 """
 
 import itertools
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from training.data.bootstrap import bootstrap_weights
 from training.data.chat import Limits
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
@@ -60,7 +60,7 @@ from training.runtime.distributed import my_share, rank, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
-from training.spec.runs import RewardModelSpec
+from training.spec.preferences import RewardModelSpec
 
 REFERENCE = 64  # training prompts whose responses set the zero of the scores
 
@@ -342,17 +342,6 @@ def row_loss(
         for head in range(spec.heads)
     ]
     return Learned(torch.stack(losses).mean(), *mean[1:], doubt)
-
-
-def bootstrap_weights(prompt_id: str, spec: RewardModelSpec) -> list[float]:
-    """What a prompt counts for each head: exponential draws with mean 1, the same in every epoch.
-
-    A single head takes every prompt as it is.
-    """
-    if spec.heads == 1:
-        return [1.0]
-    draw = random.Random(f"{spec.seed}/{prompt_id}")  # noqa: S311 - a weight, not a secret
-    return [draw.expovariate(1.0) for _ in range(spec.heads)]
 
 
 def _disagreement(group: PairGroup, scores_KH: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from training.runtime.distributed import my_share, total_of
 from training.runtime.optimize import Optimizer
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
-from training.spec.runs import SftSpec
+from training.spec.preferences import SftSpec
 
 
 def train(run: Run, spec: SftSpec) -> Metrics:

@@ -16,8 +16,10 @@ from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import needs_reward_model, resolved_spec, stored_spec, trained_kind
+from training.spec.base import RunSpec
+from training.spec.preferences import KtoSpec, SftSpec
 from training.spec.records import FEWEST_ROWS
-from training.spec.runs import KtoSpec, RolloutSpec, RunSpec, SftSpec
+from training.spec.rollouts import RolloutSpec
 
 DAY = 86_400
 Status = TrainingRun.Status

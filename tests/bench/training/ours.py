@@ -15,7 +15,8 @@ from training.runtime import device, optimize
 from training.runtime.metrics import Reporter, read_tensors
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
-from training.spec.runs import DpoSpec, PpoSpec, RewardModelSpec, SftSpec
+from training.spec.preferences import DpoSpec, RewardModelSpec, SftSpec
+from training.spec.rollouts import PpoSpec
 from training.trainers import dpo, ppo, reward_model, sft
 
 SETTINGS = {

@@ -15,18 +15,11 @@ from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps
+from training.spec.base import RunSpec
 from training.spec.errors import SpecError
-from training.spec.runs import (
-    DpoSpec,
-    GrpoSpec,
-    KtoSpec,
-    PpoSpec,
-    RewardModelSpec,
-    RunSpec,
-    SftSpec,
-    spec_from_dict,
-    spec_to_dict,
-)
+from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
+from training.spec.rollouts import GrpoSpec, PpoSpec
+from training.spec.runs import spec_from_dict, spec_to_dict
 
 ROLLOUTS = {
     "updates": 3,

@@ -12,8 +12,8 @@ from training.data.chat import Limits
 from training.evals.criteria import FEWEST
 from training.models.reward import load_criteria, load_reward_model
 from training.rollout.scoring import Scorer
+from training.spec.preferences import RewardModelSpec
 from training.spec.records import Group, Pair, Turn, group_from_dict, group_to_json
-from training.spec.runs import RewardModelSpec
 
 
 def with_criteria(number: int) -> Group:

@@ -11,7 +11,7 @@ from training.evals.probes import PROBES, is_suspect, summaries
 from training.evals.reward_card import card_facts, reliability
 from training.evals.scored_pairs import ScoredPair
 from training.functional.intervals import Measured
-from training.spec.runs import RewardModelSpec
+from training.spec.preferences import RewardModelSpec
 
 
 def pair(difference: float, prompt: str, **facts: object) -> ScoredPair:

@@ -8,7 +8,8 @@ from training.models.load import LoadedModel, load_policy
 from training.models.lora import Adapter, adapters_off, add_lora, merge_lora
 from training.runtime.optimize import choose_trainable
 from training.spec.errors import ModelError, SpecError
-from training.spec.runs import SftSpec, spec_from_dict
+from training.spec.preferences import SftSpec
+from training.spec.runs import spec_from_dict
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 

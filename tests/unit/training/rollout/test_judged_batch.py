@@ -13,7 +13,7 @@ from training.rollout.buffer import Part, Rollout, in_minibatches, shuffled
 from training.rollout.sampler import Sample
 from training.rollout.telling import disagreement
 from training.spec.records import Group
-from training.spec.runs import PpoSpec
+from training.spec.rollouts import PpoSpec
 from training.trainers.ppo import judge, normalized
 
 SPEC = PpoSpec(model="m", data="d", reward_model="r", gamma=0.9, gae_lambda=0.8)

@@ -21,7 +21,8 @@ from training.models.tiny import tiny_tokenizer
 from training.rollout.sampler import Knobs, LocalSampler
 from training.rollout.server import Manners, ServerSampler
 from training.spec.errors import SamplerFailed, SpecError
-from training.spec.runs import GrpoSpec, spec_from_dict
+from training.spec.rollouts import GrpoSpec
+from training.spec.runs import spec_from_dict
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 KNOBS = Knobs(2, 1.0, 1.0, 6, 17)

@@ -6,7 +6,7 @@ from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
 from training.runtime.optimize import Optimizer, choose_trainable
 from training.spec.errors import Diverged, ModelError
-from training.spec.runs import RewardModelSpec
+from training.spec.preferences import RewardModelSpec
 
 
 def optimizer(weight: nn.Parameter, **settings: float) -> Optimizer:

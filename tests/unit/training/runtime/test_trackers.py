@@ -13,7 +13,8 @@ from training.runtime.metrics import Reporter
 from training.runtime.trackers import numbers_of, tracking
 from training.spec.errors import SpecError
 from training.spec.events import EventKind
-from training.spec.runs import SftSpec, spec_from_dict
+from training.spec.preferences import SftSpec
+from training.spec.runs import spec_from_dict
 
 
 def spec(trackers):

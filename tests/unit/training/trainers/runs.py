@@ -11,8 +11,8 @@ from training.__main__ import algorithm
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
+from training.spec.base import RunSpec
 from training.spec.errors import Cancelled
-from training.spec.runs import RunSpec
 
 
 class StopAt(StopRequest):

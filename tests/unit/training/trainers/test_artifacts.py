@@ -22,7 +22,8 @@ from training.data.records import groups_of
 from training.models.reward import load_offset, load_reward_model
 from training.models.tiny import tiny_tokenizer
 from training.rollout.scoring import Limits, Scorer
-from training.spec.runs import DpoSpec, RewardModelSpec, RunSpec, SftSpec
+from training.spec.base import RunSpec
+from training.spec.preferences import DpoSpec, RewardModelSpec, SftSpec
 
 # peft asks transformers by a name that is going away.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")

@@ -10,7 +10,8 @@ from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_u
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.errors import ModelError, SpecError
-from training.spec.runs import GrpoSpec, PpoSpec, spec_from_dict, spec_to_dict
+from training.spec.rollouts import GrpoSpec, PpoSpec
+from training.spec.runs import spec_from_dict, spec_to_dict
 
 CPU = torch.device("cpu")
 COMMON = {

@@ -17,7 +17,7 @@ from training.data.tokens import Tally
 from training.functional.preference import bradley_terry_loss
 from training.models.load import load_policy
 from training.models.reward import new_reward_model, save_reward_model, score_tree
-from training.spec.runs import DpoSpec
+from training.spec.preferences import DpoSpec
 from training.trainers.dpo import row_loss
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]

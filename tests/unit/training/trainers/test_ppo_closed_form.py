@@ -19,7 +19,7 @@ from training.rollout.learner import Learner
 from training.rollout.recall import recall
 from training.rollout.sampler import Sample
 from training.spec.records import Group
-from training.spec.runs import PpoSpec
+from training.spec.rollouts import PpoSpec
 from training.trainers import grpo
 from training.trainers.ppo import improve, judge, normalized
 

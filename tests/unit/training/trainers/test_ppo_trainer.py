@@ -12,7 +12,7 @@ from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.errors import Cancelled, Diverged, ModelError, SpecError
-from training.spec.runs import PpoSpec
+from training.spec.rollouts import PpoSpec
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,9 @@ from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.data import remembered
 from training.runtime.checkpoint import saved_steps
+from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DataError, Diverged
-from training.spec.runs import DpoSpec, KtoSpec, RewardModelSpec, RunSpec, SftSpec
+from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 
 STEP = "training.runtime.optimize:Optimizer.step"
 BACKWARD = "training.runtime.optimize:Optimizer.backward"

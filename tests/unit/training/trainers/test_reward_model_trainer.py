@@ -6,11 +6,11 @@ from transformers import AutoModelForSequenceClassification
 
 from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from training.data.bootstrap import bootstrap_weights
 from training.models.reward import load_temperature, load_ties
 from training.spec.errors import DataError, SpecError
+from training.spec.preferences import RewardModelSpec
 from training.spec.records import CandidateText, Group, Pair, Turn
-from training.spec.runs import RewardModelSpec
-from training.trainers.reward_model import bootstrap_weights
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.trainers.runs import evaluate, train
-from training.spec.runs import SftSpec
+from training.spec.preferences import SftSpec
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""What the specs of all runs share, and how a field of a spec is declared.
+
+Forms, JSON schema and command line derive from these fields. Every field carries ``help`` (a
+sentence) and its bounds in its metadata.
+"""
+
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar
+
+from training.spec.errors import SpecError
+
+TRACKER_NAMES = ("tensorboard", "wandb", "mlflow", "trackio")
+
+
+def setting(
+    default: Any = MISSING,
+    *,
+    help: str,  # noqa: A002 - the reader's word
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:  # Any: dataclass fields are typed by their annotation
+    """A spec field with its help sentence and its bounds (inclusive)."""
+    return field(
+        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What every trainer needs: a model, a snapshot folder, an optimizer."""
+
+    kind: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+
+    model: str = setting(help="Folder or hub name of the model to start from.")
+    data: str = setting(help="Snapshot folder with groups.jsonl.")
+    seed: int = setting(17, help="Seed of every random choice.", low=0, high=2**31 - 1)
+    learning_rate: float = setting(1e-5, help="Peak learning rate.", low=1e-9, high=1.0)
+    warmup_share: float = setting(
+        0.05, help="Share of steps with rising learning rate.", low=0.0, high=1.0
+    )
+    weight_decay: float = setting(0.0, help="AdamW weight decay.", low=0.0, high=1.0)
+    max_grad_norm: float = setting(
+        1.0, help="Gradients are clipped to this norm.", low=1e-6, high=1e6
+    )
+    epochs: float = setting(1.0, help="Passes over the training rows.", low=0.001, high=1000.0)
+    max_steps: int = setting(
+        0, help="Stop after this many optimizer steps; 0 means no limit.", low=0, high=10**9
+    )
+    groups_per_step: int = setting(8, help="Prompts in one optimizer step.", low=1, high=65536)
+    tokens_per_forward: int = setting(
+        4096,
+        help="Token budget of one forward pass; gradients accumulate over a step.",
+        low=16,
+        high=10**7,
+    )
+    max_prompt_tokens: int = setting(512, help="Longer prompts keep their end.", low=1, high=10**6)
+    max_response_tokens: int = setting(
+        512, help="Longer responses are cut, and counted.", low=1, high=10**6
+    )
+    trainable_layers: int = setting(
+        0,
+        help="Train only the top N transformer layers (and heads); 0 trains all.",
+        low=0,
+        high=1000,
+    )
+    lora_rank: int = setting(0, help="LoRA rank; 0 trains the full weights.", low=0, high=1024)
+    lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=0.0, high=4096.0)
+    lora_dropout: float = setting(0.0, help="LoRA dropout.", low=0.0, high=0.9)
+    quantize: str = setting(
+        "none",
+        help="Hold the frozen weights in 4 bits (QLoRA); nf4 needs lora_rank and bitsandbytes.",
+        choices=("none", "nf4"),
+    )
+    sharding: str = setting(
+        "none",
+        help="With several processes: full keeps only a part of each layer in each (FSDP2).",
+        choices=("none", "full"),
+    )
+    checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
+    precision: str = setting(
+        "auto",
+        help="Number format of the weights; auto takes the faster one that fits.",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    max_groups: int = setting(
+        0, help="Use at most this many training prompts; 0 means all.", low=0, high=10**9
+    )
+    trackers: str = setting(
+        "",
+        help="Other tools that are told every number, separated by commas: tensorboard, wandb, "
+        "mlflow, trackio.",
+    )
+
+    def tracker_names(self) -> tuple[str, ...]:
+        """The tools of ``trackers``, each once. Raises SpecError for one that is not known."""
+        names = [one.strip() for one in self.trackers.split(",") if one.strip()]
+        for name in names:
+            if name not in TRACKER_NAMES:
+                raise SpecError(f"trackers: {name!r} is not one of {', '.join(TRACKER_NAMES)}.")
+        return tuple(dict.fromkeys(names))
+
+    def check(self) -> None:
+        """Refuse fields that do not go together. Raises SpecError naming the one to change."""

@@ -1,0 +1,167 @@
+"""Specs of runs that learn from their own scored responses: PPO, GRPO."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from training.spec.base import RunSpec, setting
+from training.spec.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutSpec(RunSpec):
+    """What every algorithm needs that learns from its own scored responses."""
+
+    reward_model: str = setting(help="Folder of the reward model.")
+    held_out_reward_model: str = setting(
+        "",
+        help="Folder of a second reward model that does not teach: a guard warns where its scores fall "
+        "while the reward rises.",
+    )
+    sampler_url: str = setting(
+        "",
+        help="Base address (with /v1) of a vLLM server that samples the responses, with the run's "
+        "LoRA adapter; empty samples in this process.",
+    )
+    updates: int = setting(20, help="Updates: one batch of rollouts each.", low=1, high=10**7)
+    rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
+    update_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
+    minibatches: int = setting(2, help="Optimizer steps in one pass.", low=1, high=1000)
+    temperature: float = setting(0.9, help="Sampling temperature.", low=0.01, high=10.0)
+    top_p: float = setting(
+        1.0, help="Nucleus sampling; 1 samples from the whole vocabulary.", low=0.01, high=1.0
+    )
+    clip_range: float = setting(0.2, help="Ratio clip epsilon.", low=0.001, high=10.0)
+    kl_coefficient: float = setting(
+        0.05, help="Beta, the price of KL (its start value in PPO).", low=0.0, high=100.0
+    )
+    target_kl: float = setting(
+        0.1,
+        help="Stop an update's epochs at this approximate KL a token from its start; 0 never.",
+        low=0.0,
+        high=100.0,
+    )
+    max_kl: float = setting(
+        30.0, help="Stop the run beyond this KL a response; 0 never.", low=0.0, high=10_000.0
+    )
+    missing_eos_penalty: float = setting(
+        1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
+    )
+    uncertainty_penalty: float = setting(
+        0.0,
+        help="Taken from a reward, times the deviation of the reward model's heads; needs several.",
+        low=0.0,
+        high=100.0,
+    )
+    eval_prompts: int = setting(
+        32, help="Held-out prompts for the reward before and after.", low=0, high=10**6
+    )
+    eval_samples: int = setting(
+        2, help="Answers to each held-out prompt, before and after.", low=1, high=1000
+    )
+
+    def check(self) -> None:
+        """As in RunSpec: the rollouts of an update go up, and a server can follow the policy."""
+        self.samples_per_prompt(self.groups_per_step)
+        if self.sampler_url and not self.lora_rank:
+            raise SpecError(
+                "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "
+                "example to 16, or leave sampler_url empty."
+            )
+
+    def samples_per_prompt(self, prompts: int) -> int:
+        """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""
+        if self.rollouts_per_update % prompts:
+            raise SpecError(
+                f"rollouts_per_update: {self.rollouts_per_update} is not a multiple of the "
+                f"{prompts} prompts in an update (groups_per_step)."
+            )
+        if self.minibatches > prompts:
+            raise SpecError(
+                f"minibatches: {self.minibatches} is more than the {prompts} prompts in an update "
+                "(groups_per_step)."
+            )
+        return self.rollouts_per_update // prompts
+
+
+def refuse_single_samples(spec: RolloutSpec, field: str, value: str) -> None:
+    """Raise SpecError where a response has no others of its prompt to be compared with."""
+    if spec.samples_per_prompt(spec.groups_per_step) < 2:
+        raise SpecError(
+            f"{field}: {value} compares the responses to one prompt; rollouts_per_update "
+            f"{spec.rollouts_per_update} over {spec.groups_per_step} prompts (groups_per_step) "
+            "leaves one each. Sample at least two."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpoSpec(RolloutSpec):
+    """Proximal policy optimization against a reward model (Schulman et al. 2017)."""
+
+    kind: ClassVar[str] = "ppo"
+    title: ClassVar[str] = "PPO"
+
+    baseline: str = setting(
+        "value",
+        help="What a response is compared with: a learned value of every token, or the mean reward "
+        "of the prompt's other responses (RLOO), which learns no value.",
+        choices=("value", "leave_one_out"),
+    )
+    gamma: float = setting(1.0, help="Discount of later rewards.", low=0.0, high=1.0)
+    gae_lambda: float = setting(0.95, help="GAE lambda.", low=0.0, high=1.0)
+    value_clip_range: float = setting(0.2, help="Value clip epsilon.", low=0.001, high=100.0)
+    value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
+    value_learning_rate: float = setting(
+        1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
+    )
+    entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
+    ptx_weight: float = setting(
+        0.0,
+        help="Weight of imitating the train split's demonstrations and chosen responses in every step "
+        "(PPO-ptx); 0 leaves it out.",
+        low=0.0,
+        high=1000.0,
+    )
+    kl_estimator: str = setting(
+        "k1", help="Estimator of the per-token KL.", choices=("k1", "k2", "k3")
+    )
+    adaptive_kl_target: float = setting(
+        6.0,
+        help="Target KL a response of the adaptive controller (Ziegler 2019); 0 keeps beta fixed.",
+        low=0.0,
+        high=1000.0,
+    )
+    adaptive_kl_horizon: int = setting(
+        10_000, help="Horizon of the adaptive controller in responses.", low=1, high=10**9
+    )
+    normalize_rewards: bool = setting(
+        True, help="Take the running mean from rewards and divide them by their running deviation."
+    )
+
+    def check(self) -> None:
+        """As in RolloutSpec: leaving one out needs others."""
+        RolloutSpec.check(self)
+        if self.baseline == "leave_one_out":
+            refuse_single_samples(self, "baseline", self.baseline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpoSpec(RolloutSpec):
+    """Group-relative policy optimization (Shao et al. 2024) against a reward model; no value."""
+
+    kind: ClassVar[str] = "grpo"
+    title: ClassVar[str] = "GRPO"
+
+    variant: str = setting(
+        "grpo",
+        help="dr_grpo (Liu et al. 2025) divides neither by the deviation of a prompt's rewards nor "
+        "by the length of a response.",
+        choices=("grpo", "dr_grpo"),
+    )
+    clip_range_high: float = setting(
+        0.2, help="Ratio clip epsilon upwards (DAPO raises it).", low=0.001, high=10.0
+    )
+
+    def check(self) -> None:
+        """As in RolloutSpec: a group has at least two."""
+        RolloutSpec.check(self)
+        refuse_single_samples(self, "kind", "GRPO")
