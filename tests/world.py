@@ -21,7 +21,7 @@ from annotation.rounds.models import Round
 from annotation.webhooks.models import Delivery, Event, Webhook
 from tests import factories
 
-WORDS = {"{name}": "helpful", "{table}.csv": "statistics.csv"}
+WORDS = {"{name}": "helpful", "{table}.csv": "statistics.csv", "{step}": "rubric"}
 
 
 class World:
