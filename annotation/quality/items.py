@@ -1,31 +1,27 @@
 """The items tab: where one more judgment changes most, and what each number of a labeler is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
-from annotation.measures.pairing import label_information, new_item_information
-from annotation.measures.statistic import FloatArray
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.quality import stored
+from annotation.quality.gains import PAGES_MAX, SHOWN, Ids, foremost, gains_of
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
-from annotation.quality.scope import EVERYBODY, Scope
+from annotation.quality.report import Data
+from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
 from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.tested import no_gold_answers
-from annotation.quality.truth import item_posteriors
 
-SHOWN = 10  # comparisons a page
-PAGES_MAX = 100
 WORDS = {1: "slightly better", 2: "better", 3: "much better"}
-Ids = npt.NDArray[np.int64]
 
 
 class Aspect(StrEnum):
@@ -103,69 +99,53 @@ class ItemList:
         return self.page + 1 if self.page * SHOWN < self.total and self.page < PAGES_MAX else None
 
 
-def items_of(project: Project, scope: Scope, asked: Asked) -> ItemList:
-    """The comparisons of a scope, the one first where one more judgment tells most."""
-    scoped = ScopedJudgments(project, scope)
-    gains = _gains(scoped)
-    chosen = _chosen(_of_one(scoped) if asked.labeler else scoped, asked)
-    ordered = chosen[np.argsort(-gains.of(chosen), kind="stable")]
-    shown = ordered[(asked.page - 1) * SHOWN : asked.page * SHOWN]
-    told = gains.of(shown).tolist() if gains.new is not None else [None] * len(shown)
+def items_of(project: Project, scope: Scope, asked: Asked, kept: Data | None) -> ItemList:
+    """One page of comparisons, the one first where one more judgment tells most.
+
+    ``kept`` is the part of the report on the comparisons of everybody: for them no judgment is read.
+    """
+    if asked.labeler:
+        kept = _of_labeler(project, scope, asked)
+    if kept is None:
+        return ItemList(items=[], total=0, new_bits=None, page=asked.page)
+    told: list[tuple[int, float]] = kept["first"][(asked.page - 1) * SHOWN : asked.page * SHOWN]
+    new_bits: float | None = kept["new_bits"]
     return ItemList(
-        items=_items(project, dict(zip(shown.tolist(), told, strict=True))),
-        total=len(chosen),
-        new_bits=gains.new,
+        items=_items(project, {pk: None if new_bits is None else bits for pk, bits in told}),
+        total=kept["total"],
+        new_bits=new_bits,
         page=asked.page,
     )
 
 
-def _of_one(scoped: ScopedJudgments) -> ScopedJudgments:
-    """Who asks for one labeler's items means them of whatever kind."""
-    if scoped.scope.labelers:
-        return scoped
-    return ScopedJudgments(scoped.project, replace(scoped.scope, labelers=EVERYBODY))
-
-
-class _Gains(NamedTuple):
-    """Bits that one more judgment tells of each comparison: the most of its pairs."""
-
-    comparisons: Ids  # in order
-    bits: FloatArray
-    new: float | None  # what the first judgment of a new item tells; None without a model
-
-    def of(self, ids: Ids) -> FloatArray:
-        """Those of some comparisons; 0 for one without judgments that count."""
-        if len(self.comparisons) == 0:
-            return np.zeros(len(ids))
-        places = np.minimum(np.searchsorted(self.comparisons, ids), len(self.comparisons) - 1)
-        return np.where(self.comparisons[places] == ids, self.bits[places], 0.0)
-
-
-def _gains(scoped: ScopedJudgments) -> _Gains:
-    known, judged = scoped.known, scoped.judged
-    if known is None or len(judged) == 0:
-        return _Gains(np.zeros(0, np.int64), np.zeros(0), None)
-    usual = known.confusions.mean(axis=0)
-    bits = label_information(item_posteriors(judged, known), usual)
-    comparisons = judged.pairs["comparison"][judged.item_pairs]
-    order = np.argsort(comparisons, kind="stable")
-    met, starts = np.unique(comparisons[order], return_index=True)
-    most = np.maximum.reduceat(bits[order], starts)
-    return _Gains(met, most, new_item_information(known.class_shares, usual))
+def _of_labeler(project: Project, scope: Scope, asked: Asked) -> Data:
+    """The same of one labeler's comparisons; what others said of these alone is looked at."""
+    scoped = ScopedJudgments(project, scope)
+    chosen = _chosen(scoped, asked)
+    about = np.isin(scoped.judged.pairs["comparison"], chosen)[scoped.judged.pair_codes]
+    gains = gains_of(scoped.judged.where(about), scoped.known)
+    bits = gains.of(chosen)
+    places = foremost(chosen, bits, at_most=SHOWN * PAGES_MAX)
+    first = list(zip(chosen[places].tolist(), bits[places].tolist(), strict=True))
+    return {"first": first, "total": len(chosen), "new_bits": gains.new}
 
 
 def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:
-    """Ids of the comparisons that the question is about, newest first."""
-    columns = scoped.columns
-    if not asked.labeler:
-        judged = scoped.judged
-        return np.unique(judged.pairs["comparison"][judged.item_pairs])[::-1]
+    """Ids of the labeler's comparisons that the question is about, in order.
+
+    Without a filter on kinds, who asks for one labeler's items means them of whatever kind.
+    """
+    columns, let_in = scoped.columns, scoped.mask if scoped.scope.labelers else scoped.let_in
     ids = columns.labeler_ids
-    code = ids.index(asked.labeler) if asked.labeler in ids else -1
-    kept = scoped.mask & (columns.rows["labeler"] == code) & _ABOUT[asked.aspect](columns)
+    own = columns.rows["labeler"] == (ids.index(asked.labeler) if asked.labeler in ids else -1)
+    is_met = np.zeros(len(columns.pairs), dtype=bool)
+    is_met[columns.rows["pair"][own]] = True
+    near = is_met[columns.rows["pair"]]  # rows on the pairs that the labeler judged
+    columns, kept = columns.where(near), (let_in & own)[near]
+    kept &= _ABOUT[asked.aspect](columns)
     if asked.aspect is Aspect.GOLD:
         kept &= ~np.isin(columns.judgments, no_gold_answers(scoped.project))
-    return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])[::-1]
+    return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])
 
 
 def _strengths(columns: StoredColumns) -> npt.NDArray[np.int64]:

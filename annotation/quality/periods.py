@@ -1,8 +1,9 @@
-"""Agreement in time: by day or week, and under each version of the guideline."""
+"""Agreement in time: by day or week, under each version of the guideline, and what a new version asks again."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from annotation.measures.agreement import NO_PAIR, NO_VARIATION, Agreement
 from annotation.measures.coefficients import Level, alpha, alpha_se
@@ -13,6 +14,7 @@ from annotation.quality.columns import TIE
 from annotation.quality.figures import Measured
 from annotation.quality.judged import Codes, JudgedPairs
 from annotation.quality.report import SHOWN_TARGET, Data, explained, is_little, shown_from
+from annotation.quality.stored import Mask, StoredColumns
 
 DAY, WEEK = 86_400, 7 * 86_400
 DAYS_BY_DAY = 28
@@ -129,3 +131,28 @@ def versions_part(judged: JudgedPairs) -> list[Data]:
         )
     found.sort(key=lambda one: int(one["guideline_id"]))
     return found[-VERSIONS_MAX:]
+
+
+def requeue_part(columns: StoredColumns, kept: Mask, *, newest: int | None) -> Data:
+    """What of the kept rows the newest version of the guideline, an id, would ask again.
+
+    A comparison's pairs, and a judgment's rows, follow each other: nothing is sorted.
+    """
+    known = columns.guideline_ids
+    code = known.index(newest) if newest in known else -1
+    pairs = columns.rows["pair"]
+    is_known = np.zeros(len(columns.pairs), dtype=bool)
+    is_known[pairs[kept & (columns.rows["guideline"] == code)]] = True
+    old = kept & ~is_known[pairs]
+    asked = np.zeros(len(columns.pairs), dtype=bool)
+    asked[pairs[old]] = True
+    return {
+        "guideline_id": newest,
+        "comparisons": runs(columns.pairs["comparison"][asked]),
+        "judgments": runs(columns.judgments[old]),
+    }
+
+
+def runs(ids: npt.NDArray[np.int64]) -> int:
+    """How many ids there are, where equal ones follow each other."""
+    return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())

@@ -28,6 +28,7 @@ class ScopedJudgments:
     """The judgments of a scope and what is computed from them, each on first use.
 
     ``counted`` are ids of machine judges whose verdicts count like those of people, because a rule says so.
+    ``let_in`` are the rows that the other filters let in, whatever the kind of labeler.
     """
 
     def __init__(
@@ -40,9 +41,9 @@ class ScopedJudgments:
     ) -> None:
         self.project, self.scope = project, scope
         self.columns = stored.load_columns(project, scope.criterion)
-        self._let_in = _filters_mask(project, scope, self.columns)
+        self.let_in = _filters_mask(project, scope, self.columns)
         self._machines = _kind_mask(USER_KINDS[LabelerKind.MACHINE], self.columns)
-        self.mask = self._let_in & self._kinds_mask(scope.labelers, counted)
+        self.mask = self.let_in & self._kinds_mask(scope.labelers, counted)
         self._by_version = by_version
 
     @cached_property
@@ -53,7 +54,7 @@ class ScopedJudgments:
     @cached_property
     def beside_machines(self) -> JudgedPairs:
         """The same with what machine judges said of the comparisons that the other filters let in."""
-        machines = self._let_in & self._machines
+        machines = self.let_in & self._machines
         return self.judged if (machines <= self.mask).all() else self._judged(self.mask | machines)
 
     def _kinds_mask(self, labelers: str, counted: Collection[int]) -> Mask:
@@ -73,6 +74,11 @@ class ScopedJudgments:
     def _judged(self, mask: Mask) -> JudgedPairs:
         kept = mask & agreement_mask(self.columns)
         return judged_pairs(self.columns, kept, by_version=self._by_version)
+
+    @property
+    def by_people(self) -> Mask:
+        """Rows of all but machine judges under the criterion, whatever the filters."""
+        return ~self._machines & agreement_mask(self.columns)
 
     @cached_property
     def measured(self) -> Measured:

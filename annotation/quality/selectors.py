@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
-from django.db.models import Q
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import F, Func, JSONField, Q, TextField, Value
 from django.utils import timezone
 
 from annotation.comparisons.selectors import OVERALL
@@ -15,15 +14,15 @@ from annotation.measures.statistic import Interval, Statistic, missing
 from annotation.projects.models import Project
 from annotation.quality import stored, tally
 from annotation.quality.further import budget_of, coefficients_part, judges_part
-from annotation.quality.judged import agreement_mask
+from annotation.quality.gains import items_part
 from annotation.quality.labeler_table import labelers_part, matrix_part
 from annotation.quality.models import AgreementReport, ColumnStore
-from annotation.quality.periods import periods_part, versions_part
+from annotation.quality.periods import periods_part, requeue_part, versions_part
 from annotation.quality.policies import policies_part
 from annotation.quality.policy_models import models_part
 from annotation.quality.report import Data, headline, report_of
 from annotation.quality.scope import Scope
-from annotation.quality.scoped import ScopedJudgments, among
+from annotation.quality.scoped import ScopedJudgments
 from annotation.registry.models import ModelVersion
 
 PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
@@ -33,6 +32,12 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     ),
     "matrix": lambda scoped: {"matrix": matrix_part(scoped.judged)},
     "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
+    "requeue": lambda scoped: {
+        "requeue": requeue_part(
+            scoped.columns, scoped.by_people, newest=newest_guideline(scoped.project)
+        )
+    },
+    "items": lambda scoped: {"items": items_part(scoped.judged, scoped.known)},
     "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
     "models": lambda scoped: {"models": models_part(scoped.judged)},
     "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
@@ -79,6 +84,27 @@ def stored_report(project: Project) -> AgreementReport | None:
     return AgreementReport.objects.filter(project=project).first()
 
 
+def _stored_parts(project: Project, parts: Iterable[str]) -> AgreementReport | None:
+    """The same with the parts asked for alone: the rows of a thousand labelers are long to read."""
+    unasked = [key for part in PARTS if part not in parts for key in _KEYS.get(part, (part,))]
+    dropped = Value(unasked, output_field=ArrayField(TextField()))
+    kept = Func(
+        F("data"),
+        dropped,
+        template="(%(expressions)s)",
+        arg_joiner=" - ",
+        output_field=JSONField(),
+    )
+    rows = AgreementReport.objects.filter(project=project).defer("data").annotate(kept=kept)
+    row = rows.first()
+    if row is not None:
+        row.data = row.kept
+    return row
+
+
+_KEYS = {"labelers": ("labelers", "funnel")}  # of the report, where a part is not one of its name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementView:
     """A report with its age: the figures follow each judgment, the tables of all judgments come a little later."""
@@ -110,7 +136,7 @@ def _viewed(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementVi
             computed_at=timezone.now(),
             is_current=not stored.is_behind(project),
         )
-    row = stored_report(project)
+    row = _stored_parts(project, parts)
     live = live_view(project)
     if row is None and live.computed_at is not None and tally.is_small(project):
         tables = computed_report(project, scope, parts=parts)  # before a worker computed the first
@@ -168,6 +194,8 @@ EMPTY: Data = {
     "matrix": [],
     "periods": [],
     "versions": [],
+    "requeue": None,
+    "items": None,
     "policies": {"rows": [], "reason": "There is no judgment yet.", "verdicts": 0, "next": []},
     "models": {"rows": [], "models": [], "effects": []},
     "coefficients": [],
@@ -184,6 +212,11 @@ def _refuse_unknown(project: Project, scope: Scope) -> None:
         raise InvalidInput(f"This project has no guideline version {scope.guideline}.")
     if scope.batch and not project.batches.filter(pk=scope.batch).exists():
         raise InvalidInput(f"This project has no batch {scope.batch}.")
+
+
+def newest_guideline(project: Project) -> int | None:
+    """The id of its newest version."""
+    return project.guidelines.order_by("-version").values_list("pk", flat=True).first()
 
 
 def tags_of(project: Project) -> list[str]:
@@ -226,36 +259,22 @@ def guideline_rows(project: Project, rows: list[Data]) -> list[Data]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """What was judged under older versions of the guideline only."""
+    """What was judged under versions before the newest guideline only."""
 
     version: int
     comparisons: int
     judgments: int
 
 
-def _runs(ids: npt.NDArray[np.int64]) -> int:
-    """How many ids there are, where equal ones follow each other: no sorting."""
-    return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
+def requeue_of(project: Project, report: Data) -> Requeue | None:
+    """What the newest version would ask again; None before it was counted.
 
-
-def requeue_of(project: Project, scope: Scope) -> Requeue | None:
-    """What the newest version would ask again; None where every comparison knows it."""
+    A version that came after the count knows no judgment that was counted: it asks for all of them.
+    """
     newest = project.guidelines.order_by("-version").values_list("pk", "version").first()
-    scoped = ScopedJudgments(project, Scope(criterion=scope.criterion))
-    columns = scoped.columns
-    if newest is None or len(columns) == 0:
+    counted = report["requeue"]
+    if newest is None or counted is None:
         return None
-    kept = scoped.mask & agreement_mask(columns)
-    is_new = kept & among([newest[0]], columns.guideline_ids, columns.rows["guideline"])
-    known = np.zeros(len(columns.pairs), dtype=bool)
-    known[columns.rows["pair"][is_new]] = True
-    old = kept & ~known[columns.rows["pair"]]
-    asked = np.zeros(len(columns.pairs), dtype=bool)
-    asked[columns.rows["pair"][old]] = True
-    comparisons = _runs(columns.pairs["comparison"][asked])
-    judgments = _runs(columns.judgments[old])
-    return (
-        Requeue(version=newest[1], comparisons=comparisons, judgments=judgments)
-        if judgments
-        else None
-    )
+    pk, version = newest
+    found = counted if counted["guideline_id"] == pk else report
+    return Requeue(version=version, comparisons=found["comparisons"], judgments=found["judgments"])

@@ -66,9 +66,9 @@ def items(request: HttpRequest, project_id: int) -> HttpResponse:
     """Where one more judgment changes most, or the items behind one number of a labeler."""
     project = project_for(request.user, project_id, Role.ADMIN)
     asked = Asked.from_query(request.GET)
-    context = frame_context(request, project, "items", parts=("policies",))
+    context = frame_context(request, project, "items", parts=("policies", "items"))
     context["asked"] = asked
-    found = items_of(project, context["scope"], asked)
+    found = items_of(project, context["scope"], asked, context["report"]["items"])
     context["found"] = found
     shown = [item.comparison.pk for item in found.items]
     context["adjudicated"] = adjudications_by_comparison(project, shown)
@@ -83,11 +83,11 @@ def items(request: HttpRequest, project_id: int) -> HttpResponse:
 def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     """Agreement before and after each version of the guideline."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    context = frame_context(request, project, "guideline", parts=("periods", "versions"))
+    context = frame_context(request, project, "guideline", parts=("periods", "versions", "requeue"))
     data = context["report"]
     context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
     context["versions_shown"] = guideline_rows(project, data.get("versions", []))
-    context["requeue"] = requeue_of(project, context["scope"])
+    context["requeue"] = requeue_of(project, data)
     context["versions_plot"] = drawings.versions_plot(context["versions_shown"])
     return render(request, "quality/guideline.html", context)
 

@@ -6,6 +6,8 @@ import math
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -487,3 +489,35 @@ def test_a_model_that_cannot_be_fitted_says_why(project, monkeypatch):
     assert found[0]["reason"]
     assert "at most" in found[-1]["reason"]
     assert {one["value"] for one in found} == {None}
+
+
+@pytest.mark.parametrize("tab", ["items", "guideline"])
+def test_a_stored_view_reads_no_judged_rows(client, admin, busy, tab):
+    """What grows with the judgments is computed with the report, and read from it."""
+    tasks.refresh_agreement(busy.pk)
+    with CaptureQueriesContext(connection) as asked:
+        context = client.get(reverse(f"quality-{tab}", args=[busy.pk])).context
+    assert context["requeue" if tab == "guideline" else "found"] is not None
+    assert context["report"]["labelers"] == []  # not asked for
+    assert not [one["sql"] for one in asked if "chunk" in one["sql"]]
+
+
+def test_the_stored_order_of_items_is_that_of_a_filtered_view(client, admin, busy):
+    split = judged(busy, [(factories.user(), 1), (factories.user(), -1)])
+    tasks.refresh_agreement(busy.pk)
+    url = reverse("quality-items", args=[busy.pk])
+    stored, anew = (client.get(url + query).context["found"] for query in ("", "?days=30"))
+    assert [one.comparison.pk for one in stored.items] == [one.comparison.pk for one in anew.items]
+    assert stored.items[0].comparison.pk == split.pk
+    assert stored.total == anew.total == 41
+
+
+def test_a_version_that_came_after_the_count_asks_for_all_judgments(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    newest = busy.guidelines.create(version=99, text="Be fairer.")
+    requeue = client.get(reverse("quality-guideline", args=[busy.pk])).context["requeue"]
+    assert (requeue.version, requeue.comparisons, requeue.judgments) == (99, 40, 120)
+    judged(busy, [(factories.user(), 1)], guideline=newest)
+    tasks.refresh_agreement(busy.pk)
+    requeue = client.get(reverse("quality-guideline", args=[busy.pk])).context["requeue"]
+    assert (requeue.comparisons, requeue.judgments) == (40, 120)
