@@ -30,6 +30,7 @@ from annotation.measures.coefficients import (
     quadratic_weights,
 )
 from annotation.measures.labelers import LabelerSummary, labeler_summaries
+from annotation.measures.leave_one_out import alpha_se_without_each_labeler
 from annotation.measures.live import Tally
 from annotation.measures.moments import (
     Moments,
@@ -188,6 +189,22 @@ class Coefficients:
         """One value a labeler, ``nan`` where the rest shows no variation or shares no item."""
         return alpha(self.without_each_labeler, level, self.scale)
 
+    def alpha_of_the_others(self, level: Level) -> list[Statistic]:
+        """The same for each labeler with its interval over items, and the items that the others share."""
+        values = self.alpha_without_each_labeler(level)
+        errors = alpha_se_without_each_labeler(
+            self.patterns,
+            self.cells,
+            labeler_count=self.labeler_count,
+            level=level,
+            scale=self.scale,
+        )
+        shared = self.without_each_labeler.pairable.tolist()
+        return [
+            _with_error(float(value), se=float(se), n=round(n))
+            for value, se, n in zip(values, errors, shared, strict=True)
+        ]
+
     def alpha_over_items(self, level: Level) -> Interval | None:
         """Alpha's interval by linearisation over items: other items, the same labelers."""
         value = float(alpha(self.moments, level, self.scale))
@@ -305,6 +322,15 @@ class _WithoutLabel(Coefficients):
             labels=cells.labels[kept],
             counts=cells.counts[kept],
         )
+
+
+def _with_error(value: float, *, se: float, n: int) -> Statistic:
+    if np.isnan(value):
+        return missing(NO_VARIATION if n else NO_PAIR, n=n)
+    if np.isnan(se) or se == 0:
+        reason = "The items vary too little to estimate an interval."
+        return Statistic(value=value, interval=None, n=n, reason=reason)
+    return Statistic(value=value, interval=normal_interval(value, se=se).clipped(-1.0, 1.0), n=n)
 
 
 def _corrected(moments: Moments, *, weights: FloatArray, model: ChanceModel) -> FloatArray:

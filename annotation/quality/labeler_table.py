@@ -27,6 +27,8 @@ CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
 NO_MODEL = "The truth cannot be estimated: no item has two ratings."
 ALONE = "This labeler shares no item with another."
+TOO_LITTLE = "This needs 30 pairs that two labelers judged, and 3 other labelers."
+NOTHING = "This labeler judged nothing."
 
 NO_TRIPLE = missing("No three responses were compared with each other by this labeler.")
 
@@ -83,7 +85,7 @@ def labelers_part(
             **labeler_json(labelers, int(pk)),
             **_row(totals, code, accuracies, shrunk),
             **_tested(tests, int(pk)),
-            "alpha_without": None if np.isnan(without[code]) else float(without[code]),
+            "alpha_without": without[code].as_json(),
             "cycles": (NO_TRIPLE if cycles is None else cycles.share(code)).as_json(),
             "standing": words[code],
         }
@@ -98,14 +100,17 @@ def labelers_part(
     return {"labelers": rows, "funnel": data}
 
 
-def _alpha_without(measured: Measured) -> FloatArray:
+def _alpha_without(measured: Measured) -> list[Statistic]:
     """Alpha of all the others, by the code of the labeler who is left out; hidden where it says nothing."""
-    people = len(measured.judged.labeler_ids)
-    found = np.full(people, np.nan)
-    if not is_little(items=measured.items_shared, labelers=people - 1):
-        values = measured.strengths.alpha_without_each_labeler(Level.ORDINAL)
-        found[: len(values)] = np.where(measured.strengths.labelers_sharing, values, np.nan)
-    return found
+    people, strengths = len(measured.judged.labeler_ids), measured.strengths
+    if is_little(items=measured.items_shared, labelers=people - 1):
+        return [missing(TOO_LITTLE)] * people
+    values = strengths.alpha_of_the_others(Level.ORDINAL)
+    found = [
+        one if shares else missing(ALONE)
+        for one, shares in zip(values, strengths.labelers_sharing, strict=True)
+    ]
+    return found + [missing(ALONE)] * (people - len(found))
 
 
 def _totals(measured: Measured) -> _Totals:
@@ -173,9 +178,11 @@ def _row(totals: _Totals, code: int, accuracies: FloatArray | None, shrunk: Floa
         "fast": proportion(
             int(totals.fast[code]), n=timed, nothing="The browser told no time."
         ).as_json(),
-        "tie_rate": int(totals.ties[code]) / said,
-        "all_bad_rate": int(totals.all_bad[code]) / said,
-        "strong_rate": int(totals.strong[code]) / decided if decided else None,
+        "tie_rate": proportion(int(totals.ties[code]), n=said, nothing=NOTHING).as_json(),
+        "all_bad_rate": proportion(int(totals.all_bad[code]), n=said, nothing=NOTHING).as_json(),
+        "strong_rate": proportion(
+            int(totals.strong[code]), n=decided, nothing="No verdict is decided."
+        ).as_json(),
     }
 
 

@@ -170,17 +170,13 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         "judgments",
         "hours",
         "per_hour",
-        "tie_rate",
-        "all_bad_rate",
-        "strong_rate",
         "shared",
         "shrunken",
         "is_fast_and_wrong",
         "standing",
-        "alpha_without",
     ]
     measured = ["agreement", "accuracy", "left", "longer", "repeats", "flips", "gold", "fast"]
-    measured += ["cycles"]
+    measured += ["tie_rate", "all_bad_rate", "strong_rate", "cycles", "alpha_without"]
     head = plain + [f"{name}{end}" for name in measured for end in ("", "_low", "_high", "_n")]
     rows = [
         [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])[:4]]

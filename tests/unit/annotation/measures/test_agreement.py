@@ -18,6 +18,7 @@ from annotation.measures.coefficients import (
     corrected_se,
     identity_weights,
 )
+from annotation.measures.statistic import normal_interval
 from annotation.measures.table import PatternIndex, Patterns, RatingTable, Scale
 from tests.unit.annotation.measures.builders import from_contingency, from_matrix
 
@@ -194,6 +195,28 @@ def test_alpha_without_a_labeler_equals_deleting_the_labelers_rows(level, rows):
         assert without[labeler] == pytest.approx(
             np.nan if brute is None else brute, abs=1e-12, nan_ok=True
         )
+
+
+@pytest.mark.parametrize("level", list(Level))
+@given(rows=rows_of_judgments())
+@settings(max_examples=40, deadline=None)
+def test_the_error_of_alpha_without_a_labeler_equals_deleting_the_labelers_rows(level, rows):
+    table = columns_of(rows)
+    found = Agreement(table).alpha_of_the_others(level)
+    for labeler in range(table.labeler_count):
+        kept = table.labelers != labeler
+        rest = RatingTable.from_columns(
+            table.items[kept], table.labelers[kept], table.labels[kept], NAMES
+        )
+        agreement = Agreement(rest)
+        se = alpha_se(agreement.patterns, level, agreement.scale)
+        assert found[labeler].n == agreement.items_shared
+        if found[labeler].interval is not None:
+            value = found[labeler].value
+            by_hand = normal_interval(value, se=se).clipped(-1.0, 1.0)
+            assert found[labeler].interval == pytest.approx(by_hand, abs=1e-12)
+        elif found[labeler].value is not None:
+            assert se == pytest.approx(0.0, abs=1e-9, nan_ok=True) or np.isnan(se)
 
 
 def test_long_scales_fall_back_to_sorting_with_the_same_patterns():
