@@ -120,17 +120,32 @@ def clustered_bootstrap_moments(
     prompt are alike, so an interval over items alone is too narrow (Davison and Hinkley 1997, sec. 3.8).
     """
     generator = np.random.default_rng(seed)
-    has_one = of_item >= 0
-    size, kinds = int(clusters.max(initial=-1)) + 1, len(patterns.items)
-    ones = np.ones(int(has_one.sum()))
-    shown = csr_matrix((ones, (clusters[has_one], of_item[has_one])), shape=(size, kinds))
-    chances = np.full(size, 1 / size)
-    step = max(1, BLOCK_CELLS // size)
+    shown, chances = _distinct_clusters(of_item, clusters, len(patterns.items))
+    size = int(clusters.max(initial=-1)) + 1
+    step = max(1, BLOCK_CELLS // len(chances))
     blocks = []
     for done in range(0, replicates, step):
         drawn = generator.multinomial(size, chances, size=min(step, replicates - done))
         blocks.append(_totals(np.asarray(drawn @ shown), patterns.counts, weights))
     return _unpack(np.vstack(blocks), patterns.label_count)
+
+
+def _distinct_clusters(
+    of_item: IntArray, clusters: IntArray, kinds: int
+) -> tuple[csr_matrix, FloatArray]:
+    """Distinct clusters x patterns, and the share of the clusters that each stands for.
+
+    Clusters with the same items are drawn together, exactly. Equal ones have equal sums of 63 random
+    bits a pattern; that two others have is a chance of 1e-9 for a hundred thousand.
+    """
+    has_one = of_item >= 0
+    size = int(clusters.max(initial=-1)) + 1
+    ones = np.ones(int(has_one.sum()))
+    shown = csr_matrix((ones, (clusters[has_one], of_item[has_one])), shape=(size, kinds))
+    marks = np.random.default_rng(0).integers(0, 2**63, size=kinds, dtype=np.int64)
+    sums = shown.astype(np.int64) @ marks
+    _, first, times = np.unique(sums, return_index=True, return_counts=True)
+    return shown[first], times / size
 
 
 def moments_without_each_labeler(

@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from annotation.measures.agreement import percentile_interval
 from annotation.measures.alt_test import alt_test
-from annotation.measures.coefficients import Level, ordinal_weights
+from annotation.measures.coefficients import Level, alpha, ordinal_weights
 from annotation.measures.cycles import Triads, triads
+from annotation.measures.moments import clustered_bootstrap_moments
 from annotation.measures.pairing import items_for_width
 from annotation.measures.statistic import Statistic, missing, proportion
 from annotation.measures.table import RatingTable
 from annotation.quality.columns import STRENGTHS, VERDICTS
 from annotation.quality.figures import Measured
-from annotation.quality.judged import JudgedPairs
+from annotation.quality.judged import JudgedPairs, dense
 from annotation.quality.report import (
     ENOUGH_LABELERS,
     Data,
@@ -24,6 +26,7 @@ from annotation.quality.report import (
 
 WIDTHS = (0.01, 0.02, 0.03, 0.05, 0.1)
 JUDGES_MAX = 8
+PROMPT_BOOTSTRAPS = 400
 OF_TWO = ("Scott’s pi", "Cohen’s kappa")  # of two labelers by their making
 NO_PAIR = "No pair of these filters was judged by two labelers."
 
@@ -58,6 +61,7 @@ def coefficients_part(measured: Measured) -> list[Data]:
             strengths.alpha(Level.INTERVAL),
         ),
     ]
+    found += _over_prompts(measured)
     if is_two:
         found.append(
             (
@@ -76,6 +80,30 @@ def coefficients_part(measured: Measured) -> list[Data]:
         {"name": name, "of": of, "meaning": meaning, **explained(one, NO_PAIR).as_json()}
         for (name, of, meaning, _), one in zip(found, shown, strict=True)
     ]
+
+
+def _over_prompts(measured: Measured) -> list[tuple[str, str, str, Statistic]]:
+    """Alpha with the interval of prompts drawn whole; nothing where each prompt has one pair."""
+    judged, strengths = measured.judged, measured.strengths
+    whole, of_item = strengths.alpha(Level.ORDINAL), strengths.index.of_item
+    prompts, met = dense(judged.pairs["prompt"][judged.item_pairs[: len(of_item)]])
+    if len(met) == len(of_item) or whole.value is None:
+        return []
+    drawn = clustered_bootstrap_moments(
+        strengths.patterns,
+        of_item,
+        prompts,
+        strengths.identity,
+        replicates=PROMPT_BOOTSTRAPS,
+        seed=0,
+    )
+    interval = percentile_interval(alpha(drawn, Level.ORDINAL, strengths.scale))
+    meaning = (
+        "Ordinal alpha as above the tabs; its interval draws prompts with all their comparisons, "
+        "which are alike. It is of the same labelers."
+    )
+    one = Statistic(value=whole.value, interval=interval, n=len(met))
+    return [("Krippendorff’s alpha, over prompts", "strengths; n in prompts", meaning, one)]
 
 
 def judges_part(judged: JudgedPairs, labelers: Mapping[int, Labeler]) -> list[Data]:

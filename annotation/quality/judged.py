@@ -171,7 +171,7 @@ def _judged(
     if versions > 1:
         keys = keys * versions + rows["guideline"]
     items, met = _without_gaps(keys, len(pairs) * versions)
-    labelers, labeler_ids = _dense(labeler_of_row)
+    labelers, labeler_ids = dense(labeler_of_row)
     return JudgedPairs(
         rows=rows,
         judgments=judgments,
@@ -198,10 +198,10 @@ def _without_gaps(
     return (np.cumsum(is_met, dtype=np.int32) - 1)[keys], np.flatnonzero(is_met)
 
 
-def _dense(
+def dense(
     ids: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Codes of labelers, ids in order; ids are few, and mostly small."""
+    """Codes from 0 of ids (labelers, prompts), ids in order; they are mostly small."""
     top = int(ids.max(initial=0)) + 1
     if top <= max(ITEMS_ADDRESSED // 10, len(ids)):
         return _without_gaps(ids, top)

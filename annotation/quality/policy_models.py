@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from annotation.measures.crowd_bt import crowd_bradley_terry
+from annotation.measures.plackett_luce import plackett_luce_of_choices
 from annotation.measures.ranking import PairCounts, TieModel, rank
-from annotation.measures.statistic import Interval, Statistic, missing
+from annotation.measures.statistic import Interval, Statistic, missing, normal_interval
 from annotation.measures.strength_scale import StrengthScale, strength_scale
+from annotation.quality.choices import ranked_choices
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.policies import POLICIES_MAX, between, counted
 from annotation.quality.report import Data
@@ -21,6 +23,7 @@ TOO_MANY = (
     f"This model is fitted to at most {VERDICTS_MAX:,} verdicts. Filter by time, batch or tag."
 )
 NO_FIT = "The verdicts have no finite best fit under this model."
+NOT_RANKED = "This policy is in no ranking of three or more."
 NO_TIE = "This model needs ties beside decided verdicts."
 
 
@@ -61,6 +64,7 @@ def models_part(judged: JudgedPairs) -> Data:
         *_tie_models(counts, clusters, size),
         _scale_model(scale, verdicts, size),
         _crowd(verdicts, size),
+        *_plackett_luce(judged, codes),
     ]
     rows = [
         {
@@ -195,6 +199,35 @@ def _crowd(verdicts: Verdicts, size: int) -> Model:
     )
     told = [Statistic(value=float(one), interval=None, n=n) for one in found.strengths]
     return Model("crowd_bt", name, meaning, told)
+
+
+def _plackett_luce(judged: JudgedPairs, codes: list[int]) -> list[Model]:
+    """From rankings of three and more; no column in a project that compares pairs alone."""
+    rows = int((~judged.opens_judgment).sum())  # beyond the first pair of each judgment
+    if rows > VERDICTS_MAX:
+        return [_plackett_model([missing(TOO_MANY, n=rows)] * len(codes))]
+    found = ranked_choices(judged, codes)
+    if found is None:
+        return []
+    fit = plackett_luce_of_choices(found.choices, clusters=found.labelers)
+    told = [missing(NOT_RANKED)] * len(codes)
+    for at, policy in enumerate(found.policies.tolist()):
+        if fit is None:
+            told[policy] = missing(NO_FIT, n=found.rankings)
+            continue
+        value, se = float(fit[0][at]), float(np.sqrt(max(fit[1][at, at], 0.0)))
+        told[policy] = Statistic(
+            value=value, interval=normal_interval(value, se=se), n=found.rankings
+        )
+    return [_plackett_model(told)]
+
+
+def _plackett_model(found: list[Statistic]) -> Model:
+    meaning = (
+        "From rankings of three and more: at each place the best of those that remain is chosen. "
+        "Places that several share are left out. Intervals over labelers, from five on."
+    )
+    return Model("plackett_luce", "Plackett-Luce", meaning, found)
 
 
 def _effects(scale: StrengthScale | None, verdicts: Verdicts) -> list[Data]:

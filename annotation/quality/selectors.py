@@ -273,7 +273,9 @@ def requeue_of(project: Project, report: Data) -> Requeue | None:
     """
     newest = project.guidelines.order_by("-version").values_list("pk", "version").first()
     counted = report["requeue"]
-    if newest is None or counted is None:
+    if newest is None:
+        return Requeue(version=0, comparisons=0, judgments=0)
+    if counted is None:
         return None
     pk, version = newest
     found = counted if counted["guideline_id"] == pk else report

@@ -5,6 +5,7 @@ import json
 import math
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -13,8 +14,9 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
+from annotation.measures.plackett_luce import Choices, plackett_luce_of_choices
 from annotation.projects.models import Role
-from annotation.quality import policy_models, resolving, selectors, services, tally, views
+from annotation.quality import policy_models, resolving, selectors, services, storing, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -491,6 +493,49 @@ def test_a_model_that_cannot_be_fitted_says_why(project, monkeypatch):
     assert found[0]["reason"]
     assert "at most" in found[-1]["reason"]
     assert {one["value"] for one in found} == {None}
+
+
+def test_rankings_of_three_rank_policies_by_plackett_luce(client, admin, project):
+    """Each of five rankings is two choices, of three and of two; where b and c are tied there is one."""
+    models = [factories.policy(project, name=name) for name in "abc"]
+    orders = ["abc", "abc", "acb", "a=", "bac", "bca"]
+    for order in orders:
+        comparison = factories.comparison(factories.prompt(project), size=3)
+        ids = dict(zip("abc", comparison.candidate_ids, strict=True))
+        for name, model in zip("abc", models, strict=True):
+            project.candidates.filter(pk=ids[name]).update(policy=model)
+        tiers = [[ids["a"]], [ids["b"], ids["c"]]] if order == "a=" else [[ids[x]] for x in order]
+        factories.judgment(comparison, ranking=tiers)
+    part = computed_report(project, Scope())["models"]
+    assert part["models"][-1]["name"] == "Plackett-Luce"
+    found = {row["source"]: row["strengths"][-1] for row in part["rows"]}
+    rankings = [[0, 1, 2]] * 2 + [[0, 2, 1], [1, 0, 2], [1, 2, 0]]
+    stages = [*rankings, *([a, b] for _, a, b in rankings)]
+    rows = [at for at, stage in enumerate([*stages, [0, 1, 2]]) for _ in stage]
+    members = [one for stage in [*stages, [0, 1, 2]] for one in stage]
+    choices = Choices.of([stage[0] for stage in stages] + [0], np.array(rows), np.array(members), 3)
+    by_hand, _ = plackett_luce_of_choices(choices)
+    for at, model in enumerate(models):
+        one = found[f"policy {model.pk}"]
+        assert one["value"] == pytest.approx(by_hand[at])
+        assert one["n"] == len(orders)
+        assert one["interval"][0] < one["value"] < one["interval"][1]
+    content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
+    assert "Places that several share are left out" in content
+
+
+def test_alpha_over_prompts_is_shown_where_a_prompt_has_several_comparisons(busy):
+    names = {row["name"] for row in computed_report(busy, Scope())["coefficients"]}
+    assert not any("over prompts" in name for name in names)
+    prompts = list(busy.prompts.order_by("pk"))
+    for comparison, prompt in zip(busy.comparisons.order_by("pk"), prompts[:20] * 2, strict=True):
+        busy.comparisons.filter(pk=comparison.pk).update(prompt=prompt)
+    storing.rebuild_columns(project=busy)
+    report = computed_report(busy, Scope())
+    one = next(row for row in report["coefficients"] if "over prompts" in row["name"])
+    assert one["value"] == report["statistics"]["alpha_ordinal"]["value"]
+    assert one["n"] == 20
+    assert one["interval"][0] < one["value"] < one["interval"][1]
 
 
 def test_how_a_labeler_uses_the_scale_has_its_n_and_interval(client, admin, busy):

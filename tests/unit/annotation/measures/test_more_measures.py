@@ -14,7 +14,7 @@ from annotation.measures.consensus import dawid_skene, position_aware
 from annotation.measures.crowd_bt import crowd_bradley_terry
 from annotation.measures.cycles import triads
 from annotation.measures.evaluation import overoptimization_fit
-from annotation.measures.moments import clustered_bootstrap_moments
+from annotation.measures.moments import _distinct_clusters, clustered_bootstrap_moments
 from annotation.measures.pairing import (
     entropy,
     items_for_width,
@@ -23,7 +23,7 @@ from annotation.measures.pairing import (
     pair_information,
     propensities,
 )
-from annotation.measures.plackett_luce import plackett_luce
+from annotation.measures.plackett_luce import Choices, plackett_luce, plackett_luce_of_choices
 from annotation.measures.ranking import PairCounts, rank
 from annotation.measures.shrinkage import beta_prior, shrunken_shares
 from annotation.measures.strength_scale import strength_scale
@@ -129,6 +129,26 @@ def test_plackett_luce_of_two_is_the_log_odds():
     strengths, _ = plackett_luce([[0, 1]] * 3 + [[1, 0]], candidate_count=2)
     assert strengths[0] - strengths[1] == pytest.approx(math.log(3))
     assert plackett_luce([[0, 1]], candidate_count=2) is None
+
+
+def test_a_choice_may_be_among_several_of_one_policy():
+    """a is chosen from {a, b, b} in three of five: e^a / (e^a + 2 e^b) = 3/5, so a - b = log 3."""
+    chosen, rows = [0, 0, 0, 1, 1], np.repeat(np.arange(5), 3)
+    choices = Choices.of(chosen, rows, np.tile([0, 1, 1], 5), 2)
+    strengths, covariance = plackett_luce_of_choices(choices)
+    assert strengths[0] - strengths[1] == pytest.approx(math.log(3))
+    gap = np.array([1, -1])
+    assert gap @ covariance @ gap == pytest.approx(1 / (5 * 0.6 * 0.4))
+
+
+def test_labelers_who_choose_alike_widen_the_intervals_of_plackett_luce():
+    """Six labelers, three always for a, three for b, ten times each: as if six had chosen once (and C / (C - 1))."""
+    chosen = np.repeat([0, 0, 0, 1, 1, 1], 10)
+    rows = np.repeat(np.arange(60), 2)
+    choices = Choices.of(chosen, rows, np.tile([0, 1], 60), 2)
+    _, plain = plackett_luce_of_choices(choices)
+    _, clustered = plackett_luce_of_choices(choices, clusters=np.repeat(np.arange(6), 10))
+    assert clustered[0, 0] / plain[0, 0] == pytest.approx(10 * 6 / 5)
 
 
 def verdicts(seed, top, candidates=4, many=600):
@@ -280,3 +300,11 @@ def test_prompts_drawn_whole_give_a_wider_interval_where_their_items_are_alike()
     clustered = alpha(drawn, Level.NOMINAL, table.scale).std()
     plain = alpha(agreement.resampled, Level.NOMINAL, table.scale).std()
     assert clustered > 1.3 * plain
+
+
+def test_clusters_with_the_same_items_are_drawn_together():
+    """Of 300 clusters 200 hold (0, 0), 100 hold (0, 1): the mean draw is two thirds of them."""
+    of_item = np.array([0, 0] * 200 + [0, 1] * 100)
+    shown, chances = _distinct_clusters(of_item, np.repeat(np.arange(300), 2), 2)
+    found = sorted(zip(shown.toarray().tolist(), chances.tolist(), strict=True))
+    assert found == [([1.0, 1.0], pytest.approx(1 / 3)), ([2.0, 0.0], pytest.approx(2 / 3))]
