@@ -30,9 +30,11 @@ def alpha_se_without_each_labeler(
         own = (cells.labelers >= start) & (cells.labelers < start + size)
         rows = (cells.labelers[own] - start) * len(kinds)
         counts, flat = cells.counts[own], size * len(kinds)
-        change = np.bincount(rows + moved_to[own], weights=counts, minlength=flat)
+        change = np.bincount(rows + moved_to[own], weights=counts, minlength=flat).astype(
+            np.float64
+        )
         change -= np.bincount(rows + before[cells.patterns[own]], weights=counts, minlength=flat)
-        items = whole + change.reshape(size, len(kinds))
+        items: FloatArray = whole + change.reshape(size, len(kinds))
         found[start : start + size] = _standard_errors(kinds, items, level, scale)
     return found
 
