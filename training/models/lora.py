@@ -1,13 +1,13 @@
-"""LoRA adapters by peft: low-rank updates beside frozen weights, merged into them when saved."""
+"""LoRA adapters by peft: low-rank updates beside frozen weights, merged into them when saved.
+
+peft takes most of a second to load, and is loaded where there are adapters alone.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -66,6 +66,8 @@ def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models sh
 
     Heads that are not part of the backbone (a reward's score) stay trainable.
     """
+    from peft import LoraConfig, inject_adapter_in_model
+
     layers = transformer_layers(model)
     top = layers[-(spec.trainable_layers or len(layers)) :]
     wanted = {id(one) for layer in top for one in layer.modules() if isinstance(one, nn.Linear)}
@@ -93,7 +95,7 @@ def head_name(model: Any) -> str:  # Any: as above
 @contextmanager
 def adapters_off(model: Any) -> Iterator[None]:  # Any: as above
     """The model without its adapters: the reference policy in the memory of the policy."""
-    adapters = [one for one in model.modules() if isinstance(one, BaseTunerLayer)]
+    adapters = adapted_layers(model).values()
     for one in adapters:
         one.enable_adapters(False)
     try:
@@ -103,11 +105,22 @@ def adapters_off(model: Any) -> Iterator[None]:  # Any: as above
             one.enable_adapters(True)
 
 
+def adapted_layers(model: Any) -> dict[str, Any]:  # Any: as above, and peft's layers
+    """The layers that have an adapter, by name."""
+    if not any("lora_" in name for name, _ in model.named_parameters()):
+        return {}
+    from peft.tuners.lora import LoraLayer
+
+    return {name: one for name, one in model.named_modules() if isinstance(one, LoraLayer)}
+
+
 class Adapter:
     """Trained adapters apart from the model that they were merged into: small, and loadable by peft."""
 
     def __init__(self, model: Any) -> None:  # Any: as above
-        found = {name: one for name, one in model.named_modules() if isinstance(one, LoraLayer)}
+        from peft import LoraConfig
+
+        found = adapted_layers(model)
         layer = next(iter(found.values()))
         self._config = LoraConfig(
             r=layer.r[ACTIVE],
@@ -167,11 +180,10 @@ def merge_lora(model: Any) -> Adapter | None:  # Any: as above
 
     The adapters come back on their own; None where the model has none.
     """
-    names = [name for name, one in model.named_modules() if isinstance(one, BaseTunerLayer)]
-    adapter = Adapter(model) if names else None
-    for name in names:
+    layers = adapted_layers(model)
+    adapter = Adapter(model) if layers else None
+    for name, layer in layers.items():
         parent_name, _, child = name.rpartition(".")
-        layer = model.get_submodule(name)
         layer.merge()
         setattr(model.get_submodule(parent_name), child, layer.get_base_layer())
     return adapter
