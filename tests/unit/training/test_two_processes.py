@@ -2,10 +2,10 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
+from tests.unit.training.two_processes import LOADED_FILE, as_it_was
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps
 from training.spec.base import RunSpec
@@ -60,22 +61,6 @@ def steps_of(name: str) -> int:
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
-def torchrun(*folders: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *TORCHRUN, "-m", "tests.unit.training.two_processes", *map(str, folders)],
-        env=os.environ | {"CONCORD_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def written(folder: Path, spec: RunSpec) -> Path:
-    folder.mkdir()
-    (folder / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def specs(
     tiny_folder: Path, snapshot: Path, tmp_path_factory: pytest.TempPathFactory
@@ -97,12 +82,37 @@ def specs(
     }
 
 
+class Places(NamedTuple):
+    """The folders of the runs of two processes, and of the sharded ones that two took up again."""
+
+    together: Path
+    resumed: Path
+
+
 @pytest.fixture(scope="module")
-def together(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("together")
-    done = torchrun(*(written(place / kind, spec) for kind, spec in specs.items()))
+def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """All runs of this file, in one start of two processes."""
+    places = Places(*(tmp_path_factory.mktemp(name) for name in Places._fields))
+    (places.together / "kinds.json").write_text(json.dumps(list(specs)))
+    for kind, spec in specs.items():
+        (places.together / kind).mkdir()
+        (places.together / kind / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
+    for kind in IN_PARTS:
+        (places.resumed / kind).mkdir()
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, "-m", "tests.unit.training.two_processes", *map(str, places)],
+        env=os.environ | {"CONCORD_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    return place
+    return places
+
+
+@pytest.fixture(scope="module")
+def together(places: Places) -> Path:
+    return places.together
 
 
 @pytest.mark.parametrize("kind", CHOICES)
@@ -132,31 +142,9 @@ def test_the_first_process_alone_writes(together: Path, kind: str) -> None:
     assert json.loads((together / kind / "result.json").read_text())["status"] == "done"
 
 
-@pytest.fixture(scope="module")
-def resumed(together: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sharded runs as they were one checkpoint before the last, taken up again by two processes."""
-    place = tmp_path_factory.mktemp("resumed")
-    for kind in IN_PARTS:
-        as_it_was(together / kind, place / kind)
-    done = torchrun(*(place / kind for kind in IN_PARTS))
-    assert done.returncode == 0, done.stderr[-2000:]
-    return place
-
-
-def as_it_was(run: Path, copy: Path) -> None:
-    """A copy of a run without its last checkpoint and all that came after."""
-    steps = saved_steps(run / "checkpoints")
-    (copy / "checkpoints").mkdir(parents=True)
-    shutil.copy(run / "spec.json", copy)
-    shutil.copytree(run / "checkpoints" / str(steps[-2]), copy / "checkpoints" / str(steps[-2]))
-
-
 @pytest.mark.parametrize("kind", IN_PARTS)
-def test_a_sharded_run_is_resumed_bit_for_bit(together: Path, resumed: Path, kind: str) -> None:
-    weights = [
-        load_file(folder / kind / "artifact" / "model.safetensors")
-        for folder in (together, resumed)
-    ]
+def test_a_sharded_run_is_resumed_bit_for_bit(places: Places, kind: str) -> None:
+    weights = [load_file(folder / kind / "artifact" / "model.safetensors") for folder in places]
     assert [name for name in weights[0] if not torch.equal(*(one[name] for one in weights))] == []
 
 
@@ -170,6 +158,10 @@ def test_a_sharded_checkpoint_is_resumed_by_one_process(
         for folder in (tmp_path / "run", together / "sft in parts")
     ]
     torch.testing.assert_close(*weights, atol=2e-5, rtol=0)
+
+
+def test_a_run_loads_no_more_than_it_needs(together: Path) -> None:
+    assert json.loads((together / "sft" / LOADED_FILE).read_text()) == []
 
 
 def test_four_bits_are_not_sharded() -> None:
