@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.trainers.conftest import RunOf
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.data import remembered
 from training.runtime.checkpoint import saved_steps
@@ -42,28 +43,26 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     "settings", [{}, {"lora_rank": 2}, {"trainable_layers": 1}], ids=["full", "lora", "top"]
 )
 def test_a_resumed_run_equals_one_that_never_stopped(
-    spec: RunSpec, tmp_path: Path, settings: dict[str, Any]
+    spec: RunSpec, run_of: RunOf, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     spec = replace(spec, **settings)
-    train(tmp_path / "whole", spec)
     with pytest.MonkeyPatch.context() as patch:
         train_until(StopAt(patch, STEP, time=5), tmp_path / "parts", spec)
     torch.rand(7)
     train(tmp_path / "parts", spec)
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    whole, parts = weights(run_of(spec)), weights(tmp_path / "parts")
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
-    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+    assert metrics_of(tmp_path / "parts") == metrics_of(run_of(spec))
 
 
 @pytest.mark.parametrize(
     "settings", [{"lora_rank": 2}, {"trainable_layers": 1}], ids=["lora", "top"]
 )
 def test_a_stop_in_the_middle_of_a_step_keeps_the_steps_before_it(
-    spec: RunSpec, tmp_path: Path, settings: dict[str, Any]
+    spec: RunSpec, run_of: RunOf, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     """With 4 groups a step and room for one in a forward pass, the third step has passes 9 to 12."""
     spec = replace(spec, tokens_per_forward=16, **settings)
-    train(tmp_path / "whole", spec)
     with pytest.MonkeyPatch.context() as patch:
         stop = StopAt(patch, BACKWARD, time=10)
         train_until(stop, tmp_path / "parts", spec)
@@ -71,9 +70,9 @@ def test_a_stop_in_the_middle_of_a_step_keeps_the_steps_before_it(
     assert saved_steps(tmp_path / "parts" / "checkpoints") == [2]
     torch.rand(7)
     train(tmp_path / "parts", spec)
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    whole, parts = weights(run_of(spec)), weights(tmp_path / "parts")
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
-    assert metrics_of(tmp_path / "parts") == metrics_of(tmp_path / "whole")
+    assert metrics_of(tmp_path / "parts") == metrics_of(run_of(spec))
 
 
 def test_a_stop_before_the_first_step_leaves_nothing_to_resume_from(
@@ -98,22 +97,24 @@ def test_a_stop_is_heard_within_an_evaluation(spec: RunSpec, tmp_path: Path) -> 
     assert stop.came == 3
 
 
-def test_a_run_that_crashed_repeats_from_its_last_checkpoint(spec: RunSpec, tmp_path: Path) -> None:
-    train(tmp_path / "whole", spec)
+def test_a_run_that_crashed_repeats_from_its_last_checkpoint(
+    spec: RunSpec, run_of: RunOf, tmp_path: Path
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         train_until(StopAt(patch, STEP, time=5), tmp_path / "parts", spec)
     shutil.rmtree(tmp_path / "parts" / "checkpoints" / "5")
     events = tmp_path / "parts" / "events.jsonl"
     events.write_bytes(events.read_bytes()[:-9])
     train(tmp_path / "parts", spec)
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    whole, parts = weights(run_of(spec)), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_two_runs_of_a_spec_give_the_same_numbers(spec: RunSpec, tmp_path: Path) -> None:
-    train(tmp_path / "one", spec)
-    train(tmp_path / "two", spec)
-    assert metrics_of(tmp_path / "one") == metrics_of(tmp_path / "two")
+def test_two_runs_of_a_spec_give_the_same_numbers(
+    spec: RunSpec, run_of: RunOf, tmp_path: Path
+) -> None:
+    train(tmp_path / "again", spec)
+    assert metrics_of(tmp_path / "again") == metrics_of(run_of(spec))
 
 
 def test_accumulated_gradients_equal_those_of_one_pass(spec: RunSpec, tmp_path: Path) -> None:
@@ -125,22 +126,21 @@ def test_accumulated_gradients_equal_those_of_one_pass(spec: RunSpec, tmp_path: 
 
 
 def test_trainable_weights_change_and_frozen_ones_do_not(
-    spec: RunSpec, tiny_folder: Path, tmp_path: Path
+    spec: RunSpec, run_of: RunOf, tiny_folder: Path
 ) -> None:
-    train(tmp_path / "run", replace(spec, trainable_layers=1))
-    before, after = load_file(tiny_folder / "model.safetensors"), weights(tmp_path / "run")
+    run = run_of(replace(spec, trainable_layers=1))
+    before, after = load_file(tiny_folder / "model.safetensors"), weights(run)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "layers.1" in name or name == "model.norm.weight"}
 
 
 def test_remembering_frozen_layers_does_not_change_the_loss(
-    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: RunSpec, run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = replace(spec, trainable_layers=1)
-    train(tmp_path / "remembered", spec)
+    found = [data["loss"] for _, data in metrics_of(run_of(spec))]
     monkeypatch.setattr(remembered, "LARGEST_MEMORY", 0)
     train(tmp_path / "anew", spec)
-    found = [data["loss"] for _, data in metrics_of(tmp_path / "remembered")]
     assert found == pytest.approx(
         [data["loss"] for _, data in metrics_of(tmp_path / "anew")], abs=1e-5
     )
