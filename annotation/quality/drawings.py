@@ -66,6 +66,11 @@ def alpha_plot(data: Data, marks: list[tuple[str, str]]) -> SafeString | None:
     )
 
 
+def fullest_period(data: Data) -> Data | None:
+    """The period with the most pairs, for its reason where none can be drawn."""
+    return max(data["periods"], key=lambda one: int(one["n"]), default=None)
+
+
 def _bounds(interval: list[float] | None) -> dict[str, float]:
     return {} if interval is None else {"low": interval[0], "high": interval[1]}
 

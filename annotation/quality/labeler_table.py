@@ -19,13 +19,12 @@ from annotation.quality.figures import Measured
 from annotation.quality.further import cycles_of
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data, Labeler, is_little, labeler_json
-from annotation.quality.truth import KnownLabelers, labeler_accuracies
+from annotation.quality.truth import NO_MODEL, KnownLabelers, labeler_accuracies
 
 MATRIX_LABELERS = 30
 MATRIX_SHARED = 20  # a cell with fewer shared items is hidden
 CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
-NO_MODEL = "The truth cannot be estimated: no item has two ratings."
 ALONE = "This labeler shares no item with another."
 TOO_LITTLE = "This needs 30 pairs that two labelers judged, and 3 other labelers."
 NOTHING = "This labeler judged nothing."

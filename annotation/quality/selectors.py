@@ -20,9 +20,10 @@ from annotation.quality.models import AgreementReport, ColumnStore
 from annotation.quality.periods import periods_part, requeue_part, versions_part
 from annotation.quality.policies import policies_part
 from annotation.quality.policy_models import models_part
+from annotation.quality.positions import position_part
 from annotation.quality.report import Data, headline, report_of
 from annotation.quality.scope import Scope
-from annotation.quality.scoped import ScopedJudgments
+from annotation.quality.scoped import FIT_AT_ONCE, ScopedJudgments
 from annotation.registry.models import ModelVersion
 
 PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
@@ -30,6 +31,11 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "labelers": lambda scoped: labelers_part(
         scoped.measured, labelers=scoped.labelers, known=scoped.known, tests=scoped.tests
     ),
+    "position": lambda scoped: {
+        "position": position_part(
+            scoped.judged, at_most=None if scoped.scope.is_usual else FIT_AT_ONCE
+        )
+    },
     "matrix": lambda scoped: {"matrix": matrix_part(scoped.judged)},
     "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
     "requeue": lambda scoped: {
@@ -192,6 +198,7 @@ EMPTY: Data = {
     "labelers": [],
     "funnel": None,
     "matrix": [],
+    "position": [],
     "periods": [],
     "versions": [],
     "requeue": None,

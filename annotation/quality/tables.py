@@ -14,6 +14,7 @@ PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "statistics": (),
     "labelers": ("labelers",),
     "matrix": ("labelers", "matrix"),
+    "position": ("position",),
     "periods": ("periods",),
     "versions": ("versions",),
     "policies": ("policies",),
@@ -40,6 +41,7 @@ def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  #
         "statistics": _statistics,
         "labelers": _labelers,
         "matrix": _matrix,
+        "position": _position,
         "periods": _periods,
         "versions": _versions,
         "policies": _policies,
@@ -59,6 +61,11 @@ def _matrix(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         for cell in data["matrix"]
     ]
     return head, rows
+
+
+def _position(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    head = ["name", "of", *_ends("value")]
+    return head, [[one["name"], one["of"], *_cells(one)] for one in data["position"]]
 
 
 def _periods(data: dict[str, Any]) -> tuple[list[str], list[Row]]:

@@ -19,6 +19,7 @@ from annotation.quality.columns import PairColumns
 if TYPE_CHECKING:
     from annotation.quality.judged import JudgedPairs
 
+NO_MODEL = "The truth cannot be estimated: no item has two ratings."
 TOLERANCE = 1e-7  # of the log-likelihood: posteriors stand still to three digits long before
 DECISIONS = Scale(("first", "tie", "second"))
 

@@ -34,7 +34,7 @@ def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     context = frame_context(request, project, "summary", parts=SUMMARY_PARTS)
     data = context["report"]
-    context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
+    context |= _over_time(project, data)
     context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
     context["models"] = named_policies(project, data.get("models", {}).get("rows", []))
     context["policies_plot"] = drawings.policies_plot(context["policies"])
@@ -45,7 +45,7 @@ def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
 def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
     """Each labeler against the others, and each two of them side by side."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    context = frame_context(request, project, "labelers", parts=("labelers", "matrix"))
+    context = frame_context(request, project, "labelers", parts=("labelers", "matrix", "position"))
     context |= _labeler_drawings(context)
     rows = context["report"]["labelers"]
     is_all = request.GET.get("rows") == "all" or len(rows) <= LABELERS_SHOWN
@@ -85,7 +85,7 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     context = frame_context(request, project, "guideline", parts=("periods", "versions", "requeue"))
     data = context["report"]
-    context["alpha_over_time"] = drawings.alpha_plot(data, _guideline_marks(project))
+    context |= _over_time(project, data)
     context["versions_shown"] = guideline_rows(project, data.get("versions", []))
     context["requeue"] = requeue_of(project, data)
     context["versions_plot"] = drawings.versions_plot(context["versions_shown"])
@@ -132,6 +132,13 @@ def filters_of(request: HttpRequest) -> str:
 def _labeler_drawings(context: Context) -> Context:
     data = context["report"]
     return {"funnel": drawings.funnel_plot(data), "matrix": drawings.matrix_of(data)}
+
+
+def _over_time(project: Project, data: Data) -> Context:
+    return {
+        "alpha_over_time": drawings.alpha_plot(data, _guideline_marks(project)),
+        "fullest_period": drawings.fullest_period(data),
+    }
 
 
 def _guideline_marks(project: Project) -> list[tuple[str, str]]:

@@ -100,6 +100,7 @@ def test_the_shown_order_moves_the_position_effect_and_nothing_else(busy):
     positions = [one["statistics"].pop("position_effect")["value"] for one in (left, right)]
     assert positions[0] == pytest.approx(1 - positions[1])
     for report in (left, right):
+        report.pop("position")  # of the model that is told which side was left
         for row in report["labelers"]:
             row.pop("left")
     assert left == right
@@ -536,6 +537,41 @@ def test_alpha_over_prompts_is_shown_where_a_prompt_has_several_comparisons(busy
     assert one["value"] == report["statistics"]["alpha_ordinal"]["value"]
     assert one["n"] == 20
     assert one["interval"][0] < one["value"] < one["interval"][1]
+
+
+def test_the_better_response_is_found_more_often_on_the_side_that_labelers_lean_to(
+    client, admin, project
+):
+    """Three labelers; where the better response stands right, one in four (another each time) chooses the left."""
+    people = [factories.user() for _ in range(3)]
+    for number in range(48):
+        is_left, sign = number % 2 == 0, 1 if number % 4 < 2 else -1
+        wrong = number // 2 % 4 if not is_left else 3
+        comparison = judged(
+            project, [(one, -sign if at == wrong else sign) for at, one in enumerate(people)]
+        )
+        better, other = comparison.candidate_ids[:: 1 if sign == 1 else -1]
+        Judgment.objects.filter(comparison=comparison).update(
+            shown_order=[better, other] if is_left else [other, better]
+        )
+    left, right, changed = computed_report(project, Scope())["position"]
+    assert left["value"] == pytest.approx(1.0, abs=0.01)
+    assert right["value"] == pytest.approx(0.75, abs=0.01)
+    assert (changed["value"], changed["n"]) == (0.0, 48)
+    content = client.get(reverse("quality-labelers", args=[project.pk])).content.decode()
+    assert "The same, where it stood right" in content
+
+
+@pytest.mark.parametrize("tab", ["agreement", "guideline"])
+def test_where_every_period_is_hidden_the_plot_gives_way_to_the_reason(client, admin, project, tab):
+    people = [factories.user() for _ in range(3)]
+    for sign in (1, -1, 1, 0):
+        judged(project, [(one, sign) for one in people])
+    response = client.get(reverse(f"quality-{tab}", args=[project.pk]))
+    assert response.context["alpha_over_time"] is None
+    content = response.content.decode()
+    assert "No day can be shown yet. The day with most pairs, from" in content
+    assert "there are 4 and 3." in content
 
 
 def test_how_a_labeler_uses_the_scale_has_its_n_and_interval(client, admin, busy):
