@@ -74,15 +74,15 @@ def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path, choice):
 
 
 @pytest.mark.parametrize("choice", [{}, {"trainable_layers": 0, "lora_rank": 4}])
-def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path, choice):
+def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path, choice):
     spec = replace(spec, **choice)
-    train(tmp_path / "whole", spec)
+    whole = run_of(spec)
     with pytest.MonkeyPatch.context() as patch:
         train_until(
             StopAt(patch, "training.trainers.ppo:tell_update", time=3), tmp_path / "parts", spec
         )
     assert not (tmp_path / "parts" / "checkpoints" / "4").exists()
-    assert_equal_once_resumed(spec, tmp_path)
+    assert_equal_once_resumed(spec, whole, tmp_path / "parts")
 
 
 PLACES = {
@@ -95,25 +95,27 @@ PLACES = {
 
 @pytest.mark.parametrize(("place", "time"), PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("every", [1, 3])
-def test_a_stop_in_the_middle_of_an_update_ends_it_there(spec, tmp_path, place, time, every):
+def test_a_stop_in_the_middle_of_an_update_ends_it_there(
+    spec, run_of, tmp_path, place, time, every
+):
     spec = replace(spec, tokens_per_forward=64, checkpoint_every=every, update_epochs=1)
-    train(tmp_path / "whole", spec)
+    whole = run_of(spec)
     with pytest.MonkeyPatch.context() as patch:
         stop = StopAt(patch, place, time=time)
         train_until(stop, tmp_path / "parts", spec)
     assert stop.came == time
     assert len(metrics_of(tmp_path / "parts")) == 1
-    assert_equal_once_resumed(spec, tmp_path)
+    assert_equal_once_resumed(spec, whole, tmp_path / "parts")
 
 
-def assert_equal_once_resumed(spec, folder):
-    train(folder / "parts", spec)
-    whole, parts = checkpoint(folder / "whole", 4), checkpoint(folder / "parts", 4)
-    assert whole.keys() == parts.keys()
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert facts(folder / "whole", 4) == facts(folder / "parts", 4)
-    assert dict(metrics_of(folder / "whole")) == dict(metrics_of(folder / "parts"))
-    weights = [load_file(folder / one / "artifact/model.safetensors") for one in ("whole", "parts")]
+def assert_equal_once_resumed(spec, whole, resumed):
+    train(resumed, spec)
+    tensors, found = checkpoint(whole, 4), checkpoint(resumed, 4)
+    assert tensors.keys() == found.keys()
+    assert all(torch.equal(tensors[name], found[name]) for name in tensors)
+    assert facts(whole, 4) == facts(resumed, 4)
+    assert dict(metrics_of(whole)) == dict(metrics_of(resumed))
+    weights = [load_file(folder / "artifact/model.safetensors") for folder in (whole, resumed)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -131,27 +133,26 @@ def test_a_stop_is_heard_within_the_measurement_of_the_gain(spec, tmp_path, plac
     assert stop.came == time
 
 
-def test_a_checkpoint_holds_value_head_price_of_kl_and_normalizer(spec, tmp_path):
-    train(tmp_path, spec)
-    kept = facts(tmp_path, 4)["facts"]
+def test_a_checkpoint_holds_value_head_price_of_kl_and_normalizer(spec, run_of):
+    kept = facts(run_of(spec), 4)["facts"]
     assert kept["moments"][0] == 32  # four updates of eight scores
     assert kept["beta"] != spec.kl_coefficient
-    assert "value.master.linear.weight" in checkpoint(tmp_path, 4)
+    assert "value.master.linear.weight" in checkpoint(run_of(spec), 4)
 
 
-def test_only_the_chosen_layers_change_and_the_value_head_is_saved(spec, tmp_path):
-    train(tmp_path, spec)
+def test_only_the_chosen_layers_change_and_the_value_head_is_saved(spec, run_of):
+    artifact = run_of(spec) / "artifact"
     before = load_file(f"{spec.model}/model.safetensors")
-    after = load_file(tmp_path / "artifact" / "model.safetensors")
+    after = load_file(artifact / "model.safetensors")
     changed = {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"2", "3", "weight"}  # the two top layers and the last norm
-    head = load_file(tmp_path / "artifact" / "value_head.safetensors")
+    head = load_file(artifact / "value_head.safetensors")
     assert head["linear.weight"].abs().max() > 0
 
 
-def test_the_artifact_of_lora_is_a_plain_model(spec, tmp_path):
-    train(tmp_path, replace(spec, trainable_layers=0, lora_rank=4))
-    policy = load_policy(str(tmp_path / "artifact"), precision="float32", device=CPU)
+def test_the_artifact_of_lora_is_a_plain_model(spec, run_of):
+    run = run_of(replace(spec, trainable_layers=0, lora_rank=4))
+    policy = load_policy(str(run / "artifact"), precision="float32", device=CPU)
     assert not [name for name, _ in policy.model.named_parameters() if "lora" in name]
 
 
@@ -176,12 +177,12 @@ def test_a_stopped_run_is_not_taken_up_again_by_resume(spec, tmp_path):
     assert train(tmp_path, spec) == told
 
 
-def test_every_update_tells_its_numbers_and_shows_samples(spec, tmp_path):
-    train(tmp_path, spec)
+def test_every_update_tells_its_numbers_and_shows_samples(spec, run_of):
+    run = run_of(spec)
     wanted = {"reward", "kl", "beta", "entropy", "clip_fraction", "value_loss", "length"}
-    assert [step for step, _ in metrics_of(tmp_path)] == [1, 2, 3, 4]
-    assert wanted | {"explained_variance", "eos_share"} <= metrics_of(tmp_path)[0][1].keys()
-    assert {"prompt", "response", "reward"} == events(tmp_path, "sample")[0]["data"].keys()
+    assert [step for step, _ in metrics_of(run)] == [1, 2, 3, 4]
+    assert wanted | {"explained_variance", "eos_share"} <= metrics_of(run)[0][1].keys()
+    assert {"prompt", "response", "reward"} == events(run, "sample")[0]["data"].keys()
 
 
 def test_the_gain_is_measured_on_heldout_prompts_with_an_interval(spec, tmp_path):
@@ -226,21 +227,20 @@ def test_damaged_scores_are_named_and_publish_nothing(spec, folders, tmp_path):
     assert not (tmp_path / "run" / "artifact").exists()
 
 
-def test_a_checkpoint_of_another_kind_is_refused(spec, tmp_path):
-    train(tmp_path, spec)
+def test_a_checkpoint_of_another_kind_is_refused(spec, run_of, tmp_path):
+    shutil.copytree(run_of(spec), tmp_path, dirs_exist_ok=True)
     path = tmp_path / "checkpoints" / "4" / "state.json"
     path.write_text(json.dumps({"step": 4, "facts": {}}))
     with pytest.raises(ModelError, match="not one of PPO"):
         train(tmp_path, spec)
 
 
-def test_what_people_wrote_is_imitated_beside_the_reward(spec, tmp_path):
+def test_what_people_wrote_is_imitated_beside_the_reward(spec, run_of, tmp_path):
     """PPO-ptx: with a large weight the likelihood of the demonstrations rises; without, nothing is told."""
-    train(tmp_path / "plain", spec)
-    train(tmp_path / "ptx", replace(spec, ptx_weight=20.0))
-    losses = [numbers["ptx_loss"] for _, numbers in metrics_of(tmp_path / "ptx")]
+    train(tmp_path, replace(spec, ptx_weight=20.0))
+    losses = [numbers["ptx_loss"] for _, numbers in metrics_of(tmp_path)]
     assert losses[-1] < losses[0] - 0.1
-    assert {numbers["ptx_loss"] for _, numbers in metrics_of(tmp_path / "plain")} == {0.0}
+    assert {numbers["ptx_loss"] for _, numbers in metrics_of(run_of(spec))} == {0.0}
 
 
 def test_the_imitated_loss_is_that_of_fine_tuning_and_of_any_budget(spec, tmp_path):
@@ -253,11 +253,11 @@ def test_the_imitated_loss_is_that_of_fine_tuning_and_of_any_budget(spec, tmp_pa
     assert parts == pytest.approx(whole, abs=1e-4)
 
 
-def test_a_resumed_run_imitates_what_it_would_have(spec, tmp_path):
+def test_a_resumed_run_imitates_what_it_would_have(spec, run_of, tmp_path):
     spec = replace(spec, ptx_weight=1.0)
-    train(tmp_path / "whole", spec)
+    whole = run_of(spec)
     with pytest.MonkeyPatch.context() as patch:
         stop = StopAt(patch, "training.trainers.ppo:tell_update", time=2)
         train_until(stop, tmp_path / "parts", spec)
     torch.rand(3)
-    assert_equal_once_resumed(spec, tmp_path)
+    assert_equal_once_resumed(spec, whole, tmp_path / "parts")
