@@ -226,7 +226,7 @@ def posteriors_given(
             for true in range(len(table.scale))
         ],
         axis=1,
-    )
+    ).astype(np.float64)  # whole numbers where there is no row
     scores += np.log(np.maximum(class_shares, floor))
     scores -= scores.max(axis=1, keepdims=True, initial=-np.inf)
     np.exp(scores, out=scores)

@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from annotation.measures.agreement import Agreement
 from annotation.measures.alt_test import adjusted_dependent, alt_test
 from annotation.measures.coefficients import Level, alpha
-from annotation.measures.consensus import dawid_skene, position_aware
+from annotation.measures.consensus import dawid_skene, position_aware, posteriors_given
 from annotation.measures.crowd_bt import crowd_bradley_terry
 from annotation.measures.cycles import triads
 from annotation.measures.evaluation import overoptimization_fit
@@ -308,3 +308,9 @@ def test_clusters_with_the_same_items_are_drawn_together():
     shown, chances = _distinct_clusters(of_item, np.repeat(np.arange(300), 2), 2)
     found = sorted(zip(shown.toarray().tolist(), chances.tolist(), strict=True))
     assert found == [([1.0, 1.0], pytest.approx(1 / 3)), ([2.0, 0.0], pytest.approx(2 / 3))]
+
+
+def test_no_judgment_has_no_posterior():
+    empty = RatingTable.from_columns([], [], [], ("first", "second"))
+    found = posteriors_given(empty, np.array([0.5, 0.5]), np.zeros((0, 2, 2)))
+    assert found.shape == (0, 2)
