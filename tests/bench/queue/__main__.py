@@ -64,8 +64,9 @@ def label_rows(seconds: float, counts: list[int]) -> None:
     from tests.bench.queue import runs, site, world
     from tests.bench.queue.server import serving
 
+    fresh = world.make_world(pairs=10_000, labelers=64)
     worlds = [  # a project each: the rows of one must not come to its end
-        (FRESH, world.make_world(pairs=10_000, labelers=64), PAGE),
+        (FRESH, fresh, PAGE),
         (BARE, world.make_world(pairs=10_000, labelers=64), ""),
         ("half done", world.make_world(pairs=10_000, labelers=64, is_half_done=True), PAGE),
         (LARGE, world.make_world(pairs=100_000, labelers=64), PAGE),
