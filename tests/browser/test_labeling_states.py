@@ -377,6 +377,25 @@ def test_a_labelers_own_keys_work_and_are_shown(bench, project, labeler):
     assert eventually(Judgment.objects.first).is_all_bad
 
 
+def test_a_key_pressed_before_a_closed_dialog_gave_the_focus_back_goes_to_the_page(bench, project):
+    fill(project)
+    bench.open()
+    bench.expect_state("ready")
+    was_in_dialog = bench.page.evaluate(
+        """() => {
+            const sheet = document.getElementById("keys");
+            sheet.showModal();
+            sheet.close();
+            const focused = document.activeElement;
+            const enter = { key: "Enter", bubbles: true, cancelable: true };
+            focused.dispatchEvent(new KeyboardEvent("keydown", enter));
+            return sheet.contains(focused);
+        }"""
+    )
+    assert was_in_dialog
+    bench.expect_says("Choose which is better first")
+
+
 def test_upsetting_content_is_blurred_until_asked_for(bench, project):
     (row,) = fill(project, 1, overlap=2)
     other = factories.member(project)

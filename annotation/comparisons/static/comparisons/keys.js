@@ -69,13 +69,16 @@ function signOf(event) {
   return (isPlain ? event.key : event.code.replace("Key", "")).toLowerCase();
 }
 
+/** Where the key was meant to go: what has just been hidden, as the button of a closed dialog, keeps the focus until the next frame. */
+const targetOf = ({ target }) => (target.checkVisibility() ? target : document.body);
+
 const digitOf = (event) => Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? (/^[1-9]$/.test(event.key) ? event.key : 0));
 
 /** `keys`: action -> key; `desk`: form(), submit(), and `actions`, by the same names as the keys. */
 export function bindKeys(keys, desk) {
   const actionOf = new Map(Object.entries(keys).map(([action, key]) => [key, action]));
   document.addEventListener("keydown", (event) => {
-    const { target } = event;
+    const target = targetOf(event);
     if (document.querySelector("dialog[open]") || event.altKey || event.metaKey || event.isComposing) return;
     if (isTextField(target)) return inTextField(event, target, desk);
     if (event.ctrlKey) return;
