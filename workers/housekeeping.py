@@ -10,6 +10,7 @@ from celery import current_app, shared_task
 from django.apps import apps
 from django.utils import timezone
 
+from annotation.comparisons.services.early_stop import settle_all
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
 from annotation.demonstrations.services.writing import expire_drafts
@@ -33,6 +34,7 @@ def sweep() -> None:
         if not has_messages[queue]:
             ring_again(model, queue)
     expire_leases()
+    settle_all()
     expire_drafts()
     advance_evaluations()
     advance_all()

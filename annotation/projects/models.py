@@ -53,6 +53,7 @@ class Project(models.Model):
             null=True, blank=True, validators=[MinValueValidator(2), MaxValueValidator(50)]
         )
     )  # None: each gets all its labels
+    is_early_stop_settled = models.BooleanField(default=True)  # all comparisons follow the setting
     pairing = models.CharField(max_length=11, choices=Pairing, default=Pairing.AUTO)
     answer_scale = models.CharField(max_length=5, choices=AnswerScale, default=AnswerScale.SEVEN)
     serving_order = models.CharField(

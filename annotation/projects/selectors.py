@@ -47,6 +47,11 @@ def projects_of(user: User) -> QuerySet[Project]:
     return Project.objects.filter(pk__in=mine, is_archived=False).order_by("-pk")
 
 
+def behind_early_stop() -> QuerySet[Project]:
+    """Projects whose comparisons do not follow the setting of early stop yet."""
+    return Project.objects.filter(is_early_stop_settled=False).order_by("pk")
+
+
 def current_guideline(project: Project) -> Guideline | None:
     """The newest version of the project's guideline; None if it has none yet."""
     return project.guidelines.order_by("-version").first()

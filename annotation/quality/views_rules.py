@@ -99,8 +99,9 @@ def early_stop(request: HttpRequest, project_id: int) -> HttpResponse:
         update_settings(project=project, actor=person(request), stop_when_agreeing=agreeing)
     except DomainError as error:
         return refused(request, error, "quality-rules", project.pk)
-    ends = f"{agreeing} equal verdicts end a comparison from now on."
-    text = ends if agreeing else "Every comparison gets all its labels from now on."
+    ends = f"{agreeing} equal verdicts end a comparison, also where they were given before."
+    opens = "Every comparison gets all its labels, also those that were ended early."
+    text = ends if agreeing else opens
     return done(request, text, "quality-rules", project.pk)
 
 

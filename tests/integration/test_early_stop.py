@@ -1,21 +1,31 @@
 """Early stop: so many equal verdicts end a comparison before all its places are filled."""
 
+import json
 import threading
 from uuid import uuid4
 
 import pytest
+from celery import current_app
 from django.db import connection, connections, transaction
 from django.urls import reverse
 from rest_framework.test import APIClient
 
+from annotation.audit.models import AuditEvent
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services import judging, queue
+from annotation.comparisons.services.importing import import_here
 from annotation.comparisons.services.machines import store_machine_judgment
 from annotation.comparisons.services.requeue import requeue, undo_requeue
+from annotation.core.jobs import Job
 from annotation.projects.models import Role
-from annotation.projects.services.projects import publish_guideline
+from annotation.projects.selectors import behind_early_stop
+from annotation.projects.services.projects import publish_guideline, update_settings
+from annotation.prompts.models import PromptImport
+from annotation.prompts.services.requesting import request_import
 from tests import factories
+from workers import housekeeping
+from workers.comparisons import settle_early_stop
 
 pytestmark = pytest.mark.django_db
 
@@ -253,6 +263,104 @@ def test_the_api_tries_and_sets_it(project, comparison, admin):
     assert set_to.json()["stop_when_agreeing"] == 3
     refused = api.patch(f"/api/v1/projects/{project.pk}/", {"stop_when_agreeing": 1}, format="json")
     assert refused.status_code == 400
+
+
+def test_who_switches_it_on_ends_what_has_agreed_already(project, comparison, admin):
+    project.stop_when_agreeing = None
+    project.save()
+    disputed = factories.comparison(factories.prompt(project), overlap=3)
+    states = [state_after(comparison, "<<"), state_after(disputed, "<>")]
+    assert states == ["open", "open"]
+    update_settings(project=project, actor=admin, stop_when_agreeing=2)
+    housekeeping.sweep()
+    assert states_of(comparison, disputed) == ["judged", "open"]
+    event = AuditEvent.objects.get(verb="project.early_stop_settled")
+    assert event.data == {"ended": 1, "opened": 0}
+
+
+@pytest.mark.parametrize(("wanted", "state"), [(None, "open"), (3, "open"), (2, "judged")])
+def test_who_asks_for_more_opens_what_ended_too_soon(project, comparison, admin, wanted, state):
+    state_after(comparison, "<<")
+    update_settings(project=project, actor=admin, stop_when_agreeing=wanted)
+    housekeeping.sweep()
+    assert states_of(comparison) == [state]
+
+
+def test_what_is_opened_in_a_paused_batch_waits_there(project, admin):
+    batch = Batch.objects.create(project=project, name="May")
+    comparison = factories.comparison(factories.prompt(project), overlap=3, batch=batch)
+    state_after(comparison, "<<")
+    Batch.objects.update(state="paused")
+    update_settings(project=project, actor=admin, stop_when_agreeing=None)
+    housekeeping.sweep()
+    assert states_of(comparison) == ["held"]
+
+
+def test_looking_back_leaves_closed_ones_and_full_ones_alone(project, admin):
+    closed, full = (factories.comparison(factories.prompt(project), overlap=2) for _ in range(2))
+    Comparison.objects.filter(pk=closed.pk).update(state="closed")
+    state_after(full, "<>")
+    update_settings(project=project, actor=admin, stop_when_agreeing=None)
+    housekeeping.sweep()
+    assert states_of(closed, full) == ["closed", "judged"]
+
+
+def test_changing_the_setting_rings_and_the_sweep_asks_once(
+    project, admin, monkeypatch, django_capture_on_commit_callbacks
+):
+    rung = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: rung.append((name, args)))
+    with django_capture_on_commit_callbacks(execute=True):
+        update_settings(project=project, actor=admin, stop_when_agreeing=3)
+    assert rung == [(Job.SETTLE_EARLY_STOP, [project.pk])]
+    assert list(behind_early_stop()) == [project]
+    settle_early_stop(project.pk)
+    assert not behind_early_stop()
+
+
+def imported(project, rows):
+    raw = b"\n".join(json.dumps(row).encode() for row in rows)
+    requested = request_import(
+        project=project,
+        chunks=[raw],
+        filename="votes.jsonl",
+        actor=None,
+        contents=PromptImport.Contents.JUDGMENTS,
+        by_worker=False,
+    )
+    import_here(prompt_import=requested, owner="test", progress=lambda *_: None)
+    assert requested.rows_created == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("here", "winners", "state"),
+    [("<", "a", "judged"), ("<", "b", "open"), ("", "aa", "judged"), ("<<", "b", "open")],
+)
+def test_imported_verdicts_end_and_open_comparisons_too(project, here, winners, state):
+    comparison = factories.comparison(factories.prompt(project), overlap=5)
+    state_after(comparison, here)
+    first, second = (one.text for one in comparison.candidates.order_by("pk"))
+    imported(
+        project,
+        [
+            {
+                "prompt": comparison.prompt.turns[-1]["content"],
+                "response_a": first,
+                "response_b": second,
+                "winner": winner,
+                "labeler": f"person-{at}",
+            }
+            for at, winner in enumerate(winners)
+        ],
+    )
+    assert states_of(comparison) == [state]
+    assert Comparison.objects.get().judgments_counted == len(here) + len(winners)
+
+
+def states_of(*comparisons):
+    for one in comparisons:
+        one.refresh_from_db()
+    return [one.state for one in comparisons]
 
 
 def test_what_an_admin_puts_back_stays_ended(comparison, admin):

@@ -14,11 +14,12 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from django.db.models import Case, F, Value, When
+from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from annotation.comparisons.models import Comparison, ComparisonCandidate, Judgment, Signal
+from annotation.comparisons.services.early_stop import settle
 from annotation.comparisons.services.pairing import Pairing, drawn_overlap
 from annotation.comparisons.services.placing import Item, Placed, Spoken, labelers_of, place
 from annotation.core.bulk import copy_rows, new_keys
@@ -102,7 +103,9 @@ def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]
     _store_comparisons(project, compared, slots)
     columns = NewJudgment._fields
     copy_rows(Judgment, columns, told.judgments, project_id=project.pk, is_imported=True)
-    _count({key: counts[key] for key in compared.known() if key in counts})
+    more = {key: counts[key] for key in compared.known() if key in counts}
+    _count(more)
+    settle(project, more)
     return Stored(created=told.rows, rejected=told.contradicting)
 
 
@@ -285,12 +288,4 @@ def _count(counts: Mapping[int, int]) -> None:
             overlap=Greatest(F("overlap"), F("slots_taken") + count),
             slots_taken=F("slots_taken") + count,
             judgments_counted=F("judgments_counted") + count,
-            state=Case(
-                When(
-                    state=Comparison.State.OPEN,
-                    judgments_counted__gte=F("overlap") - count,
-                    then=Value(Comparison.State.JUDGED),
-                ),
-                default=F("state"),
-            ),
         )

@@ -8,6 +8,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.jobs import Job, ring
 from annotation.projects.models import Criterion, Guideline, Membership, Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA, STARTING_GUIDELINE
 
@@ -68,6 +69,10 @@ def update_settings(*, project: Project, actor: User, **settings: object) -> Pro
     if changed:
         project.save(update_fields=list(changed))
         audit.record("project.changed", project, actor=actor, **changed)
+    if "stop_when_agreeing" in changed:
+        project.is_early_stop_settled = False
+        project.save(update_fields=["is_early_stop_settled"])
+        ring(Job.SETTLE_EARLY_STOP, project.pk)
     return project
 
 
