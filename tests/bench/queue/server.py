@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
+import psycopg
 from django.conf import settings
 from django.db import connection
 
@@ -56,6 +57,16 @@ def database_cpu_seconds() -> float:
         if psutil.pid_exists(pid):
             total += sum(psutil.Process(pid).cpu_times()[:2])
     return total
+
+
+def server_cpu_seconds(connection: "psycopg.Connection[tuple[object, ...]]") -> float:
+    """Of a whole database server on this machine, sessions that have ended with it."""
+    own = psutil.Process(connection.info.backend_pid)
+    postmaster = own.parent()
+    if postmaster is None:
+        raise RuntimeError("The database server is not on this machine.")
+    living = sum(sum(one.cpu_times()[:2]) for one in postmaster.children())
+    return living + sum(postmaster.cpu_times()[:4])
 
 
 @contextmanager
