@@ -10,8 +10,8 @@ LOCALE = Path(__file__).parent / "locale"
 
 
 @cache
-def script_texts(language: str) -> dict[str, str]:
-    """English text -> translation, for the scripts of the pages; empty where they are English anyway."""
+def script_texts(language: str) -> dict[str, str | list[str]]:
+    """English text -> translation, or its forms by number; empty where the pages are English anyway."""
     catalog = JavaScriptCatalog()
     catalog.translation = DjangoTranslation(language, domain="djangojs", localedirs=[str(LOCALE)])
-    return {text: str(words) for text, words in catalog.get_catalog().items() if words}
+    return {text: words for text, words in catalog.get_catalog().items() if words}

@@ -102,13 +102,15 @@ class Bench:
         self.expect_state("ready")
         before = self.in_hand
         self.press(key)
-        expect(self.page.locator("[data-place] [data-submit]")).to_have_attribute(
-            "aria-disabled", "false"
-        )
-        self.press("Enter")
+        self.submit()
         ready = "[data-labeling][data-state=ready] [data-place]"
         expect(self.page.locator(f"{ready} [data-assignment='{before}']")).to_have_count(0)
         return before
+
+    def submit(self, key: str = "Enter") -> None:
+        """Submit once the page takes the answer: it has seen every response by a frame of the browser."""
+        expect(self.form.locator("[data-submit]")).to_have_attribute("aria-disabled", "false")
+        self.press(key)
 
     @property
     def in_hand(self) -> int:
@@ -120,6 +122,11 @@ class Bench:
 
     def expect_state(self, name: str) -> None:
         expect(self.page.locator("[data-labeling]")).to_have_attribute("data-state", name)
+
+    def expect_saved(self) -> None:
+        """The server has answered all that was given, and the page says so; a draft that was saved is not enough."""
+        expect(self.page.locator("[data-unsent]")).to_be_hidden()
+        self.expect_says(r"^Saved")
 
     def expect_says(self, text: str) -> None:
         expect(self.status).to_contain_text(re.compile(text, re.IGNORECASE))

@@ -87,7 +87,7 @@ def test_an_admin_sets_a_project_up_and_an_invited_labeler_gives_the_first_label
     other.get_by_label("Sections").get_by_role("link", name="Label", exact=True).click()
     bench = Bench(other, other.url)
     bench.answer("2")
-    bench.expect_says("Saved")
+    bench.expect_saved()
     row = eventually(Judgment.objects.first)
     assert (row.labeler.username, row.is_counted) == ("kim", True)
     assert complaints == []

@@ -57,6 +57,7 @@ def skip_and_flag(bench) -> None:
 
 
 def lose_the_connection_and_go_on(bench) -> None:
+    expect(bench.page.locator("[data-unsent]")).to_be_hidden()  # two are ahead again
     bench.page.context.set_offline(True)
     bench.answer("1")
     bench.answer("b")
@@ -67,7 +68,7 @@ def lose_the_connection_and_go_on(bench) -> None:
 
 def change_ones_mind(bench) -> None:
     given = bench.answer("4")
-    bench.expect_says("Saved")
+    bench.expect_saved()
     bench.press("z")
     bench.expect_in_hand(given)
     bench.answer("6")
@@ -86,7 +87,7 @@ def rank_by_drag_and_say_why(bench) -> None:
         mouse.up()
     bench.press("3", "1", "n")
     bench.page.keyboard.type("One needs no cooking at all.")
-    bench.press("Control+Enter")
+    bench.submit("Control+Enter")
 
 
 @pytest.fixture

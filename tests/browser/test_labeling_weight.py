@@ -74,7 +74,7 @@ def test_no_payload_names_a_model_or_a_side(bench, compared, page, complaints):
     bodies = [page.content()]
     with page.expect_response("**/judgment/**") as judged:
         bench.answer("2")
-    bench.expect_says("Saved")
+    bench.expect_saved()
     with page.expect_response("**/judgments/undo/**") as undone:
         bench.press("z")
     bench.expect_says("open again")

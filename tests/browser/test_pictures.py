@@ -247,7 +247,7 @@ def undone(stage: Stage) -> None:
     stage.fill(texts.CODE, texts.FORMULAS)
     stage.bench.open()
     given = stage.bench.answer("6")
-    stage.bench.expect_says("Saved")
+    stage.bench.expect_saved()
     stage.bench.press("z")
     stage.bench.expect_in_hand(given)
 

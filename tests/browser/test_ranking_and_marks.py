@@ -70,7 +70,7 @@ def test_four_responses_are_ranked_by_keyboard_alone(four, complaints):
     assert gaps(four) == ["?", "?"]
     four.press("3", "1")
     assert gaps(four) == ["3", "1"]
-    four.press("Enter")
+    four.submit()
     judgment = stored()
     assert judgment.ranking == [[b], sorted([a, c]), [d]]
     assert judgment.strengths == [3, 1]
@@ -97,7 +97,7 @@ def test_a_scale_of_one_step_asks_for_no_strength(bench, project):
     compare(project, "One.", "Two.", "Three.")
     bench.open().press("1", "2", "3")
     assert gaps(bench) == []
-    bench.press("Enter")
+    bench.submit()
     assert stored().strengths == [1, 1]
 
 
@@ -157,7 +157,7 @@ def test_criteria_of_a_ranking_are_answered_by_keyboard_alone(bench, project, ru
     expect(bench.form.locator("[data-criterion=helpful] output")).to_have_text(
         re.compile(r"^\w = \w > \w$")
     )
-    bench.press("Enter")
+    bench.submit()
     judgment = stored()
     assert judgment.ranking == [[a], sorted([b, c])]
     assert judgment.criteria == {
@@ -172,7 +172,7 @@ def test_a_criterion_that_ranks_only_some_is_not_sent(bench, project, rubric):
     bench.open().press("1", "1", "1", "2", "Enter")
     bench.expect_says("Rank every response under “Helpful”, or none")
     assert Judgment.objects.count() == 0
-    bench.press("Backspace", "ArrowLeft", "0", "Enter")
+    bench.press("Backspace", "ArrowLeft", "0").submit()
     assert stored().criteria == {}
 
 
@@ -211,7 +211,7 @@ def test_a_mark_is_stored_by_the_characters_of_the_raw_text(pair, complaints):
     choose(pair, "print")
     pair.press("-")
     expect(pair.form.locator(".mark")).to_have_count(2)
-    pair.press("2", "Enter")
+    pair.press("2").submit()
     assert marked(stored()) == [("print", "wrong"), (GOOD, "good")]
     assert complaints == []
 
@@ -221,7 +221,7 @@ def test_words_are_chosen_and_marked_by_keys_in_the_raw_text(pair):
     pair.form.locator("[data-candidate]", has_text="Call").locator("[data-view=raw]").focus()
     pair.press("ArrowRight", "ArrowRight", "Shift+ArrowRight", "+")
     expect(pair.form.locator(".mark")).to_have_count(1)
-    pair.press("2", "Enter")
+    pair.press("2").submit()
     (phrase, kind), *_others = marked(stored())
     assert "Call" in phrase
     assert kind == "good"

@@ -22,7 +22,7 @@ def drawn_step(page: Page) -> int:
 
 
 def judge_by_key(page: Page, key: str) -> None:
-    bench = page.locator("[data-place] [data-bench]")
+    bench = page.locator("[data-state=ready] [data-place] [data-bench]")
     before = bench.get_attribute("data-assignment")
     page.keyboard.press(key)
     expect(page.locator("[data-place] [data-submit]")).to_be_enabled(timeout=20_000)

@@ -15,10 +15,12 @@ export class Attention {
   #last = performance.now();
   #used = performance.now();
   #read = 0;
+  #taken;
 
   constructor(form) {
     this.#form = form;
     this.#active = form.activeMs ?? 0; // it was in hand before
+    this.#taken = this.#active;
     this.readingMs = Number(form.dataset.readingSeconds) * 1000;
     this.unseen = new Set(form.querySelectorAll("[data-candidate]"));
     this.observer = new IntersectionObserver(
@@ -45,6 +47,14 @@ export class Attention {
   get activeMs() {
     this.tick();
     return Math.round(this.#active);
+  }
+
+  /** Milliseconds of work since they were last taken; 0 while they are fewer than `least`. */
+  take(least = 0) {
+    const ms = this.activeMs - this.#taken;
+    if (ms < least) return 0;
+    this.#taken += ms;
+    return ms;
   }
 
   get isUnlocked() {

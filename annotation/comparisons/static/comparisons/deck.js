@@ -1,12 +1,7 @@
 // The comparisons that wait on the page, leased and laid out off-screen, so that the next is there at once.
+import { leaseFor, leaseLeft } from "./lease.js";
+
 const SOON = 20_000; // a lease that ends sooner is not begun
-
-/** The lease by the server's count of seconds: the clock of this computer may be wrong. */
-export function leaseFor(form, seconds) {
-  form.leaseEnds = Date.now() + Number(seconds) * 1000;
-}
-
-export const leaseLeft = (form) => form.leaseEnds - Date.now();
 
 export class Deck {
   #place;

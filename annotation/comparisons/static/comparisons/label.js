@@ -1,22 +1,21 @@
 // The labeling page. One comparison is in hand, two wait off-screen; an answer goes to the outbox and the next is there
 // at once. What the server says arrives later and is merged: new leases, lost ones, progress, refusals.
-import { gettext, interpolate } from "../ui/gettext.js";
+import { gettext } from "../ui/gettext.js";
 import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
-import { Deck, leaseFor, leaseLeft } from "./deck.js";
+import { Deck } from "./deck.js";
 import { restoreDraft, saveDraft } from "./drafts.js";
 import { allBad, bindKeys, markRow, showKeys, toggleSkip } from "./keys.js";
-import { call, Outbox, Refused, SignedOut } from "./outbox.js";
+import { beginLease, leaseFor, watchLease } from "./lease.js";
+import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
+import { Recent } from "./recent.js";
 import { Rest } from "./rest.js";
 import { askForBreak, askNote, bindSheets, openSheet, showFeedback } from "./sheets.js";
-import { read, write } from "./store.js";
 import { Strip } from "./strip.js";
-import { bindViews, showView } from "./views.js";
+import { bindViews, reveal, showView } from "./views.js";
 
 const AHEAD = 2;
 const DRAFT_AFTER = 2_000;
-const WARN_BEFORE = 90_000;
-const REMEMBERED = 5; // answers that can be taken back without asking the server for their texts
 const COUNT_EVERY = 10_000;
 const BATCH_EVERY = 120_000;
 
@@ -27,26 +26,25 @@ const keys = JSON.parse(page.dataset.keys);
 const strip = new Strip(page);
 const deck = new Deck(page.querySelector("[data-ahead]"));
 const rest = new Rest(labeler, page.dataset.breakAfter);
+const recent = new Recent(`concord.lately.${labeler}.${api}`);
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel(`concord.${labeler}.${api}`) : null;
 const outbox = new Outbox(`concord.outbox.${labeler}.${api}.`, {
   url: (act) => api + act.path + query(),
   taken,
   refused,
   waiting,
-  changed: showUnsent,
+  changed: () => strip.showProgress(null, outbox.entries),
   sentElsewhere: () => next(),
 });
 const desk = {
   form: null,
   attention: null,
-  counted: 0,
   draftTimer: 0,
   askTimer: 0,
-  isBusy: false,
-  isWarned: false,
+  asking: null, // the request in flight, of those that cannot wait in the outbox: one at a time
+  isUndoing: false,
   isTraining: "training" in page.dataset,
   canUndo: "canUndo" in page.dataset,
-  given: [], // {form, id}: the last answers of this page, newest last
 };
 
 const say = (text, kind) => strip.say(text, kind);
@@ -54,35 +52,17 @@ const say = (text, kind) => strip.say(text, kind);
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
 const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
 
-/** Drawn here and not by crypto.randomUUID, which plain http does not have. */
-function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-/** What this browser answered last: a page that was loaded meanwhile may still show it. */
-const lately = {
-  key: `concord.lately.${labeler}.${api}`,
-  get ids() { return read(this.key) ?? []; },
-  add(id) { write(this.key, [...this.ids, id].slice(-10)); },
-  forget(id) { write(this.key, this.ids.filter((one) => one !== id)); },
-};
-
 // --- Showing -----------------------------------------------------------------------------------------------------
 
 function begin(form) {
   desk.attention?.end();
   place.replaceChildren(form);
-  Object.assign(desk, { form, attention: new Attention(form), counted: 0, isWarned: false });
+  Object.assign(desk, { form, attention: new Attention(form) });
   strip.state = "ready";
   for (const field of document.querySelectorAll("#skip-form [name=assignment]")) field.value = form.dataset.assignment;
   if (restoreDraft(form, labeler)) say(gettext("Your draft is back."));
   if (!form.dataset.isBound) bindForm(form);
-  form.querySelector("[data-extend]").hidden = true;
-  form.querySelector("[data-tabs]")?.toggleAttribute("hidden", !matchMedia("(max-width: 63.99em)").matches);
+  beginLease(form);
   markRow(form);
   showKeys(form, keys);
   bindViews(page, form);
@@ -133,10 +113,6 @@ function showUndo() {
   for (const button of page.querySelectorAll("[data-undo]")) button.hidden = !desk.canUndo;
 }
 
-function showUnsent() {
-  strip.showProgress(null, outbox.entries);
-}
-
 // --- Talking with the server ---------------------------------------------------------------------------------------
 
 const onTheDesk = () => [
@@ -169,7 +145,7 @@ function taken(act, reply) {
   if (!reply.leases) return undefined; // a flag
   const isLate = reply.judgment && !reply.judgment.is_counted;
   if (act.kind === "answer") desk.canUndo = true;
-  if (desk.isTraining && act.id === desk.given.at(-1)?.id) return afterTraining(reply);
+  if (desk.isTraining && act.id === recent.last?.id) return afterTraining(reply);
   merge(reply);
   showUndo();
   if (isLate) return say(reply.message, "warn");
@@ -177,13 +153,14 @@ function taken(act, reply) {
 }
 
 async function afterTraining(reply) {
-  const { form } = desk.given.pop();
+  const { last } = recent;
+  recent.takeBack(last);
   desk.canUndo = false;
   desk.isTraining = reply.feedback !== null;
   if (reply.feedback) {
     strip.state = "feedback";
     say("");
-    await showFeedback(form, reply.feedback);
+    await showFeedback(last.form, reply.feedback);
   }
   desk.form = null;
   merge(reply);
@@ -191,28 +168,19 @@ async function afterTraining(reply) {
 
 function refused(act, error) {
   say(error.message, "bad");
-  if (desk.isTraining && act.kind === "answer") { desk.given.pop(); desk.form = null; }
+  if (desk.isTraining && act.kind === "answer") { recent.takeBack(recent.last); desk.form = null; }
   if (act.kind !== "flag") next();
 }
 
 function waiting(error, pause) {
   if (!desk.form) strip.state = "waiting";
-  if (error instanceof SignedOut) return strip.saySignedOut();
-  const why = navigator.onLine ? gettext("The server does not answer.") : gettext("You are offline.");
-  return say(interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: Math.round(pause / 1000) }), "warn");
+  return error instanceof SignedOut ? strip.saySignedOut() : strip.sayWaiting(pause);
 }
 
 /** Ask the server at once, for what cannot wait in the outbox. */
-async function ask(path, body) {
-  if (desk.isBusy) return;
-  desk.isBusy = true;
-  try {
-    merge(await call(api + path + query(), { body }));
-  } catch (error) {
-    failed(error);
-  } finally {
-    desk.isBusy = false;
-  }
+function ask(path, { body, done, wrong = failed }) {
+  desk.asking = call(api + path + query(), { body }).then(done).catch(wrong).finally(() => { desk.asking = null; });
+  return desk.asking;
 }
 
 function failed(error) {
@@ -225,7 +193,7 @@ function failed(error) {
   askAgain(5);
 }
 
-const next = () => ask("assignments/next/");
+const next = () => desk.asking ?? ask("assignments/next/", { done: merge });
 
 // --- Acting --------------------------------------------------------------------------------------------------------
 
@@ -236,7 +204,7 @@ function submit() {
   performance.mark("concord.key");
   saveDraft(desk.form, labeler); // an undo brings the answer back
   const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs };
-  desk.given = [...desk.given, { form: desk.form, id: body.client_uuid }].slice(-REMEMBERED);
+  recent.give(desk.form, body.client_uuid);
   leave("answer", "judgment/", body);
   return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
 }
@@ -258,9 +226,9 @@ function again() {
 
 function leave(kind, path, body) {
   const { assignment } = desk.form.dataset;
-  countWork();
+  rest.add(desk.attention.take());
   outbox.add({ id: body.client_uuid ?? uuid(), kind, path: `assignments/${assignment}/${path}`, body, assignment });
-  lately.add(assignment);
+  recent.add(assignment);
   tabs?.postMessage(assignment);
   if (!(desk.isTraining && kind === "answer")) return advance();
   strip.state = "submitting";
@@ -282,33 +250,42 @@ async function flag() {
 
 /** Take the newest answer back. What is still in the outbox needs no server for that. */
 function undo() {
-  const last = desk.given.at(-1);
+  const { last } = recent;
   if (!last || !outbox.has(last.id)) return undoOnServer(last);
   const wasSent = !outbox.withdraw(last.id);
   const { assignment } = last.form.dataset;
   if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "" });
-  desk.given.pop();
+  recent.takeBack(last);
   last.form.elements.client_uuid.value = uuid();
   reopen(last.form);
   return deck.drop(assignment);
 }
 
+/** What is asked already is answered first: the key is not lost for that. */
 async function undoOnServer(last) {
-  if (desk.isBusy || !desk.canUndo) return;
-  desk.isBusy = true;
-  try {
-    const reply = await call(`${api}judgments/undo/${query()}`, { body: last ? { client_uuid: last.id } : {} });
-    desk.given.pop();
-    if (reply.leases.length === 0) { desk.isBusy = false; return merge(reply); }
-    strip.showProgress(reply.progress, outbox.entries);
-    deck.merge(reply, onTheDesk());
-    reopen(deck.take(String(reply.leases[0].id)));
-  } catch (error) {
-    desk.canUndo = !(error instanceof Refused);
-    showUndo();
-    failed(error);
-  }
-  desk.isBusy = false;
+  if (desk.isUndoing || !desk.canUndo) return;
+  desk.isUndoing = true;
+  await desk.asking;
+  await ask("judgments/undo/", {
+    body: last ? { client_uuid: last.id } : {},
+    done: (reply) => takenBack(last, reply),
+    wrong: notTakenBack,
+  });
+  desk.isUndoing = false;
+}
+
+function takenBack(last, reply) {
+  recent.takeBack(last);
+  if (reply.leases.length === 0) return merge(reply);
+  strip.showProgress(reply.progress, outbox.entries);
+  deck.merge(reply, onTheDesk());
+  return reopen(deck.take(String(reply.leases[0].id)));
+}
+
+function notTakenBack(error) {
+  desk.canUndo = !(error instanceof Refused);
+  showUndo();
+  failed(error);
 }
 
 /** Show this one again; what was in hand comes after it. */
@@ -317,18 +294,18 @@ function reopen(form) {
     saveDraft(desk.form, labeler);
     deck.putBack(desk.form);
   }
-  lately.forget(form.dataset.assignment);
+  recent.forget(form.dataset.assignment);
   begin(form);
   desk.canUndo = true;
   say(gettext("Your last judgment is open again."));
 }
 
 async function extend() {
+  const { form } = desk;
   try {
-    const reply = await call(`${api}assignments/${desk.form.dataset.assignment}/lease/`);
-    leaseFor(desk.form, reply.seconds_left);
-    desk.form.querySelector("[data-extend]").hidden = true;
-    desk.isWarned = false;
+    const reply = await call(`${api}assignments/${form.dataset.assignment}/lease/`);
+    leaseFor(form, reply.seconds_left);
+    beginLease(form);
     say(gettext("You have more time."), "good");
   } catch (error) {
     failed(error);
@@ -342,17 +319,6 @@ function onInput() {
   desk.draftTimer = setTimeout(() => { saveDraft(desk.form, labeler); say(gettext("Draft saved.")); }, DRAFT_AFTER);
 }
 
-/** How far the batch is: others work on it too. What cannot be asked now is asked at the next turn. */
-async function watchBatch() {
-  if (document.visibilityState !== "visible") return;
-  const { batch } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
-  if (batch !== undefined) strip.showBatch(batch);
-}
-
-function reveal() {
-  desk.form.toggleAttribute("data-revealed");
-}
-
 // --- Watching ------------------------------------------------------------------------------------------------------
 
 /** The verdict unlocks when it is whole, all responses have been in view and the minimal reading time has passed. */
@@ -360,24 +326,6 @@ function watchReading() {
   if (!inHand()) return;
   const isReady = desk.attention.isUnlocked && !whatIsMissing(desk.form);
   desk.form.querySelector("[data-submit]").setAttribute("aria-disabled", String(!isReady));
-}
-
-function watchLease() {
-  if (!inHand()) return undefined;
-  const left = leaseLeft(desk.form);
-  if (left > WARN_BEFORE) return undefined;
-  desk.form.querySelector("[data-extend]").hidden = left <= 0;
-  if (left <= 0) return say(gettext("Your time for this comparison ended. Your answer will be kept, but may not be counted."), "bad");
-  if (!desk.isWarned) say(interpolate(gettext("Little time is left for this comparison: press %(key)s for more."), { key: keys.extend.toUpperCase() }), "warn");
-  desk.isWarned = true;
-  return undefined;
-}
-
-function countWork(least = 0) {
-  const ms = desk.attention.activeMs - desk.counted;
-  if (ms < least) return;
-  rest.add(ms);
-  desk.counted += ms;
 }
 
 // --- Wiring --------------------------------------------------------------------------------------------------------
@@ -409,7 +357,7 @@ page.addEventListener("click", (event) => {
   if (opener) openSheet(opener.dataset.open);
   if (event.target.closest("[data-again]")) next();
   if (event.target.closest("[data-flag]") && inHand()) flag();
-  if (event.target.closest("[data-reveal]") && inHand()) reveal();
+  if (event.target.closest("[data-reveal]") && inHand()) reveal(desk.form);
 });
 document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-skip-form]")) { event.preventDefault(); skip(event.submitter.value); }
@@ -427,13 +375,16 @@ for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
 addEventListener("offline", () => say(gettext("You are offline. What you answer is kept here and sent later."), "warn"));
 addEventListener("online", () => say(gettext("You are online again.")));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over
-setInterval(() => { watchLease(); if (desk.form) countWork(COUNT_EVERY); }, 1_000);
+setInterval(() => {
+  if (inHand()) watchLease(desk.form, keys.extend, say);
+  if (desk.form) rest.add(desk.attention.take(COUNT_EVERY));
+}, 1_000);
 setInterval(watchReading, 200);
-setInterval(watchBatch, BATCH_EVERY);
+setInterval(() => strip.watchBatch(api), BATCH_EVERY);
 
 showKeys(page, keys);
-showUnsent();
-const answered = new Set([...outbox.entries.map((one) => one.assignment), ...lately.ids]);
+strip.showProgress(null, outbox.entries);
+const answered = new Set([...outbox.entries.map((one) => one.assignment), ...recent.ids]);
 const first = place.querySelector("[data-bench]");
 answered.forEach((id) => deck.drop(id));
 if (answered.has(first?.dataset.assignment)) {

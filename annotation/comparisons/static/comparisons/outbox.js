@@ -12,6 +12,15 @@ const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permi
 export class Refused extends Error {}
 export class SignedOut extends Error {}
 
+/** Drawn here and not by crypto.randomUUID, which plain http does not have. */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((one) => one.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
 /** The token of the session as it is now: the cookie is fresh after signing in again in another tab. */
 function token() {
   const cookie = document.cookie.split("; ").find((one) => one.startsWith("csrftoken="));

@@ -27,7 +27,7 @@ export class Rest {
   }
 
   add(ms) {
-    write(this.#key, { ms: this.#worked + ms, at: Date.now() });
+    if (ms > 0) write(this.#key, { ms: this.#worked + ms, at: Date.now() });
   }
 
   snooze() {

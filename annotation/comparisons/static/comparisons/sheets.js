@@ -1,5 +1,5 @@
 // The dialogs of the bench (flag, break) and the feedback that follows a training answer.
-import { gettext, interpolate } from "../ui/gettext.js";
+import { gettext, interpolate, ngettext } from "../ui/gettext.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -29,7 +29,9 @@ export function bindSheets(root) {
 }
 
 export async function askForBreak(rest) {
-  byId("break").querySelector("[data-minutes]").textContent = interpolate(gettext("You have worked for %(minutes)s minutes."), { minutes: rest.minutes });
+  const { minutes } = rest;
+  const words = ngettext("You have worked for %(minutes)s minute.", "You have worked for %(minutes)s minutes.", minutes);
+  byId("break").querySelector("[data-minutes]").textContent = interpolate(words, { minutes });
   if ((await asked("break")) === "rested") rest.rested();
   else rest.snooze();
 }

@@ -1,5 +1,6 @@
 // The strip above the bench: how far the labeler is, what waits to be sent, and one line that says what happens.
 import { gettext, interpolate } from "../ui/gettext.js";
+import { call } from "./outbox.js";
 
 export class Strip {
   #page;
@@ -25,6 +26,12 @@ export class Strip {
     this.#page.querySelector("[data-sign-in]").hidden = false;
   }
 
+  /** Say that what is in the outbox waits, and for how long. */
+  sayWaiting(pause) {
+    const why = navigator.onLine ? gettext("The server does not answer.") : gettext("You are offline.");
+    this.say(interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: Math.round(pause / 1000) }), "warn");
+  }
+
   /** The state of the page, for styles: loading, ready, waiting, feedback, empty. */
   set state(name) {
     this.#page.dataset.state = name;
@@ -40,8 +47,14 @@ export class Strip {
     this.#show(this.#progress.judged_today + given, Math.max(0, this.#progress.remaining - given), this.#progress.is_more);
   }
 
-  /** The batch that all work on, and how far it is; null where there are none. */
-  showBatch(batch) {
+  /** How far the batch is: others work on it too. What cannot be asked now is asked at the next turn. */
+  async watchBatch(api) {
+    if (document.visibilityState !== "visible") return;
+    const { batch } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
+    if (batch !== undefined) this.#showBatch(batch);
+  }
+
+  #showBatch(batch) {
     const place = this.#page.querySelector("[data-batch]");
     place.hidden = !batch;
     if (!batch) return;

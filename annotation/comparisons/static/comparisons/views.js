@@ -34,6 +34,9 @@ export async function showView(page, form, name) {
   return setView(form, isOn ? name : "read");
 }
 
+/** Show what is blurred because someone found it upsetting, or blur it again. */
+export const reveal = (form) => form.toggleAttribute("data-revealed");
+
 /** Bind the views of a new bench; raw stays on from one comparison to the next, a diff does not. */
 export function bindViews(page, form) {
   pressed(page, "diff").setAttribute("aria-pressed", "false");
@@ -69,6 +72,7 @@ function scrollTogether(page, cards, card) {
 }
 
 function bindTabs(form) {
+  form.querySelector("[data-tabs]").hidden = !matchMedia("(max-width: 63.99em)").matches;
   for (const tab of form.querySelectorAll("[data-tab]")) {
     tab.addEventListener("click", () => {
       const isOn = tab.getAttribute("aria-pressed") === "true";

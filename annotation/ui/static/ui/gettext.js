@@ -4,5 +4,8 @@ const translations = block ? JSON.parse(block.textContent) : {};
 
 export const gettext = (text) => translations[text] ?? text;
 
+/** One thing or several: English and German divide them alike. */
+export const ngettext = (one, several, count) => (translations[one] ?? [one, several])[count === 1 ? 0 : 1];
+
 /** The text with %(name)s filled in. */
 export const interpolate = (text, values) => text.replace(/%\((\w+)\)s/g, (_all, name) => String(values[name]));

@@ -15,7 +15,7 @@ from annotation.ui.translations import LOCALE, script_texts
 ROOT = Path(__file__).resolve().parents[4]
 MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy", "gettext_noop"}
 IN_TEMPLATE = re.compile(r"\bgettext\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\)")
-IN_SCRIPT = re.compile(r"\bgettext\(\s*(\"(?:[^\"\\]|\\.)*\")")
+IN_SCRIPT = re.compile(r"\bn?gettext\(\s*(\"(?:[^\"\\]|\\.)*\")")
 
 
 def sources(pattern: str) -> list[Path]:

@@ -1,0 +1,41 @@
+// What was answered last: the forms on this page, so that an answer can be taken back, and the ids in this browser, since a
+// page that was loaded meanwhile may still show one.
+import { read, write } from "./store.js";
+
+const FORMS = 5; // answers that can be taken back without asking the server for their texts
+const IDS = 10;
+
+export class Recent {
+  #key;
+  #given = []; // {form, id}, newest last
+
+  constructor(key) {
+    this.#key = key;
+  }
+
+  /** The newest answer of this page; undefined if there is none. */
+  get last() {
+    return this.#given.at(-1);
+  }
+
+  give(form, id) {
+    this.#given = [...this.#given, { form, id }].slice(-FORMS);
+  }
+
+  takeBack(answer) {
+    this.#given = this.#given.filter((one) => one !== answer);
+  }
+
+  /** Assignments that left this browser, answered or skipped. */
+  get ids() {
+    return read(this.#key) ?? [];
+  }
+
+  add(assignment) {
+    write(this.#key, [...this.ids, assignment].slice(-IDS));
+  }
+
+  forget(assignment) {
+    write(this.#key, this.ids.filter((one) => one !== assignment));
+  }
+}
