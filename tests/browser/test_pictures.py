@@ -315,7 +315,7 @@ def ranking(stage: Stage) -> None:
 def ranking_criteria(stage: Stage) -> None:
     stage.rubric()
     stage.fill(texts.oasst("89e90b65"))
-    stage.bench.open().press("2", "1", "2", "4", "3", "1", "2", "1", "3", "1")
+    stage.bench.open().press(*"2124312131", *"1122", *"2341")
 
 
 @scene("ranking-eight")

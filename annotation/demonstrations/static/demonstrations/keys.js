@@ -1,13 +1,22 @@
 // The keys of the desk. Single letters act only outside of text fields; Esc leaves the text.
+const withdraw = () => document.querySelector("[data-withdraw]")?.click();
+
+/** Where nothing is left to write, the last text can still be taken back. */
+export function bindEmptyDesk() {
+  document.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() === "z" && !event.ctrlKey && !event.metaKey && !event.altKey) withdraw();
+  });
+}
+
 export function bindKeys({ page, desk, field, draft, panes }) {
   const toggle = (details) => { details.open = !details.open; if (details.open) details.querySelector("button")?.focus(); };
   const keys = page.querySelector("#keys");
-  page.querySelector('[data-open="keys"]').addEventListener("click", () => keys.showModal());
+  document.querySelector('[data-open="keys"]').addEventListener("click", () => keys.showModal());
   const letters = {
     n: () => field.focus(), v: () => panes.show("preview"), g: () => panes.show("guideline"), o: () => panes.show("original"),
     d: () => panes.show("diff"), p: () => { const one = desk.querySelector("[data-prompt]"); one.open = !one.open; },
     w: () => desk.querySelector("[data-count]").click(), k: () => toggle(desk.querySelector("[data-skip]")),
-    z: () => page.querySelector("[data-withdraw]")?.click(), "?": () => keys.showModal(),
+    z: withdraw, "?": () => keys.showModal(),
   };
   document.addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || event.altKey) return;

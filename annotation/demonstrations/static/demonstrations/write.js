@@ -2,14 +2,14 @@
 import { gettext, interpolate } from "../ui/gettext.js";
 import { ActiveTime } from "./active.js";
 import { Draft } from "./draft.js";
-import { bindKeys } from "./keys.js";
+import { bindEmptyDesk, bindKeys } from "./keys.js";
 import { Panes } from "./panes.js";
 
 const page = document.querySelector("[data-writing]");
 
 function say(text, tone = "") {
-  page.querySelector("[data-status]").textContent = text;
-  page.querySelector(".say").className = `say ${tone}`;
+  document.querySelector("[data-status]").textContent = text;
+  document.querySelector(".say").className = `say ${tone}`;
 }
 
 function bindCount(desk, field) {
@@ -35,7 +35,7 @@ function start() {
   const draft = new Draft({ page, desk, field, time, say });
   const panes = new Panes({ page, desk, field });
   bindCount(desk, field);
-  page.querySelector('[data-open="keys"]').hidden = false;
+  document.querySelector('[data-open="keys"]').hidden = false;
   desk.addEventListener("submit", (event) => {
     const act = event.submitter?.value;
     if (event.submitter?.name === "reason") return draft.leave();
@@ -50,3 +50,4 @@ function start() {
 }
 
 if (page) start();
+else bindEmptyDesk();

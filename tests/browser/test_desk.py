@@ -1,0 +1,88 @@
+"""The writer's desk as its people use it: by keys, with one bar above, and no word lost."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from annotation.demonstrations.models import Demonstration, Opening
+from annotation.projects.models import Role
+from tests import factories
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TEXT = "Ask a friend, **then** a lawyer."
+
+
+@pytest.fixture
+def desk(page: Page, context, project, labeler, live_server, signed_in, complaints) -> Page:
+    """The desk of a labeler with one prompt to answer; nothing is typed yet."""
+    Opening.objects.create(project=project, prompt=factories.prompt(project, "What now?"))
+    signed_in(context, labeler)
+    page.goto(f"{live_server.url}/projects/{project.pk}/write/")
+    expect(page.locator("[data-text]")).to_be_focused()
+    return page
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.locator("[data-status]")).to_contain_text(text)
+
+
+def sent(page: Page) -> None:
+    page.keyboard.type(TEXT)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Nothing to write right now")).to_be_visible()
+
+
+def test_one_bar_says_where_one_is_and_leads_elsewhere(desk, complaints):
+    desk.set_viewport_size({"width": 1360, "height": 850})
+    bar = desk.get_by_role("banner")
+    expect(bar).to_have_count(1)
+    expect(bar.get_by_role("heading", name="Write the ideal response")).to_be_visible()
+    assert bar.bounding_box()["height"] <= 49
+    bar.locator(".sections > summary").click()
+    bar.get_by_role("link", name="My work").click()
+    expect(desk.get_by_role("heading", name="My work")).to_be_visible()
+    assert complaints == []
+
+
+def test_a_draft_is_saved_shown_beside_and_there_after_a_reload(desk):
+    desk.keyboard.type(TEXT)
+    desk.keyboard.press("Control+s")
+    says(desk, "Draft saved")
+    assert Demonstration.objects.get().text == TEXT
+    expect(desk.locator("[data-pane=preview] strong")).to_have_text("then")
+    desk.reload()
+    expect(desk.locator("[data-text]")).to_have_value(TEXT)
+
+
+def test_words_typed_offline_stay_in_the_browser_and_are_saved_with_the_connection(desk, context):
+    context.set_offline(True)
+    desk.keyboard.type(TEXT)
+    desk.keyboard.press("Control+s")
+    says(desk, "kept in this browser")
+    context.set_offline(False)
+    says(desk, "Draft saved")
+    assert Demonstration.objects.get().text == TEXT
+
+
+def test_a_text_sent_to_review_is_taken_back_by_one_key(desk):
+    sent(desk)
+    assert Demonstration.objects.get().state == "submitted"
+    desk.keyboard.press("z")
+    expect(desk.locator("[data-text]")).to_have_value(TEXT)
+    assert Demonstration.objects.get().state == "draft"
+
+
+def test_a_second_person_approves_by_one_key(
+    desk, browser, project, live_server, signed_in, complaints
+):
+    sent(desk)
+    row = Demonstration.objects.get()
+    other = browser.new_context()
+    signed_in(other, factories.member(project, Role.ADMIN, username="grace"))
+    page = other.new_page()
+    page.goto(f"{live_server.url}/projects/{project.pk}/demonstrations/{row.pk}/")
+    page.keyboard.press("a")
+    expect(page.get_by_text("Approved.")).to_be_visible()
+    eventually(lambda: Demonstration.objects.get().state == "approved")
+    other.close()
+    assert complaints == []
