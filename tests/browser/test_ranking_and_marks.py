@@ -147,6 +147,21 @@ def test_every_rank_of_four_responses_is_in_sight_below_a_long_prompt_and_above_
     assert bar["y"] + bar["height"] <= 900
 
 
+def test_four_responses_above_four_criteria_show_eight_lines_of_each(bench, project, rubric):
+    compare(project, *(f"{number}\n\n" * 40 for number in ("One.", "Two.", "Three.", "Four.")))
+    bench.page.set_viewport_size({"width": 1360, "height": 850})
+    bench.open()
+    expect(bench.form.locator("[data-board]")).to_be_visible()
+    lines = bench.form.evaluate(
+        """(form) => [...form.querySelectorAll("[data-candidate]")].map((card) => {
+            const line = parseFloat(getComputedStyle(card.querySelector("article")).lineHeight);
+            return (card.clientHeight - card.querySelector("header").offsetHeight) / line;
+        })"""
+    )
+    assert len(lines) == 4
+    assert min(lines) >= 8
+
+
 def test_criteria_of_a_ranking_are_answered_by_keyboard_alone(bench, project, rubric, complaints):
     compare(project, "One.", "Two.", "Three.")
     bench.open()
