@@ -6,7 +6,9 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +38,11 @@ from training.spec.layout import (
 from training.spec.records import GROUPS_FILE
 from training.spec.runs import spec_to_dict
 from workers import process
+from workers.checkpoints import Carrier, bring_newest, newest_step
 from workers.running import Fenced, RunningJob, running
 
 logger = logging.getLogger(__name__)
+NAME_FILE = ".name"
 LOG_EVERY = 2.0  # seconds between two looks at the log
 NO_SPACE = "No space left on device"
 
@@ -59,11 +63,16 @@ def execute(job: RunningJob) -> None:
     rows = TrainingRun.objects.select_related("project", "snapshot", "base_model", "reward_model")
     run = rows.get(pk=job.pk)
     folder = prepare(run)
-    try:
-        status = train(run, folder, job)
-    finally:
-        Ear(run, folder, job).hear_all()
-    result = read_result(folder, status)
+    with Carrier(run.pk, folder, tell=lambda text: tell(run, text)) as carrier:
+        try:
+            status = train(run, folder, job, carrier)
+        finally:
+            Ear(run, folder, job, carrier).hear_all()
+        publish(run, folder, read_result(folder, status))
+
+
+def publish(run: TrainingRun, folder: Path, result: dict[str, Any]) -> None:  # Any: JSON
+    """Make what the run left in its folder a model version with its card."""
     location = storage.share(folder / ARTIFACT_DIR)
     version = services.finish_run(run=run, result=result, location=location)
     keep_card(version=version, facts=card_facts(folder, result), held_out=held_out_pairs(folder))
@@ -91,10 +100,9 @@ def held_out_pairs(folder: Path) -> list[HeldOutPair]:
 
 
 def prepare(run: TrainingRun) -> Path:
-    """The run's folder with its spec. What a dead worker left there stays: it is resumed."""
+    """The run's folder with its spec. What a dead worker left there, or in the bucket, is resumed."""
     folder = run_folder(run.pk)
-    if not run.events_offset <= size_of(folder / EVENTS_FILE):
-        services.restart_events(run=run)
+    settle_in(run, folder)
     refuse_missing(run)
     spec = spec_to_dict(
         resolved_spec(
@@ -111,6 +119,37 @@ def prepare(run: TrainingRun) -> Path:
     forget_failure(folder)
     TrainingRun.objects.filter(pk=run.pk).update(code_revision=code_revision())
     return folder
+
+
+def settle_in(run: TrainingRun, folder: Path) -> None:
+    """Make this folder the one that the run works in, with its newest checkpoint.
+
+    Where it worked in another one, or this one was lost, its events are counted from the start.
+    """
+    name = name_of_folder(folder)
+    brought = bring_newest(run.pk, folder)
+    is_known = run.work_folder in {"", name}
+    if is_known and run.events_offset <= size_of(folder / EVENTS_FILE):
+        TrainingRun.objects.filter(pk=run.pk).update(work_folder=name)
+        return
+    (folder / EVENTS_FILE).unlink(missing_ok=True)
+    step = newest_step(folder)
+    services.move_run(run=run, work_folder=name, goes_on_from=step)
+    place = "from the bucket" if brought else "that was there"
+    found = f"the checkpoint of step {step} {place}" if step else "no checkpoint: it starts anew"
+    tell(run, f"The run moved to {socket.gethostname()} with {found}.")
+
+
+def tell(run: TrainingRun, message: str) -> None:
+    services.tell(run_id=run.pk, message=message)
+
+
+def name_of_folder(folder: Path) -> str:
+    """What tells this folder from that of the same run on another machine."""
+    path = folder / NAME_FILE
+    if not path.is_file():
+        path.write_text(uuid.uuid4().hex, encoding="ascii")
+    return path.read_text(encoding="ascii")
 
 
 def run_folder(run_id: int) -> Path:
@@ -145,11 +184,12 @@ def refuse_missing(run: TrainingRun) -> None:
             )
 
 
-def train(run: TrainingRun, folder: Path, job: RunningJob) -> int:
+def train(run: TrainingRun, folder: Path, job: RunningJob, carrier: Carrier) -> int:
     """Run the trainer in its own process; its exit status."""
-    act = "resume" if (folder / EVENTS_FILE).exists() else "run"
+    has_begun = (folder / EVENTS_FILE).exists() or newest_step(folder)
+    act = "resume" if has_begun else "run"
     command = [*shlex.split(settings.CONCORD_TRAINING_COMMAND), act, str(folder)]
-    ear = Ear(run, folder, job)
+    ear = Ear(run, folder, job, carrier)
     with process.start(
         command, folder=folder, log=folder / LOG_FILE, environment=child_environment()
     ) as child:
@@ -171,8 +211,9 @@ def child_environment() -> dict[str, str]:
 class Ear:
     """Hears what the process says and whether the job may go on."""
 
-    def __init__(self, run: TrainingRun, folder: Path, job: RunningJob) -> None:
+    def __init__(self, run: TrainingRun, folder: Path, job: RunningJob, carrier: Carrier) -> None:
         self._run_id = run.pk
+        self._folder, self._carrier = folder, carrier
         self._events, self._log = folder / EVENTS_FILE, folder / LOG_FILE
         self._job = job
         offsets = TrainingRun.objects.values_list("events_offset", flat=True)
@@ -180,13 +221,16 @@ class Ear:
         self._log_size, self._log_at = -1, 0.0
 
     def look(self) -> None:
-        """One look: at the job, at the events, now and then at the log.
+        """One look: at the job, at the events, at checkpoints, now and then at the log.
 
-        A database that is away for less than the lease does not stop a run.
+        A checkpoint is stored after what was said before it. A database that is away for less than
+        the lease does not stop a run.
         """
         try:
             self._job.check()
+            step = newest_step(self._folder)
             self.hear()
+            self._carrier.look(step)
             if time.monotonic() - self._log_at > LOG_EVERY:
                 self.keep_log()
         except (OperationalError, InterfaceError) as error:

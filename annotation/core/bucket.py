@@ -106,13 +106,26 @@ def read_json(name: str) -> Any:  # Any: JSON
             answer.release_conn()
 
 
+def names(prefix: str) -> list[str]:
+    """The names of all objects that begin with ``prefix``."""
+    place = _place()
+    with _sentences(f"list {prefix}"):
+        found = _client(place).list_objects(place.bucket, place.prefix + prefix, recursive=True)
+        return [str(one.object_name).removeprefix(place.prefix) for one in found]
+
+
+def remove(name: str) -> None:
+    """Remove an object; one that is not there is no failure."""
+    place = _place()
+    with _sentences(f"remove {name}"):
+        _client(place).remove_object(place.bucket, place.prefix + name)
+
+
 def probe() -> None:
     """Store, read and remove a small object. Raises BucketFailed with what cannot be done."""
-    place = _place()
     upload_json({"is": "a probe"}, PROBE)
     read_json(PROBE)
-    with _sentences(f"remove {PROBE}"):
-        _client(place).remove_object(place.bucket, place.prefix + PROBE)
+    remove(PROBE)
 
 
 def _place() -> Address:

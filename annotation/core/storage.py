@@ -21,6 +21,10 @@ CACHE, INCOMING = "cache", ".incoming-"
 Files = Mapping[str, str]  # name below the folder -> sha256
 
 
+class Damaged(bucket.BucketFailed):
+    """The content of something in the bucket is not what its name says."""
+
+
 def folder(*names: str) -> Path:
     """A folder below CONCORD_VAR, created if it is not there."""
     path = Path(settings.CONCORD_VAR, *names)
@@ -64,13 +68,36 @@ def share(path: Path) -> str:
     place = bucket.address()
     if place is None:
         return str(path)
+    sha256 = store_folder(path, "folders")
+    _remember(sha256, path)
+    return f"{place.root}folders/{sha256}"
+
+
+def store_folder(path: Path, under: str) -> str:
+    """Store a folder in the bucket as ``under/<sha256>``; its sha256. A folder with a list is whole."""
     files = {str(one.relative_to(path)): digest_of(one) for one in path.rglob("*") if one.is_file()}
     sha256 = _digest_of_list(files)
     for name in sorted(files):
-        bucket.upload(path / name, f"folders/{sha256}/{name}")
-    bucket.upload_json(files, f"folders/{sha256}.json")  # last: a folder with a list is whole
-    _remember(sha256, path)
-    return f"{place.root}folders/{sha256}"
+        bucket.upload(path / name, f"{under}/{sha256}/{name}")
+    bucket.upload_json(files, f"{under}/{sha256}.json")  # last
+    return sha256
+
+
+def bring_folder(under: str, sha256: str, target: Path) -> Path:
+    """Bring ``under/<sha256>`` of the bucket as ``target``, whole or not at all.
+
+    Raises Damaged where its content is not what its name says.
+    """
+    files: dict[str, str] = bucket.read_json(f"{under}/{sha256}.json")
+    if _digest_of_list(files) != sha256 or any(map(_leads_elsewhere, files)):
+        raise Damaged(f"The list of {under}/{sha256} was changed; make that folder again.")
+    incoming = Path(tempfile.mkdtemp(dir=target.parent, prefix=INCOMING))
+    try:
+        for name, digest in files.items():
+            _bring_file(f"{under}/{sha256}/{name}", digest, incoming / name)
+        return _settled(incoming, target)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
 
 
 def local(location: str) -> str:
@@ -103,7 +130,7 @@ def _remember(sha256: str, path: Path) -> None:
 
 
 def _bring_folder(location: str) -> Path:
-    """The cached copy, whole or not there. Raises BucketFailed where its content is not what its name says."""
+    """The cached copy, whole or not there."""
     sha256 = location.rpartition("/")[2]
     target = folder(CACHE) / sha256
     if target.is_dir():
@@ -114,16 +141,7 @@ def _bring_folder(location: str) -> Path:
             f"{location} is not in the bucket of this installation, {place.root}. Set CONCORD_BUCKET_URL "
             "to the one it was stored in, or copy it over."
         )
-    files: dict[str, str] = bucket.read_json(f"folders/{sha256}.json")
-    if _digest_of_list(files) != sha256 or any(map(_leads_elsewhere, files)):
-        raise bucket.BucketFailed(f"The list of {location} was changed; make that folder again.")
-    incoming = Path(tempfile.mkdtemp(dir=folder(CACHE), prefix=INCOMING))
-    try:
-        for name, digest in files.items():
-            _bring_file(f"folders/{sha256}/{name}", digest, incoming / name)
-        return _settled(incoming, target)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+    return bring_folder("folders", sha256, target)
 
 
 def _leads_elsewhere(name: str) -> bool:
@@ -151,7 +169,7 @@ def _bring_file(name: str, sha256: str, path: Path) -> None:
         draft = Path(incoming, path.name)  # of this thread alone
         bucket.download(name, draft)
         if digest_of(draft) != sha256:
-            raise bucket.BucketFailed(
+            raise Damaged(
                 f"{name} in the bucket is damaged: its content is not what its name says. Bring it back "
                 "from a copy, or make it again."
             )

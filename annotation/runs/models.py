@@ -31,9 +31,15 @@ class TrainingRun(JobModel):
     timeout_seconds = models.PositiveIntegerField(default=86_400)
     code_revision = models.CharField(max_length=64, blank=True, default="")
     result = models.JSONField(default=dict)
-    events_offset = models.BigIntegerField(default=0)  # bytes of events.jsonl already taken in
+    work_folder = models.CharField(max_length=32, blank=True, default="")  # which one it works in
+    events_offset = models.BigIntegerField(default=0)  # bytes of its events.jsonl already taken in
     stage = models.CharField(max_length=60, blank=True, default="")  # what its progress counts
     log_tail = models.TextField(blank=True, default="")
+
+    @property
+    def host(self) -> str:
+        """The machine whose worker has it; empty while none has."""
+        return self.owner.partition(":")[0]
 
     @property
     def title(self) -> str:

@@ -1,6 +1,6 @@
 """A trainer without torch that keeps the contract of a run's folder: fast, and faulty on demand.
 
-python fake_trainer.py [--step-seconds S] [--fault NAME] run|resume DIR
+python fake_trainer.py [--step-seconds S] [--fault NAME] [--fault-at STEP] run|resume DIR
 """
 
 import argparse
@@ -68,15 +68,21 @@ def train(folder, options, asked):
             say("sample", step, prompt="Why?", response=f"Because of {step}.")
             say("progress", stage="training", done=step, total=STEPS, unit="steps")
             if step % CHECKPOINT_EVERY == 0:
-                (folder / "checkpoints" / str(step)).mkdir(parents=True)
+                place = folder / "checkpoints" / str(step)
+                place.mkdir(parents=True)
+                (place / "state.json").write_text(json.dumps({"step": step}))
                 say("checkpoint", step, path=f"checkpoints/{step}")
-            if step == 5:
-                fail(options.fault, file)
+            if step == options.fault_at:
+                fail(options, file, asked)
         (folder / "artifact").mkdir(exist_ok=True)
         (folder / "artifact" / "model.safetensors").write_bytes(b"weights")
 
 
-def fail(fault, file):
+def fail(options, file, asked):
+    fault = options.fault
+    if fault == "hangs_when_new" and options.act == "run":
+        asked.wait()
+        raise Asked
     if fault == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "disk_full":
@@ -101,6 +107,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--fault", default="")
+    parser.add_argument("--fault-at", type=int, default=5)
     parser.add_argument("act", choices=["run", "resume"])
     parser.add_argument("dir", type=Path)
     options = parser.parse_args()

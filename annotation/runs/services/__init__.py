@@ -1,7 +1,7 @@
 """What may be done with training runs: queue them, take in what they say, finish them."""
 
 from annotation.runs.services.finishing import finish_run
-from annotation.runs.services.following import keep_log, restart_events, take_in_events
+from annotation.runs.services.following import keep_log, move_run, take_in_events, tell
 from annotation.runs.services.queueing import cancel_run, clone_run, queue_run, resume_run
 
 __all__ = [
@@ -9,8 +9,9 @@ __all__ = [
     "clone_run",
     "finish_run",
     "keep_log",
+    "move_run",
     "queue_run",
-    "restart_events",
     "resume_run",
     "take_in_events",
+    "tell",
 ]

@@ -123,11 +123,22 @@ def storable(value: Any) -> Any:  # Any: JSON in, JSON out
 
 
 @transaction.atomic
-def restart_events(*, run: TrainingRun) -> None:
-    """Forget what a run said: its folder is gone, so it starts from nothing."""
-    run.events.all().delete()
-    TrainingRun.objects.filter(pk=run.pk).update(events_offset=0, progress_done=0, progress_total=0)
-    run.events_offset = 0
+def move_run(*, run: TrainingRun, work_folder: str, goes_on_from: int) -> None:
+    """The run goes on in another folder, whose events count from their start.
+
+    What it said stays where it goes on from a checkpoint; else it starts from nothing.
+    """
+    if not goes_on_from:
+        run.events.all().delete()
+        TrainingRun.objects.filter(pk=run.pk).update(progress_done=0, progress_total=0)
+    run.work_folder, run.events_offset = work_folder, 0
+    run.save(update_fields=["work_folder", "events_offset"])
+
+
+def tell(*, run_id: int, message: str) -> None:
+    """A line of the worker in the run's log."""
+    data = {"message": storable(message)}
+    RunEvent.objects.create(run_id=run_id, kind=EventKind.LOG, at=timezone.now(), data=data)
 
 
 def keep_log(*, run_id: int, owner: str, text: str) -> None:

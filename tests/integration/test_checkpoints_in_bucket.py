@@ -1,0 +1,200 @@
+"""A run's checkpoints in a bucket: another machine goes on from the newest whole one, with the same numbers."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from annotation.core import bucket
+from annotation.runs.models import TrainingRun
+from tests import factories
+from tests.unit.training.conftest import judged_group, write_groups
+from training.models.tiny import tiny_llama, tiny_tokenizer
+from workers import checkpoints, training
+from workers.training import execute_run, run_folder
+
+pytestmark = pytest.mark.django_db
+TRAINER = Path(__file__).with_name("fake_trainer.py")
+
+
+@pytest.fixture
+def trainer(settings, s3):
+    """`trainer("--fault", "crash")`: the trainer that runs next, with the given flags."""
+    settings.CONCORD_LEASE_SECONDS = 3600  # the heartbeat's connection cannot see this transaction
+
+    def choose(*flags):
+        settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(TRAINER), *flags])
+
+    choose()
+    return choose
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "groups.jsonl").write_text("")
+    project = factories.project()
+    return factories.training_run(
+        project, snapshot=factories.snapshot(project, folder=str(tmp_path))
+    )
+
+
+def execute_again(run):
+    TrainingRun.objects.filter(pk=run.pk).update(status="queued")
+    execute_run(run.pk)
+    run.refresh_from_db()
+
+
+def steps(run, kind="metrics"):
+    return list(run.events.filter(kind=kind).order_by("pk").values_list("step", flat=True))
+
+
+def told(run):
+    return [one["message"] for one in run.events.filter(kind="log").values_list("data", flat=True)]
+
+
+def checkpoint(folder, step, text="weights"):
+    path = folder / "checkpoints" / str(step)
+    path.mkdir(parents=True)
+    (path / "state.json").write_text(json.dumps({"step": step, "text": text}))
+    return path
+
+
+def test_a_run_that_broke_off_goes_on_elsewhere_from_its_checkpoint(
+    trainer, run, settings, tmp_path
+):
+    """It ended after step 5; its checkpoint of step 3 is in the bucket."""
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    trainer()
+    settings.CONCORD_VAR = tmp_path / "two"
+    execute_again(run)
+    assert (run.status, run.error) == ("done", "")
+    assert steps(run, "started") == [0, 3]
+    assert steps(run) == list(range(1, 13))
+    assert steps(run, "checkpoint") == [3, 6, 9, 12]
+    assert any("the checkpoint of step 3 from the bucket" in one for one in told(run))
+
+
+def test_a_run_that_comes_back_to_its_first_machine_takes_up_nothing_old(
+    trainer, run, settings, tmp_path
+):
+    """One breaks off after step 5, two after its own fifth step, and one goes on from two's newest."""
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    settings.CONCORD_VAR = tmp_path / "two"
+    trainer("--fault", "crash", "--fault-at", "8")
+    execute_again(run)
+    assert run.status == "failed"
+    settings.CONCORD_VAR = tmp_path / "one"
+    trainer()
+    execute_again(run)
+    assert (run.status, run.error) == ("done", "")
+    assert steps(run, "started") == [0, 3, 6]
+    assert steps(run) == list(range(1, 13))
+
+
+def test_the_bucket_of_a_run_that_is_done_holds_its_model_alone(trainer, run, s3):
+    execute_run(run.pk)
+    assert s3.names()
+    assert [name for name in s3.names() if "/runs/" in name] == []
+
+
+def test_a_checkpoint_without_its_list_is_not_there(s3, tmp_path):
+    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 3).name))
+    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 6).name))
+    newest = checkpoints.stored(7)[0]
+    s3.client.delete_object(Bucket=s3.name, Key=f"team/runs/7/6/{newest.sha256}.json")
+    assert checkpoints.bring_newest(7, tmp_path / "two") == 3
+    assert (tmp_path / "two" / "checkpoints" / "3" / "state.json").is_file()
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(s3, tmp_path):
+    for step in (3, 6):
+        checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, step).name))
+    damaged = checkpoints.stored(7)[0]
+    s3.put(f"team/runs/7/6/{damaged.sha256}/state.json", b"{}")
+    assert checkpoints.bring_newest(7, tmp_path / "two") == 3
+    assert [one.name for one in (tmp_path / "two" / "checkpoints").iterdir()] == ["3"]
+
+
+def test_the_newest_two_are_kept_and_another_run_s_are_left_alone(s3, tmp_path):
+    for step in (3, 6, 9):
+        checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, step).name))
+    checkpoints.store(77, tmp_path, 3)
+    assert [one.step for one in checkpoints.stored(7)] == [9, 6]
+    assert not [name for name in s3.names() if name.startswith("team/runs/7/3/")]
+    assert [one.step for one in checkpoints.stored(77)] == [3]
+
+
+def test_a_machine_with_a_newer_checkpoint_keeps_its_own(s3, tmp_path):
+    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 3).name))
+    checkpoint(tmp_path / "two", 6)
+    assert checkpoints.bring_newest(7, tmp_path / "two") == 0
+    assert checkpoints.newest_step(tmp_path / "two") == 6
+
+
+def test_a_bucket_that_takes_no_checkpoint_stops_no_run_and_is_told(trainer, run, monkeypatch):
+    def refuse(*_):
+        raise bucket.BucketFailed("The bucket is full.")
+
+    monkeypatch.setattr(checkpoints, "store", refuse)
+    trainer("--step-seconds", "0.1")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert run.status == "done"
+    assert "A checkpoint was not stored for other machines. The bucket is full." in told(run)
+
+
+def test_a_worker_that_lost_its_run_stores_no_last_checkpoint(trainer, run, monkeypatch):
+    trainer("--step-seconds", "0.05")
+    monkeypatch.setattr(checkpoints.Carrier, "look", lambda *_: None)
+    hear = training.Ear.hear
+
+    def hear_then_lose(ear):
+        heard = hear(ear)
+        if steps(run, "checkpoint"):
+            TrainingRun.objects.filter(pk=run.pk).update(owner="another")
+        return heard
+
+    monkeypatch.setattr(training.Ear, "hear", hear_then_lose)
+    execute_run(run.pk)
+    assert checkpoints.newest_step(run_folder(run.pk)) >= 3
+    assert checkpoints.stored(run.pk) == []
+
+
+@pytest.mark.slow
+def test_what_is_trained_on_two_machines_equals_what_is_trained_on_one_bit_for_bit(
+    s3, settings, tmp_path
+):
+    """Killed after its second checkpoint on the first, it goes on on the second; a third trains it whole."""
+    settings.CONCORD_LEASE_SECONDS = 3600
+    tiny_llama().save_pretrained(tmp_path / "tiny")
+    tiny_tokenizer().save_pretrained(tmp_path / "tiny")
+    write_groups(tmp_path / "records", [judged_group(number) for number in range(16)])
+    project = factories.project()
+    facts = {
+        "snapshot": factories.snapshot(project, folder=str(tmp_path / "records")),
+        "base_model": factories.policy(project, location=str(tmp_path / "tiny")),
+        "spec": {"kind": "reward_model", "groups_per_step": 2, "checkpoint_every": 1},
+    }
+    moved, whole = (factories.training_run(project, **facts) for _ in range(2))
+    killed = Path(__file__).with_name("killed_trainer.py")
+    command = settings.CONCORD_TRAINING_COMMAND
+    settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(killed), "2"])
+    execute_run(moved.pk)
+    settings.CONCORD_TRAINING_COMMAND, settings.CONCORD_VAR = command, tmp_path / "two"
+    execute_again(moved)
+    assert (moved.status, moved.error) == ("done", "")
+    assert steps(moved, "started") == [0, 2]
+
+    settings.CONCORD_VAR = tmp_path / "three"
+    execute_run(whole.pk)
+    whole.refresh_from_db()
+    assert steps(moved) == steps(whole) == [1, 2, 3, 4]
+    assert weights(tmp_path / "two", moved) == weights(tmp_path / "three", whole)
+
+
+def weights(var, run):
+    return (var / "runs" / str(run.pk) / "artifact" / "model.safetensors").read_bytes()
