@@ -47,12 +47,7 @@ def start_evaluation(  # noqa: PLR0913 - what an evaluation is made of
     _check(project, policy, baseline, reward_model, prompts)
     if not is_judged and reward_model is None:
         raise InvalidInput.at("reward_model", "Ask people, a reward model, or both; nobody was.")
-    chosen = held_out_prompts(project, (policy, baseline), most=prompts)
-    if not chosen:
-        raise Conflict(
-            "Every prompt of this project was in the training split of one of the two; import more "
-            "prompts, or build snapshots with a larger test split."
-        )
+    chosen = _chosen_prompts(project, policy, baseline, most=prompts)
     row = Evaluation.objects.create(
         project=project,
         policy=policy,
@@ -83,14 +78,22 @@ def start_evaluation(  # noqa: PLR0913 - what an evaluation is made of
         for one in (policy, baseline)
     )
     row.save(update_fields=["generation", "baseline_generation"])
-    record(
-        *("evaluation.started", row),
-        actor=actor,
-        policy=policy.pk,
-        baseline=baseline.pk,
-        prompts=len(chosen),
-    )
+    facts = {"policy": policy.pk, "baseline": baseline.pk, "prompts": len(chosen)}
+    record("evaluation.started", row, actor=actor, **facts)
     return row
+
+
+def _chosen_prompts(
+    project: Project, policy: ModelVersion, baseline: ModelVersion, *, most: int
+) -> list[int]:
+    """Prompts that neither was trained on. Raises Conflict where there are none."""
+    chosen = held_out_prompts(project, (policy, baseline), most=most)
+    if not chosen:
+        raise Conflict(
+            "Every prompt of this project was in the training split of one of the two; import more "
+            "prompts, or build snapshots with a larger test split."
+        )
+    return chosen
 
 
 def _check(
