@@ -8,7 +8,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from annotation.evaluations.evidence import Goodhart, Step
 from annotation.ui import charts
-from annotation.ui.charts import Axis, Stop
+from annotation.ui.chart_parts import Axis
+from annotation.ui.charts import Stop
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 330, 52, 586, 16, 250
 CURVE_POINTS = 60

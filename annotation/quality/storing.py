@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from annotation.comparisons.models import Judgment
-from annotation.comparisons.selectors import OVERALL, PairRow, pairs_of_judgments
+from annotation.comparisons.selectors import OVERALL
 from annotation.core.errors import Conflict
 from annotation.projects.models import Project
 from annotation.quality import stored, tally
@@ -26,7 +26,8 @@ from annotation.quality.models import (
     PairChunk,
     RowChunk,
 )
-from annotation.quality.stored import PAIR, ROW, Rows, StoredColumns
+from annotation.quality.reading import read_judgments, read_pairs
+from annotation.quality.stored import ROW, Rows, StoredColumns
 
 BATCH = 20_000  # judgments
 CHUNK = 16_384  # rows or pairs a chunk: a change rewrites 300 kB at most
@@ -34,53 +35,6 @@ FOLLOWED_MAX = 1_000  # changes in a batch; beyond, counting anew is sooner done
 LABELERS_MAX, GUIDELINES_MAX = 65_536, 256
 ACTIVE_MAX = 65_535
 UNRESOLVED_NAMED = 10_000  # comparisons
-
-# The byte of a verdict on two candidates, as `stored.ROW` has it; the first is the lower id.
-_TWO = """
-COPY (
-    SELECT j.id, j.comparison_id, j.labeler_id, COALESCE(j.guideline_id, 0),
-        floor(extract(epoch FROM j.created_at))::bigint, j.active_ms::bigint / 100,
-        (CASE WHEN {bad} THEN 7
-              WHEN jsonb_array_length({ranking}) = 1 THEN 3
-              WHEN ({ranking}->0->>0)::bigint = c.candidate_ids[1]
-              THEN 3 + ({strengths}->>0)::int
-              ELSE 3 - ({strengths}->>0)::int END
-         + (CASE WHEN j.shown_order = '{{}}' THEN 2
-                 WHEN j.shown_order[1] = c.candidate_ids[1] THEN 1 ELSE 0 END << 3)
-         + (j.is_imported::int << 5) + (j.is_repeat::int << 6))::bigint
-    FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
-    WHERE j.id = ANY(%(ids)s) AND j.withdrawn_at IS NULL
-        AND (j.is_counted OR j.is_repeat OR c.kind = 'gold' AND NOT EXISTS (
-            SELECT FROM comparisons_assignment a WHERE a.id = j.assignment_id AND a.is_training))
-        AND cardinality(c.candidate_ids) = 2 {answered}
-    ORDER BY j.id
-) TO STDOUT (FORMAT binary)"""
-_OVERALL = _TWO.format(
-    bad="j.is_all_bad", ranking="j.ranking", strengths="j.strengths", answered=""
-)
-_CRITERION = _TWO.format(
-    bad="false",
-    ranking="(j.criteria->%(name)s->'ranking')",
-    strengths="(j.criteria->%(name)s->'strengths')",
-    answered="AND j.criteria ? %(name)s",
-)
-_COPIED = ("judgment", "comparison", "labeler", "guideline", "given_at", "active", "said")
-_TUPLE = np.dtype(
-    [("fields", ">i2")]
-    + [part for name in _COPIED for part in ((f"{name}_size", ">i4"), (name, ">i8"))]
-)
-_HEADER = 19  # bytes before the first tuple of a binary COPY
-
-_PAIRS = """
-SELECT c.id, c.prompt_id, x.id, y.id, COALESCE(c.batch_id, 0), c.language, c.kind,
-    COALESCE(char_length(a.text), 0), COALESCE(char_length(b.text), 0),
-    COALESCE('policy ' || a.policy_id, a.source_name, ''), COALESCE('policy ' || b.policy_id, b.source_name, '')
-FROM comparisons_comparison c
-    CROSS JOIN LATERAL unnest(c.candidate_ids) WITH ORDINALITY AS x(id, place)
-    JOIN LATERAL unnest(c.candidate_ids) WITH ORDINALITY AS y(id, place) ON x.place < y.place
-    LEFT JOIN generation_candidate a ON a.id = x.id
-    LEFT JOIN generation_candidate b ON b.id = y.id
-WHERE c.id = ANY(%s) ORDER BY c.id, x.place, y.place"""
 
 
 class TooManyCodes(Conflict):
@@ -128,7 +82,7 @@ def _fold_batch(project: Project) -> int:
     before = _as_they_were(directory, ids)
     touched = directory.bury(ids)
     for criterion in [OVERALL, *project.criteria.values_list("name", flat=True)]:
-        found = _read(project, ids, criterion)
+        found = read_judgments(project, ids, criterion)
         about = np.unique(found["comparison"]).tolist()
         touched.update(about)
         directory.know_pairs(about)
@@ -193,55 +147,6 @@ def _taken(project: Project) -> npt.NDArray[np.int64]:
         return np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
 
 
-# What is read of judgments: ``pair_of`` is the pair's place among those of its comparison.
-_FOUND = np.dtype([(name, "<i8") for name in (*_COPIED, "pair_of")])
-
-
-def _read(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
-    """The judgments that stand among ``ids``, one row a pair."""
-    two = _copied(ids, criterion)
-    found = np.zeros(len(two), dtype=_FOUND)
-    for name in _COPIED:
-        found[name] = two[name]
-    more = _ranked(project, ids, criterion)
-    return np.concatenate([found, more]) if len(more) else found
-
-
-def _copied(ids: npt.NDArray[np.int64], criterion: str) -> Rows:
-    """Verdicts on two candidates, straight from PostgreSQL's binary COPY."""
-    query = _OVERALL if criterion == OVERALL else _CRITERION
-    values = {"ids": ids.tolist(), "name": criterion}
-    connection.ensure_connection()
-    with connection.connection.cursor() as cursor, cursor.copy(query, values) as copy:
-        data = b"".join(bytes(part) for part in copy)
-    return np.frombuffer(
-        data, dtype=_TUPLE, offset=_HEADER, count=(len(data) - _HEADER - 2) // _TUPLE.itemsize
-    )
-
-
-def _ranked(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
-    """Rankings of three candidates and more: each gives the pairs of its comparison, in order."""
-    where = Q(pk__in=ids.tolist(), comparison__candidate_ids__len__gt=2)
-    rows = list[tuple[int, ...]]()
-    seen: tuple[int, int] = (0, 0)
-    for row, is_imported, is_repeat in pairs_of_judgments(
-        project, criterion=criterion, where=where
-    ):
-        seen = (row.judgment_id, seen[1] + 1 if seen[0] == row.judgment_id else 0)
-        rows.append(_found(row, is_imported, is_repeat, seen[1]))
-    return np.array(rows, dtype=_FOUND)
-
-
-def _found(row: PairRow, is_imported: bool, is_repeat: bool, place: int) -> tuple[int, ...]:
-    left = stored.PLACE_UNKNOWN if row.is_first_shown_left is None else int(row.is_first_shown_left)
-    said = stored.ALL_BAD_CODE if row.is_all_bad else row.strength + 3
-    said |= left << stored.LEFT_SHIFT | is_imported << 5 | is_repeat << 6
-    at = int(row.created_at.timestamp())
-    guideline = row.guideline_id or 0
-    ids = (row.judgment_id, row.comparison_id, row.labeler_id, guideline)
-    return (*ids, at, row.active_ms // 100, said, place)
-
-
 class _Directory:
     """The chunks and codes of a project while a batch is folded in."""
 
@@ -274,7 +179,7 @@ class _Directory:
         """Add the pairs of comparisons not met before; renew what may change of those known."""
         if not comparisons:
             return
-        fresh = _pair_rows(self.store, comparisons)
+        fresh = read_pairs(self.store, comparisons)
         is_known = np.isin(fresh["comparison"], self.known)
         self._renew(fresh[is_known])
         before = len(self.pairs)
@@ -403,35 +308,3 @@ def _codes_in(
             f"A project's agreement takes {most} {what} at most; this has {len(known)}."
         )
     return np.array([met[pk] for pk in distinct.tolist()], dtype=np.int64)[places]
-
-
-def _pair_rows(store: ColumnStore, comparisons: Sequence[int]) -> Rows:
-    """What is known of the pairs of these comparisons, in order of comparison and pair."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PAIRS, [list(comparisons)])
-        rows = cursor.fetchall()
-    languages = _named(store.languages, [row[5] for row in rows])
-    sources = _named(store.sources, [name for row in rows for name in row[9:11]])
-    return np.array(
-        [
-            (
-                *row[:5],
-                row[7],
-                row[8],
-                *sources[2 * at : 2 * at + 2],
-                languages[at],
-                stored.KINDS.index(row[6]),
-            )
-            for at, row in enumerate(rows)
-        ],
-        dtype=PAIR,
-    )
-
-
-def _named(known: list[str], names: Sequence[str]) -> list[int]:
-    met = {name: code for code, name in enumerate(known)}
-    for name in names:
-        if name not in met:
-            met[name] = len(known)
-            known.append(name)
-    return [met[name] for name in names]

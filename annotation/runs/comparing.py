@@ -11,7 +11,7 @@ from annotation.projects.models import Project
 from annotation.registry.results import number_text, result_rows, words
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
-from annotation.ui.charts import Axis
+from annotation.ui.chart_parts import Axis
 
 FEWEST, MOST = 2, 5
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184

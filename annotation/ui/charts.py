@@ -6,31 +6,31 @@ Every chart needs a table of the same numbers beside it; the page owns that tabl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 640, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 620, 16, 236
+from annotation.ui.chart_parts import (
+    BOTTOM,
+    EMPTY,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    axis_line,
+    caption,
+    ends_from_zero,
+    middle_line,
+    number_ticks,
+    percent_ticks,
+    placed,
+    svg,
+)
+
 BAR_MAX = 72
 NAMED_LEFT, ROW_HEIGHT, NAME_MAX = 170, 30, 24
 LETTER = 6.2  # the width of a letter of the plots, about
-EMPTY = mark_safe("")
-
-
-class Axis(NamedTuple):
-    """One direction: the values at its two ends and where those lie."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def place(self, value: float) -> float:
-        span = self.high - self.low
-        share = 0.5 if span == 0 else (value - self.low) / span
-        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def bars(values: Sequence[Bar], *, label: str, unit: str = "") -> SafeString:
             for index, bar in enumerate(values)
         ),
     )
-    return _svg(label, _axis_line(), drawn, _caption(unit))
+    return svg(label, axis_line(), drawn, caption(unit))
 
 
 def shares(values: Sequence[Bar], *, label: str) -> SafeString:
@@ -132,7 +132,7 @@ def scatter(
     x = Axis(0, max([dot.x for dot in dots] + [1.0]) * 1.05, LEFT, RIGHT)
     y = Axis(*y_range, BOTTOM, TOP)
     curves = format_html_join(
-        "", '<polyline class="limit" points="{}"/>', ((_points(curve, x, y),) for curve in limits)
+        "", '<polyline class="limit" points="{}"/>', ((placed(curve, x, y),) for curve in limits)
     )
     points = format_html_join(
         "",
@@ -153,16 +153,16 @@ def scatter(
         '<text x="{}" y="{}" text-anchor="{}">{}</text>',
         (_named(dot, x, y) for dot in dots if dot.is_out),
     )
-    return _svg(
+    return svg(
         label,
-        _axis_line(),
-        _percent_ticks(y),
-        _middle_line(middle, y),
+        axis_line(),
+        percent_ticks(y),
+        middle_line(middle, y),
         curves,
         points,
         names,
-        _caption(x_name),
-        _ends(x),
+        caption(x_name),
+        ends_from_zero(x),
     )
 
 
@@ -181,9 +181,9 @@ def line(
     outline = [(at, high) for at, _, high in banded] + [
         (at, low) for at, low, _ in reversed(banded)
     ]
-    band = format_html('<polygon class="band" points="{}"/>', _points(outline, x, y))
+    band = format_html('<polygon class="band" points="{}"/>', placed(outline, x, y))
     path = format_html(
-        '<polyline class="line" points="{}"/>', _points([(s.x, s.y) for s in stops], x, y)
+        '<polyline class="line" points="{}"/>', placed([(s.x, s.y) for s in stops], x, y)
     )
     dots = format_html_join(
         "",
@@ -214,7 +214,7 @@ def line(
         BOTTOM + 18,
         x_names[1],
     )
-    return _svg(label, _axis_line(), _number_ticks(y), band, path, dots, moments, last, ends)
+    return svg(label, axis_line(), number_ticks(y), band, path, dots, moments, last, ends)
 
 
 def walk(
@@ -226,7 +226,7 @@ def walk(
     margin = 0.08 * (high - low)
     x, y = Axis(0, max(len(values), 1), LEFT, RIGHT), Axis(low - margin, high + margin, BOTTOM, TOP)
     places = list(enumerate([0.0, *values]))
-    path = format_html('<polyline class="line" points="{}"/>', _points(places, x, y))
+    path = format_html('<polyline class="line" points="{}"/>', placed(places, x, y))
     dots = format_html_join(
         "",
         '<circle class="{}" cx="{}" cy="{}" r="3.5"/>',
@@ -251,7 +251,7 @@ def walk(
         BOTTOM + 18,
         len(values),
     )
-    return _svg(label, _axis_line(), limits, path, dots, ends, _caption("answers"))
+    return svg(label, axis_line(), limits, path, dots, ends, caption("answers"))
 
 
 def _named(dot: Dot, x: Axis, y: Axis) -> tuple[float, float, str, str]:
@@ -333,75 +333,3 @@ def intervals(
 def shortened(name: str) -> str:
     """A name that fits beside a plot; the whole one is its title."""
     return name if len(name) <= NAME_MAX else name[: NAME_MAX - 1] + "…"
-
-
-def _svg(label: str, *parts: SafeString) -> SafeString:
-    inner = format_html_join("", "{}", ((part,) for part in parts))
-    return format_html(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}</svg>',
-        WIDTH,
-        HEIGHT,
-        label,
-        label,
-        inner,
-    )
-
-
-def _points(places: Iterable[tuple[float, float]], x: Axis, y: Axis) -> str:
-    return " ".join(f"{x.place(a)},{y.place(b)}" for a, b in places)
-
-
-def _axis_line() -> SafeString:
-    return format_html(
-        '<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>', LEFT, BOTTOM, RIGHT, BOTTOM
-    )
-
-
-def _caption(text: str) -> SafeString:
-    return format_html(
-        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
-        (LEFT + RIGHT) / 2,
-        HEIGHT - 8,
-        text,
-    )
-
-
-def _ends(x: Axis) -> SafeString:
-    return format_html(
-        '<text x="{}" y="{}">0</text><text x="{}" y="{}" text-anchor="end">{}</text>',
-        LEFT,
-        BOTTOM + 18,
-        RIGHT,
-        BOTTOM + 18,
-        f"{x.high / 1.05:,.0f}",
-    )
-
-
-def _middle_line(value: float | None, y: Axis) -> SafeString:
-    if value is None:
-        return EMPTY
-    height = y.place(value)
-    return format_html(
-        '<line class="middle" x1="{}" y1="{}" x2="{}" y2="{}"/>', LEFT, height, RIGHT, height
-    )
-
-
-def _percent_ticks(y: Axis) -> SafeString:
-    return _ticks(y, "{:.0%}")
-
-
-def _number_ticks(y: Axis) -> SafeString:
-    return _ticks(y, "{:.2f}")
-
-
-def _ticks(y: Axis, form: str) -> SafeString:
-    values = [y.low + (y.high - y.low) * step / 4 for step in range(5)]
-    return format_html_join(
-        "",
-        '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>'
-        '<text x="{}" y="{}" text-anchor="end">{}</text>',
-        (
-            (LEFT, y.place(v), RIGHT, y.place(v), LEFT - 6, y.place(v) + 4, form.format(v))
-            for v in values
-        ),
-    )

@@ -7,7 +7,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.evaluations.cards.sections import Fact
-from annotation.ui.charts import Axis, Whisker, intervals
+from annotation.ui.chart_parts import Axis
+from annotation.ui.charts import Whisker, intervals
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 400, 56, 440, 16, 340
 DEGREES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

@@ -1,0 +1,31 @@
+"""Comparisons, what labelers say of them, what tests labelers, and where they stand."""
+
+from annotation.comparisons.models.labeling import (
+    Assignment,
+    Batch,
+    Comparison,
+    ComparisonCandidate,
+    Flag,
+    Judgment,
+    Requeue,
+    Signal,
+)
+from annotation.comparisons.models.places import AgreementBell, LabelerSettings, QueuePosition
+from annotation.comparisons.models.testing import Exam, ExamAttempt, GoldItem
+
+__all__ = [
+    "AgreementBell",
+    "Assignment",
+    "Batch",
+    "Comparison",
+    "ComparisonCandidate",
+    "Exam",
+    "ExamAttempt",
+    "Flag",
+    "GoldItem",
+    "Judgment",
+    "LabelerSettings",
+    "QueuePosition",
+    "Requeue",
+    "Signal",
+]
