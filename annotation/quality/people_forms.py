@@ -1,6 +1,7 @@
 """What admins post about comparisons, gold, rules and the exam, as values; errors name the field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from annotation.comparisons.forms import tiers_from_ranks
@@ -11,7 +12,9 @@ from annotation.quality.models import Adjudication, Rule
 from annotation.quality.rule_kinds import NUMBERS
 
 ALL_BAD, TIE = "all_bad", "tie"
-PERCENT = frozenset({"accuracy", "accuracy_below", "poor", "good", "false_pass", "false_fail"})
+PERCENT = frozenset(
+    {"accuracy", "accuracy_below", "poor", "good", "false_pass", "false_fail"}
+) | frozenset({"overlap_share", "gold_share", "repeat_share"})
 RANK_MAX = 9
 
 
@@ -70,6 +73,19 @@ def number_from(fields: Mapping[str, str], name: str) -> float | str:
     if isinstance(value, str) or name not in PERCENT:
         return value
     return round(value / 100, 6)
+
+
+def settings_from(fields: Mapping[str, str], names: Iterable[str]) -> dict[str, float]:
+    """Posted settings of the project, all of them numbers; InvalidInput naming one that is none."""
+    found = dict[str, float]()
+    for name in names:
+        value = number_from(fields, name)
+        if isinstance(value, str) or not isfinite(value):
+            raise InvalidInput.at(name, f"{name}={str(value)[:60]!r} is not a number.")
+        if name not in PERCENT and value != int(value):
+            raise InvalidInput.at(name, f"{name}={value} is not a whole number.")
+        found[name] = value
+    return found
 
 
 def _number(text: str) -> float | int | str:

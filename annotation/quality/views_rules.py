@@ -14,7 +14,7 @@ from annotation.core.errors import Conflict, DomainError, InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.projects.services.projects import update_settings
-from annotation.quality import disputes, people_forms, rules
+from annotation.quality import asking, disputes, people_forms, rules
 from annotation.quality.models import Dispute
 from annotation.quality.people_frame import Context, done, people_context, refused
 from annotation.quality.rule_kinds import sentence_of
@@ -47,6 +47,7 @@ def _rules_context(request: HttpRequest, project: Project) -> Context:
             (one.pk, one.username) for one in people.filter(kind=User.Kind.MACHINE).distinct()
         ],
         "asked": request.POST or request.GET,
+        "shares": {name: f"{100 * getattr(project, name):g}" for name in asking.SHARES},
     }
 
 
@@ -102,6 +103,23 @@ def early_stop(request: HttpRequest, project_id: int) -> HttpResponse:
     ends = f"{agreeing} equal verdicts end a comparison, also where they were given before."
     opens = "Every comparison gets all its labels, also those that were ended early."
     text = ends if agreeing else opens
+    return done(request, text, "quality-rules", project.pk)
+
+
+@require_POST
+def asking_set(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Try overlap, gold and repeats on history, which writes nothing; or, where the button says so, save them."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    try:
+        settings = people_forms.settings_from(request.POST, asking.SETTINGS)
+        if "save" not in request.POST:
+            tried = asking.try_asking(project=project, settings=settings)
+            context = _rules_context(request, project)
+            return render(request, "quality/rules.html", {**context, "would_ask": tried})
+        update_settings(project=project, actor=person(request), **settings)
+    except DomainError as error:
+        return refused(request, error, "quality-rules", project.pk)
+    text = "Saved. Gold, repeats and reading time hold at once, the labels for comparisons made from now on."
     return done(request, text, "quality-rules", project.pk)
 
 

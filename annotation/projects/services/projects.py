@@ -1,5 +1,6 @@
 """A project's life: made, set up, archived; its guideline and its criteria."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -44,7 +45,7 @@ def create_project(*, name: str, actor: User, description: str = "", **settings:
     project = Project(name=name.strip(), description=description, created_by=actor)
     if not settings.keys() & STARTING_OVERLAP.keys():
         settings = {**STARTING_OVERLAP, **settings}
-    _apply(project, settings)
+    apply_settings(project, settings)
     project.save()
     Membership.objects.create(project=project, user=actor, role=Role.ADMIN)
     Guideline.objects.create(project=project, version=1, text=STARTING_GUIDELINE, created_by=actor)
@@ -60,7 +61,7 @@ def create_project(*, name: str, actor: User, description: str = "", **settings:
 def update_settings(*, project: Project, actor: User, **settings: object) -> Project:
     """Change settings by name; the audit keeps what each was and what it became."""
     before = {name: getattr(project, name) for name in settings if name in SETTINGS}
-    _apply(project, settings)
+    apply_settings(project, settings)
     changed = {
         name: [was, getattr(project, name)]
         for name, was in before.items()
@@ -76,7 +77,8 @@ def update_settings(*, project: Project, actor: User, **settings: object) -> Pro
     return project
 
 
-def _apply(project: Project, settings: dict[str, Any]) -> None:  # Any: columns of several types
+def apply_settings(project: Project, settings: Mapping[str, Any]) -> None:
+    """Set them on the row in hand, checked but not saved. Any: columns of several types."""
     unknown = settings.keys() - set(SETTINGS)
     if unknown:
         raise InvalidInput(f"A project has no setting {', '.join(sorted(unknown))}.")

@@ -1,0 +1,76 @@
+"""Overlap, gold and repeats on the rules tab: tried on what was judged, then saved."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.projects.models import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+POSTED = {
+    "overlap": "3", "overlap_share": "50", "gold_share": "10", "repeat_share": "5", "min_reading_seconds": "4",
+}  # fmt: skip
+
+
+@pytest.fixture
+def project():
+    return factories.project(overlap=2, overlap_share=1.0, gold_share=0.0, repeat_share=0.0)
+
+
+@pytest.fixture
+def url(client, project):
+    client.force_login(factories.member(project, Role.ADMIN))
+    return reverse("quality-asking", args=[project.pk])
+
+
+def judged(project, labels):
+    """A comparison with so many labels, three seconds each."""
+    comparison = factories.comparison(
+        factories.prompt(project), overlap=labels, slots_taken=labels, judgments_counted=labels
+    )
+    for _ in range(labels):
+        factories.judgment(comparison, factories.member(project), active_ms=3_000)
+
+
+def test_history_tells_what_other_settings_would_have_asked(client, project, url):
+    """Twenty comparisons with two labels: half of them with three and half with one is as many, gold a tenth of 40."""
+    for _ in range(20):
+        judged(project, 2)
+    page = client.post(url, POSTED)
+    tried = page.context["would_ask"]
+    assert (tried.labels, tried.labels_wanted) == (40, 40)
+    assert (tried.shared, tried.shared_wanted) == (20, 10)
+    assert (tried.answers, tried.gold_wanted, tried.repeats_wanted, tried.quick) == (40, 4, 2, 40)
+    project.refresh_from_db()
+    assert (project.overlap, project.gold_share) == (2, 0.0)
+    assert 'value="50"' in page.text
+
+
+def test_saving_changes_the_settings(client, project, url):
+    page = client.post(url, {**POSTED, "save": "yes"}, follow=True)
+    assert "Saved." in page.text
+    project.refresh_from_db()
+    saved = (project.overlap, project.overlap_share, project.gold_share, project.repeat_share)
+    assert saved == (3, 0.5, 0.1, 0.05)
+    assert project.min_reading_seconds == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("overlap", "0"),
+        ("overlap", "2.5"),
+        ("overlap_share", "101"),
+        ("gold_share", "nan"),
+        ("gold_share", "48"),
+        ("repeat_share", ""),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_name(client, project, url, name, value):
+    for button in ({}, {"save": "yes"}):
+        page = client.post(url, {**POSTED, name: value, **button}, follow=True)
+        assert page.status_code == 200
+        (told,) = (str(one) for one in page.context["messages"])
+        assert name in told or "Gold and repeats together" in told
+    project.refresh_from_db()
+    assert project.overlap_share == 1.0
