@@ -40,6 +40,7 @@ from annotation.measures.moments import (
 )
 from annotation.measures.statistic import (
     FloatArray,
+    IntArray,
     Interval,
     Statistic,
     missing,
@@ -131,13 +132,19 @@ class Coefficients:
 
     @cached_property
     def labelers_present(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return np.bincount(self.cells.labelers, minlength=self.labeler_count) > 0
+        return self._who(self.cells.labelers)
 
     @cached_property
     def labelers_sharing(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Who labeled an item that another labeled too: the units of the jackknife."""
-        is_shared = self.patterns.counts.sum(axis=1)[self.cells.patterns] > 1
-        return np.bincount(self.cells.labelers[is_shared], minlength=self.labeler_count) > 0
+        is_shared = self.patterns.sizes > 1
+        labelers = self.cells.labelers
+        return self._who(labelers if is_shared.all() else labelers[is_shared[self.cells.patterns]])
+
+    def _who(self, labelers: IntArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        found = np.zeros(self.labeler_count, dtype=bool)
+        found[labelers] = True
+        return found
 
     def percent(self) -> Statistic:
         """The share of agreeing pairs of labels on an item, averaged over items."""

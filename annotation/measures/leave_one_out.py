@@ -3,7 +3,7 @@
 import numpy as np
 
 from annotation.measures.coefficients import NOTHING, Level, distances
-from annotation.measures.moments import BLOCK_CELLS
+from annotation.measures.moments import BLOCK_CELLS, moves_of
 from annotation.measures.statistic import FloatArray
 from annotation.measures.table import LabelerCells, Patterns, Scale
 
@@ -17,11 +17,12 @@ def alpha_se_without_each_labeler(
     rest shows no variation. Where a labeler said k on items of pattern c, those move to c - e_k.
     """
     width = patterns.label_count
-    after = patterns.counts[cells.patterns].copy()
-    after[np.arange(len(after)), cells.labels] -= 1
+    moves, of_cell = moves_of(patterns, cells)
+    after = patterns.counts[moves // width].copy()
+    after[np.arange(len(after)), moves % width] -= 1
     kinds, place = np.unique(np.concatenate([patterns.counts, after]), axis=0, return_inverse=True)
     place = place.ravel()
-    before, moved_to = place[: len(patterns.items)], place[len(patterns.items) :]
+    before, moved_to = place[: len(patterns.items)], place[len(patterns.items) :][of_cell]
     whole = np.bincount(before, weights=patterns.items, minlength=len(kinds))
     step = max(1, BLOCK_CELLS // max(len(kinds), width * width))
     found = np.full(labeler_count, np.nan)

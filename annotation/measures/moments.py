@@ -156,16 +156,21 @@ def moments_without_each_labeler(
     Where a labeler said k on items of pattern c, those items move to the pattern c - e_k.
     """
     width = patterns.label_count
-    codes = cells.patterns * width + cells.labels
-    is_met = np.zeros(len(patterns.items) * width, dtype=bool)
-    is_met[codes] = True
-    moves, place = np.flatnonzero(is_met), (np.cumsum(is_met) - 1)[codes]
+    moves, place = moves_of(patterns, cells)
     before = patterns.counts[moves // width]
     after = before.copy()
     after[np.arange(len(moves)), moves % width] -= 1
     everything = _totals(patterns.items[None, :], patterns.counts, weights)
     moved = _histogram(cells.labelers, place, cells.counts, (labeler_count, len(moves)))
     return _unpack(everything + _changes(moved, before, after, weights), width)
+
+
+def moves_of(patterns: Patterns, cells: LabelerCells) -> tuple[IntArray, IntArray]:
+    """Which label leaves which pattern, as pattern * labels + label, in order; the place of each cell among them."""
+    codes = cells.patterns * patterns.label_count + cells.labels
+    is_met = np.zeros(len(patterns.items) * patterns.label_count, dtype=bool)
+    is_met[codes] = True
+    return np.flatnonzero(is_met), (np.cumsum(is_met) - 1)[codes]
 
 
 def _histogram(

@@ -76,3 +76,22 @@ def proportion(hits: float, *, n: int, nothing: str) -> Statistic:
     if n == 0:
         return missing(nothing)
     return Statistic(value=hits / n, interval=wilson_interval(hits, n=n), n=n)
+
+
+def proportions(
+    hits: npt.NDArray[Any],  # Any: whole numbers or expected ones
+    n: IntArray,
+    *,
+    nothing: str,
+) -> list[Statistic]:
+    """`proportion` of each two of them, at once."""
+    z, many = normal_quantile(0.95), np.maximum(n, 1)
+    share = hits / many
+    center = (share + z * z / (2 * many)) / (1 + z * z / many)
+    half = z / (1 + z * z / many) * np.sqrt(share * (1 - share) / many + z * z / (4 * many * many))
+    low, high = np.clip(center - half, 0.0, 1.0), np.clip(center + half, 0.0, 1.0)
+    rows = zip(share.tolist(), low.tolist(), high.tolist(), n.tolist(), strict=True)
+    return [
+        Statistic(value=value, interval=Interval(*ends), n=many) if many else missing(nothing)
+        for value, *ends, many in rows
+    ]

@@ -16,7 +16,7 @@ from annotation.measures.bias import RatioSums, ratio_sums
 from annotation.measures.live import Tally
 from annotation.quality.columns import STRENGTHS, VERDICTS
 from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs
-from annotation.quality.stored import Mask
+from annotation.quality.stored import ALL_BAD_CODE, TIE_CODE, Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Counts:
 
 def counts_of(judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int]) -> Counts:
     """Counted from judged pairs; ``beside`` are they with those of machine judges, whose ids are ``machines``."""
-    left, longer = judged.chose_left, judged.chose_longer
+    told = judged.told
     is_machine = np.isin(beside.labeler_ids, np.fromiter(machines, dtype=np.int64))
     by_machine = is_machine[beside.labelers]
     both = _people_and_machines(beside, by_machine)
@@ -71,12 +71,12 @@ def counts_of(judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[in
         judgments=int(judged.opens_judgment.sum()),
         comparisons=judged.comparison_count,
         pairs=judged.item_count,
-        ties=int((judged.said == 3).sum()),
-        all_bad=int(judged.is_all_bad.sum()),
-        left=int((left == 1).sum()),
-        placed=int((left >= 0).sum()),
-        longer=int((longer == 1).sum()),
-        unequal=int((longer >= 0).sum()),
+        ties=int(told.said(TIE_CODE).sum()),
+        all_bad=int(told.said(ALL_BAD_CODE).sum()),
+        left=int(told.left.sum()),
+        placed=int(told.placed.sum()),
+        longer=int(told.longer.sum()),
+        unequal=int(told.unequal.sum()),
         by_machines=int(by_machine.sum()),
         both_kinds=int(both.n),
         same=int(both.top),

@@ -29,6 +29,7 @@ KINDS = (
     (LabelerKind.IMPORTED, "imported"),
     (EVERYBODY, "all"),
 )
+FIT = "models"  # in the address of the first tab: fit the further models too
 PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last 90 days"))
 
 
@@ -73,7 +74,9 @@ def frame_context(
     view = view_of(project, Scope.from_query(request.GET), parts=parts)
     if not (view.is_current and view.are_tables_current):
         ring_agreement(project.pk)
-    query = request.GET.urlencode()
+    asked = request.GET.copy()
+    asked.pop(FIT, None)
+    query = asked.urlencode()
     return {
         **page_context(person(request), project, "agreement"),
         **figures_context(project, view),

@@ -7,7 +7,7 @@ are not compared with each other. Gold and repeats are no part of it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,46 @@ from annotation.quality.stored import Mask, Rows, StoredColumns
 from annotation.quality.truth import DECISIONS
 
 Codes = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
+LEFT_AND_SAID = 5  # low bits of the byte ``said``: who stood left, and what was said
 ITEMS_ADDRESSED = 50_000_000  # beyond, sort instead of address
+
+
+class Told(NamedTuple):
+    """Judged pairs by labeler, by who is longer (second, neither, first), by who stood left, by what was said."""
+
+    table: npt.NDArray[np.int64]  # labelers x 3 x 4 x 8
+
+    def said(self, *codes: int) -> npt.NDArray[np.int64]:
+        """How often each labeler said one of these."""
+        return np.asarray(self.table[..., list(codes)].sum(axis=(1, 2, 3)))
+
+    @property
+    def _decided(self) -> npt.NDArray[np.int64]:
+        """Labelers x who is longer x who stood left x (second, first): decided for it."""
+        return np.stack([self.table[..., :3].sum(axis=3), self.table[..., 4:7].sum(axis=3)], axis=3)
+
+    @property
+    def placed(self) -> npt.NDArray[np.int64]:
+        """Decided, with the order known."""
+        sides = [stored.RIGHT_CODE, stored.LEFT_CODE]
+        return np.asarray(self._decided[:, :, sides].sum(axis=(1, 2, 3)))
+
+    @property
+    def left(self) -> npt.NDArray[np.int64]:
+        """Decided for the response on the left."""
+        decided = self._decided.sum(axis=1)
+        return np.asarray(decided[:, stored.RIGHT_CODE, 0] + decided[:, stored.LEFT_CODE, 1])
+
+    @property
+    def unequal(self) -> npt.NDArray[np.int64]:
+        """Decided between unequal lengths."""
+        return np.asarray(self._decided[:, [0, 2]].sum(axis=(1, 2, 3)))
+
+    @property
+    def longer(self) -> npt.NDArray[np.int64]:
+        """Decided for the longer response."""
+        decided = self._decided.sum(axis=2)
+        return np.asarray(decided[:, 0, 0] + decided[:, 2, 1])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +123,16 @@ class JudgedPairs:
         return _CHOSE_LEFT[self.said, self.left]
 
     @cached_property
-    def chose_longer(self) -> npt.NDArray[np.int8]:
-        """1 the longer response won, 0 the shorter, -1 undecided or equally long."""
-        gap = np.sign(self.pairs["first_length"] - self.pairs["second_length"]).astype(np.int8)
-        lead = np.sign(self.strengths) * gap[self.pair_codes]
-        return np.where(lead == 0, np.int8(-1), (lead > 0).astype(np.int8))
+    def told(self) -> "Told":
+        """What each labeler said, all rows counted in one pass."""
+        gap = np.sign(self.pairs["first_length"] - self.pairs["second_length"]).astype(np.int64)
+        keys = (gap + 1)[self.pair_codes]
+        keys += self.labelers.astype(np.int64) * 3
+        keys <<= LEFT_AND_SAID
+        keys += self.rows["said"] & (2**LEFT_AND_SAID - 1)
+        people = len(self.labeler_ids)
+        table = np.bincount(keys, minlength=people * 3 << LEFT_AND_SAID)
+        return Told(table.reshape(people, 3, 4, 8))
 
     @cached_property
     def opens_judgment(self) -> Mask:

@@ -8,17 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from annotation.measures import pairs
-from annotation.measures.bias import position_effect
 from annotation.measures.coefficients import Level, identity_weights
 from annotation.measures.funnel import OUTSIDE, funnel_of, standings
 from annotation.measures.labelers import agreement_with_others, gold_accuracy
 from annotation.measures.shrinkage import shrunken_shares
-from annotation.measures.statistic import FloatArray, Statistic, missing, proportion
-from annotation.quality.columns import ALL_BAD, TIE
+from annotation.measures.statistic import FloatArray, Statistic, missing, proportion, proportions
 from annotation.quality.figures import Measured
 from annotation.quality.further import cycles_of
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data, Labeler, is_little, labeler_json
+from annotation.quality.stored import ALL_BAD_CODE, TIE_CODE
 from annotation.quality.truth import NO_MODEL, KnownLabelers, labeler_accuracies
 
 MATRIX_LABELERS = 30
@@ -28,7 +27,9 @@ FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below 
 ALONE = "This labeler shares no item with another."
 TOO_LITTLE = "This needs 30 pairs that two labelers judged, and 3 other labelers."
 NOTHING = "This labeler judged nothing."
-
+NO_DECISION = "There is no decisive verdict yet."
+NO_UNEQUAL = "No verdict is between unequal lengths."
+STRONG_CODES = (0, 6)  # of what is said: much better, either way
 NO_TRIPLE = missing("No three responses were compared with each other by this labeler.")
 
 Counts = npt.NDArray[np.int64]
@@ -77,12 +78,13 @@ def labelers_part(
     words = standings(funnel, totals.hits.tolist(), totals.scored.tolist())
     shrunk = shrunken_shares(totals.hits, totals.scored)
     accuracies = None if known is None else labeler_accuracies(judged, known)
+    columns = _columns(totals, accuracies, shrunk)
     without, cycles = _alpha_without(measured), cycles_of(judged)
     rows = [
         {
             "id": int(pk),
             **labeler_json(labelers, int(pk)),
-            **_row(totals, code, accuracies, shrunk),
+            **{name: column[code] for name, column in columns.items()},
             **_tested(tests, int(pk)),
             "alpha_without": without[code].as_json(),
             "cycles": (NO_TRIPLE if cycles is None else cycles.share(code)).as_json(),
@@ -119,7 +121,7 @@ def _totals(measured: Measured) -> _Totals:
     def count(mask: npt.NDArray[np.bool_]) -> Counts:
         return np.bincount(judged.labelers[mask], minlength=people)
 
-    opens = judged.opens_judgment
+    opens, told = judged.opens_judgment, judged.told
     seconds = judged.rows["active"] / 10
     lengths = judged.pairs["first_length"] + judged.pairs["second_length"]
     is_timed = seconds > 0
@@ -134,63 +136,58 @@ def _totals(measured: Measured) -> _Totals:
         timed=count(opens & is_timed),
         hours=np.bincount(judged.labelers[opens], weights=seconds[opens], minlength=people) / 3600,
         fast=count(opens & is_fast),
-        ties=count(judged.verdicts == TIE),
-        all_bad=count(judged.verdicts == ALL_BAD),
-        strong=count(np.abs(judged.strengths) == 3),
-        left=count(judged.chose_left == 1),
-        placed=count(judged.chose_left >= 0),
-        longer=count(judged.chose_longer == 1),
-        unequal=count(judged.chose_longer >= 0),
+        ties=told.said(TIE_CODE),
+        all_bad=told.said(ALL_BAD_CODE),
+        strong=told.said(*STRONG_CODES),
+        left=told.left,
+        placed=told.placed,
+        longer=told.longer,
+        unequal=told.unequal,
         hits=hits.astype(np.int64),
         scored=scored.astype(np.int64),
     )
 
 
-def _row(totals: _Totals, code: int, accuracies: FloatArray | None, shrunk: FloatArray) -> Data:
-    said, hours, timed = (
-        int(totals.pairs[code]),
-        float(totals.hours[code]),
-        int(totals.timed[code]),
-    )
-    shared, scored = int(totals.shared[code]), int(totals.scored[code])
-    decided = said - int(totals.ties[code]) - int(totals.all_bad[code])
+def _columns(
+    totals: _Totals, accuracies: FloatArray | None, shrunk: FloatArray
+) -> dict[str, list[Any]]:  # Any: JSON
+    """What the rows show, a list a column by the code of the labeler."""
     no_majority = "No item of this labeler has other labels with a clear majority."
-    agreement = proportion(
-        int(totals.hits[code]), n=scored, nothing=no_majority if shared else ALONE
-    )
+    nothing = missing(no_majority)
+    agreement = [
+        nothing if shared and one.value is None else one
+        for one, shared in zip(
+            proportions(totals.hits, totals.scored, nothing=ALONE), totals.shared, strict=True
+        )
+    ]
+    decided = totals.pairs - totals.ties - totals.all_bad
+    shares: dict[str, list[Statistic]] = {
+        "agreement": agreement,
+        "accuracy": _accuracies(accuracies, totals.shared),
+        "left": proportions(totals.left, totals.placed, nothing=NO_DECISION),
+        "longer": proportions(totals.longer, totals.unequal, nothing=NO_UNEQUAL),
+        "fast": proportions(totals.fast, totals.timed, nothing="The browser told no time."),
+        "tie_rate": proportions(totals.ties, totals.pairs, nothing=NOTHING),
+        "all_bad_rate": proportions(totals.all_bad, totals.pairs, nothing=NOTHING),
+        "strong_rate": proportions(totals.strong, decided, nothing="No verdict is decided."),
+    }
+    worked = zip(totals.timed.tolist(), totals.hours.tolist(), strict=True)
+    hours = [(round(spent, 3) if timed else None, timed, spent) for timed, spent in worked]
     return {
-        "judgments": int(totals.judgments[code]),
-        "shared": shared,
-        "hours": round(hours, 3) if timed else None,
-        "per_hour": round(timed / hours, 1) if hours > 0 else None,
-        "agreement": agreement.as_json(),
-        "shrunken": None if np.isnan(shrunk[code]) else float(shrunk[code]),
-        "accuracy": _accuracy(accuracies, code, shared).as_json(),
-        "left": position_effect(
-            int(totals.left[code]), decisive=int(totals.placed[code])
-        ).as_json(),
-        "longer": proportion(
-            int(totals.longer[code]),
-            n=int(totals.unequal[code]),
-            nothing="No verdict is between unequal lengths.",
-        ).as_json(),
-        "fast": proportion(
-            int(totals.fast[code]), n=timed, nothing="The browser told no time."
-        ).as_json(),
-        "tie_rate": proportion(int(totals.ties[code]), n=said, nothing=NOTHING).as_json(),
-        "all_bad_rate": proportion(int(totals.all_bad[code]), n=said, nothing=NOTHING).as_json(),
-        "strong_rate": proportion(
-            int(totals.strong[code]), n=decided, nothing="No verdict is decided."
-        ).as_json(),
+        "judgments": totals.judgments.tolist(),
+        "shared": totals.shared.tolist(),
+        "hours": [shown for shown, _, _ in hours],
+        "per_hour": [round(timed / spent, 1) if spent > 0 else None for _, timed, spent in hours],
+        "shrunken": [None if np.isnan(one) else one for one in shrunk.tolist()],
+        **{name: [one.as_json() for one in column] for name, column in shares.items()},
     }
 
 
-def _accuracy(accuracies: FloatArray | None, code: int, shared: int) -> Statistic:
+def _accuracies(accuracies: FloatArray | None, shared: Counts) -> list[Statistic]:
     if accuracies is None:
-        return missing(NO_MODEL)
-    if shared == 0 or np.isnan(accuracies[code]):
-        return missing(ALONE)
-    return proportion(float(accuracies[code]) * shared, n=shared, nothing=ALONE)
+        return [missing(NO_MODEL)] * len(shared)
+    n = np.where(np.isnan(accuracies), 0, shared)
+    return proportions(np.nan_to_num(accuracies) * n, n, nothing=ALONE)
 
 
 def _tested(tests: Tests, pk: int) -> Data:

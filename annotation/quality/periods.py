@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from annotation.measures.agreement import NO_PAIR, NO_VARIATION, Agreement
+from annotation.measures.agreement import NO_PAIR, NO_VARIATION, Agreement, Coefficients
 from annotation.measures.coefficients import Level, alpha, alpha_se
+from annotation.measures.groups import agreement_by_group, patterns_by_group
 from annotation.measures.moments import moments_of
 from annotation.measures.statistic import Statistic, missing, normal_interval
 from annotation.measures.table import Patterns
@@ -40,7 +41,7 @@ def periods_part(measured: Measured) -> list[Data]:
     period_of_item = (last - offset) // seconds
     first = max(int(period_of_item.min()), int(period_of_item.max()) - PERIODS_MAX + 1)
     codes = np.maximum(period_of_item - first + 1, 0)  # 0: too long ago
-    shown = _histograms(measured.strengths, codes)
+    shown = patterns_by_group(measured.strengths, codes, count=int(codes.max()) + 1)
     said = np.bincount(codes[judged.items[judged.opens_judgment]], minlength=len(shown))
     people = _labelers_in(judged, codes, height=len(shown))
     return [
@@ -53,19 +54,6 @@ def periods_part(measured: Measured) -> list[Data]:
         for code in range(1, len(shown))
         if said[code]
     ]
-
-
-def _histograms(
-    strengths: Agreement, codes: Codes
-) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Groups x patterns: how many items of each group show each pattern."""
-    of_item = strengths.index.of_item
-    kinds = max(len(strengths.patterns.items), 1)
-    has_one = of_item >= 0
-    own = codes[: len(of_item)][has_one]
-    height = int(codes.max(initial=0)) + 1
-    flat = np.bincount(own * kinds + of_item[has_one], minlength=height * kinds)
-    return flat.reshape(height, kinds)
 
 
 def _labelers_in(judged: JudgedPairs, codes: Codes, *, height: int) -> Codes:
@@ -103,34 +91,38 @@ def _date(period: int, seconds: int, offset: int) -> str:
     return start.date().isoformat()
 
 
-def versions_part(judged: JudgedPairs) -> list[Data]:
+def versions_part(measured: Measured) -> list[Data]:
     """Agreement under each of the newest versions of the guideline, with labeler intervals."""
-    found = []
-    codes = judged.rows["guideline"]
-    for code in np.unique(codes).tolist():
-        part = judged if (codes == code).all() else judged.where(codes == code)
-        measured, people = Measured(part), len(part.labeler_ids)
-        shared = {"items": measured.items_shared, "labelers": people}
-        lone = "No pair was judged twice under this version."
-        found.append(
-            {
-                "guideline_id": judged.guideline_ids[code],
-                "judgments": int(part.opens_judgment.sum()),
-                "pairs_shared": measured.items_shared,
-                **{
-                    name: explained(shown_from(one, **shared), lone).as_json()
-                    for name, one in (
-                        ("alpha_ordinal", measured.strengths.alpha(Level.ORDINAL)),
-                        ("alpha_nominal", measured.verdicts.alpha(Level.NOMINAL)),
-                    )
-                },
-                "percent_without_ties": explained(
-                    measured.verdicts.percent_without(TIE), lone
-                ).as_json(),
-            }
-        )
+    judged, versions = measured.judged, len(measured.judged.guideline_ids)
+    apart = [
+        agreement_by_group(one, judged.item_guidelines, count=versions)
+        for one in (measured.verdicts, measured.strengths)
+    ]
+    version_of = judged.item_guidelines[judged.items]
+    people = _labelers_in(judged, judged.item_guidelines, height=versions)
+    said = np.bincount(version_of[judged.opens_judgment], minlength=versions)
+    found = [
+        {
+            "guideline_id": judged.guideline_ids[code],
+            "judgments": int(said[code]),
+            **_of_version(*both, labelers=int(people[code])),
+        }
+        for code, both in enumerate(zip(*apart, strict=True))
+        if people[code]
+    ]
     found.sort(key=lambda one: int(one["guideline_id"]))
     return found[-VERSIONS_MAX:]
+
+
+def _of_version(verdicts: Coefficients, strengths: Coefficients, *, labelers: int) -> Data:
+    items, lone = verdicts.items_shared, "No pair was judged twice under this version."
+    found = {
+        "alpha_ordinal": shown_from(strengths.alpha(Level.ORDINAL), items=items, labelers=labelers),
+        "alpha_nominal": shown_from(verdicts.alpha(Level.NOMINAL), items=items, labelers=labelers),
+        "percent_without_ties": verdicts.percent_without(TIE),
+    }
+    told = {name: explained(one, lone).as_json() for name, one in found.items()}
+    return {"pairs_shared": items, **told}
 
 
 def requeue_part(columns: StoredColumns, kept: Mask, *, newest: int | None) -> Data:

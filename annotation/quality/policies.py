@@ -1,7 +1,8 @@
 """The ranking of policies: strengths by Davidson from every verdict between two sources of responses."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from annotation.measures.ranking import PairCounts, Ranking, rank
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data
 
-POLICIES_MAX = 60
+POLICIES_MAX = 60  # fit a byte
+GAPS_ADDRESSED = 1_000_000  # beyond, sort instead of address
 NEXT_MAX = 20
+_SIDES = ("first_source", "second_source")
 LEFT_OUT = 3  # all bad: neither won
 _STRAIGHT = np.array([0, 1, 2, LEFT_OUT], dtype=np.int8)  # by verdict: won, tied, lost
 _TURNED = np.array([2, 1, 0, LEFT_OUT], dtype=np.int8)
@@ -45,22 +48,44 @@ def _win_rates(judged: JudgedPairs, codes: list[int]) -> Iterator[Data]:
     size = len(judged.pairs)
     first_won = np.bincount(judged.pair_codes[judged.strengths > 0], minlength=size)
     second_won = np.bincount(judged.pair_codes[judged.strengths < 0], minlength=size)
-    gap = judged.pairs["first_length"].astype(np.int64) - judged.pairs["second_length"]
-    first, second = judged.pairs["first_source"], judged.pairs["second_source"]
-    for code in codes:
-        as_first, as_second = (first == code) & (second != code), (second == code) & (first != code)
-        delta = np.concatenate([gap[as_first], -gap[as_second]])
-        wins = np.concatenate([first_won[as_first], second_won[as_second]])
-        losses = np.concatenate([second_won[as_first], first_won[as_second]])
-        gaps, place = np.unique(delta, return_inverse=True)
-        won = np.bincount(place, weights=wins, minlength=len(gaps))
-        decided = np.bincount(place, weights=wins + losses, minlength=len(gaps)).astype(np.int64)
-        met = decided > 0
-        found = length_control_of_counts(gaps[met].astype(np.float64), won[met], decided[met])
+    first, second = (judged.pairs[side] for side in _SIDES)
+    met = np.flatnonzero((first != second) & (first_won + second_won > 0))
+    first, second, first_won, second_won = (
+        of_pair[met] for of_pair in (first, second, first_won, second_won)
+    )
+    gap = judged.pairs["first_length"][met].astype(np.int64) - judged.pairs["second_length"][met]
+    place = np.full(
+        len(judged.sources), len(codes), dtype=np.uint8
+    )  # numpy sorts bytes by counting
+    place[codes] = np.arange(len(codes))
+    source = place[np.concatenate([first, second])]
+    order = np.argsort(source, kind="stable")
+    bounds = np.searchsorted(source[order], np.arange(len(codes) + 1))
+    delta = np.concatenate([gap, -gap])[order]
+    wins = np.concatenate([first_won, second_won])[order]
+    losses = np.concatenate([second_won, first_won])[order]
+    for own in (slice(*pair) for pair in pairwise(bounds.tolist())):
+        gaps, won, decided = _by_gap(delta[own], wins[own], losses[own])
+        found = length_control_of_counts(gaps.astype(np.float64), won, decided)
         yield {
             "win_rate": found.raw_win_rate.as_json(),
             "equal_length": found.win_rate.as_json(),
         }
+
+
+def _by_gap(
+    delta: npt.NDArray[np.int64], wins: npt.NDArray[np.int64], losses: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:  # Any: as bincount has it
+    """Each difference of lengths that was decided, with its wins and verdicts."""
+    low = int(delta.min(initial=0))
+    if int(delta.max(initial=0)) - low > GAPS_ADDRESSED:
+        gaps, place = np.unique(delta, return_inverse=True)
+    else:
+        gaps, place = np.arange(low, int(delta.max(initial=0)) + 1), delta - low
+    won = np.bincount(place, weights=wins, minlength=len(gaps))
+    decided = np.bincount(place, weights=wins + losses, minlength=len(gaps))
+    met = decided > 0
+    return gaps[met], won[met], decided[met]
 
 
 def _next(judged: JudgedPairs, codes: list[int], ranking: Ranking) -> list[Data]:
@@ -93,18 +118,25 @@ class Between(NamedTuple):
 
 def between(judged: JudgedPairs) -> tuple[list[int], Between]:
     """The sources that were compared with each other, and where each pair belongs."""
-    first, second = judged.pairs["first_source"], judged.pairs["second_source"]
+    first, second = (judged.pairs[side].astype(np.int64) for side in _SIDES)
+    names = len(judged.sources)
     nameless = judged.sources.index("") if "" in judged.sources else -1
     used = (first != second) & (first != nameless) & (second != nameless)
     is_judged = np.zeros(len(used), dtype=bool)
     is_judged[judged.item_pairs] = True
     used &= is_judged
-    met = np.unique(np.concatenate([first[used], second[used]]))
+    met = np.flatnonzero(_is_met(first[used], names) | _is_met(second[used], names))
     code = np.zeros(len(judged.sources) + 1, dtype=np.int32)
     code[met] = np.arange(len(met))
     low, high = np.minimum(code[first], code[second]), np.maximum(code[first], code[second])
     cells = np.where(used, low * len(met) + high, -1).astype(np.int32)
     return met.tolist(), Between(cells, code[first] > code[second])
+
+
+def _is_met(codes: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.bool_]:
+    found = np.zeros(size, dtype=bool)
+    found[codes] = True
+    return found
 
 
 def counted(

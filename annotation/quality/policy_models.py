@@ -22,6 +22,16 @@ NOTHING: Data = {"rows": [], "models": [], "effects": []}
 TOO_MANY = (
     f"This model is fitted to at most {VERDICTS_MAX:,} verdicts. Filter by time, batch or tag."
 )
+SCALE = (
+    "strength_scale",
+    "Strength scale",
+    "How much better counts too, with position and length taken out (adjacent categories).",
+)
+CROWD = (
+    "crowd_bt",
+    "Crowd-BT",
+    "Each labeler reports what they see with their own reliability; ties are left out. No interval.",
+)
 NO_FIT = "The verdicts have no finite best fit under this model."
 NOT_RANKED = "This policy is in no ranking of three or more."
 NO_TIE = "This model needs ties beside decided verdicts."
@@ -58,12 +68,10 @@ def models_part(judged: JudgedPairs) -> Data:
     if not 2 <= size <= POLICIES_MAX:
         return NOTHING
     counts, clusters = counted(judged, pairs, size)
-    verdicts = _verdicts(judged, codes)
-    scale = _scaled(verdicts, size)
+    by_verdict, effects = _by_verdict(judged, codes, counts)
     models = [
         *_tie_models(counts, clusters, size),
-        _scale_model(scale, verdicts, size),
-        _crowd(verdicts, size),
+        *by_verdict,
         *_plackett_luce(judged, codes),
     ]
     rows = [
@@ -76,8 +84,22 @@ def models_part(judged: JudgedPairs) -> Data:
     return {
         "rows": sorted(rows, key=lambda row: -(row["strengths"][0]["value"] or 0.0)),
         "models": [{"key": one.key, "name": one.name, "meaning": one.meaning} for one in models],
-        "effects": _effects(scale, verdicts),
+        "effects": effects,
     }
+
+
+def _by_verdict(
+    judged: JudgedPairs, codes: list[int], counts: PairCounts
+) -> tuple[list[Model], list[Data]]:
+    """The models that look at each verdict by itself, and what position and length add; no verdict is read in vain."""
+    size, decided = len(codes), int((counts.wins + counts.losses).sum())
+    if decided > VERDICTS_MAX:
+        refused = [missing(TOO_MANY, n=decided + int(counts.ties.sum()))] * size
+        return [Model(*SCALE, refused), Model(*CROWD, refused)], []
+    verdicts = _verdicts(judged, codes)
+    scale = _scaled(verdicts, size)
+    models = [_scale_model(scale, verdicts, size), _crowd(verdicts, size)]
+    return models, _effects(scale, verdicts)
 
 
 def _verdicts(judged: JudgedPairs, codes: list[int]) -> Verdicts:
@@ -163,31 +185,23 @@ def _covariates(verdicts: Verdicts) -> list[tuple[str, str, npt.NDArray[np.float
 
 def _scale_model(scale: StrengthScale | None, verdicts: Verdicts, size: int) -> Model:
     n = len(verdicts)
-    name, meaning = (
-        "Strength scale",
-        "How much better counts too, with position and length taken out (adjacent categories).",
-    )
     if scale is None:
         reason = _scale_refusal(verdicts) or NO_FIT
-        return Model("strength_scale", name, meaning, [missing(reason, n=n)] * size)
+        return Model(*SCALE, [missing(reason, n=n)] * size)
     half = 1.96 * np.sqrt(np.diag(scale.covariance))
     found = [
         Statistic(value=float(value), interval=Interval(float(value - w), float(value + w)), n=n)
         for value, w in zip(scale.strengths, half, strict=True)
     ]
-    return Model("strength_scale", name, meaning, found)
+    return Model(*SCALE, found)
 
 
 def _crowd(verdicts: Verdicts, size: int) -> Model:
-    name, meaning = (
-        "Crowd-BT",
-        "Each labeler reports what they see with their own reliability; ties are left out. No interval.",
-    )
     decided = verdicts.strengths != 0
     n = int(decided.sum())
     if not 0 < n <= VERDICTS_MAX:
         reason = TOO_MANY if n else NO_FIT
-        return Model("crowd_bt", name, meaning, [missing(reason, n=n)] * size)
+        return Model(*CROWD, [missing(reason, n=n)] * size)
     first, second = verdicts.first[decided], verdicts.second[decided]
     is_first = verdicts.strengths[decided] > 0
     found = crowd_bradley_terry(
@@ -198,12 +212,14 @@ def _crowd(verdicts: Verdicts, size: int) -> Model:
         labeler_count=int(verdicts.labelers.max()) + 1,
     )
     told = [Statistic(value=float(one), interval=None, n=n) for one in found.strengths]
-    return Model("crowd_bt", name, meaning, told)
+    return Model(*CROWD, told)
 
 
 def _plackett_luce(judged: JudgedPairs, codes: list[int]) -> list[Model]:
     """From rankings of three and more; no column in a project that compares pairs alone."""
     rows = int((~judged.opens_judgment).sum())  # beyond the first pair of each judgment
+    if rows == 0:
+        return []
     if rows > VERDICTS_MAX:
         return [_plackett_model([missing(TOO_MANY, n=rows)] * len(codes))]
     found = ranked_choices(judged, codes)

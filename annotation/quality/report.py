@@ -1,7 +1,7 @@
 """The agreement report: from judged pairs to plain data. No database here, so that a filtered view costs no write."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from annotation.measures import bias
@@ -130,4 +130,5 @@ def report_of(
 
 
 def labeler_json(labelers: Mapping[int, Labeler], pk: int) -> Data:
-    return asdict(labelers.get(pk, Labeler(name=f"labeler {pk}", kind="person", rule="")))
+    one = labelers.get(pk) or Labeler(name=f"labeler {pk}", kind="person", rule="")
+    return {"name": one.name, "kind": one.kind, "rule": one.rule}

@@ -37,7 +37,7 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
         )
     },
     "matrix": lambda scoped: {"matrix": matrix_part(scoped.judged)},
-    "versions": lambda scoped: {"versions": versions_part(scoped.judged)},
+    "versions": lambda scoped: {"versions": versions_part(scoped.measured)},
     "requeue": lambda scoped: {
         "requeue": requeue_part(
             scoped.columns, scoped.by_people, newest=newest_guideline(scoped.project)

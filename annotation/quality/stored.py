@@ -46,7 +46,7 @@ PAIR = np.dtype(
 KINDS = ("normal", "overlap", "gold")
 GOLD = KINDS.index("gold")
 # The byte ``said``: a strength, or all bad; where the first stood; what the judgment is.
-STRENGTH, ALL_BAD_CODE = 0b111, 7
+STRENGTH, TIE_CODE, ALL_BAD_CODE = 0b111, 3, 7
 LEFT_SHIFT, LEFT = 3, 0b11
 RIGHT_CODE, LEFT_CODE, PLACE_UNKNOWN = 0, 1, 2
 IMPORTED, REPEAT, DEAD = 1 << 5, 1 << 6, 1 << 7

@@ -9,7 +9,7 @@ from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.quality import drawings
 from annotation.quality.adjudication import adjudications_by_comparison
-from annotation.quality.frame import Context, figures_context, frame_context
+from annotation.quality.frame import FIT, Context, figures_context, frame_context
 from annotation.quality.items import Asked, items_of
 from annotation.quality.report import Data
 from annotation.quality.scope import Scope
@@ -24,16 +24,19 @@ from annotation.quality.selectors import (
 from annotation.quality.services import catch_up
 from annotation.quality.tables import csv_answer, parts_of_table
 
-SUMMARY_PARTS = ("periods", "policies", "models", "coefficients", "judges")
+SUMMARY_PARTS = ("periods", "policies", "coefficients", "judges")
 LABELERS_SHOWN = 100
 
 
 @require_GET
 def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
-    """The first tab: the figures in time."""
+    """The first tab: the figures in time. Under filters the further models of policies are fitted when asked for."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    context = frame_context(request, project, "summary", parts=SUMMARY_PARTS)
+    are_fitted = Scope.from_query(request.GET).is_usual or request.GET.get(FIT) == "fit"
+    parts = (*SUMMARY_PARTS, *(["models"] if are_fitted else []))
+    context = frame_context(request, project, "summary", parts=parts)
     data = context["report"]
+    context["may_fit"] = not are_fitted
     context |= _over_time(project, data)
     context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
     context["models"] = named_policies(project, data.get("models", {}).get("rows", []))

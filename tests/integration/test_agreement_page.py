@@ -466,7 +466,12 @@ def test_policies_stand_in_the_same_order_under_every_model(client, admin, proje
         Judgment.objects.filter(comparison=comparison).update(
             shown_order=[first, second] if number % 4 < 2 else [second, first]
         )
-    context = client.get(reverse("quality-agreement", args=[project.pk]) + "?days=30").context
+    url = reverse("quality-agreement", args=[project.pk]) + "?days=30"
+    page = client.get(url)
+    assert page.context["models"] == []
+    assert 'href="?days=30&amp;models=fit#models"' in page.text
+    context = client.get(f"{url}&models=fit").context
+    assert context["query"] == "days=30"
     best, worst = context["models"]
     assert (best["name"], worst["name"]) == ("strong v1", "weak v1")
     columns = [one["key"] for one in context["report"]["models"]["models"]]

@@ -1,0 +1,33 @@
+"""A cell of a table for a share: drawn a thousand times a page, so by a function and not by a template."""
+
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from annotation.ui.templatetags.measured import hundredths, percent
+
+register = template.Library()
+Share = dict[str, Any]  # Any: JSON of a statistic
+
+
+@register.simple_tag
+def share_cell(one: Share, address: str = "") -> SafeString:
+    """The value, linked to what is behind it, over its interval and n; a dash that says why there is none."""
+    if one["value"] is None:
+        return format_html('<td title="{}">–</td>', one["reason"])
+    value = percent(one["value"])
+    shown = format_html('<a href="{}">{}</a>', address, value) if address else value
+    interval = one["interval"]
+    ends = f"{hundredths(interval[0])}–{hundredths(interval[1])} " if interval else ""
+    return format_html(
+        '<td>{}<br><span class="muted tiny">{}of {}</span></td>', shown, ends, f"{one['n']:,}"
+    )
+
+
+@register.simple_tag
+def row_cell(row: Share, name: str, items: str = "", aspect: str = "") -> SafeString:
+    """The same of one column of a labeler's row; ``items`` is the address of the items tab."""
+    address = f"{items}?of={row['id']}&aspect={aspect}" if aspect else ""
+    return share_cell(row[name], address)
