@@ -219,11 +219,12 @@ class LabelerCells:
 def labeler_cells(table: RatingTable, index: PatternIndex) -> LabelerCells:
     """Count who said what on items of which pattern: all that leaving a labeler out needs."""
     width, kinds = len(table.scale), len(index.patterns.items)
-    cells = index.of_item[table.items].astype(np.int64)
-    cells += table.labelers.astype(np.int64) * kinds
-    cells *= width
-    cells += table.labels
-    if table.labeler_count * kinds * width <= max(DIRECT_CODES_MAX, 8 * cells.size):
+    size = table.labeler_count * kinds * width
+    code = np.dtype(np.int32 if size < 1 << 31 else np.int64)  # half the memory to move
+    cells: IntArray = index.of_item[table.items].astype(code)
+    cells = cells + table.labelers.astype(code) * kinds
+    cells = cells * width + table.labels.astype(code)
+    if size <= max(DIRECT_CODES_MAX, 8 * cells.size):
         histogram = np.bincount(cells)
         present = np.flatnonzero(histogram > 0)  # numpy finds what is true several times faster
         counts = histogram[present]

@@ -13,7 +13,7 @@ from annotation.quality import serializers as shapes
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import view_of
 from annotation.quality.services import catch_up
-from annotation.quality.signals import signals_report
+from annotation.quality.signals import signals_report, signals_scope
 from annotation.quality.tables import csv_answer, parts_of_table
 
 READERS = (Role.ADMIN, Role.ENGINEER)
@@ -48,10 +48,14 @@ class AgreementTable(APIView):
 
 
 class SignalsDetail(APIView):
-    """Accept and reject signals of a product: how often, by source, and whether pairwise verdicts say the same."""
+    """Accept and reject signals of a product: how often, by source, and whether pairwise verdicts say the same.
 
-    @extend_schema(responses=shapes.SignalsSerializer)
+    They pass the filters of time, language, tag and labeler.
+    """
+
+    @extend_schema(parameters=[shapes.ScopeSerializer], responses=shapes.SignalsSerializer)
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)
-        return Response(shapes.SignalsSerializer(signals_report(project)).data)
+        scope = signals_scope(Scope.from_query(request.query_params))
+        return Response(shapes.SignalsSerializer(signals_report(project, scope)).data)

@@ -80,7 +80,8 @@ def frame_context(
     return {
         **page_context(person(request), project, "agreement"),
         **figures_context(project, view),
-        **_filters(project, view.scope),
+        **filters_context(project, view.scope),
+        "of_judgments": True,
         "tab": tab,
         "tabs": [_link(project, one, query, is_on=one.key == tab) for one in TABS],
         "query": query,
@@ -108,7 +109,8 @@ def _link(project: Project, tab: Tab, query: str, *, is_on: bool) -> Link:
     return Link(tab.label, f"{url}?{query}" if query else url, is_on)
 
 
-def _filters(project: Project, scope: Scope) -> Context:
+def filters_context(project: Project, scope: Scope) -> Context:
+    """What `quality/_filters.html` needs."""
     store = ColumnStore.objects.filter(project=project).first()
     known = store.languages if store else []
     return {

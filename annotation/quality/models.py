@@ -249,6 +249,15 @@ class PairChunk(models.Model):
         ]
 
 
+class SignalReport(models.Model):
+    """What all accept and reject signals of a project come to; made anew where signals or judgments came since."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="+")
+    newest_id = models.BigIntegerField()  # of the signals
+    version = models.PositiveBigIntegerField()  # of the columns that verdicts were read from
+    data = models.JSONField()
+
+
 class LabelerModel(models.Model):
     """What Dawid-Skene last learned of the labelers of a project: it judges items without a new fit."""
 

@@ -1,14 +1,17 @@
 """Accept and reject signals of a product: one response at a time, so they rank nothing.
 
 How often responses are accepted, whether people who meet the same response say the same, and whether signals point
-where pairwise verdicts point. Nothing of it is stored: signals come from files, now and then.
+where pairwise verdicts point. Signals come from files, now and then, so what all of them come to is kept.
 """
 
+from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from django.utils import timezone
 
 from annotation.measures.agreement import Agreement
 from annotation.measures.bias import ratio, ratio_sums
@@ -17,6 +20,7 @@ from annotation.measures.statistic import Statistic, proportion
 from annotation.measures.table import RatingTable, Scale
 from annotation.projects.models import Project
 from annotation.quality import stored
+from annotation.quality.models import ColumnStore, SignalReport
 from annotation.quality.report import Data, explained, shown_from
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -31,14 +35,29 @@ _SIGNALS = """
 SELECT s.candidate_id, s.labeler_id, s.is_accepted::int, char_length(c.text),
     COALESCE('policy ' || c.policy_id, NULLIF(c.source_name, ''), 'no name')
 FROM comparisons_signal s JOIN generation_candidate c ON c.id = s.candidate_id
-WHERE s.project_id = %s ORDER BY s.id"""
+    JOIN prompts_prompt p ON p.id = s.prompt_id
+WHERE s.project_id = %s AND (%s = '' OR p.language = %s) AND (%s = '' OR %s = ANY(p.tags))
+    AND (%s = 0 OR s.created_at >= %s) AND (%s OR s.labeler_id = ANY(%s))
+ORDER BY s.id"""
+
+
+def signals_scope(asked: Scope) -> Scope:
+    """The filters that a signal can pass: of its prompt, its time and who gave it."""
+    return Scope(days=asked.days, language=asked.language, tag=asked.tag, chosen=asked.chosen)
+
+
+def _rows(project: Project, scope: Scope) -> list[tuple[Any, ...]]:  # Any: rows of the database
+    since = timezone.now() - timedelta(days=scope.days)
+    chosen = list(scope.chosen)
+    filters = (scope.language, scope.language, scope.tag, scope.tag, scope.days, since)
+    return stored.fetched(_SIGNALS, project.pk, *filters, not chosen, chosen)
 
 
 class Signals:
     """The signals of a project as columns; candidates and sources as codes from 0."""
 
-    def __init__(self, project: Project) -> None:
-        rows = stored.fetched(_SIGNALS, project.pk)
+    def __init__(self, project: Project, scope: Scope) -> None:
+        rows = _rows(project, scope)
         numbers = np.array([row[:4] for row in rows], dtype=np.int64).reshape(-1, 4)
         self.candidate_ids, first, codes = np.unique(
             numbers[:, 0], return_index=True, return_inverse=True
@@ -69,10 +88,25 @@ class Signals:
         return proportion(int(self.accepted[kept].sum()), n=int(kept.sum()), nothing=NOTHING)
 
 
-def signals_report(project: Project) -> Data:
-    """Figures and the rows of the table of sources; every figure with interval, n or its reason."""
-    signals = Signals(project)
-    figures = _figures(signals) | _verdicts(project, signals) if len(signals) else {}
+def signals_report(project: Project, scope: Scope) -> Data:
+    """Figures and the rows of the table of sources; of all signals as they were kept, while nothing came since."""
+    if not scope.is_usual:
+        return computed_signals(project, scope)
+    newest = project.signals.order_by("-pk").values_list("pk", flat=True).first() or 0
+    versions = ColumnStore.objects.filter(project=project).values_list("version", flat=True)
+    state = {"newest_id": newest, "version": versions.first() or 0}
+    kept = SignalReport.objects.filter(project=project, **state).first()
+    if kept is not None:
+        return dict(kept.data)
+    data = computed_signals(project, scope)
+    SignalReport.objects.update_or_create(project=project, defaults={**state, "data": data})
+    return data
+
+
+def computed_signals(project: Project, scope: Scope) -> Data:
+    """The same from the rows; every figure with interval, n or its reason."""
+    signals = Signals(project, scope)
+    figures = _figures(signals) | _verdicts(project, scope, signals) if len(signals) else {}
     return {
         "signals": len(signals),
         "responses": len(signals.candidate_ids),
@@ -97,12 +131,12 @@ def _figures(signals: Signals) -> dict[str, Statistic]:
     }
 
 
-def _verdicts(project: Project, signals: Signals) -> dict[str, Statistic]:
+def _verdicts(project: Project, scope: Scope, signals: Signals) -> dict[str, Statistic]:
     """How often people prefer, of two responses, the one that was accepted more often.
 
     A verdict counts where it decides, and where the accepted shares differ. The interval is over pairs.
     """
-    judged = ScopedJudgments(project, Scope()).judged
+    judged = ScopedJudgments(project, replace(scope, chosen=())).judged
     first, second = (judged.pairs[side][judged.pair_codes] for side in ("first", "second"))
     gap = _share_of(signals, first) - _share_of(signals, second)
     kept = (judged.strengths != 0) & (np.nan_to_num(gap) != 0)

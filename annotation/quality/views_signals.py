@@ -7,10 +7,12 @@ from django.views.decorators.http import require_GET
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality.cards import signal_cards_of
+from annotation.quality.frame import filters_context
 from annotation.quality.people_frame import people_context
+from annotation.quality.scope import Scope
 from annotation.quality.selectors import named_policies
 from annotation.quality.services import catch_up
-from annotation.quality.signals import signals_report, signals_table
+from annotation.quality.signals import signals_report, signals_scope, signals_table
 from annotation.quality.tables import csv_download
 
 
@@ -19,9 +21,13 @@ def signals(request: HttpRequest, project_id: int) -> HttpResponse:
     """How often responses are accepted, by whom they were written, and whether verdicts say the same."""
     project = project_for(request.user, project_id, Role.ADMIN)
     catch_up(project=project)
-    report = signals_report(project)
+    scope = _scope(request)
+    report = signals_report(project, scope)
     context = {
         **people_context(request, project, "signals"),
+        **filters_context(project, scope),
+        "batches": [],
+        "query": request.GET.urlencode(),
         "report": report,
         "cards": signal_cards_of(report),
         "sources": named_policies(project, report["sources"]),
@@ -34,4 +40,8 @@ def signals_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
     """The same as CSV."""
     project = project_for(request.user, project_id, Role.ADMIN)
     catch_up(project=project)
-    return csv_download(*signals_table(signals_report(project)), name="signals")
+    return csv_download(*signals_table(signals_report(project, _scope(request))), name="signals")
+
+
+def _scope(request: HttpRequest) -> Scope:
+    return signals_scope(Scope.from_query(request.GET))

@@ -1,12 +1,15 @@
 """Accept and reject signals: their figures, where they say nothing, and beside pairwise verdicts."""
 
 import csv
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.projects.models import Role
-from annotation.quality import services
+from annotation.quality import services, signals
+from annotation.quality.scope import Scope
 from annotation.quality.signals import signals_report
 from tests import factories
 from tests.integration.test_agreement_page import judged
@@ -55,7 +58,7 @@ def liked(project):
 
 def test_the_figures_are_those_of_the_signals(liked):
     """Of 160 signals 80 accept; two of three people agree in one pair of three; 80 of 120 long ones, no short one."""
-    report = signals_report(liked)
+    report = signals_report(liked, Scope())
     assert (report["signals"], report["responses"], report["people"]) == (160, 80, 3)
     values = {name: one["value"] for name, one in report["statistics"].items()}
     assert values["accepted"] == 0.5
@@ -69,7 +72,7 @@ def test_the_figures_are_those_of_the_signals(liked):
 
 
 def test_signals_are_put_beside_verdicts_on_the_same_responses(liked):
-    found = signals_report(liked)["statistics"]["with_verdicts"]
+    found = signals_report(liked, Scope())["statistics"]["with_verdicts"]
     assert (found["value"], found["n"]) == (0.75, 40)
     assert found["interval"][0] < 0.75 < found["interval"][1]
 
@@ -79,7 +82,7 @@ def test_what_signals_cannot_say_has_a_reason(project):
     comparison = judged(project, [(factories.user(), 1)])
     signalled(project, comparison.candidates.first(), (factories.user(), True))
     services.catch_up(project=project)
-    found = signals_report(project)["statistics"]
+    found = signals_report(project, Scope())["statistics"]
     assert found["accepted"]["value"] == 1.0
     for name in ("same_signal", "alpha_signals", "with_verdicts", "accepted_long"):
         assert found[name]["value"] is None
@@ -109,3 +112,37 @@ def test_a_project_without_signals_says_how_to_bring_them(client, api, admin, pr
     content = client.get(reverse("quality-signals", args=[project.pk])).content.decode()
     assert "No signal yet" in content
     assert api.get(reverse("api-signals", args=[project.pk])).json()["signals"] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"), [("", 160), ("?language=de", 4), ("?tag=support", 4), ("?days=7", 156)]
+)
+def test_the_page_and_its_csv_follow_the_filters(client, admin, liked, asked, count):
+    first = liked.signals.order_by("pk")[:4].values_list("pk", "prompt_id")
+    keys, prompts = zip(*first, strict=True)
+    liked.prompts.filter(pk__in=prompts).update(language="de", tags=["support"])
+    liked.signals.filter(pk__in=keys).update(created_at=timezone.now() - timedelta(days=30))
+    url = reverse("quality-signals", args=[liked.pk])
+    assert client.get(url + asked).context["report"]["signals"] == count
+    table = client.get(reverse("quality-signals-table", args=[liked.pk]) + asked)
+    rows = list(csv.reader(b"".join(table.streaming_content).decode().splitlines()))
+    assert int(rows[1][4]) == count
+
+
+def test_signals_of_chosen_labelers_alone(client, admin, liked):
+    one = liked.signals.order_by("pk").first().labeler_id
+    page = client.get(reverse("quality-signals", args=[liked.pk]) + f"?labeler={one}")
+    assert page.context["report"]["people"] == 1
+
+
+def test_filters_that_leave_no_signal_say_so(client, admin, liked):
+    page = client.get(reverse("quality-signals", args=[liked.pk]) + "?language=eo")
+    assert "No signal passes these filters" in page.text
+
+
+def test_all_signals_are_read_once_until_others_come(liked, monkeypatch):
+    before = signals_report(liked, Scope())
+    monkeypatch.setattr(signals, "computed_signals", lambda *_: {"signals": "anew"})
+    assert signals_report(liked, Scope()) == before
+    signalled(liked, liked.candidates.first(), (factories.user(), True))
+    assert signals_report(liked, Scope()) == {"signals": "anew"}
