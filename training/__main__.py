@@ -5,18 +5,17 @@ DIR/result.json: status, error, metrics. Nothing heavy is imported before it is 
 """
 
 import argparse
-import gc
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from training.runtime.loading import UNUSED, quick_imports
 from training.runtime.stopping import StopRequest, listening
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
@@ -52,22 +51,12 @@ class Algorithm(NamedTuple):
     evaluate: Callable[["Run", Any], Mapping[str, object]] | None = None
 
 
-def algorithm(kind: str) -> Algorithm:
-    """The algorithm of a kind; torch is loaded here, and what the other kinds need is not."""
-    with _nothing_collected():
-        trainer = import_module(f"training.trainers.{kind}")
-        measure = import_module(f"training.evals.{MEASURES[kind]}")
+def algorithm(spec: RunSpec) -> Algorithm:
+    """The algorithm of a spec; torch is loaded here, and what this run does not need is not."""
+    with quick_imports(unused=UNUSED if spec.quantize == "none" else ()):
+        trainer = import_module(f"training.trainers.{spec.kind}")
+        measure = import_module(f"training.evals.{MEASURES[spec.kind]}")
     return Algorithm(trainer.train, measure.evaluate)
-
-
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Modules that load leave no garbage to speak of; looking for it takes an eighth of their time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -207,7 +196,7 @@ def _assisted(folder: Path) -> int:
     with listening() as stop, named_failures(), Reporter(folder) as reporter:
         run = Run(folder=folder, reporter=reporter, stop=stop)
         if not run.is_published:
-            algorithm(spec.kind).train(run, spec)
+            algorithm(spec).train(run, spec)
     return 0
 
 
@@ -235,7 +224,7 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
 
 
 def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:
-    chosen = algorithm(spec.kind)
+    chosen = algorithm(spec)
     run.stop.heed()
     metrics = _once_trained(run, lambda: chosen.train(run, spec))
     return metrics | dict(chosen.evaluate(run, spec) if chosen.evaluate else {})
@@ -285,7 +274,7 @@ def _eval(options: argparse.Namespace) -> int:
     from training.runtime.run import Run
 
     spec = read_spec(options.dir)
-    evaluate = algorithm(spec.kind).evaluate
+    evaluate = algorithm(spec).evaluate
     if evaluate is None or not (options.dir / ARTIFACT_DIR).is_dir():
         raise SpecError(f"{options.dir} has no artifact that can be measured alone; run it first.")
     with listening() as stop, named_failures(), Reporter(options.dir) as reporter:

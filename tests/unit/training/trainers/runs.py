@@ -42,7 +42,7 @@ def train(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[
     folder.mkdir(exist_ok=True)
     with Reporter(folder, has_bar=False) as reporter:
         run = Run(folder=folder, reporter=reporter, stop=stop or StopRequest())
-        return dict(algorithm(spec.kind).train(run, spec))
+        return dict(algorithm(spec).train(run, spec))
 
 
 def train_until(stop: StopAt, folder: Path, spec: RunSpec) -> None:
@@ -52,7 +52,7 @@ def train_until(stop: StopAt, folder: Path, spec: RunSpec) -> None:
 
 
 def evaluate(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[str, Any]:
-    measure = algorithm(spec.kind).evaluate
+    measure = algorithm(spec).evaluate
     assert measure is not None
     with Reporter(folder, has_bar=False) as reporter:
         run = Run(folder=folder, reporter=reporter, stop=stop or StopRequest())
