@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import metrics_of, train
-from tests.unit.training.two_processes import LOADED_FILE, as_it_was
+from tests.unit.training.two_processes import KILLED, KILLED_AT, LOADED_FILE
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps
 from training.spec.base import RunSpec
@@ -52,6 +53,7 @@ CHOICES |= {
     "grpo in parts": (GrpoSpec, ROLLOUTS | PARTS | {"lora_rank": 2, "trainable_layers": 0}),
 }
 IN_PARTS = [name for name in CHOICES if name.endswith("in parts")]
+KILLED_SPEC = "ppo in parts"
 
 
 def steps_of(name: str) -> int:
@@ -83,7 +85,7 @@ def specs(
 
 
 class Places(NamedTuple):
-    """The folders of the runs of two processes, and of the sharded ones that two took up again."""
+    """The folders of the runs of two processes, and of those that two others took up again."""
 
     together: Path
     resumed: Path
@@ -91,23 +93,37 @@ class Places(NamedTuple):
 
 @pytest.fixture(scope="module")
 def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) -> Places:
-    """All runs of this file, in one start of two processes."""
+    """All runs of this file by two processes, of which one is killed in the last; then two others go on."""
     places = Places(*(tmp_path_factory.mktemp(name) for name in Places._fields))
     (places.together / "kinds.json").write_text(json.dumps(list(specs)))
-    for kind, spec in specs.items():
+    for kind, spec in (specs | {KILLED: specs[KILLED_SPEC]}).items():
         (places.together / kind).mkdir()
         (places.together / kind / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
+    told = two_processes("run", places.together)
+    assert "Signal 9 (SIGKILL)" in told.stderr, told.stderr[-2000:]
     for kind in IN_PARTS:
-        (places.resumed / kind).mkdir()
-    done = subprocess.run(
-        [sys.executable, *TORCHRUN, "-m", "tests.unit.training.two_processes", *map(str, places)],
+        as_it_was(places.together / kind, places.resumed / kind)
+    shutil.copytree(places.together / KILLED, places.resumed / KILLED)
+    told = two_processes("resume", places.resumed)
+    assert told.returncode == 0, told.stderr[-2000:]
+    return places
+
+
+def two_processes(act: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *TORCHRUN, "-m", "tests.unit.training.two_processes", act, str(folder)],
         env=os.environ | {"CONCORD_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return places
+
+
+def as_it_was(run: Path, copy: Path) -> None:
+    """A copy of a run without its last checkpoint and all that came after."""
+    step = str(saved_steps(run / "checkpoints")[-2])
+    shutil.copytree(run / "checkpoints" / step, copy / "checkpoints" / step)
+    shutil.copy(run / "spec.json", copy)
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +159,29 @@ def test_the_first_process_alone_writes(together: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", IN_PARTS)
-def test_a_sharded_run_is_resumed_bit_for_bit(places: Places, kind: str) -> None:
-    weights = [load_file(folder / kind / "artifact" / "model.safetensors") for folder in places]
-    assert [name for name in weights[0] if not torch.equal(*(one[name] for one in weights))] == []
+def test_a_sharded_run_is_resumed_bit_for_bit_by_two_other_processes(
+    places: Places, kind: str
+) -> None:
+    assert_equal_bits(places.together / kind, places.resumed / kind, step=steps_of(kind))
+
+
+def test_a_run_of_which_a_process_was_killed_is_resumed_bit_for_bit(places: Places) -> None:
+    assert saved_steps(places.together / KILLED / "checkpoints") == [KILLED_AT]
+    assert not (places.together / KILLED / "artifact").exists()
+    whole, parts = places.together / KILLED_SPEC, places.resumed / KILLED
+    assert_equal_bits(whole, parts, step=steps_of(KILLED_SPEC))
+    assert dict(metrics_of(parts)) == dict(metrics_of(whole))
+
+
+def assert_equal_bits(whole: Path, parts: Path, *, step: int) -> None:
+    """Weights, masters, moments, random numbers; and the facts beside them: cursor, price of KL, normalizer."""
+    kept = f"checkpoints/{step}"
+    for name in ("artifact/model.safetensors", f"{kept}/state.safetensors"):
+        tensors, found = load_file(whole / name), load_file(parts / name)
+        assert tensors.keys() == found.keys()
+        assert [one for one in tensors if not torch.equal(tensors[one], found[one])] == []
+    facts = [json.loads((run / kept / "state.json").read_text()) for run in (whole, parts)]
+    assert facts[0] == facts[1]
 
 
 def test_a_sharded_checkpoint_is_resumed_by_one_process(

@@ -1,49 +1,59 @@
-"""What each process of torchrun does in the tests: `TOGETHER RESUMED`, two folders.
+"""What each process of torchrun does in the tests: `run FOLDER` or `resume FOLDER`, every run in it.
 
-It runs every run of TOGETHER; of each that RESUMED has a folder for, it resumes a copy there, as
-the run was one checkpoint before the last. One start serves all: loading torch takes the longest.
+One start serves all runs: loading torch takes the longest. Where FOLDER has a run KILLED, it comes last,
+and the second process ends in it as by kill -9 once the checkpoint KILLED_AT is whole.
 """
 
 import json
-import shutil
+import os
+import signal
 import sys
 from pathlib import Path
 
 import torch
 
 from training.__main__ import main
-from training.runtime.checkpoint import saved_steps
-from training.runtime.distributed import joined, rank, wait_for_all
+from training.runtime.checkpoint import State
+from training.runtime.distributed import joined, rank
+from training.runtime.run import Run
 
-NOT_FOR_ALL = ("peft", "httpx", "training.trainers.ppo")
+NOT_FOR_ALL = ("peft", "httpx", "accelerate", "scipy", "sklearn", "training.trainers.ppo")
 LOADED_FILE = "loaded.json"
+KILLED, KILLED_AT = "killed", 2
 
 
-def as_it_was(run: Path, copy: Path) -> None:
-    """A copy of a run without its last checkpoint and all that came after."""
-    step = str(saved_steps(run / "checkpoints")[-2])
-    shutil.copytree(run / "checkpoints" / step, copy / "checkpoints" / step)
-    shutil.copy(run / "spec.json", copy)
-
-
-def run_all(together: Path, resumed: Path) -> int:
-    kinds = json.loads((together / "kinds.json").read_text())
+def begin_all(folder: Path) -> int:
     codes = []
-    for kind in kinds:
-        codes.append(main(["run", str(together / kind)]))
+    for kind in json.loads((folder / "kinds.json").read_text()):
+        codes.append(main(["run", str(folder / kind)]))
         loaded = [name for name in NOT_FOR_ALL if name in sys.modules]
         if rank() == 0:
-            (together / kind / LOADED_FILE).write_text(json.dumps(loaded))
-    again = [kind for kind in kinds if (resumed / kind).is_dir()]
-    if rank() == 0:
-        for kind in again:
-            as_it_was(together / kind, resumed / kind)
-    wait_for_all()
-    return max(*codes, *(main(["resume", str(resumed / kind)]) for kind in again))
+            (folder / kind / LOADED_FILE).write_text(json.dumps(loaded))
+    if any(codes):
+        return max(codes)
+    die_after(KILLED_AT)
+    return main(["run", str(folder / KILLED)])
+
+
+def die_after(step: int) -> None:
+    """Let the second process be killed when the checkpoint of a step is whole."""
+    save = Run.save
+
+    def save_and_die(run: Run, state: State) -> None:
+        save(run, state)
+        if state.step == step and rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Run.save = save_and_die  # type: ignore[method-assign] # in this process, which ends with it
+
+
+def resume_all(folder: Path) -> int:
+    return max(main(["resume", str(one)]) for one in sorted(folder.iterdir()))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    act = {"run": begin_all, "resume": resume_all}[sys.argv[1]]
     with joined():
-        code = run_all(*map(Path, sys.argv[1:]))
+        code = act(Path(sys.argv[2]))
     sys.exit(code)
