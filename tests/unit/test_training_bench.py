@@ -10,7 +10,7 @@ from tests.bench.training import __main__ as bench
 from tests.bench.training.material import Padding, spread
 from tests.bench.training.meter import Job
 from tests.bench.training.rows import ROWS
-from tests.bench.training.table import Found, header, line
+from tests.bench.training.table import Found, header, line, peak_tflops
 from training.spec.records import CandidateText, Group, Turn
 
 GROUPS = [
@@ -65,6 +65,24 @@ def test_a_gpu_line_tells_tokens_and_the_share_of_its_peak() -> None:
     cells = line(ROWS[0], "llama-1b", Padding(100, 348), found, device="cuda").split(" | ")
     assert cells[-2:] == ["45 / 22", "45.0% / 22.5% |"]
     assert len(cells) == len(header("cuda").splitlines()[0].split(" | "))
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA H200 NVL", 835),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA L4", 121),
+        ("NVIDIA L40", None),
+        ("NVIDIA GH200 480GB", None),
+        ("NVIDIA GeForce RTX 4090", 165),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+    ],
+)
+def test_the_peak_is_that_of_the_very_card(name: str, peak: float | None) -> None:
+    assert peak_tflops(name) == peak
 
 
 def test_a_job_is_measured_once_until_its_code_changes(

@@ -1,5 +1,6 @@
 """The lines of the table: rates, shares, parity, and which bars are met."""
 
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,14 +10,23 @@ from tests.bench.training.rows import Row
 
 Told = dict[str, Any]  # Any: JSON, what a measuring process says
 
-PEAK_TFLOPS = {  # bfloat16, dense, as the vendor states
-    "H200": 989,
-    "H100": 989,
-    "A100": 312,
-    "L40S": 362,
-    "L4": 121,
-    "RTX 4090": 165,
+# bfloat16 with sums in float32, dense: half of what NVIDIA's data sheets mark "with sparsity". Cards are known by their
+# whole names, since those of one chip differ. From nvidia.com/data-center: H100 and H200 with sparsity: SXM 1,979, NVL
+# 1,671, PCIe 1,513; A100 624; L4 242; L40S 362.05 dense. RTX 4090 165.2 dense (whitepaper of the Ada architecture).
+PEAK_TFLOPS = {
+    r"\bH[12]00 NVL\b": 835,
+    r"\bH100 PCIe\b": 756,
+    r"\bH[12]00\b": 989,
+    r"\bA100\b": 312,
+    r"\bL40S\b": 362,
+    r"\bL4\b": 121,
+    r"\bRTX 4090$": 165,
 }
+
+
+def peak_tflops(name: str) -> float | None:
+    """The peak of a GPU by the name that torch gives it; None where it is not known."""
+    return next((peak for known, peak in PEAK_TFLOPS.items() if re.search(known, name)), None)
 
 
 class Found(NamedTuple):
@@ -96,8 +106,7 @@ def _of_a_gpu(row: Row, padding: Padding, found: Found) -> list[str]:
 
     Useful FLOPs are those of our side for both: padding and repeated prompts are not use.
     """
-    name = found.times[-1][0]["device"]
-    peak = next((one for known, one in PEAK_TFLOPS.items() if known in name), None)
+    peak = peak_tflops(found.times[-1][0]["device"])
     rates = [found.rate(side) for side in (0, 1)]
     useful = found.flops_a_unit(0)
     mfu = [f"{rate * useful / (peak * 1e12):.1%}" if peak else "–" for rate in rates]
