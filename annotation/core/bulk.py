@@ -7,6 +7,7 @@ what is there already. A row that another process stored meanwhile raises Integr
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -15,7 +16,8 @@ from django.utils import timezone
 from psycopg import sql
 
 Value = Any  # Any: whatever a column holds
-PIECE_CHARACTERS = 1024 * 1024
+Writer = Callable[[Sequence[Value]], list[str]]
+PIECE_ROWS = 500
 NULL = "\\N"
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -48,10 +50,6 @@ def copy_rows(
     fixed = [_written(fields[name], constants.get(name, _default(fields[name]))) for name in rest]
     end = "".join(f"\t{value}" for value in fixed) + "\n"
     writers = [_writer(fields[name]) for name in columns]
-    lines = (
-        "\t".join([write(value) for write, value in zip(writers, row, strict=True)]) + end
-        for row in rows
-    )
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(model._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, (*columns, *rest))),
@@ -59,20 +57,17 @@ def copy_rows(
     with connection.cursor() as cursor, connection.wrap_database_errors:
         raw: Any = cursor.cursor  # Any: psycopg's own cursor, which knows copy()
         with raw.copy(statement) as copy:
-            for piece in _pieces(lines):
-                copy.write(piece)
+            for some in _some(iter(rows)):
+                written = [
+                    write(one) for write, one in zip(writers, zip(*some, strict=True), strict=True)
+                ]
+                lines = map("\t".join, zip(*written, strict=True))
+                copy.write(end.join(lines) + end)
 
 
-def _pieces(lines: Iterable[str]) -> Iterator[str]:
-    held, size = list[str](), 0
-    for line in lines:
-        held.append(line)
-        size += len(line)
-        if size >= PIECE_CHARACTERS:
-            yield "".join(held)
-            held, size = [], 0
-    if held:
-        yield "".join(held)
+def _some(rows: Iterator[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:
+    while some := list(islice(rows, PIECE_ROWS)):
+        yield some
 
 
 def _default(field: "models.Field[Any, Any]") -> object:
@@ -81,27 +76,32 @@ def _default(field: "models.Field[Any, Any]") -> object:
 
 
 def _written(field: "models.Field[Any, Any]", value: Value) -> str:
-    return _writer(field)(value)
+    return _writer(field)([value])[0]
 
 
-def _writer(field: "models.Field[Any, Any]") -> Callable[[Value], str]:
-    """How a value of this field stands in COPY's text format."""
+def _writer(field: "models.Field[Any, Any]") -> Writer:
+    """How the values of a column stand in COPY's text format: all at once, which takes a third of the time."""
     write = _writer_of_values(field)
-    return (lambda value: NULL if value is None else write(value)) if field.null else write
+    return (lambda values: _with_nulls(values, write)) if field.null else write
 
 
-def _writer_of_values(field: "models.Field[Any, Any]") -> Callable[[Value], str]:
+def _with_nulls(values: Sequence[Value], write: Writer) -> list[str]:
+    there = iter(write([value for value in values if value is not None]))
+    return [NULL if value is None else next(there) for value in values]
+
+
+def _writer_of_values(field: "models.Field[Any, Any]") -> Writer:
     if isinstance(field, models.CharField | models.TextField):
         return _escaped
     if isinstance(field, models.JSONField):
-        return lambda value: _escaped(_encode(value))
+        return lambda values: _escaped(list(map(_encode, values)))
     if isinstance(field, ArrayField):
-        return lambda value: _escaped("{" + ",".join(map(_element, value)) + "}")
+        return lambda values: _escaped([f"{{{','.join(map(_element, one))}}}" for one in values])
     if isinstance(field, models.BooleanField):
-        return lambda value: "t" if value else "f"
+        return lambda values: ["t" if value else "f" for value in values]
     if isinstance(field, models.DateTimeField):
-        return datetime.isoformat
-    return str
+        return lambda values: list(map(datetime.isoformat, values))
+    return lambda values: list(map(str, values))
 
 
 def _element(value: Value) -> str:
@@ -112,6 +112,9 @@ def _element(value: Value) -> str:
     return str(value)
 
 
-def _escaped(text: str) -> str:
-    text = text.replace("\\", "\\\\").replace("\n", "\\n")
-    return text.replace("\t", "\\t").replace("\r", "\\r")
+def _escaped(texts: Sequence[str]) -> list[str]:
+    """Joined by a character that no text of the database holds, so that each is not gone through on its own."""
+    if not texts:
+        return []
+    joined = "\0".join(texts).replace("\\", "\\\\").replace("\n", "\\n")
+    return joined.replace("\t", "\\t").replace("\r", "\\r").split("\0")

@@ -12,7 +12,7 @@ def canonical(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join([line.rstrip() for line in lines]).strip()
+    return "\n".join(map(str.rstrip, lines)).strip()
 
 
 def fingerprint(parts: Sequence[str]) -> str:
@@ -21,13 +21,14 @@ def fingerprint(parts: Sequence[str]) -> str:
     return hashlib.sha256(f"[{payload}]".encode()).hexdigest()
 
 
+FORMULA_STARTS = "'=+-@\t\r"
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 INERT_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 
 
 def inert(cell: str) -> str:
     """The text for a cell of a spreadsheet, with an apostrophe before what would act as a formula there."""
-    return f"'{cell}" if FORMULA.match(cell) else cell
+    return f"'{cell}" if cell[:1] in FORMULA_STARTS and FORMULA.match(cell) else cell
 
 
 def from_inert(cell: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotation.comparisons.models import Comparison, Signal
+from annotation.comparisons.models import Comparison, ComparisonCandidate, Signal
 from annotation.datasets.services import exporting, files
 from annotation.datasets.services.exporting import Form
 from annotation.generation.models import Candidate
@@ -29,6 +29,23 @@ def test_responses_to_compare_become_open_comparisons_of_the_projects_overlap():
     )
     sources = Candidate.objects.filter(project=project).values_list("text", "source_name")
     assert dict(sources)["Blue."] == "m1"
+
+
+def test_texts_that_could_break_a_stream_of_rows_are_stored_as_they_are():
+    odd = ["tab\there", "\\N", "\\.", 'back\\slash "q" {a,b}', "two\nlines\r\nand more", "end\\"]
+    row = {"prompt": "\\t or\t?", "tags": ['a "b"', "c\\,d", ""], "responses": odd}
+    taken = take(lines(row, PAIR), Contents.COMPARISONS)
+    assert taken.rows_created == 2
+    stored = Candidate.objects.filter(prompt__turns__0__content=row["prompt"])
+    assert sorted(stored.values_list("text", flat=True)) == sorted(odd)
+    assert stored.first().prompt.tags == row["tags"]
+
+
+def test_a_deleted_project_leaves_no_link_between_comparisons_and_candidates():
+    row = take(lines(PAIR), Contents.COMPARISONS)
+    assert ComparisonCandidate.objects.count() == 2
+    row.project.delete()
+    assert not ComparisonCandidate.objects.exists()
 
 
 NOT_COMPARABLE = {

@@ -18,6 +18,7 @@ ROWS_A_GROUP = 2_000
 PIECE_BYTES = 64 * 1024
 SPOOL_BYTES = 8 * 1024 * 1024
 encode = json.JSONEncoder(ensure_ascii=False).encode
+_NESTED = frozenset({list, dict, bool})  # of JSON: these have no subclasses there
 
 _PAIR: Columns = tuple(
     (name, "number")
@@ -108,11 +109,11 @@ def _csv(rows: Iterator[Row], names: list[str], cell: Callable[[object], object]
     writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
     yield writer.writerow(names)
     for row in rows:
-        yield writer.writerow([cell(row.get(name)) for name in names])
+        yield writer.writerow(map(cell, map(row.get, names)))
 
 
 def _cell(value: object) -> object:
-    return encode(value) if isinstance(value, list | dict | bool) else value
+    return encode(value) if type(value) in _NESTED else value
 
 
 def _inert_cell(value: object) -> object:

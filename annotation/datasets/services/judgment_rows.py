@@ -59,6 +59,19 @@ class Item:
         is_plain = len(self.turns) == 1 and not (CHAT_TEXT.match(text) or is_transcript(text))
         return text if is_plain else json.dumps(self.turns, ensure_ascii=False)
 
+    @cached_property
+    def cells(self) -> Row:
+        """What each vote's line of a flat table begins with."""
+        shown = list(zip(ascii_lowercase, self.responses, strict=False))
+        facts = {name: value for name, value in self.facts.items() if name != "tags"}
+        return {
+            "item": self.name,
+            **facts,
+            "prompt": self.prompt_text,
+            **{f"response_{letter}": one["text"] for letter, one in shown},
+            **{f"model_{letter}": one["model"] for letter, one in shown},
+        }
+
 
 class Vote(NamedTuple):
     """One judgment with places for keys."""
@@ -259,15 +272,8 @@ def ranking_rows(votes: Iterator[Vote]) -> Iterator[Row]:
 def label_rows(votes: Iterator[Vote]) -> Iterator[Row]:
     """Every vote as a line of a flat table: item, labeler, label; strengths as JSON where there are several."""
     for vote in votes:
-        letters = ascii_lowercase[: len(vote.item.keys)]
-        shown = list(zip(letters, vote.item.responses, strict=True))
-        facts = {name: value for name, value in vote.item.facts.items() if name != "tags"}
         yield {
-            "item": vote.item.name,
-            **facts,
-            "prompt": vote.item.prompt_text,
-            **{f"response_{letter}": one["text"] for letter, one in shown},
-            **{f"model_{letter}": one["model"] for letter, one in shown},
+            **vote.item.cells,
             "label": _label(vote),
             "strengths": json.dumps(vote.strengths),
             "rationale": vote.rationale,

@@ -52,6 +52,12 @@ class Peer(Server):
         self, method: str, path: str, body: object = None, *, token: str = ""
     ) -> Any:  # Any: JSON
         """What the API answers; RuntimeError with its words where it refuses."""
+        return json.loads(self.fetch(path, method=method, body=body, token=token) or b"null")
+
+    def fetch(
+        self, path: str, *, method: str = "GET", body: object = None, token: str = ""
+    ) -> bytes:
+        """The answer as it comes."""
         request = urllib.request.Request(  # noqa: S310 - its own address
             f"{self.address}{path}",
             method=method,
@@ -63,7 +69,7 @@ class Peer(Server):
         )
         try:
             with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as reply:  # noqa: S310
-                return json.loads(reply.read() or b"null")
+                return bytes(reply.read())
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {error.code} {error.read()[:500]!r}") from error
 
