@@ -56,7 +56,7 @@ def days_left(remaining: float, *, per_day: Sequence[int]) -> Statistic:
         return missing("Nobody has labeled in the last days, so there is no pace to go by.", n=days)
     value = remaining / rate
     if days < FEWEST_DAYS:
-        reason = f"{FEWEST_DAYS} days of labeling are needed for an interval; there are {days}."
+        reason = f"{FEWEST_DAYS} days of labeling are needed for an interval; so far {days}."
         return Statistic(value=value, interval=None, n=days, reason=reason)
     error = float(np.std(per_day, ddof=1)) / sqrt(days)
     margin = float(stdtrit(days - 1, 0.975)) * error
