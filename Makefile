@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-training clean
+.PHONY: help setup demo test up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-agreement: setup ## A million judgments beside krippendorff, evalica, stat
 
 bench-queue: setup ## The labeling queue under load, beside Label Studio (docs/benchmarks.md)
 	python -m tests.bench.queue
+
+bench-queue-peer: setup ## The same beside Label Studio 1.23 in one run (installs it in var/bench/peer first)
+	python -m tests.bench.queue --peer --labelers 1,8,64
 
 bench-queue-growth: setup ## What a label costs among 1,000 and 1,000,000 comparisons, counted
 	python -m tests.bench.queue --growth

@@ -186,21 +186,35 @@ def show_harm(seconds: float) -> None:
         show(f"- {fault}")
 
 
+def show_beside(seconds: float, counts: list[int]) -> None:
+    """Our rates and Label Studio's, measured in one run."""
+    from tests.bench.queue.beside import table
+
+    for line in table(seconds, counts, {"the page": PAGE, "JSON alone": ""}):
+        show(line)
+    show()
+    show(f"{os.cpu_count()} cores; load at the end {load()}.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-queue", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--growth", action="store_true", help="a million comparisons, counted")
     parser.add_argument("--harm", action="store_true", help="workers killed, connections cut, 60 s")
+    parser.add_argument("--peer", action="store_true", help="beside Label Studio, in one run")
     parser.add_argument("--labelers", default="1,8,32,64")
     options = parser.parse_args()
+    counts = [int(one) for one in options.labelers.split(",")]
+    seconds = 3 if options.quick else 12
     use_own_database()
     if options.growth:
         show_growth()
     elif options.harm:
         show_harm(15 if options.quick else 60)
+    elif options.peer:
+        show_beside(seconds, counts)
     else:
-        counts = [int(one) for one in options.labelers.split(",")]
-        label_rows(3 if options.quick else 12, counts)
+        label_rows(seconds, counts)
 
 
 if __name__ == "__main__":

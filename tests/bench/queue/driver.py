@@ -19,20 +19,20 @@ RETRY_SECONDS = 0.2
 class Connection:
     """One kept-alive connection; opened again when the server is gone, or cut on purpose."""
 
-    def __init__(self, port: int, session: str) -> None:
-        self.port, self.session = port, session
+    def __init__(self, port: int, headers: dict[str, str]) -> None:
+        self.port = port
+        self.headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, path: str, body: object) -> tuple[int, Any]:  # Any: JSON
+    async def send(self, method: str, path: str, body: object) -> tuple[int, Any]:  # Any: JSON
         """Status and JSON of one request; OSError where the connection ends before the answer."""
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
-        content = json.dumps(body).encode()
+        content = b"" if body is None else json.dumps(body).encode()
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
-            f"Cookie: sessionid={self.session}; csrftoken={TOKEN}\r\nX-CSRFToken: {TOKEN}\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
+            f"{self.headers}Content-Length: {len(content)}\r\n\r\n"
         )
         try:
             writer.write(head.encode() + content)
@@ -65,7 +65,8 @@ class Labeler:
     """
 
     def __init__(self, plan: dict[str, Any], session: str, seen: dict[str, Any]) -> None:
-        self.connection = Connection(plan["port"], session)
+        cookies = {"Cookie": f"sessionid={session}; csrftoken={TOKEN}", "X-CSRFToken": TOKEN}
+        self.connection = Connection(plan["port"], cookies)
         self.base = f"/api/v1/projects/{plan['project']}/assignments/"
         self.query, self.cut_share = plan["query"], plan["cut_share"]
         self.ends_at = time.perf_counter() + plan["seconds"]
@@ -134,8 +135,8 @@ class Labeler:
         held = ",".join(str(one["id"]) for one in self.deck)
         path = f"{self.base}{path}?held={held}&{self.query}"
         if self.random.random() >= self.cut_share:
-            return await self.connection.post(path, body)
-        posting = asyncio.ensure_future(self.connection.post(path, body))
+            return await self.connection.send("POST", path, body)
+        posting = asyncio.ensure_future(self.connection.send("POST", path, body))
         await asyncio.sleep(0.01 * self.random.random())
         self.connection.cut()
         return await posting

@@ -92,11 +92,18 @@ def measure(server: Server, world: World, load: Load) -> tuple[Measured, dict[st
     before = server.cpu_seconds(), database_cpu_seconds(), _commits()
     seen = drive(server, world, load)
     after = server.cpu_seconds(), database_cpu_seconds(), _commits()
+    web, database, commits = (b - a for a, b in zip(before, after, strict=True))
+    return measured(load.labelers, seen, web=web, database=database, commits=int(commits)), seen
+
+
+def measured(
+    labelers: int, seen: dict[str, Any], *, web: float, database: float, commits: int
+) -> Measured:
+    """What a driver saw, with what web and database server spent meanwhile: seconds and transactions."""
     labels = len(seen["acknowledged"])
     times = sorted(seen["turnarounds"])
-    web, database, commits = (b - a for a, b in zip(before, after, strict=True))
-    measured = Measured(
-        labelers=load.labelers,
+    return Measured(
+        labelers=labelers,
         labels=labels,
         seconds=seen["seconds"],
         p50_ms=1000 * times[len(times) // 2],
@@ -108,7 +115,6 @@ def measure(server: Server, world: World, load: Load) -> tuple[Measured, dict[st
         transactions=commits / labels,
         retries=seen["retries"],
     )
-    return measured, seen
 
 
 def _commits() -> int:
