@@ -208,6 +208,8 @@ BAD_LINES = {
     "nesting": b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a huge number": b'{"text": ' + b"9" * 100_000 + b"}",
     "half a line": b'{"text": "a',
+    "what pandas writes for nothing": b'{"text": NaN}',
+    "an infinite number": b'{"text": 1e999}',
 }
 
 
@@ -223,6 +225,8 @@ WHOLE = {
     "a ZIP archive": ("rows.jsonl", b"PK\x03\x04rest", "ZIP"),
     "an array in Latin-1": ("rows.json", '[{"text": "Grün"}]'.encode("latin-1"), "UTF-8"),
     "a gzip file cut off": ("rows.jsonl.gz", gzip.compress(GOOD * 999)[:-9], "breaks off"),
+    "two arrays": ("rows.json", b'[{"text": "a"}]\n[{"text": "b"}]', "the end of the JSON array"),
+    "CSV of old Macs": ("rows.csv", b"text\ra\rb\r", "line ends"),
     "Parquet that is none": ("rows.parquet", b"PAR1" + b"\0" * 99 + b"PAR1", "Parquet"),
 }
 

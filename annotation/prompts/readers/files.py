@@ -201,7 +201,7 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
     while True:
         buffer = buffer.lstrip().removeprefix(",").lstrip()
         if buffer.startswith("]"):
-            return
+            return _refuse_more(buffer[1:], chunks, number)
         try:
             value, end = decoder.raw_decode(buffer)
         except (ValueError, RecursionError) as error:
@@ -210,6 +210,14 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
         number += 1
         yield _object_row(number, value, buffer[: min(end, SEEN)], end)
         buffer = buffer[end:]
+
+
+def _refuse_more(buffer: str, chunks: Iterator[str], number: int) -> None:
+    if more := (buffer.strip() or next(filter(None, map(str.strip, chunks)), "")):
+        raise UnreadableFile(
+            f"After the end of the JSON array, object {number}, stands more: {storable(more[:20])!r}. "
+            "Make it one array, or write one object a line."
+        )
 
 
 def _longer(buffer: str, chunks: Iterator[str], number: int, error: Exception) -> str:
@@ -231,6 +239,8 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     lines = _csv_lines(stream)
     first = next(lines, "")
     delimiter = max(",;\t", key=first.count)
+    if "\r" in first.rstrip("\r\n"):
+        raise UnreadableFile("Its line ends are those of old Macs (CR alone); save it with LF.")
     header = next(csv.reader([first], delimiter=delimiter), [])
     names = [storable(name).strip() for name in header]
     _check_header(names)

@@ -1,5 +1,6 @@
 """What readers hand on: a row with its line, or the reason why there is none; and the limits they keep."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,12 +76,14 @@ def _not_text(value: str, name: str, place: int) -> str:
 
 
 def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
-    """The text in a column; numbers and truth values count as their text, nothing as empty."""
+    """The text in a column; numbers and truth values count as their text, nothing (NaN, from a table) as empty."""
     value = fields.get(name)
     if isinstance(value, str):
         return check_text(value, name, limit=limit)
-    if value is None:
+    if value is None or value != value:  # noqa: PLR0124 - only NaN is not itself
         return ""
+    if value in (math.inf, -math.inf):
+        raise RowRefused(f"{name} is an infinite number, not text.")
     if isinstance(value, bool | int | float):
         return check_text(str(value), name, limit=limit)
     raise RowRefused(f"{name} is {type(value).__name__}, not text.")
