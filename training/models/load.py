@@ -145,6 +145,7 @@ def _load(
         raise ModelError(
             f"The tokenizer of {source} has no end token; set eos_token in its config."
         )
+    _learn_padding_token(model)
     padded_because = use_prefix_tree(model)
     if padded_because:
         logger.warning("model.padded", extra={"model": source, "reason": padded_because})
@@ -173,6 +174,14 @@ def _four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=["lm_head", "score", "classifier"],
     )
+
+
+def _learn_padding_token(model: Any) -> None:  # Any: as in `_load`
+    """Let the padding token's embedding take gradients: where it is the end token, that ends turns of prompts.
+
+    Real padding is masked out, and has none to give.
+    """
+    model.get_input_embeddings().padding_idx = None
 
 
 def _align(model: Any) -> None:  # Any: as in `_load`

@@ -1,0 +1,92 @@
+"""A model whose padding token is its end token trains and scores as one that has a token of its own for it."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import metrics_of, train
+from training.models.reward import load_reward_model, new_reward_model, save_reward_model
+from training.models.tiny import END, PAD, tiny_tokenizer
+from training.rollout.scoring import Limits, Scorer
+from training.spec.base import RunSpec
+from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
+from training.spec.records import Turn
+from training.spec.rollouts import GrpoSpec, PpoSpec
+
+ROLLOUTS = {"updates": 2, "rollouts_per_update": 8, "max_response_tokens": 8, "target_kl": 0.0}
+KINDS: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
+    "sft": (SftSpec, {}),
+    "reward_model": (RewardModelSpec, {}),
+    "dpo": (DpoSpec, {}),
+    "kto": (KtoSpec, {}),
+    "ppo": (PpoSpec, ROLLOUTS),
+    "grpo": (GrpoSpec, ROLLOUTS),
+}
+
+
+@pytest.fixture(scope="module")
+def twin(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model once more; it pads with its end token, as SmolLM2 does."""
+    folder = tmp_path_factory.mktemp("twin") / "model"
+    shutil.copytree(tiny_folder, folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"pad_token": END, "unk_token": PAD})
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    changed = json.dumps(config | {"pad_token_id": config["eos_token_id"]})
+    (folder / "config.json").write_text(changed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judge(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("judge")
+    reward = new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3)
+    save_reward_model(reward, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_trains_to_the_same_numbers(
+    twin: Path, tiny_folder: Path, snapshot: Path, judge: Path, tmp_path: Path, kind: str
+) -> None:
+    cls, settings = KINDS[kind]
+    judged = {"reward_model": str(judge)} if "updates" in settings else {"max_steps": 3}
+    spec = cls(
+        model=str(tiny_folder),
+        data=str(snapshot),
+        learning_rate=1e-2,
+        groups_per_step=4,
+        **judged,
+        **settings,
+    )
+    train(tmp_path / "apart", spec)
+    train(tmp_path / "twin", replace(spec, model=str(twin)))
+    assert metrics_of(tmp_path / "twin") == metrics_of(tmp_path / "apart")
+
+
+def test_its_scores_are_those_of_transformers_in_a_padded_batch(
+    twin: Path, snapshot: Path, tmp_path: Path
+) -> None:
+    """The longest row has no padding, the others end in some: each is read at its own end token."""
+    train(tmp_path, RewardModelSpec(model=str(twin), data=str(snapshot), max_steps=2))
+    artifact = tmp_path / "artifact"
+    texts = ["a", "a longer response", "more"]
+    reward = load_reward_model(str(artifact), precision="float32", device=CPU)
+    scorer = Scorer(reward=reward, limits=Limits(64, 64), budget=4096, offset=0.0)
+    found = scorer.score([(Turn(role="user", content="Say"),)], [texts])[0]
+    tokenizer = AutoTokenizer.from_pretrained(artifact)
+    assert tokenizer.pad_token != tokenizer.eos_token
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Say"}], tokenize=False, add_generation_prompt=True
+    )
+    batch = tokenizer([prompt + text + END for text in texts], padding=True, return_tensors="pt")
+    plain = AutoModelForSequenceClassification.from_pretrained(artifact)
+    scores = plain(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
+    torch.testing.assert_close(scores.detach(), torch.tensor(found), atol=1e-5, rtol=0)
