@@ -63,9 +63,11 @@ def _freeze_below(model: Any, top_layers: int) -> None:  # Any: as above
     kept = {id(one) for layer in layers[-top_layers:] for one in layer.parameters()}
     inner = {id(one) for layer in layers for one in layer.parameters()}
     embedding = {id(one) for one in model.get_input_embeddings().parameters()}
+    is_past_first = False  # what comes before the layers lies below them: embeddings of places too
     for parameter in model.parameters():
         place = id(parameter)
-        if place in embedding or (place in inner and place not in kept):
+        is_past_first |= place in inner
+        if place not in kept and (place in inner or place in embedding or not is_past_first):
             parameter.requires_grad_(False)
 
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
@@ -66,6 +67,14 @@ def test_only_the_top_layers_and_the_last_norm_are_trained() -> None:
         "layers.1",
         "norm.weight",
     }
+
+
+def test_embeddings_of_places_lie_below_all_layers() -> None:
+    config = GPT2Config(vocab_size=99, n_embd=32, n_layer=2, n_head=4)
+    chosen = choose_trainable(GPT2LMHeadModel(config), top_layers=1)
+    places = {name.removeprefix("transformer.").split(".")[0] for name in chosen}
+    assert places == {"h", "ln_f"}
+    assert not [name for name in chosen if ".h.0." in name]
 
 
 def test_all_weights_are_trained_by_default(tiny_policy: LoadedModel) -> None:

@@ -1,0 +1,104 @@
+"""An encoder under a reward model: trained, resumed and loaded elsewhere as a decoder is."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel
+
+from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.conftest import RunOf
+from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from training.data.records import groups_of
+from training.models.reward import load_offset, load_reward_model
+from training.models.tiny import tiny_tokenizer
+from training.rollout.scoring import Limits, Scorer
+from training.spec.preferences import RewardModelSpec
+
+
+@pytest.fixture(scope="module")
+def spec(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModelSpec:
+    folder = tmp_path_factory.mktemp("encoder")
+    config = BertConfig(
+        vocab_size=259,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        BertModel(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return RewardModelSpec(
+        model=str(folder),
+        data=str(snapshot),
+        learning_rate=3e-3,
+        epochs=6.0,
+        checkpoint_every=4,
+        trainable_layers=1,
+    )
+
+
+def test_it_learns_to_order_pairs_and_says_why_rows_are_padded(
+    spec: RewardModelSpec, run_of: RunOf
+) -> None:
+    run = run_of(spec)
+    assert evaluate(run, spec)["accuracy"]["value"] > 0.9
+    events = [json.loads(one) for one in (run / "events.jsonl").read_text().splitlines()]
+    logs = [one["data"]["message"] for one in events if one["kind"] == "log"]
+    assert "bert family is not a plain causal decoder. It runs as padded rows" in logs[0]
+
+
+def test_only_the_top_layer_pooler_and_head_are_trained(
+    spec: RewardModelSpec, run_of: RunOf
+) -> None:
+    before = load_file(f"{spec.model}/model.safetensors")
+    after = load_file(run_of(spec) / "artifact" / "model.safetensors")
+    same = {name for name, one in before.items() if torch.equal(one, after[f"bert.{name}"])}
+    assert {name for name in before if "layer.0" in name or "embeddings." in name} <= same
+    assert not {name for name in same if "layer.1" in name or name.startswith("pooler")}
+
+
+def test_transformers_gives_its_scores_in_a_padded_batch(
+    spec: RewardModelSpec, run_of: RunOf
+) -> None:
+    artifact = run_of(spec) / "artifact"
+    reward = load_reward_model(str(artifact), precision="float32", device=CPU)
+    scorer = Scorer(reward=reward, limits=Limits(512, 512), budget=4096, offset=0.0)
+    groups = groups_of(spec.data, "test")[:4]
+    texts = [[one.text for one in group.candidates] for group in groups]
+    found = torch.tensor(scorer.score([group.prompt for group in groups], texts)).flatten()
+    tokenizer = AutoTokenizer.from_pretrained(artifact)
+    chats = [
+        [{"role": one.role, "content": one.content} for one in group.prompt] for group in groups
+    ]
+    rows = [
+        tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        + text + tokenizer.eos_token
+        for chat, each in zip(chats, texts, strict=True) for text in each
+    ]  # fmt: skip
+    batch = tokenizer(rows, padding=True, add_special_tokens=False, return_tensors="pt")
+    plain = AutoModelForSequenceClassification.from_pretrained(artifact)
+    scores = plain(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
+    torch.testing.assert_close(scores.detach(), found, atol=1e-5, rtol=0)
+    assert load_offset(artifact) != 0
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(
+    spec: RewardModelSpec, run_of: RunOf, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(
+            StopAt(patch, "training.runtime.optimize:Optimizer.step", time=6), tmp_path, spec
+        )
+    torch.rand(7)
+    train(tmp_path, spec)
+    whole, parts = (
+        load_file(run / "artifact" / "model.safetensors") for run in (run_of(spec), tmp_path)
+    )
+    assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
+    assert metrics_of(tmp_path) == metrics_of(run_of(spec))
