@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from tests.unit.training.conftest import CPU, judged_group
 from training.data.chat import Limits
@@ -14,16 +15,23 @@ from training.data.logratios import lengths_of
 from training.data.packing import TokenGroup, pack_groups
 from training.data.preferences import PairGroup, PairReader
 from training.data.tokens import Tally
+from training.functional.direct import kahneman_tversky_losses, mismatched_kl
+from training.functional.grouped import grouped_policy_loss
 from training.functional.preference import bradley_terry_loss
 from training.models.load import load_policy
 from training.models.reward import new_reward_model, save_reward_model, score_tree
+from training.rollout.actor_critic import TokenOutputs
+from training.rollout.buffer import Part
 from training.spec.preferences import DpoSpec
+from training.spec.rollouts import GrpoSpec
 from training.trainers.dpo import row_loss
+from training.trainers.grpo import compared
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
 GROUPS = [judged_group(number) for number in range(6)]
 LIMITS = Limits(64, 64)
+SINGLE = [((5, 6, 7), (9, 10, 1)), ((8, 5), (11, 12, 13, 1)), ((6, 6, 6, 7), (14, 1))]
 QUIET = {
     "per_device_train_batch_size": 4,
     "report_to": "none",
@@ -162,10 +170,124 @@ def test_the_direct_losses_equal_trls(tiny_folder: Path, tmp_path: Path, loss: s
     assert abs(found.item() - expected.item()) < 1e-5
 
 
-def _move(model: Any) -> None:
+def test_the_loss_of_single_responses_equals_trls(tiny_folder: Path, tmp_path: Path) -> None:
+    """KTO on three responses, of which the second is bad; each is also read after the next one's prompt."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM
+    from trl import KTOConfig, KTOTrainer
+
+    policy = load_policy(str(tiny_folder), precision="float32", device=CPU)
+    is_good = [True, False, True]
+    own = [TokenGroup(prompt_id="", prompt=one, responses=(two,)) for one, two in SINGLE]
+    foreign = [
+        TokenGroup(prompt_id="", prompt=one, responses=(SINGLE[at - 1][1],))
+        for at, (one, _) in enumerate(SINGLE)
+    ]
+    with torch.no_grad():
+        before = [_response_sums(policy, groups) for groups in (own, foreign)]
+        _move(policy.model, by=-0.05)
+    rows = [
+        {
+            "prompt_ids": list(prompt),
+            "completion_ids": list(response),
+            "KL_completion_ids": list(SINGLE[at - 1][1]),
+            "label": is_good[at],
+        }
+        for at, (prompt, response) in enumerate(SINGLE)
+    ]
+    models = [AutoModelForCausalLM.from_pretrained(tiny_folder) for _ in range(2)]
+    _move(models[0], by=-0.05)
+    trainer = KTOTrainer(
+        model=models[0],
+        ref_model=models[1],
+        args=KTOConfig(str(tmp_path), beta=0.5, undesirable_weight=1.5, **QUIET),
+        train_dataset=Dataset.from_list([{"prompt": "a", "completion": "b", "label": True}] * 4),
+        processing_class=policy.tokenizer,
+    )
+    expected = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
+
+    own_N, foreign_N = (
+        _response_sums(policy, groups) - one
+        for groups, one in zip((own, foreign), before, strict=True)
+    )
+    point = mismatched_kl(foreign_N.detach())
+    is_good_N = torch.tensor(is_good)
+    losses_N = kahneman_tversky_losses(own_N, is_good_N, reference_point=point, beta=0.5)
+    found = (losses_N * torch.where(is_good_N, 1.0, 1.5)).mean()
+    assert point > 0
+    assert abs(found.item() - expected.item()) < 1e-5
+
+
+@pytest.mark.parametrize("variant", ["grpo", "dr_grpo"])
+def test_the_loss_of_compared_responses_equals_trls(
+    tiny_folder: Path, tmp_path: Path, variant: str
+) -> None:
+    """One weight was moved since the responses were sampled: far enough to be clipped.
+
+    TRL's default, KL times the ratio, is not the papers' and switched off.
+    """
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM
+    from trl import GRPOConfig, GRPOTrainer
+
+    policy = load_policy(str(tiny_folder), precision="float32", device=CPU)
+    prompt, responses = (5, 6, 7), ((9, 10, 1), (11, 12, 13, 14, 1), (15, 1))
+    advantages_N = torch.tensor([1.2, -0.7, -0.5])
+    pack = pack_groups([TokenGroup(prompt_id="", prompt=prompt, responses=responses)])
+    with torch.no_grad():
+        old = response_logprobs(policy, pack)
+        _move(policy.model)
+    part = Part(pack, None, TokenOutputs(*old, torch.zeros_like(old.logprob_R)), old.logprob_R)
+    spec = GrpoSpec(
+        model="m", data="d", reward_model="r", variant=variant, max_response_tokens=8,
+        clip_range=0.05, clip_range_high=0.1, kl_coefficient=0.3,
+    )  # fmt: skip
+    [[lesson]] = compared([[part]], advantages_N, spec)
+    found = grouped_policy_loss(
+        response_logprobs(policy, pack).logprob_R,
+        old.logprob_R,
+        old.logprob_R,
+        lesson.advantage_R,
+        weight_R=lesson.weight_R,
+        clip=(spec.clip_range, spec.clip_range_high),
+        beta=spec.kl_coefficient,
+        count=len(pack.targets_R),
+    )
+    assert found.clip_fraction > 0
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    _move(model)
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=GRPOConfig(
+            str(tmp_path), loss_type=variant, beta=0.3, epsilon=0.05, epsilon_high=0.1,
+            max_completion_length=8, num_generations=2, use_bias_correction_kl=False, **QUIET,
+        ),
+        train_dataset=Dataset.from_list([{"prompt": "a"}] * 4),
+        processing_class=policy.tokenizer,
+    )  # fmt: skip
+    completions = [torch.tensor(one) for one in responses]
+    mask_NT = pad_sequence([torch.ones_like(one) for one in completions], batch_first=True)
+    by_row = pad_sequence(old.logprob_R.split([len(one) for one in responses]), batch_first=True)
+    rows = {
+        "prompt_ids": torch.tensor([prompt] * 3),
+        "prompt_mask": torch.ones(3, 3, dtype=torch.long),
+        "completion_ids": pad_sequence(completions, batch_first=True),
+        "completion_mask": mask_NT,
+        "advantages": advantages_N,
+        "old_per_token_logps": by_row,
+        "ref_per_token_logps": by_row,
+        "num_items_in_batch": mask_NT.sum(),
+    }
+    expected = trainer._compute_loss(trainer.model.eval(), rows)
+    assert abs(found.loss.item() - expected.item()) < 1e-5
+
+
+def _move(model: Any, *, by: float = 0.05) -> None:
     weight = model.get_parameter("model.layers.0.mlp.down_proj.weight")
     generator = torch.Generator().manual_seed(1)
-    weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    weight.data += by * torch.randn(weight.shape, generator=generator)
 
 
 def _response_sums(policy: Any, tokens: list[TokenGroup]) -> torch.Tensor:
