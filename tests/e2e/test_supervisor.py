@@ -32,10 +32,12 @@ def up(tmp_path) -> Iterator["subprocess.Popen[bytes]"]:
         except httpx.TransportError:
             return False
 
-    eventually(answers, seconds=90)
-    yield process
-    process.kill()
-    process.wait()
+    try:
+        eventually(answers, seconds=300)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def processes_of(var: Path) -> list[str]:
