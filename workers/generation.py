@@ -151,7 +151,9 @@ class Stage:
         if "prompt" in line:
             self._take(outcome_of(line))
         elif "scores" in line:
-            services.store_scores(run_id=self._run.pk, scores=line["scores"])
+            services.store_scores(
+                run_id=self._run.pk, scores=line["scores"], criterion_scores=line["criteria"]
+            )
             self._step()
         elif "failed" in line and line["key"] == "scores":
             services.store_scores(run_id=self._run.pk, scores={}, reason=line["failed"])

@@ -149,7 +149,8 @@ class Totals:
     edit_preferences: int = 0
     unacceptable: int = 0
     demonstrations: int = 0
-    signals: int = 0  # accepted or rejected
+    accepted: int = 0  # signals
+    rejected: int = 0
     criterion_pairs: int = 0
     candidates: int = 0
     prompt_characters: int = 0
@@ -171,7 +172,8 @@ class Totals:
         self.unacceptable += len(group.unacceptable)
         self.demonstrations += len(group.demonstrations)
         self.criterion_pairs += len(group.criterion_pairs)
-        self.signals += sum(one.accepted + one.rejected for one in group.signals)
+        self.accepted += sum(one.accepted for one in group.signals)
+        self.rejected += sum(one.rejected for one in group.signals)
         self.prompt_characters += sum(len(turn.content) for turn in group.prompt)
         for candidate in group.candidates:
             self.lengths[_bucket(len(candidate.text))] += 1
@@ -197,6 +199,10 @@ class Totals:
             self.margins[round(pair.margin)] += 1
 
     @property
+    def signals(self) -> int:
+        return self.accepted + self.rejected
+
+    @property
     def preferences(self) -> int:
         """Judged pairs with a winner."""
         return self.pairs - self.ties - self.edit_preferences
@@ -213,6 +219,8 @@ class Totals:
                 "unacceptable": self.unacceptable,
                 "demonstrations": self.demonstrations,
                 "signals": self.signals,
+                "accepted": self.accepted,
+                "rejected": self.rejected,
                 "criterion_pairs": self.criterion_pairs,
             },
             "splits": {name: self.splits[name] for name in SPLITS},

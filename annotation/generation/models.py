@@ -122,4 +122,5 @@ class PlaygroundRun(JobModel):
     seed = models.PositiveBigIntegerField(default=17)
     answers = models.JSONField(default=dict)  # policy id -> {"text", "is_finished", "reason"}
     scores = models.JSONField(default=dict)  # policy id -> reward
+    criterion_scores = models.JSONField(default=dict)  # policy id -> {criterion: score}
     scores_reason = models.CharField(max_length=500, blank=True, default="")  # why there are none

@@ -164,6 +164,7 @@ class PlaygroundAnswer:
     is_finished: bool
     reason: str
     score: float | None
+    criteria: dict[str, float]  # what the head of each says; empty where the reward model has none
     is_best: bool
 
 
@@ -180,6 +181,7 @@ def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
             is_finished=answer.get("is_finished", True),
             reason=answer.get("reason", ""),
             score=score,
+            criteria=run.criterion_scores.get(str(pk), {}),
             is_best=score is not None and score == best and len(run.scores) > 1,
         )
         columns.append(column)

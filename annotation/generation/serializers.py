@@ -91,11 +91,16 @@ class PlaygroundSerializer(serializers.ModelSerializer[PlaygroundRun]):
     scores = serializers.DictField(
         child=serializers.FloatField(), read_only=True, help_text="Rewards by policy id."
     )
+    criterion_scores = serializers.DictField(
+        child=serializers.DictField(child=serializers.FloatField()),
+        read_only=True,
+        help_text="By policy id, what the reward model's head of each criterion says.",
+    )
 
     class Meta:
         model = PlaygroundRun
         fields = [
             "id", "turns", "policies", "reward_model", *SAMPLING_FIELDS, "answers", "scores",
-            "scores_reason", *JOB_FIELDS,
+            "criterion_scores", "scores_reason", *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = ["scores_reason", *JOB_FIELDS]

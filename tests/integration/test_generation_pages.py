@@ -211,7 +211,11 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
 ):
     run = played(project, engineer)
     base, ppo = run.policy_ids
-    scores = {"key": "scores", "scores": {str(base): -0.5, str(ppo): 1.25}}
+    scores = {
+        "key": "scores",
+        "scores": {str(base): -0.5, str(ppo): 1.25},
+        "criteria": {str(ppo): {"concise": 2.125}},
+    }
     monkeypatch.setattr(
         generation, "run_child", Child(sampled(base, "Before\x00"), sampled(ppo, "After"), scores)
     )
@@ -222,6 +226,7 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
     assert "Before\ufffd" in page
     assert page.count("highest reward") == 1
     assert "1.250" in page
+    assert "<dt>concise</dt><dd>2.125</dd>" in page
 
 
 def test_a_playground_run_is_cancelled_from_its_page(client, project, engineer, monkeypatch):
@@ -280,7 +285,7 @@ def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeyp
             sample = Sampled(text="From afar", is_finished=True, token_count=0)
             take(Outcome(prompt_id=asks[0].prompt_id, samples=(sample,)))
 
-    child = Child({"key": "scores", "scores": {str(server.pk): 0.5}})
+    child = Child({"key": "scores", "scores": {str(server.pk): 0.5}, "criteria": {}})
     monkeypatch.setattr(generation, "generator_for", lambda _policy, _folder: Server())
     monkeypatch.setattr(generation, "run_child", child)
     generation.answer_playground(run.pk)

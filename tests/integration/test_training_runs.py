@@ -162,9 +162,21 @@ TOO_LITTLE = {
     "seven prompts": ("ppo", DECIDED, {}, "has 7 prompts in its train split"),
     "nobody liked any": (
         "kto",
-        {"preferences": 4, "signals": 3, "unacceptable": 50},
+        {"preferences": 4, "signals": 3, "accepted": 3, "unacceptable": 50},
         {},
-        "has 7 responses that were found good",
+        "has 7 responses found good; a kto run needs at least 8",
+    ),
+    "only rejected": (
+        "kto",
+        {"signals": 60, "accepted": 0, "rejected": 60},
+        {},
+        "has 0 responses found good; a kto run needs",
+    ),
+    "only accepted": (
+        "kto",
+        {"signals": 60, "accepted": 60, "rejected": 0},
+        {},
+        "has 0 responses found bad; a kto run needs",
     ),
     "nothing to imitate": (
         "sft",

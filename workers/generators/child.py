@@ -1,7 +1,8 @@
 """The child of `local.py`: loads models, samples and scores, and appends lines to `answers.jsonl`.
 
 Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples"}`` or ``{"key", "prompt", "reason"}`` for a prompt;
-``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the keys of the responses.
+``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the keys of the
+responses, with ``criteria`` beside them where a single prompt's were scored.
 """
 
 import gc
@@ -148,10 +149,23 @@ def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # A
     if not texts:
         return
     reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    offset = load_offset(Path(task["model"]))
-    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET, offset=offset)
-    scores = scorer.score([turns_of(task["turns"])], [list(texts.values())])[0]
-    tell({"key": task["key"], "scores": dict(zip(texts, scores, strict=True))})
+    folder = Path(task["model"])
+    scorer = Scorer(
+        reward=reward,
+        limits=SCORE_LIMITS,
+        budget=SCORE_BUDGET,
+        offset=load_offset(folder),
+        criteria=load_criteria(folder),
+    )
+    judged = scorer.judge([turns_of(task["turns"])], [list(texts.values())])[0]
+    told = dict(zip(texts, judged, strict=True))
+    tell(
+        {
+            "key": task["key"],
+            "scores": {name: one.mean for name, one in told.items()},
+            "criteria": {name: dict(one.criteria) for name, one in told.items() if one.criteria},
+        }
+    )
 
 
 def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON

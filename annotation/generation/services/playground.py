@@ -78,10 +78,20 @@ def store_answer(
     run.save(update_fields=["answers"])
 
 
-def store_scores(*, run_id: int, scores: Mapping[str, float], reason: str = "") -> None:
-    """Keep the rewards by policy id, or why there are none."""
+def store_scores(
+    *,
+    run_id: int,
+    scores: Mapping[str, float],
+    criterion_scores: Mapping[str, Mapping[str, float]] | None = None,
+    reason: str = "",
+) -> None:
+    """Keep the rewards by policy id, with what each criterion says, or why there are none."""
     rows = PlaygroundRun.objects.filter(pk=run_id)
-    rows.update(scores=dict(scores), scores_reason=storable(reason)[:LONGEST_REASON])
+    rows.update(
+        scores=dict(scores),
+        criterion_scores=dict(criterion_scores or {}),
+        scores_reason=storable(reason)[:LONGEST_REASON],
+    )
 
 
 def _check_turns(turns: Sequence[Mapping[str, str]]) -> None:

@@ -126,7 +126,9 @@ def material(spec: RunSpec, snapshot: DatasetSnapshot) -> tuple[int, str]:
             chosen = min(decided, snapshot.rows)  # one a prompt
             return counts["demonstrations"] + chosen, "demonstrations and chosen responses"
         case KtoSpec():
-            return decided + counts["signals"], "responses that were found good"
+            good = decided + counts.get("accepted", counts["signals"])
+            bad = decided + counts.get("rejected", counts["signals"]) + counts["unacceptable"]
+            return min((good, "responses found good"), (bad, "responses found bad"))
         case _:
             return decided, "decided pairs"
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from training.models.load import save_model
-from training.models.reward import new_reward_model
+from training.models.reward import CriterionHeads, new_reward_model, save_criteria
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
@@ -93,6 +93,18 @@ def test_a_reward_model_scores_what_was_sampled_and_what_was_sent(tmp_path, mode
     scores = lines_of(tmp_path, sample, score)[-1]["scores"]
     assert set(scores) == {"3", "4"}
     assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_a_reward_model_with_heads_for_criteria_tells_what_each_says(tmp_path, model):
+    reward = new_reward_model(str(model), precision="float32", device=torch.device("cpu"), seed=1)
+    save_model(reward, tmp_path / "reward")
+    width = reward.model.config.hidden_size
+    heads = CriterionHeads(("concise", "helpful"), torch.stack([torch.ones(width)] * 2))
+    save_criteria(tmp_path / "reward", heads)
+    score = score_task(str(tmp_path / "reward"), TURNS, {"4": "from a server"})
+    told = lines_of(tmp_path, score)[-1]["criteria"]["4"]
+    assert set(told) == {"concise", "helpful"}
+    assert told["concise"] == told["helpful"] != 0.0
 
 
 def test_a_batch_that_does_not_fit_is_asked_in_halves(tmp_path, model, monkeypatch):
