@@ -7,8 +7,9 @@ measured on held-out verdicts beside the score, which knows of no criterion.
 Shapes: B pairs, C criteria, D hidden size, K responses of a group.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -35,14 +36,16 @@ from training.spec.preferences import RewardModelSpec
 from training.spec.records import Group
 
 FEWEST = 20  # decided pairs that a head is fitted to
+MOST = 10_000  # held in memory with their states, eight times over while a head is fitted
+Reading = Callable[[str, Tensor], Tensor]  # a criterion, a difference of states [D]
 NO_PAIRS = "There are no held-out pairs under this criterion."
 
 
 @dataclass(slots=True)
 class Verdicts:
-    """The decided pairs under one criterion: differences of states and of scores, labels, prompts' numbers."""
+    """The decided pairs under one criterion: what was read of their states, differences of scores, labels, prompts."""
 
-    states: list[Tensor] = field(default_factory=list)
+    read: list[Tensor] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     labels: list[float] = field(default_factory=list)
     prompts: list[int] = field(default_factory=list)
@@ -52,22 +55,32 @@ def explain(run: Run, spec: RewardModelSpec, reward: LoadedModel) -> list[dict[s
     """Fit a head a criterion beside the published weights; how each does on held-out pairs."""
     if not is_decoder(reward):
         return []
-    learned = _verdicts(run, spec, reward, "train", stage="criteria")
+    learned = _verdicts(run, spec, reward, "train", stage="criteria", read=_difference)
     fitted = {name: _direction(one) for name, one in learned.items() if len(one.labels) >= FEWEST}
     if not fitted:
         return []
     heads = CriterionHeads(tuple(fitted), torch.stack(list(fitted.values())).float().cpu())
     save_criteria(run.artifact, heads)
-    held_out = _verdicts(run, spec, reward, "validation", "test", stage="held-out criteria")
+
+    def told(name: str, difference_D: Tensor) -> Tensor:
+        return difference_D.double() @ fitted.get(name, torch.zeros_like(difference_D.double()))
+
+    held_out = _verdicts(
+        *(run, spec, reward, "validation", "test"), stage="held-out criteria", read=told
+    )
     return [
         {"name": name, "trained_on": len(learned[name].labels)}
-        | _measured(held_out.get(name, Verdicts()), fitted[name])
+        | _measured(held_out.get(name, Verdicts()))
         for name in fitted
     ]
 
 
+def _difference(_name: str, difference_D: Tensor) -> Tensor:
+    return difference_D
+
+
 def _direction(verdicts: Verdicts) -> Tensor:
-    difference_BD = torch.stack(verdicts.states)
+    difference_BD = torch.stack(verdicts.read)
     return fit_direction(
         difference_BD,
         difference_BD.new_tensor(verdicts.labels),
@@ -76,11 +89,10 @@ def _direction(verdicts: Verdicts) -> Tensor:
     )
 
 
-def _measured(verdicts: Verdicts, direction_D: Tensor) -> dict[str, object]:
+def _measured(verdicts: Verdicts) -> dict[str, object]:
     """How often the head sides with people, and how often the score does, on the same pairs."""
-    told = [(one.double() @ direction_D).item() for one in verdicts.states]
     return {
-        "accuracy": _share(verdicts.prompts, told),
+        "accuracy": _share(verdicts.prompts, [one.item() for one in verdicts.read]),
         "score_accuracy": _share(verdicts.prompts, verdicts.scores),
     }
 
@@ -93,28 +105,38 @@ def _share(prompts: Sequence[int], differences: Sequence[float]) -> dict[str, ob
 
 
 def _verdicts(
-    run: Run, spec: RewardModelSpec, reward: LoadedModel, *splits: str, stage: str
+    run: Run, spec: RewardModelSpec, reward: LoadedModel, *splits: str, stage: str, read: Reading
 ) -> dict[str, Verdicts]:
-    """The pairs of these splits under every criterion."""
+    """The pairs of these splits under every criterion, at most `MOST` of each."""
     reader = PairReader(
         tokenizer=reward.tokenizer, limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens)
     )
-    records = _under_criteria(groups_of(spec.data, *splits, at_most=spec.max_groups))
+    records = _under_criteria(
+        groups_of(spec.data, *splits, at_most=spec.max_groups), seed=spec.seed
+    )
     groups = reader.read(records, Tally())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     found: defaultdict[str, Verdicts] = defaultdict(Verdicts)
     number = 0
     for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
         for group, states_KD in zip(row, _states(reward, row), strict=True):
-            _take(found, group, states_KD, score_hidden(reward, states_KD).mean(-1), number)
+            scores_K = score_hidden(reward, states_KD).mean(-1)
+            _take(found, group, states_KD, scores_K, number=number, read=read)
             number += 1
     return dict(sorted(found.items()))
 
 
-def _under_criteria(groups: Iterable[Group]) -> Iterator[Group]:
+def _under_criteria(groups: list[Group], *, seed: int) -> Iterator[Group]:
+    """Groups with their pairs under criteria alone; where there are too many, prompts drawn at random."""
+    counts = Counter(pair.criterion for group in groups for pair in group.criterion_pairs)
+    if max(counts.values(), default=0) > MOST:
+        groups = random.Random(seed).sample(groups, len(groups))  # noqa: S311 - no secret
+    taken: Counter[str] = Counter()
     for group in groups:
-        if group.criterion_pairs:
-            yield replace(group, pairs=group.criterion_pairs)
+        pairs = tuple(one for one in group.criterion_pairs if taken[one.criterion] < MOST)
+        taken.update(one.criterion for one in pairs)
+        if pairs:
+            yield replace(group, pairs=pairs)
 
 
 @torch.no_grad()
@@ -130,11 +152,14 @@ def _take(
     group: PairGroup,
     states_KD: Tensor,
     scores_K: Tensor,
+    *,
     number: int,
+    read: Reading,
 ) -> None:
     for pair in group.pairs:
         verdicts = found[pair.record.criterion]
-        verdicts.states.append(states_KD[pair.chosen] - states_KD[pair.rejected])
+        difference_D = states_KD[pair.chosen] - states_KD[pair.rejected]
+        verdicts.read.append(read(pair.record.criterion, difference_D))
         verdicts.scores.append((scores_K[pair.chosen] - scores_K[pair.rejected]).item())
         verdicts.labels.append(pair.label)
         verdicts.prompts.append(number)

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.training.conftest import CPU, judged_group, write_groups
 from tests.unit.training.trainers.runs import evaluate, train
 from training.data.chat import Limits
+from training.evals import criteria
 from training.evals.criteria import FEWEST
 from training.models.reward import load_criteria, load_reward_model
 from training.rollout.scoring import Scorer
@@ -34,15 +35,15 @@ def spec_for(model: Path, folder: Path, groups: list[Group]) -> RewardModelSpec:
 
 @pytest.fixture(scope="module")
 def trained(tiny_folder, tmp_path_factory):
-    """The metrics of a run over criteria, and where its model lies."""
+    """The metrics of a run over criteria, where its model lies, and its spec."""
     folder = tmp_path_factory.mktemp("criteria")
     spec = spec_for(tiny_folder, folder, [with_criteria(number) for number in range(48)])
     train(folder / "run", spec)
-    return evaluate(folder / "run", spec), folder / "run" / "artifact"
+    return evaluate(folder / "run", spec), folder / "run" / "artifact", spec
 
 
 def test_each_head_sides_with_its_criterion_where_the_score_cannot_with_both(trained) -> None:
-    metrics, _ = trained
+    metrics, _, _ = trained
     concise, helpful = metrics["criteria"]
     assert (concise["name"], helpful["name"]) == ("concise", "helpful")
     assert (concise["accuracy"]["value"], helpful["accuracy"]["value"]) == (1.0, 1.0)
@@ -52,8 +53,17 @@ def test_each_head_sides_with_its_criterion_where_the_score_cannot_with_both(tra
     assert (concise["trained_on"], concise["accuracy"]["n"]) == (24, 24)
 
 
+def test_no_head_is_fitted_to_more_pairs_than_memory_is_meant_for(trained, monkeypatch) -> None:
+    """Of each criterion 24 pairs are in the training split and 24 held out."""
+    _, artifact, spec = trained
+    monkeypatch.setattr(criteria, "MOST", FEWEST + 1)
+    concise, helpful = evaluate(artifact.parent, spec)["criteria"]
+    assert (concise["trained_on"], helpful["trained_on"]) == (FEWEST + 1, FEWEST + 1)
+    assert concise["accuracy"]["n"] == FEWEST + 1
+
+
 def test_a_score_is_explained_by_what_the_heads_say(trained) -> None:
-    _, artifact = trained
+    _, artifact, _ = trained
     reward = load_reward_model(str(artifact), precision="float32", device=CPU)
     plain = Scorer(reward=reward, limits=Limits(64, 16), budget=512)
     telling = replace(plain, criteria=load_criteria(artifact))
