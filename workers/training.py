@@ -60,7 +60,9 @@ def execute_run(run_id: int) -> None:
 
 
 def execute(job: RunningJob) -> None:
-    rows = TrainingRun.objects.select_related("project", "snapshot", "base_model", "reward_model")
+    rows = TrainingRun.objects.select_related(
+        "project", "snapshot", "base_model", "reward_model", "held_out_reward_model"
+    )
     run = rows.get(pk=job.pk)
     folder = prepare(run)
     with Carrier(run.pk, folder, tell=lambda text: tell(run, text)) as carrier:
@@ -110,6 +112,7 @@ def prepare(run: TrainingRun) -> Path:
             snapshot=run.snapshot,
             base_model=run.base_model,
             reward_model=run.reward_model,
+            held_out_reward_model=run.held_out_reward_model,
             local=storage.local,
         )
     )
@@ -175,7 +178,7 @@ def refuse_missing(run: TrainingRun) -> None:
         raise DataError(
             f"The records of snapshot {run.snapshot.name} are not at {records}. Build it again."
         )
-    for version in filter(None, (run.base_model, run.reward_model)):
+    for version in filter(None, (run.base_model, run.reward_model, run.held_out_reward_model)):
         path = Path(version.location)
         if path.is_absolute() and not path.is_dir():
             raise ModelError(

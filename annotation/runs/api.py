@@ -72,13 +72,16 @@ class RunList(ListAPIView[TrainingRun]):
         form = NewRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         asked = form.validated_data
-        key = asked["reward_model"]
+        scorers = {
+            field: asked[field] and selectors.model_in(project, asked[field], field=field)
+            for field in ("reward_model", "held_out_reward_model")
+        }
         run = services.queue_run(
             project=project,
             spec=asked["spec"],
             snapshot=selectors.snapshot_in(project, asked["snapshot"]),
             base_model=selectors.model_in(project, asked["base_model"], field="base_model"),
-            reward_model=key and selectors.model_in(project, key, field="reward_model"),
+            **scorers,
             name=asked["name"],
             actor=actor_of(request),
             timeout_seconds=asked["timeout_seconds"],

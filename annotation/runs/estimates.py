@@ -7,7 +7,7 @@ earlier runs of the same kind over the same base model, a prompt (or a rollout) 
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,10 @@ def estimate(
     snapshot: DatasetSnapshot,
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
+    held_out_reward_model: ModelVersion | None = None,
 ) -> Estimate:
     """The estimate of a run with these settings."""
+    scorers = [one for one in (reward_model, held_out_reward_model) if one is not None]
     rows = int(snapshot.splits.get("train", 0))
     if limit := int(spec.get("max_groups", 0)):
         rows = min(rows, limit)
@@ -67,7 +69,7 @@ def estimate(
         trained=trained,
         memory_bytes=None
         if parameters is None or trained is None
-        else memory(kind, parameters, trained, spec, reward_model),
+        else memory(kind, parameters, trained, spec, scorers),
         seconds=None if pace is None else pace * units,
         paced_by=paced_by,
         why=tuple(why),
@@ -136,9 +138,9 @@ def memory(
     parameters: int,
     trained: int,
     spec: Mapping[str, Any],  # Any: as above
-    reward_model: ModelVersion | None,
+    scorers: Sequence[ModelVersion],
 ) -> int:
-    """Bytes of weights, gradients and moments (docs/sizing.md); of the reward model too where one scores.
+    """Bytes of weights, gradients and moments (docs/sizing.md); of the reward models too that score.
 
     A bfloat16 weight that is trained has a float32 master; what learns from rollouts without
     adapters keeps the weights it began with, as the reference.
@@ -149,8 +151,8 @@ def memory(
     if needs_reward_model(kind) and not spec.get("lora_rank"):
         a_trained += a_weight
     total = parameters * a_weight + trained * a_trained
-    if needs_reward_model(kind) and reward_model is not None:
-        total += (parameters_of(reward_model) or 0) * a_weight
+    if needs_reward_model(kind):
+        total += sum(parameters_of(one) or 0 for one in scorers) * a_weight
     return total
 
 

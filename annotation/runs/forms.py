@@ -42,14 +42,24 @@ class NewRunForm(forms.Form):
         queryset=None, empty_label=None, help_text="Scores the responses that the policy writes."
     )
 
+    held_out_reward_model: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        empty_label="None",
+        label="Held-out reward model",
+        help_text="Watches and does not teach: a guard warns where its scores fall while the reward rises.",
+    )
+
     def __init__(self, *args: Any, project: Project, kind: str, **options: Any) -> None:
         super().__init__(*args, **options)  # Any: Django's own signature
         self.kind = kind
         self._choose("snapshot", selectors.built_snapshots(project))
         self._choose("base_model", selectors.base_models(project, kind))
         self._choose("reward_model", selectors.reward_models(project))
+        self._choose("held_out_reward_model", selectors.reward_models(project))
+        self.fields["held_out_reward_model"].initial = None
         if not needs_reward_model(kind):
-            del self.fields["reward_model"]
+            del self.fields["reward_model"], self.fields["held_out_reward_model"]
         self.spec_names = [one.name for one in fields(SPECS[kind]) if one.name not in PLACES]
         hints = typing.get_type_hints(SPECS[kind])
         for one in fields(SPECS[kind]):

@@ -24,6 +24,9 @@ class TrainingRun(JobModel):
     reward_model = models.ForeignKey(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    held_out_reward_model = models.ForeignKey(  # watches, and does not teach
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     model_version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
     )

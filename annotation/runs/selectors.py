@@ -30,7 +30,8 @@ def runs_of(project: Project) -> QuerySet[TrainingRun]:
     """The runs of a project with what their rows show, newest first."""
     rows = TrainingRun.objects.filter(project=project).order_by("-pk")
     return rows.select_related(
-        "project", "snapshot", "base_model", "reward_model", "model_version", "created_by"
+        *("project", "snapshot", "base_model", "reward_model", "held_out_reward_model"),
+        *("model_version", "created_by"),
     )
 
 

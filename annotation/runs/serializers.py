@@ -40,7 +40,8 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
         model = TrainingRun
         fields: ClassVar[list[str]] = [
             *["id", "name", "kind", "status", "error", "spec"],
-            *["snapshot", "base_model", "reward_model", "model_version"],
+            *["snapshot", "base_model", "reward_model", "held_out_reward_model"],
+            "model_version",
             *["stage", "progress_done", "progress_total", "progress_unit", "attempt"],
             *["created_by", "created_at", "queued_at", "started_at", "finished_at"],
             *["timeout_seconds", "code_revision", "result", "log_tail"],
@@ -56,6 +57,9 @@ class NewRunSerializer(serializers.Serializer[Any]):
     snapshot = KeyField()
     base_model = KeyField()
     reward_model = KeyField(required=False, allow_null=True, default=None)
+    held_out_reward_model = KeyField(
+        required=False, allow_null=True, default=None, help_text="Watches, and does not teach."
+    )
     timeout_seconds = serializers.IntegerField(
         required=False, default=DAY, min_value=60, max_value=60 * DAY
     )

@@ -38,6 +38,7 @@ def resolved_spec(
     snapshot: DatasetSnapshot,
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
+    held_out_reward_model: ModelVersion | None = None,
     local: Callable[[str], str] = str,
 ) -> RunSpec:
     """The checked spec with the places of its models and records. Raises InvalidInput at a field.
@@ -51,6 +52,8 @@ def resolved_spec(
     row |= {"model": local(base_model.location), "data": local(snapshot.folder)}
     if needs_reward_model(kind):
         row["reward_model"] = local(reward_model.location) if reward_model else ""
+        watcher = held_out_reward_model
+        row["held_out_reward_model"] = local(watcher.location) if watcher else ""
     try:
         return spec_from_dict(row)
     except SpecError as error:

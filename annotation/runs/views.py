@@ -98,6 +98,7 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
         snapshot=values["snapshot"],
         base_model=values["base_model"],
         reward_model=values.get("reward_model"),
+        held_out_reward_model=values.get("held_out_reward_model"),
     )
     return {
         "estimate": found,
@@ -131,6 +132,7 @@ def queued(form: NewRunForm, project: Project, user: User) -> TrainingRun | None
             snapshot=asked["snapshot"],
             base_model=asked["base_model"],
             reward_model=asked.get("reward_model"),
+            held_out_reward_model=asked.get("held_out_reward_model"),
             name=asked["name"],
             actor=user,
         )

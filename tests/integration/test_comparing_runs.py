@@ -79,10 +79,10 @@ def test_memory_is_counted_from_the_weights_that_lie_there(project, tmp_path):
     version = factories.policy(project, location=str(tmp_path))
     count = sum(one.numel() for one in model.parameters())
     assert estimates.parameters_of(version) == count
-    assert estimates.memory("sft", count, count, {}, None) == 16 * count
-    assert estimates.memory("sft", count, count, {"precision": "bfloat16"}, None) == 18 * count
-    assert estimates.memory("grpo", count, count, {}, None) == 20 * count  # and the reference
-    assert estimates.memory("grpo", count, count, {"lora_rank": 8}, None) == 16 * count
+    assert estimates.memory("sft", count, count, {}, []) == 16 * count
+    assert estimates.memory("sft", count, count, {"precision": "bfloat16"}, []) == 18 * count
+    assert estimates.memory("grpo", count, count, {}, []) == 20 * count  # and the reference
+    assert estimates.memory("grpo", count, count, {"lora_rank": 8}, []) == 16 * count
     assert estimates.trained_of(version, count, {"trainable_layers": 1}) < count
     assert estimates.trained_of(version, count, {"lora_rank": 1}) == 2 * 7 * 2 * 32
 

@@ -7,8 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.projects.models import Role
+from annotation.runs import services
 from annotation.runs.models import RunEvent, TrainingRun
-from annotation.runs.specs import needs_reward_model
+from annotation.runs.specs import needs_reward_model, resolved_spec
 from tests import factories
 from training.spec.presets import PRESETS
 from training.spec.runs import SPECS
@@ -227,6 +228,63 @@ def test_a_reward_model_is_refused_where_none_is_taken(api, project, asked):
     reward = factories.policy(project, kind="reward")
     answer = queue(api, project, asked | {"reward_model": reward.pk})
     assert "takes no reward model" in answer.data["error"]["fields"]["reward_model"][0]
+
+
+def test_a_second_reward_model_watches_a_run_and_its_copy(api, project, asked):
+    teacher, watcher = (factories.policy(project, kind="reward", location=one) for one in "tw")
+    body = asked | {"spec": {"kind": "ppo"}, "reward_model": teacher.pk}
+    answer = queue(api, project, body | {"held_out_reward_model": watcher.pk})
+    assert answer.data["held_out_reward_model"] == watcher.pk
+    run = TrainingRun.objects.get(pk=answer.data["id"])
+    assert services.clone_run(run=run, actor=None).held_out_reward_model == watcher
+    given = resolved_spec(
+        run.spec,
+        snapshot=run.snapshot,
+        base_model=run.base_model,
+        reward_model=teacher,
+        held_out_reward_model=watcher,
+    )
+    assert (given.reward_model, given.held_out_reward_model) == ("t", "w")
+
+
+@pytest.mark.parametrize(
+    ("kind", "watcher", "sentence"),
+    [
+        ("ppo", "teacher", "teaches this run; choose one that learned from other judgments"),
+        ("ppo", "policy", "is a policy; choose a reward model"),
+        ("dpo", "other", "A dpo run takes no reward model"),
+        ("ppo", "stranger", "There is no model version"),
+    ],
+)
+def test_what_cannot_watch_a_run_is_refused_at_its_field(
+    kind, watcher, sentence, api, project, asked
+):
+    teacher = factories.policy(project, kind="reward")
+    watchers = {
+        "teacher": teacher,
+        "policy": factories.policy(project),
+        "other": factories.policy(project, kind="reward"),
+        "stranger": factories.policy(factories.project(), kind="reward"),
+    }
+    body = asked | {"spec": {"kind": kind}, "held_out_reward_model": watchers[watcher].pk}
+    if kind == "ppo":
+        body["reward_model"] = teacher.pk
+    answer = queue(api, project, body)
+    assert answer.status_code == 400
+    assert sentence in answer.data["error"]["fields"]["held_out_reward_model"][0]
+
+
+def test_the_form_of_ppo_lets_a_second_reward_model_watch(pages, project, asked):
+    rewards = [factories.policy(project, kind="reward") for _ in range(2)]
+    url = address("runs-new", project) + "?kind=ppo"
+    form = pages.get(url).context["form"]
+    assert form["held_out_reward_model"].value() is None
+    body = filled(form) | {"held_out_reward_model": rewards[0].pk}
+    assert pages.post(url, {name: one for name, one in body.items() if one is not False}).url
+    run = TrainingRun.objects.get()
+    assert (run.reward_model, run.held_out_reward_model) == (rewards[1], rewards[0])
+    page = pages.get(address("runs-detail", project, run.pk)).content.decode()
+    assert "Watched by" in page
 
 
 def test_a_policy_is_refused_as_a_reward_model(api, project, asked):

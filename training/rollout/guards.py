@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from training.spec.rollouts import RolloutSpec
+
 ENTROPY_FLOOR = 0.3  # of the first update's entropy
 LENGTH_FLOOR, LENGTH_CEILING = 0.5, 2.0  # of the first update's length
 DISAGREEMENT_CEILING = 2.0  # of the first update's disagreement
@@ -34,8 +36,16 @@ class Vitals(NamedTuple):
     held_out_error: float = 0.0  # its standard error
 
 
-def alarms(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
-    """Everything that is wrong now, compared with the first update. 0 as ``max_kl`` is no limit."""
+def alarms(now: Vitals, first: Vitals, spec: RolloutSpec) -> list[Alarm]:
+    """Everything that is wrong now, compared with the first update."""
+    stopping = spec.stopping_guards()
+    return [
+        one._replace(action="stop") if one.name in stopping else one
+        for one in _found(now, first, max_kl=spec.max_kl)
+    ]
+
+
+def _found(now: Vitals, first: Vitals, *, max_kl: float) -> list[Alarm]:
     found = []
     if max_kl and now.kl > max_kl:
         found.append(

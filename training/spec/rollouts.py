@@ -6,6 +6,8 @@ from typing import ClassVar
 from training.spec.base import RunSpec, setting
 from training.spec.errors import SpecError
 
+WARNING_GUARDS = ("entropy", "length", "disagreement", "distinct", "held_out_reward")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec(RunSpec):
@@ -43,6 +45,11 @@ class RolloutSpec(RunSpec):
     max_kl: float = setting(
         30.0, help="Stop the run beyond this KL a response; 0 never.", low=0.0, high=10_000.0
     )
+    stop_on: str = setting(
+        "",
+        help="Guards that stop the run instead of warning, separated by commas: entropy, length, "
+        "disagreement, distinct, held_out_reward.",
+    )
     missing_eos_penalty: float = setting(
         1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
     )
@@ -62,11 +69,19 @@ class RolloutSpec(RunSpec):
     def check(self) -> None:
         """As in RunSpec: the rollouts of an update go up, and a server can follow the policy."""
         self.samples_per_prompt(self.groups_per_step)
+        self.stopping_guards()
         if self.sampler_url and not self.lora_rank:
             raise SpecError(
                 "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "
                 "example to 16, or leave sampler_url empty."
             )
+
+    def stopping_guards(self) -> frozenset[str]:
+        """The guards of ``stop_on``. Raises SpecError for one that is not known."""
+        names = frozenset(one.strip() for one in self.stop_on.split(",") if one.strip())
+        for name in names.difference(WARNING_GUARDS):
+            raise SpecError(f"stop_on: {name!r} is not one of {', '.join(WARNING_GUARDS)}.")
+        return names
 
     def samples_per_prompt(self, prompts: int) -> int:
         """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""

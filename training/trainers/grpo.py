@@ -93,7 +93,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         progress.updates = update + 1
         metrics = _metrics(rollouts, vitals, learned, learner)
         tell_update(run, rollouts, metrics, update=progress.updates)
-        for alarm in alarms(vitals, Vitals(*progress.first), max_kl=spec.max_kl):
+        for alarm in alarms(vitals, Vitals(*progress.first), spec):
             run.reporter.guard(**alarm._asdict(), step=progress.updates)
             if alarm.action == "stop":
                 progress.stop_reason = alarm.message

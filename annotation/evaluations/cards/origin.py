@@ -64,6 +64,8 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
     ]
     if lineage.get("reward_model"):
         rows.append(("Rewarded by", named(lineage["reward_model"])))
+    if lineage.get("held_out_reward_model"):
+        rows.append(("Watched by", named(lineage["held_out_reward_model"])))
     spec = lineage.get("spec", {})
     title = SPECS[spec["kind"]].title if spec.get("kind") in SPECS else "Training"
     return [

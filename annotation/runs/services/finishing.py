@@ -52,6 +52,9 @@ def lineage_of(run: TrainingRun) -> dict[str, Any]:
         "guideline_versions": manifest.get("guideline_versions", []),
         "base_model": model_facts(run.base_model),
         "reward_model": model_facts(run.reward_model) if run.reward_model else None,
+        "held_out_reward_model": model_facts(run.held_out_reward_model)
+        if run.held_out_reward_model
+        else None,
         "code_revision": run.code_revision,
         "spec": run.spec,
     }

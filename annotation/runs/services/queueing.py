@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -33,21 +33,20 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
     snapshot: DatasetSnapshot,
     base_model: ModelVersion,
     reward_model: ModelVersion | None = None,
+    held_out_reward_model: ModelVersion | None = None,
     name: str,
     actor: User | None,
     timeout_seconds: int = DAY,
 ) -> TrainingRun:
     """Queue a run of ``spec["kind"]``. Raises InvalidInput naming the field, the value and what is allowed."""
-    checked = resolved_spec(
-        spec, snapshot=snapshot, base_model=base_model, reward_model=reward_model
-    )
-    check_inputs(
-        project=project,
-        spec=checked,
+    inputs = Inputs(
         snapshot=snapshot,
         base_model=base_model,
         reward_model=reward_model,
+        held_out_reward_model=held_out_reward_model,
     )
+    checked = resolved_spec(spec, **inputs._asdict())
+    check_inputs(project=project, spec=checked, inputs=inputs)
     if not 60 <= timeout_seconds <= 60 * DAY:
         raise InvalidInput.at("timeout_seconds", f"{timeout_seconds} is outside 60 to {60 * DAY}.")
     run = TrainingRun.objects.create(
@@ -55,9 +54,7 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
         name=checked_name(name),
         kind=checked.kind,
         spec=stored_spec(checked),
-        snapshot=snapshot,
-        base_model=base_model,
-        reward_model=reward_model,
+        **inputs._asdict(),
         timeout_seconds=timeout_seconds,
         created_by=actor,
     )
@@ -75,29 +72,29 @@ def checked_name(name: str) -> str:
     return name
 
 
-def check_inputs(
-    *,
-    project: Project,
-    spec: RunSpec,
-    snapshot: DatasetSnapshot,
-    base_model: ModelVersion,
-    reward_model: ModelVersion | None,
-) -> None:
+class Inputs(NamedTuple):
+    """The rows that a run learns from, by their fields."""
+
+    snapshot: DatasetSnapshot
+    base_model: ModelVersion
+    reward_model: ModelVersion | None
+    held_out_reward_model: ModelVersion | None
+
+
+def check_inputs(*, project: Project, spec: RunSpec, inputs: Inputs) -> None:
     """Refuse what cannot be trained on, at the field that names it."""
-    for field, row in (
-        ("snapshot", snapshot),
-        ("base_model", base_model),
-        ("reward_model", reward_model),
-    ):
+    for field, row in inputs._asdict().items():
         if row is not None and row.project_id != project.pk:
             raise InvalidInput.at(field, f"{row.pk} belongs to another project.")
+    snapshot = inputs.snapshot
     if snapshot.status != DatasetSnapshot.Status.DONE:
         raise InvalidInput.at(
             "snapshot", f"{snapshot.name} is {snapshot.status}; choose one that is built."
         )
     check_records(spec, snapshot)
-    check_base(spec.kind, base_model)
-    check_reward_model(spec.kind, reward_model)
+    check_base(spec.kind, inputs.base_model)
+    check_reward_model(spec.kind, inputs.reward_model)
+    check_watcher(spec.kind, inputs.held_out_reward_model, teacher=inputs.reward_model)
 
 
 def check_records(spec: RunSpec, snapshot: DatasetSnapshot) -> None:
@@ -161,6 +158,21 @@ def check_reward_model(kind: str, reward_model: ModelVersion | None) -> None:
         )
 
 
+def check_watcher(kind: str, watcher: ModelVersion | None, *, teacher: ModelVersion | None) -> None:
+    """Refuse a held-out reward model that cannot watch."""
+    field = "held_out_reward_model"
+    if watcher is None:
+        return
+    if not needs_reward_model(kind):
+        raise InvalidInput.at(field, f"A {kind} run takes no reward model; leave it out.")
+    if watcher.kind != ModelVersion.Kind.REWARD:
+        raise InvalidInput.at(field, f"{watcher.name} is a {watcher.kind}; choose a reward model.")
+    if watcher == teacher:
+        raise InvalidInput.at(
+            field, f"{watcher} teaches this run; choose one that learned from other judgments."
+        )
+
+
 @transaction.atomic
 def cancel_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
     """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
@@ -201,6 +213,7 @@ def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> Traini
         snapshot=run.snapshot,
         base_model=run.base_model,
         reward_model=run.reward_model,
+        held_out_reward_model=run.held_out_reward_model,
         name=name or f"{run.name} (again)"[:120],
         actor=actor,
         timeout_seconds=run.timeout_seconds,

@@ -1,4 +1,10 @@
+from dataclasses import replace
+
+import pytest
+
 from training.rollout.guards import Vitals, alarms
+from training.spec.errors import SpecError
+from training.spec.rollouts import PpoSpec
 
 FIRST = Vitals(
     kl=0.0,
@@ -12,8 +18,11 @@ FIRST = Vitals(
 )
 
 
-def names(**change):
-    return [(one.name, one.action) for one in alarms(FIRST._replace(**change), FIRST, max_kl=5.0)]
+SPEC = PpoSpec(model="m", data="d", reward_model="r", max_kl=5.0)
+
+
+def names(spec=SPEC, **change):
+    return [(one.name, one.action) for one in alarms(FIRST._replace(**change), FIRST, spec)]
 
 
 def test_a_healthy_run_raises_no_alarm():
@@ -38,15 +47,15 @@ def test_growing_disagreement_of_the_heads_warns():
 
 def test_one_head_never_disagrees():
     alone = FIRST._replace(disagreement=0.0)
-    assert alarms(alone, alone, max_kl=5.0) == []
+    assert alarms(alone, alone, SPEC) == []
 
 
 def test_a_limit_of_zero_is_none():
-    assert alarms(FIRST._replace(kl=1e6), FIRST, max_kl=0.0) == []
+    assert names(replace(SPEC, max_kl=0.0), kl=1e6) == []
 
 
 def test_the_message_names_the_numbers_and_what_to_do():
-    [alarm] = alarms(FIRST._replace(kl=7.5), FIRST, max_kl=5.0)
+    [alarm] = alarms(FIRST._replace(kl=7.5), FIRST, SPEC)
     assert "7.50 nats" in alarm.message
     assert "kl_coefficient" in alarm.message
 
@@ -62,3 +71,25 @@ def test_a_reward_that_rises_alone_warns_beyond_noise():
     assert names(reward=2.0, held_out_reward=0.1) == [("held_out_reward", "warn")]
     assert names(reward=0.9, held_out_reward=0.1) == []
     assert names(reward=2.0, held_out_reward=None) == []
+
+
+FORCED = {
+    "entropy": {"entropy": 0.5},
+    "length": {"length": 81.0},
+    "disagreement": {"disagreement": 1.1},
+    "distinct": {"distinct": 0.39},
+    "held_out_reward": {"reward": 2.0, "held_out_reward": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", FORCED)
+def test_a_guard_named_in_stop_on_stops_and_the_others_go_on_warning(name):
+    everything = {field: value for change in FORCED.values() for field, value in change.items()}
+    assert names(replace(SPEC, stop_on=name), **FORCED[name]) == [(name, "stop")]
+    actions = dict(names(replace(SPEC, stop_on=name), **everything))
+    assert actions == dict.fromkeys(FORCED, "warn") | {name: "stop"}
+
+
+def test_a_guard_that_is_not_known_is_refused_with_its_name():
+    with pytest.raises(SpecError, match="stop_on: 'lenght' is not one of entropy, length"):
+        replace(SPEC, stop_on="length, lenght").check()

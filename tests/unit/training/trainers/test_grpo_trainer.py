@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout import guards
 from training.spec.errors import ModelError, SpecError
 from training.spec.rollouts import GrpoSpec, PpoSpec
 from training.spec.runs import spec_from_dict, spec_to_dict
@@ -89,6 +90,19 @@ def test_the_penalty_is_paid_where_heads_disagree_and_not_told_as_reward(spec, f
     for name in ("reward", "disagreement"):
         assert told[0][name] == told[1][name]
     assert told[0]["grad_norm"] != told[1]["grad_norm"]
+
+
+@pytest.mark.parametrize(("stop_on", "updates"), [("entropy", 1), ("length, distinct", 4)])
+def test_a_guard_ends_a_run_only_where_stop_on_names_it(
+    folders, snapshot, tmp_path, monkeypatch, stop_on, updates
+):
+    """Its floor is above the first update's entropy: it speaks at once."""
+    monkeypatch.setattr(guards, "ENTROPY_FLOOR", 1.1)
+    places = {"model": str(folders / "policy"), "reward_model": str(folders / "reward")}
+    told = train(tmp_path, GrpoSpec(data=str(snapshot), stop_on=stop_on, **places, **COMMON))
+    assert told["updates"] == updates
+    assert told["stop_reason"].startswith("Entropy fell") is (stop_on == "entropy")
+    assert (tmp_path / "artifact" / "model.safetensors").is_file()
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path):

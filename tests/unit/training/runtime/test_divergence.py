@@ -1,0 +1,47 @@
+"""A loss that goes up for good is told once; noise, and a loss that falls, are not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.runtime.divergence import LossWatch
+from training.runtime.metrics import Reporter
+
+
+def guards(folder: Path, losses: list[float], name: str = "loss") -> list[dict[str, object]]:
+    """What the watch said of a run with these losses."""
+    with Reporter(folder) as reporter:
+        reporter.listen(LossWatch(reporter).hear)
+        for step, loss in enumerate(losses, start=1):
+            reporter.metrics({name: loss}, step=step)
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [one for one in lines if one["kind"] == "guard"]
+
+
+def test_a_loss_that_rises_for_good_is_told_once_with_its_numbers(tmp_path: Path) -> None:
+    """20 steps at 0.7; of the newest 20, n at 1.5 make (0.7 (20 - n) + 1.5 n) / 20 > 1.05 from n = 9 on."""
+    (told,) = guards(tmp_path, [0.7] * 40 + [1.5] * 40)
+    assert told["step"] == 49
+    assert (told["data"]["name"], told["data"]["action"]) == ("divergence", "warn")
+    assert "from 0.7 in the first 20 steps to 1.06" in told["data"]["message"]
+    assert "lower learning_rate" in told["data"]["message"]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.7] * 60,
+        [0.7] * 40 + [5.0] + [0.7] * 40,
+        [3.0 / (1 + step) for step in range(80)],
+        [float("nan")] * 60,
+        [0.7] * 20 + [9.0] * 19,
+    ],
+    ids=["level", "one spike", "falling", "nothing finite", "too short to say"],
+)
+def test_what_is_no_divergence_is_not_told(tmp_path: Path, losses: list[float]) -> None:
+    assert guards(tmp_path, losses) == []
+
+
+def test_other_numbers_than_the_loss_are_not_watched(tmp_path: Path) -> None:
+    assert guards(tmp_path, [0.1] * 40 + [9.0] * 40, name="margin") == []
