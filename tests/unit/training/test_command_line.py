@@ -1,9 +1,11 @@
 """The command line, mostly in this process; where the process itself matters, as a child."""
 
 import json
+import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,27 @@ def last_event(folder: Path) -> dict[str, object]:
     return json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
 
 
-def test_a_run_ends_with_metrics_and_an_artifact(folder: Path) -> None:
-    assert main(["run", str(folder)]) == 0
-    found = result(folder)
+@pytest.fixture(scope="module")
+def told() -> StringIO:
+    """What the run of `done` wrote on standard output."""
+    return StringIO()
+
+
+@pytest.fixture(scope="module")
+def done(
+    tiny_folder: Path, snapshot: Path, tmp_path_factory: pytest.TempPathFactory, told: StringIO
+) -> Path:
+    """The folder of a finished run, which the tests leave as it is."""
+    folder = tmp_path_factory.mktemp("done") / "run"
+    settings = [f"model={tiny_folder}", f"data={snapshot}", "max_steps=2", "learning_rate=1e-3"]
+    new(folder, *settings)
+    with redirect_stdout(told):
+        assert main(["run", str(folder)]) == 0
+    return folder
+
+
+def test_a_run_ends_with_metrics_and_an_artifact(done: Path) -> None:
+    folder, found = done, result(done)
     assert (found["status"], found["error"]) == ("done", None)
     assert found["metrics"]["accuracy"]["n"] == 48  # type: ignore[index] # parsed JSON
     assert found["seconds"] > 0  # type: ignore[operator] # parsed JSON
@@ -47,35 +67,31 @@ def test_a_run_ends_with_metrics_and_an_artifact(folder: Path) -> None:
 
 
 def test_new_and_run_say_where_to_go_on(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    done: Path, told: StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = tmp_path / "other"
     main(["new", "sft", str(other), "--set", "model=m", "--set", "data=d"])
     assert capsys.readouterr().out.endswith(f"Start it: python -m training run {other}\n")
-    main(["run", str(folder)])
-    assert f"the model is in {folder / 'artifact'}" in capsys.readouterr().out
+    assert f"the model is in {done / 'artifact'}" in told.getvalue()
 
 
-def test_a_done_run_is_not_done_twice(folder: Path) -> None:
-    main(["run", str(folder)])
-    before = result(folder)
-    assert main(["resume", str(folder)]) == 0
-    assert result(folder) == before
+def test_a_done_run_is_not_done_twice(done: Path) -> None:
+    before = result(done)
+    assert main(["resume", str(done)]) == 0
+    assert result(done) == before
 
 
 def test_a_run_with_checkpoints_is_resumed_not_begun_again(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["run", str(folder)])
-    assert main(["run", str(folder)]) == 1
+    assert main(["run", str(done)]) == 1
     assert "use `resume`" in capsys.readouterr().err
 
 
 def test_the_artifact_can_be_measured_again(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["run", str(folder)])
-    capsys.readouterr()
+    folder = Path(shutil.copytree(done, tmp_path / "again"))
     assert main(["eval", str(folder)]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == result(folder)["metrics"]["accuracy"]  # type: ignore[index] # parsed JSON
 

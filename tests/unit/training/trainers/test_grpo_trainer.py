@@ -1,5 +1,6 @@
 """GRPO and PPO without a value: the same start, and the same bits after a stop."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -62,12 +63,11 @@ def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path):
     assert (numbers["ratio"], numbers["approximate_kl"]) == (1.0, 0.0)
 
 
-def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, folders, tmp_path):
+def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, run_of, tmp_path):
     """The judge itself as the watcher: equal scores; and the same steps as without one."""
     spec = replace(spec, updates=1)
-    train(tmp_path / "alone", spec)
-    train(tmp_path / "watched", replace(spec, held_out_reward_model=spec.reward_model))
-    [(_, alone)], [(_, watched)] = metrics_of(tmp_path / "alone"), metrics_of(tmp_path / "watched")
+    train(tmp_path, replace(spec, held_out_reward_model=spec.reward_model))
+    [(_, alone)], [(_, watched)] = metrics_of(run_of(spec)), metrics_of(tmp_path)
     assert watched.pop("held_out_reward") == pytest.approx(alone["reward"], abs=1e-6)
     assert watched.pop("held_out_error") > 0
     assert watched == alone
@@ -105,24 +105,24 @@ def test_a_guard_ends_a_run_only_where_stop_on_names_it(
     assert (tmp_path / "artifact" / "model.safetensors").is_file()
 
 
-def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path):
-    train(tmp_path / "whole", spec)
+def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path):
     place = f"training.trainers.{spec.kind}:tell_update"
     with pytest.MonkeyPatch.context() as patch:
         train_until(StopAt(patch, place, time=3), tmp_path / "parts", spec)
     torch.rand(5)
     train(tmp_path / "parts", spec)
     whole, parts = (
-        load_file(tmp_path / one / "artifact" / "model.safetensors") for one in ("whole", "parts")
+        load_file(run / "artifact" / "model.safetensors")
+        for run in (run_of(spec), tmp_path / "parts")
     )
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
-    assert dict(metrics_of(tmp_path / "whole")) == dict(metrics_of(tmp_path / "parts"))
+    assert dict(metrics_of(run_of(spec))) == dict(metrics_of(tmp_path / "parts"))
 
 
-def test_no_value_head_is_learned_or_saved(spec, tmp_path):
-    train(tmp_path, replace(spec, updates=1))
-    assert not (tmp_path / "artifact" / "value_head.safetensors").exists()
-    state = load_file(tmp_path / "checkpoints" / "1" / "state.safetensors")
+def test_no_value_head_is_learned_or_saved(spec, run_of):
+    run = run_of(replace(spec, updates=1))
+    assert not (run / "artifact" / "value_head.safetensors").exists()
+    state = load_file(run / "checkpoints" / "1" / "state.safetensors")
     assert not [name for name in state if name.startswith("value.")]
 
 
@@ -140,8 +140,8 @@ def test_one_response_a_prompt_is_refused(spec):
         spec_from_dict(row)
 
 
-def test_a_checkpoint_of_another_kind_is_refused(spec, tmp_path):
-    train(tmp_path, spec)
+def test_a_checkpoint_of_another_kind_is_refused(spec, run_of, tmp_path):
+    shutil.copytree(run_of(spec), tmp_path, dirs_exist_ok=True)
     path = tmp_path / "checkpoints" / "4" / "state.json"
     path.write_text(path.read_text().replace('"stop_reason"', '"other"'))
     with pytest.raises(ModelError, match="is not one of"):
