@@ -1,17 +1,22 @@
-"""`--peer`: our queue and that of Label Studio, one after the other on this machine, and the ratio of the two."""
+"""`--peer`: our queue and that of Label Studio on this machine, turn and turn about, and the ratio of the two."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import product
+from statistics import median
 from typing import Any
 
 import psycopg
 
 from tests.bench.peer import label_studio
 from tests.bench.queue import runs, world
-from tests.bench.queue.server import ROOT, serving
+from tests.bench.queue.server import ROOT, Server, serving
 
+PEER = "Label Studio 1.23"
+TURNS = 3  # an odd number
 PAIRS, OVERLAP, LABELERS = 10_000, 3, 64
 CHUNK = 2_500  # tasks an import
 PEER_SECONDS = 4  # times ours: it gives few labels in the time that ours needs
@@ -21,30 +26,37 @@ SELECT count(*) FROM (SELECT task_id FROM task_completion WHERE project_id = %s 
 COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
 
 
+# How many labelers -> what was measured, and how many comparisons got more labels than were asked for.
+Slice = Callable[[int], tuple[runs.Measured, int]]
+
+
 def table(seconds: float, counts: list[int], queries: dict[str, str]) -> Iterator[str]:
-    """Lines of Markdown: a row for each system and number of labelers; then the ratios."""
+    """Lines of Markdown: the middle one of `TURNS` for each system and number of labelers; then the ratios.
+
+    The systems take turns, so that a machine that others slow down slows all of them.
+    """
     yield "| | labelers | labels/s | p50 | p95 | p99 ms | CPU web + database, ms | transactions | over-filled |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-    ours: dict[str, list[runs.Measured]] = {}
-    with serving(workers=2, threads=8) as server:
-        for name, query in queries.items():
-            one = world.make_world(pairs=PAIRS, labelers=LABELERS, overlap=OVERLAP)
-            world.settle()
-            runs.drive(
-                server, one, runs.Load(labelers=LABELERS, labels=600, seconds=20, query=query)
-            )
-            ours[name] = []
-            for count in counts:
-                load = runs.Load(labelers=count, seconds=seconds, query=query)
-                result, seen = runs.measure(server, one, load)
-                ours[name].append(result)
-                yield _row(name, result, len(runs.faults(one, seen["acknowledged"])))
-    theirs = []
-    for result, over_filled in _peer(seconds * PEER_SECONDS, counts):
-        theirs.append(result)
-        yield _row("Label Studio 1.23", result, over_filled)
+    told: dict[tuple[str, int], list[runs.Measured]] = {}
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(workers=2, threads=8))
+        systems = {
+            name: _ours(server, query, seconds / TURNS) for name, query in queries.items()
+        } | {PEER: stack.enter_context(_peer(PEER_SECONDS * seconds / TURNS))}
+        for count in counts:
+            slices = [
+                (name, measure(count)) for _ in range(TURNS) for name, measure in systems.items()
+            ]
+            for name in systems:
+                told[name, count] = [result for one, (result, _) in slices if one == name]
+                over_filled = max(found for one, (_, found) in slices if one == name)
+                yield _row(name, _middle(told[name, count]), over_filled)
     yield ""
-    yield from _ratios(ours, theirs)
+    yield from _ratios(told, list(queries), counts)
+
+
+def _middle(turns: list[runs.Measured]) -> runs.Measured:
+    return sorted(turns, key=lambda one: one.rate)[len(turns) // 2]
 
 
 def _row(name: str, one: runs.Measured, over_filled: int) -> str:
@@ -54,19 +66,41 @@ def _row(name: str, one: runs.Measured, over_filled: int) -> str:
     )
 
 
-def _ratios(ours: dict[str, list[runs.Measured]], theirs: list[runs.Measured]) -> Iterator[str]:
+def _ratios(
+    told: dict[tuple[str, int], list[runs.Measured]], ours: list[str], counts: list[int]
+) -> Iterator[str]:
+    """The middle of the turns' ratios, and the least and greatest."""
     yield "| times Label Studio | labelers | labels/s | p95, shorter | CPU a label, less |"
     yield "|---|---:|---:|---:|---:|"
-    for name, rows in ours.items():
-        for one, peer in zip(rows, theirs, strict=True):
-            yield (
-                f"| {name} | {one.labelers} | {one.rate / peer.rate:.1f} | {peer.p95_ms / one.p95_ms:.1f} | "
-                f"{peer.cpu_ms / one.cpu_ms:.1f} |"
-            )
+    for name, count in product(ours, counts):
+        turns = list(zip(told[name, count], told[PEER, count], strict=True))
+        rates = _spread([one.rate / peer.rate for one, peer in turns])
+        waits = _spread([peer.p95_ms / one.p95_ms for one, peer in turns])
+        costs = _spread([peer.cpu_ms / one.cpu_ms for one, peer in turns])
+        yield f"| {name} | {count} | {rates} | {waits} | {costs} |"
 
 
-def _peer(seconds: float, counts: list[int]) -> Iterator[tuple[runs.Measured, int]]:
-    """Measured at each number of labelers, and how many tasks hold more labels than were asked for."""
+def _spread(values: list[float]) -> str:
+    return f"{median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def _ours(server: Server, query: str, seconds: float) -> Slice:
+    """Our queue on a project of its own, warm."""
+    one = world.make_world(pairs=PAIRS, labelers=LABELERS, overlap=OVERLAP)
+    world.settle()
+    runs.drive(server, one, runs.Load(labelers=LABELERS, labels=600, seconds=20, query=query))
+
+    def measure(count: int) -> tuple[runs.Measured, int]:
+        load = runs.Load(labelers=count, seconds=seconds, query=query)
+        result, seen = runs.measure(server, one, load)
+        return result, len(runs.faults(one, seen["acknowledged"]))
+
+    return measure
+
+
+@contextmanager
+def _peer(seconds: float) -> Iterator[Slice]:
+    """Label Studio with as many tasks, warm."""
     with (
         label_studio.serving(users=LABELERS) as peer,
         psycopg.connect(label_studio.SERVER, autocommit=True) as server,
@@ -74,19 +108,21 @@ def _peer(seconds: float, counts: list[int]) -> Iterator[tuple[runs.Measured, in
         project = peer.new_project(overlap=OVERLAP)
         for start in range(0, PAIRS, CHUNK):
             peer.call("POST", f"/api/projects/{project}/import", _tasks(start, start + CHUNK))
-        _drive(peer, project, LABELERS, seconds / 4)
-        for count in counts:
+        _drive(peer, project, LABELERS, seconds)
+
+        def measure(count: int) -> tuple[runs.Measured, int]:
             before = _spent(peer, server)
             seen = _drive(peer, project, count, seconds)
             if not seen["turnarounds"]:
                 raise RuntimeError(
                     f"Label Studio took no answer: {seen['retries']} errors, refusals {seen['refused'][:3]}."
                 )
-            web, database, commits = (
-                after - one for one, after in zip(before, _spent(peer, server), strict=True)
-            )
+            spent = zip(before, _spent(peer, server), strict=True)
+            web, database, commits = (after - one for one, after in spent)
             result = runs.measured(count, seen, web=web, database=database, commits=int(commits))
-            yield result, _over_filled(project)
+            return result, _over_filled(project)
+
+        yield measure
 
 
 def _tasks(start: int, end: int) -> list[dict[str, str]]:
