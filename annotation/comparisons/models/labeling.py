@@ -125,21 +125,15 @@ class Comparison(models.Model):
 
 
 class ComparisonCandidate(models.Model):
-    """That a candidate is one of a comparison: its `candidate_ids`, as rows, for queries that join.
+    """That a candidate is one of a comparison: its `candidate_ids`, as rows.
 
-    Like those ids, the rows are not checked one by one, which took a quarter of an import's time in the database.
+    Its foreign keys alone keep a candidate from being removed while a comparison of it is made.
     """
 
     comparison = models.ForeignKey(
-        Comparison,
-        on_delete=models.CASCADE,
-        related_name="+",
-        db_index=False,
-        db_constraint=False,
+        Comparison, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    candidate = models.ForeignKey(
-        Candidate, on_delete=models.CASCADE, related_name="+", db_constraint=False
-    )
+    candidate = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
         db_table = "comparisons_comparison_candidates"
