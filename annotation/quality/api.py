@@ -50,10 +50,10 @@ class AgreementTable(APIView):
 class SignalsDetail(APIView):
     """Accept and reject signals of a product: how often, by source, and whether pairwise verdicts say the same.
 
-    They pass the filters of time, language, tag and labeler.
+    They have the filters of time, language, tag and labeler; another is refused.
     """
 
-    @extend_schema(parameters=[shapes.ScopeSerializer], responses=shapes.SignalsSerializer)
+    @extend_schema(parameters=[shapes.SignalScopeSerializer], responses=shapes.SignalsSerializer)
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
 from annotation.quality.cards import cards_of
 from annotation.quality.models import ColumnStore
-from annotation.quality.scope import EVERYBODY, LabelerKind, Scope
+from annotation.quality.scope import EVERYBODY, SIGNAL_FILTERS, LabelerKind, Scope
 from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import AgreementView, tags_of, view_of
 from annotation.quality.services import catch_up
@@ -35,11 +35,12 @@ PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One tab of the page: its key, its name for people, the name of its route."""
+    """One tab of the page: its key, its name for people, the name of its route, the filters it has."""
 
     key: str
     label: str
     route: str
+    filters: tuple[str, ...] = ()  # of the address, that go with it; empty: all
 
 
 TABS = (
@@ -47,7 +48,7 @@ TABS = (
     Tab("labelers", "Labelers", "quality-labelers"),
     Tab("items", "Items", "quality-items"),
     Tab("guideline", "Guideline", "quality-guideline"),
-    Tab("signals", "Signals", "quality-signals"),
+    Tab("signals", "Signals", "quality-signals", SIGNAL_FILTERS),
     Tab("gold", "Gold", "quality-gold"),
     Tab("rules", "Rules", "quality-rules"),
     Tab("disputes", "Disputes", "quality-disputes"),
@@ -76,15 +77,14 @@ def frame_context(
         ring_agreement(project.pk)
     asked = request.GET.copy()
     asked.pop(FIT, None)
-    query = asked.urlencode()
     return {
         **page_context(person(request), project, "agreement"),
         **figures_context(project, view),
         **filters_context(project, view.scope),
         "of_judgments": True,
         "tab": tab,
-        "tabs": [_link(project, one, query, is_on=one.key == tab) for one in TABS],
-        "query": query,
+        "tabs": [_link(project, one, asked, is_on=one.key == tab) for one in TABS],
+        "query": asked.urlencode(),
     }
 
 
@@ -104,8 +104,11 @@ def _age(at: datetime | None) -> timedelta:
     return timezone.now() - at if at else timedelta(0)
 
 
-def _link(project: Project, tab: Tab, query: str, *, is_on: bool) -> Link:
-    url = reverse(tab.route, args=[project.pk])
+def _link(project: Project, tab: Tab, asked: QueryDict, *, is_on: bool) -> Link:
+    url, kept = reverse(tab.route, args=[project.pk]), asked.copy()
+    for name in asked.keys() - set(tab.filters or asked):
+        del kept[name]
+    query = kept.urlencode()
     return Link(tab.label, f"{url}?{query}" if query else url, is_on)
 
 

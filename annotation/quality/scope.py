@@ -13,6 +13,7 @@ from annotation.core.errors import InvalidInput
 DAYS_MAX = 3650
 CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
 CHOSEN_MAX = 200
+SIGNAL_FILTERS = ("days", "language", "tag", "labeler")  # the names in an address
 
 
 class LabelerKind(StrEnum):

@@ -7,19 +7,24 @@ from rest_framework import serializers
 from annotation.quality.scope import EVERYBODY, LabelerKind
 
 
-class ScopeSerializer(serializers.Serializer[Any]):
-    """Filters; what is left out lets everything in, but machine judges: they are named, or are in `all`."""
+class SignalScopeSerializer(serializers.Serializer[Any]):
+    """Filters of signals; what is left out lets everything in."""
 
-    labelers = serializers.ChoiceField(choices=[*LabelerKind, EVERYBODY], required=False)
-    guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
-    criterion = serializers.CharField(required=False, max_length=40)
     days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
-    batch = serializers.IntegerField(required=False, min_value=1)
     language = serializers.CharField(required=False, max_length=12)
     tag = serializers.CharField(required=False, max_length=60, help_text="Of the prompt.")
     labeler = serializers.RegexField(
         r"^\d{1,10}(,\d{1,10})*$", required=False, help_text="Ids of labelers, with commas between."
     )
+
+
+class ScopeSerializer(SignalScopeSerializer):
+    """Filters; what is left out lets everything in, but machine judges: they are named, or are in `all`."""
+
+    labelers = serializers.ChoiceField(choices=[*LabelerKind, EVERYBODY], required=False)
+    guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
+    criterion = serializers.CharField(required=False, max_length=40)
+    batch = serializers.IntegerField(required=False, min_value=1)
 
 
 class AgreementSerializer(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ How often responses are accepted, whether people who meet the same response say 
 where pairwise verdicts point. Signals come from files, now and then, so what all of them come to is kept.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from django.utils import timezone
 
+from annotation.core.errors import InvalidInput
 from annotation.measures.agreement import Agreement
 from annotation.measures.bias import ratio, ratio_sums
 from annotation.measures.coefficients import Level
@@ -22,7 +23,7 @@ from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.models import ColumnStore, SignalReport
 from annotation.quality.report import Data, explained, shown_from
-from annotation.quality.scope import Scope
+from annotation.quality.scope import SIGNAL_FILTERS, Scope
 from annotation.quality.scoped import ScopedJudgments
 
 SCALE = Scale(("rejected", "accepted"))
@@ -42,8 +43,14 @@ ORDER BY s.id"""
 
 
 def signals_scope(asked: Scope) -> Scope:
-    """The filters that a signal can pass: of its prompt, its time and who gave it."""
-    return Scope(days=asked.days, language=asked.language, tag=asked.tag, chosen=asked.chosen)
+    """The filters that a signal can pass: of its prompt, its time and who gave it; InvalidInput names another."""
+    scope = Scope(days=asked.days, language=asked.language, tag=asked.tag, chosen=asked.chosen)
+    names = [one.name for one in fields(Scope)]
+    others = [name for name in names if getattr(asked, name) != getattr(scope, name)]
+    if others:
+        known = ", ".join(SIGNAL_FILTERS)
+        raise InvalidInput(f"Signals have no filter {others[0]}; they have {known}. Leave it out.")
+    return scope
 
 
 def _rows(project: Project, scope: Scope) -> list[tuple[Any, ...]]:  # Any: rows of the database

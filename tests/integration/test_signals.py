@@ -7,10 +7,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
 from annotation.quality import services, signals
 from annotation.quality.scope import Scope
-from annotation.quality.signals import signals_report
+from annotation.quality.signals import signals_report, signals_scope
 from tests import factories
 from tests.integration.test_agreement_page import judged
 
@@ -133,6 +134,30 @@ def test_signals_of_chosen_labelers_alone(client, admin, liked):
     one = liked.signals.order_by("pk").first().labeler_id
     page = client.get(reverse("quality-signals", args=[liked.pk]) + f"?labeler={one}")
     assert page.context["report"]["people"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("labelers", "people"), ("guideline", "1"), ("criterion", "tone"), ("batch", "3")],
+)
+def test_a_filter_that_signals_do_not_have_is_named(name, value):
+    with pytest.raises(InvalidInput, match=f"no filter {name}; they have days, language"):
+        signals_scope(Scope.from_query({"days": "7", name: value}))
+
+
+@pytest.mark.parametrize("route", ["api-signals", "quality-signals", "quality-signals-table"])
+def test_a_filter_that_signals_do_not_have_is_refused(client, admin, project, route):
+    answer = client.get(reverse(route, args=[project.pk]) + "?days=7&batch=3")
+    assert answer.status_code == 400
+    assert "no filter batch" in answer.text
+
+
+def test_the_tab_of_signals_takes_along_the_filters_that_signals_have(client, admin, project):
+    asked = "?labelers=people&guideline=&criterion=overall&days=7&tag=support"
+    page = client.get(reverse("quality-agreement", args=[project.pk]) + asked)
+    tab = next(one for one in page.context["tabs"] if one.label == "Signals")
+    assert tab.url == reverse("quality-signals", args=[project.pk]) + "?days=7&tag=support"
+    assert client.get(tab.url).status_code == 200
 
 
 def test_filters_that_leave_no_signal_say_so(client, admin, liked):
