@@ -1,7 +1,7 @@
 """A run's checkpoints in the bucket: stored whole while it trains, brought to a machine whose folder lacks them.
 
-runs/<id>/<step>/<sha256>/...    the files of a checkpoint
-runs/<id>/<step>/<sha256>.json   their list, stored last: what is listed is whole
+runs/<id>-<token>/<step>/<sha256>/...    the files of a checkpoint
+runs/<id>-<token>/<step>/<sha256>.json   their list, stored last: what is listed is whole
 
 The names hold digests, so that a worker which lost the run without knowing it yet writes over nothing.
 """
@@ -23,8 +23,7 @@ from workers.running import Fenced
 
 logger = logging.getLogger(__name__)
 KEPT = 2  # as in a run's folder
-LISTED = re.compile(r"runs/\d+/(\d+)/([0-9a-f]{64})\.json")
-STEP_OF = re.compile(r"runs/\d+/(\d+)/")
+LISTED = re.compile(r".+/(\d+)/([0-9a-f]{64})\.json")
 
 
 class Stored(NamedTuple):
@@ -40,74 +39,76 @@ def newest_step(folder: Path) -> int:
     return max((int(one.name) for one in found), default=0)
 
 
-def stored(run_id: int) -> list[Stored]:
-    """The whole checkpoints of a run in the bucket, newest first."""
-    found = map(LISTED.fullmatch, bucket.names(f"runs/{run_id}/"))
+def stored(place: str) -> list[Stored]:
+    """The whole checkpoints of a run's place in the bucket, newest first."""
+    found = map(LISTED.fullmatch, bucket.names(f"{place}/"))
     return sorted((Stored(int(one[1]), one[2]) for one in found if one), reverse=True)
 
 
-def bring_newest(run_id: int, folder: Path) -> int:
+def bring_newest(place: str, folder: Path) -> int:
     """Bring the newest checkpoint that is newer than the folder's own; its step, 0 where none is.
 
-    A damaged one is passed over for the one before.
+    One that is damaged or not whole is passed over for the one before. Raises BucketFailed where
+    the bucket is away.
     """
     if bucket.address() is None:
         return 0
     own = newest_step(folder)
     (folder / CHECKPOINTS_DIR).mkdir(parents=True, exist_ok=True)
-    for step, sha256 in stored(run_id):
+    for step, sha256 in stored(place):
         if step <= own:
             break
         try:
             target = folder / CHECKPOINTS_DIR / str(step)
-            storage.bring_folder(f"runs/{run_id}/{step}", sha256, target)
-        except storage.Damaged as error:
-            facts = {"pk": run_id, "step": step, "reason": str(error)}
+            storage.bring_folder(f"{place}/{step}", sha256, target)
+        except (storage.Damaged, bucket.Missing) as error:
+            facts = {"place": place, "step": step, "reason": str(error)}
             logger.warning("checkpoint.damaged", extra=facts)
         else:
             return step
     return 0
 
 
-def store(run_id: int, folder: Path, step: int) -> None:
+def store(place: str, folder: Path, step: int) -> None:
     """Store the checkpoint of a step, then remove what is older than the newest `KEPT`."""
     held = folder / CHECKPOINTS_DIR / f".{step}.held"
     shutil.rmtree(held, ignore_errors=True)
     try:
         # The trainer may remove its own name of each file meanwhile.
         shutil.copytree(folder / CHECKPOINTS_DIR / str(step), held, copy_function=os.link)
-        storage.store_folder(held, f"runs/{run_id}/{step}")
+        storage.store_folder(held, f"{place}/{step}")
     finally:
         shutil.rmtree(held, ignore_errors=True)
-    remove_before(run_id, stored(run_id)[:KEPT][-1].step)
+    remove_before(place, stored(place)[:KEPT][-1].step)
 
 
-def remove_before(run_id: int, step: int) -> None:
+def remove_before(place: str, step: int) -> None:
     """Remove what lies in the bucket of earlier steps, lists first: what has none is no checkpoint."""
-    names = bucket.names(f"runs/{run_id}/")
-    old = [one for one in names if (found := STEP_OF.match(one)) and int(found[1]) < step]
+    names = bucket.names(f"{place}/")
+    old = [one for one in names if int(one.removeprefix(f"{place}/").partition("/")[0]) < step]
     for name in sorted(old, key=lambda one: LISTED.fullmatch(one) is None):
         bucket.remove(name)
 
 
-def remove_all(run_id: int) -> None:
+def remove_all(place: str) -> None:
     """Remove every checkpoint of a run from the bucket."""
-    remove_before(run_id, 1 + max((one.step for one in stored(run_id)), default=0))
+    remove_before(place, 1 + max((one.step for one in stored(place)), default=0))
 
 
 class Carrier:
     """Stores checkpoints beside a run, one at a time and the newest first; nothing without a bucket.
 
+    The first is the one that the run goes on from: the bucket may lack it, or a part of it.
     Leaving the `with` block stores the last one where the run is to go on some day, and removes all
     where it is done. A bucket that is away stops no run.
     """
 
-    def __init__(self, run_id: int, folder: Path, *, tell: Callable[[str], None]) -> None:
-        self._run_id, self._folder, self._tell = run_id, folder, tell
+    def __init__(self, place: str, folder: Path, *, tell: Callable[[str], None]) -> None:
+        self._place, self._folder, self._tell = place, folder, tell
         self._is_on = bucket.address() is not None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
         self._going: Future[None] | None = None
-        self._step = max((one.step for one in stored(run_id)), default=0) if self._is_on else 0
+        self._step = 0
 
     def __enter__(self) -> Self:
         return self
@@ -124,9 +125,9 @@ class Carrier:
             return
         step = newest_step(self._folder)
         if error is None:
-            self._try(lambda: remove_all(self._run_id))
+            self._try(lambda: remove_all(self._place))
         elif step > self._step:
-            self._try(lambda: store(self._run_id, self._folder, step))
+            self._try(lambda: store(self._place, self._folder, step))
 
     def look(self, step: int) -> None:
         """Begin to store the checkpoint of ``step``, unless it is there or another is under way."""
@@ -134,7 +135,7 @@ class Carrier:
             return
         self._settle()
         self._step = step
-        self._going = self._pool.submit(store, self._run_id, self._folder, step)
+        self._going = self._pool.submit(store, self._place, self._folder, step)
 
     def _settle(self) -> None:
         going, self._going = self._going, None
@@ -146,6 +147,6 @@ class Carrier:
             act()
         except (DomainError, OSError) as error:
             logger.warning(
-                "checkpoint.not_stored", extra={"pk": self._run_id, "reason": str(error)}
+                "checkpoint.not_stored", extra={"place": self._place, "reason": str(error)}
             )
             self._tell(f"A checkpoint was not stored for other machines. {error}")

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from annotation.core import storage
+from annotation.core.bucket import BucketFailed
 from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
 from annotation.core.revision import code_revision
@@ -65,7 +66,7 @@ def execute(job: RunningJob) -> None:
     )
     run = rows.get(pk=job.pk)
     folder = prepare(run)
-    with Carrier(run.pk, folder, tell=lambda text: tell(run, text)) as carrier:
+    with Carrier(run.checkpoints_place, folder, tell=lambda text: tell(run, text)) as carrier:
         try:
             status = train(run, folder, job, carrier)
         finally:
@@ -129,10 +130,13 @@ def settle_in(run: TrainingRun, folder: Path) -> None:
 
     Where it worked in another one, or this one was lost, its events are counted from the start.
     """
+    if not run.work_folder:
+        set_aside(folder)
     name = name_of_folder(folder)
-    brought = bring_newest(run.pk, folder)
     is_known = run.work_folder in {"", name}
-    if is_known and run.events_offset <= size_of(folder / EVENTS_FILE):
+    is_here = is_known and run.events_offset <= size_of(folder / EVENTS_FILE)
+    brought = bring(run, folder, is_here=is_here) if run.work_folder else 0
+    if is_here:
         TrainingRun.objects.filter(pk=run.pk).update(work_folder=name)
         return
     (folder / EVENTS_FILE).unlink(missing_ok=True)
@@ -141,6 +145,25 @@ def settle_in(run: TrainingRun, folder: Path) -> None:
     place = "from the bucket" if brought else "that was there"
     found = f"the checkpoint of step {step} {place}" if step else "no checkpoint: it starts anew"
     tell(run, f"The run moved to {socket.gethostname()} with {found}.")
+
+
+def set_aside(folder: Path) -> None:
+    """A run that never began owns nothing of what a run with its id in another database left there."""
+    if (folder / NAME_FILE).is_file():
+        folder.rename(folder.with_name(f"{folder.name}-{name_of_folder(folder)}"))
+        folder.mkdir()
+
+
+def bring(run: TrainingRun, folder: Path, *, is_here: bool) -> int:
+    """What the bucket has that is newer. One that is away stops only a run that worked elsewhere."""
+    try:
+        return bring_newest(run.checkpoints_place, folder)
+    except BucketFailed as error:
+        if not is_here:
+            raise
+        logger.warning("checkpoint.not_asked", extra={"pk": run.pk, "reason": str(error)})
+        tell(run, f"The run goes on from what lies on {socket.gethostname()}. {error}")
+        return 0
 
 
 def tell(run: TrainingRun, message: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LARGEST_TEXT = 64 * 1024**2  # bytes of an object that is read whole
 PROBE = "concord-probe"
+NOT_THERE = frozenset({"NoSuchKey", "NoSuchObject"})
 
 
 class BucketFailed(DomainError):  # noqa: N818 - reads as a sentence where it is raised
@@ -29,6 +30,10 @@ class BucketFailed(DomainError):  # noqa: N818 - reads as a sentence where it is
 
     status = 503
     code = "bucket_failed"
+
+
+class Missing(BucketFailed):
+    """The bucket answers, and has no object of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +150,7 @@ def _size_of(place: Address, name: str) -> int | None:
     try:
         return _client(place).stat_object(place.bucket, place.prefix + name).size
     except S3Error as error:
-        if error.code in {"NoSuchKey", "NoSuchObject"}:
+        if error.code in NOT_THERE:
             return None
         raise
 
@@ -187,7 +192,8 @@ def _sentences(act: str) -> Iterator[None]:
     except MinioException as error:
         reason = getattr(error, "message", None) or str(error) or type(error).__name__
         code = getattr(error, "code", "")
-        raise BucketFailed(
+        kind = Missing if code in NOT_THERE else BucketFailed
+        raise kind(
             f"The bucket could not {act}: {reason} {f'({code}) ' if code else ''}".rstrip()
             + ". Check that it exists and what the keys may do: manage.py check --deploy --tag storage."
         ) from error

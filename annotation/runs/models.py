@@ -1,5 +1,7 @@
 """Training runs: one execution of a trainer over a snapshot, from a spec; what it said and what it made."""
 
+import uuid
+
 from django.db import models
 from django.utils import timezone
 
@@ -34,10 +36,16 @@ class TrainingRun(JobModel):
     timeout_seconds = models.PositiveIntegerField(default=86_400)
     code_revision = models.CharField(max_length=64, blank=True, default="")
     result = models.JSONField(default=dict)
+    token = models.UUIDField(default=uuid.uuid4, editable=False)
     work_folder = models.CharField(max_length=32, blank=True, default="")  # which one it works in
     events_offset = models.BigIntegerField(default=0)  # bytes of its events.jsonl already taken in
     stage = models.CharField(max_length=60, blank=True, default="")  # what its progress counts
     log_tail = models.TextField(blank=True, default="")
+
+    @property
+    def checkpoints_place(self) -> str:
+        """Where its checkpoints lie in the bucket; the token tells it from a run with its id in another database."""
+        return f"runs/{self.pk}-{self.token.hex}"
 
     @property
     def host(self) -> str:

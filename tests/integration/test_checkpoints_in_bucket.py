@@ -40,6 +40,23 @@ def run(tmp_path):
     )
 
 
+@pytest.fixture
+def away(monkeypatch):
+    """`away()`: the bucket no longer says what it holds."""
+
+    def refuse(*_):
+        raise bucket.BucketFailed("The bucket is away.")
+
+    return lambda patch=monkeypatch: patch.setattr(bucket, "names", refuse)
+
+
+def recreated(run):
+    """Another run with its id, as in a new database beside the same bucket and folders."""
+    facts = {"pk": run.pk, "snapshot": run.snapshot, "base_model": run.base_model}
+    run.delete()
+    return factories.training_run(run.project, **facts)
+
+
 def execute_again(run):
     TrainingRun.objects.filter(pk=run.pk).update(status="queued")
     execute_run(run.pk)
@@ -102,36 +119,36 @@ def test_the_bucket_of_a_run_that_is_done_holds_its_model_alone(trainer, run, s3
 
 
 def test_a_checkpoint_without_its_list_is_not_there(s3, tmp_path):
-    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 3).name))
-    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 6).name))
-    newest = checkpoints.stored(7)[0]
+    checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, 3).name))
+    checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, 6).name))
+    newest = checkpoints.stored("runs/7")[0]
     s3.client.delete_object(Bucket=s3.name, Key=f"team/runs/7/6/{newest.sha256}.json")
-    assert checkpoints.bring_newest(7, tmp_path / "two") == 3
+    assert checkpoints.bring_newest("runs/7", tmp_path / "two") == 3
     assert (tmp_path / "two" / "checkpoints" / "3" / "state.json").is_file()
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(s3, tmp_path):
     for step in (3, 6):
-        checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, step).name))
-    damaged = checkpoints.stored(7)[0]
+        checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, step).name))
+    damaged = checkpoints.stored("runs/7")[0]
     s3.put(f"team/runs/7/6/{damaged.sha256}/state.json", b"{}")
-    assert checkpoints.bring_newest(7, tmp_path / "two") == 3
+    assert checkpoints.bring_newest("runs/7", tmp_path / "two") == 3
     assert [one.name for one in (tmp_path / "two" / "checkpoints").iterdir()] == ["3"]
 
 
 def test_the_newest_two_are_kept_and_another_run_s_are_left_alone(s3, tmp_path):
     for step in (3, 6, 9):
-        checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, step).name))
-    checkpoints.store(77, tmp_path, 3)
-    assert [one.step for one in checkpoints.stored(7)] == [9, 6]
+        checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, step).name))
+    checkpoints.store("runs/77", tmp_path, 3)
+    assert [one.step for one in checkpoints.stored("runs/7")] == [9, 6]
     assert not [name for name in s3.names() if name.startswith("team/runs/7/3/")]
-    assert [one.step for one in checkpoints.stored(77)] == [3]
+    assert [one.step for one in checkpoints.stored("runs/77")] == [3]
 
 
 def test_a_machine_with_a_newer_checkpoint_keeps_its_own(s3, tmp_path):
-    checkpoints.store(7, tmp_path, int(checkpoint(tmp_path, 3).name))
+    checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, 3).name))
     checkpoint(tmp_path / "two", 6)
-    assert checkpoints.bring_newest(7, tmp_path / "two") == 0
+    assert checkpoints.bring_newest("runs/7", tmp_path / "two") == 0
     assert checkpoints.newest_step(tmp_path / "two") == 6
 
 
@@ -161,7 +178,75 @@ def test_a_worker_that_lost_its_run_stores_no_last_checkpoint(trainer, run, monk
     monkeypatch.setattr(training.Ear, "hear", hear_then_lose)
     execute_run(run.pk)
     assert checkpoints.newest_step(run_folder(run.pk)) >= 3
-    assert checkpoints.stored(run.pk) == []
+    assert checkpoints.stored(run.checkpoints_place) == []
+
+
+def test_a_new_run_takes_up_nothing_of_one_with_its_id_in_a_database_before(
+    trainer, run, settings, tmp_path
+):
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    settings.CONCORD_VAR = tmp_path / "two"
+    newcomer = recreated(run)
+    trainer()
+    execute_again(newcomer)
+    assert (newcomer.status, steps(newcomer, "started")) == ("done", [0])
+
+
+def test_a_new_run_sets_aside_the_folder_of_one_with_its_id_in_a_database_before(trainer, run):
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    newcomer = recreated(run)
+    trainer()
+    execute_again(newcomer)
+    assert (newcomer.status, steps(newcomer, "started")) == ("done", [0])
+    own = run_folder(newcomer.pk)
+    left = [one for one in own.parent.iterdir() if one != own]
+    assert [checkpoints.newest_step(one) for one in left] == [3]
+
+
+def test_a_bucket_that_is_away_stops_no_new_run(trainer, run, away):
+    away()
+    execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("done", "")
+
+
+def test_a_bucket_that_is_away_stops_no_run_that_goes_on_in_its_own_folder(trainer, run, away):
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    away()
+    trainer()
+    execute_again(run)
+    assert (run.status, steps(run, "started")) == ("done", [0, 3])
+    assert any(
+        one.startswith("The run goes on from what lies on") and "The bucket is away." in one
+        for one in told(run)
+    )
+
+
+def test_a_run_from_another_machine_waits_for_a_bucket_that_is_away(
+    trainer, run, away, settings, tmp_path, monkeypatch
+):
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    settings.CONCORD_VAR = tmp_path / "two"
+    trainer()
+    with monkeypatch.context() as patch:
+        away(patch)
+        execute_again(run)
+    assert (run.status, run.error) == ("failed", "The bucket is away.")
+    execute_again(run)
+    assert (run.status, steps(run, "started")) == ("done", [0, 3])
+
+
+def test_a_checkpoint_that_lacks_an_object_is_passed_over_for_the_one_before(s3, tmp_path):
+    for step in (3, 6):
+        checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, step).name))
+    newest = checkpoints.stored("runs/7")[0]
+    lost = f"team/runs/7/6/{newest.sha256}/state.json"
+    s3.client.delete_object(Bucket=s3.name, Key=lost)
+    assert checkpoints.bring_newest("runs/7", tmp_path / "two") == 3
 
 
 @pytest.mark.slow

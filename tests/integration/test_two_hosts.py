@@ -95,7 +95,7 @@ def test_a_run_whose_host_dies_goes_on_at_the_other_from_the_bucket(hosts, s3, t
     run = factories.training_run(
         project, snapshot=factories.snapshot(project, folder=str(tmp_path))
     )
-    eventually(lambda: checkpoints.stored(run.pk), seconds=240)
+    eventually(lambda: checkpoints.stored(run.checkpoints_place), seconds=240)
     first = next(one for one in hosts if one.works_on(run))
     second = next(one for one in hosts if one is not first)
     assert not second.works_on(run)
