@@ -22,6 +22,7 @@ from annotation.projects.models import Role
 from annotation.projects.selectors import behind_early_stop
 from annotation.projects.services.projects import publish_guideline, update_settings
 from annotation.prompts.models import PromptImport
+from annotation.prompts.services import importing
 from annotation.prompts.services.requesting import request_import
 from tests import factories
 from workers import housekeeping
@@ -318,7 +319,7 @@ def test_changing_the_setting_rings_and_the_sweep_asks_once(
     assert not behind_early_stop()
 
 
-def imported(project, rows):
+def imported(project, rows, progress=lambda *_: None):
     raw = b"\n".join(json.dumps(row).encode() for row in rows)
     requested = request_import(
         project=project,
@@ -328,8 +329,22 @@ def imported(project, rows):
         contents=PromptImport.Contents.JUDGMENTS,
         by_worker=False,
     )
-    import_here(prompt_import=requested, owner="test", progress=lambda *_: None)
+    import_here(prompt_import=requested, owner="test", progress=progress)
     assert requested.rows_created == len(rows)
+
+
+def votes_on(comparison, winners):
+    first, second = (one.text for one in comparison.candidates.order_by("pk"))
+    return [
+        {
+            "prompt": comparison.prompt.turns[-1]["content"],
+            "response_a": first,
+            "response_b": second,
+            "winner": winner,
+            "labeler": f"person-{at}",
+        }
+        for at, winner in enumerate(winners)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -339,22 +354,25 @@ def imported(project, rows):
 def test_imported_verdicts_end_and_open_comparisons_too(project, here, winners, state):
     comparison = factories.comparison(factories.prompt(project), overlap=5)
     state_after(comparison, here)
-    first, second = (one.text for one in comparison.candidates.order_by("pk"))
-    imported(
-        project,
-        [
-            {
-                "prompt": comparison.prompt.turns[-1]["content"],
-                "response_a": first,
-                "response_b": second,
-                "winner": winner,
-                "labeler": f"person-{at}",
-            }
-            for at, winner in enumerate(winners)
-        ],
-    )
+    imported(project, votes_on(comparison, winners))
     assert states_of(comparison) == [state]
     assert Comparison.objects.get().judgments_counted == len(here) + len(winners)
+
+
+def test_an_import_under_way_follows_a_setting_that_changes(project, admin, monkeypatch):
+    monkeypatch.setattr(importing, "BATCH_ROWS", 1)
+    update_settings(project=project, actor=admin, stop_when_agreeing=None)
+    late = factories.comparison(factories.prompt(project), overlap=5)
+    assert state_after(late, "<<") == "open"
+    early = factories.comparison(factories.prompt(project), overlap=5)
+
+    def switch_on(done, *_):
+        if done == 1:
+            update_settings(project=project, actor=admin, stop_when_agreeing=2)
+            settle_early_stop(project.pk)
+
+    imported(project, [*votes_on(early, "a"), *votes_on(late, "a")], progress=switch_on)
+    assert states_of(early, late) == ["open", "judged"]
 
 
 def states_of(*comparisons):

@@ -28,11 +28,15 @@ class Settled(NamedTuple):
 def settle(project: Project, keys: Collection[int]) -> Settled:
     """Give these comparisons the state that their judgments ask for; closed ones and gold stay as they are.
 
-    They are locked first, so that a verdict given meanwhile waits and sees what became of its comparison.
+    1. They are locked, so that a verdict given meanwhile waits and sees what became of its comparison.
+    2. Only then the setting is read: an import that holds ``project`` goes on for hours.
     """
     rows = Comparison.objects.select_for_update().exclude(kind=Comparison.Kind.GOLD)
     rows = rows.filter(pk__in=keys).exclude(state=Comparison.State.CLOSED).order_by("pk")
     locked = list(rows.values_list("pk", flat=True))
+    if not locked:
+        return Settled()
+    project.refresh_from_db(fields=["stop_when_agreeing"])
     here = Comparison.objects.filter(pk__in=locked)
     agreed = Q(pk__in=having_agreed(project, locked))
     is_over = Q(judgments_counted__gte=F("overlap")) | agreed
