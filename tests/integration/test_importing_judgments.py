@@ -1,11 +1,14 @@
 """Judgments that a team has already become candidates, comparisons and judgments, once each."""
 
+import io
 import json
 import os
 from collections import Counter
 from itertools import chain, combinations
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from annotation.accounts.models import User
@@ -230,6 +233,61 @@ def test_a_rank_that_is_no_number_is_a_rejected_row(rank):
     row = take(lines(*rows), Contents.PREFERENCES)
     assert (row.rows_created, row.rows_rejected) == (1, 1)
     assert "which is not a number" in row.rejected_rows.get().reason
+
+
+NOTHING = float("nan")
+BESIDE = {"created_at": NOTHING, "active_ms": NOTHING, "guideline_version": NOTHING}
+BESIDE |= {"margin": NOTHING, "votes_chosen": NOTHING, "category": NOTHING}
+BLUE, SEVEN = {"text": "Blue."}, {"text": "Seven."}
+GAPS = {
+    "a pair": (Contents.PREFERENCES, PAIR),
+    "a vote": (
+        Contents.JUDGMENTS,
+        {"prompt": "Q?", "responses": ["A", "B"], "ranking": [[0], [1]], "strengths": [2]},
+    ),
+    "all bad": (
+        Contents.JUDGMENTS,
+        {"prompt": "Q?", "responses": ["A", "B"], "ranking": NOTHING, "is_all_bad": True},
+    ),
+    "ranks beside": (
+        Contents.PREFERENCES,
+        {"prompt": "Q?", "responses": [BLUE, SEVEN | {"model": NOTHING}], "ranks": [1, 2]},
+    ),
+}
+
+
+def as_lines(row: dict[str, object]) -> tuple[bytes, str]:
+    return lines(row), "rows.jsonl"
+
+
+def as_array(row: dict[str, object]) -> tuple[bytes, str]:
+    return json.dumps([row]).encode(), "rows.json"
+
+
+def as_parquet(row: dict[str, object]) -> tuple[bytes, str]:
+    """A table without a mark for nothing, as pyarrow writes it of numpy's."""
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([row]), file)
+    return file.getvalue(), "rows.parquet"
+
+
+@pytest.mark.parametrize("written", [as_lines, as_array, as_parquet])
+@pytest.mark.parametrize(("contents", "row"), GAPS.values(), ids=GAPS)
+def test_nan_in_any_column_is_nothing(written, contents, row):
+    payload, name = written(BESIDE | row)
+    taken = take(payload, contents, name)
+    assert list(taken.rejected_rows.values_list("reason", flat=True)) == []
+    judgment = Judgment.objects.get(project=taken.project)
+    assert (judgment.active_ms, judgment.guideline) == (0, None)
+    assert judgment.comparison.prompt.category == ""
+
+
+def test_nan_in_a_list_that_is_text_is_nothing():
+    """CSV holds a list as JSON text."""
+    responses = '[{""text"": ""A"", ""rank"": NaN}, {""text"": ""B"", ""rank"": NaN}]'
+    table = f'prompt,is_all_bad,responses\nQ?,true,"{responses}"\n'.encode()
+    row = take(table, Contents.PREFERENCES, "rows.csv")
+    assert Judgment.objects.get(project=row.project).is_all_bad
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Rows become chats: plain, chat-message, ShareGPT and HH forms, detected by their columns or named."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from annotation.prompts.readers.rows import MAX_TEXT, RowRefused, check_text, text_of
+from annotation.prompts.readers.rows import JSON, MAX_TEXT, RowRefused, check_text, text_of
 
 
 class RowForm(StrEnum):
@@ -95,7 +94,7 @@ def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
         value = fields[name]
         if isinstance(value, str) and _is_nested(name, value):
             try:
-                parsed[name] = json.loads(value)
+                parsed[name] = JSON.decode(value)
             except (ValueError, RecursionError) as error:
                 if name not in NESTED_COLUMNS:
                     continue  # a text that only begins like a chat

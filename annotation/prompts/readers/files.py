@@ -3,7 +3,6 @@
 import codecs
 import csv
 import gzip
-import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +11,13 @@ from typing import IO, Any, TypeVar
 from annotation.core.text import from_inert
 from annotation.prompts.readers.rows import (
     EXCERPT,
+    JSON,
     MAX_ROW_BYTES,
     Row,
     UnreadableFile,
     refused,
     storable,
+    without_nan,
 )
 
 CHUNK = 64 * 1024
@@ -165,7 +166,7 @@ def peeked(stream: Any) -> bytes:  # Any: IO[bytes] does not tell of peek()
 
 def _json_row(number: int, line: bytes) -> Row:
     try:
-        value = json.loads(line.decode("utf-8"))
+        value = JSON.decode(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         reason = f"byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8"
         return refused(number, f"{reason}; save the file as UTF-8.", line)
@@ -196,14 +197,14 @@ def _chunks(stream: IO[bytes]) -> Iterator[str]:
 
 def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
     """The objects of one JSON array; ``line`` is the object's number there."""
-    decoder, number = json.JSONDecoder(), 0
+    number = 0
     buffer = next(chunks).lstrip()[1:]
     while True:
         buffer = buffer.lstrip().removeprefix(",").lstrip()
         if buffer.startswith("]"):
             return _refuse_more(buffer[1:], chunks, number)
         try:
-            value, end = decoder.raw_decode(buffer)
+            value, end = JSON.raw_decode(buffer)
         except (ValueError, RecursionError) as error:
             buffer = _longer(buffer, chunks, number, error)
             continue
@@ -293,7 +294,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         rows, size = some
         for fields in rows:
             line += 1
-            yield Row(line, fields, size=size // len(rows))
+            yield Row(line, without_nan(fields), size=size // len(rows))
 
 
 def _parquet(

@@ -1,5 +1,6 @@
 """What readers hand on: a row with its line, or the reason why there is none; and the limits they keep."""
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,22 @@ def storable(text: str) -> str:
     return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", "�")
 
 
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)
+
+
+JSON = json.JSONDecoder(parse_constant=_constant)  # NaN is nothing, as tables write it
+
+
+def without_nan(value: Any) -> Any:  # Any: a cell, with what is nested in it
+    """A cell of a table, with None for each NaN."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {name: without_nan(one) for name, one in value.items()}
+    return [without_nan(one) for one in value] if isinstance(value, list) else value
+
+
 def refused(line: int, reason: str, seen: str | bytes = "") -> Row:
     """A row that cannot be read."""
     return Row(line, {}, reason, seen[: EXCERPT * 4])
@@ -76,11 +93,11 @@ def _not_text(value: str, name: str, place: int) -> str:
 
 
 def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
-    """The text in a column; numbers and truth values count as their text, nothing (NaN, from a table) as empty."""
+    """The text in a column; numbers and truth values count as their text, nothing as empty."""
     value = fields.get(name)
     if isinstance(value, str):
         return check_text(value, name, limit=limit)
-    if value is None or value != value:  # noqa: PLR0124 - only NaN is not itself
+    if value is None:
         return ""
     if value in (math.inf, -math.inf):
         raise RowRefused(f"{name} is an infinite number, not text.")
