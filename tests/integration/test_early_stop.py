@@ -2,11 +2,13 @@
 
 import json
 import threading
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
 from celery import current_app
 from django.db import connection, connections, transaction
+from django.db.migrations.state import ProjectState
 from django.urls import reverse
 from rest_framework.test import APIClient
 
@@ -317,6 +319,15 @@ def test_changing_the_setting_rings_and_the_sweep_asks_once(
     assert list(behind_early_stop()) == [project]
     settle_early_stop(project.pk)
     assert not behind_early_stop()
+
+
+def test_what_was_set_before_there_was_looking_back_is_looked_back_on(project):
+    factories.project()
+    name = "0007_settle_what_was_set_before"
+    module = import_module(f"annotation.projects.migrations.{name}")
+    with connection.schema_editor() as editor:
+        module.Migration(name, "projects").apply(ProjectState(), editor)
+    assert list(behind_early_stop()) == [project]
 
 
 def imported(project, rows, progress=lambda *_: None):
