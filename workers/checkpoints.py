@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -48,8 +48,8 @@ def stored(place: str) -> list[Stored]:
 def bring_newest(place: str, folder: Path) -> int:
     """Bring the newest checkpoint that is newer than the folder's own; its step, 0 where none is.
 
-    One that is damaged or not whole is passed over for the one before. Raises BucketFailed where
-    the bucket is away.
+    One that is damaged or not whole is removed, and the one before is brought. Raises BucketFailed
+    where the bucket is away.
     """
     if bucket.address() is None:
         return 0
@@ -64,13 +64,14 @@ def bring_newest(place: str, folder: Path) -> int:
         except (storage.Damaged, bucket.Missing) as error:
             facts = {"place": place, "step": step, "reason": str(error)}
             logger.warning("checkpoint.damaged", extra=facts)
+            remove(bucket.names(f"{place}/{step}/{sha256}"))
         else:
             return step
     return 0
 
 
 def store(place: str, folder: Path, step: int) -> None:
-    """Store the checkpoint of a step, then remove what is older than the newest `KEPT`."""
+    """Store the checkpoint of a step, then remove what is older than the newest `KEPT` up to it."""
     held = folder / CHECKPOINTS_DIR / f".{step}.held"
     shutil.rmtree(held, ignore_errors=True)
     try:
@@ -79,14 +80,19 @@ def store(place: str, folder: Path, step: int) -> None:
         storage.store_folder(held, f"{place}/{step}")
     finally:
         shutil.rmtree(held, ignore_errors=True)
-    remove_before(place, stored(place)[:KEPT][-1].step)
+    steps = sorted({one.step for one in stored(place) if one.step <= step}, reverse=True)
+    remove_before(place, min(steps[:KEPT], default=step))
 
 
 def remove_before(place: str, step: int) -> None:
-    """Remove what lies in the bucket of earlier steps, lists first: what has none is no checkpoint."""
+    """Remove what lies in the bucket of earlier steps."""
     names = bucket.names(f"{place}/")
-    old = [one for one in names if int(one.removeprefix(f"{place}/").partition("/")[0]) < step]
-    for name in sorted(old, key=lambda one: LISTED.fullmatch(one) is None):
+    remove(one for one in names if int(one.removeprefix(f"{place}/").partition("/")[0]) < step)
+
+
+def remove(names: Iterable[str]) -> None:
+    """Remove objects of checkpoints, lists first: what has none is no checkpoint."""
+    for name in sorted(names, key=lambda one: LISTED.fullmatch(one) is None):
         bucket.remove(name)
 
 
@@ -99,8 +105,8 @@ class Carrier:
     """Stores checkpoints beside a run, one at a time and the newest first; nothing without a bucket.
 
     The first is the one that the run goes on from: the bucket may lack it, or a part of it.
-    Leaving the `with` block stores the last one where the run is to go on some day, and removes all
-    where it is done. A bucket that is away stops no run.
+    Leaving the `with` block stores the last one where the run is to go on some day, also where
+    it could not be stored before, and removes all where the run is done. A bucket that is away stops no run.
     """
 
     def __init__(self, place: str, folder: Path, *, tell: Callable[[str], None]) -> None:
@@ -108,7 +114,7 @@ class Carrier:
         self._is_on = bucket.address() is not None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoints")
         self._going: Future[None] | None = None
-        self._step = 0
+        self._begun = self._stored = 0  # steps
 
     def __enter__(self) -> Self:
         return self
@@ -126,23 +132,24 @@ class Carrier:
         step = newest_step(self._folder)
         if error is None:
             self._try(lambda: remove_all(self._place))
-        elif step > self._step:
+        elif step > self._stored:
             self._try(lambda: store(self._place, self._folder, step))
 
     def look(self, step: int) -> None:
-        """Begin to store the checkpoint of ``step``, unless it is there or another is under way."""
-        if not self._is_on or step <= self._step or (self._going and not self._going.done()):
+        """Begin to store the checkpoint of ``step``, unless it was tried or another is under way."""
+        if self._going is not None and self._going.done():
+            self._settle()
+        if not self._is_on or self._going is not None or step <= self._begun:
             return
-        self._settle()
-        self._step = step
+        self._begun = step
         self._going = self._pool.submit(store, self._place, self._folder, step)
 
     def _settle(self) -> None:
         going, self._going = self._going, None
-        if going is not None:
-            self._try(going.result)
+        if going is not None and self._try(going.result):
+            self._stored = self._begun
 
-    def _try(self, act: Callable[[], None]) -> None:
+    def _try(self, act: Callable[[], None]) -> bool:
         try:
             act()
         except (DomainError, OSError) as error:
@@ -150,3 +157,5 @@ class Carrier:
                 "checkpoint.not_stored", extra={"place": self._place, "reason": str(error)}
             )
             self._tell(f"A checkpoint was not stored for other machines. {error}")
+            return False
+        return True

@@ -65,8 +65,8 @@ def execute(job: RunningJob) -> None:
         "project", "snapshot", "base_model", "reward_model", "held_out_reward_model"
     )
     run = rows.get(pk=job.pk)
-    folder = prepare(run)
-    with Carrier(run.checkpoints_place, folder, tell=lambda text: tell(run, text)) as carrier:
+    folder = prepare(run, job)
+    with Carrier(run.checkpoints_place, folder, tell=lambda text: tell(job, text)) as carrier:
         try:
             status = train(run, folder, job, carrier)
         finally:
@@ -102,10 +102,10 @@ def held_out_pairs(folder: Path) -> list[HeldOutPair]:
     ]
 
 
-def prepare(run: TrainingRun) -> Path:
+def prepare(run: TrainingRun, job: RunningJob) -> Path:
     """The run's folder with its spec. What a dead worker left there, or in the bucket, is resumed."""
     folder = run_folder(run.pk)
-    settle_in(run, folder)
+    settle_in(run, folder, job)
     refuse_missing(run)
     spec = spec_to_dict(
         resolved_spec(
@@ -121,11 +121,11 @@ def prepare(run: TrainingRun) -> Path:
     draft.write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder / SPEC_FILE)
     forget_failure(folder)
-    TrainingRun.objects.filter(pk=run.pk).update(code_revision=code_revision())
+    keep(job, code_revision=code_revision())
     return folder
 
 
-def settle_in(run: TrainingRun, folder: Path) -> None:
+def settle_in(run: TrainingRun, folder: Path, job: RunningJob) -> None:
     """Make this folder the one that the run works in, with its newest checkpoint.
 
     Where it worked in another one, or this one was lost, its events are counted from the start.
@@ -135,16 +135,18 @@ def settle_in(run: TrainingRun, folder: Path) -> None:
     name = name_of_folder(folder)
     is_known = run.work_folder in {"", name}
     is_here = is_known and run.events_offset <= size_of(folder / EVENTS_FILE)
-    brought = bring(run, folder, is_here=is_here) if run.work_folder else 0
+    brought = bring(run, folder, job, is_here=is_here) if run.work_folder else 0
     if is_here:
-        TrainingRun.objects.filter(pk=run.pk).update(work_folder=name)
+        keep(job, work_folder=name)
         return
     (folder / EVENTS_FILE).unlink(missing_ok=True)
     step = newest_step(folder)
-    services.move_run(run=run, work_folder=name, goes_on_from=step)
+    is_ours = services.move_run(run_id=run.pk, owner=job.owner, work_folder=name, goes_on_from=step)
+    if not is_ours:
+        raise Fenced
     place = "from the bucket" if brought else "that was there"
     found = f"the checkpoint of step {step} {place}" if step else "no checkpoint: it starts anew"
-    tell(run, f"The run moved to {socket.gethostname()} with {found}.")
+    tell(job, f"The run moved to {socket.gethostname()} with {found}.")
 
 
 def set_aside(folder: Path) -> None:
@@ -154,7 +156,7 @@ def set_aside(folder: Path) -> None:
         folder.mkdir()
 
 
-def bring(run: TrainingRun, folder: Path, *, is_here: bool) -> int:
+def bring(run: TrainingRun, folder: Path, job: RunningJob, *, is_here: bool) -> int:
     """What the bucket has that is newer. One that is away stops only a run that worked elsewhere."""
     try:
         return bring_newest(run.checkpoints_place, folder)
@@ -162,12 +164,19 @@ def bring(run: TrainingRun, folder: Path, *, is_here: bool) -> int:
         if not is_here:
             raise
         logger.warning("checkpoint.not_asked", extra={"pk": run.pk, "reason": str(error)})
-        tell(run, f"The run goes on from what lies on {socket.gethostname()}. {error}")
+        tell(job, f"The run goes on from what lies on {socket.gethostname()}. {error}")
         return 0
 
 
-def tell(run: TrainingRun, message: str) -> None:
-    services.tell(run_id=run.pk, message=message)
+def keep(job: RunningJob, **columns: str) -> None:
+    """Write columns of the run while it is this worker's."""
+    mine = TrainingRun.objects.filter(pk=job.pk, owner=job.owner, status=TrainingRun.Status.RUNNING)
+    if not mine.update(**columns):
+        raise Fenced
+
+
+def tell(job: RunningJob, message: str) -> None:
+    services.tell(run_id=job.pk, owner=job.owner, message=message)
 
 
 def name_of_folder(folder: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotation.core import bucket
+from annotation.runs import services
 from annotation.runs.models import TrainingRun
 from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
@@ -152,6 +153,47 @@ def test_a_machine_with_a_newer_checkpoint_keeps_its_own(s3, tmp_path):
     assert checkpoints.newest_step(tmp_path / "two") == 6
 
 
+def test_a_damaged_checkpoint_is_stored_again_once_the_run_comes_there(s3, tmp_path):
+    for step in (3, 6):
+        checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, step).name))
+    damaged = checkpoints.stored("runs/7")[0]
+    file = tmp_path / "checkpoints" / "6" / "state.json"
+    s3.put(f"team/runs/7/6/{damaged.sha256}/state.json", b"0" * file.stat().st_size)
+    checkpoints.bring_newest("runs/7", tmp_path / "two")
+    assert [one.step for one in checkpoints.stored("runs/7")] == [3]
+    checkpoint(tmp_path / "two", 6)
+    checkpoints.store("runs/7", tmp_path / "two", 6)
+    assert checkpoints.bring_newest("runs/7", tmp_path / "three") == 6
+
+
+def test_later_checkpoints_of_another_worker_do_not_count_among_the_two_kept(s3, tmp_path):
+    for step in (9, 3, 6):
+        checkpoints.store("runs/7", tmp_path, int(checkpoint(tmp_path, step).name))
+    assert [one.step for one in checkpoints.stored("runs/7")] == [9, 6, 3]
+
+
+def test_a_checkpoint_that_was_not_stored_is_stored_when_the_run_ends(s3, tmp_path, monkeypatch):
+    store, refused, said = checkpoints.store, [], []
+
+    def refuse_once(*facts):
+        if not refused:
+            refused.append(facts)
+            raise bucket.BucketFailed("The bucket is full.")
+        store(*facts)
+
+    def break_off():
+        with checkpoints.Carrier("runs/7", tmp_path, tell=said.append) as carrier:
+            carrier.look(3)
+            raise RuntimeError
+
+    monkeypatch.setattr(checkpoints, "store", refuse_once)
+    checkpoint(tmp_path, 3)
+    with pytest.raises(RuntimeError):
+        break_off()
+    assert len(said) == 1
+    assert [one.step for one in checkpoints.stored("runs/7")] == [3]
+
+
 def test_a_bucket_that_takes_no_checkpoint_stops_no_run_and_is_told(trainer, run, monkeypatch):
     def refuse(*_):
         raise bucket.BucketFailed("The bucket is full.")
@@ -247,6 +289,32 @@ def test_a_checkpoint_that_lacks_an_object_is_passed_over_for_the_one_before(s3,
     lost = f"team/runs/7/6/{newest.sha256}/state.json"
     s3.client.delete_object(Bucket=s3.name, Key=lost)
     assert checkpoints.bring_newest("runs/7", tmp_path / "two") == 3
+
+
+def test_a_worker_that_loses_its_run_while_it_brings_a_checkpoint_changes_nothing(
+    trainer, run, settings, tmp_path, monkeypatch
+):
+    def lose(*_):
+        TrainingRun.objects.filter(pk=run.pk).update(owner="another")
+        return 0
+
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    run.refresh_from_db()
+    facts, said = (run.work_folder, run.events_offset), list(run.events.order_by("pk"))
+    settings.CONCORD_VAR = tmp_path / "two"
+    monkeypatch.setattr(training, "bring_newest", lose)
+    execute_again(run)
+    assert (run.status, run.owner) == ("running", "another")
+    assert (run.work_folder, run.events_offset) == facts
+    assert list(run.events.order_by("pk")) == said
+
+
+def test_a_worker_that_lost_its_run_says_nothing_more_in_its_log(trainer, run):
+    TrainingRun.objects.filter(pk=run.pk).update(status="running", owner="another")
+    services.tell(run_id=run.pk, owner="this", message="It moved.")
+    services.tell(run_id=run.pk, owner="another", message="It goes on.")
+    assert told(run) == ["It goes on."]
 
 
 @pytest.mark.slow

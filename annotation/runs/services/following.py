@@ -25,6 +25,11 @@ OF_A_STEP = (
 )
 
 
+def owned(run_id: int, owner: str) -> QuerySet[TrainingRun]:
+    """The run, while it is this worker's."""
+    return TrainingRun.objects.filter(pk=run_id, owner=owner, status=TrainingRun.Status.RUNNING)
+
+
 @transaction.atomic
 def take_in_events(
     *, run_id: int, owner: str, lines: Sequence[bytes], start: int, end: int
@@ -35,10 +40,7 @@ def take_in_events(
     2. A resumed run goes back to its checkpoint: what was said of later steps is forgotten, it comes again.
     3. Progress changes the row of the run; every other event becomes a row of its own.
     """
-    ours = TrainingRun.objects.filter(
-        pk=run_id, owner=owner, status=TrainingRun.Status.RUNNING, events_offset=start
-    )
-    if not ours.update(events_offset=end):
+    if not owned(run_id, owner).filter(events_offset=start).update(events_offset=end):
         return False
     events: list[RunEvent] = []
     for line in lines:
@@ -123,25 +125,29 @@ def storable(value: Any) -> Any:  # Any: JSON in, JSON out
 
 
 @transaction.atomic
-def move_run(*, run: TrainingRun, work_folder: str, goes_on_from: int) -> None:
-    """The run goes on in another folder, whose events count from their start.
+def move_run(*, run_id: int, owner: str, work_folder: str, goes_on_from: int) -> bool:
+    """The run goes on in another folder, whose events count from their start; False as above.
 
     What it said stays where it goes on from a checkpoint; else it starts from nothing.
     """
+    run = owned(run_id, owner)
+    if not run.update(work_folder=work_folder, events_offset=0):
+        return False
     if not goes_on_from:
-        run.events.all().delete()
-        TrainingRun.objects.filter(pk=run.pk).update(progress_done=0, progress_total=0)
-    run.work_folder, run.events_offset = work_folder, 0
-    run.save(update_fields=["work_folder", "events_offset"])
+        RunEvent.objects.filter(run_id=run_id).delete()
+        run.update(progress_done=0, progress_total=0)
+    return True
 
 
-def tell(*, run_id: int, message: str) -> None:
-    """A line of the worker in the run's log."""
+@transaction.atomic
+def tell(*, run_id: int, owner: str, message: str) -> None:
+    """A line of the worker in the run's log; none of a worker that no longer owns the run."""
+    if owned(run_id, owner).select_for_update(no_key=True).first() is None:
+        return
     data = {"message": storable(message)}
     RunEvent.objects.create(run_id=run_id, kind=EventKind.LOG, at=timezone.now(), data=data)
 
 
 def keep_log(*, run_id: int, owner: str, text: str) -> None:
     """The tail of the process's output, for the run's page."""
-    ours = TrainingRun.objects.filter(pk=run_id, owner=owner, status=TrainingRun.Status.RUNNING)
-    ours.update(log_tail=storable(text))
+    owned(run_id, owner).update(log_tail=storable(text))
