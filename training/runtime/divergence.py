@@ -1,40 +1,71 @@
 """Warns where a loss goes up for good: what a learning rate that is too high does before a number overflows."""
 
+from collections import defaultdict
+from dataclasses import dataclass, field
 from statistics import fmean
+from types import MappingProxyType
 
 from training.runtime.metrics import Reporter
 from training.spec.events import Event, EventKind
 
 STEPS = 20  # of which the mean loss is taken, at the start and now
 CEILING = 1.5  # of the first mean
+ADVICE = MappingProxyType(
+    {
+        "loss": "the run diverges. Stop it and clone it with a lower learning_rate or a longer warm-up.",
+        "value_loss": "the value head follows the returns less and less. Stop the run and clone it with a "
+        "lower value_learning_rate.",
+    }
+)
+
+
+@dataclass(slots=True)
+class _Losses:
+    """The losses that a mean is taken of: the first, and the newest behind them."""
+
+    first: list[float] = field(default_factory=list)
+    newest: list[float] = field(default_factory=list)
+    has_warned: bool = False
+
+    def take(self, loss: float) -> None:
+        if len(self.first) < STEPS:
+            self.first.append(loss)
+        else:
+            self.newest = [*self.newest[1 - STEPS :], loss]
+
+    @property
+    def rises(self) -> bool:
+        return len(self.newest) == STEPS and fmean(self.newest) > CEILING * fmean(self.first) > 0
 
 
 class LossWatch:
-    """Hears the ``loss`` of every step and speaks up once. A resumed run is compared with its own first steps."""
+    """Hears the losses of every step and speaks up once of each.
+
+    PPO has a value loss alone, and GRPO no loss that tells: a policy loss stays near zero. A resumed run is compared
+    with its own first steps.
+    """
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._first: list[float] = []
-        self._newest: list[float] = []
-        self._has_warned = False
+        self._losses: defaultdict[str, _Losses] = defaultdict(_Losses)
 
     def hear(self, event: Event) -> None:
-        """Take in the loss of an event, where it has one."""
-        loss = event.data.get("loss")
-        if event.kind != EventKind.METRICS or self._has_warned or not isinstance(loss, float):
+        """Take in the losses of an event, where it has some."""
+        if event.kind != EventKind.METRICS:
             return
-        if len(self._first) < STEPS:
-            self._first.append(loss)
-            return
-        self._newest = [*self._newest[1 - STEPS :], loss]
-        before, now = fmean(self._first), fmean(self._newest)
-        if len(self._newest) == STEPS and now > CEILING * before > 0:
-            self._has_warned = True
-            self._warn(before, now, event.step)
+        for name in ADVICE:
+            losses, loss = self._losses[name], event.data.get(name)
+            if losses.has_warned or not isinstance(loss, float):
+                continue
+            losses.take(loss)
+            if losses.rises:
+                losses.has_warned = True
+                self._warn(name, losses, event.step)
 
-    def _warn(self, before: float, now: float, step: int) -> None:
+    def _warn(self, name: str, losses: _Losses, step: int) -> None:
+        before, now = fmean(losses.first), fmean(losses.newest)
         message = (
-            f"The loss rose from {before:.3g} in the first {STEPS} steps to {now:.3g} in the newest: "
-            "the run diverges. Stop it and clone it with a lower learning_rate or a longer warm-up."
+            f"The {name.replace('_', ' ')} rose from {before:.3g} in the first {STEPS} steps to {now:.3g} "
+            f"in the newest: {ADVICE[name]}"
         )
         self._reporter.guard("divergence", action="warn", message=message, step=step)

@@ -28,6 +28,18 @@ def test_a_loss_that_rises_for_good_is_told_once_with_its_numbers(tmp_path: Path
     assert "lower learning_rate" in told["data"]["message"]
 
 
+def test_a_value_loss_that_rises_for_good_is_told_with_the_setting_that_lowers_it(
+    tmp_path: Path,
+) -> None:
+    (told,) = guards(tmp_path, [0.7] * 40 + [1.5] * 40, name="value_loss")
+    assert told["data"]["message"].startswith("The value loss rose from 0.7 in the first 20")
+    assert "lower value_learning_rate" in told["data"]["message"]
+
+
+def test_a_policy_that_learns_no_value_has_no_value_loss_to_rise(tmp_path: Path) -> None:
+    assert guards(tmp_path, [0.0] * 80, name="value_loss") == []
+
+
 @pytest.mark.parametrize(
     "losses",
     [
