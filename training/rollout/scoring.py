@@ -106,20 +106,27 @@ def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer |
     """The reward model that only watches; None where the spec names none."""
     if not spec.held_out_reward_model:
         return None
-    watcher = replace(spec, reward_model=spec.held_out_reward_model, uncertainty_penalty=0.0)
+    place = spec.held_out_reward_model
+    watcher = replace(spec, reward_model=place, uncertainty_penalty=0.0, stop_on="")
     return load_scorer(run, watcher, device)
 
 
 def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
-    """The spec's reward model, which heeds the run's wish to stop.
+    """The spec's reward model, which heeds the run's wish to stop. Logs a guard that cannot speak with it.
 
     Raises SpecError where an uncertainty is to be paid for that one head cannot tell.
     """
     reward = load_reward_model(spec.reward_model, precision=spec.precision, device=device)
-    if spec.uncertainty_penalty and head_count(reward) == 1:
+    has_one_head = head_count(reward) == 1
+    if spec.uncertainty_penalty and has_one_head:
         raise SpecError(
             f"uncertainty_penalty: {spec.uncertainty_penalty:g} needs a reward model with several "
             f"heads; {spec.reward_model} has one. Train it with heads 4, or set the penalty to 0."
+        )
+    if "disagreement" in spec.stopping_guards() and has_one_head:
+        run.reporter.log(
+            f"stop_on: disagreement stops nothing here: {spec.reward_model} has one head, which disagrees "
+            "with nobody. A reward model trained with heads 4 lets the guard speak."
         )
     run.watch(reward.model)
     limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)

@@ -67,9 +67,13 @@ class RolloutSpec(RunSpec):
     )
 
     def check(self) -> None:
-        """As in RunSpec: the rollouts of an update go up, and a server can follow the policy."""
+        """As in RunSpec: the rollouts of an update go up, guards have what they look at, a server can follow."""
         self.samples_per_prompt(self.groups_per_step)
-        self.stopping_guards()
+        if "held_out_reward" in self.stopping_guards() and not self.held_out_reward_model:
+            raise SpecError(
+                "stop_on: held_out_reward looks at the scores of a held-out reward model; choose one "
+                "(held_out_reward_model), or leave the guard out."
+            )
         if self.sampler_url and not self.lora_rank:
             raise SpecError(
                 "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "

@@ -93,3 +93,9 @@ def test_a_guard_named_in_stop_on_stops_and_the_others_go_on_warning(name):
 def test_a_guard_that_is_not_known_is_refused_with_its_name():
     with pytest.raises(SpecError, match="stop_on: 'lenght' is not one of entropy, length"):
         replace(SPEC, stop_on="length, lenght").check()
+
+
+def test_a_guard_that_has_nothing_to_look_at_cannot_stop():
+    with pytest.raises(SpecError, match="stop_on: held_out_reward looks at the scores"):
+        replace(SPEC, stop_on="length, held_out_reward").check()
+    replace(SPEC, stop_on="length, held_out_reward", held_out_reward_model="w").check()

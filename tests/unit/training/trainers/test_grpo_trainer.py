@@ -11,6 +11,10 @@ from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_u
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import guards
+from training.rollout.scoring import load_held_out, load_scorer
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
 from training.spec.errors import ModelError, SpecError
 from training.spec.rollouts import GrpoSpec, PpoSpec
 from training.spec.runs import spec_from_dict, spec_to_dict
@@ -103,6 +107,27 @@ def test_a_guard_ends_a_run_only_where_stop_on_names_it(
     assert told["updates"] == updates
     assert told["stop_reason"].startswith("Entropy fell") is (stop_on == "entropy")
     assert (tmp_path / "artifact" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("teacher", "watcher", "stop_on", "count"),
+    [
+        ("reward", "", "disagreement", 1),
+        ("reward", "", "length", 0),
+        ("ensemble", "reward", "disagreement", 0),
+    ],
+)
+def test_one_head_is_told_where_its_disagreement_shall_stop_the_run(
+    folders, snapshot, tmp_path, teacher, watcher, stop_on, count
+):
+    places = {"model": str(folders / "policy"), "reward_model": str(folders / teacher)}
+    places["held_out_reward_model"] = str(folders / watcher) if watcher else ""
+    spec = GrpoSpec(data=str(snapshot), stop_on=stop_on, **places)
+    with Reporter(tmp_path, has_bar=False) as reporter:
+        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
+        load_scorer(run, spec, CPU)
+        load_held_out(run, spec, CPU)
+    assert (tmp_path / "events.jsonl").read_text().count("has one head") == count
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path):
