@@ -10,11 +10,11 @@ from celery import current_app, shared_task
 from django.apps import apps
 from django.utils import timezone
 
-from annotation.comparisons.services.early_stop import settle_all
 from annotation.comparisons.services.queue import expire_leases
-from annotation.core.jobs import GPU_JOBS, JobModel, JobQuerySet
+from annotation.core.jobs import GPU_JOBS, Job, JobModel, JobQuerySet
 from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
+from annotation.projects.selectors import behind_early_stop
 from annotation.rounds.services import advance_all
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,9 @@ def sweep() -> None:
         queue = "gpu" if model.job in GPU_JOBS else "cpu"
         if not has_messages[queue]:
             ring_again(model, queue)
+    if not has_messages["cpu"]:
+        ring_for_early_stop()
     expire_leases()
-    settle_all()
     expire_drafts()
     advance_evaluations()
     advance_all()
@@ -50,6 +51,12 @@ def ring_again(model: type[JobModel], queue: str) -> None:
     queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by("pk")
     for pk in queued.values_list("pk", flat=True)[:RING_AT_ONCE]:
         current_app.send_task(model.job.value, args=[pk], queue=queue)
+
+
+def ring_for_early_stop() -> None:
+    """Ring for projects whose setting changed and that nobody looks back on."""
+    for pk in behind_early_stop().values_list("pk", flat=True)[:RING_AT_ONCE]:
+        current_app.send_task(Job.SETTLE_EARLY_STOP.value, args=[pk], queue="cpu")
 
 
 def release_the_dead(jobs: JobQuerySet) -> None:

@@ -54,6 +54,7 @@ class Project(models.Model):
         )
     )  # None: each gets all its labels
     is_early_stop_settled = models.BooleanField(default=True)  # all comparisons follow the setting
+    early_stop_held_until = models.DateTimeField(null=True, blank=True)  # by who makes them follow
     pairing = models.CharField(max_length=11, choices=Pairing, default=Pairing.AUTO)
     answer_scale = models.CharField(max_length=5, choices=AnswerScale, default=AnswerScale.SEVEN)
     serving_order = models.CharField(

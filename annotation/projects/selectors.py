@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -48,8 +48,9 @@ def projects_of(user: User) -> QuerySet[Project]:
 
 
 def behind_early_stop() -> QuerySet[Project]:
-    """Projects whose comparisons do not follow the setting of early stop yet."""
-    return Project.objects.filter(is_early_stop_settled=False).order_by("pk")
+    """Projects whose comparisons do not follow the setting of early stop yet, and that no worker holds."""
+    is_free = Q(early_stop_held_until=None) | Q(early_stop_held_until__lt=timezone.now())
+    return Project.objects.filter(is_free, is_early_stop_settled=False).order_by("pk")
 
 
 def current_guideline(project: Project) -> Guideline | None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from importlib import import_module
 from uuid import uuid4
 
@@ -10,17 +11,19 @@ from celery import current_app
 from django.db import connection, connections, transaction
 from django.db.migrations.state import ProjectState
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Batch, Comparison
-from annotation.comparisons.services import judging, queue
+from annotation.comparisons.services import early_stop, judging, queue
 from annotation.comparisons.services.importing import import_here
 from annotation.comparisons.services.machines import store_machine_judgment
 from annotation.comparisons.services.requeue import requeue, undo_requeue
 from annotation.core.jobs import Job
-from annotation.projects.models import Role
+from annotation.core.statements import take_turns
+from annotation.projects.models import Project, Role
 from annotation.projects.selectors import behind_early_stop
 from annotation.projects.services.projects import publish_guideline, update_settings
 from annotation.prompts.models import PromptImport
@@ -275,7 +278,7 @@ def test_who_switches_it_on_ends_what_has_agreed_already(project, comparison, ad
     states = [state_after(comparison, "<<"), state_after(disputed, "<>")]
     assert states == ["open", "open"]
     update_settings(project=project, actor=admin, stop_when_agreeing=2)
-    housekeeping.sweep()
+    settle_early_stop(project.pk)
     assert states_of(comparison, disputed) == ["judged", "open"]
     event = AuditEvent.objects.get(verb="project.early_stop_settled")
     assert event.data == {"ended": 1, "opened": 0}
@@ -285,7 +288,7 @@ def test_who_switches_it_on_ends_what_has_agreed_already(project, comparison, ad
 def test_who_asks_for_more_opens_what_ended_too_soon(project, comparison, admin, wanted, state):
     state_after(comparison, "<<")
     update_settings(project=project, actor=admin, stop_when_agreeing=wanted)
-    housekeeping.sweep()
+    settle_early_stop(project.pk)
     assert states_of(comparison) == [state]
 
 
@@ -295,7 +298,7 @@ def test_what_is_opened_in_a_paused_batch_waits_there(project, admin):
     state_after(comparison, "<<")
     Batch.objects.update(state="paused")
     update_settings(project=project, actor=admin, stop_when_agreeing=None)
-    housekeeping.sweep()
+    settle_early_stop(project.pk)
     assert states_of(comparison) == ["held"]
 
 
@@ -304,7 +307,7 @@ def test_looking_back_leaves_closed_ones_and_full_ones_alone(project, admin):
     Comparison.objects.filter(pk=closed.pk).update(state="closed")
     state_after(full, "<>")
     update_settings(project=project, actor=admin, stop_when_agreeing=None)
-    housekeeping.sweep()
+    settle_early_stop(project.pk)
     assert states_of(closed, full) == ["closed", "judged"]
 
 
@@ -319,6 +322,86 @@ def test_changing_the_setting_rings_and_the_sweep_asks_once(
     assert list(behind_early_stop()) == [project]
     settle_early_stop(project.pk)
     assert not behind_early_stop()
+
+
+def test_the_sweep_rings_for_what_waits_and_does_nothing_of_it_itself(
+    project, comparison, admin, monkeypatch
+):
+    rung = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **_: rung.append((name, args)))
+    waiting = {"cpu": 0}
+    monkeypatch.setattr(housekeeping, "waiting_messages", lambda queue: waiting.get(queue, 0))
+    state_after(comparison, "<<")
+    update_settings(project=project, actor=admin, stop_when_agreeing=3)
+    housekeeping.sweep()
+    waiting["cpu"] = 1
+    housekeeping.sweep()
+    assert rung == [(Job.SETTLE_EARLY_STOP, [project.pk])]
+    assert states_of(comparison) == ["judged"]
+
+
+@pytest.mark.parametrize(("seconds_left", "state"), [(60, "judged"), (-1, "open")])
+def test_one_worker_at_a_time_looks_back(project, comparison, admin, seconds_left, state):
+    state_after(comparison, "<<")
+    update_settings(project=project, actor=admin, stop_when_agreeing=3)
+    project.early_stop_held_until = timezone.now() + timedelta(seconds=seconds_left)
+    project.save()
+    is_free = bool(behind_early_stop())
+    settle_early_stop(project.pk)
+    assert (is_free, states_of(comparison)) == (state == "open", [state])
+
+
+def test_a_setting_that_changes_while_somebody_looks_back_is_looked_back_on_anew(
+    project, admin, monkeypatch
+):
+    """The first goes no further than the comparison at which it changed; the second sees both."""
+    update_settings(project=project, actor=admin, stop_when_agreeing=None)
+    pair = [factories.comparison(factories.prompt(project), overlap=3) for _ in range(2)]
+    for one in pair:
+        for _ in range(2):
+            factories.judgment(one)
+    Comparison.objects.update(judgments_counted=2, slots_taken=2)
+    monkeypatch.setattr(early_stop, "AT_ONCE", 1)
+    update_settings(project=project, actor=admin, stop_when_agreeing=2)
+
+    def settle_and_change(project, keys, settle=early_stop.settle):
+        found = settle(project, keys)
+        monkeypatch.setattr(early_stop, "settle", settle)
+        update_settings(project=project, actor=admin, stop_when_agreeing=3)
+        return found
+
+    monkeypatch.setattr(early_stop, "settle", settle_and_change)
+    settle_early_stop(project.pk)
+    assert list(behind_early_stop()) == [project]
+    assert states_of(*pair) == ["judged", "open"]
+    settle_early_stop(project.pk)
+    assert states_of(*pair) == ["open", "open"]
+    events = AuditEvent.objects.filter(verb="project.early_stop_settled").order_by("pk")
+    assert [one.data for one in events] == [
+        {"ended": 1, "opened": 0},
+        {"ended": 0, "opened": 1},
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_looking_back_overlooks_nothing_of_a_batch_that_is_stored_meanwhile(project, comparison):
+    Project.objects.update(is_early_stop_settled=False)
+
+    def look_back():
+        settle_early_stop(project.pk)
+        connections.close_all()
+
+    other = threading.Thread(target=look_back)
+    with transaction.atomic():
+        take_turns(importing.TURNS, project.pk)
+        for _ in range(2):
+            factories.judgment(comparison)
+        Comparison.objects.update(judgments_counted=2, slots_taken=2)
+        other.start()
+        while other.is_alive() and not somebody_waits_for_this_transaction():
+            pass
+    other.join()
+    assert states_of(comparison) == ["judged"]
 
 
 def test_what_was_set_before_there_was_looking_back_is_looked_back_on(project):

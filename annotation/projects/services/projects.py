@@ -71,8 +71,8 @@ def update_settings(*, project: Project, actor: User, **settings: object) -> Pro
         project.save(update_fields=list(changed))
         audit.record("project.changed", project, actor=actor, **changed)
     if "stop_when_agreeing" in changed:
-        project.is_early_stop_settled = False
-        project.save(update_fields=["is_early_stop_settled"])
+        project.is_early_stop_settled, project.early_stop_held_until = False, None
+        project.save(update_fields=["is_early_stop_settled", "early_stop_held_until"])
         ring(Job.SETTLE_EARLY_STOP, project.pk)
     return project
 
