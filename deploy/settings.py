@@ -226,6 +226,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CONCORD_SWEEP_SECONDS = env.integer("CONCORD_SWEEP_SECONDS", 30)
+CONCORD_CHECKPOINT_DAYS = env.integer("CONCORD_CHECKPOINT_DAYS", 30)  # 0: without end
 CONCORD_WEBHOOK_SECONDS = 15  # between two looks at what happened
 CONCORD_WEBHOOK_TEST_NETWORKS: tuple[str, ...] = ()  # tests alone let webhooks reach this machine
 CONCORD_HTTP_CONCURRENCY = env.integer("CONCORD_HTTP_CONCURRENCY", 8)
@@ -237,6 +238,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "workers.housekeeping.sweep",
         "schedule": CONCORD_SWEEP_SECONDS,
         "options": {"queue": "cpu", "expires": CONCORD_SWEEP_SECONDS},
+    },
+    "checkpoints": {
+        "task": "workers.housekeeping.remove_old_checkpoints",
+        "schedule": 3600,
+        "options": {"queue": "cpu", "expires": 3600},
     },
     "webhooks": {
         "task": "workers.webhooks.collect",

@@ -12,17 +12,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from annotation.core import bucket, storage
 from annotation.core.errors import DomainError
+from annotation.runs.models import TrainingRun
 from training.spec.layout import CHECKPOINTS_DIR
 from workers.running import Fenced
 
 logger = logging.getLogger(__name__)
 KEPT = 2  # as in a run's folder
+HELD = ".held"
 LISTED = re.compile(r".+/(\d+)/([0-9a-f]{64})\.json")
 
 
@@ -72,7 +75,7 @@ def bring_newest(place: str, folder: Path) -> int:
 
 def store(place: str, folder: Path, step: int) -> None:
     """Store the checkpoint of a step, then remove what is older than the newest `KEPT` up to it."""
-    held = folder / CHECKPOINTS_DIR / f".{step}.held"
+    held = folder / CHECKPOINTS_DIR / f".{step}{HELD}"
     shutil.rmtree(held, ignore_errors=True)
     try:
         # The trainer may remove its own name of each file meanwhile.
@@ -97,8 +100,29 @@ def remove(names: Iterable[str]) -> None:
 
 
 def remove_all(place: str) -> None:
-    """Remove every checkpoint of a run from the bucket."""
-    remove_before(place, 1 + max((one.step for one in stored(place)), default=0))
+    """Remove every checkpoint of a run from the bucket, and what was stored of others."""
+    remove(bucket.names(f"{place}/"))
+
+
+def remove_unused(*, before: datetime) -> None:
+    """Remove what no run that waits or works will go on from, where nothing was stored since ``before``."""
+    live = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
+    kept = {run.checkpoints_place for run in TrainingRun.objects.filter(status__in=live)}
+    of_place: dict[str, list[str]] = {}
+    written = bucket.written_at("runs/")
+    for name in written:
+        of_place.setdefault("/".join(name.split("/")[:2]), []).append(name)
+    for place in of_place.keys() - kept:
+        if max(written[name] for name in of_place[place]) < before:
+            remove(of_place[place])
+            logger.info("checkpoint.unused_removed", extra={"place": place})
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove from a run's folder what a killed worker was storing or bringing."""
+    place = folder / CHECKPOINTS_DIR
+    for left in (*place.glob(f".*{HELD}"), *place.glob(f"{storage.INCOMING}*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 class Carrier:

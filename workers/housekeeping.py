@@ -5,17 +5,21 @@ move rounds.
 import logging
 import os
 import socket
+from datetime import timedelta
 
 from celery import current_app, shared_task
 from django.apps import apps
+from django.conf import settings
 from django.utils import timezone
 
 from annotation.comparisons.services.queue import expire_leases
+from annotation.core import bucket
 from annotation.core.jobs import GPU_JOBS, Job, JobModel, JobQuerySet
 from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
 from annotation.rounds.services import advance_all
+from workers.checkpoints import remove_unused
 
 logger = logging.getLogger(__name__)
 RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for the rest
@@ -39,6 +43,14 @@ def sweep() -> None:
     expire_drafts()
     advance_evaluations()
     advance_all()
+
+
+@shared_task(name="workers.housekeeping.remove_old_checkpoints")
+def remove_old_checkpoints() -> None:
+    """Remove the checkpoints that nobody went on with for CONCORD_CHECKPOINT_DAYS from the bucket."""
+    days = settings.CONCORD_CHECKPOINT_DAYS
+    if days and bucket.address() is not None:
+        remove_unused(before=timezone.now() - timedelta(days=days))
 
 
 def job_models() -> list[type[JobModel]]:

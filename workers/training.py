@@ -39,7 +39,7 @@ from training.spec.layout import (
 from training.spec.records import GROUPS_FILE
 from training.spec.runs import spec_to_dict
 from workers import process
-from workers.checkpoints import Carrier, bring_newest, newest_step
+from workers.checkpoints import Carrier, bring_newest, newest_step, remove_leftovers
 from workers.running import Fenced, RunningJob, running
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ def settle_in(run: TrainingRun, folder: Path, job: RunningJob) -> None:
     """
     if not run.work_folder:
         set_aside(folder)
+    remove_leftovers(folder)
     name = name_of_folder(folder)
     is_known = run.work_folder in {"", name}
     is_here = is_known and run.events_offset <= size_of(folder / EVENTS_FILE)

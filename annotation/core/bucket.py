@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -113,10 +114,19 @@ def read_json(name: str) -> Any:  # Any: JSON
 
 def names(prefix: str) -> list[str]:
     """The names of all objects that begin with ``prefix``."""
+    return list(written_at(prefix))
+
+
+def written_at(prefix: str) -> dict[str, datetime]:
+    """The same, each with when it was written."""
     place = _place()
     with _sentences(f"list {prefix}"):
         found = _client(place).list_objects(place.bucket, place.prefix + prefix, recursive=True)
-        return [str(one.object_name).removeprefix(place.prefix) for one in found]
+        return {
+            str(one.object_name).removeprefix(place.prefix): one.last_modified
+            for one in found
+            if one.last_modified is not None
+        }
 
 
 def remove(name: str) -> None:

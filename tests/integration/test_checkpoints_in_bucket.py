@@ -3,9 +3,11 @@
 import json
 import shlex
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from annotation.core import bucket
 from annotation.runs import services
@@ -14,6 +16,7 @@ from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import checkpoints, training
+from workers.housekeeping import remove_old_checkpoints
 from workers.training import execute_run, run_folder
 
 pytestmark = pytest.mark.django_db
@@ -315,6 +318,45 @@ def test_a_worker_that_lost_its_run_says_nothing_more_in_its_log(trainer, run):
     services.tell(run_id=run.pk, owner="this", message="It moved.")
     services.tell(run_id=run.pk, owner="another", message="It goes on.")
     assert told(run) == ["It goes on."]
+
+
+def test_what_no_run_goes_on_from_leaves_the_bucket_by_its_age(trainer, run, tmp_path):
+    trainer("--fault", "crash")
+    execute_run(run.pk)
+    waiting = factories.training_run(run.project)
+    checkpoint(tmp_path, 3)
+    checkpoints.store(waiting.checkpoints_place, tmp_path, 3)
+    day = timedelta(days=1)
+    checkpoints.remove_unused(before=timezone.now() - day)
+    assert checkpoints.stored(run.checkpoints_place)
+    checkpoints.remove_unused(before=timezone.now() + day)
+    assert checkpoints.stored(run.checkpoints_place) == []
+    assert [one.step for one in checkpoints.stored(waiting.checkpoints_place)] == [3]
+
+
+@pytest.mark.parametrize(("days", "is_kept"), [(30, True), (0, True), (-1, False)])
+def test_the_age_is_a_setting(days, is_kept, s3, settings, tmp_path):
+    checkpoint(tmp_path, 3)
+    checkpoints.store("runs/7", tmp_path, 3)
+    settings.CONCORD_CHECKPOINT_DAYS = days
+    remove_old_checkpoints()
+    assert bool(checkpoints.stored("runs/7")) == is_kept
+
+
+def test_nothing_of_a_run_that_is_done_stays_though_it_was_never_listed(s3, tmp_path):
+    checkpoint(tmp_path, 3)
+    checkpoints.store("runs/7", tmp_path, 3)
+    s3.put(f"team/runs/7/6/{'0' * 64}/state.json", b"{}")
+    checkpoints.remove_all("runs/7")
+    assert s3.names() == []
+
+
+def test_what_a_killed_worker_left_half_done_is_removed_from_the_folder(trainer, run):
+    place = run_folder(run.pk) / "checkpoints"
+    for name in (".3.held", ".incoming-abc", ".6.draft"):
+        (place / name).mkdir(parents=True)
+    execute_run(run.pk)
+    assert sorted(one.name for one in place.glob(".*")) == [".6.draft"]
 
 
 @pytest.mark.slow
