@@ -20,11 +20,6 @@ from annotation.measures.statistic import (
 SEPARATED = "The verdicts follow the length difference fully, so its effect has no finite size."
 
 
-def position_effect(chose_first: int, *, decisive: int) -> Statistic:
-    """Share of decisive verdicts for the response shown first; 0.5 is no leaning."""
-    return proportion(chose_first, n=decisive, nothing="There is no decisive verdict yet.")
-
-
 def even_chance_p_value(hits: int, *, n: int) -> float:
     """Exact two-sided binomial test against one half (symmetric, so twice the smaller tail)."""
     return min(1.0, 2 * float(bdtr(min(hits, n - hits), n, 0.5)))

@@ -21,7 +21,7 @@ from annotation.measures.coefficients import Level
 from annotation.measures.consensus import LabelerModel
 from annotation.measures.moments import moments_of
 from annotation.measures.ranking import PairCounts, TieModel
-from annotation.measures.statistic import normal_interval
+from annotation.measures.statistic import normal_interval, proportions
 from annotation.measures.table import Patterns, RatingTable
 from tests.unit.annotation.measures import builders
 
@@ -335,9 +335,11 @@ COMPUTE.update(
         ),
         "bernoulli_cs(700,1000,t_opt=100)": lambda _: sequential.win_rate_sequence(700, 1000),
         "wilson95": lambda case: (
-            bias.position_effect(
-                case["data"]["chose_first"], decisive=case["data"]["decisive"]
-            ).interval
+            proportions(
+                np.array([case["data"]["chose_first"]]),
+                np.array([case["data"]["decisive"]]),
+                nothing="-",
+            )[0].interval
         ),
         "binom_two_sided_p": lambda case: bias.even_chance_p_value(
             case["data"]["chose_first"], n=case["data"]["decisive"]
