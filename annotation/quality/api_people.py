@@ -19,6 +19,7 @@ from annotation.projects.selectors import project_for
 from annotation.quality import acts, adjudication, disputes, exams, gold, numbers, rules
 from annotation.quality import people_serializers as shapes
 from annotation.quality.adjudication import Verdict
+from annotation.quality.asking import try_asking
 from annotation.quality.models import Adjudication, Dispute, LabelerAct
 
 READERS = (Role.ADMIN, Role.ENGINEER)
@@ -173,6 +174,17 @@ class EarlyStopDryRun(APIView):
         data = _read(shapes.TryEarlyStopSerializer, request)
         tried = rules.try_early_stop(project=project, **data)
         return Response(shapes.EarlyStopSerializer(tried).data)
+
+
+class AskingDryRun(APIView):
+    """What overlap, gold, repeats and reading time would have asked of everything judged so far; nothing is written."""
+
+    @extend_schema(request=shapes.TryAskingSerializer, responses=shapes.AskedLabelsSerializer)
+    def post(self, request: Request, project_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        settings = _read(shapes.TryAskingSerializer, request)
+        asked = try_asking(project=project, settings=settings)
+        return Response(shapes.AskedLabelsSerializer(asked).data)
 
 
 class RuleDetail(APIView):

@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from annotation.comparisons.models import Exam, GoldItem
+from annotation.projects.models import Project
+from annotation.quality.asking import SETTINGS
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
 
 
@@ -144,6 +146,31 @@ class EarlyStopSerializer(TryEarlyStopSerializer):
     overruled = serializers.IntegerField(
         help_text="Stopped, though later judgments put another verdict level or ahead."
     )
+
+
+class TryAskingSerializer(serializers.ModelSerializer[Project]):
+    """Settings of the project as they shall be tried; what is left out stays as it is."""
+
+    class Meta:
+        model = Project
+        fields = SETTINGS
+
+
+class AskedLabelsSerializer(serializers.Serializer[Any]):
+    """What was asked so far, beside what the settings would have asked of the same comparisons and answers."""
+
+    overlap = serializers.IntegerField(help_text="Labels of a drawn comparison, as tried.")
+    comparisons = serializers.IntegerField(help_text="Judged, gold apart.")
+    labels = serializers.IntegerField()
+    labels_wanted = serializers.IntegerField()
+    shared = serializers.IntegerField(help_text="Comparisons that two people or more judged.")
+    shared_wanted = serializers.IntegerField()
+    answers = serializers.IntegerField(help_text="Of people, given here; gold and repeats too.")
+    gold = serializers.IntegerField()
+    gold_wanted = serializers.IntegerField()
+    repeats = serializers.IntegerField()
+    repeats_wanted = serializers.IntegerField()
+    quick = serializers.IntegerField(help_text="Answers under the shortest reading time.")
 
 
 class SwitchRuleSerializer(serializers.Serializer[Any]):

@@ -18,6 +18,14 @@ def project():
 
 
 @pytest.fixture
+def tried(api, project):
+    """The answer of the API to these settings."""
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    address = reverse("api-asking-dry-run", args=[project.pk])
+    return lambda **settings: api.post(address, settings, format="json")
+
+
+@pytest.fixture
 def url(client, project):
     client.force_login(factories.member(project, Role.ADMIN))
     return reverse("quality-asking", args=[project.pk])
@@ -74,3 +82,31 @@ def test_what_cannot_be_is_refused_with_its_name(client, project, url, name, val
         assert name in told or "Gold and repeats together" in told
     project.refresh_from_db()
     assert project.overlap_share == 1.0
+
+
+def test_the_api_tries_settings_and_writes_nothing(project, tried):
+    """Ten comparisons with two labels; with the project's overlap of two, half of them drawn are 15 labels."""
+    for _ in range(10):
+        judged(project, 2)
+    answer = tried(overlap_share=0.5, gold_share=0.1, min_reading_seconds=4)
+    assert answer.json() == {
+        "overlap": 2, "comparisons": 10, "labels": 20, "labels_wanted": 15, "shared": 10, "shared_wanted": 5,
+        "answers": 20, "gold": 0, "gold_wanted": 2, "repeats": 0, "repeats_wanted": 0, "quick": 20,
+    }  # fmt: skip
+    project.refresh_from_db()
+    assert (project.overlap_share, project.gold_share) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"overlap": 0}, "overlap"),
+        ({"overlap_share": 1.5}, "overlap_share"),
+        ({"gold_share": "much"}, "gold_share"),
+        ({"gold_share": 0.4, "repeat_share": 0.4}, "repeat_share"),
+    ],
+)
+def test_the_api_refuses_what_cannot_be_at_its_field(tried, settings, named):
+    answer = tried(**settings)
+    assert answer.status_code == 400
+    assert list(answer.json()["error"]["fields"]) == [named]
