@@ -47,6 +47,7 @@ from tests.unit.training.conftest import judged_group, write_groups
 from training.models import load
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import training as worker
+from workers.checkpoints import Carrier
 from workers.imports import import_prompts
 from workers.training import execute_run, run_folder
 
@@ -257,7 +258,7 @@ def records(tmp_path):
 def run(project, model, records, monkeypatch):
     """A run whose worker trains in this process, with the real trainer."""
 
-    def train_here(run: TrainingRun, folder, job) -> int:
+    def train_here(run: TrainingRun, folder, job, carrier: Carrier) -> int:
         return command_line.main(["resume", str(folder)])
 
     monkeypatch.setattr(worker, "train", train_here)
