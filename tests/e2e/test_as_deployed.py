@@ -71,10 +71,10 @@ def test_a_lap_runs_through_the_processes_of_a_server_installation(database, tin
     with (tmp_path / "log.txt").open("wb") as log:
         children = start(port=port, var=tmp_path, env=env, log=log)
     try:
-        eventually(lambda: answers(f"http://127.0.0.1:{port}/accounts/login/"), seconds=60)
+        eventually(lambda: answers(f"http://127.0.0.1:{port}/accounts/login/"), seconds=300)
         lap = [*manage, "demo", "--smoke", "--attach", "--model", str(tiny_model)]
         done = subprocess.run(
-            lap, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
+            lap, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1800
         )
         assert done.returncode == 0, done.stderr[-2000:]
         assert [child.poll() for child in children] == [None] * len(SERVICES)
@@ -82,7 +82,7 @@ def test_a_lap_runs_through_the_processes_of_a_server_installation(database, tin
         for child in children:
             child.terminate()
         for child in children:
-            child.wait(30)
+            child.wait(120)
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
     assert summary["ppo"]["updates"] == 2
 
