@@ -1,6 +1,55 @@
-"""A real S3 server for the tests that store artifacts in a bucket."""
+"""What tests of workers share: a trainer that only pretends, a run for it, a real S3 server, a real Redis."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
+import redis
+
+from tests import factories
+
+TRAINER = Path(__file__).with_name("fake_trainer.py")
+REDIS_SERVER = os.environ.get("CONCORD_TEST_REDIS_SERVER", "redis://127.0.0.1:6379")
+FIRST_DATABASE = 6  # of its sixteen; each process of the tests has its own
+
+
+@pytest.fixture
+def trainer(settings):
+    """`trainer("--fault", "crash")`: the trainer that runs next, with the given flags."""
+    settings.CONCORD_LEASE_SECONDS = 3600  # the heartbeat's connection cannot see this transaction
+
+    def choose(*flags):
+        settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(TRAINER), *flags])
+
+    choose()
+    return choose
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "groups.jsonl").write_text("")
+    project = factories.project()
+    snapshot = factories.snapshot(project, folder=str(tmp_path))
+    return factories.training_run(project, snapshot=snapshot)
+
+
+@pytest.fixture
+def broker(worker_id):
+    """An empty database of a real Redis, by its address."""
+    number = FIRST_DATABASE + int(worker_id.removeprefix("gw") if worker_id != "master" else 0)
+    address = f"{REDIS_SERVER}/{number}"
+    with redis.Redis.from_url(address) as client:
+        try:
+            client.flushdb()
+        except redis.ConnectionError:
+            pytest.fail(
+                f"No Redis answers at {REDIS_SERVER}. Start one (Debian: apt install redis-server), "
+                "or name another by CONCORD_TEST_REDIS_SERVER."
+            )
+        yield address
+        client.flushdb()
 
 
 @pytest.fixture(scope="session")

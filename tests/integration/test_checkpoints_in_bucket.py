@@ -19,29 +19,7 @@ from workers import checkpoints, training
 from workers.housekeeping import remove_old_checkpoints
 from workers.training import execute_run, run_folder
 
-pytestmark = pytest.mark.django_db
-TRAINER = Path(__file__).with_name("fake_trainer.py")
-
-
-@pytest.fixture
-def trainer(settings, s3):
-    """`trainer("--fault", "crash")`: the trainer that runs next, with the given flags."""
-    settings.CONCORD_LEASE_SECONDS = 3600  # the heartbeat's connection cannot see this transaction
-
-    def choose(*flags):
-        settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(TRAINER), *flags])
-
-    choose()
-    return choose
-
-
-@pytest.fixture
-def run(tmp_path):
-    (tmp_path / "groups.jsonl").write_text("")
-    project = factories.project()
-    return factories.training_run(
-        project, snapshot=factories.snapshot(project, folder=str(tmp_path))
-    )
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("s3")]
 
 
 @pytest.fixture

@@ -8,38 +8,26 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import redis
 from django.conf import settings as django_settings
-from django.db import connection
 
 from annotation.generation.models import GenerationRun
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
 from tests import factories
+from tests.bench.queue.server import database_url
+from tests.integration.conftest import TRAINER
 from tests.unit.workers.generators.openai_server import Server, texts
 from tests.waiting import eventually
 from workers import process
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-TRAINER = Path(__file__).with_name("fake_trainer.py")
-REDIS_URL = os.environ.get("CONCORD_TEST_REDIS_URL", "redis://127.0.0.1:6379/6")
 
 
 @pytest.fixture(params=["folder", "redis"])
 def redis_url(request):
-    if request.param == "folder":
-        yield ""
-        return
-    with redis.Redis.from_url(REDIS_URL) as client:
-        try:
-            client.flushdb()
-        except redis.ConnectionError:
-            pytest.skip(f"no Redis at {REDIS_URL}")
-        yield REDIS_URL
-        client.flushdb()
+    return request.getfixturevalue("broker") if request.param == "redis" else ""
 
 
 @pytest.fixture
@@ -79,24 +67,6 @@ def start_worker(redis_url, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
-
-
-def database_url():
-    facts = connection.settings_dict
-    user = facts["USER"] + (f":{facts['PASSWORD']}" if facts["PASSWORD"] else "")
-    socket = facts["OPTIONS"].get("host", facts["HOST"])  # the embedded server's folder
-    if socket.startswith("/"):
-        return f"postgres://{user}@/{facts['NAME']}?host={socket}"
-    return f"postgres://{user}@{facts['HOST']}:{facts['PORT'] or 5432}/{facts['NAME']}"
-
-
-@pytest.fixture
-def run(tmp_path):
-    (tmp_path / "groups.jsonl").write_text("")
-    project = factories.project()
-    return factories.training_run(
-        project, snapshot=factories.snapshot(project, folder=str(tmp_path))
-    )
 
 
 def has_said(run, step):

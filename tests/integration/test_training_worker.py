@@ -11,34 +11,18 @@ from django.db import OperationalError
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.services import take_in_events
 from tests import factories
+from tests.integration.conftest import TRAINER
 from tests.unit.training.conftest import judged_group, write_groups
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import process, training
 from workers.training import execute_run, run_folder
 
 pytestmark = pytest.mark.django_db
-TRAINER = Path(__file__).with_name("fake_trainer.py")
 
 
-@pytest.fixture
-def trainer(settings, tmp_path):
-    """`trainer("--fault", "crash")`: the trainer that runs next, with the given flags."""
+@pytest.fixture(autouse=True)
+def place(settings, tmp_path):
     settings.CONCORD_VAR = tmp_path
-    settings.CONCORD_LEASE_SECONDS = 3600  # the heartbeat's connection cannot see this transaction
-
-    def choose(*flags):
-        settings.CONCORD_TRAINING_COMMAND = shlex.join([sys.executable, str(TRAINER), *flags])
-
-    choose()
-    return choose
-
-
-@pytest.fixture
-def run(tmp_path):
-    (tmp_path / "groups.jsonl").write_text("")
-    project = factories.project()
-    snapshot = factories.snapshot(project, folder=str(tmp_path))
-    return factories.training_run(project, snapshot=snapshot)
 
 
 def steps(run, kind="metrics"):

@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import redis
 from django.conf import settings as django_settings
 from django.urls import reverse
 
 from annotation.projects.models import Role
 from tests import factories
 from tests.bench.queue.server import database_url
+from tests.integration.conftest import TRAINER
 from tests.waiting import eventually
 from workers import checkpoints
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-TRAINER = Path(__file__).with_name("fake_trainer.py")
-REDIS_URL = os.environ.get("CONCORD_TEST_REDIS_URL", "redis://127.0.0.1:6379/7")
 
 
 class Host(NamedTuple):
@@ -36,17 +34,6 @@ class Host(NamedTuple):
     def kill(self) -> None:
         os.killpg(self.worker.pid, signal.SIGKILL)
         self.worker.wait()
-
-
-@pytest.fixture
-def broker():
-    with redis.Redis.from_url(REDIS_URL) as client:
-        try:
-            client.flushdb()
-        except redis.ConnectionError:
-            pytest.skip(f"no Redis at {REDIS_URL}")
-        yield REDIS_URL
-        client.flushdb()
 
 
 @pytest.fixture
@@ -86,15 +73,10 @@ def started_host(name, place, environment) -> Host:
     return Host(worker, var)
 
 
-def test_a_run_whose_host_dies_goes_on_at_the_other_from_the_bucket(hosts, s3, tmp_path, client):
+def test_a_run_whose_host_dies_goes_on_at_the_other_from_the_bucket(hosts, run, s3, client):
     """1. One takes the run and hangs at step 5, with the checkpoint of step 3 in the bucket: kill -9.
     2. The other goes on from there and publishes the model; the run's page tells it.
     """
-    (tmp_path / "groups.jsonl").write_text("")
-    project = factories.project()
-    run = factories.training_run(
-        project, snapshot=factories.snapshot(project, folder=str(tmp_path))
-    )
     eventually(lambda: checkpoints.stored(run.checkpoints_place), seconds=240)
     first = next(one for one in hosts if one.works_on(run))
     second = next(one for one in hosts if one is not first)
@@ -107,8 +89,8 @@ def test_a_run_whose_host_dies_goes_on_at_the_other_from_the_bucket(hosts, s3, t
     assert list(said.filter(kind="metrics").values_list("step", flat=True)) == list(range(1, 13))
     assert run.model_version.location.startswith("s3://")
     assert [name for name in s3.names() if "/runs/" in name] == []
-    client.force_login(factories.member(project, Role.ENGINEER))
-    page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).content.decode()
+    client.force_login(factories.member(run.project, Role.ENGINEER))
+    page = client.get(reverse("runs-detail", args=[run.project_id, run.pk])).content.decode()
     assert "with the checkpoint of step 3 from the bucket" in page
 
 

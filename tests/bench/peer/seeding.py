@@ -11,7 +11,7 @@ from organizations.models import Organization  # noqa: E402
 from users.models import User  # noqa: E402
 
 people = [
-    User.objects.create_user(email=f"user-{number}@bench.invalid", password="bench-" + str(number))
+    User.objects.create_user(email=f"user-{number}@bench.invalid")
     for number in range(int(sys.argv[1]))
 ]
 organization = Organization.create_organization(
