@@ -131,8 +131,9 @@ def scatter(
     """Points between limit curves (a funnel plot); ``y`` in shares, shown as percent."""
     x = Axis(0, max([dot.x for dot in dots] + [1.0]) * 1.05, LEFT, RIGHT)
     y = Axis(*y_range, BOTTOM, TOP)
+    seen = [[(a, b) for a, b in curve if y.low <= b <= y.high] for curve in limits]
     curves = format_html_join(
-        "", '<polyline class="limit" points="{}"/>', ((placed(curve, x, y),) for curve in limits)
+        "", '<polyline class="limit" points="{}"/>', ((placed(curve, x, y),) for curve in seen)
     )
     points = format_html_join(
         "",

@@ -36,3 +36,12 @@ def test_the_height_of_a_bar_follows_its_count():
     svg = charts.bars([Bar("a", 4), Bar("b", 2)], label="x")
     heights = [float(one.get("height")) for one in ElementTree.fromstring(svg).iter("rect")]  # noqa: S314
     assert heights[0] == pytest.approx(2 * heights[1], abs=0.2)
+
+
+def test_what_a_limit_has_outside_of_the_chart_is_not_drawn_along_its_edge():
+    dots = [Dot(x=10, y=0.5, name="a")]
+    svg = charts.scatter(
+        dots, label="a", x_name="n", y_range=(0.4, 1), limits=[[(1, 0.2), (5, 0.5), (9, 0.6)]]
+    )
+    (curve,) = ElementTree.fromstring(svg).iter("polyline")  # noqa: S314 - our own output
+    assert len(curve.get("points").split()) == 2
