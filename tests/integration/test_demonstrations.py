@@ -1,16 +1,13 @@
 """Demonstrations: asked for by an admin, written by one person, reviewed by a second, kept whatever happens."""
 
-import threading
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
-from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.models import Judgment
 from annotation.comparisons.services import queue
-from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.errors import Conflict, Forbidden, InvalidInput, LeaseLost
 from annotation.demonstrations.models import Demonstration, Opening, Version
 from annotation.demonstrations.selectors import latest_version, progress_of
@@ -394,35 +391,6 @@ def test_every_act_is_audited(project, admin, author):
         "demonstration.approved",
         "demonstration.review_reversed",
     ]
-
-
-def apart(work) -> None:
-    """Do it to its end in a connection of its own."""
-
-    def whole():
-        work()
-        connections.close_all()
-
-    other = threading.Thread(target=whole)
-    other.start()
-    other.join()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_is_compared_while_its_review_is_reversed_makes_no_comparison(project, admin, author):
-    ask(project, admin)
-    row = approved(sent(leased(project, author)), admin)
-    factories.candidate(row.prompt)
-
-    @transaction.atomic
-    def pair_meanwhile():
-        assert len(pair_candidates(project=project, prompt=row.prompt)) == 1
-        apart(lambda: reviewing.reverse(demonstration=row, actor=admin))
-
-    with pytest.raises(IntegrityError):
-        pair_meanwhile()
-    assert not Candidate.objects.filter(pk=row.candidate_id).exists()
-    assert not Comparison.objects.exists()
 
 
 def test_nobody_judges_what_they_wrote(project, admin, author):

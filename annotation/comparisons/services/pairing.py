@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -13,6 +13,7 @@ from annotation.audit import services as audit
 from annotation.comparisons import selectors
 from annotation.comparisons.models import Batch, Comparison, ComparisonCandidate
 from annotation.core.errors import InvalidInput
+from annotation.core.statements import run
 from annotation.core.text import canonical
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
@@ -53,7 +54,7 @@ def pair_candidates(
 def pair_prompts(
     *, project: Project, prompt_ids: Sequence[int], pairing: Pairing
 ) -> list[Comparison]:
-    """Make the comparisons of these prompts that are not there yet: seven queries, however many prompts.
+    """Make the comparisons of these prompts that are not there yet: eight queries, however many prompts.
 
     Candidates of the same text are not compared, nor is an empty one.
     """
@@ -65,8 +66,7 @@ def pair_prompts(
         for ids in candidate_sets(candidate_ids, pairing.strategy or project.pairing)
         if ids not in known
     ]
-    Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
-    return _link_candidates(project, prompt_ids, [row.candidate_ids for row in rows])
+    return _store(project, prompt_ids, rows)
 
 
 @transaction.atomic
@@ -80,8 +80,7 @@ def compare_sets(
         for prompt_id, wanted in sets.items()
         for ids in wanted
     ]
-    Comparison.objects.bulk_create(rows, ignore_conflicts=True)
-    return _link_candidates(project, list(sets), [row.candidate_ids for row in rows])
+    return _store(project, list(sets), rows)
 
 
 @transaction.atomic
@@ -172,12 +171,29 @@ def _distinct_candidates(project: Project, prompt_ids: Sequence[int]) -> dict[in
     return {prompt_id: list(texts.values()) for prompt_id, texts in oldest.items()}
 
 
-def _link_candidates(
-    project: Project, prompt_ids: Sequence[int], sets: list[list[int]]
+def _store(
+    project: Project, prompt_ids: Sequence[int], rows: Sequence[Comparison]
 ) -> list[Comparison]:
-    wanted = {tuple(ids) for ids in sets}
-    if not wanted:
+    """Store those whose candidates are all still there: a review may be reversed meanwhile."""
+    there = _held({pk for row in rows for pk in row.candidate_ids})
+    rows = [row for row in rows if there.issuperset(row.candidate_ids)]
+    if not rows:
         return []
+    Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
+    return _link_candidates(project, prompt_ids, {tuple(row.candidate_ids) for row in rows})
+
+
+def _held(candidate_ids: Collection[int]) -> set[int]:
+    """Which of these candidates exist; nobody takes them away before this transaction ends."""
+    if not candidate_ids:
+        return set()
+    statement = "SELECT id FROM generation_candidate WHERE id = ANY(%(ids)s) FOR KEY SHARE"
+    return {pk for (pk,) in run(statement, {"ids": list(candidate_ids)})}
+
+
+def _link_candidates(
+    project: Project, prompt_ids: Sequence[int], wanted: set[tuple[int, ...]]
+) -> list[Comparison]:
     there = project.comparisons.filter(prompt_id__in=prompt_ids)
     made = [row for row in there if tuple(row.candidate_ids) in wanted]
     links = [

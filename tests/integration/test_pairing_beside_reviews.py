@@ -1,0 +1,93 @@
+"""A review is reversed while its text is paired: one of the two has its way, and nobody meets an error."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.urls import reverse
+
+from annotation.comparisons.models import Comparison
+from annotation.comparisons.services import pairing
+from annotation.core.errors import Conflict
+from annotation.demonstrations.models import Demonstration
+from annotation.demonstrations.selectors import latest_version
+from annotation.demonstrations.services import asking, reviewing, writing
+from annotation.generation.models import Candidate
+from annotation.projects.models import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def admin():
+    return factories.member(factories.project(), Role.ADMIN)
+
+
+@pytest.fixture
+def row(admin) -> Demonstration:
+    """An approved text beside another candidate of its prompt."""
+    project = admin.memberships.get().project
+    factories.candidate(factories.prompt(project))
+    asking.ask_to_write(project=project, wanted=asking.PromptFilter(), per_prompt=1, actor=admin)
+    row = writing.lease_next(project=project, author=factories.member(project))
+    row = writing.submit(demonstration=row, client_uuid=uuid4(), text="A good response.")
+    version = latest_version(row).pk
+    return reviewing.approve(demonstration=row, reviewer=admin, version=version)
+
+
+def apart(work) -> None:
+    """Do it to its end in a connection of its own."""
+
+    def whole():
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(whole).result()
+
+
+@pytest.fixture
+def reversed_meanwhile(row, admin, monkeypatch) -> None:
+    """The review is reversed after pairing has read the candidates and before it stores anything."""
+    sets_of = pairing.candidate_sets
+
+    def candidate_sets(ids, strategy):
+        apart(lambda: reviewing.reverse(demonstration=row, actor=admin))
+        return sets_of(ids, strategy)
+
+    monkeypatch.setattr(pairing, "candidate_sets", candidate_sets)
+
+
+@pytest.mark.usefixtures("reversed_meanwhile")
+def test_a_text_that_went_meanwhile_is_not_compared(api, row, admin):
+    api.force_authenticate(admin)
+    answer = api.post(reverse("api-comparison-pair", args=[row.project_id]), {}, format="json")
+    assert answer.status_code == 200
+    assert answer.json() == {"made": 0, "prompts_waiting": 0}
+    assert not Candidate.objects.filter(pk=row.candidate_id).exists()
+    assert not Comparison.objects.exists()
+
+
+@pytest.mark.usefixtures("reversed_meanwhile")
+def test_the_page_answers_when_a_text_went_meanwhile(client, row, admin):
+    client.force_login(admin)
+    answer = client.post(reverse("comparisons-pair", args=[row.project_id]))
+    assert answer.status_code == 302
+    assert not Comparison.objects.exists()
+
+
+def test_a_reversal_waits_for_the_pairing_of_its_text_and_is_refused_after_it(row, admin):
+    def reverse_without_waiting():
+        connection.cursor().execute("SET lock_timeout = '100ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            reviewing.reverse(demonstration=row, actor=admin)
+
+    with transaction.atomic():
+        assert len(pairing.pair_candidates(project=row.project, prompt=row.prompt)) == 1
+        apart(reverse_without_waiting)
+    with pytest.raises(Conflict, match="in a comparison already"):
+        reviewing.reverse(demonstration=row, actor=admin)
