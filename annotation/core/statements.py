@@ -6,22 +6,32 @@ rows of models beside other things in one statement.
 
 import json
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Self, TypeVar
 
 from django.db import connection, models
-from psycopg import RawCursor
+from psycopg import Connection, RawCursor
+from psycopg.types.numeric import Int8Dumper
 
 _NAMED = re.compile(r"%\((\w+)\)s|%%")
 
 
 def run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:  # Any: columns differ
     """Run a statement with ``%(name)s`` places; the rows."""
-    with connection.cursor() as cursor:
-        cursor.cursor = _PreparedCursor(connection.connection)
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    prepared = _KEPT.cursor(connection.connection, statement)
+    # Any: as `connection.cursor()` does, which would make one of the driver's own
+    wrap: Any = (
+        connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    )
+    cursor = wrap(prepared)
+    cursor.execute(statement, values)
+    rows = list(cursor.fetchall())
+    prepared.let_go()
+    return rows
 
 
 def take_turns(what: str, key: int) -> None:
@@ -31,11 +41,43 @@ def take_turns(what: str, key: int) -> None:
 
 
 class _PreparedCursor(RawCursor[tuple[Any, ...]]):  # Any: columns differ
-    """Turns names into numbered places once: the driver's own cursors parse a long statement at every call."""
+    """Of one statement. Turns names into numbered places once: the driver's own cursors parse at every call.
+
+    All whole numbers are sent as bigint: by their size, a statement would be planned anew for every mix of sizes.
+    """
+
+    def __init__(self, connection: "Connection[tuple[Any, ...]]") -> None:
+        super().__init__(connection)
+        self.adapters.register_dumper(int, Int8Dumper)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:  # Any: as the driver
         text, names = _numbered(query)
         return super().execute(text, [params[name] for name in names], **options)
+
+    def let_go(self) -> None:
+        """Of the rows, which may be many; what is known of their types stays."""
+        self._reset(reset_query=False)
+        self._tx.set_pgresult(None)
+
+
+class _Kept(threading.local):
+    """The cursors of this thread's connection, a statement each: how its types are read and written is looked up
+    once, which takes longer than to read and write them.
+    """
+
+    connection: "Connection[Any] | None" = None
+    cursors: dict[str, _PreparedCursor]
+
+    def cursor(self, connection: "Connection[Any]", statement: str) -> _PreparedCursor:
+        """The cursor of a statement; a new connection begins without."""
+        if self.connection is not connection:
+            self.connection, self.cursors = connection, {}
+        if statement not in self.cursors:
+            self.cursors[statement] = _PreparedCursor(connection)
+        return self.cursors[statement]
+
+
+_KEPT = _Kept()
 
 
 @cache
