@@ -19,6 +19,9 @@ Value = Any  # Any: whatever a column holds
 Writer = Callable[[Sequence[Value]], list[str]]
 PIECE_ROWS = 500
 NULL = "\\N"
+# The name is looked up once: for each key it would take longer than the key.
+_NEW_KEYS = """WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name)
+    SELECT nextval(keys.name) FROM keys, generate_series(1, %s)"""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -27,10 +30,7 @@ def new_keys(model: type[models.Model], count: int) -> list[int]:
     if not count:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
-            [model._meta.db_table, count],
-        )
+        cursor.execute(_NEW_KEYS, [model._meta.db_table, count])
         return [key for (key,) in cursor.fetchall()]
 
 

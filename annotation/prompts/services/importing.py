@@ -134,9 +134,9 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
 def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
     """Read the rows of a batch; knows no database, so that a thread may do it."""
     taken, rejected = list[Taken[Item]](), list[tuple[Row, str]]()
-    unused = set[str]()
+    columns = set[str]()
     for row in rows:
-        unused |= row.fields.keys() - importer.known_columns
+        columns.update(row.fields)
         if row.reason:
             rejected.append((row, row.reason))
             continue
@@ -146,7 +146,7 @@ def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
             rejected.append((row, str(refusal)))
         except RecursionError:
             rejected.append((row, TOO_DEEP))
-    return Batch(len(rows), taken, rejected, unused)
+    return Batch(len(rows), taken, rejected, columns - importer.known_columns)
 
 
 def _take_batch(

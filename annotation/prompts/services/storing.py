@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from annotation.core.bulk import copy_rows, new_keys
 from annotation.core.statements import run
@@ -11,6 +12,7 @@ from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.readers.chats import ReadPrompt, Turn
 
 PROMPT_COLUMNS = ("turns", "external_id", "category", "tags", "language", "source", "license")
+_values = attrgetter(*PROMPT_COLUMNS)
 
 
 @dataclass(slots=True)
@@ -66,10 +68,7 @@ def _store(
     keys: Mapping[str, int],
     prompt_import: PromptImport | None,
 ) -> None:
-    rows = (
-        (keys[mark], mark, *(getattr(one, name) for name in PROMPT_COLUMNS))
-        for mark, one in new.items()
-    )
+    rows = ((keys[mark], mark, *_values(one)) for mark, one in new.items())
     origin = prompt_import.pk if prompt_import else None
     columns = ("id", "fingerprint", *PROMPT_COLUMNS)
     if new:
