@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 
 from annotation.core.jobs import Job, JobModel
 from annotation.projects.models import Project
@@ -61,13 +62,28 @@ class Candidate(models.Model):
         Prompt, on_delete=models.CASCADE, related_name="candidates", db_index=False
     )
     run = models.ForeignKey(
-        GenerationRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates"
+        GenerationRun,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="candidates",
+        db_index=False,
     )
     policy = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="candidates"
+        ModelVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="candidates",
+        db_index=False,
     )
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     source = models.CharField(max_length=15, choices=Source)
     source_name = models.CharField(max_length=200, blank=True, default="")
@@ -83,6 +99,15 @@ class Candidate(models.Model):
             models.UniqueConstraint(
                 fields=["prompt", "fingerprint"], name="a_response_is_a_candidate_once"
             )
+        ]
+        indexes = [  # not of those without one, as an import brings them by the thousand
+            models.Index(fields=["run"], condition=Q(run__isnull=False), name="candidates_by_run"),
+            models.Index(
+                fields=["policy"], condition=Q(policy__isnull=False), name="candidates_by_policy"
+            ),
+            models.Index(
+                fields=["author"], condition=Q(author__isnull=False), name="candidates_by_author"
+            ),
         ]
 
 

@@ -70,7 +70,12 @@ class Comparison(models.Model):
         models.BigIntegerField()
     )  # sorted; the set, for constraint and speed
     batch = models.ForeignKey(
-        Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="comparisons"
+        Batch,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="comparisons",
+        db_index=False,
     )
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.NORMAL)
     language = models.CharField(max_length=12, blank=True, default="")  # the prompt's
@@ -116,6 +121,9 @@ class Comparison(models.Model):
                 name="gold_to_serve",
             ),
             models.Index(fields=["project", "-id"], name="comparisons_by_project"),
+            models.Index(
+                fields=["batch"], condition=Q(batch__isnull=False), name="comparisons_by_batch"
+            ),
         ]
 
     @property
