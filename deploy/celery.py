@@ -1,12 +1,19 @@
 """The Celery app. Workers load the `workers` package; the web only sends task names."""
 
+import gc
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, beat_init, setup_logging, worker_init
+from celery.signals import (
+    beat_embedded_init,
+    beat_init,
+    setup_logging,
+    worker_before_create_process,
+    worker_init,
+)
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -36,6 +43,13 @@ def refuse_unsafe_production(**_kwargs: Any) -> None:  # Any: Celery's signal ar
         checks.refuse_unsafe_production()
     except ImproperlyConfigured as error:
         raise SystemExit(str(error)) from error
+
+
+@worker_before_create_process.connect
+def keep_what_is_loaded(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
+    """Out of the garbage collector, as `deploy.serving` does: it takes a tenth of an import's time."""
+    gc.collect()
+    gc.freeze()
 
 
 @beat_embedded_init.connect

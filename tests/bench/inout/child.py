@@ -3,6 +3,7 @@
 `python -m tests.bench.inout.child import CONTENTS FILE`, `... export PROJECT FORM FORMAT`.
 """
 
+import gc
 import json
 import os
 import resource
@@ -87,12 +88,16 @@ def measured(act: Callable[[], dict[str, int]]) -> dict[str, float]:
 
 
 def warm_up() -> None:
-    """A few rows in and out, so that what a worker has imported and prepared long ago is not measured."""
+    """A few rows in and out, so that what a worker has imported and prepared long ago is not measured; it is kept out
+    of the garbage collector as workers keep it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = files.write(Path(folder) / "warm.jsonl", files.labels(4))
         project = take("judgments", path)["project"]
     for form in ("votes", "label_studio"):
         give(project, form, "json")
+    gc.collect()
+    gc.freeze()
 
 
 def main(what: str, *rest: str) -> None:
