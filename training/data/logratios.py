@@ -59,8 +59,7 @@ class LogRatios:
     def _sums(self, row: Sequence[TokenGroup]) -> tuple[Pack, Tensor]:
         pack, hidden_RD = self._states.predictors(row)
         logprob_R = target_logprobs(hidden_RD, pack.targets_R, head_of(self._policy))
-        sums_N = logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)
-        return pack, sums_N
+        return pack, pack.sums(logprob_R)
 
 
 def _responses(row: Sequence[TokenGroup]) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from training.models.attention import Tree, plant_trees
 
@@ -47,6 +48,11 @@ class Pack(NamedTuple):
     def targets_R(self) -> Tensor:  # noqa: N802 - its shape
         """The response tokens themselves."""
         return self.tree.tokens_T[self.response_R]
+
+    def sums(self, values_R: Tensor) -> Tensor:
+        """The sum [N] over each response's tokens, with the same bits each time on a GPU too."""
+        lengths = [length for span in self.tree.spans for length in span.branches]
+        return pad_sequence(list(torch.split(values_R, lengths)), batch_first=True).sum(-1)
 
     def to(self, device: torch.device) -> "Pack":
         return Pack(self.tree.to(device), *(one.to(device) for one in self[1:]))

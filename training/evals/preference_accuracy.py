@@ -79,7 +79,6 @@ class _Answers(NamedTuple):
 @torch.no_grad()
 def _response_sums(policy: LoadedModel, row: Sequence[PairGroup]) -> Iterator[list[float]]:
     pack = pack_groups([group.tokens for group in row]).to(policy.device)
-    logprob_R = response_logprobs(policy, pack).logprob_R
-    sums_N = logprob_R.new_zeros(len(pack.last_N)).index_add(0, pack.branch_R, logprob_R)
+    sums_N = pack.sums(response_logprobs(policy, pack).logprob_R)
     for part in torch.split(sums_N, [len(group.lengths) for group in row]):
         yield part.tolist()

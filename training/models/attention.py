@@ -21,10 +21,11 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from training.models.flex import flexible_attention, tree_block_mask
+from training.models.flex import flexible_attention, tree_block_mask, why_not_flexible
 from training.models.trimmed import last_layer_at
 
 PREFIX_TREE = "prefix_tree"
+FLEX = "flex"
 
 
 class TreeSpan(NamedTuple):
@@ -237,14 +238,32 @@ def tree_hidden(
 def _masks_of(tree: Tree, backbone: Any) -> list[TreeMask] | BlockMask:  # Any: as above
     """What the row attends to, for the kernel that its device calls for."""
     device = tree.tokens_T.device
-    if _wants_flex() and not (backbone.training and _drops(backbone.config)):
+    drops = backbone.training and _drops(backbone.config)
+    if not drops and kernel_of(backbone, device).name == FLEX:
         return tree_block_mask(tree.spans, device)
     return tree_masks(tree, backbone.dtype)
 
 
-def _wants_flex() -> bool:
-    """Only where `CONCORD_ATTENTION` says flex: it is compiled on the spot, which takes a C compiler."""
-    return os.environ.get("CONCORD_ATTENTION", "sdpa") == "flex"
+class Kernel(NamedTuple):
+    """What attends a row of trees, and why not FlexAttention where it was asked for; '' else."""
+
+    name: str
+    reason: str = ""
+
+
+def kernel_of(model: Any, device: torch.device) -> Kernel:  # Any: as above
+    """SDPA a piece; FlexAttention where `CONCORD_ATTENTION` says flex and the device can have it."""
+    if os.environ.get("CONCORD_ATTENTION", "sdpa") != FLEX:
+        return Kernel("sdpa")
+    reason = why_not_flexible(_head_size(model.config)) if device.type == "cuda" else ""
+    return Kernel("sdpa", reason) if reason else Kernel(FLEX)
+
+
+def _head_size(config: Any) -> int:  # Any: as above
+    size: int = (
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
+    return size
 
 
 def _drops(config: Any) -> bool:  # Any: as above

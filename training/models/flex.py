@@ -1,18 +1,30 @@
 """FlexAttention for rows of trees: one call for the whole row, blocks without an attended pair skipped.
 
-`CONCORD_ATTENTION=flex` asks for it. On CUDA the kernel is compiled once for each shape class; on a
-CPU (tests) it runs uncompiled.
+`CONCORD_ATTENTION=flex` asks for it. On CUDA the kernel is compiled as it is first needed, once for each kind
+of shapes; on a CPU (tests) it runs uncompiled.
 
 Shapes: T tokens of a row.
 """
 
+import importlib.util
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+
+from training.spec.errors import ModelError
+
+SMALLEST_HEAD = 16  # that the kernel takes
+KINDS_OF_SHAPES = (
+    64  # policy and reward model, with and without gradients, rows shorter than a block
+)
 
 Attention = Callable[..., Any]  # Any: the row, and what torch types beside it
 
@@ -25,6 +37,25 @@ class Span(Protocol):
 
     @property
     def branches(self) -> tuple[int, ...]: ...
+
+
+def why_not_flexible(head_size: int) -> str:
+    """Why the kernel cannot be compiled for CUDA here, as a sentence; '' if it can."""
+    if head_size < SMALLEST_HEAD:
+        return f"FlexAttention takes heads of {SMALLEST_HEAD} and more; these have {head_size}."
+    return _missing_for_compiling()
+
+
+@cache
+def _missing_for_compiling() -> str:
+    """What triton needs to build a kernel; '' where all is there."""
+    if importlib.util.find_spec("triton") is None:
+        return "FlexAttention needs the package triton, which is not installed."
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        return "FlexAttention is compiled on the spot, and no C compiler is installed."
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "FlexAttention is compiled on the spot, and Python's headers are not installed."
+    return ""
 
 
 def tree_block_mask(spans: Sequence[Span], device: torch.device) -> BlockMask:
@@ -51,22 +82,35 @@ def flexible_attention(
     query: Tensor, key: Tensor, value: Tensor, mask: BlockMask, *, scale: float | None
 ) -> Tensor:
     """Attention [1, heads, T, d] of a row; keys and values may have fewer heads than queries."""
+    told: dict[str, Any] = {  # Any: what torch takes beside the row
+        "block_mask": mask,
+        "scale": scale,
+        "enable_gqa": key.shape[1] != query.shape[1],
+    }
     attend: Attention = flex_attention
     if query.is_cuda:
-        attend = _compiled()
-    made: Tensor = attend(
-        query,
-        key,
-        value,
-        block_mask=mask,
-        scale=scale,
-        enable_gqa=key.shape[1] != query.shape[1],
-    )
+        attend = _compiled
+    made: Tensor = attend(query, key, value, **told)
     return made
 
 
+def _compiled(query: Tensor, key: Tensor, value: Tensor, **told: Any) -> Any:  # Any: as above
+    from torch._dynamo.exc import TorchDynamoException
+
+    try:
+        return _kernel()(query, key, value, **told)
+    except TorchDynamoException as error:
+        raise ModelError(
+            f"FlexAttention could not be compiled here ({str(error).strip().splitlines()[0]}). "
+            "Set CONCORD_ATTENTION=sdpa, which compiles nothing, and resume."
+        ) from error
+
+
 @cache
-def _compiled() -> Attention:
-    """Compiled when it is first needed: rows differ in length, so their sizes are symbols."""
+def _kernel() -> Attention:
+    """Rows differ in length, so their sizes are symbols."""
+    from torch import _dynamo
+
+    _dynamo.config.recompile_limit = max(_dynamo.config.recompile_limit, KINDS_OF_SHAPES)
     made: Attention = torch.compile(flex_attention, dynamic=True)
     return made

@@ -22,7 +22,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from training.functional.logprobs import Head
-from training.models.attention import use_prefix_tree
+from training.models.attention import kernel_of, use_prefix_tree
 from training.runtime.device import computes_bfloat16, is_out_of_memory
 from training.spec.errors import ModelError
 
@@ -39,11 +39,27 @@ class LoadedModel:
 
     ``model`` is a causal language model (a policy) or a sequence classifier with one label (a
     reward model). ``padded_because`` says why the family runs as padded rows; '' where trees do.
+    ``pieces_because`` says why attention is computed piece by piece against the wish for another; '' else.
     """
 
     model: Any  # Any: transformers' model classes share no typed forward
     tokenizer: Any  # Any: the same for tokenizers
     padded_because: str
+    pieces_because: str = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a run should tell of how the model is computed."""
+        told = []
+        if self.padded_because:
+            told.append(
+                f"{self.padded_because} It runs as padded rows: the same numbers, more tokens computed."
+            )
+        if self.pieces_because:
+            told.append(
+                f"{self.pieces_because} Attention is computed response by response: the same numbers, slower."
+            )
+        return told
 
     @property
     def backbone(self) -> Any:  # Any: as above
@@ -153,7 +169,15 @@ def _load(
         model = model.to(device)
         if device.type == "cpu":
             _align(model)
-    return LoadedModel(model=model.eval(), tokenizer=tokenizer, padded_because=padded_because)
+    pieces_because = "" if padded_because else kernel_of(model, device).reason
+    if pieces_because:
+        logger.warning("model.pieces", extra={"model": source, "reason": pieces_because})
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        padded_because=padded_because,
+        pieces_because=pieces_because,
+    )
 
 
 def refuse_without_bitsandbytes() -> None:

@@ -82,13 +82,11 @@ class Run:
             if isinstance(one, Tensor) and one.requires_grad:
                 one.register_hook(lambda _: self.stop.heed())  # type: ignore[no-untyped-call] # torch leaves it untyped
 
-    def meet(self, model: Any, *, padded_because: str) -> None:  # Any: as above
-        """Watch the model that is trained, and tell why it runs as padded rows, where it does."""
+    def meet(self, model: Any, *, notes: Iterable[str]) -> None:  # Any: as above
+        """Watch the model that is trained, and tell what there is to tell of how it is computed."""
         self.watch(model)
-        if padded_because:
-            self.reporter.log(
-                f"{padded_because} It runs as padded rows: the same numbers, more tokens computed."
-            )
+        for note in notes:
+            self.reporter.log(note)
 
     def save(self, state: State) -> None:
         """Write a checkpoint and say so; of several processes the first does."""

@@ -40,7 +40,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     policy = load_policy(
         spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
     )
-    run.meet(policy.model, padded_because=policy.padded_because)
+    run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = training_pairs(policy, spec, tally)
     run.reporter.log("The training pairs are read.", **tally.as_dict())

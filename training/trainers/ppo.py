@@ -73,7 +73,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     policy = load_policy(
         spec.model, precision=spec.precision, device=device, quantize=spec.quantize
     )
-    run.meet(policy.model, padded_because=policy.padded_because)
+    run.meet(policy.model, notes=policy.notes)
     actor = ActorCritic(policy, spec, has_critic=spec.baseline == "value")
     scorer = load_scorer(run, spec, device)
     prompts = groups_of(spec.data, "train", at_most=spec.max_groups)

@@ -70,7 +70,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     torch.manual_seed(spec.seed)
     device = pick_device()
     reward = _untrained(spec, device, quantize=spec.quantize)
-    run.meet(reward.model, padded_because=reward.padded_because)
+    run.meet(reward.model, notes=reward.notes)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
     run.reporter.log("The training pairs are read.", **tally.as_dict())

@@ -34,7 +34,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     policy = load_policy(
         spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
     )
-    run.meet(policy.model, padded_because=policy.padded_because)
+    run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
     run.reporter.log("The training responses are read.", **tally.as_dict())

@@ -6,6 +6,7 @@ from transformers import (
     BloomConfig,
     Gemma2Config,
     GPT2Config,
+    GPT2LMHeadModel,
     GPTNeoXConfig,
     MistralConfig,
     Qwen2Config,
@@ -13,8 +14,8 @@ from transformers import (
 )
 
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.models import attention
-from training.models.attention import tree_hidden, use_prefix_tree, why_padded
+from training.models import attention, flex
+from training.models.attention import kernel_of, tree_hidden, use_prefix_tree, why_padded
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
 
@@ -142,6 +143,42 @@ def test_a_family_that_drops_attention_out_is_trained_by_sdpa(
     monkeypatch.setattr(attention, "flexible_attention", lambda *_args, **_: called.append(1))
     tree_hidden(model.train().base_model, pack_groups(GROUPS).tree, is_tree=True)
     assert not called
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "name"),
+    [(None, "cuda", "sdpa"), ("flex", "cuda", "flex"), ("flex", "cpu", "flex")],
+)
+def test_flex_attention_is_had_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, device: str, name: str
+) -> None:
+    monkeypatch.setattr(flex, "_missing_for_compiling", lambda: "")
+    monkeypatch.delenv("CONCORD_ATTENTION", raising=False)
+    if asked:
+        monkeypatch.setenv("CONCORD_ATTENTION", asked)
+    assert kernel_of(_gpt2(), torch.device(device)) == (name, "")
+
+
+def test_without_a_compiler_or_with_small_heads_it_says_why_it_attends_in_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONCORD_ATTENTION", "flex")
+    cuda = torch.device("cuda")
+    assert "these have 8" in kernel_of(tiny_llama(), cuda).reason
+    monkeypatch.setattr(flex, "_missing_for_compiling", lambda: "There is no compiler.")
+    kernel = kernel_of(_gpt2(), cuda)
+    assert kernel == ("sdpa", "There is no compiler.")
+    loaded = LoadedModel(
+        model=_gpt2(), tokenizer=None, padded_because="", pieces_because=kernel.reason
+    )
+    assert loaded.notes == [
+        "There is no compiler. Attention is computed response by response: the same numbers, slower."
+    ]
+
+
+def _gpt2() -> GPT2LMHeadModel:
+    """Heads of 16."""
+    return GPT2LMHeadModel(GPT2Config(vocab_size=99, n_embd=64, n_layer=1, n_head=4))
 
 
 def test_generation_still_works_with_padding_on_the_left(tiny_policy: LoadedModel) -> None:
