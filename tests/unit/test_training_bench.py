@@ -1,14 +1,18 @@
 """What `make bench-training` says rests on its sample, its memory and its arithmetic."""
 
+import json
 import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.bench.training import __main__ as bench
+from tests.bench.training.environments import given_python
 from tests.bench.training.material import Padding, spread
-from tests.bench.training.meter import Job
+from tests.bench.training.meter import SAID, Job, Meter, measure_all
 from tests.bench.training.rows import ROWS
 from tests.bench.training.table import Found, header, line, peak_tflops
 from training.spec.records import CandidateText, Group, Turn
@@ -85,20 +89,22 @@ def test_the_peak_is_that_of_the_very_card(name: str, peak: float | None) -> Non
     assert peak_tflops(name) == peak
 
 
+JOB = Job(case="sft", model="llama", measure="time", steps=1, material="", scratch="")
+
+
 def test_a_job_is_measured_once_until_its_code_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
 
-    def measure(_python: Path, side: str, _job: Job) -> dict[str, Any]:
-        measured.append(side)
-        return told()
+    def measure(_python: Path, side: str, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        measured.extend(side for _ in jobs)
+        return iter([told() for _ in jobs])
 
     monkeypatch.setattr(bench, "_told", measure)
-    job = Job(case="sft", model="llama", measure="time", steps=1, material="", scratch="")
 
     def ask(side: str) -> None:
-        bench.Memory(tmp_path / "told.json", is_fresh=False).told(Path(), side, job, turn=0)
+        bench.Memory(tmp_path / "told.json", is_fresh=False).told(Path(), side, JOB, turn=0)
 
     for side in ("ours", "peer", "ours"):
         ask(side)
@@ -107,3 +113,54 @@ def test_a_job_is_measured_once_until_its_code_changes(
     ask("ours")
     ask("peer")
     assert measured == ["ours", "peer", "ours"]
+    monkeypatch.setenv("CONCORD_ATTENTION", "flex")
+    ask("ours")
+    ask("peer")
+    assert measured == ["ours", "peer", "ours", "ours"]
+
+
+def test_of_several_jobs_in_a_process_one_that_fails_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in the middle failed: it is not tried again in this run, and is told by name."""
+    asked: list[int] = []
+
+    def measure(_python: Path, _side: str, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        asked.extend(one.steps for one in jobs)
+        return iter([told(), {"failed": "Out of memory."}, told()][: len(jobs)])
+
+    monkeypatch.setattr(bench, "_told", measure)
+    memory = bench.Memory(tmp_path / "told.json", is_fresh=False)
+    jobs = [replace(JOB, steps=steps) for steps in (1, 2, 3)]
+    memory.learn(Path(), "peer", jobs, turn=0)
+    for one in (jobs[0], jobs[2]):
+        assert memory.told(Path(), "peer", one, turn=0)["units"] == 10.0
+    with pytest.raises(bench.MeasuringError, match=r"peer sft llama failed: Out of memory\."):
+        memory.told(Path(), "peer", jobs[1], turn=0)
+    assert asked == [1, 2, 3]
+
+
+def test_a_process_tells_of_each_job_as_it_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(job: Job, meter: Meter) -> None:
+        if job.steps == 2:
+            raise RuntimeError("No such rows.")
+        meter.units = 8.0
+
+    jobs = [json.dumps(asdict(replace(JOB, steps=steps))) for steps in (1, 2, 3)]
+    monkeypatch.setattr("sys.argv", ["ours", *jobs])
+    measure_all({"sft": measure})
+    lines = [one for one in capsys.readouterr().out.splitlines() if one.startswith(SAID)]
+    first, second, third = (json.loads(one.removeprefix(SAID)) for one in lines)
+    assert (first["units"], third["units"]) == (8.0, 8.0)
+    assert "No such rows." in second["failed"]
+
+
+def test_an_environment_that_was_made_by_hand_is_used_as_it_is(tmp_path: Path) -> None:
+    python = tmp_path / "trl-1.16" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert given_python("trl-1.16", tmp_path) == python
+    with pytest.raises(SystemExit, match=r"trl-1\.12"):
+        given_python("trl-1.12", tmp_path)

@@ -1,4 +1,7 @@
-"""The peers' own environments, made once under var/bench: TRL 1.16, and 1.12, the last with PPO."""
+"""The peers' own environments, made once under var/bench: TRL 1.16, and 1.12, the last with PPO.
+
+A machine without a network is given them: a folder with trl-1.16/bin/python and trl-1.12/bin/python (`--peers`).
+"""
 
 import subprocess
 import sys
@@ -32,6 +35,16 @@ def python_of(peer: str, folder: Path) -> Path:
         ]
     )
     ready.touch()
+    return python
+
+
+def given_python(peer: str, folder: Path) -> Path:
+    """The interpreter of a peer in a folder that somebody made; ends the run where there is none."""
+    python = folder / peer / "bin" / "python"
+    if not python.is_file():
+        raise SystemExit(
+            f"There is no {python}: an interpreter that has {peer} is looked for there."
+        )
     return python
 
 

@@ -24,6 +24,7 @@ from training.spec.records import CandidateText, Group, Pair, Turn, group_to_jso
 SEED = 17
 LIMITS = Limits(1024, 512)
 PROMPTS_A_STEP = 8  # with one pair each, or with all six of four responses
+MANY_PAIRS = 32  # that keep a GPU busy
 PROMPTS_A_ROLLOUT = 4
 FEWEST_PROMPTS = 8  # that a run of ours takes
 PAIRS_A_BATCH = 8  # of the peer
@@ -52,11 +53,13 @@ def prepare(folder: Path, data: Path, models: Sequence[str]) -> None:
 
 def write_rows(folder: Path, data: Path, name: str, steps: int) -> Padding:
     """The rows of ``steps`` steps of a model, as both sides read them."""
-    wanted = PROMPTS_A_STEP * steps
+    wanted = (MANY_PAIRS if name == "many_pairs" else PROMPTS_A_STEP) * steps
     pairs = [_pair_group(row) for row in _lines(data / "hh_helpful_pairs.jsonl.gz")]
     place = _Place(folder)
     if name == "pairs":
         return place.write(f"pairs-{steps}", spread(pairs, wanted), PROMPTS_A_STEP)
+    if name == "many_pairs":
+        return place.write(f"many_pairs-{steps}", spread(pairs, wanted), MANY_PAIRS)
     if name == "prompts":
         groups = spread(pairs, max(FEWEST_PROMPTS, PROMPTS_A_ROLLOUT * steps))
         return place.write(f"prompts-{steps}", groups, PROMPTS_A_ROLLOUT)
@@ -209,10 +212,12 @@ def _ranked(data: Path) -> list[Group]:
     ]
 
 
-def _padding(rows: Sequence[PairGroup], pairs: Sequence[dict[str, list[int]]]) -> Padding:
-    """Pairs in batches of 8, both sides of each as rows of the length of the longest."""
+def _padding(
+    rows: Sequence[PairGroup], pairs: Sequence[dict[str, list[int]]], size: int = PAIRS_A_BATCH
+) -> Padding:
+    """Pairs in batches, both sides of each as rows of the length of the longest."""
     lengths = [len(one["prompt"]) + max(len(one["chosen"]), len(one["rejected"])) for one in pairs]
-    batches = [lengths[at : at + PAIRS_A_BATCH] for at in range(0, len(lengths), PAIRS_A_BATCH)]
+    batches = [lengths[at : at + size] for at in range(0, len(lengths), size)]
     return Padding(
         sum(len(row.tokens) for row in rows),
         sum(2 * len(batch) * max(batch) for batch in batches),
@@ -247,7 +252,7 @@ class _Place:
         ordered = [row for step in steps for row in step]
         prompts = [row.tokens.prompt for row in ordered]
         (self._folder / f"{name}_prompts.json").write_text(json.dumps(prompts))
-        return _padding(ordered, pairs)
+        return _padding(ordered, pairs, max(a_step, PAIRS_A_BATCH))
 
 
 def _shuffled_pairs(step: Sequence[PairGroup]) -> list[dict[str, list[int]]]:

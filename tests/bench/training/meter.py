@@ -4,11 +4,14 @@ On a CPU seconds are the process's own; on a GPU they are those of the clock, th
 and the first step, in which kernels are compiled, is left out.
 """
 
+import gc
 import json
 import math
 import resource
 import sys
 import time
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
+
+SAID = "measured: "
 
 aten = torch.ops.aten
 
@@ -37,12 +42,13 @@ class Job:
         return self.device == "cuda"
 
     @property
+    def rows_at_once(self) -> int:
+        """Responses that are sampled together: 16 keep a core busy."""
+        return 64 if self.is_cuda else 16
+
+    @property
     def precision(self) -> str:
         return "bfloat16" if self.is_cuda else "float32"
-
-    @classmethod
-    def from_arguments(cls) -> "Job":
-        return cls(**json.loads(sys.argv[1]))
 
     def folder(self, name: str) -> str:
         return str(Path(self.material) / self.model / name)
@@ -117,15 +123,45 @@ class Meter:
         return _status_kb("VmRSS") / 1024
 
     def tell(self) -> None:
-        """The last line of standard output."""
+        """One line of standard output."""
         if self.is_cuda and len(self.losses) > 1:
             self.timed = 1 - 1 / len(self.losses)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if self.is_cuda:
+            peak = torch.cuda.max_memory_allocated() / 2**20
         self.device = torch.cuda.get_device_name() if self.is_cuda else "cpu"
         told = {key: value for key, value in asdict(self).items() if not key.startswith("_")}
-        sys.stdout.write("\n" + json.dumps(told | {"peak_mb": peak}) + "\n")
+        say(told | {"peak_mb": peak})
 
     _counter: Any = None  # Any: torch's counter of FLOPs, where they are counted
+
+
+def measure_all(cases: Mapping[str, Callable[[Job, Meter], None]]) -> None:
+    """The jobs that the command line names, one after another; a line of standard output each.
+
+    Where there are several, one that fails says so and does not stop the others.
+    """
+    jobs = [Job(**json.loads(one)) for one in sys.argv[1:]]
+    for job in jobs:
+        torch.manual_seed(17)
+        if job.is_cuda:
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        meter = Meter(measure=job.measure, is_cuda=job.is_cuda)
+        try:
+            cases[job.case](job, meter)
+            meter.tell()
+        except Exception:
+            if len(jobs) == 1:
+                raise
+            say({"failed": traceback.format_exc()[-3000:]})
+
+
+def say(told: Mapping[str, object]) -> None:
+    """A line of standard output that whoever started the process knows by its beginning."""
+    sys.stdout.write(f"\n{SAID}{json.dumps(told)}\n")
+    sys.stdout.flush()
 
 
 def _status_kb(name: str) -> int:

@@ -1,14 +1,13 @@
-"""Our side of one measurement, in a process of its own: `python -m tests.bench.training.ours JOB`."""
+"""Our side of one measurement, in a process of its own: `python -m tests.bench.training.ours JOB...`."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from tests.bench.training.meter import Job, Meter
+from tests.bench.training.meter import Job, Meter, measure_all
 from training.models.load import load_policy
 from training.rollout.sampler import Knobs, LocalSampler
 from training.runtime import device, optimize
@@ -51,6 +50,7 @@ def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
     """Reward models, DPO and SFT on a snapshot."""
     kind, train = {
         "reward": (RewardModelSpec, reward_model.train),
+        "reward_many": (RewardModelSpec, reward_model.train),
         "hh_rankings": (RewardModelSpec, reward_model.train),
         "oasst_rankings": (RewardModelSpec, reward_model.train),
         "dpo": (DpoSpec, dpo.train),
@@ -118,11 +118,13 @@ def _return_freed_memory(meter: Meter) -> None:
 
 
 def generation(job: Job, meter: Meter) -> None:
-    """4 responses to each prompt, 16 rows at a time; finished rows leave the batch."""
+    """4 responses to each prompt, some rows at a time; finished rows leave the batch."""
     policy = load_policy(job.folder("policy"), precision=job.precision, device=device.pick_device())
     prompts = job.rows("prompts-{}_prompts")
-    sampler = LocalSampler(policy.model, policy.tokenizer, rows=16)
+    sampler = LocalSampler(policy.model, policy.tokenizer, rows=job.rows_at_once)
     knobs = Knobs(n=4, temperature=1.0, top_p=1.0, max_tokens=256, seed=17)
+    if job.is_cuda:
+        sampler.sample_tokens(prompts, knobs._replace(max_tokens=4))  # kernels are loaded here
     with meter.counting():
         meter.begin()
         samples = sampler.sample_tokens(prompts, knobs)
@@ -133,6 +135,7 @@ def generation(job: Job, meter: Meter) -> None:
 
 CASES: dict[str, Callable[[Job, Meter], None]] = {
     "reward": lambda job, meter: records(job, meter, "pairs", 8),
+    "reward_many": lambda job, meter: records(job, meter, "many_pairs", 32),
     "hh_rankings": lambda job, meter: records(job, meter, "hh_rankings", 8),
     "oasst_rankings": lambda job, meter: records(job, meter, "oasst_rankings", 8),
     "dpo": lambda job, meter: records(job, meter, "pairs", 8),
@@ -142,13 +145,5 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
 }
 
 
-def main() -> None:
-    torch.manual_seed(17)
-    job = Job.from_arguments()
-    meter = Meter(measure=job.measure, is_cuda=job.is_cuda)
-    CASES[job.case](job, meter)
-    meter.tell()
-
-
 if __name__ == "__main__":
-    main()
+    measure_all(CASES)

@@ -17,7 +17,7 @@ from transformers import (
     TrainerCallback,
 )
 
-from tests.bench.training.meter import Job, Meter
+from tests.bench.training.meter import Job, Meter, measure_all
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
@@ -74,8 +74,10 @@ def metered(trainer: Any, meter: Meter) -> Any:
     return trainer
 
 
-def reward(job: Job, meter: Meter, name: str, *, pairs_a_unit: int = 1) -> None:
-    """Eight pairs at a time; where a prompt has six, its pairs are rows like any others."""
+def reward(
+    job: Job, meter: Meter, name: str, *, pairs_a_batch: int = 8, pairs_a_unit: int = 1
+) -> None:
+    """Some pairs at a time; where a prompt has six, its pairs are rows like any others."""
     from trl import RewardConfig, RewardTrainer
 
     rows = [
@@ -85,7 +87,10 @@ def reward(job: Job, meter: Meter, name: str, *, pairs_a_unit: int = 1) -> None:
         }
         for one in job.rows(f"{name}-{{}}")
     ]
-    settings = settings_of(job) | {"gradient_accumulation_steps": pairs_a_unit}
+    settings = settings_of(job) | {
+        "per_device_train_batch_size": pairs_a_batch,
+        "gradient_accumulation_steps": pairs_a_unit,
+    }
     with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
         trainer = RewardTrainer(
             model=AutoModelForSequenceClassification.from_pretrained(
@@ -96,7 +101,7 @@ def reward(job: Job, meter: Meter, name: str, *, pairs_a_unit: int = 1) -> None:
             processing_class=AutoTokenizer.from_pretrained(job.folder("reward")),
         )
         metered(trainer, meter).train()
-    meter.units = 8.0 * job.steps
+    meter.units = float(pairs_a_batch * job.steps)
 
 
 def direct(job: Job, meter: Meter) -> None:
@@ -145,7 +150,7 @@ def supervised(job: Job, meter: Meter) -> None:
 
 
 def generation(job: Job, meter: Meter) -> None:
-    """`generate` on 16 rows at a time: nobody is done before the longest is."""
+    """`generate` on some rows at a time: nobody is done before the longest is."""
     model = (
         AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job))
         .eval()
@@ -153,20 +158,26 @@ def generation(job: Job, meter: Meter) -> None:
     )
     tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
     prompts = sorted(job.rows("prompts-{}_prompts"), key=len, reverse=True)
-    end = tokenizer.eos_token_id
-    lengths: list[int] = []
+    a_batch = job.rows_at_once // 4
+    batches = [prompts[first : first + a_batch] for first in range(0, len(prompts), a_batch)]
+
+    def answered(batch: list[list[int]], most: int) -> list[int]:
+        """Lengths of four responses to each prompt."""
+        asked = tokenizer.pad({"input_ids": batch}, return_tensors="pt")
+        made = model.generate(
+            **asked.to(model.device), do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=most,
+            num_return_sequences=4, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )[:, asked["input_ids"].shape[1] :]  # fmt: skip
+        ended = (made == tokenizer.eos_token_id).int()
+        told: list[int] = torch.where(ended.any(-1), ended.argmax(-1) + 1, made.shape[1]).tolist()
+        return told
+
     torch.manual_seed(17)
+    if job.is_cuda:
+        answered(batches[0], 4)  # kernels are loaded here
     with meter.counting(), torch.inference_mode():
         meter.begin()
-        for first in range(0, len(prompts), 4):
-            batch = tokenizer.pad({"input_ids": prompts[first : first + 4]}, return_tensors="pt")
-            made = model.generate(
-                **batch.to(model.device), do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=256,
-                num_return_sequences=4, eos_token_id=end, pad_token_id=tokenizer.pad_token_id,
-            )[:, batch["input_ids"].shape[1] :]  # fmt: skip
-            ended = (made == end).int()
-            first_end = torch.where(ended.any(-1), ended.argmax(-1) + 1, made.shape[1])
-            lengths.extend(first_end.tolist())
+        lengths = [length for batch in batches for length in answered(batch, 256)]
         meter.step(sum(lengths) / len(lengths))
     meter.units = float(sum(lengths))
 
@@ -209,6 +220,7 @@ def classifier(job: Job) -> Any:
 
 CASES: dict[str, Callable[[Job, Meter], None]] = {
     "reward": lambda job, meter: reward(job, meter, "pairs"),
+    "reward_many": lambda job, meter: reward(job, meter, "many_pairs", pairs_a_batch=32),
     "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", pairs_a_unit=6),
     "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", pairs_a_unit=6),
     "dpo": direct,
@@ -218,12 +230,5 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
 }
 
 
-def main() -> None:
-    job = Job.from_arguments()
-    meter = Meter(measure=job.measure, is_cuda=job.is_cuda)
-    CASES[job.case](job, meter)
-    meter.tell()
-
-
 if __name__ == "__main__":
-    main()
+    measure_all(CASES)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 CPU_MODELS = ("llama", "smollm2")
 CUDA_MODELS = ("smollm2", "llama-1b")
 CUDA_STEPS = 12  # the first is left out: kernels are compiled in it
+CUDA_UPDATES = 4  # of PPO, as above; prompts of sampling are four times as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Row:
     bar_memory: float = 0.0  # at most this share of the peer's activations
     has_parity: bool = True
     has_memory: bool = False
+    on: tuple[str, ...] = ("cpu", "cuda")
 
     @property
     def learns_pairs(self) -> bool:
@@ -31,7 +33,7 @@ class Row:
 
     def steps(self, model: str, device: str) -> int:
         if device == "cuda":
-            return CUDA_STEPS if self.has_parity else 2
+            return CUDA_STEPS if self.has_parity else CUDA_UPDATES
         return {"llama": self.llama, "smollm2": self.smollm2}.get(model, 1)
 
 
@@ -48,6 +50,13 @@ ROWS = (
         has_memory=True,
     ),
     Row(
+        case="reward_many",
+        what="reward model, 32 pairs a batch",
+        unit="pairs",
+        rows="many_pairs",
+        on=("cuda",),
+    ),
+    Row(
         case="hh_rankings",
         what="K = 4 rankings, HH lengths",
         unit="prompts",
@@ -59,6 +68,7 @@ ROWS = (
         what="K = 4 rankings, OASST",
         unit="prompts",
         rows="oasst_rankings",
+        on=("cpu",),  # there are 17 prompts: two steps
     ),
     Row(
         case="dpo",
