@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-queue-peer bench-training clean
+.PHONY: help setup demo test test-gpu up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ up: setup ## The site and its workers, embedded, under one supervisor
 
 test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile
+
+test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, the same bits after a stop
+	python -m pytest tests/gpu
 
 e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest tests/browser tests/e2e --ignore tests/browser/test_pictures.py
