@@ -21,7 +21,7 @@ def fingerprint(parts: Sequence[str]) -> str:
     return hashlib.sha256(f"[{payload}]".encode()).hexdigest()
 
 
-FORMULA_STARTS = "'=+-@\t\r"
+FORMULA_STARTS = frozenset("'=+-@\t\r")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 INERT_FORMULA = re.compile(r"'+[=+\-@\t\r]")
 

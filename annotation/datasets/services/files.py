@@ -4,17 +4,19 @@
 """
 
 import csv
+import io
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from annotation.core.text import inert
+from annotation.core.text import FORMULA_STARTS, inert
 
 Row = dict[str, Any]  # Any: JSON values
 Columns = tuple[tuple[str, str], ...]
 ROWS_A_GROUP = 2_000
+ROWS_A_TABLE = 50
 PIECE_BYTES = 64 * 1024
 SPOOL_BYTES = 8 * 1024 * 1024
 encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -95,29 +97,31 @@ def _array(rows: Iterator[Row]) -> Iterator[str]:
 
 def csv_lines(rows: Iterator[Row], columns: Columns, *, is_inert: bool) -> Iterator[bytes]:
     """A header and one line a row; what is nested is JSON in its cell. ``is_inert``: no cell acts as a formula."""
-    return _pieces(_csv(rows, [name for name, _ in columns], _inert_cell if is_inert else _cell))
+    return _pieces(_csv(rows, [name for name, _ in columns], is_inert=is_inert))
 
 
-class _Echo:
-    """A file for `csv` that hands back what it is given."""
-
-    def write(self, value: str) -> str:
-        return value
-
-
-def _csv(rows: Iterator[Row], names: list[str], cell: Callable[[object], object]) -> Iterator[str]:
-    writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
-    yield writer.writerow(names)
-    for row in rows:
-        yield writer.writerow(map(cell, map(row.get, names)))
+def _csv(rows: Iterator[Row], names: list[str], *, is_inert: bool) -> Iterator[str]:
+    """A column at a time: most of them hold nothing that is written otherwise."""
+    yield _table([names])
+    while batch := list(islice(rows, ROWS_A_TABLE)):
+        columns = zip(*(map(row.get, names) for row in batch), strict=True)
+        yield _table(zip(*(_cells(one, is_inert=is_inert) for one in columns), strict=True))
 
 
-def _cell(value: object) -> object:
-    return encode(value) if type(value) in _NESTED else value
+def _table(rows: Iterable[Iterable[object]]) -> str:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(rows)
+    return file.getvalue()
 
 
-def _inert_cell(value: object) -> object:
-    return inert(value) if isinstance(value, str) else _cell(value)
+def _cells(values: Sequence[object], *, is_inert: bool) -> Sequence[object]:
+    """The values of a column as CSV holds them; gone through only for what is among them."""
+    starts = [one[:1] for one in values if isinstance(one, str)] if is_inert else []
+    if not FORMULA_STARTS.isdisjoint(starts):
+        values = [inert(one) if isinstance(one, str) else one for one in values]
+    if _NESTED.isdisjoint(map(type, values)):
+        return values
+    return [encode(one) if type(one) in _NESTED else one for one in values]
 
 
 def _pieces(texts: Iterator[str]) -> Iterator[bytes]:
