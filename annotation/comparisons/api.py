@@ -85,7 +85,7 @@ def reply(
 
     Written by hand, not by serializers: this is what is asked for hundreds of times a second.
     """
-    shown = [one for one in served.leases if one.assignment.pk not in asked.held]
+    shown = [one for one in served.leases if one.pk not in asked.held]
     criteria = station.criteria
     new = [
         leased(one, bench=bench_html(request, one, criteria) if asked.has_bench else "")
@@ -105,7 +105,7 @@ def reply(
         **told,
         "assignment": new[0] if new else None,
         "ahead": new[1:],
-        "leases": [lease_of(one.assignment) for one in served.leases],
+        "leases": [lease_of(one) for one in served.leases],
         "empty": empty and shapes.EmptySerializer(empty).data,
         "progress": asdict(done),
     }
@@ -119,22 +119,21 @@ def acted(request: Request, asked: Wish, project_id: int, message: str) -> Respo
     return reply(request, asked, station, served, message=message)
 
 
-def lease_of(assignment: Assignment) -> dict[str, Any]:  # Any: JSON
-    """How long an assignment is leased."""
+def lease_of(lease: queue.Lease) -> dict[str, Any]:  # Any: JSON
+    """How long something is leased."""
     return {
-        "id": assignment.pk,
-        "lease_until": assignment.lease_until.isoformat().replace("+00:00", "Z"),
-        "seconds_left": assignment.seconds_left,
+        "id": lease.pk,
+        "lease_until": lease.row.lease_until.isoformat().replace("+00:00", "Z"),
+        "seconds_left": lease.seconds_left,
     }
 
 
 def leased(lease: queue.Lease, *, bench: str) -> dict[str, Any]:  # Any: JSON
     """A lease as its labeler gets it: nothing but what is to be judged."""
-    row = lease.assignment
     return {
-        **lease_of(row),
-        "comparison": row.comparison_id,
-        "prompt": row.comparison.prompt.turns,
+        **lease_of(lease),
+        "comparison": lease.comparison_id,
+        "prompt": lease.row.turns,
         "candidates": [{"id": pk, "text": one.text} for pk, one in lease.responses.items()],
         "bench": bench,
     }

@@ -98,7 +98,7 @@ class Marked:
 class Bench:
     """What the template of the bench draws."""
 
-    assignment: Assignment | Marked
+    assignment: Lease | Marked
     client_uuid: UUID | str
     turns: Sequence[ShownTurn]
     candidates: Sequence[ShownCandidate]
@@ -163,17 +163,16 @@ def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
         )
         for (pk, one), letter in zip(lease.responses.items(), LETTERS, strict=False)
     ]
-    assignment = lease.assignment
-    turns = assignment.comparison.prompt.turns
     return Bench(
-        assignment=assignment,
+        assignment=lease,
         client_uuid=uuid4(),
         turns=[
-            ShownTurn(role=turn["role"], html=markdown.render(turn["content"])) for turn in turns
+            ShownTurn(role=turn["role"], html=markdown.render(turn["content"]))
+            for turn in lease.row.turns
         ],
         candidates=candidates,
         criteria=criteria,
-        is_upsetting=lease.is_upsetting,
+        is_upsetting=lease.row.is_upsetting,
     )
 
 

@@ -7,6 +7,7 @@ An answer names candidates, never places (docs/adr/0013): ``ranking`` is a list 
 """
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -148,6 +149,11 @@ class ComparisonCandidate(models.Model):
         unique_together = [("comparison", "candidate")]
 
 
+def seconds_until(moment: datetime) -> int:
+    """Whole seconds from now, by the server's clock; none once it is over."""
+    return max(0, int((moment - timezone.now()).total_seconds()))
+
+
 class Assignment(models.Model):
     """One labeler's lease on a comparison; holds the order shown."""
 
@@ -203,7 +209,7 @@ class Assignment(models.Model):
     @property
     def seconds_left(self) -> int:
         """Of the lease, by the server's clock."""
-        return max(0, int((self.lease_until - timezone.now()).total_seconds()))
+        return seconds_until(self.lease_until)
 
 
 class Judgment(models.Model):

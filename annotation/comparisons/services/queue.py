@@ -19,6 +19,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import claims, exams, progress
 from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.models.labeling import seconds_until
 from annotation.comparisons.selectors import Response, Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Project
@@ -88,11 +89,32 @@ class EmptyQueue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A lease with the responses to compare in the order drawn, and nothing about where they came from."""
+    """A lease with the responses to compare in the order drawn, and nothing about where they came from.
 
-    assignment: Assignment
+    It is read hundreds of times a second, so it is no model; `assignment` makes one of it.
+    """
+
+    row: claims.LeaseRow
+    project: Project
+    labeler: User
     responses: Mapping[int, Response]  # by candidate; none where the client has them
-    is_upsetting: bool  # someone skipped it as that
+
+    @property
+    def pk(self) -> int:
+        return self.row.id
+
+    @property
+    def comparison_id(self) -> int:
+        return self.row.comparison_id
+
+    @property
+    def seconds_left(self) -> int:
+        return seconds_until(self.row.lease_until)
+
+    @property
+    def assignment(self) -> Assignment:
+        """The same as a row of its table; what was not read of it is read when it is asked for."""
+        return _assignment(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +214,17 @@ _ASSIGNMENT = ("is_repeat", "is_training", "takes_place", "shown_order", "leased
 
 
 def _lease(row: claims.LeaseRow, station: Station) -> Lease:
-    """The row as an assignment; what was not read of it is read when it is asked for."""
-    project, labeler = station.project, station.member.user
+    responses = map(Response, row.texts, row.are_finished)
+    return Lease(
+        row=row,
+        project=station.project,
+        labeler=station.member.user,
+        responses=dict(zip(row.shown_order, responses, strict=False)),
+    )
+
+
+def _assignment(lease: Lease) -> Assignment:
+    row, project, labeler = lease.row, lease.project, lease.labeler
     prompt = Prompt.from_db("default", ["id", "turns"], [row.prompt_id, row.turns])
     comparison = Comparison.from_db(
         "default",
@@ -215,12 +246,7 @@ def _lease(row: claims.LeaseRow, station: Station) -> Lease:
         ],
     )
     assignment.comparison, assignment.project, assignment.labeler = comparison, project, labeler
-    responses = map(Response, row.texts, row.are_finished)
-    return Lease(
-        assignment=assignment,
-        responses=dict(zip(row.shown_order, responses, strict=False)),
-        is_upsetting=row.is_upsetting,
-    )
+    return assignment
 
 
 def expire_leases() -> int:
