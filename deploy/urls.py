@@ -23,7 +23,9 @@ from annotation.runs import urls as runs
 from annotation.webhooks import urls as webhooks
 
 # Each app has urls.py with `api_patterns` and `page_patterns`; paths start with projects/<int:project_id>/.
+# They are tried from the top: what labelers ask for all day comes first.
 API: list[URLPattern | URLResolver] = [
+    *comparisons.api_patterns,
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path(
         "docs/",
@@ -32,7 +34,6 @@ API: list[URLPattern | URLResolver] = [
     ),
     *accounts.api_patterns,
     *projects.api_patterns,
-    *comparisons.api_patterns,
     *demonstrations.api_patterns,
     *prompts.api_patterns,
     *overview.api_patterns,

@@ -11,10 +11,10 @@ _BATCH = f"{_PROJECT}batches/<int:batch_id>/"
 _COMPARISON = f"{_PROJECT}comparisons/<int:comparison_id>/"
 
 api_patterns = [
-    path(f"{_PROJECT}assignments/next/", api.NextAssignment.as_view(), name="api-assignment-next"),
     path(
         f"{_ASSIGNMENT}judgment/", api.AssignmentJudgment.as_view(), name="api-assignment-judgment"
     ),
+    path(f"{_PROJECT}assignments/next/", api.NextAssignment.as_view(), name="api-assignment-next"),
     path(f"{_ASSIGNMENT}skip/", api.AssignmentSkip.as_view(), name="api-assignment-skip"),
     path(f"{_ASSIGNMENT}lease/", api.AssignmentLease.as_view(), name="api-assignment-lease"),
     path(f"{_ASSIGNMENT}flag/", api.AssignmentFlag.as_view(), name="api-assignment-flag"),
