@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Self, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from psycopg import Connection, RawCursor
+from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.numeric import Int8Dumper
 
 _NAMED = re.compile(r"%\((\w+)\)s|%%")
@@ -20,13 +21,12 @@ _NAMED = re.compile(r"%\((\w+)\)s|%%")
 
 def run(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:  # Any: columns differ
     """Run a statement with ``%(name)s`` places; the rows."""
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    prepared = _KEPT.cursor(connection.connection, statement)
-    # Any: as `connection.cursor()` does, which would make one of the driver's own
-    wrap: Any = (
-        connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    )
+    database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks for it with every attribute
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    prepared = _KEPT.cursor(database.connection, statement)
+    # Any: as `database.cursor()` does, which would make one of the driver's own
+    wrap: Any = database.make_debug_cursor if database.queries_logged else database.make_cursor
     cursor = wrap(prepared)
     cursor.execute(statement, values)
     rows = list(cursor.fetchall())
@@ -44,11 +44,13 @@ class _PreparedCursor(RawCursor[tuple[Any, ...]]):  # Any: columns differ
     """Of one statement. Turns names into numbered places once: the driver's own cursors parse at every call.
 
     All whole numbers are sent as bigint: by their size, a statement would be planned anew for every mix of sizes.
+    Times are read by the driver, not by Django, which puts a second time zone into each: both are UTC.
     """
 
     def __init__(self, connection: "Connection[tuple[Any, ...]]") -> None:
         super().__init__(connection)
         self.adapters.register_dumper(int, Int8Dumper)
+        self.adapters.register_loader("timestamptz", TimestamptzLoader)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:  # Any: as the driver
         text, names = _numbered(query)
