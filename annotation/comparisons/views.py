@@ -89,14 +89,25 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
-    """How the labeler likes to work, in every project: keys, breaks, upsetting content."""
+    """How the labeler likes to work, in every project: keys, breaks, upsetting content.
+
+    ``?project=`` names the one they came from, for the way back.
+    """
     labeler = person(request)
+    came_from = request.GET.get("project", "")
+    project = project_for(labeler, int(came_from)) if _is_key(came_from) else None
     form = PreferencesForm(request.POST or None, preferences=selectors.preferences_of(labeler.pk))
     if request.method == "POST" and form.is_valid() and _save(form, labeler):
         messages.success(request, _("Saved. The labeling page works this way from now on."))
-        return redirect("comparisons-preferences")
+        return redirect(request.get_full_path())
     status = 400 if form.is_bound else 200
-    return render(request, "comparisons/preferences.html", {"form": form}, status=status)
+    context = {"form": form, "project": project}
+    return render(request, "comparisons/preferences.html", context, status=status)
+
+
+def _is_key(typed: str) -> bool:
+    """Whether it can be the key of a row."""
+    return typed.isascii() and typed.isdigit() and len(typed) < 19
 
 
 @require_GET
@@ -107,7 +118,7 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
     narrowed = {name: request.GET.get(name, "") for name in ("batch", "prompt")}
     for name, key in narrowed.items():
-        if key.isascii() and key.isdigit() and len(key) < 19:
+        if _is_key(key):
             rows = rows.filter(**{f"{name}_id": int(key)})
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {

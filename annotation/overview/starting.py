@@ -4,7 +4,7 @@ from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.comparisons.selectors import prompts_to_pair
-from annotation.comparisons.services.pairing import pair_waiting
+from annotation.comparisons.services.pairing import draw_overlap_again, pair_waiting
 from annotation.core.errors import Conflict
 from annotation.generation.models import SamplingPlan
 from annotation.generation.services import request_candidates
@@ -22,6 +22,7 @@ def start(*, project: Project, actor: User, is_labeling: bool) -> str:
     if is_labeling:
         roles = roles_of(actor, project.pk) | {Role.LABELER}
         set_roles(project=project, user_id=actor.pk, roles=roles, actor=actor)
+    draw_overlap_again(project=project)
     told = []
     if prompts_to_pair(project).exists():
         told.append(f"Comparisons made: {pair_waiting(project=project, actor=actor):,}.")

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import prompts_to_pair
+from annotation.comparisons.services.pairing import draw_overlap_again
 from annotation.core.errors import DomainError
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
@@ -221,6 +222,14 @@ def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], 
     return take
 
 
+def take_labels(request: HttpRequest, project: Project) -> Turn:
+    """How many labels, also for comparisons that are there already and nobody was given."""
+    turn = settings_step(LabelsForm)(request, project)
+    if turn.is_saved:
+        draw_overlap_again(project=project)
+    return turn
+
+
 def take_people(request: HttpRequest, project: Project) -> Turn:
     """Invite by mail; nobody, if no address is typed."""
     form = InvitePeopleForm(_posted(request), needs_addresses=False)
@@ -282,7 +291,7 @@ STEPS = (
         "labels",
         _("Labels"),
         _("How many, of which, and how labelers are tested."),
-        settings_step(LabelsForm),
+        take_labels,
     ),
     Step("people", _("People"), _("Who labels. You can invite more at any time."), take_people),
     Step("start", _("Start"), _("What is set up, and the button that begins."), take_start),

@@ -128,7 +128,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         }
         help_texts = {
             "overlap": _(
-                "2 or more let you measure agreement. It holds for comparisons made from now on."
+                "2 or more let you measure agreement. The set-up lets it hold for all comparisons until one is "
+                "handed out; after that it holds for those made from then on."
             ),
             "overlap_share": _(
                 "Drawn at random; the rest get one label each. 12 % at three labels is a usual start."

@@ -71,3 +71,25 @@ def test_the_labeling_page_of_every_project_has_them(page, labeler):
 
 def test_preferences_need_a_sign_in():
     assert Client().get(ADDRESS).status_code == 302
+
+
+def test_whoever_came_from_a_project_finds_the_way_back(page, labeler):
+    project = factories.project(name="Support tone")
+    project.memberships.create(user=labeler, role="labeler")
+    address = f"{ADDRESS}?project={project.pk}"
+    work, back = (
+        reverse("quality-my-work", args=[project.pk]),
+        f'href="/projects/{project.pk}/label/"',
+    )
+    assert address in page.get(work).content.decode()
+    content = page.get(address).content.decode()
+    assert back in content
+    assert "Back to Support tone" in content
+    answer = page.post(address, {**USUAL, "break_after_minutes": 50})
+    assert answer.url == address
+
+
+def test_preferences_name_no_project_of_others(page):
+    strange = factories.project(name="Secret")
+    assert page.get(f"{ADDRESS}?project={strange.pk}").status_code == 404
+    assert page.get(f"{ADDRESS}?project=x").status_code == 200

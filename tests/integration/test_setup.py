@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.pace import labels_by_day
+from annotation.comparisons.services import queue
 from annotation.generation.models import GenerationRun, SamplingPlan
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.steps import KEYS, arranged
@@ -276,3 +277,38 @@ def test_a_step_asks_the_database_as_often_for_a_full_project_as_for_an_empty_on
         factories.judgment(factories.comparison(factories.prompt(project)))
     with django_assert_max_num_queries(26):
         admin.get(address(project, "start"))
+
+
+def test_the_overlap_of_the_set_up_holds_for_comparisons_that_are_there_already(admin, project):
+    rows = [factories.comparison(factories.prompt(project)) for _ in range(4)]
+    admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
+    kinds = {(row.overlap, row.kind) for row in project.comparisons.all()}
+    assert kinds == {(3, "overlap")}
+    assert estimate(project).labels == 3 * len(rows)
+    admin.post(address(project, "labels"), {**LABELS, "overlap_share": "0"})
+    assert {(row.overlap, row.kind) for row in project.comparisons.all()} == {(1, "normal")}
+
+
+def test_the_start_draws_by_settings_that_were_changed_elsewhere(admin, project):
+    factories.comparison(factories.prompt(project))
+    projects.update_settings(project=project, actor=project.created_by, overlap=2, overlap_share=1)
+    admin.post(reverse("overview-setup-start", args=[project.pk]))
+    assert project.comparisons.get().overlap == 2
+
+
+def test_once_a_comparison_is_handed_out_the_others_keep_their_overlap(admin, project):
+    for _ in range(2):
+        factories.comparison(factories.prompt(project))
+    queue.lease_next_comparison(project=project, labeler=factories.member(project))
+    admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
+    assert {row.overlap for row in project.comparisons.all()} == {1}
+
+
+def test_an_overlap_of_its_own_gold_and_batches_stay_as_they_are(admin, project):
+    prompt = factories.prompt(project)
+    batch = project.batches.create(name="Asked apart")
+    factories.comparison(prompt, batch=batch)
+    factories.comparison(prompt, overlap=5)
+    factories.comparison(prompt, kind="gold")
+    admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
+    assert sorted(row.overlap for row in project.comparisons.all()) == [1, 1, 5]

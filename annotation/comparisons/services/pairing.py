@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
@@ -124,6 +125,25 @@ def drawn_overlap(
     overlap = project.overlap if is_drawn else 1
     is_for_agreement = is_drawn and overlap > 1 and pairing.kind == Comparison.Kind.NORMAL
     return overlap, Comparison.Kind.OVERLAP if is_for_agreement else pairing.kind
+
+
+@transaction.atomic
+def draw_overlap_again(*, project: Project) -> None:
+    """Let the settings of the overlap hold for what is there already, as long as nobody was given a comparison.
+
+    Batches (an evaluation asks one person each) and what has an overlap of its own stay as they are.
+    """
+    if project.assignments.exists():
+        return
+    drawn = Q(kind=Comparison.Kind.OVERLAP) | Q(kind=Comparison.Kind.NORMAL, overlap=1)
+    rows = project.comparisons.filter(
+        drawn, batch=None, state=Comparison.State.OPEN, slots_taken=0, judgments_counted=0
+    )
+    wanted = defaultdict[tuple[int, Comparison.Kind], list[int]](list)
+    for pk, candidate_ids in rows.values_list("pk", "candidate_ids").iterator():
+        wanted[drawn_overlap(project, candidate_ids, Pairing())].append(pk)
+    for (overlap, kind), keys in wanted.items():
+        rows.filter(pk__in=keys).exclude(overlap=overlap).update(overlap=overlap, kind=kind)
 
 
 def is_in_overlap(project: Project, candidate_ids: Sequence[int]) -> bool:
