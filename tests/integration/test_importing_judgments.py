@@ -299,3 +299,11 @@ def test_a_labeler_named_twice_in_a_row_judges_once(label, created, rejected):
     row = take(lines(twice, other), Contents.JUDGMENTS)
     assert (row.rows_created, row.rows_rejected) == (created, rejected)
     assert Judgment.objects.filter(project=row.project).count() == created
+
+
+def test_a_column_of_one_labeler_counts_as_used():
+    row = take(
+        lines({**LABELED, "annotator1": "a", "annotator_2": "b", "mood": "fine"}),
+        Contents.JUDGMENTS,
+    )
+    assert row.unused_columns == ["mood"]

@@ -14,6 +14,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.forms import JUDGED_COLUMNS, read_judged
 from annotation.prompts.readers.groups import read_demonstrations, read_signals
+from annotation.prompts.readers.labels import is_wide
 from annotation.prompts.readers.unjudged import (
     UNJUDGED_COLUMNS,
     read_unjudged,
@@ -86,4 +87,5 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
         read=lambda fields: tuple(map(compared, read_judged(fields, form, otherwise=otherwise))),
         store=storing.store_judgments,
         known_columns=JUDGED_COLUMNS,
+        is_known_too=is_wide,
     )

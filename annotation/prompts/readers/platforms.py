@@ -183,6 +183,8 @@ def read_argilla(fields: Fields) -> ReadComparison:
     names = sorted({name for _, ranks in answers for name in ranks if name in texts})
     if len(names) < 2:
         names = sorted(name for name in texts if RESPONSE_NAME.fullmatch(name))
+    if len(names) < 2:
+        raise RowRefused(f"The fields name no two responses that were ranked; seen: {seen(texts)}.")
     facts = _facts(fields.get("metadata") or {}) if isinstance(fields.get("metadata"), dict) else {}
     facts |= {"id": fields.get("external_id") or ""}
     verdicts = [

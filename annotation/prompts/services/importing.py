@@ -78,6 +78,12 @@ class Importer(Generic[Item]):
     read: Callable[[dict[str, Any]], Item]  # Any: JSON values
     store: Callable[[PromptImport, Sequence[Taken[Item]]], Stored]
     known_columns: frozenset[str]
+    is_known_too: Callable[[str], bool] | None = None  # columns that a pattern names
+
+    def unused(self, columns: set[str]) -> set[str]:
+        """Those of the columns that nobody reads."""
+        others = columns - self.known_columns
+        return {name for name in others if not (self.is_known_too and self.is_known_too(name))}
 
 
 def prompt_importer(form: RowForm) -> Importer[ReadPrompt]:
@@ -146,7 +152,7 @@ def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
             rejected.append((row, str(refusal)))
         except RecursionError:
             rejected.append((row, TOO_DEEP))
-    return Batch(len(rows), taken, rejected, columns - importer.known_columns)
+    return Batch(len(rows), taken, rejected, importer.unused(columns))
 
 
 def _take_batch(
