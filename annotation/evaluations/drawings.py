@@ -10,6 +10,7 @@ from annotation.evaluations.evidence import Goodhart, Step
 from annotation.ui import charts
 from annotation.ui.chart_parts import Axis
 from annotation.ui.charts import Stop
+from annotation.ui.minus import with_minus
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 330, 52, 586, 16, 250
 CURVE_POINTS = 60
@@ -120,7 +121,7 @@ def _axes(x: Axis, y: Axis) -> SafeString:
         "",
         '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (LEFT, y.place(v), RIGHT, y.place(v), LEFT - 6, y.place(v) + 4, f"{v:.2f}")
+            (LEFT, y.place(v), RIGHT, y.place(v), LEFT - 6, y.place(v) + 4, with_minus(f"{v:.2f}"))
             for v in values
         ),
     )

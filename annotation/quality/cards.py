@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from annotation.ui.minus import with_minus
+
 Statistic = dict[str, Any]  # Any: a measure's JSON
-MINUS = "−"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Card:
 
 
 def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}".replace("-", MINUS)
+    return "–" if value is None else with_minus(f"{value:.2f}")
 
 
 def percent(value: float | None) -> str:
@@ -31,7 +32,7 @@ def points(value: float | None) -> str:
     """How far a share lies from one half."""
     if value is None:
         return "–"
-    return f"{(value - 0.5) * 100:+.1f} pts".replace("-", MINUS)
+    return with_minus(f"{(value - 0.5) * 100:+.1f} pts")
 
 
 def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the report

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from annotation.ui.minus import with_minus
+
 WIDTH, HEIGHT = 640, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 620, 16, 236
 EMPTY = SafeString()
@@ -91,7 +93,15 @@ def _ticks(y: Axis, form: str) -> SafeString:
         '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/>'
         '<text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (LEFT, y.place(v), RIGHT, y.place(v), LEFT - 6, y.place(v) + 4, form.format(v))
+            (
+                LEFT,
+                y.place(v),
+                RIGHT,
+                y.place(v),
+                LEFT - 6,
+                y.place(v) + 4,
+                with_minus(form.format(v)),
+            )
             for v in values
         ),
     )

@@ -27,6 +27,7 @@ from annotation.ui.chart_parts import (
     placed,
     svg,
 )
+from annotation.ui.minus import with_minus
 
 BAR_MAX = 72
 NAMED_LEFT, ROW_HEIGHT, NAME_MAX = 170, 30, 24
@@ -201,7 +202,7 @@ def line(
             '<text x="{}" y="{}">{}</text>',
             x.place(stops[-1].x) + 8,
             y.place(stops[-1].y) + 4,
-            f"{stops[-1].y:.2f}",
+            with_minus(f"{stops[-1].y:.2f}"),
         )
         if stops
         else EMPTY
@@ -309,7 +310,7 @@ def intervals(
                 at * ROW_HEIGHT + 18,
                 RIGHT - 36,
                 at * ROW_HEIGHT + 22,
-                f"{one.value:+.2f}" if middle == 0 else f"{one.value:.2f}",
+                with_minus(f"{one.value:+.2f}" if middle == 0 else f"{one.value:.2f}"),
             )
             for at, one in enumerate(values)
         ),

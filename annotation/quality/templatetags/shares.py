@@ -6,6 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from annotation.quality.numbers import BIAS_FROM, HALF
 from annotation.ui.templatetags.measured import hundredths, percent
 
 register = template.Library()
@@ -24,6 +25,17 @@ def share_cell(one: Share, address: str = "") -> SafeString:
     return format_html(
         '<td>{}<br><span class="muted tiny">{}of {}</span></td>', shown, ends, f"{one['n']:,}"
     )
+
+
+@register.filter
+def leaning(left: Share) -> str:
+    """The side that a labeler surely chooses more often; empty where neither is, or too little was decided."""
+    if left["interval"] is None or left["n"] < BIAS_FROM:
+        return ""
+    low, high = left["interval"]
+    if low > HALF:
+        return "left"
+    return "right" if high < HALF else ""
 
 
 @register.simple_tag

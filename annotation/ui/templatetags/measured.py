@@ -1,9 +1,11 @@
 """Filters for numbers with a meaning, and for untrusted text."""
 
 from django import template
+from django.template.defaultfilters import floatformat
 from django.utils.safestring import SafeString
 
 from annotation.ui import markdown as inert
+from annotation.ui.minus import with_minus
 
 register = template.Library()
 
@@ -15,9 +17,15 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
+def figure(value: float | None, places: int = 2) -> str:
+    """-0.4567 as "−0.46", with a minus as wide as a digit; a dash where there is no number."""
+    return "–" if value is None else with_minus(str(floatformat(value, places)))
+
+
+@register.filter
 def points(value: float | None) -> str:
     """0.0312 as "3.1": a share in points; a dash where there is no number."""
-    return "–" if value is None else f"{value * 100:.1f}"
+    return "–" if value is None else with_minus(f"{value * 100:.1f}")
 
 
 @register.filter

@@ -1,0 +1,19 @@
+"""What the cells of the labelers' table say."""
+
+import pytest
+
+from annotation.quality.templatetags.shares import leaning
+
+
+@pytest.mark.parametrize(
+    ("interval", "n", "side"),
+    [
+        ([0.76, 0.88], 50, "left"),
+        ([0.12, 0.3], 50, "right"),
+        ([0.45, 0.6], 500, ""),
+        ([0.76, 0.88], 49, ""),
+        (None, 0, ""),
+    ],
+)
+def test_who_surely_chooses_one_side_more_often_leans_to_it(interval, n, side):
+    assert leaning({"value": 0.8, "interval": interval, "n": n, "reason": ""}) == side
