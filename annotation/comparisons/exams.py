@@ -87,7 +87,7 @@ def _no_more(exam: Exam) -> str:
 
 
 def _wait_until(retake_at: datetime) -> str:
-    told = date_format(timezone.localtime(retake_at), "DATETIME_FORMAT")
+    told = date_format(timezone.localtime(retake_at), "j M Y, H:i e")
     return _("You may take the entry exam again from %(time)s on.") % {"time": told}
 
 

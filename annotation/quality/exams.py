@@ -12,7 +12,7 @@ from annotation.comparisons.gold import is_right_answer
 from annotation.comparisons.models import Exam, ExamAttempt
 from annotation.core.errors import InvalidInput
 from annotation.measures.labelers import EntryExam
-from annotation.projects.models import Project
+from annotation.projects.models import Project, Role
 
 SHARES = ("poor", "good", "false_pass", "false_fail")
 ATTEMPTS_MAX, HOURS_MAX = 20, 24 * 90
@@ -54,6 +54,23 @@ def paths_of(project: Project, labeler_id: int) -> list[Path]:
     """Every attempt of a labeler, the newest first."""
     rows = ExamAttempt.objects.filter(project=project, labeler_id=labeler_id)
     return [path_of(one) for one in rows.select_related("project").order_by("-number")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrant:
+    """A labeler who has not passed, with their newest attempt; None where they have not begun."""
+
+    labeler: User
+    attempt: ExamAttempt | None
+
+
+def entrants_of(project: Project) -> list[Entrant]:
+    """Who gets training only, by name; two queries."""
+    waiting = project.memberships.filter(role=Role.LABELER, qualified_at=None)
+    people = [one.user for one in waiting.select_related("user").order_by("user__username")]
+    attempts = ExamAttempt.objects.filter(project=project, labeler__in=people).order_by("number")
+    newest = {one.labeler_id: one for one in attempts}
+    return [Entrant(labeler=one, attempt=newest.get(one.pk)) for one in people]
 
 
 def usual_length(test: EntryExam) -> int:

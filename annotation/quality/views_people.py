@@ -277,6 +277,7 @@ def gold_page(request: HttpRequest, project_id: int) -> HttpResponse:
         "text": request.POST.get("text", "") if imported and imported.rejected else "",
         "exam": exam,
         "usual_length": exams.usual_length(sequential_test(exam)),
+        "entrants": exams.entrants_of(project) if project.must_qualify else [],
         "in_use": project.gold_items.filter(retired_at=None).count(),
     }
     return render(request, "quality/gold.html", context)

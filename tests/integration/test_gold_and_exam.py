@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
@@ -271,3 +272,18 @@ def test_the_queue_says_when_a_failed_exam_may_be_taken_again(project, admin, la
     assert given == 3
     assert found.reason == "exam_over"
     assert "again from" in found.message
+
+
+def test_the_gold_page_names_who_has_not_passed_and_leads_to_them(project, admin, labeler, client):
+    new = factories.member(project, username="newcomer")
+    passed = factories.member(project, username="veteran")
+    project.memberships.filter(user=passed).update(qualified_at=timezone.now())
+    ExamAttempt.objects.create(project=project, labeler=labeler, number=1, state="failed")
+    ExamAttempt.objects.create(project=project, labeler=labeler, number=2, state="open")
+    client.force_login(admin)
+    page = client.get(reverse("quality-gold", args=[project.pk])).content.decode()
+    assert reverse("quality-labeler", args=[project.pk, labeler.pk]) in page
+    assert reverse("quality-labeler", args=[project.pk, new.pk]) in page
+    assert "2 of 3" in page
+    assert "not begun" in page
+    assert "veteran" not in page
