@@ -7,6 +7,7 @@ from typing import Any
 from annotation.core.errors import InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
+from annotation.runs.models import TrainingRun
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.presets import PRESETS
@@ -25,6 +26,17 @@ def trained_kind(kind: str) -> ModelVersion.Kind:
 def preset_settings(name: str, kind: str) -> dict[str, Any]:
     """The settings of a preset; none where the kind has no such preset."""
     return dict(PRESETS.get(name, {}).get(kind, {}))
+
+
+def settings_of(run: TrainingRun) -> dict[str, Any]:
+    """What the form of a new run begins with, so that this one runs again with a change."""
+    models = ("snapshot", "base_model", "reward_model", "held_out_reward_model")
+    return {**run.spec, "name": again(run), **{name: getattr(run, name) for name in models}}
+
+
+def again(run: TrainingRun) -> str:
+    """What a second run of the same is called."""
+    return f"{run.name} (again)"[:120]
 
 
 def needs_reward_model(kind: str) -> bool:

@@ -16,7 +16,7 @@ from annotation.registry import results
 from annotation.runs import comparing, estimates, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
-from annotation.runs.specs import preset_settings
+from annotation.runs.specs import preset_settings, settings_of
 from training.spec.events import EventKind
 from training.spec.runs import SPECS
 
@@ -49,19 +49,22 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
-    """The form of a new run; an error stands at its field."""
+    """The form of a new run, with the settings of a preset or (`?from=`) of a run; an error stands at its field."""
     project, user = project_of(request, project_id)
-    kind = request.GET.get("kind", "reward_model")
+    source = source_in(project, request.GET.get("from", ""))
+    kind = source.kind if source else request.GET.get("kind", "reward_model")
     if kind not in SPECS:
         raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
-    preset = request.GET.get("preset", "standard")
-    initial = {"name": SPECS[kind].title, **preset_settings(preset, kind)}
+    preset = "" if source else request.GET.get("preset", "standard")
+    settings = settings_of(source) if source else preset_settings(preset, kind)
+    initial = {"name": SPECS[kind].title, **settings}
     form = NewRunForm(request.POST or None, project=project, kind=kind, initial=initial)
     if request.method == "POST" and form.is_valid() and (run := queued(form, project, user)):
         return redirect("runs-detail", project.pk, run.pk)
     context = page_context(user, project, "runs") | {
         "form": form,
         "kind": kind,
+        "source": source,
         "preset": preset,
         "presets": PRESET_TITLES,
         "kinds": {key: spec.title for key, spec in SPECS.items()},
@@ -69,6 +72,13 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
         **estimate_facts(form),
     }
     return render(request, "runs/new.html", context, status=422 if form.errors else 200)
+
+
+def source_in(project: Project, asked: str) -> TrainingRun | None:
+    """The run whose settings the form begins with; None where the address names none."""
+    if not (asked.isascii() and asked.isdigit()):
+        return None
+    return selectors.run_in(project, int(asked[:9]))
 
 
 @login_required

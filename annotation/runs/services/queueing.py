@@ -15,7 +15,13 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
-from annotation.runs.specs import needs_reward_model, resolved_spec, stored_spec, trained_kind
+from annotation.runs.specs import (
+    again,
+    needs_reward_model,
+    resolved_spec,
+    stored_spec,
+    trained_kind,
+)
 from training.spec.base import RunSpec
 from training.spec.preferences import KtoSpec, SftSpec
 from training.spec.records import FEWEST_ROWS
@@ -214,7 +220,7 @@ def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> Traini
         base_model=run.base_model,
         reward_model=run.reward_model,
         held_out_reward_model=run.held_out_reward_model,
-        name=name or f"{run.name} (again)"[:120],
+        name=name or again(run),
         actor=actor,
         timeout_seconds=run.timeout_seconds,
     )

@@ -1,0 +1,61 @@
+"""A run's settings in the form of a new one: changed in one place, queued, the same otherwise."""
+
+import pytest
+
+from annotation.projects.models import Role
+from annotation.runs.models import TrainingRun
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def pages(client, project):
+    client.force_login(factories.member(project, Role.ENGINEER))
+    return client
+
+
+@pytest.fixture
+def run(project):
+    """A DPO run that differs from every preset."""
+    spec = {"kind": "dpo", "learning_rate": 3e-6, "beta": 0.07, "seed": 99, "loss": "ipo"}
+    return factories.training_run(project, kind="dpo", spec=spec, status="done", name="Peaceful")
+
+
+def form_of(pages, project, **asked):
+    return pages.get(f"/projects/{project.pk}/runs/new/", asked)
+
+
+def test_the_form_begins_with_the_settings_records_and_models_of_the_run(pages, project, run):
+    factories.snapshot(project)  # newer: the form would take it by itself
+    form = form_of(pages, project, **{"from": run.pk}).context["form"]
+    assert [form[name].initial for name in ("beta", "seed", "loss")] == [0.07, 99, "ipo"]
+    assert form["snapshot"].initial == run.snapshot
+    assert form["base_model"].initial == run.base_model
+    assert form["name"].initial == "Peaceful (again)"
+
+
+def test_a_changed_setting_makes_a_run_that_differs_in_it_alone(pages, project, run):
+    address = f"/projects/{project.pk}/runs/new/?from={run.pk}"
+    form = pages.get(address).context["form"]
+    sent = {name: form[name].initial for name in form.fields if form[name].initial is not None}
+    sent |= {"snapshot": run.snapshot.pk, "base_model": run.base_model.pk, "beta": 0.2}
+    assert pages.post(address, sent).status_code == 302
+    made = TrainingRun.objects.exclude(pk=run.pk).get()
+    assert made.spec["beta"] == 0.2
+    assert made.spec | {"beta": 0.07} == made.spec | run.spec
+
+
+def test_the_page_of_a_run_leads_there(pages, project, run):
+    page = pages.get(f"/projects/{project.pk}/runs/{run.pk}/").content.decode()
+    assert f"/projects/{project.pk}/runs/new/?from={run.pk}" in page
+
+
+def test_a_run_of_another_project_gives_its_settings_to_nobody(pages, project):
+    stranger = factories.training_run(factories.project())
+    assert form_of(pages, project, **{"from": stranger.pk}).status_code == 404
