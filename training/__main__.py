@@ -23,16 +23,21 @@ from training.spec.events import json_value
 from training.spec.layout import (
     ARTIFACT_DIR,
     CHECKPOINTS_DIR,
+    EVENTS_FILE,
     RESULT_FILE,
     SPEC_FILE,
     TRAINED_FILE,
 )
 from training.spec.presets import PRESETS, preset_of
-from training.spec.runs import SPECS, spec_from_dict, spec_to_dict
+from training.spec.runs import SPECS, settings_text, spec_from_dict, spec_to_dict
 
 if TYPE_CHECKING:
     from training.runtime.run import Run
 
+
+NEW = "write the instructions DIR/spec.json from defaults, --preset and --set"
+RUN_DIR = "folder of the run, with its spec.json"
+DIR_HELP = {"fetch": "folder for the model"}
 
 MEASURES = {  # the module of `evals` that measures what the trainer of this name made
     "sft": "heldout_loss",
@@ -71,25 +76,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+ABOUT = """Train a model from a folder, without the site. First write the instructions, then run them:
+
+  python -m training new sft runs/7 --set model=models/base --set data=snapshots/3
+  python -m training run runs/7
+
+`settings KIND` lists every setting of a kind of run. docs/training.md explains settings, numbers and files.
+"""
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    new = commands.add_parser("new", help="write DIR/spec.json from defaults, --preset and --set")
-    new.add_argument("kind", choices=sorted(SPECS))
-    new.add_argument("dir", type=Path)
-    new.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings")
-    new.add_argument("--preset", choices=sorted(PRESETS))
-    new.set_defaults(act=_new)
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_new(commands.add_parser("new", help=NEW, description=sentence(NEW)))
+    about = "list every setting of a KIND: its default, what the presets say, what is allowed"
+    settings = commands.add_parser("settings", help=about, description=sentence(about))
+    settings.add_argument(
+        "kind", choices=sorted(SPECS), metavar="KIND", help=", ".join(sorted(SPECS))
+    )
+    settings.set_defaults(act=_settings)
     for name, act, text in (
-        ("run", _run, "execute a new run"),
-        ("resume", _resume, "go on from the newest checkpoint"),
-        ("eval", _eval, "measure the artifact again"),
-        ("fetch", _fetch, "put the embedded default policy into DIR"),
+        ("run", _run, "execute a new run: train, publish the model, measure it"),
+        ("resume", _resume, "go on from the newest checkpoint of a run that stopped or failed"),
+        ("eval", _eval, "measure the model of a finished run again, and print the numbers"),
+        ("fetch", _fetch, "put the embedded default policy (SmolLM2-135M-Instruct) into DIR"),
     ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("dir", type=Path)
+        command = commands.add_parser(name, help=text, description=sentence(text))
+        command.add_argument("dir", type=Path, metavar="DIR", help=DIR_HELP.get(name, RUN_DIR))
         command.set_defaults(act=act)
     return parser
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital and a period."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _add_new(new: argparse.ArgumentParser) -> None:
+    new.add_argument("kind", choices=sorted(SPECS), metavar="KIND", help=", ".join(sorted(SPECS)))
+    new.add_argument("dir", type=Path, metavar="DIR", help="folder of the run, which is made")
+    new.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        dest="settings",
+        help="one setting (see `settings KIND`); may be repeated, and wins over --preset",
+    )
+    new.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        help="settings that suit: demo two slow cores, standard a real project",
+    )
+    new.set_defaults(act=_new)
+
+
+def _settings(options: argparse.Namespace) -> int:
+    sys.stdout.write(settings_text(options.kind))
+    return 0
 
 
 def _new(options: argparse.Namespace) -> int:
@@ -211,9 +259,11 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
     from training.spec.events import EventKind
 
     with named_failures(), Reporter(folder) as reporter, tracking(reporter, spec, folder):
-        reporter.listen(LossWatch(reporter).hear)
         run = Run(folder=folder, reporter=reporter, stop=stop)
         steps_before = max(saved_steps(folder / CHECKPOINTS_DIR), default=0)
+        watch = LossWatch(reporter)
+        watch.recall(folder / EVENTS_FILE, last_step=steps_before)
+        reporter.listen(watch.hear)
         reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)}, step=steps_before)
         try:
             with named_failures():

@@ -88,7 +88,7 @@ def test_a_queued_run_rings_the_gpu_worker(
             "epochs",
             "epochs: -1.0 is outside 0.001 to 1000.0.",
         ),
-        ({"kind": "reward_model", "epochs": "two"}, "epochs", "'two' is not of type float"),
+        ({"kind": "reward_model", "epochs": "two"}, "epochs", "'two' is not a number"),
         ({"kind": "reward_model", "speed": 1}, "speed", "has no such field"),
         ({"kind": "reward_model", "ties": "maybe"}, "ties", "is not one of drop, half"),
         ({"kind": "alchemy"}, "kind", "'alchemy' is not one of"),

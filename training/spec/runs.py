@@ -4,20 +4,23 @@
 names the field, the value seen and what is allowed.
 """
 
+import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, Field, asdict, fields
 from typing import Any
 
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
+from training.spec.presets import PRESETS
 from training.spec.rollouts import GrpoSpec, PpoSpec
 
 SPECS: dict[str, type[RunSpec]] = {
     one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec, DpoSpec, KtoSpec, GrpoSpec)
 }
+TYPES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
@@ -76,9 +79,33 @@ def _coerced(name: str, value: Any, wanted: Any) -> Any:
         return float(value)
     if isinstance(wanted, types.UnionType):
         return value
+    if wanted is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # 1e4
     if type(value) is not wanted:
-        raise SpecError(f"{name}: {value!r} is not of type {wanted.__name__}.")
+        raise SpecError(f"{name}: {value!r} is not {TYPES[wanted]}.")
     return value
+
+
+def settings_text(kind: str) -> str:
+    """Every setting of a kind for a terminal: its default, its presets, its bounds, its sentence."""
+    cls = SPECS[kind]
+    lines = [f"{cls.title}. {(cls.__doc__ or '').strip().splitlines()[0]}", ""]
+    for one in fields(cls):
+        lines += [f"  {one.name}: {_values_text(kind, one)}", f"      {one.metadata['help']}"]
+    return "\n".join(lines) + "\n"
+
+
+def _values_text(kind: str, one: "Field[Any]") -> str:  # Any: the type of a spec's field
+    given = "required" if one.default is MISSING else f"default {json.dumps(one.default)}"
+    presets = [
+        f"{name} {json.dumps(preset[kind][one.name])}"
+        for name, preset in PRESETS.items()
+        if one.name in preset[kind]
+    ]
+    low, high, choices = (one.metadata[name] for name in ("low", "high", "choices"))
+    bounds = f"from {low:,} to {high:,}" if low is not None and high is not None else ""
+    words = f"one of {', '.join(choices)}" if choices else ""
+    return "; ".join(filter(None, [given, ", ".join(presets), bounds, words]))
 
 
 def json_schema(kind: str) -> dict[str, Any]:

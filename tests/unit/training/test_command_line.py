@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import training.__main__ as command_line
 from tests.unit.training.trainers.runs import StopAt
 from training.__main__ import main
 from training.spec.errors import DiskFull, OutOfMemory
+from training.spec.runs import SPECS
 
 
 @pytest.fixture
@@ -102,6 +104,8 @@ def test_the_artifact_can_be_measured_again(
         ("learning_rate=fast", "learning_rate: 'fast' is not a number"),
         ("learning_rate=7", "learning_rate: 7.0 is outside"),
         ("speed=9", "speed: Reward model has no such field"),
+        ("max_steps=1.5", "max_steps: 1.5 is not a whole number"),
+        ("use_margin=1", "use_margin: 1 is not true or false"),
         ("ties=keep", "ties: 'keep' is not one of drop, half"),
         ("learning_rate", "write it as FIELD=VALUE"),
     ],
@@ -112,6 +116,24 @@ def test_a_wrong_setting_names_field_value_and_what_is_allowed(
     assert new(tmp_path / "run", "model=m", "data=d", setting) == 1
     assert says in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_whole_number_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    assert new(tmp_path / "run", "model=m", "data=d", "max_steps=1e3") == 0
+    assert json.loads((tmp_path / "run" / "spec.json").read_text())["max_steps"] == 1000
+
+
+def test_every_setting_of_a_kind_is_listed_with_what_is_allowed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["settings", "ppo"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "  learning_rate: default 1e-05; demo 0.0003, standard 5e-05; from 1e-09 to 1.0\n" in said
+    )
+    assert '  kl_estimator: default "k1"; one of k1, k2, k3\n' in said
+    assert "  reward_model: required\n      Folder of the reward model.\n" in said
+    assert [one.name for one in fields(SPECS["ppo"]) if f"  {one.name}: " not in said] == []
 
 
 def test_new_does_not_overwrite_a_spec(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
