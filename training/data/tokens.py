@@ -43,3 +43,10 @@ class Tally:
 
     def as_dict(self) -> dict[str, int]:
         return dict(sorted(self.counts.items()))
+
+    def sentence(self) -> str:
+        """What was counted, for the person whose snapshot held too little."""
+        words = [f"{name.replace('_', ' ')} {number}" for name, number in self.as_dict().items()]
+        return (
+            f"Of its records: {', '.join(words)}." if words else "It has no records of this kind."
+        )

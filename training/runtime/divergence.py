@@ -1,7 +1,10 @@
 """Warns where a loss goes up for good: what a learning rate that is too high does before a number overflows."""
 
-from collections import defaultdict
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
 
@@ -41,8 +44,7 @@ class _Losses:
 class LossWatch:
     """Hears the losses of every step and speaks up once of each.
 
-    PPO has a value loss alone, and GRPO no loss that tells: a policy loss stays near zero. A resumed run is compared
-    with its own first steps.
+    PPO has a value loss alone, and GRPO no loss that tells: a policy loss stays near zero.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -50,7 +52,16 @@ class LossWatch:
         self._losses: defaultdict[str, _Losses] = defaultdict(_Losses)
 
     def hear(self, event: Event) -> None:
-        """Take in the losses of an event, where it has some."""
+        """Take in the losses of an event, where it has some; warn of those that rise now."""
+        for name, losses in self._rising(event):
+            self._warn(name, losses, event.step)
+
+    def recall(self, path: Path, *, last_step: int) -> None:
+        """Take in, in silence, what a resumed run said in `events.jsonl` until the step that it goes on from."""
+        for event in said_before(path, last_step=last_step):
+            deque(self._rising(event), maxlen=0)
+
+    def _rising(self, event: Event) -> Iterator[tuple[str, _Losses]]:
         if event.kind != EventKind.METRICS:
             return
         for name in ADVICE:
@@ -60,7 +71,7 @@ class LossWatch:
             losses.take(loss)
             if losses.rises:
                 losses.has_warned = True
-                self._warn(name, losses, event.step)
+                yield name, losses
 
     def _warn(self, name: str, losses: _Losses, step: int) -> None:
         before, now = fmean(losses.first), fmean(losses.newest)
@@ -69,3 +80,17 @@ class LossWatch:
             f"in the newest: {ADVICE[name]}"
         )
         self._reporter.guard("divergence", action="warn", message=message, step=step)
+
+
+def said_before(path: Path, *, last_step: int) -> list[Event]:
+    """The metrics of each step until ``last_step``, in order; of a step that was done again, the newer."""
+    found: dict[int, Event] = {}
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:  # what a crash of the machine left; it holds up no resume
+                continue
+            if row["kind"] == EventKind.METRICS and row["step"] <= last_step:
+                found[row["step"]] = Event(**row)
+    return [found[step] for step in sorted(found)]

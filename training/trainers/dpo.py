@@ -90,7 +90,7 @@ def training_pairs(policy: LoadedModel, spec: DpoSpec, tally: Tally) -> list[Pai
     refuse_too_few(
         sum(len(row.pairs) for row in rows),
         what="decided pairs",
-        advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
+        advice=f"Judge more comparisons. {tally.sentence()}",
     )
     return rows
 

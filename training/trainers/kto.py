@@ -95,7 +95,7 @@ def _training_rows(policy: LoadedModel, spec: KtoSpec, tally: Tally) -> list[Sig
         refuse_too_few(
             number,
             what=what,
-            advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
+            advice=f"Judge more comparisons. {tally.sentence()}",
         )
     return rows
 

@@ -203,7 +203,7 @@ def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> 
     refuse_too_few(
         decided,
         what="decided pairs",
-        advice=f"Judge more comparisons; what became of the records: {tally.as_dict()}.",
+        advice=f"Judge more comparisons. {tally.sentence()}",
     )
     return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
 

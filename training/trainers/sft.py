@@ -88,7 +88,7 @@ def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[Tok
     refuse_too_few(
         sum(len(row.responses) for row in rows),
         what="responses",
-        advice=f"Write demonstrations or judge more; the records: {tally.as_dict()}.",
+        advice=f"Write demonstrations or judge more. {tally.sentence()}",
     )
     return rows
 

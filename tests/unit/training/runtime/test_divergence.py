@@ -19,6 +19,30 @@ def guards(folder: Path, losses: list[float], name: str = "loss") -> list[dict[s
     return [one for one in lines if one["kind"] == "guard"]
 
 
+def go_on(folder: Path, losses: list[float], *, after: int) -> None:
+    """Steps of a resumed run behind the step ``after``."""
+    with Reporter(folder) as reporter:
+        watch = LossWatch(reporter)
+        watch.recall(folder / "events.jsonl", last_step=after)
+        reporter.listen(watch.hear)
+        for step, loss in enumerate(losses, start=after + 1):
+            reporter.metrics({"loss": loss}, step=step)
+
+
+def test_a_resumed_run_is_compared_with_the_first_steps_of_the_run(tmp_path: Path) -> None:
+    """Stopped after step 47, gone on from 40: 20 steps at 0.7, so that it is told at the 9th at 1.5 again."""
+    assert guards(tmp_path, [0.7] * 40 + [1.5] * 7) == []
+    go_on(tmp_path, [1.5] * 20, after=40)
+    (told,) = guards(tmp_path, [])
+    assert (told["step"], told["data"]["name"]) == (49, "divergence")
+
+
+def test_what_was_told_before_the_stop_is_not_told_again(tmp_path: Path) -> None:
+    assert len(guards(tmp_path, [0.7] * 40 + [1.5] * 20)) == 1
+    go_on(tmp_path, [1.5] * 40, after=60)
+    assert len(guards(tmp_path, [])) == 1
+
+
 def test_a_loss_that_rises_for_good_is_told_once_with_its_numbers(tmp_path: Path) -> None:
     """20 steps at 0.7; of the newest 20, n at 1.5 make (0.7 (20 - n) + 1.5 n) / 20 > 1.05 from n = 9 on."""
     (told,) = guards(tmp_path, [0.7] * 40 + [1.5] * 40)
