@@ -1,8 +1,9 @@
-"""Expected failures become answers: a page for a browser, one JSON shape for the API."""
+"""Expected failures become answers: a page for a browser, one JSON shape for the API; a forgotten slash is added."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
 
 from annotation.core.errors import DomainError, log_refusal
@@ -22,3 +23,16 @@ class DomainErrorMiddleware:
             return None
         log_refusal(error, request.path)
         return render(request, "error.html", {"error": error}, status=error.status)
+
+
+class SendAgain(HttpResponsePermanentRedirect):
+    """308: the client sends the same method and body to the other address; a 301 would make it a GET."""
+
+    def __init__(self, redirect_to: str) -> None:
+        super().__init__(redirect_to, preserve_request=True)
+
+
+class SlashMiddleware(CommonMiddleware):
+    """As Django's, but what was posted to an address without its last slash is not lost."""
+
+    response_redirect_class = SendAgain

@@ -70,3 +70,9 @@ def test_the_command_prints_a_key_alone_and_it_opens_the_api(api, capsys):
 def test_the_command_makes_no_key_for_nobody():
     with pytest.raises(CommandError, match="no active user 'nobody'"):
         call_command("create_token", "nobody")
+
+
+def test_a_forgotten_slash_loses_nothing_that_was_posted(client):
+    """301 would have clients send a GET without the body; 308 has them send the same again."""
+    answer = client.post("/api/v1/models/7/score", {"chats": []}, content_type="application/json")
+    assert (answer.status_code, answer["Location"]) == (308, "/api/v1/models/7/score/")
