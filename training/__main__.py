@@ -7,6 +7,7 @@ DIR/result.json: status, error, metrics. Nothing heavy is imported before it is 
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from training.runtime.loading import UNUSED, quick_imports
-from training.runtime.stopping import StopRequest, listening
+from training.runtime.stopping import FOLLOW_STDIN, StopRequest, listening
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
@@ -225,13 +226,21 @@ def execute(folder: Path) -> int:
             metrics = _trained(folder, stop)
     except TrainingError as error:
         _write_result(folder, began, error=error)
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error}\n{_way_on(folder)}")
         return 1
     _write_result(folder, began, metrics=metrics)
     sys.stdout.write(
         f"Done: the model is in {folder / ARTIFACT_DIR}, the numbers are in {folder / RESULT_FILE}.\n"
     )
     return 0
+
+
+def _way_on(folder: Path) -> str:
+    """How a person goes on with a run that stopped, where it has a checkpoint or only measuring is left."""
+    if FOLLOW_STDIN in os.environ:  # a worker leads it, and goes on by itself
+        return ""
+    is_begun = any((folder / CHECKPOINTS_DIR).glob("[0-9]*")) or (folder / TRAINED_FILE).is_file()
+    return f"Go on: python -m training resume {folder}\n" if is_begun else ""
 
 
 def _assisted(folder: Path) -> int:

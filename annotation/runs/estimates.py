@@ -18,6 +18,7 @@ from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.specs import needs_reward_model
 from training.spec.events import EventKind
+from training.spec.runs import SPECS
 
 LARGEST_HEADER = 100 * 1024**2  # bytes
 PACED_BY = 3  # earlier runs
@@ -61,7 +62,7 @@ def estimate(
     if parameters is None:
         why.append(f"The weights of {base_model} lie in no folder here, so memory is not known.")
     if pace is None:
-        why.append(f"No {kind.replace('_', ' ')} run over {base_model} has ended here to go by.")
+        why.append(f"No {SPECS[kind].title} run over {base_model} has ended here to go by.")
     return Estimate(
         rows=rows,
         steps=steps,

@@ -1,7 +1,7 @@
 """The form of a new run, made from the fields of its spec."""
 
 import typing
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field
 from typing import Any
 
 from django import forms
@@ -60,11 +60,11 @@ class NewRunForm(forms.Form):
         self.fields["held_out_reward_model"].initial = None
         if not needs_reward_model(kind):
             del self.fields["reward_model"], self.fields["held_out_reward_model"]
-        self.spec_names = [one.name for one in fields(SPECS[kind]) if one.name not in PLACES]
+        asked = [one for one in SPECS[kind].used_fields() if one.name not in PLACES]
+        self.spec_names = [one.name for one in asked]
         hints = typing.get_type_hints(SPECS[kind])
-        for one in fields(SPECS[kind]):
-            if one.name in self.spec_names:
-                self.fields[one.name] = form_field(one, hints[one.name])
+        for one in asked:
+            self.fields[one.name] = form_field(one, hints[one.name])
         for name, field in self.fields.items():
             field.widget.attrs["aria-describedby"] = f"help_{name}"
 

@@ -4,7 +4,7 @@ Forms, JSON schema and command line derive from these fields. Every field carrie
 sentence) and its bounds in its metadata.
 """
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 from training.spec.errors import SpecError
@@ -32,6 +32,7 @@ class RunSpec:
 
     kind: ClassVar[str] = ""
     title: ClassVar[str] = ""
+    unused: ClassVar[tuple[str, ...]] = ()  # fields that say nothing to this kind of run
 
     model: str = setting(help="Folder or hub name of the model to start from.")
     data: str = setting(help="Snapshot folder with groups.jsonl.")
@@ -100,6 +101,11 @@ class RunSpec:
             if name not in TRACKER_NAMES:
                 raise SpecError(f"trackers: {name!r} is not one of {', '.join(TRACKER_NAMES)}.")
         return tuple(dict.fromkeys(names))
+
+    @classmethod
+    def used_fields(cls) -> list["Field[Any]"]:  # Any: each field has its own type
+        """The fields that a person may set."""
+        return [one for one in fields(cls) if one.name not in cls.unused]
 
     def check(self) -> None:
         """Refuse fields that do not go together. Raises SpecError naming the one to change."""

@@ -1,6 +1,6 @@
 """Specs of runs that learn from their own scored responses: PPO, GRPO."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from training.spec.base import RunSpec, setting
@@ -12,6 +12,8 @@ WARNING_GUARDS = ("entropy", "length", "disagreement", "distinct", "held_out_rew
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec(RunSpec):
     """What every algorithm needs that learns from its own scored responses."""
+
+    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps")
 
     reward_model: str = setting(help="Folder of the reward model.")
     held_out_reward_model: str = setting(
@@ -68,6 +70,12 @@ class RolloutSpec(RunSpec):
 
     def check(self) -> None:
         """As in RunSpec: the rollouts of an update go up, guards have what they look at, a server can follow."""
+        for one in fields(self):
+            if one.name in self.unused and getattr(self, one.name) != one.default:
+                raise SpecError(
+                    f"{one.name}: {self.title} makes `updates` from new responses instead of passes over "
+                    f"the rows; set updates, and leave {one.name} at {one.default}."
+                )
         self.samples_per_prompt(self.groups_per_step)
         if "held_out_reward" in self.stopping_guards() and not self.held_out_reward_model:
             raise SpecError(

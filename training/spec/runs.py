@@ -90,7 +90,7 @@ def settings_text(kind: str) -> str:
     """Every setting of a kind for a terminal: its default, its presets, its bounds, its sentence."""
     cls = SPECS[kind]
     lines = [f"{cls.title}. {(cls.__doc__ or '').strip().splitlines()[0]}", ""]
-    for one in fields(cls):
+    for one in cls.used_fields():
         lines += [f"  {one.name}: {_values_text(kind, one)}", f"      {one.metadata['help']}"]
     return "\n".join(lines) + "\n"
 

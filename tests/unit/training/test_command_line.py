@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
@@ -133,7 +132,8 @@ def test_every_setting_of_a_kind_is_listed_with_what_is_allowed(
     )
     assert '  kl_estimator: default "k1"; one of k1, k2, k3\n' in said
     assert "  reward_model: required\n      Folder of the reward model.\n" in said
-    assert [one.name for one in fields(SPECS["ppo"]) if f"  {one.name}: " not in said] == []
+    assert [one.name for one in SPECS["ppo"].used_fields() if f"  {one.name}: " not in said] == []
+    assert "  epochs: " not in said
 
 
 def test_new_does_not_overwrite_a_spec(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,8 +204,11 @@ def run_until_stopped(folder: Path, place: str, *, time: int) -> None:
     assert result(folder)["status"] == "cancelled"
 
 
-def test_a_cancelled_run_says_so_and_can_be_resumed(folder: Path) -> None:
+def test_a_cancelled_run_says_so_and_can_be_resumed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_until_stopped(folder, "training.runtime.optimize:Optimizer.step", time=1)
+    assert capsys.readouterr().err.endswith(f"Go on: python -m training resume {folder}\n")
     assert [one.name for one in (folder / "checkpoints").iterdir()] == ["1"]
     assert main(["resume", str(folder)]) == 0
     assert result(folder)["status"] == "done"

@@ -21,6 +21,13 @@ def test_sizes_of_an_update_that_do_not_go_up_are_refused(settings, sentence):
         spec_from_dict(PPO | settings)
 
 
+@pytest.mark.parametrize("kind", ["ppo", "grpo"])
+@pytest.mark.parametrize("field", ["epochs", "max_steps"])
+def test_passes_over_rows_are_refused_where_updates_are_counted(kind, field):
+    with pytest.raises(SpecError, match=f"^{field}: .* set updates"):
+        spec_from_dict(PPO | {"kind": kind, field: 3})
+
+
 def test_sizes_of_an_update_that_go_up_are_taken():
     """32 rollouts over 8 prompts: 4 responses each."""
     spec = spec_from_dict(PPO | {"rollouts_per_update": 32, "groups_per_step": 8})
