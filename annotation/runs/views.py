@@ -161,8 +161,9 @@ def run_detail(request: HttpRequest, project_id: int, run_id: int) -> HttpRespon
     step = request.GET.get("step", "")
     context = page_context(user, project, "runs") | run_facts(run)
     context |= sample_facts(run, int(step[:9]) if step.isascii() and step.isdigit() else None)
-    template = "runs/_live.html" if request.headers.get("HX-Request") else "runs/detail.html"
-    return render(request, template, context)
+    is_fragment = bool(request.headers.get("HX-Request"))
+    template = "runs/_live.html" if is_fragment else "runs/detail.html"
+    return render(request, template, context | {"is_fragment": is_fragment})
 
 
 def run_facts(run: TrainingRun) -> dict[str, Any]:

@@ -51,9 +51,26 @@ def test_a_changed_setting_makes_a_run_that_differs_in_it_alone(pages, project, 
     assert made.spec | {"beta": 0.07} == made.spec | run.spec
 
 
+def test_the_live_part_of_a_page_brings_what_stands_below_the_curves(pages, project):
+    """The page has it once, below the curves; the fragment puts it there."""
+    live = factories.training_run(project, status="running")
+    address = f"/projects/{project.pk}/runs/{live.pk}/"
+    page = pages.get(address).content.decode()
+    assert page.index("data-curves=") < page.index('id="told"')
+    fragment = pages.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert 'id="told" hx-swap-oob="true"' in fragment
+    assert "hx-swap-oob" not in page
+
+
 def test_the_page_of_a_run_leads_there(pages, project, run):
     page = pages.get(f"/projects/{project.pk}/runs/{run.pk}/").content.decode()
     assert f"/projects/{project.pk}/runs/new/?from={run.pk}" in page
+
+
+@pytest.mark.parametrize(("kind", "is_asked"), [("ppo", False), ("grpo", False), ("sft", True)])
+def test_passes_over_rows_are_asked_for_only_where_a_run_makes_them(pages, project, kind, is_asked):
+    form = form_of(pages, project, kind=kind).context["form"]
+    assert ("epochs" in form.fields, "max_steps" in form.fields) == (is_asked, is_asked)
 
 
 def test_a_run_of_another_project_gives_its_settings_to_nobody(pages, project):

@@ -12,8 +12,27 @@ function color(name) {
   probe.remove();
   return seen;
 }
-const compact = (value) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1) : Number(value.toPrecision(4)).toString());
+const compact = (value, digits = 4) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(digits - 3) : Number(value.toPrecision(digits)).toString());
 const readable = (value) => (value === null || value === undefined ? "–" : compact(value));
+const WHOLE = [1, 2, 5].flatMap((first) => [...Array(9).keys()].map((zeros) => first * 10 ** zeros)).sort((a, b) => a - b);
+
+/** Ticks in so many digits that no two read the same. */
+function apart(ticks) {
+  let words = [];
+  for (let digits = 4; digits < 9; digits += 1) {
+    words = ticks.map((tick) => compact(tick, digits));
+    if (new Set(words).size === words.length) break;
+  }
+  return words;
+}
+
+/** What a chart spans; a level line gets some room. */
+function span(_, low, high) {
+  if (low === null) return [0, 1];
+  if (low !== high) return uPlot.rangeNum(low, high, 0.1, true);
+  return low === 0 ? [0, 1] : [low - Math.abs(low) / 10, low + Math.abs(low) / 10];
+}
+
 const lastOf = (values) => values.findLast((value) => value !== null);
 
 function newChart(name, data) {
@@ -34,8 +53,8 @@ function newChart(name, data) {
     height: 160,
     legend: { show: false },
     cursor: { y: false },
-    scales: { x: { time: false } },
-    axes: [{ ...axis, size: 28 }, { ...axis, size: 56, values: (_, ticks) => ticks.map(readable) }],
+    scales: { x: { time: false }, y: { range: span } },
+    axes: [{ ...axis, size: 28, incrs: WHOLE }, { ...axis, size: 56, values: (_, ticks) => apart(ticks) }],
     series: [{}, { stroke: color("--accent"), width: 2, spanGaps: true, points: { show: data[0].length < 3 } }],
     hooks: { setCursor: [(u) => { value.textContent = readable(u.cursor.idx === null ? lastOf(u.data[1]) : u.data[1][u.cursor.idx]); }] },
   }, data, place);
