@@ -1,14 +1,17 @@
 """What a round will take before it starts: people's hours and the machine's, each with what it is measured on."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Avg, DurationField, ExpressionWrapper, F
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, QuerySet
 
 from annotation.comparisons import pace
-from annotation.comparisons.services.pairing import candidate_sets
+from annotation.comparisons.services.batches import free_comparisons
+from annotation.comparisons.services.pairing import new_sets
 from annotation.generation.models import Candidate, GenerationRun
 from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from annotation.rounds.plans import Plan
 from annotation.runs.models import TrainingRun
@@ -42,7 +45,7 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
     """From the project's prompts and settings, the pace of its labelers, and its newest runs of each kind."""
     there = project.prompts.count()
     prompts = min(there, plan.max_prompts) if plan.max_prompts else there
-    comparisons = prompts * len(candidate_sets(list(range(plan.per_prompt)), project.pairing))
+    comparisons = _comparisons(project, plan, project.prompts.order_by("pk")[:prompts])
     shared = comparisons * project.overlap_share * (project.overlap - 1)
     timed = pace.seconds_of_a_judgment(project)
     responses = prompts * plan.per_prompt
@@ -58,6 +61,16 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
         reward_seconds=_run_seconds(project, "reward_model") if plan.has_reward_model else 0.0,
         policy_seconds=_run_seconds(project, plan.algorithm),
     )
+
+
+def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int:
+    """At most: new responses are compared with those that are there, and what waits in no batch joins the round's."""
+    there = Counter(prompts.annotate(there=Count("candidates")).values_list("there", flat=True))
+    brought = sum(
+        number * new_sets(candidates, plan.per_prompt, project.pairing)
+        for candidates, number in there.items()
+    )
+    return brought + free_comparisons(project, prompts.values("pk")).count()
 
 
 def _generation_seconds(policy: ModelVersion | None, responses: int) -> float | None:

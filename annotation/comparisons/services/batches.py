@@ -66,7 +66,7 @@ def preview(project: Project, chosen: Chosen) -> Preview:
     two = Exists(responses.exclude(pk__in=first))
     return Preview(
         prompts=prompts.count(),
-        comparisons_there=_free(project, prompts).count(),
+        comparisons_there=free_comparisons(project, prompts).count(),
         prompts_to_pair=prompts.filter(_UNPAIRED, two).count(),
     )
 
@@ -102,7 +102,7 @@ def create_batch(
         )
     unpaired = prompts_chosen(project, chosen).filter(_UNPAIRED).values_list("pk", flat=True)
     lacking = list(unpaired[:MOST_PROMPTS])
-    taken = _free(project, prompts).update(batch=batch, priority=priority)
+    taken = free_comparisons(project, prompts).update(batch=batch, priority=priority)
     pairing = Pairing(strategy=strategy, batch=batch)
     made = sum(
         len(pair_prompts(project=project, prompt_ids=chunk, pairing=pairing))
@@ -177,7 +177,10 @@ def _store(batch: Batch) -> None:
     batch.save()
 
 
-def _free(project: Project, prompts: Sequence[int] | QuerySet[Prompt]) -> QuerySet[Comparison]:
+def free_comparisons(
+    project: Project, prompts: Sequence[int] | QuerySet[Prompt]
+) -> QuerySet[Comparison]:
+    """The open comparisons of these prompts that a new batch of them takes."""
     rows = project.comparisons.filter(batch=None, state=Comparison.State.OPEN)
     return rows.filter(prompt__in=prompts).exclude(kind=Comparison.Kind.GOLD)
 

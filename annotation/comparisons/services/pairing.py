@@ -176,6 +176,12 @@ def candidate_sets(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
     return [tuple(ids[start::groups]) for start in range(groups)]
 
 
+def new_sets(there: int, added: int, strategy: str) -> int:
+    """How many comparisons ``added`` candidates bring to a prompt that has ``there``."""
+    sets = candidate_sets(list(range(there + added)), strategy)
+    return sum(max(one) >= there for one in sets)
+
+
 def _sets_of(project: Project, prompt_ids: Sequence[int]) -> Iterator[list[int]]:
     rows = project.comparisons.filter(prompt_id__in=prompt_ids)
     return rows.values_list("candidate_ids", flat=True).iterator()
