@@ -33,6 +33,9 @@ class Constitution(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"Version {self.version}"
+
 
 class Judge(models.Model):
     """A model under a constitution, asked in one way; its verdicts are judgments of ``labeler``."""

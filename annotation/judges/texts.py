@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from annotation.core.errors import InvalidInput
 
-BLANK = re.compile(r"\n[ \t]*\n")
+BLANK = re.compile(r"\n(?:[ \t]*\n)+")
 EXAMPLE = """\
 Helpful: Prefer the response that does what was asked, correctly and completely.
 
@@ -23,11 +23,12 @@ def principles_from(text: str) -> list[dict[str, str]]:
     paragraphs = BLANK.split(text.replace("\r\n", "\n").replace("\r", "\n").strip())
     for number, paragraph in enumerate(paragraphs, start=1):
         title, colon, rest = paragraph.partition(":")
+        first_line, *_ = paragraph.split("\n")
         if not colon or "\n" in title:
             raise InvalidInput.at(
                 "principles",
                 f"Paragraph {number} has no title: write it as “Title: sentence”. It begins with "
-                f"{paragraph.strip()[:60]!r}.",
+                f"“{first_line[:60]}”.",
             )
         found.append({"title": title.strip(), "text": " ".join(rest.split())})
     return found

@@ -71,6 +71,22 @@ def test_a_paragraph_without_a_title_is_named(client, project):
     assert "Paragraph 2 has no title" in answer.content.decode()
 
 
+def test_more_than_one_empty_line_between_two_principles_is_one_too_many_for_nobody():
+    text = "Kind: Be kind.\n\n\n \nTrue: Say what is so."
+    assert [one["title"] for one in principles_from(text)] == ["Kind", "True"]
+
+
+def test_a_paragraph_without_a_title_is_quoted_by_its_first_line(client, project):
+    page = f"/projects/{project.pk}/constitution/"
+    said = client.post(page, {"principles": "No title\r\nover two lines"}).content.decode()
+    assert "It begins with “No title”." in said
+
+
+def test_a_judge_is_appointed_under_a_version_that_is_named(client, project, judge):
+    page = client.get(f"/projects/{project.pk}/judges/new/").content.decode()
+    assert ">Version 1</option>" in page
+
+
 def test_the_text_of_principles_reads_back_the_same():
     principles = [{"title": "A", "text": "One: two."}, {"title": "B", "text": "Three."}]
     assert principles_from(text_of(principles)) == principles

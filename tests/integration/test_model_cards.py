@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards.markdown import as_markdown, plain
+from annotation.evaluations.cards.reward import trusted
 from annotation.evaluations.cards.sections import Quote, Section
 from annotation.evaluations.cards.whole import sections_of
 from annotation.evaluations.models import ModelCard
@@ -73,6 +74,18 @@ def judged(project, labeler, prefers_first, **fields):
     factories.judgment(comparison, labeler, ranking=ranking, **fields)
     names = (candidate_name(one.fingerprint) for one in (first, second))
     return HeldOutPair(comparison.prompt.fingerprint, *names, 1.5)
+
+
+def test_a_card_without_calibration_says_so_in_words():
+    """A dash for each of three numbers tells a reader nothing."""
+    facts = reward_facts()
+    metrics = facts["metrics"] | {"ece_before": None, "ece_after": None, "temperature": None}
+    metrics["temperature_reason"] = "Fewer than 20 decided pairs are held out."
+    section = trusted(facts, metrics)
+    assert section.sentences == [
+        "Its calibration error is not known.",
+        "Fewer than 20 decided pairs are held out.",
+    ]
 
 
 def test_it_tells_how_often_the_model_sides_with_each_labeler(project, reward):

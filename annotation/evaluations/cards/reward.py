@@ -83,9 +83,13 @@ def trusted(facts: Facts, metrics: Facts) -> Section:
     """Reliability, before and after the temperature."""
     before, after = (facts.get(f"reliability_{when}", []) for when in ("before", "after"))
     reason = metrics.get("temperature_reason")
+    known = [metrics.get(name) for name in ("ece_before", "ece_after", "temperature")]
     told = (
-        f"Expected calibration error {number(metrics.get('ece_before'))} as it was trained, "
-        f"{number(metrics.get('ece_after'))} with the temperature {number(metrics.get('temperature'))}."
+        "Expected calibration error {} as it was trained, {} with the temperature {}.".format(
+            *map(number, known)
+        )
+        if any(one is not None for one in known)
+        else "Its calibration error is not known."
     )
     rows = [
         (
