@@ -14,7 +14,7 @@ from annotation.registry import services
 from annotation.registry.forms import ModelForm
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import change_rows, result_rows
-from annotation.registry.selectors import ancestry, model_for, models_of
+from annotation.registry.selectors import ancestry, model_for, models_of, served_before
 
 PAGE_SIZE = 50
 
@@ -25,7 +25,11 @@ def models(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
     page = Paginator(models_of(project), PAGE_SIZE).get_page(request.GET.get("page"))
     context = page_context(person(request), project, "models")
-    return render(request, "registry/models.html", {**context, "page": page})
+    context |= {
+        "page": page,
+        "previous": served_before(project=project, kind=ModelVersion.Kind.POLICY),
+    }
+    return render(request, "registry/models.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -5,15 +5,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import psutil
+from django.conf import settings
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from annotation.core.jobs import JobModel
 
 POLL_SECONDS = 0.5
+
+
+def log_file() -> Path:
+    """Where web and workers of the demo write."""
+    return settings.CONCORD_VAR / "demo" / "log.txt"
 
 
 class MemoryMeter(threading.Thread):
@@ -77,9 +84,9 @@ def wait_until(is_true: Callable[[], bool], *, is_alive: Callable[[], bool], wha
     deadline = time.monotonic() + 600
     while not is_true():
         if not is_alive():
-            raise CommandError("The workers stopped; see var/demo/log.txt.")
+            raise CommandError(f"The workers stopped; see {log_file()}.")
         if time.monotonic() > deadline:
-            raise CommandError(f"Waited ten minutes for {what}; see var/demo/log.txt.")
+            raise CommandError(f"Waited ten minutes for {what}; see {log_file()}.")
         time.sleep(POLL_SECONDS)
 
 
@@ -88,7 +95,7 @@ def follow(job: JobModel, *, unit: str, is_alive: Callable[[], bool]) -> None:
     with bar(total=job.progress_total, unit=unit, initial=job.progress_done) as progress:
         while not job.is_over:
             if not is_alive():
-                raise CommandError("The workers stopped; see var/demo/log.txt.")
+                raise CommandError(f"The workers stopped; see {log_file()}.")
             time.sleep(POLL_SECONDS)
             job.refresh_from_db()
             progress.set_description_str(getattr(job, "stage", "") or job.status, refresh=False)

@@ -106,6 +106,16 @@ def test_rollback_brings_back_the_version_that_served_before(project, engineer):
     assert serving(project=project, kind="policy") == first
 
 
+def test_the_way_back_names_the_policy_it_leads_to(client, project, engineer):
+    client.force_login(engineer)
+    page = f"/projects/{project.pk}/models/"
+    first, second = registered(project, engineer), registered(project, engineer)
+    services.promote(version=first, actor=engineer)
+    assert "Back to" not in client.get(page).content.decode()
+    services.promote(version=second, actor=engineer)
+    assert f"Back to {first}</button>" in client.get(page).content.decode()
+
+
 def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
     services.promote(version=registered(project, engineer), actor=engineer)
     with pytest.raises(Conflict, match="promote one instead"):

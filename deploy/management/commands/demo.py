@@ -19,7 +19,7 @@ from deploy.demo import accounts, report
 from deploy.demo.lap import Lap
 from deploy.demo.plan import ALSO, DEMO, REAL, SMOKE, Plan
 from deploy.demo.stages import run_lap
-from deploy.demo.watch import MemoryMeter
+from deploy.demo.watch import MemoryMeter, log_file
 from deploy.management.commands.up import prepare_database
 from deploy.supervisor import refuse_a_taken_port
 
@@ -118,9 +118,9 @@ class Workers:
 
 @contextmanager
 def supervised(port: int) -> Iterator[Workers]:
-    """Web and workers for as long as the block runs; their output goes to `var/demo/log.txt`."""
+    """Web and workers for as long as the block runs; their output goes to `log_file()`."""
     refuse_a_taken_port("127.0.0.1", port)
-    log = settings.CONCORD_VAR / "demo" / "log.txt"
+    log = log_file()
     log.parent.mkdir(parents=True, exist_ok=True)
     up = [sys.executable, "manage.py", "up", "--port", str(port)]
     connections.close_all()
