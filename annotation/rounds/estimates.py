@@ -70,7 +70,7 @@ def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int
         number * new_sets(candidates, plan.per_prompt, project.pairing)
         for candidates, number in there.items()
     )
-    return brought + free_comparisons(project, prompts.values("pk")).count()
+    return brought + free_comparisons(project, prompts).count()
 
 
 def _generation_seconds(policy: ModelVersion | None, responses: int) -> float | None:
