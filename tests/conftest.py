@@ -1,7 +1,26 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
+
 import pytest
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_files_are_sought_once() -> Iterator[None]:
+    """Each client of a test builds the middleware anew, and it would join the bundles and look through all apps."""
+    seek, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def seek_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            seek(middleware)
+            found.update(middleware.files)
+        middleware.files |= found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", seek_once)
+        yield
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.contrib.staticfiles.finders import AppDirectoriesFinder, BaseFinder
+from django.contrib.staticfiles.finders import BaseFinder, get_finder
 from django.core.files.storage import FileSystemStorage
 
+_OF_APPS = "django.contrib.staticfiles.finders.AppDirectoriesFinder"
 _IMPORT = re.compile(
     r'^import (?:\{ (?P<names>[^}]+) \} from )?"(?P<path>\.[^"]+)";[^\S\n]*\n', re.MULTILINE
 )
@@ -103,7 +104,7 @@ def _module(address: str) -> Module:
 
 
 def _source(address: str) -> str:
-    found = AppDirectoriesFinder().find(address)
+    found = get_finder(_OF_APPS).find(address)
     if not isinstance(found, str) or not found:
         raise FileNotFoundError(f"A bundle names {address}, and no app has such a static file.")
     return Path(found).read_text(encoding="utf-8")
