@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 RESAMPLES = 2000
+DRAWN_AT_ONCE = 1_000_000  # numbers: 8 MB each of draws, sums and sizes
 Z_95 = 1.959964
 
 
@@ -35,16 +36,18 @@ def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> 
     sums = torch.tensor([math.fsum(one) for one in clusters], dtype=torch.float64)
     sizes = torch.tensor([len(one) for one in clusters], dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
-    means = torch.stack([_redrawn_mean(sums, sizes, generator) for _ in range(RESAMPLES)])
+    at_once = max(1, DRAWN_AT_ONCE // len(sums))
+    parts = [min(at_once, RESAMPLES - first) for first in range(0, RESAMPLES, at_once)]
+    means = torch.cat([_redrawn_means(sums, sizes, part, generator) for part in parts])
     low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
 
 
-def _redrawn_mean(
-    sums: torch.Tensor, sizes: torch.Tensor, generator: torch.Generator
+def _redrawn_means(
+    sums: torch.Tensor, sizes: torch.Tensor, times: int, generator: torch.Generator
 ) -> torch.Tensor:
-    drawn = torch.randint(len(sums), (len(sums),), generator=generator)
-    return sums[drawn].sum() / sizes[drawn].sum()
+    drawn = torch.randint(len(sums), (times, len(sums)), generator=generator)
+    return sums[drawn].sum(1) / sizes[drawn].sum(1)
 
 
 def mean_of_clusters(clusters: Sequence[Sequence[float]], *, why_empty: str) -> Measured:
