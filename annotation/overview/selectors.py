@@ -58,7 +58,7 @@ def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list
     """What each role that this person holds should do now."""
     steps = {
         Role.LABELER: _for_labeler(counts, is_paused=project.is_paused),
-        Role.ADMIN: _for_admin(counts),
+        Role.ADMIN: _for_admin(counts, project),
         Role.ENGINEER: _for_engineer(counts),
     }
     return [step for role, step in steps.items() if role in roles]
@@ -78,7 +78,7 @@ def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
     return NextStep(Role.LABELER, _("Label comparisons"), why, "label/", _("Start labeling"))
 
 
-def _for_admin(counts: Counts) -> NextStep:
+def _for_admin(counts: Counts, project: Project) -> NextStep:
     if not counts.prompts:
         why = _("Everything starts with prompts, or with judgments that you have already.")
         return NextStep(Role.ADMIN, _("Import prompts"), why, "prompts/import/", _("Import a file"))
@@ -96,15 +96,26 @@ def _for_admin(counts: Counts) -> NextStep:
             Role.ADMIN, _("Make comparisons"), why, "comparisons/", _("Make comparisons")
         )
     if not counts.judgments:
-        why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
-        return NextStep(
-            Role.ADMIN, _("Invite labelers"), why, "settings/members/", _("Invite by link")
-        )
+        return _before_the_first_label(counts, project)
     why = (
         _("%(judgments)s judgments so far. See whether people agree before you train on them.")
         % counts._asdict()
     )
     return NextStep(Role.ADMIN, _("Read the agreement"), why, "agreement/", _("Open agreement"))
+
+
+def _before_the_first_label(counts: Counts, project: Project) -> NextStep:
+    labelers = project.memberships.filter(role=Role.LABELER).count()
+    if not labelers:
+        why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
+        return NextStep(
+            Role.ADMIN, _("Invite labelers"), why, "settings/members/", _("Invite by link")
+        )
+    why = _("%(comparisons)s comparisons wait. Labelers who may begin: %(labelers)s.")
+    why = why % {"comparisons": counts.comparisons, "labelers": labelers}
+    return NextStep(
+        Role.ADMIN, _("Wait for the first label"), why, "settings/members/", _("Open members")
+    )
 
 
 def _for_engineer(counts: Counts) -> NextStep:

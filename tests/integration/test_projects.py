@@ -202,6 +202,10 @@ def test_the_overview_tells_each_role_its_next_step(client, project, admin):
     client.force_login(factories.member(project, Role.LABELER))
     page = client.get(reverse("overview-project", args=[project.pk])).content
     assert b"Start labeling" in page
+    client.force_login(admin)
+    page = client.get(reverse("overview-project", args=[project.pk])).content
+    assert b"Invite labelers" not in page
+    assert b"Labelers who may begin: 1" in page
 
 
 def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
