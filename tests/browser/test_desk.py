@@ -52,6 +52,8 @@ def test_a_draft_is_saved_shown_beside_and_there_after_a_reload(desk):
     expect(desk.locator("[data-pane=preview] strong")).to_have_text("then")
     desk.reload()
     expect(desk.locator("[data-text]")).to_have_value(TEXT)
+    desk.keyboard.type(" More.")
+    expect(desk.locator("[data-text]")).to_have_value(f"{TEXT} More.")
 
 
 def test_words_typed_offline_stay_in_the_browser_and_are_saved_with_the_connection(desk, context):
@@ -86,3 +88,10 @@ def test_a_second_person_approves_by_one_key(
     eventually(lambda: Demonstration.objects.get().state == "approved")
     other.close()
     assert complaints == []
+
+
+def test_a_digit_chooses_the_reason_of_a_skip(desk):
+    for key in ("Escape", "k", "2"):
+        desk.keyboard.press(key)
+    row = eventually(lambda: Demonstration.objects.filter(state="skipped").first())
+    assert row.skip_reason == "needs_expert"

@@ -242,6 +242,13 @@ def test_words_are_chosen_and_marked_by_keys_in_the_raw_text(pair):
     assert kind == "good"
 
 
+def test_after_a_mark_the_arrows_go_on_from_there(pair):
+    pair.press("r")
+    pair.form.locator("[data-candidate]", has_text="Call").locator("[data-view=raw]").focus()
+    pair.press("ArrowRight", "+", "ArrowRight", "-")
+    expect(pair.form.locator(".mark")).to_have_count(2)
+
+
 def test_words_that_the_raw_text_says_otherwise_are_marked_there(pair):
     view = pair.form.locator("[data-view=read]", has_text="Call")
     view.evaluate("(view) => getSelection().selectAllChildren(view)")

@@ -49,10 +49,6 @@ export class Deck {
     this.forms.find((form) => form.dataset.assignment === id)?.remove();
   }
 
-  clear() {
-    this.#place.replaceChildren();
-  }
-
   #append(html) {
     const form = new DOMParser().parseFromString(html, "text/html").querySelector("[data-bench]");
     leaseFor(form, form.dataset.leaseSeconds);

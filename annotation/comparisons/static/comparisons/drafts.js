@@ -3,6 +3,7 @@ import { keysOf, read, remove, write } from "./store.js";
 
 const KEY = "concord.draft.";
 const KEPT = 30;
+const AFTER = 2_000; // milliseconds without a key
 const LEFT_OUT = new Set(["csrfmiddlewaretoken", "assignment", "client_uuid", "active_ms"]);
 
 const keyOf = (form, labeler) => `${KEY}${labeler}.${form.dataset.comparison}`;
@@ -25,6 +26,29 @@ export function restoreDraft(form, labeler) {
     else input.value = value;
   }
   return stored.fields.some(([name, value]) => value !== "" && !(name === "marks" && value === "[]"));
+}
+
+/** Saves the draft of a form some time after its last change, and when the page is left before that. */
+export class DraftKeeper {
+  #timer = 0;
+  #keep = () => {};
+
+  constructor(labeler, saved) {
+    this.labeler = labeler;
+    this.saved = saved;
+    addEventListener("pagehide", () => { if (this.#timer) this.#keep(); });
+  }
+
+  later(form) {
+    this.stop();
+    this.#keep = () => saveDraft(form, this.labeler);
+    this.#timer = setTimeout(() => { this.stop(); this.#keep(); this.saved(); }, AFTER);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+  }
 }
 
 function forgetOldest() {

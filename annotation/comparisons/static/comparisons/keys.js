@@ -1,4 +1,6 @@
 // The keys of the bench. No single letter acts while a text field has the focus.
+import { chooseReason } from "./skip.js";
+
 const isTextField = (element) => element.matches("textarea, select:not([data-rank]), input:not([type=radio], [type=checkbox])");
 const isControl = (element) => element.matches("button, a, summary");
 
@@ -52,12 +54,6 @@ export function allBad(form) {
   input.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-export function toggleSkip(form) {
-  const details = form.querySelector("[data-skip]");
-  details.open = !details.open;
-  (details.open ? details.querySelector("button") : details.querySelector("summary")).focus();
-}
-
 /** Write the labeler's own keys where keys are shown. */
 export function showKeys(root, keys) {
   for (const cap of root.querySelectorAll("kbd[data-key]")) cap.textContent = keys[cap.dataset.key].toUpperCase();
@@ -83,7 +79,7 @@ export function bindKeys(keys, desk) {
     if (isTextField(target)) return inTextField(event, target, desk);
     if (event.ctrlKey) return;
     const action = actionOf.get(signOf(event));
-    if (event.key === "Escape") desk.form()?.querySelector("[data-skip]")?.removeAttribute("open");
+    if (chooseReason(desk.form(), event, digitOf(event))) event.preventDefault();
     else if (event.key === "Enter") onEnter(event, target, desk);
     else if (action) act(event, () => desk.actions[action]?.());
     else if (digitOf(event) && desk.form()) act(event, () => answer(desk.form(), digitOf(event)));

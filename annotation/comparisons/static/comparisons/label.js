@@ -4,18 +4,18 @@ import { gettext } from "../ui/gettext.js";
 import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
 import { Deck } from "./deck.js";
-import { restoreDraft, saveDraft } from "./drafts.js";
-import { allBad, bindKeys, markRow, showKeys, toggleSkip } from "./keys.js";
+import { DraftKeeper, restoreDraft, saveDraft } from "./drafts.js";
+import { allBad, bindKeys, markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor, watchLease } from "./lease.js";
 import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
 import { Recent } from "./recent.js";
 import { Rest } from "./rest.js";
 import { askForBreak, askNote, bindSheets, openSheet, showFeedback } from "./sheets.js";
+import { toggleSkip } from "./skip.js";
 import { Strip } from "./strip.js";
 import { bindViews, reveal, showView } from "./views.js";
 
 const AHEAD = 2;
-const DRAFT_AFTER = 2_000;
 const COUNT_EVERY = 10_000;
 const BATCH_EVERY = 120_000;
 
@@ -39,7 +39,6 @@ const outbox = new Outbox(`concord.outbox.${labeler}.${api}.`, {
 const desk = {
   form: null,
   attention: null,
-  draftTimer: 0,
   askTimer: 0,
   asking: null, // the request in flight, of those that cannot wait in the outbox: one at a time
   isUndoing: false,
@@ -48,6 +47,7 @@ const desk = {
 };
 
 const say = (text, kind) => strip.say(text, kind);
+const draft = new DraftKeeper(labeler, () => say(gettext("Draft saved.")));
 
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
 const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
@@ -65,7 +65,7 @@ function begin(form) {
   beginLease(form);
   markRow(form);
   showKeys(form, keys);
-  bindViews(page, form);
+  bindViews(page, form, say);
   showUndo();
   watchReading();
   scrollTo({ top: 0 });
@@ -81,7 +81,7 @@ function bindForm(form) {
 /** The next comparison: from the deck at once, else what the server says. */
 function advance() {
   desk.form = null;
-  clearTimeout(desk.draftTimer);
+  draft.stop();
   const form = deck.take();
   if (form) begin(form);
   else showLoading();
@@ -211,7 +211,7 @@ function submit() {
 
 /** Say why the answer is not taken yet; that the draft was saved does not come in between. */
 function refuse(why) {
-  clearTimeout(desk.draftTimer);
+  draft.stop();
   saveDraft(desk.form, labeler);
   if (lacksReason(desk.form)) desk.form.querySelector("[data-why]")?.focus();
   return say(why, "warn");
@@ -227,6 +227,7 @@ function again() {
 function leave(kind, path, body) {
   const { assignment } = desk.form.dataset;
   rest.add(desk.attention.take());
+  if (outbox.entries.length === 0) strip.settle();
   outbox.add({ id: body.client_uuid ?? uuid(), kind, path: `assignments/${assignment}/${path}`, body, assignment });
   recent.add(assignment);
   tabs?.postMessage(assignment);
@@ -313,10 +314,9 @@ async function extend() {
 }
 
 function onInput() {
-  clearTimeout(desk.draftTimer);
   markRow(desk.form);
   watchReading();
-  desk.draftTimer = setTimeout(() => { saveDraft(desk.form, labeler); say(gettext("Draft saved.")); }, DRAFT_AFTER);
+  draft.later(desk.form);
 }
 
 // --- Watching ------------------------------------------------------------------------------------------------------
@@ -343,9 +343,9 @@ bindKeys(keys, {
     rationale: withForm((form) => form.querySelector("[data-why]")?.focus()),
     extend: withForm(extend),
     prompt: withForm((form) => { const one = form.querySelector("[data-prompt]"); one.open = !one.open; }),
-    sync: withForm((form) => showView(page, form, "sync")),
-    diff: withForm((form) => showView(page, form, "diff")),
-    raw: withForm((form) => showView(page, form, "raw")),
+    sync: withForm((form) => showView(page, form, "sync", say)),
+    diff: withForm((form) => showView(page, form, "diff", say)),
+    raw: withForm((form) => showView(page, form, "raw", say)),
     reveal: withForm(reveal),
     guideline: () => openSheet("guideline"),
     help: () => openSheet("keys"),

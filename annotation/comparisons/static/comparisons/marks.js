@@ -73,7 +73,7 @@ function add(form, kind, tell) {
   const start = points(found.raw, found.start);
   const mark = { candidate: Number(found.card.dataset.candidate), start, end: start + [...found.phrase].length, kind };
   const others = marksOf(form).filter((one) => one.candidate !== mark.candidate || one.end <= mark.start || one.start >= mark.end);
-  getSelection().removeAllRanges();
+  getSelection().collapseToEnd(); // the next arrow goes on from here
   form.querySelector("[data-marker]").hidden = true;
   store(form, [...others, mark].sort((a, b) => a.candidate - b.candidate || a.start - b.start));
 }

@@ -21,6 +21,11 @@ export class Strip {
     this.#page.querySelector("[data-sign-in]").hidden = true;
   }
 
+  /** An answer was given: what was said about it is over. That the one before was saved still holds. */
+  settle() {
+    if (this.#status.parentElement.className !== "say good") this.say("");
+  }
+
   saySignedOut() {
     this.say(gettext("You are signed out. Your answers are kept here."), "bad");
     this.#page.querySelector("[data-sign-in]").hidden = false;

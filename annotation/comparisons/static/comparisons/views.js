@@ -2,7 +2,7 @@
 import { gettext } from "../ui/gettext.js";
 import { bindCriteria } from "./criteria.js";
 import { bindMarks } from "./marks.js";
-import { call } from "./outbox.js";
+import { call, Refused } from "./outbox.js";
 import { bindRanking } from "./ranking.js";
 
 const pressed = (page, name) => page.querySelector(`[data-do="${name}"]`);
@@ -11,25 +11,27 @@ function setView(form, name) {
   for (const article of form.querySelectorAll("[data-view]")) article.hidden = article.dataset.view !== name;
 }
 
+/** Bring the word diff; the sentence that says why there is none, or "". */
 async function loadDiff(page, form) {
   const url = `${page.dataset.api}assignments/${form.dataset.assignment}/diff/`;
-  const { candidates } = await call(url, { method: "GET" });
-  for (const card of form.querySelectorAll("[data-candidate]")) {
-    const article = card.querySelector('[data-view="diff"]');
-    if (candidates) article.innerHTML = candidates[card.dataset.candidate];
+  try {
+    const { candidates } = await call(url, { method: "GET" });
+    if (!candidates) return gettext("These are too different for a word diff.");
+    for (const card of form.querySelectorAll("[data-candidate]")) card.querySelector('[data-view="diff"]').innerHTML = candidates[card.dataset.candidate];
+    return "";
+  } catch (error) {
+    return error instanceof Refused ? error.message : gettext("The word diff could not be loaded. Try again in a moment.");
   }
-  return candidates !== null;
 }
 
-/** Toggle a view: `sync`, `raw` or `diff`. */
-export async function showView(page, form, name) {
+/** Toggle a view: `sync`, `raw` or `diff`. `say` tells why one cannot be shown. */
+export async function showView(page, form, name, say) {
   const button = pressed(page, name);
   const isOn = button.getAttribute("aria-pressed") !== "true";
   if (name === "sync") return button.setAttribute("aria-pressed", String(isOn));
-  if (isOn && name === "diff" && !(await loadDiff(page, form))) {
-    page.querySelector("[data-status]").textContent = gettext("These are too different for a word diff.");
-    return undefined;
-  }
+  const why = isOn && name === "diff" ? await loadDiff(page, form) : "";
+  if (!page.querySelector("[data-place]").contains(form)) return undefined; // another is in hand meanwhile
+  if (why) return say(why, "warn");
   for (const one of ["diff", "raw"]) pressed(page, one).setAttribute("aria-pressed", String(isOn && one === name));
   return setView(form, isOn ? name : "read");
 }
@@ -38,15 +40,15 @@ export async function showView(page, form, name) {
 export const reveal = (form) => form.toggleAttribute("data-revealed");
 
 /** Bind the views of a new bench; raw stays on from one comparison to the next, a diff does not. */
-export function bindViews(page, form) {
+export function bindViews(page, form, say) {
   pressed(page, "diff").setAttribute("aria-pressed", "false");
   if (pressed(page, "raw").getAttribute("aria-pressed") === "true") setView(form, "raw");
-  for (const button of page.querySelectorAll("[data-do]")) button.onclick = () => showView(page, form, button.dataset.do);
+  for (const button of page.querySelectorAll("[data-do]")) button.onclick = () => showView(page, form, button.dataset.do, say);
   for (const name of ["diff", "sync"]) pressed(page, name).hidden = !form.matches(".pair");
   bindTabs(form);
   bindRanking(form);
   bindCriteria(form);
-  bindMarks(form, (text) => { page.querySelector("[data-status]").textContent = text; });
+  bindMarks(form, (text) => say(text, "warn"));
   showNewestTurn(form.querySelector("[data-turns]"));
   const cards = form.matches(".pair") ? [...form.querySelectorAll("[data-candidate]")] : [];
   for (const card of cards) card.addEventListener("scroll", () => scrollTogether(page, cards, card), { passive: true });

@@ -46,6 +46,7 @@ function start() {
   bindKeys({ page, desk, field, draft, panes });
   draft.restore();
   panes.show(desk.hasAttribute("data-edit") ? "original" : "preview");
+  if (!desk.hasAttribute("data-edit")) field.setSelectionRange(field.value.length, field.value.length); // one goes on where the text ends
   field.focus({ preventScroll: true });
 }
 

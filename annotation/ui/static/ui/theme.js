@@ -1,4 +1,5 @@
 // How the page looks to this person, before the first paint: theme and contrast as chosen here, else as the system says.
+// And what every page has: menus that Escape and a click elsewhere close.
 (() => {
   const root = document.documentElement;
   const wishes = { contrast: matchMedia("(prefers-contrast: more)") };
@@ -29,5 +30,15 @@
     keep("theme", isDark ? "light" : "dark");
     show();
     markChoices();
+  });
+  const openMenus = () => [...document.querySelectorAll("details:is(.menu, .skip)[open]")];
+  document.addEventListener("pointerdown", ({ target }) => {
+    for (const menu of openMenus()) if (!menu.contains(target)) menu.open = false;
+  });
+  document.addEventListener("keydown", ({ key }) => {
+    for (const menu of key === "Escape" ? openMenus() : []) {
+      if (menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+      menu.open = false;
+    }
   });
 })();
