@@ -1,0 +1,186 @@
+"""What makes the labeling page pleasant for hours: nothing moves under the eye, menus close, every screen shows the verdict."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from annotation.comparisons.models import Judgment
+from tests import factories
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def compared(project):
+    """Three pairs, with a criterion and a guideline."""
+    project.criteria.create(name="helpful", question="Which is more helpful?")
+    project.guidelines.create(version=1, text="Prefer what helps.")
+    return [factories.comparison(factories.prompt(project)) for _ in range(3)]
+
+
+@pytest.fixture
+def ranked(project):
+    """One comparison of nine responses."""
+    return factories.comparison(factories.prompt(project), size=9)
+
+
+def in_focus(page: Page) -> str:
+    return page.evaluate("document.activeElement.innerText")
+
+
+def height(page: Page, part: str) -> float:
+    return page.locator(part).first.bounding_box()["height"]
+
+
+def sized(page: Page, width: int, high: int) -> None:
+    page.set_viewport_size({"width": width, "height": high})
+
+
+def test_a_digit_chooses_the_reason_of_a_skip_and_answers_nothing(bench, project, compared):
+    bench.open()
+    skipped = bench.in_hand
+    bench.press("k", "4")
+    expect(bench.form).not_to_have_attribute("data-assignment", str(skipped))
+    row = eventually(lambda: project.assignments.filter(state="skipped").first())
+    assert (row.pk, row.skip_reason) == (skipped, "upsetting")
+    expect(bench.form.locator("input:checked")).to_have_count(0)
+
+
+def test_the_reasons_of_a_skip_are_walked_by_arrows_and_left_by_escape(bench, compared):
+    bench.open().press("k", "ArrowDown", "ArrowDown")
+    assert "Not my language" in in_focus(bench.page)
+    bench.press("ArrowUp", "ArrowUp", "ArrowUp")
+    assert "Other" in in_focus(bench.page)
+    bench.press("Escape")
+    expect(bench.form.locator("[data-skip]")).not_to_have_attribute("open", "")
+    assert "Skip" in in_focus(bench.page)
+
+
+@pytest.mark.parametrize("menu", ["[data-skip]", ".sections", ".me .menu"])
+def test_a_click_elsewhere_closes_a_menu(bench, compared, menu):
+    bench.open().page.locator(f"{menu} > summary").first.click()
+    expect(bench.page.locator(menu).first).to_have_attribute("open", "")
+    bench.form.locator("[data-candidate]").first.click(position={"x": 5, "y": 60})
+    expect(bench.page.locator(menu).first).not_to_have_attribute("open", "")
+
+
+def test_escape_closes_a_menu_and_gives_its_button_the_focus(bench, compared):
+    bench.open().page.locator(".sections > summary").click()
+    bench.press("Tab", "Escape")
+    expect(bench.page.locator(".sections")).not_to_have_attribute("open", "")
+    assert "Support tone" in in_focus(bench.page)
+
+
+def test_a_word_diff_that_cannot_be_loaded_says_so(bench, compared, context, complaints):
+    bench.open()
+    context.set_offline(True)
+    bench.press("d")
+    bench.expect_says("could not be loaded")
+    expect(bench.page.locator("[data-do=diff]")).to_have_attribute("aria-pressed", "false")
+    assert [one for one in complaints if "fetch" in one] == []
+
+
+def test_what_was_typed_is_kept_when_the_page_is_left_at_once(bench, compared):
+    bench.open().press("6", "n")
+    bench.page.keyboard.type("Half a sen")
+    bench.page.reload()
+    bench.expect_says("draft is back")
+    expect(bench.form.locator("[data-why]")).to_have_value("Half a sen")
+    expect(bench.form.locator("[data-row=overall] input:checked")).to_have_count(1)
+
+
+def test_a_refusal_is_over_with_the_answer(bench, compared, context):
+    bench.open().press("Enter")
+    bench.expect_says("Choose which is better first")
+    context.set_offline(True)
+    bench.answer("2")
+    expect(bench.status).not_to_contain_text("Choose")
+    context.set_offline(False)
+    eventually(lambda: Judgment.objects.count() == 1)
+
+
+def test_who_is_paused_finds_the_way_to_an_appeal(bench, project, labeler, compared):
+    project.memberships.filter(user=labeler).update(paused_at="2026-01-01T00:00Z")
+    bench.open()
+    bench.expect_state("empty")
+    bench.form.page.get_by_role("main").get_by_role("link", name="My work").click()
+    expect(bench.page.get_by_role("heading", name="My work")).to_be_visible()
+
+
+def test_an_empty_response_says_that_it_is(bench, project, compared):
+    first = compared[0].candidates.first()
+    first.text = " \n"
+    first.save()
+    bench.open()
+    expect(bench.form.get_by_text("This response is empty.")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_small_phone_shows_the_verdict_and_its_button_in_every_language(
+    bench, compared, language
+):
+    bench.page.set_extra_http_headers({"Accept-Language": language})
+    sized(bench.page, 320, 640)
+    bench.open()
+    bench.answer("2")
+    scale = bench.form.locator("[data-row=overall]")
+    expect(scale.locator("label").last).to_be_in_viewport(ratio=1)
+    expect(bench.form.locator("[data-submit]")).to_be_in_viewport(ratio=1)
+    foot = bench.form.locator(".foot").bounding_box()["y"]
+    assert scale.bounding_box()["y"] + scale.bounding_box()["height"] <= foot + 1
+
+
+def test_nine_responses_fit_a_small_phone(bench, ranked):
+    sized(bench.page, 320, 640)
+    bench.open()
+    assert bench.page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+@pytest.mark.parametrize("width", [320, 768, 1360])
+def test_what_the_page_says_moves_nothing(bench, compared, width):
+    sized(bench.page, width, 850)
+    bench.open()
+    bench.expect_state("ready")
+    before = height(bench.page, ".strip")
+    bench.press("Enter")
+    bench.expect_says("Choose which is better first")
+    assert height(bench.page, ".strip") == before
+
+
+def test_steps_between_nine_places_find_room_where_the_places_stand(bench, ranked):
+    sized(bench.page, 1360, 850)
+    bench.open().press(*"12345678")
+    before = height(bench.page, "[data-place] .bar")
+    bench.press("9")
+    expect(bench.form.locator(".gap").last).to_be_visible()
+    assert height(bench.page, "[data-place] .bar") == before
+
+
+def test_writing_a_reason_moves_nothing(bench, compared):
+    bench.open()
+    before = height(bench.page, "[data-place] .bar")
+    bench.press("n")
+    expect(bench.form.locator("[data-why]")).to_be_focused()
+    assert height(bench.page, "[data-why]") > 90
+    assert height(bench.page, "[data-place] .bar") == before
+
+
+def test_a_long_prompt_takes_at_most_30_percent_of_the_height(bench, project):
+    factories.comparison(factories.prompt(project, "More of it.\n\n" * 60))
+    sized(bench.page, 1360, 850)
+    bench.open()
+    bench.expect_state("ready")
+    assert height(bench.page, "[data-place] [data-prompt]") <= 0.3 * 850
+
+
+def test_what_is_chosen_is_filled_where_colors_are_forced(bench, compared):
+    bench.page.emulate_media(forced_colors="active")
+    bench.open().press("2")
+    looks = bench.form.locator("[data-row=overall] label").evaluate_all(
+        "(steps) => steps.map((one) => getComputedStyle(one).backgroundColor)"
+    )
+    assert looks[1] != looks[0] == looks[2]
+    toggle = bench.page.locator("[data-do=sync]")
+    on = toggle.evaluate("(one) => getComputedStyle(one).backgroundColor")
+    toggle.click()
+    assert toggle.evaluate("(one) => getComputedStyle(one).backgroundColor") != on
