@@ -1,4 +1,4 @@
-"""What makes the labeling page pleasant for hours: nothing moves under the eye, menus close, every screen shows the verdict."""
+"""What makes the labeling page pleasant for hours: nothing moves, menus close, every screen shows the verdict."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -115,12 +115,12 @@ def test_an_empty_response_says_that_it_is(bench, project, compared):
     expect(bench.form.get_by_text("This response is empty.")).to_be_visible()
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_a_small_phone_shows_the_verdict_and_its_button_in_every_language(
-    bench, compared, language
+@pytest.mark.parametrize(("language", "width"), [("en", 320), ("de", 320), ("en", 620)])
+def test_a_phone_shows_the_verdict_and_its_button_in_every_language(
+    bench, compared, language, width
 ):
     bench.page.set_extra_http_headers({"Accept-Language": language})
-    sized(bench.page, 320, 640)
+    sized(bench.page, width, 740)
     bench.open()
     bench.answer("2")
     scale = bench.form.locator("[data-row=overall]")
