@@ -3,8 +3,7 @@
 What a sampler does to be fast and repeatable:
 
 1. Prompts are sorted by length, and a prompt is prefilled once for its n samples.
-2. A row that ends leaves the batch, its cache with it; nobody waits for the longest. (With CUDA graphs,
-   `replay.py`, it stays: rows cost little there, launches much.)
+2. A row that ends leaves the batch, its cache with it; nobody waits for the longest.
 3. Every row draws from its own stream, named by seed, prompt, occurrence and sample number: a
    response does not depend on which rows happen to share its batch.
 4. The log-prob is gathered as the token is drawn: of the tempered distribution, before top-p cuts
@@ -28,7 +27,6 @@ from transformers import DynamicCache
 
 from training.data.chat import encode_prompt
 from training.data.tokens import pad_rows
-from training.rollout.replay import is_replayable, replayed
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 from training.spec.records import Turn
@@ -233,8 +231,6 @@ def draw_batch(
     """The responses of one batch: prefill, then token by token while a row is alive."""
     rows = _Rows(len(prompts) * knobs.n)
     decoder = _Decoder(model, prompts, n=knobs.n)
-    if is_replayable(model):
-        decoder = replayed(decoder, max_tokens=knobs.max_tokens)
     ends = torch.tensor(end_ids, device=decoder.device)
     uniforms_RT = uniforms_RT.to(decoder.device)
     alive_R = torch.arange(rows.count, device=decoder.device)

@@ -37,8 +37,8 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-SWITCHES = ("CONCORD_ATTENTION", "CONCORD_DECODING")  # of ours: each choice is measured apart
-COUNTED = {"CONCORD_ATTENTION": "sdpa"}  # a compiled kernel's FLOPs are not seen
+SWITCH = "CONCORD_ATTENTION"  # of ours: each choice is measured apart
+COUNTED = {SWITCH: "sdpa"}  # a compiled kernel's FLOPs are not seen
 BOTH_READ = [Path(__file__).parent / name for name in ("material.py", "meter.py")]
 CODE = {
     "ours": [
@@ -95,8 +95,8 @@ class Memory:
 
     def _key(self, side: str, job: Job, turn: int) -> str:
         named = asdict(job) | {"material": "", "scratch": ""}
-        switches = [os.environ.get(one, "") for one in SWITCHES] if side == "ours" else []
-        return " ".join(map(str, [side, self._code[side], turn, *named.values(), *switches]))
+        kernel = [os.environ.get(SWITCH, "")] if side == "ours" else []
+        return " ".join(map(str, [side, self._code[side], turn, *named.values(), *kernel]))
 
     def _kept(self) -> dict[str, Told]:
         """Read anew each time: another run may be measuring other rows."""

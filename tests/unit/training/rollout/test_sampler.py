@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from training.models.tiny import tiny_llama, tiny_tokenizer
-from training.rollout import replay, sampler
 from training.rollout.sampler import Knobs, LocalSampler, pick_tokens
 from training.spec.errors import Diverged
 from training.spec.records import Turn
@@ -168,28 +167,3 @@ def test_sampling_leaves_the_model_in_its_mode(model, tokenizer):
     model.train()
     sampled(model, tokenizer)
     assert model.training
-
-
-def test_a_step_over_fixed_shapes_draws_what_a_growing_cache_draws(model, tokenizer, monkeypatch):
-    """What a GPU captures, run here without a graph: rows that end stay in its batch."""
-    grown = sampled(model, tokenizer)
-    monkeypatch.setattr(sampler, "is_replayable", lambda _: True)
-    fixed = sampled(model, tokenizer)
-    tokens = [[one.token_ids for one in group] for group in grown]
-    assert [[one.token_ids for one in group] for group in fixed] == tokens
-    pairs = zip(
-        *([one.logprobs for group in made for one in group] for made in (fixed, grown)), strict=True
-    )
-    for mine, theirs in pairs:
-        assert mine == pytest.approx(theirs, abs=1e-5)
-
-
-def test_a_step_that_cannot_be_captured_is_run_as_ever(model, tokenizer, monkeypatch):
-    grown = sampled(model, tokenizer)
-
-    def refuse(*_args, **_settings):
-        raise RuntimeError("operation not permitted when stream is capturing")
-
-    monkeypatch.setattr(sampler, "is_replayable", lambda _: True)
-    monkeypatch.setattr(replay, "ReplayedDecoder", refuse)
-    assert sampled(model, tokenizer) == grown
