@@ -55,7 +55,7 @@ function newChart(name, data) {
     cursor: { y: false },
     scales: { x: { time: false }, y: { range: span } },
     axes: [{ ...axis, size: 28, incrs: WHOLE }, { ...axis, size: 56, values: (_, ticks) => apart(ticks) }],
-    series: [{}, { stroke: color("--accent"), width: 2, spanGaps: true, points: { show: data[0].length < 3 } }],
+    series: [{}, { stroke: color("--accent"), width: 2, spanGaps: true, points: { show: (u) => u.data[0].length < 3 } }],
     hooks: { setCursor: [(u) => { value.textContent = readable(u.cursor.idx === null ? lastOf(u.data[1]) : u.data[1][u.cursor.idx]); }] },
   }, data, place);
   new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 160 })).observe(place);
