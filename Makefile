@@ -33,6 +33,9 @@ test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, the same bi
 e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest tests/browser tests/e2e --ignore tests/browser/test_pictures.py
 
+proofs: setup ## Every algorithm killed (kill -9) and resumed bit for bit
+	python -m pytest tests/proofs
+
 journeys: setup ## Film a labeler's morning, an admin's and an engineer's into var/journeys
 	RECORD=var/journeys python -m pytest tests/browser/test_journeys.py tests/browser/test_first_label.py tests/e2e/test_three_roles.py
 
