@@ -85,16 +85,15 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path, cho
     assert_equal_once_resumed(spec, whole, tmp_path / "parts")
 
 
-PLACES = {
-    "between two tokens": ("training.rollout.sampler:pick_tokens", 11),
-    "between two rows of scores": ("training.rollout.scoring:score_heads", 5),
-    "recalling": ("training.rollout.recall:_part", 6),
-    "between two minibatches": ("training.rollout.learner:Learner.step", 3),
+PLACES = {  # and after how many updates a checkpoint is due
+    "between two tokens": ("training.rollout.sampler:pick_tokens", 11, 3),
+    "between two rows of scores": ("training.rollout.scoring:score_heads", 5, 1),
+    "recalling": ("training.rollout.recall:_part", 6, 1),
+    "between two minibatches": ("training.rollout.learner:Learner.step", 3, 3),
 }
 
 
-@pytest.mark.parametrize(("place", "time"), PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize(("place", "time", "every"), PLACES.values(), ids=PLACES)
 def test_a_stop_in_the_middle_of_an_update_ends_it_there(
     spec, run_of, tmp_path, place, time, every
 ):
