@@ -11,7 +11,6 @@ from celery.signals import (
     beat_embedded_init,
     beat_init,
     setup_logging,
-    worker_before_create_process,
     worker_init,
 )
 from django.core.exceptions import ImproperlyConfigured
@@ -45,9 +44,12 @@ def refuse_unsafe_production(**_kwargs: Any) -> None:  # Any: Celery's signal ar
         raise SystemExit(str(error)) from error
 
 
-@worker_before_create_process.connect
+@worker_init.connect
 def keep_what_is_loaded(**_kwargs: Any) -> None:  # Any: Celery's signal arguments
-    """Out of the garbage collector, as `deploy.serving` does: it takes a tenth of an import's time."""
+    """Out of the garbage collector, as `deploy.serving` does: it takes a tenth of an import's time.
+
+    The tasks are loaded by then, and no process is forked.
+    """
     gc.collect()
     gc.freeze()
 

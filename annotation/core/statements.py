@@ -13,8 +13,9 @@ from typing import Any, Self, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from psycopg import Connection, RawCursor
+from psycopg.adapt import Dumper, PyFormat
 from psycopg.types.datetime import TimestamptzLoader
-from psycopg.types.numeric import Int8Dumper
+from psycopg.types.numeric import IntDumper
 
 _NAMED = re.compile(r"%\((\w+)\)s|%%")
 
@@ -40,16 +41,26 @@ def take_turns(what: str, key: int) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [what, key])
 
 
+class _BigintDumper(IntDumper):
+    """Whole numbers as bigint: by their size, a statement would be planned anew for every mix of sizes.
+
+    Those beyond it, of hostile addresses, stay numeric, and nothing is found of them.
+    """
+
+    def upgrade(self, obj: int, format: PyFormat) -> Dumper:  # noqa: A002, ARG002 - as the driver has it
+        is_bigint = -(2**63) <= obj < 2**63
+        return self._int8_dumper if is_bigint else self._int_numeric_dumper
+
+
 class _PreparedCursor(RawCursor[tuple[Any, ...]]):  # Any: columns differ
     """Of one statement. Turns names into numbered places once: the driver's own cursors parse at every call.
 
-    All whole numbers are sent as bigint: by their size, a statement would be planned anew for every mix of sizes.
     Times are read by the driver, not by Django, which puts a second time zone into each: both are UTC.
     """
 
     def __init__(self, connection: "Connection[tuple[Any, ...]]") -> None:
         super().__init__(connection)
-        self.adapters.register_dumper(int, Int8Dumper)
+        self.adapters.register_dumper(int, _BigintDumper)
         self.adapters.register_loader("timestamptz", TimestamptzLoader)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:  # Any: as the driver
@@ -57,8 +68,8 @@ class _PreparedCursor(RawCursor[tuple[Any, ...]]):  # Any: columns differ
         return super().execute(text, [params[name] for name in names], **options)
 
     def let_go(self) -> None:
-        """Of the rows, which may be many; what is known of their types stays."""
-        self._reset(reset_query=False)
+        """Of the rows and values, which may be many; what is known of their types stays."""
+        self._reset()
         self._tx.set_pgresult(None)
 
 

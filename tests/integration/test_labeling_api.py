@@ -127,6 +127,14 @@ def test_a_bad_answer_is_refused_with_a_reason_and_stores_nothing(as_labeler, pr
     assert not Judgment.objects.exists()
 
 
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_an_answer_to_a_number_beyond_all_keys_is_not_found(as_labeler, project, number):
+    comparisons(project, 1)
+    assignment = ask_next(as_labeler, project)["assignment"]
+    response = submit(as_labeler, project, assignment | {"id": number})
+    assert response.status_code == 404
+
+
 def test_an_active_time_beyond_any_clock_is_capped(as_labeler, project):
     comparisons(project, 1)
     assignment = ask_next(as_labeler, project)["assignment"]
