@@ -30,7 +30,7 @@ from training.spec.layout import (
     TRAINED_FILE,
 )
 from training.spec.presets import PRESETS, preset_of
-from training.spec.runs import SPECS, settings_text, spec_from_dict, spec_to_dict
+from training.spec.runs import SPECS, settings_text, spec_from_dict, spec_to_dict, without_unused
 
 if TYPE_CHECKING:
     from training.runtime.run import Run
@@ -181,7 +181,7 @@ def read_spec(folder: Path) -> RunSpec:
         raise SpecError(f"{path} is not JSON: {error}.") from error
     if not isinstance(row, dict):
         raise SpecError(f"{path} must hold a JSON object, not {type(row).__name__}.")
-    return spec_from_dict(row)
+    return spec_from_dict(without_unused(row))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ from training.spec.layout import (
     SPEC_FILE,
 )
 from training.spec.records import GROUPS_FILE
-from training.spec.runs import spec_to_dict
+from training.spec.runs import spec_to_dict, without_unused
 from workers import process
 from workers.checkpoints import Carrier, bring_newest, newest_step, remove_leftovers
 from workers.running import Fenced, RunningJob, running
@@ -109,7 +109,7 @@ def prepare(run: TrainingRun, job: RunningJob) -> Path:
     refuse_missing(run)
     spec = spec_to_dict(
         resolved_spec(
-            {"kind": run.kind, **run.spec},
+            without_unused({"kind": run.kind, **run.spec}),
             snapshot=run.snapshot,
             base_model=run.base_model,
             reward_model=run.reward_model,

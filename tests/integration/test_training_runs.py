@@ -337,6 +337,19 @@ def test_a_clone_has_the_same_spec_under_a_new_name(api, project, asked):
     assert (answer.data["spec"], answer.data["name"]) == (first["spec"], "Reward (again)")
 
 
+def test_passes_over_rows_are_refused_of_a_person_and_dropped_from_a_stored_run(
+    api, project, asked
+):
+    body = asked | {"reward_model": factories.policy(project, kind="reward").pk}
+    spec = {"kind": "ppo", "epochs": 2.0}
+    answer = queue(api, project, body | {"spec": spec})
+    assert "set updates" in answer.data["error"]["fields"]["epochs"][0]
+    run_id = queue(api, project, body | {"spec": {"kind": "ppo"}}).data["id"]
+    TrainingRun.objects.filter(pk=run_id).update(spec=spec)
+    answer = api.post(address("api-run-clone", project, run_id), {}, format="json")
+    assert (answer.status_code, answer.data["spec"]["epochs"]) == (201, 1.0)
+
+
 def test_events_come_in_order_and_after_the_last_one_seen(api, project):
     run = factories.training_run(project)
     first, second = (said(run, step) for step in (1, 2))

@@ -196,17 +196,19 @@ def test_the_process_is_given_the_places_of_its_models_and_records(trainer, run,
     run.base_model.location = "some/policy"
     run.base_model.save()
     TrainingRun.objects.filter(pk=run.pk).update(
-        kind="ppo", spec={"kind": "ppo", "updates": 3}, reward_model=reward
+        kind="ppo", spec={"kind": "ppo", "updates": 3, "epochs": 2.0}, reward_model=reward
     )
     execute_run(run.pk)
     spec = json.loads((run_folder(run.pk) / "spec.json").read_text())
-    places = {name: spec[name] for name in ("kind", "model", "data", "reward_model", "updates")}
+    told = ("kind", "model", "data", "reward_model", "updates", "epochs")
+    places = {name: spec[name] for name in told}
     assert places == {
         "kind": "ppo",
         "model": "some/policy",
         "data": str(tmp_path),
         "reward_model": "some/reward",
         "updates": 3,
+        "epochs": 1.0,  # PPO makes no passes over rows
     }
 
 

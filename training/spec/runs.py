@@ -52,6 +52,13 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
     return spec
 
 
+def without_unused(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored spec without the fields that say nothing to its kind: `spec_from_dict` refuses them of a person."""
+    kind = row.get("kind")
+    unused = SPECS[kind].unused if kind in SPECS else ()
+    return {name: value for name, value in row.items() if name not in unused}
+
+
 def _refuse_bare_quantization(spec: RunSpec) -> None:
     if spec.quantize != "none" and not spec.lora_rank:
         raise SpecError(

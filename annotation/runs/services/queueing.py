@@ -26,6 +26,7 @@ from training.spec.base import RunSpec
 from training.spec.preferences import KtoSpec, SftSpec
 from training.spec.records import FEWEST_ROWS
 from training.spec.rollouts import RolloutSpec
+from training.spec.runs import without_unused
 
 DAY = 86_400
 Status = TrainingRun.Status
@@ -215,7 +216,7 @@ def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> Traini
     """Queue a new run with the same spec, records and models."""
     return queue_run(
         project=run.project,
-        spec=run.spec,
+        spec=without_unused(run.spec),
         snapshot=run.snapshot,
         base_model=run.base_model,
         reward_model=run.reward_model,

@@ -122,6 +122,16 @@ def test_a_whole_number_may_be_written_with_an_exponent(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "spec.json").read_text())["max_steps"] == 1000
 
 
+def test_new_refuses_passes_over_rows_where_updates_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("model=m", "data=d", "reward_model=r", "epochs=2")
+    words = [word for one in settings for word in ("--set", one)]
+    assert main(["new", "ppo", str(tmp_path / "run"), *words]) == 1
+    assert capsys.readouterr().err.startswith("epochs: PPO makes `updates`")
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_setting_of_a_kind_is_listed_with_what_is_allowed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from training.spec.errors import SpecError
-from training.spec.runs import spec_from_dict
+from training.spec.runs import spec_from_dict, without_unused
 
 PPO = {"kind": "ppo", "model": "m", "data": "d", "reward_model": "r"}
 
@@ -26,6 +26,12 @@ def test_sizes_of_an_update_that_do_not_go_up_are_refused(settings, sentence):
 def test_passes_over_rows_are_refused_where_updates_are_counted(kind, field):
     with pytest.raises(SpecError, match=f"^{field}: .* set updates"):
         spec_from_dict(PPO | {"kind": kind, field: 3})
+
+
+def test_a_stored_spec_loses_only_what_its_kind_does_not_use():
+    assert without_unused(PPO | {"epochs": 2.0, "max_steps": 3, "speed": 9}) == PPO | {"speed": 9}
+    assert without_unused({"kind": "sft", "epochs": 2.0}) == {"kind": "sft", "epochs": 2.0}
+    assert without_unused({"kind": "magic", "epochs": 2.0}) == {"kind": "magic", "epochs": 2.0}
 
 
 def test_sizes_of_an_update_that_go_up_are_taken():

@@ -8,11 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from training.__main__ import main, read_spec
 from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.errors import Cancelled, Diverged, ModelError, SpecError
 from training.spec.rollouts import PpoSpec
+from training.spec.runs import spec_to_dict
 
 CPU = torch.device("cpu")
 
@@ -83,6 +85,17 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path, cho
         )
     assert not (tmp_path / "parts" / "checkpoints" / "4").exists()
     assert_equal_once_resumed(spec, whole, tmp_path / "parts")
+
+
+def test_a_stored_run_with_passes_over_rows_is_resumed(spec, tmp_path):
+    spec = replace(spec, updates=2, eval_prompts=2)
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, "training.trainers.ppo:tell_update", time=1), tmp_path, spec)
+    stored = spec_to_dict(spec) | {"epochs": 2.0, "max_steps": 7}
+    (tmp_path / "spec.json").write_text(json.dumps(stored))
+    assert read_spec(tmp_path) == spec
+    assert main(["resume", str(tmp_path)]) == 0
+    assert [step for step, _ in metrics_of(tmp_path)] == [1, 2]
 
 
 PLACES = {  # and after how many updates a checkpoint is due
