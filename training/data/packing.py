@@ -52,6 +52,8 @@ class Pack(NamedTuple):
     def sums(self, values_R: Tensor) -> Tensor:
         """The sum [N] over each response's tokens, with the same bits each time on a GPU too."""
         lengths = [length for span in self.tree.spans for length in span.branches]
+        if not lengths:
+            return values_R
         return pad_sequence(list(torch.split(values_R, lengths)), batch_first=True).sum(-1)
 
     def to(self, device: torch.device) -> "Pack":
@@ -73,7 +75,8 @@ def pack_groups(groups: Sequence[TokenGroup]) -> Pack:
             branch.extend([len(last)] * length)
             last.append(start + length - 1)
             group.append(number)
-    return Pack(tree, *(torch.tensor(one) for one in (response, predictor, branch, last, group)))
+    columns = (response, predictor, branch, last, group)
+    return Pack(tree, *(torch.tensor(one, dtype=torch.long) for one in columns))
 
 
 def rows_under_budget(groups: Sequence[Tokens], budget: int) -> Iterator[list[Tokens]]:

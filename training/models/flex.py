@@ -22,9 +22,8 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 from training.spec.errors import ModelError
 
 SMALLEST_HEAD = 16  # that the kernel takes
-KINDS_OF_SHAPES = (
-    64  # policy and reward model, with and without gradients, rows shorter than a block
-)
+# Of policy and reward model, with and without gradients, of rows shorter than a block.
+KINDS_OF_SHAPES = 64
 
 Attention = Callable[..., Any]  # Any: the row, and what torch types beside it
 
@@ -100,8 +99,9 @@ def _compiled(query: Tensor, key: Tensor, value: Tensor, **told: Any) -> Any:  #
     try:
         return _kernel()(query, key, value, **told)
     except TorchDynamoException as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelError(
-            f"FlexAttention could not be compiled here ({str(error).strip().splitlines()[0]}). "
+            f"FlexAttention could not be compiled here ({reason}). "
             "Set CONCORD_ATTENTION=sdpa, which compiles nothing, and resume."
         ) from error
 

@@ -18,7 +18,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     tiny_llama().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from transformers import (
     AutoModelForCausalLM,
     BertConfig,
@@ -18,6 +19,7 @@ from training.models import attention, flex
 from training.models.attention import kernel_of, tree_hidden, use_prefix_tree, why_padded
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
+from training.spec.errors import ModelError
 
 SMALL = {
     "vocab_size": 99,
@@ -174,6 +176,22 @@ def test_without_a_compiler_or_with_small_heads_it_says_why_it_attends_in_pieces
     assert loaded.notes == [
         "There is no compiler. Attention is computed response by response: the same numbers, slower."
     ]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [("\nno ptxas\nSet TORCH_LOGS", "no ptxas"), ("", "TorchDynamoException")],
+)
+def test_a_kernel_that_cannot_be_compiled_says_why_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, message: str, reason: str
+) -> None:
+    def fail() -> None:
+        raise TorchDynamoException(message)
+
+    monkeypatch.setattr(flex, "_kernel", fail)
+    row = torch.zeros(1, 1, 1, 16)
+    with pytest.raises(ModelError, match=rf"\({reason}\)\. Set CONCORD_ATTENTION=sdpa"):
+        flex._compiled(row, row, row)
 
 
 def _gpt2() -> GPT2LMHeadModel:
