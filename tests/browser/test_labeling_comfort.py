@@ -56,6 +56,22 @@ def test_the_reasons_of_a_skip_are_walked_by_arrows_and_left_by_escape(bench, co
     assert "Skip" in in_focus(bench.page)
 
 
+def test_a_flag_over_the_open_reasons_skips_nothing(bench, project, compared):
+    bench.open().press("k", "Shift+Digit1")
+    expect(bench.page.locator("dialog[open]")).to_be_visible()
+    assert not project.assignments.filter(state="skipped").exists()
+
+
+def test_an_arrow_of_the_numeric_keypad_walks_the_reasons_and_chooses_none(bench, compared):
+    bench.open().press("k")
+    skipped = bench.in_hand
+    keypad = "new KeyboardEvent('keydown', {key: 'ArrowDown', code: 'Numpad2', bubbles: true})"
+    bench.page.evaluate(f"document.activeElement.dispatchEvent({keypad})")
+    assert "Needs an expert" in in_focus(bench.page)
+    expect(bench.form.locator("[data-skip]")).to_have_attribute("open", "")
+    bench.expect_in_hand(skipped)
+
+
 @pytest.mark.parametrize("menu", ["[data-skip]", ".sections", ".me .menu"])
 def test_a_click_elsewhere_closes_a_menu(bench, compared, menu):
     bench.open().page.locator(f"{menu} > summary").first.click()

@@ -68,7 +68,12 @@ function signOf(event) {
 /** Where the key was meant to go: what has just been hidden, as the button of a closed dialog, keeps the focus until the next frame. */
 const targetOf = ({ target }) => (target.checkVisibility() ? target : document.body);
 
-const digitOf = (event) => Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? (/^[1-9]$/.test(event.key) ? event.key : 0));
+/** The digit a key press writes, or that of its key where it writes another sign without Shift, as on French keyboards. */
+function digitOf(event) {
+  if (/^[1-9]$/.test(event.key)) return Number(event.key);
+  const isPrinted = event.key.length === 1 && !event.shiftKey;
+  return isPrinted ? Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? 0) : 0;
+}
 
 /** `keys`: action -> key; `desk`: form(), submit(), and `actions`, by the same names as the keys. */
 export function bindKeys(keys, desk) {
