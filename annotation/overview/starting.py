@@ -22,7 +22,7 @@ def start(*, project: Project, actor: User, is_labeling: bool) -> str:
     if is_labeling:
         roles = roles_of(actor, project.pk) | {Role.LABELER}
         set_roles(project=project, user_id=actor.pk, roles=roles, actor=actor)
-    draw_overlap_again(project=project)
+    draw_overlap_again(project=project, actor=actor)
     told = []
     if prompts_to_pair(project).exists():
         told.append(f"Comparisons made: {pair_waiting(project=project, actor=actor):,}.")

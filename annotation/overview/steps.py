@@ -224,9 +224,10 @@ def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], 
 
 def take_labels(request: HttpRequest, project: Project) -> Turn:
     """How many labels, also for comparisons that are there already and nobody was given."""
+    before = project.overlap, project.overlap_share
     turn = settings_step(LabelsForm)(request, project)
-    if turn.is_saved:
-        draw_overlap_again(project=project)
+    if turn.is_saved and (project.overlap, project.overlap_share) != before:
+        draw_overlap_again(project=project, actor=person(request))
     return turn
 
 

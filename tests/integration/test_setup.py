@@ -7,9 +7,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.pace import labels_by_day
 from annotation.comparisons.services import queue
+from annotation.comparisons.services.pairing import is_in_overlap
 from annotation.generation.models import GenerationRun, SamplingPlan
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.steps import KEYS, arranged
@@ -287,6 +289,26 @@ def test_the_overlap_of_the_set_up_holds_for_comparisons_that_are_there_already(
     assert estimate(project).labels == 3 * len(rows)
     admin.post(address(project, "labels"), {**LABELS, "overlap_share": "0"})
     assert {(row.overlap, row.kind) for row in project.comparisons.all()} == {(1, "normal")}
+
+
+@pytest.mark.parametrize("share", ["0", "12", "37.5", "99.9", "100"])
+def test_what_is_there_already_is_drawn_as_what_comes_later(admin, project, share):
+    rows = [factories.comparison(factories.prompt(project)) for _ in range(30)]
+    admin.post(address(project, "labels"), {**LABELS, "overlap": 4, "overlap_share": share})
+    project.refresh_from_db()
+    drawn = {row.pk for row in rows if is_in_overlap(project, row.candidate_ids)}
+    assert set(project.comparisons.filter(overlap=4).values_list("pk", flat=True)) == drawn
+
+
+def test_a_draw_is_in_the_audit_and_happens_only_where_the_overlap_changed(admin, project):
+    factories.comparison(factories.prompt(project))
+    for _ in range(2):
+        admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
+    drawn = AuditEvent.objects.get(project_id=project.pk, verb="comparisons.redrawn")
+    assert drawn.data == {"to_several": 1, "to_one": 0}
+    project.comparisons.update(overlap=1, kind="normal")
+    admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
+    assert project.comparisons.get().overlap == 1
 
 
 def test_the_start_draws_by_settings_that_were_changed_elsewhere(admin, project):
