@@ -15,5 +15,5 @@ from annotation.quality.templatetags.shares import leaning
         (None, 0, ""),
     ],
 )
-def test_who_surely_chooses_one_side_more_often_leans_to_it(interval, n, side):
+def test_whose_interval_excludes_an_even_share_leans_to_a_side(interval, n, side):
     assert leaning({"value": 0.8, "interval": interval, "n": n, "reason": ""}) == side
