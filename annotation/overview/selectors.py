@@ -105,7 +105,7 @@ def _for_admin(counts: Counts, project: Project) -> NextStep:
 
 
 def _before_the_first_label(counts: Counts, project: Project) -> NextStep:
-    labelers = project.memberships.filter(role=Role.LABELER).count()
+    labelers = project.memberships.filter(role=Role.LABELER, paused_at=None).count()
     if not labelers:
         why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
         return NextStep(

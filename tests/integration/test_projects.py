@@ -208,6 +208,16 @@ def test_the_overview_tells_each_role_its_next_step(client, project, admin):
     assert b"Labelers who may begin: 1" in page
 
 
+def test_who_is_paused_may_not_begin(client, project, admin):
+    factories.comparison(factories.prompt(project))
+    for paused_at in (None, timezone.now()):
+        labeler = factories.member(project, Role.LABELER)
+        project.memberships.filter(user=labeler).update(paused_at=paused_at)
+    client.force_login(admin)
+    page = client.get(reverse("overview-project", args=[project.pk])).content
+    assert b"Labelers who may begin: 1" in page
+
+
 def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
     factories.comparison(factories.prompt(project), size=3)
     api.force_authenticate(admin)
