@@ -17,9 +17,9 @@ def percent(value: float | None) -> str:
 
 
 @register.filter
-def figure(value: float | None, places: int = 2) -> str:
-    """-0.4567 as "−0.46", with a minus as wide as a digit; a dash where there is no number."""
-    return "–" if value is None else with_minus(str(floatformat(value, places)))
+def figure(value: float | str | None, places: int = 2) -> str:
+    """-0.4567 as "−0.46", with a minus as wide as a digit; a dash where there is none, or a template finds no key."""
+    return with_minus(str(floatformat(value, places))) or "–"
 
 
 @register.filter

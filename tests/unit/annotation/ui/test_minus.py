@@ -14,6 +14,11 @@ def test_a_figure_has_a_true_minus_and_a_dash_for_none(value, written):
     assert page.render(Context({"value": value})) == written
 
 
+def test_a_figure_is_a_dash_where_an_older_report_lacks_the_key():
+    page = Template("{% load measured %}{{ report.lengths.mean|figure:0 }}")
+    assert page.render(Context({"report": {"lengths": {}}})) == "–"
+
+
 def test_points_have_a_true_minus():
     page = Template("{% load measured %}{{ value|points }}")
     assert page.render(Context({"value": -0.031})) == "−3.1"
