@@ -87,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """What the template reads of an assignment, where the values are to be filled in."""
+    """What the template reads of a lease, where the values are to be filled in."""
 
     pk: str
     comparison_id: str
@@ -99,7 +99,7 @@ class Marked:
 class Bench:
     """What the template of the bench draws."""
 
-    assignment: Lease | Marked
+    lease: Lease | Marked
     client_uuid: UUID | str
     turns: Sequence[ShownTurn]
     candidates: Sequence[ShownCandidate]
@@ -136,7 +136,7 @@ class Bench:
 
     @property
     def project(self) -> Project:
-        return self.assignment.project
+        return self.lease.project
 
     @property
     def skip_reasons(self) -> list[tuple[str, str]]:
@@ -172,7 +172,7 @@ def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
         for (pk, one), letter in zip(lease.responses.items(), LETTERS, strict=False)
     ]
     return Bench(
-        assignment=lease,
+        lease=lease,
         client_uuid=uuid4(),
         turns=[
             ShownTurn(role=turn["role"], html=markdown.render(turn["content"]))

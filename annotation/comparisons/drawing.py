@@ -62,7 +62,7 @@ def _kind_of(bench: Bench) -> Kind:
 
 def _values(bench: Bench) -> dict[str, str]:
     """What is filled in: numbers, and HTML that was cleaned."""
-    row = bench.assignment
+    row = bench.lease
     values = {
         "assignment": str(row.pk),
         "comparison": str(row.comparison_id),
@@ -97,7 +97,7 @@ def _marked(kind: Kind, mark: Callable[[str], SafeString]) -> Bench:
         min_reading_seconds=kind.min_reading_seconds,
     )
     return Bench(
-        assignment=Marked(
+        lease=Marked(
             pk=mark("assignment"),
             comparison_id=mark("comparison"),
             seconds_left=mark("seconds"),
