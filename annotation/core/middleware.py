@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
+from django.utils.http import escape_leading_slashes
 
 from annotation.core.errors import DomainError, log_refusal
 
@@ -36,3 +37,7 @@ class SlashMiddleware(CommonMiddleware):
     """As Django's, but what was posted to an address without its last slash is not lost."""
 
     response_redirect_class = SendAgain
+
+    def get_full_path_with_slash(self, request: HttpRequest) -> str:
+        """The address with its slash; Django refuses here, under DEBUG, what a 301 would lose and a 308 does not."""
+        return escape_leading_slashes(request.get_full_path(force_append_slash=True))

@@ -72,7 +72,9 @@ def test_the_command_makes_no_key_for_nobody():
         call_command("create_token", "nobody")
 
 
-def test_a_forgotten_slash_loses_nothing_that_was_posted(client):
+@pytest.mark.parametrize("is_debugged", [False, True])
+def test_a_forgotten_slash_loses_nothing_that_was_posted(client, settings, is_debugged):
     """301 would have clients send a GET without the body; 308 has them send the same again."""
+    settings.DEBUG = is_debugged
     answer = client.post("/api/v1/models/7/score", {"chats": []}, content_type="application/json")
     assert (answer.status_code, answer["Location"]) == (308, "/api/v1/models/7/score/")
