@@ -22,6 +22,7 @@ from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
 from annotation.core.errors import InvalidInput, NotFound
+from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
 from annotation.ui import markdown
@@ -95,7 +96,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     """
     labeler = person(request)
     came_from = request.GET.get("project", "")
-    project = project_for(labeler, int(came_from)) if _is_key(came_from) else None
+    project = project_for(labeler, int(came_from)) if is_key(came_from) else None
     form = PreferencesForm(request.POST or None, preferences=selectors.preferences_of(labeler.pk))
     if request.method == "POST" and form.is_valid() and _save(form, labeler):
         messages.success(request, _("Saved. The labeling page works this way from now on."))
@@ -103,11 +104,6 @@ def preferences(request: HttpRequest) -> HttpResponse:
     status = 400 if form.is_bound else 200
     context = {"form": form, "project": project}
     return render(request, "comparisons/preferences.html", context, status=status)
-
-
-def _is_key(typed: str) -> bool:
-    """Whether it can be the key of a row."""
-    return typed.isascii() and typed.isdigit() and len(typed) < 19
 
 
 @require_GET
@@ -118,7 +114,7 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
     narrowed = {name: request.GET.get(name, "") for name in ("batch", "prompt")}
     for name, key in narrowed.items():
-        if _is_key(key):
+        if is_key(key):
             rows = rows.filter(**{f"{name}_id": int(key)})
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {

@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError, log_refusal, shortage_behind
+from annotation.core.text import is_key
 
 API_ROOT = "/api/"
-LAST_KEY = 2**63 - 1
 NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
 
 
@@ -36,13 +36,9 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """The cursor; its position must be a primary key, since people can send any."""
         cursor = super().decode_cursor(request)
-        if cursor and cursor.position is not None and not _is_key(str(cursor.position)):
+        if cursor and cursor.position is not None and not is_key(str(cursor.position)):
             raise exceptions.NotFound(self.invalid_cursor_message)
         return cursor
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LAST_KEY
 
 
 class BoundedJSONParser(JSONParser):

@@ -1,10 +1,17 @@
-"""Text manners: canonical form, fingerprints."""
+"""Text manners: canonical form, fingerprints, keys of rows as people type them."""
 
 import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
 from json.encoder import encode_basestring
+
+LAST_KEY = 2**63 - 1
+
+
+def is_key(typed: str) -> bool:
+    """Whether it can be the key of a row: digits, and no more than the database counts to."""
+    return typed.isascii() and typed.isdigit() and len(typed) < 20 and int(typed) <= LAST_KEY
 
 
 def canonical(text: str) -> str:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.core.errors import DomainError
 from annotation.core.jobs import JobModel
+from annotation.core.text import is_key
 from annotation.generation import selectors, services
 from annotation.generation.forms import PlaygroundForm, RunForm
 from annotation.generation.models import GenerationRun, PlaygroundRun
@@ -134,8 +135,7 @@ def playground(request: HttpRequest, project_id: int) -> HttpResponse:
 def _picked_prompt(request: HttpRequest, project: Project) -> Prompt | None:
     """The prompt of the project that the page was opened for; None to type one's own."""
     pk = request.POST.get("picked") or request.GET.get("prompt") or ""
-    is_number = pk.isascii() and pk.isdigit() and len(pk) < 19
-    return selectors.prompt_for(project, int(pk)) if is_number else None
+    return selectors.prompt_for(project, int(pk)) if is_key(pk) else None
 
 
 def _own(text: str) -> list[dict[str, str]]:

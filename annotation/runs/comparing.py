@@ -7,6 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.core.errors import InvalidInput
+from annotation.core.text import is_key
 from annotation.projects.models import Project
 from annotation.registry.results import number_text, result_rows, words
 from annotation.runs.models import TrainingRun
@@ -34,7 +35,7 @@ class Overlay(NamedTuple):
 
 def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
     """The runs that a request names, in that order. Raises InvalidInput."""
-    numbers = [int(key[:18]) for key in dict.fromkeys(keys) if key.isascii() and key.isdigit()]
+    numbers = [int(key) for key in dict.fromkeys(keys) if is_key(key)]
     if not FEWEST <= len(numbers) <= MOST:
         raise InvalidInput.at("run", f"Choose {FEWEST} to {MOST} runs; {len(numbers)} were named.")
     found = {run.pk: run for run in runs_of(project).filter(pk__in=numbers)}

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
+from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.registry import results
@@ -76,9 +77,7 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
 
 def source_in(project: Project, asked: str) -> TrainingRun | None:
     """The run whose settings the form begins with; None where the address names none."""
-    if not (asked.isascii() and asked.isdigit()):
-        return None
-    return selectors.run_in(project, int(asked[:9]))
+    return selectors.run_in(project, int(asked)) if is_key(asked) else None
 
 
 @login_required
@@ -160,7 +159,7 @@ def run_detail(request: HttpRequest, project_id: int, run_id: int) -> HttpRespon
     run = selectors.run_in(project, run_id)
     step = request.GET.get("step", "")
     context = page_context(user, project, "runs") | run_facts(run)
-    context |= sample_facts(run, int(step[:9]) if step.isascii() and step.isdigit() else None)
+    context |= sample_facts(run, int(step) if is_key(step) else None)
     is_fragment = bool(request.headers.get("HX-Request"))
     template = "runs/_live.html" if is_fragment else "runs/detail.html"
     return render(request, template, context | {"is_fragment": is_fragment})
@@ -191,7 +190,7 @@ def run_samples(request: HttpRequest, project_id: int, run_id: int) -> HttpRespo
     project, _ = project_of(request, project_id)
     run = selectors.run_in(project, run_id)
     step = request.GET.get("step", "")
-    number = int(step[:9]) if step.isascii() and step.isdigit() else None
+    number = int(step) if is_key(step) else None
     return render(request, "runs/_samples.html", {"run": run} | sample_facts(run, number))
 
 

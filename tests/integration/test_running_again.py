@@ -40,6 +40,15 @@ def test_the_form_begins_with_the_settings_records_and_models_of_the_run(pages, 
     assert form["name"].initial == "Peaceful (again)"
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"), [("123456789", 200), ("1234567890", 404), ("9" * 25, 200)]
+)
+def test_the_number_of_a_run_is_read_whole(pages, project, asked, status):
+    """Cut after nine digits, a number of ten would name another run; what can be no number names none."""
+    factories.training_run(project, pk=123456789)
+    assert form_of(pages, project, **{"from": asked}).status_code == status
+
+
 def test_a_changed_setting_makes_a_run_that_differs_in_it_alone(pages, project, run):
     address = f"/projects/{project.pk}/runs/new/?from={run.pk}"
     form = pages.get(address).context["form"]
