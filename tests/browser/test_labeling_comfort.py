@@ -28,6 +28,12 @@ def in_focus(page: Page) -> str:
     return page.evaluate("document.activeElement.innerText")
 
 
+def typed(page: Page, **key: str | bool) -> None:
+    """A key of a keyboard that is not American."""
+    act = "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', key))"
+    page.evaluate(f"key => {act}", {**key, "bubbles": True, "cancelable": True})
+
+
 def height(page: Page, part: str) -> float:
     return page.locator(part).first.bounding_box()["height"]
 
@@ -65,11 +71,17 @@ def test_a_flag_over_the_open_reasons_skips_nothing(bench, project, compared):
 def test_an_arrow_of_the_numeric_keypad_walks_the_reasons_and_chooses_none(bench, compared):
     bench.open().press("k")
     skipped = bench.in_hand
-    keypad = "new KeyboardEvent('keydown', {key: 'ArrowDown', code: 'Numpad2', bubbles: true})"
-    bench.page.evaluate(f"document.activeElement.dispatchEvent({keypad})")
+    typed(bench.page, key="ArrowDown", code="Numpad2")
     assert "Needs an expert" in in_focus(bench.page)
     expect(bench.form.locator("[data-skip]")).to_have_attribute("open", "")
     bench.expect_in_hand(skipped)
+
+
+@pytest.mark.parametrize(("sign", "is_shifted"), [("2", True), ("é", False)])
+def test_a_french_keyboard_chooses_by_its_row_of_digits(bench, compared, sign, is_shifted):
+    bench.open()
+    typed(bench.page, key=sign, code="Digit2", shiftKey=is_shifted)
+    expect(bench.form.locator("[data-row=overall] input").nth(1)).to_be_checked()
 
 
 @pytest.mark.parametrize("menu", ["[data-skip]", ".sections", ".me .menu"])
