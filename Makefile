@@ -27,7 +27,7 @@ up: setup ## The site and its workers, embedded, under one supervisor
 test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile
 
-test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, the same bits after a stop
+test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs
 	python -m pytest tests/gpu
 
 e2e: setup ## The whole loop and the three roles in a real browser

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.unit.training.conftest import judged_group, write_groups
+from training.models.attention import kernel_of
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 
@@ -32,3 +33,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_reward_model(reward, folder / "reward")
     write_groups(folder / "data", [judged_group(number) for number in range(48)])
     return folder
+
+
+@pytest.fixture(params=["flex", "sdpa"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What attends; skipped, saying why, where it cannot be had."""
+    monkeypatch.setenv("CONCORD_ATTENTION", request.param)
+    had = kernel_of(tiny_llama(hidden_size=WIDTH), torch.device("cuda"))
+    if had.reason:
+        pytest.skip(had.reason)
+    assert had.name == request.param
+    return had.name

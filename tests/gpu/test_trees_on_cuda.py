@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from training.data.packing import Pack, TokenGroup, pack_groups
-from training.models.attention import kernel_of, tree_hidden, use_prefix_tree
+from training.models.attention import tree_hidden, use_prefix_tree
 
 CUDA = torch.device("cuda")
 ROWS = {"many blocks": (9, 160), "within a block": (2, 20)}  # groups, longest prompt
@@ -66,7 +66,6 @@ def gap(found: list[Tensor], right: list[Tensor]) -> float:
     return max(float((a.double() - b.double()).norm() / b.double().norm()) for a, b in pairs)
 
 
-@pytest.mark.parametrize("kernel", ["flex", "sdpa"])
 def test_kernels_equal_padded_rows(
     pack: Pack, monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
@@ -75,7 +74,6 @@ def test_kernels_equal_padded_rows(
     assert gap(states_and_gradients(one, pack, monkeypatch, kernel), padded) < 1e-4
 
 
-@pytest.mark.parametrize("kernel", ["flex", "sdpa"])
 def test_in_bfloat16_kernels_err_no_more_than_padded_rows(
     pack: Pack, monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
@@ -86,8 +84,3 @@ def test_in_bfloat16_kernels_err_no_more_than_padded_rows(
     usual = gap(states_and_gradients(half, pack, monkeypatch, "padded"), right)
     found = gap(states_and_gradients(half, pack, monkeypatch, kernel), right)
     assert found < max(1.5 * usual, 0.02)
-
-
-def test_flex_attention_can_be_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONCORD_ATTENTION", "flex")
-    assert kernel_of(model(torch.bfloat16), CUDA) == ("flex", "")
