@@ -25,7 +25,7 @@ up: setup ## The site and its workers, embedded, under one supervisor
 	python manage.py up
 
 test: setup ## Unit and integration tests
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs
 	python -m pytest tests/gpu

@@ -139,6 +139,7 @@ def _hostile_bodies(one: Operation) -> Iterator[bytes]:
     yield from RAW
 
 
+@pytest.mark.slow
 def test_a_hostile_body_is_refused_with_a_sentence(world):
     bad = [
         sentence

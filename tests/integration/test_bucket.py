@@ -149,6 +149,7 @@ def test_the_check_tries_the_bucket_and_leaves_nothing(s3, settings):
         call_command("check", "--deploy", "--tag", "storage")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_three_machines_make_a_snapshot_train_on_it_and_ask_the_policy(s3, settings, tmp_path):
     """Each has its own folder; the database and the bucket are all that they share."""

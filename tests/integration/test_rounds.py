@@ -404,6 +404,7 @@ def test_the_api_starts_reads_and_cancels_a_round(project, engineer, policy, api
     assert ended_.json()["state"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_round_of_tiny_models_goes_round_with_nothing_but_the_sweep(
     project, engineer, settings, tmp_path
 ):

@@ -131,6 +131,7 @@ def together(places: Places) -> Path:
     return places.together
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CHOICES)
 def test_two_processes_equal_one(
     together: Path, specs: dict[str, RunSpec], tmp_path: Path, kind: str

@@ -152,6 +152,7 @@ def gaps(problem, table):
     return (best - reached).item(), divergence.item()
 
 
+@pytest.mark.slow
 def test_ppo_reaches_the_closed_form(problem, trained):
     gap, divergence = gaps(problem, trained)
     assert 0 <= gap < 1e-3
