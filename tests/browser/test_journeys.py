@@ -115,8 +115,7 @@ def test_a_labelers_morning(morning, live_server, complaints):
     eventually(lambda: standing() == 6)
     ranking = Judgment.objects.get(strengths=[3, 1])
     assert [len(tier) for tier in ranking.ranking] == [1, 2, 1]
-    morning.page.locator(".sections > summary").click()
-    morning.page.get_by_role("link", name="My work").click()
+    morning.page.get_by_role("main").get_by_role("link", name="My work").click()
     expect(morning.page.get_by_text("6 judgments")).to_be_visible()
     assert [one for one in complaints if "ERR_INTERNET_DISCONNECTED" not in one] == []
 
