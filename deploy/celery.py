@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import (
-    beat_embedded_init,
-    beat_init,
-    setup_logging,
-    worker_init,
-)
+from celery.signals import beat_embedded_init, beat_init, setup_logging, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 

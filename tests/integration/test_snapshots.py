@@ -302,3 +302,13 @@ def test_what_a_killed_build_left_is_swept_after_a_day(settings, tmp_path):
     judged(project, 1)
     built(project)
     assert (old.exists(), fresh.exists()) == (False, True)
+
+
+def test_a_build_that_ends_while_another_sweeps_is_no_fault(settings, tmp_path):
+    settings.CONCORD_VAR = tmp_path
+    gone = tmp_path / "snapshots/.incoming-gone"
+    gone.parent.mkdir(parents=True)
+    gone.symlink_to(tmp_path / "nowhere")  # listed, and not there when it is looked at
+    project = factories.project()
+    judged(project, 1)
+    assert len(groups(built(project))) == 1

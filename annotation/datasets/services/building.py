@@ -14,7 +14,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,9 @@ def _incoming_folder() -> Iterator[Path]:
 def _sweep_abandoned(parent: Path) -> None:
     """Remove what builds that were killed left a day ago or earlier."""
     for folder in parent.glob(f"{INCOMING}*"):
-        if folder.stat().st_mtime < time.time() - ABANDONED_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of a build that ended just now
+            if folder.stat().st_mtime < time.time() - ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_records(

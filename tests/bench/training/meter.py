@@ -7,7 +7,6 @@ and the first step, in which kernels are compiled, is left out.
 import gc
 import json
 import math
-import resource
 import sys
 import time
 import traceback
@@ -126,12 +125,9 @@ class Meter:
         """One line of standard output."""
         if self.is_cuda and len(self.losses) > 1:
             self.timed = 1 - 1 / len(self.losses)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if self.is_cuda:
-            peak = torch.cuda.max_memory_allocated() / 2**20
         self.device = torch.cuda.get_device_name() if self.is_cuda else "cpu"
         told = {key: value for key, value in asdict(self).items() if not key.startswith("_")}
-        say(told | {"peak_mb": peak})
+        say(told | {"peak_mb": self._peak_mb()})
 
     _counter: Any = None  # Any: torch's counter of FLOPs, where they are counted
 
