@@ -73,7 +73,8 @@ class QueueFacts(NamedTuple):
 
     has_any: bool
     is_leased: bool  # something, by somebody
-    is_held: bool  # something, by its batch
+    is_paused: bool  # something, with its batch
+    is_closed: bool  # something, with its batch
     has_free: bool
     has_readable: bool  # among what is free in front, in a language of this labeler
     has_ended: bool  # leases that still hold their places
@@ -239,14 +240,16 @@ WITH {live}, picked AS ({pick}), once AS (
 ){effects}
 """
 _LEASES = "{shown} ORDER BY l.id"
+_HELD = """EXISTS (SELECT 1 FROM comparisons_batch b JOIN comparisons_comparison c ON c.batch_id = b.id
+            WHERE b.project_id = %(project_id)s AND b.state = '{state}' AND c.state = 'held')"""
 # One row of facts, and the lease beside it if there is one.
 _LEASES_OR_WHY = """
 SELECT
     EXISTS (SELECT 1 FROM comparisons_comparison c WHERE c.project_id = %(project_id)s AND c.kind <> 'gold'),
     EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
             AND a.state = 'leased' AND a.lease_until > %(now)s AND a.takes_place),
-    EXISTS (SELECT 1 FROM comparisons_batch b JOIN comparisons_comparison c ON c.batch_id = b.id
-            WHERE b.project_id = %(project_id)s AND b.state = 'paused' AND c.state = 'held'),
+    {with_batch_paused},
+    {with_batch_closed},
     EXISTS (SELECT 1 FROM comparisons_comparison c WHERE {free}),
     EXISTS (SELECT 1 FROM (
                 SELECT c.language FROM comparisons_comparison c WHERE {free}
@@ -283,6 +286,8 @@ _FRAGMENTS = {
     "at_priority": _PLACE.format(column="priority"),
     "at_slots": _PLACE.format(column="slots_taken"),
     "at_id": _PLACE.format(column="comparison_id"),
+    "with_batch_paused": _HELD.format(state="paused"),
+    "with_batch_closed": _HELD.format(state="closed"),
     "sign": "{sign}",
     "window": "{window}",
     "sample": str(SAMPLE),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Assignment, Batch, Comparison
-from annotation.comparisons.services import batches, judging
+from annotation.comparisons.services import batches, judging, queue
 from annotation.comparisons.services.batches import Chosen
 from annotation.comparisons.services.comparisons import set_closed
 from annotation.comparisons.services.queue import lease_next_comparison
@@ -98,6 +98,34 @@ def test_a_paused_batch_is_not_served_and_comes_back(project):
     batches.set_state(batch=batch, state="open", actor=labeler)
     other = factories.member(project)
     assert isinstance(lease_next_comparison(project=project, labeler=other), Assignment)
+
+
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_a_labeler_reads_what_became_of_the_batch_that_the_rest_is_in(client, project, state):
+    prompt = factories.prompt(project)
+    factories.comparison(prompt), factories.comparison(prompt)
+    batch, labeler = make(project), factories.member(project)
+    client.force_login(labeler)
+    url = reverse("api-assignment-next", args=[project.pk])
+    lease = client.post(url).json()["assignment"]
+    batches.set_state(batch=batch, state=state, actor=labeler)
+    said = f"What is left is in a batch that an admin has {state}."
+
+    first, second = (one["id"] for one in lease["candidates"])
+    told = client.post(
+        reverse("api-assignment-judgment", args=[project.pk, lease["id"]]),
+        {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [1]},
+        content_type="application/json",
+    ).json()
+    assert told["judgment"]["is_counted"]
+    assert told["empty"]["reason"] == f"batch_{state}"
+    assert said in told["empty"]["message"]
+    assert client.post(url).json()["empty"] == told["empty"]
+    assert said in client.get(reverse("comparisons-label", args=[project.pk])).text
+
+
+def test_every_reason_for_an_empty_queue_has_its_sentence():
+    assert set(queue.MESSAGES) == set(queue.EmptyReason)
 
 
 def test_what_was_withdrawn_stays_withdrawn_when_its_batch_opens_again(project):

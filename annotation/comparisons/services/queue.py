@@ -35,6 +35,7 @@ class EmptyReason(StrEnum):
     ALL_JUDGED = "all_judged"
     WITH_OTHERS = "with_others"
     BATCH_PAUSED = "batch_paused"
+    BATCH_CLOSED = "batch_closed"
     OTHER_LANGUAGES = "other_languages"
     YOURS_DONE = "yours_done"
 
@@ -62,6 +63,14 @@ MESSAGES = {
     EmptyReason.WITH_OTHERS: gettext_lazy(
         "The last comparisons are with other labelers right now. What they do not finish comes "
         "back to the queue."
+    ),
+    EmptyReason.BATCH_PAUSED: gettext_lazy(
+        "What is left is in a batch that an admin has paused. Your work is saved; its "
+        "comparisons appear here again when it goes on."
+    ),
+    EmptyReason.BATCH_CLOSED: gettext_lazy(
+        "What is left is in a batch that an admin has closed. Thank you! New comparisons appear "
+        "here when a new batch begins."
     ),
     EmptyReason.OTHER_LANGUAGES: gettext_lazy(
         "What is left is in languages that you have not named. New comparisons in yours "
@@ -330,4 +339,6 @@ def _why_empty(facts: claims.QueueFacts) -> EmptyQueue:
 def _why_full(facts: claims.QueueFacts) -> EmptyReason:
     if facts.is_leased:
         return EmptyReason.WITH_OTHERS
-    return EmptyReason.BATCH_PAUSED if facts.is_held else EmptyReason.ALL_JUDGED
+    if facts.is_paused:
+        return EmptyReason.BATCH_PAUSED
+    return EmptyReason.BATCH_CLOSED if facts.is_closed else EmptyReason.ALL_JUDGED
