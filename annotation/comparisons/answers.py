@@ -118,7 +118,7 @@ WITH stored AS (
     UPDATE comparisons_comparison SET
         judgments_counted = judgments_counted + CASE WHEN %(is_counted)s THEN 1 ELSE 0 END,
         slots_taken = slots_taken - CASE WHEN %(is_counted)s THEN 0 ELSE 1 END,
-        state = CASE WHEN NOT %(is_counted)s THEN state
+        state = CASE WHEN NOT %(is_counted)s OR kind = 'gold' THEN state
             WHEN judgments_counted + 1 >= overlap OR {_HAVE_AGREED} THEN 'judged'
             WHEN state <> 'judged' THEN state
             WHEN EXISTS (SELECT 1 FROM comparisons_batch b WHERE b.id = batch_id AND b.state <> 'open') THEN 'held'

@@ -183,7 +183,8 @@ _DRAWN = "(SELECT array_agg(one ORDER BY random()) FROM unnest(c.candidate_ids) 
 _PICK_PLACES = """
     SELECT fit.*, seen.is_far FROM ({scope}) seen CROSS JOIN LATERAL (
         SELECT c.id, {drawn} AS shown_order, c.priority, c.slots_taken FROM comparisons_comparison c
-        WHERE c.id = seen.id AND c.state = 'open' AND c.slots_taken < c.overlap AND {readable} AND {new_to_them}
+        WHERE c.id = seen.id AND c.state = 'open' AND c.slots_taken < c.overlap AND c.kind <> 'gold'
+          AND {readable} AND {new_to_them}
         FOR UPDATE OF c SKIP LOCKED
     ) fit
     WHERE {guard}

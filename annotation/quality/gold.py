@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,8 +13,9 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import verdicts
 from annotation.comparisons.gold import gold_answers, is_right_answer, known_tiers
-from annotation.comparisons.models import Comparison, GoldItem, Judgment
+from annotation.comparisons.models import Assignment, Comparison, GoldItem, Judgment
 from annotation.comparisons.selectors import Tiers
+from annotation.comparisons.services.comparisons import state_by_judgments
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.measures.labelers import gold_accuracy
 from annotation.measures.statistic import Statistic, missing
@@ -37,7 +38,8 @@ def mark_gold(
 ) -> GoldItem:
     """Make a comparison gold, or correct the known answer of one that is. An empty ranking: all are bad.
 
-    While it is gold its judgments are in no agreement and no snapshot; `unmark_gold` takes it back.
+    While it is gold its judgments are in no agreement and no snapshot, and who holds it answers it as gold;
+    `unmark_gold` takes it back.
     """
     row = Comparison.objects.select_for_update().get(pk=comparison.pk)
     tiers = _checked(row, known_ranking)
@@ -62,8 +64,19 @@ def mark_gold(
     Comparison.objects.filter(pk=row.pk).update(
         kind=Comparison.Kind.GOLD, known_ranking=known, state=state
     )
+    _free_places(row)
     audit.record("gold.marked", item, actor=actor, comparison=row.pk, was=before, known=known)
     return item
+
+
+def _free_places(comparison: Comparison) -> None:
+    """Leases on gold take no place. One whose answer arrives at this moment keeps it, and is counted there."""
+    taking = Assignment.objects.filter(
+        comparison=comparison, state=Assignment.State.LEASED, takes_place=True
+    )
+    keys = list(taking.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    freed = Assignment.objects.filter(pk__in=keys).update(takes_place=False)
+    Comparison.objects.filter(pk=comparison.pk).update(slots_taken=F("slots_taken") - freed)
 
 
 def _checked(comparison: Comparison, tiers: Tiers) -> Tiers:
@@ -117,20 +130,22 @@ def restore_gold(*, item: GoldItem, actor: User) -> GoldItem:
 
 @transaction.atomic
 def unmark_gold(*, item: GoldItem, actor: User) -> Comparison:
-    """Make it an ordinary comparison again, as it was; the judgments it had before count again."""
-    comparison = Comparison.objects.select_for_update().get(pk=item.pk)
-    Comparison.objects.filter(pk=item.pk).update(
-        kind=item.kind_before, state=item.state_before, known_ranking=None
-    )
+    """Make it an ordinary comparison again: withdrawn if it was, else as its judgments say, which count again."""
+    rows = Comparison.objects.select_for_update(of=("self",)).select_related("project", "batch")
+    comparison = rows.get(pk=item.pk)
+    known, comparison.known_ranking = comparison.known_ranking, None
+    comparison.kind, comparison.state = item.kind_before, item.state_before
+    if item.state_before != Comparison.State.CLOSED:
+        comparison.state = state_by_judgments(comparison)
+    comparison.save(update_fields=["kind", "state", "known_ranking"])
     audit.record(
         "gold.unmarked",
         comparison,
         actor=actor,
         comparison=item.pk,
-        known=comparison.known_ranking,
+        known=known,
     )
     item.delete()
-    comparison.refresh_from_db()
     return comparison
 
 

@@ -146,7 +146,10 @@ def update_batch(
 
 @transaction.atomic
 def set_state(*, batch: Batch, state: str, actor: User | None) -> Batch:
-    """Pause, close or open: comparisons of a batch that is not open are held back, those withdrawn stay withdrawn."""
+    """Pause, close or open: comparisons of a batch that is not open are held back.
+
+    Those withdrawn stay withdrawn, and gold is served on: it belongs to the project.
+    """
     if state not in Batch.State.values:
         known = ", ".join(Batch.State.values)
         raise InvalidInput.at("state", f"A batch has no state {state!r}; choose one of {known}.")
@@ -155,11 +158,11 @@ def set_state(*, batch: Batch, state: str, actor: User | None) -> Batch:
         return row
     was, row.state = row.state, state
     row.save(update_fields=["state"])
-    states = Comparison.State
+    states, rows = Comparison.State, row.comparisons.exclude(kind=Comparison.Kind.GOLD)
     if state == Batch.State.OPEN:
-        row.comparisons.filter(state=states.HELD).update(state=states.OPEN)
+        rows.filter(state=states.HELD).update(state=states.OPEN)
     else:
-        row.comparisons.filter(state=states.OPEN).update(state=states.HELD)
+        rows.filter(state=states.OPEN).update(state=states.HELD)
     audit.record("batch.state", row, actor=actor, was=was, state=state)
     return row
 

@@ -34,7 +34,12 @@ def state_named(state: str) -> bool:
 
 
 def state_by_judgments(row: Comparison) -> Comparison.State:
-    """Judged where all places are filled or enough verdicts of people agree; else open, or held by its batch."""
+    """Judged where all places are filled or enough verdicts of people agree; else open, or held by its batch.
+
+    Gold is open whatever its judgments: everybody may get it, and no batch holds it.
+    """
+    if row.kind == Comparison.Kind.GOLD:
+        return Comparison.State.OPEN
     if row.judgments_counted >= row.overlap or having_agreed(row.project, [row.pk]).exists():
         return Comparison.State.JUDGED
     is_held = row.batch is not None and row.batch.state != Batch.State.OPEN

@@ -97,6 +97,7 @@ def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
         pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
     )
     is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
+    is_waiting &= ~Q(kind=Comparison.Kind.GOLD)
     is_full = Q(judgments_counted__gte=F("overlap") - 1)
     is_over = (is_full | Q(pk__in=having_agreed(project, row.comparison_ids))) & is_waiting
     taken_back = free.update(
