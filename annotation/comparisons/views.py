@@ -63,7 +63,8 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "keys_json": json.dumps({one.name: one.key for one in keys}),
         "answer_keys": answer_keys(project.answer_scale),
         "is_training": station.is_in_training,
-        "can_undo": selectors.can_undo(project=project, labeler_id=labeler.pk),
+        "can_undo": queue.why_paused(station) is None
+        and selectors.can_undo(project=project, labeler_id=labeler.pk),
         "guideline": guideline,
         "guideline_html": markdown.render(guideline.text) if guideline else "",
     }

@@ -203,7 +203,8 @@ def _judgment(
 
 
 def undo_last(*, project: Project, labeler: User) -> Assignment:
-    """Withdraw the labeler's newest judgment and lease its comparison to them again."""
+    """Withdraw the labeler's newest judgment and lease its comparison to them again. Conflict while they are paused."""
+    _refuse_while_paused(project, labeler)
     judgment = last_judgment_of(project=project, labeler_id=labeler.pk)
     if judgment is None:
         raise NotFound(_("You have no judgment here to undo."))
@@ -211,10 +212,20 @@ def undo_last(*, project: Project, labeler: User) -> Assignment:
 
 
 def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignment | None:
-    """Withdraw the labeler's judgment that came under this UUID; None if it never came, or is withdrawn already."""
+    """Withdraw the labeler's judgment that came under this UUID; None if it never came, or is withdrawn already.
+
+    Conflict while they are paused.
+    """
+    _refuse_while_paused(project, labeler)
     sent = Judgment.objects.filter(project=project, labeler=labeler, client_uuid=client_uuid)
     judgment = sent.filter(withdrawn_at=None).first()
     return undo_judgment(judgment=judgment) if judgment else None
+
+
+def _refuse_while_paused(project: Project, labeler: User) -> None:
+    """What is undone must be judged anew, and that nobody may while the project or they are paused."""
+    if empty := queue.why_paused(station_of(labeler=labeler, project_id=project.pk)):
+        raise Conflict(f"{_('Your judgment stays as it is.')} {empty.message}")
 
 
 @transaction.atomic

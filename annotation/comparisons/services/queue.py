@@ -312,12 +312,19 @@ def give_back_place(assignment: Assignment) -> None:
     held.update(slots_taken=F("slots_taken") - 1)
 
 
-def _why_not_served(station: Station) -> EmptyQueue | None:
+def why_paused(station: Station) -> EmptyQueue | None:
+    """What to tell a labeler whose project, or whose own work in it, is paused; None where neither is."""
     if station.project.is_paused or station.project.is_archived:
         return EmptyQueue(reason=EmptyReason.PAUSED)
     if station.member.paused_at is not None:
         note = station.member.pause_reason
         return EmptyQueue(reason=EmptyReason.YOU_ARE_PAUSED, note=note)
+    return None
+
+
+def _why_not_served(station: Station) -> EmptyQueue | None:
+    if empty := why_paused(station):
+        return empty
     if not station.is_in_training:
         return None
     standing = exams.standing_of(project=station.project, labeler_id=station.member.user_id)
