@@ -158,6 +158,6 @@ def store(judgment: Judgment, *, locked: Locked, now: datetime) -> Stored:
         "data": json.dumps({"is_counted": judgment.is_counted}),
         **ring_values(judgment.project_id, now),
     }
-    progressed = answered_values(takes_place=locked.takes_place, judged=1)
+    progressed = answered_values(judged=1)
     judgment_id, is_due, *done = statements.run(_STORE, values | progressed)[0]
     return Stored(judgment_id, is_due, Done._make(done))

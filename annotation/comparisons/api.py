@@ -96,7 +96,7 @@ def reply(
         project_id=station.project.pk,
         labeler_id=station.member.user_id,
         done=station.done,
-        is_empty=empty is not None,
+        held=len(served.leases),
     )
     body = {
         "judgment": None,

@@ -38,7 +38,7 @@ class Progress:
         return self.judged_today + self.remaining
 
 
-# Only what takes a place was counted as remaining, so a repeat does not lower it.
+# Gold and repeats lower what remains as any other, or the counter would tell them apart.
 ANSWERED = """
     INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
         answered_at, judged_today, remaining)
@@ -47,7 +47,7 @@ ANSWERED = """
         judged_today = GREATEST(0, %(judged)s + CASE
             WHEN date_trunc('day', q.answered_at, 'UTC') = date_trunc('day', %(now)s, 'UTC')
             THEN q.judged_today ELSE 0 END),
-        remaining = CASE WHEN q.remaining > %(ceiling)s OR NOT %(takes_place)s THEN q.remaining
+        remaining = CASE WHEN q.remaining > %(ceiling)s THEN q.remaining
                          ELSE GREATEST(0, q.remaining - %(passed)s) END,
         answered_at = %(now)s
     RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
@@ -74,35 +74,31 @@ RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 """
 
 
-def answered_values(*, takes_place: bool, judged: int, passed: int = 1) -> dict[str, object]:
+def answered_values(*, judged: int, passed: int = 1) -> dict[str, object]:
     """What `ANSWERED` asks for beside project, labeler and now; undoing takes a judgment back with minus one."""
-    return {
-        "takes_place": takes_place,
-        "judged": judged,
-        "passed": passed,
-        "ceiling": REMAINING_COUNTED,
-    }
+    return {"judged": judged, "passed": passed, "ceiling": REMAINING_COUNTED}
 
 
 def note(assignment: Assignment, *, now: datetime, judged: int, passed: int = 1) -> None:
     """Keep that an assignment was skipped, or that its judgment was undone."""
-    values = answered_values(takes_place=assignment.takes_place, judged=judged, passed=passed)
+    values = answered_values(judged=judged, passed=passed)
     where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id, "now": now}
     statements.run(ANSWERED, values | where)
 
 
-def progress_of(
-    *, project_id: int, labeler_id: int, done: Done, is_empty: bool = False
-) -> Progress:
-    """How far a labeler is; what remains is counted anew if that was long ago. ``is_empty``: nothing remains."""
+def progress_of(*, project_id: int, labeler_id: int, done: Done, held: int) -> Progress:
+    """How far a labeler is; what remains is counted anew if that was long ago.
+
+    At least the ``held`` leases remain, gold among them; where there are none, nothing does.
+    """
     now = timezone.now()
     due = now - timedelta(seconds=COUNT_AGAIN_SECONDS)
-    if not is_empty and (done.counted_at is None or done.counted_at < due):
+    if held and (done.counted_at is None or done.counted_at < due):
         where = {"project_id": project_id, "labeler_id": labeler_id, "now": now}
         done = Done._make(statements.run(_COUNT, {**where, "ceiling": REMAINING_COUNTED})[0])
     today = now.astimezone(UTC).date()
     is_today = done.answered_at is not None and done.answered_at.astimezone(UTC).date() == today
-    remaining = 0 if is_empty else done.remaining or 0
+    remaining = max(done.remaining or 0, held) if held else 0
     return Progress(
         judged_today=(done.judged_today or 0) if is_today else 0,
         remaining=min(remaining, REMAINING_COUNTED),

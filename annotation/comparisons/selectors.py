@@ -10,16 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
-from annotation.comparisons import progress
 from annotation.comparisons.models import (
     Assignment,
     Comparison,
     Flag,
     Judgment,
     LabelerSettings,
-    QueuePosition,
 )
-from annotation.comparisons.progress import DONE_COLUMNS, Done, Progress
+from annotation.comparisons.progress import DONE_COLUMNS, Done
 from annotation.core import statements
 from annotation.core.errors import NotFound
 from annotation.core.statements import columns, row_of, width
@@ -261,14 +259,6 @@ def comparison_of(*, project: Project, pk: int) -> Comparison:
     if row is None:
         raise NotFound("There is no such comparison in this project.")
     return row
-
-
-def progress_of(*, project: Project, labeler_id: int) -> Progress:
-    """The labeler's day in this project; two short queries, whatever the size of the project."""
-    rows = QueuePosition.objects.filter(project=project, labeler_id=labeler_id)
-    kept = rows.values_list("judged_today", "answered_at", "remaining", "counted_at").first()
-    done = Done._make(kept) if kept else Done()
-    return progress.progress_of(project_id=project.pk, labeler_id=labeler_id, done=done)
 
 
 def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:

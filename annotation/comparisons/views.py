@@ -18,6 +18,7 @@ from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
 from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
@@ -56,7 +57,12 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "bench": benches[0] if benches else None,
         "ahead": benches[1:],
         "empty": served.empty,
-        "progress": selectors.progress_of(project=project, labeler_id=labeler.pk),
+        "progress": progress_of(
+            project_id=project.pk,
+            labeler_id=labeler.pk,
+            done=station.done,
+            held=len(served.leases),
+        ),
         "batch": batch_at_hand(project=project, labeler_id=labeler.pk),
         "preferences": preferences,
         "keys": keys,

@@ -165,13 +165,13 @@ def test_gold_and_repeats_look_like_any_other_to_the_labeler(project, labeler, m
     monkeypatch.setattr(claims, "REPEAT_AFTER", 0)
     page = Client()
     page.force_login(labeler)
-    comparisons(project, 3)
+    comparisons(project, 6)
     gold(project)
     url = reverse("api-assignment-next", args=[project.pk])
     plain = page.post(url).json()
     lease = plain["assignment"]
     shapes = [_shape(plain)]
-    for share in ({"gold_share": 1.0}, {"gold_share": 0.0, "repeat_share": 1.0}):
+    for share in ({"gold_share": 1.0}, {"gold_share": 0.0, "repeat_share": 1.0}, {}):
         Project.objects.update(**share)
         first, second = (one["id"] for one in lease["candidates"])
         body = {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [1]}
@@ -184,8 +184,23 @@ def test_gold_and_repeats_look_like_any_other_to_the_labeler(project, labeler, m
     assert len(set(shapes)) == 1
 
 
-def _shape(told: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(told["assignment"]))
+def _shape(told: dict[str, Any]) -> tuple[str | int, ...]:
+    """What the labeler is sent of a lease, and of how many comparisons they are told."""
+    how_far = told["progress"]
+    return (*sorted(told["assignment"]), how_far["judged_today"] + how_far["remaining"])
+
+
+def test_what_is_in_hand_remains_even_where_all_else_is_counted_as_done(project, labeler):
+    Project.objects.update(gold_share=1.0)
+    gold(project)
+    comparisons(project, 1)
+    client = Client()
+    client.force_login(labeler)
+    lease = posted(client, "api-assignment-next", [project.pk])["assignment"]
+    first, second = (one["id"] for one in lease["candidates"])
+    body = {"client_uuid": str(uuid4()), "ranking": [[first], [second]], "strengths": [1]}
+    told = posted(client, "api-assignment-judgment", [project.pk, lease["id"]], body)
+    assert told["progress"] == {"judged_today": 1, "remaining": 1, "is_more": False}
 
 
 def test_a_labeler_is_served_the_languages_they_named(project, labeler):
