@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from annotation.core import statements
+from annotation.prompts.languages import PRIMARY_LANGUAGE
 
 WINDOW = 100  # comparisons looked at in front and ahead
 SAMPLE = 1_000  # comparisons in front that are asked for their language
@@ -167,8 +168,8 @@ _ANYWHERE = """
     SELECT c.id, true AS is_far FROM comparisons_comparison c WHERE {free}
     ORDER BY c.priority DESC, c.slots_taken{sign}, c.id
 """
-_READABLE = """(cardinality(%(languages)s::text[]) = 0 OR c.language = ''
-           OR split_part(lower(c.language), '-', 1) = ANY(%(languages)s::text[]))"""
+_READABLE = f"""(cardinality(%(languages)s::text[]) = 0 OR c.language = ''
+           OR {PRIMARY_LANGUAGE.format(code="c.language")} = ANY(%(languages)s::text[]))"""
 _NEW_TO_THEM = """
           NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
                           AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')

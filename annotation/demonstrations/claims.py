@@ -10,6 +10,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from annotation.prompts.languages import PRIMARY_LANGUAGE
+
 EXPIRE_BATCH = 500
 
 
@@ -24,7 +26,7 @@ class Claim:
 
 
 # What a person may not get: what they hold, gave or skipped already, and an edit of their own words.
-_CLAIM = """
+_CLAIM = f"""
 WITH picked AS (
     SELECT o.id, o.prompt_id, o.source_id FROM demonstrations_opening o
     JOIN prompts_prompt p ON p.id = o.prompt_id
@@ -33,7 +35,8 @@ WITH picked AS (
      AND m.role = 'labeler'
     WHERE o.project_id = %(project_id)s AND o.state = 'open'
       AND NOT j.is_paused AND NOT j.is_archived AND m.paused_at IS NULL
-      AND (p.language = '' OR cardinality(m.languages) = 0 OR p.language = ANY(m.languages))
+      AND (p.language = '' OR cardinality(m.languages) = 0 OR {PRIMARY_LANGUAGE.format(code="p.language")}
+           IN (SELECT {PRIMARY_LANGUAGE.format(code="spoken")} FROM unnest(m.languages) spoken))
       AND NOT EXISTS (SELECT 1 FROM demonstrations_demonstration d
                       WHERE d.author_id = %(author_id)s AND d.prompt_id = o.prompt_id
                         AND d.source_id IS NOT DISTINCT FROM o.source_id AND d.state <> 'expired')
@@ -54,7 +57,7 @@ ON CONFLICT (opening_id, author_id) DO UPDATE
     SET state = 'draft', leased_at = EXCLUDED.leased_at, lease_until = EXCLUDED.lease_until
     WHERE d.state = 'expired'
 RETURNING id
-"""
+"""  # noqa: S608 - only an expression of our own
 
 _EXPIRE = """
 WITH stale AS (

@@ -151,6 +151,17 @@ def test_a_prompt_in_another_language_and_a_paused_member_get_nothing(project, a
     assert writing.lease_next(project=project, author=author).reason == "you_are_paused"
 
 
+@pytest.mark.parametrize(
+    ("of_the_prompt", "of_the_author"),
+    [("en-US", "en"), ("EN", "en"), ("en", "en-gb"), ("en_GB", "EN")],
+)
+def test_a_region_makes_no_other_language(project, admin, author, of_the_prompt, of_the_author):
+    factories.prompt(project, language=of_the_prompt)
+    asking.ask_to_write(project=project, wanted=ANY, per_prompt=1, actor=admin)
+    project.memberships.filter(user=author).update(languages=[of_the_author])
+    assert leased(project, author).prompt.language == of_the_prompt
+
+
 def test_why_there_is_nothing_to_write_is_said(project, admin, author):
     assert writing.lease_next(project=project, author=author).reason == "nothing_yet"
     ask(project, admin)

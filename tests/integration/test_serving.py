@@ -206,9 +206,11 @@ def test_what_is_in_hand_remains_even_where_all_else_is_counted_as_done(project,
 def test_a_labeler_is_served_the_languages_they_named(project, labeler):
     comparisons(project, 2, language="fr")
     (german,) = comparisons(project, 1, language="de-CH")
+    (austrian,) = comparisons(project, 1, language="de_AT")
     (unknown,) = comparisons(project, 1)
     membership(labeler, languages=["de"])
     assert next_of(project, labeler).comparison_id == german.pk
+    assert answer(next_of(project, labeler)).served.leases[0].assignment.comparison == austrian
     assert answer(next_of(project, labeler)).served.leases[0].assignment.comparison == unknown
     answered = answer(next_of(project, labeler))
     assert answered.served.empty is not None

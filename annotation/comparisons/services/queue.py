@@ -23,6 +23,7 @@ from annotation.comparisons.models.labeling import seconds_until
 from annotation.comparisons.selectors import Response, Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Project
+from annotation.prompts.languages import primary_language
 from annotation.prompts.models import Prompt
 
 
@@ -203,11 +204,6 @@ def claim_for(
         is_training=station.is_in_training,
         is_answering=is_answering,
     )
-
-
-def primary_language(code: str) -> str:
-    """The language of a code without its region: "en" of "en-US"."""
-    return code.lower().partition("-")[0]
 
 
 def _by_chance(project: Project, claim: claims.Claim) -> list[claims.LeaseRow]:
