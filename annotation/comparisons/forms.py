@@ -15,6 +15,7 @@ from annotation.comparisons.models import LabelerSettings
 from annotation.comparisons.services.preferences import LONGEST_STRETCH_MINUTES
 from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict, largest_strength
 from annotation.core.errors import InvalidInput
+from annotation.core.text import is_key
 
 ALL_BAD = "all_bad"
 TIE = "tie"
@@ -84,7 +85,7 @@ def answer_from(fields: Mapping[str, str], candidate_ids: list[int], *, scale: s
         is_all_bad=is_all_bad,
         criteria=_criteria(fields, candidate_ids, largest),
         rationale=fields.get("rationale", ""),
-        active_ms=int(ms) if (ms := fields.get("active_ms", "")).isdecimal() else 0,
+        active_ms=int(ms) if is_key(ms := fields.get("active_ms", "")) else 0,
     )
 
 
@@ -145,7 +146,7 @@ def tiers_from_ranks(
 
 
 def _rank(value: str) -> int:
-    if not value.isdecimal() or not 1 <= int(value) <= LARGEST_RANK:
+    if not is_key(value) or not 1 <= int(value) <= LARGEST_RANK:
         raise InvalidInput(
             _("Give every response a rank from 1 to %(largest)s, or say all bad.")
             % {"largest": LARGEST_RANK}
@@ -157,7 +158,7 @@ def _step(value: str, candidate_ids: list[int]) -> tuple[list[list[int]], list[i
     if value == TIE:
         return [sorted(candidate_ids)], []
     better, _colon, strength = value.partition(":")
-    if not (better.isdecimal() and strength.isdecimal()) or int(better) not in candidate_ids:
+    if not (is_key(better) and is_key(strength)) or int(better) not in candidate_ids:
         raise InvalidInput(_("Choose which response is better, or that they are about the same."))
     others = [pk for pk in candidate_ids if pk != int(better)]
     return [[int(better)], others], [int(strength)]

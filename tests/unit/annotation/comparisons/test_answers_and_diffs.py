@@ -2,9 +2,13 @@
 
 import pytest
 
-from annotation.comparisons.forms import tiers_from_ranks
+from annotation.comparisons.forms import answer_from, tiers_from_ranks
 from annotation.comparisons.selectors import tier_levels
 from annotation.comparisons.worddiff import word_diff
+from annotation.core.errors import InvalidInput
+
+ENDLESS = "9" * 5_000  # digits: more than `int` takes
+UUID = "0b1c7e4e-8f54-4a35-9a0e-0c55f6f5b0d1"
 
 
 @pytest.mark.parametrize(
@@ -18,6 +22,24 @@ from annotation.comparisons.worddiff import word_diff
 )
 def test_equal_ranks_tie_and_a_gap_is_the_strength_up_to_three(ranks, ranking, strengths):
     assert tiers_from_ranks(ranks) == (ranking, strengths)
+
+
+@pytest.mark.parametrize(
+    ("fields", "candidates", "sentence"),
+    [
+        ({"overall": f"{ENDLESS}:1"}, [5, 7], "Choose which response is better"),
+        ({"overall": f"5:{ENDLESS}"}, [5, 7], "Choose which response is better"),
+        ({"rank-5": "1", "rank-6": "2", "rank-7": ENDLESS}, [5, 6, 7], "a rank from 1 to 9"),
+    ],
+)
+def test_a_posted_number_without_end_is_refused_with_a_sentence(fields, candidates, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        answer_from({"client_uuid": UUID, **fields}, candidates, scale="seven")
+
+
+def test_a_posted_time_without_end_is_none():
+    fields = {"client_uuid": UUID, "overall": "5:1", "active_ms": ENDLESS}
+    assert answer_from(fields, [5, 7], scale="seven").active_ms == 0
 
 
 def test_levels_add_the_strengths_up_from_the_worst_tier():
