@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -27,6 +28,13 @@ def _static_files_are_sought_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", seek_once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _the_language_of_a_test_ends_with_it() -> Iterator[None]:
+    """A request leaves the language of its reader active in its thread."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
