@@ -33,7 +33,13 @@ class TokenOutputs(NamedTuple):
 
 
 class Actor(Protocol):
-    """What the update needs of a policy: an ActorCritic, or a table in the proof of PPO."""
+    """What the update needs of a policy: an ActorCritic, or a table in the proof of PPO.
+
+    Packs are handed to it where its weights are (``device``).
+    """
+
+    @property
+    def device(self) -> torch.device: ...
 
     def lower(self, pack: Pack) -> Tensor | None: ...
 
@@ -60,6 +66,10 @@ class ActorCritic:
         self._split = SplitBackbone(policy)
         width = policy.model.config.hidden_size
         self.value_head = ValueHead(width).to(policy.device) if has_critic else None
+
+    @property
+    def device(self) -> torch.device:
+        return self.policy.device
 
     def lower(self, pack: Pack) -> Tensor | None:
         """The states under the trained layers, which all passes over the pack share."""
@@ -88,7 +98,7 @@ class ActorCritic:
 
         As theirs it begins at the cut: the states under it are known by then.
         """
-        pack, model = pack_groups([NOBODY]).to(self.policy.device), self.policy.model
+        pack, model = pack_groups([NOBODY]).to(self.device), self.policy.model
         size = (len(pack.tree.tokens_T), model.config.hidden_size)
         states_TD = torch.zeros(size, dtype=model.dtype, device=model.device)
         lower_TD = states_TD if self._split.frozen else None

@@ -55,11 +55,11 @@ class Imitation:
         idle = behind(len(rows), self._spec)
         losses: list[list[Tensor]] = []
         for row in rows:
-            pack = pack_groups(row).to(self._actor.policy.device)
+            pack = pack_groups(row).to(self._actor.device)
             loss = -self._actor.likelihoods(pack).sum() / tokens
             learner.backward(self._spec.ptx_weight * loss)
             losses.append([loss])
         for _ in range(idle):
-            pack = pack_groups([NOBODY]).to(self._actor.policy.device)
+            pack = pack_groups([NOBODY]).to(self._actor.device)
             learner.backward(0.0 * self._actor.likelihoods(pack).sum())
         return total_of(losses, width=1)[0].item()

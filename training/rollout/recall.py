@@ -28,7 +28,7 @@ def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list
 
 @torch.no_grad()
 def _part(actor: Actor, row: Sequence[TokenGroup]) -> Part:
-    pack = pack_groups(row)
+    pack = pack_groups(row).to(actor.device)
     lower_TD = actor.lower(pack)
     return Part(
         pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)

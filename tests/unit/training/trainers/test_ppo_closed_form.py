@@ -54,6 +54,10 @@ class Table(nn.Module):
         self.values = nn.Parameter(torch.zeros(len(reference)))
         self.reference = reference
 
+    @property
+    def device(self):
+        return self.logits.device
+
     def lower(self, _pack):
         return None
 
