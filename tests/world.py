@@ -15,7 +15,7 @@ from annotation.judges.services.appointing import appoint_judge, publish_constit
 from annotation.projects.models import Guideline, Role
 from annotation.projects.services.members import invite
 from annotation.prompts.models import PromptImport
-from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+from annotation.quality.models import Adjudication, Dispute, LabelerAct, LabelerGroup, Rule
 from annotation.registry.models import ScoringRequest
 from annotation.rounds.models import Round
 from annotation.webhooks.models import Delivery, Event, Webhook
@@ -93,6 +93,7 @@ class World:
         return {
             "labelers": user,
             "flags": Flag.objects.create(labeler=user, note="Odd.", **own),
+            "groups": LabelerGroup.objects.create(project=project, name="Experts"),
             "gold": GoldItem.objects.create(**own, **gold),
             "adjudications": Adjudication.objects.create(cause="ambiguous", **own),
             "acts": LabelerAct.objects.create(kind=LabelerAct.Kind.MESSAGE, **mine),

@@ -20,7 +20,7 @@ from annotation.comparisons import drawing, selectors
 from annotation.comparisons import serializers as shapes
 from annotation.comparisons.bench import bench_for
 from annotation.comparisons.incoming import answer_from_json
-from annotation.comparisons.models import Assignment, Comparison, Flag, Judgment
+from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.selectors import Station, station_of
 from annotation.comparisons.services import comparisons, flagging, judging, queue
@@ -36,7 +36,6 @@ SERVING = [
     OpenApiParameter("held", str, description="Ids of leases that you have: 11,12."),
 ]
 STATE = OpenApiParameter("state", str, enum=Comparison.State.values, description="Only these.")
-FLAG_STATE = OpenApiParameter("state", str, enum=("open", "resolved"), description="Only these.")
 KEPT_AS_SURPLUS = gettext_lazy("Your time had ended, so this answer is kept but not counted.")
 SAVED = gettext_lazy("Saved.")
 MOST_AHEAD = 2
@@ -233,35 +232,6 @@ class AssignmentFlag(APIView):
             assignment=assignment, **sent(shapes.FlagNoteSerializer, request)
         )
         return Response(shapes.FlagSerializer(flag).data, status=status.HTTP_201_CREATED)
-
-
-class FlagList(generics.ListAPIView[Flag]):
-    """What labelers flagged, newest first."""
-
-    serializer_class = shapes.FlagSerializer
-    queryset = Flag.objects.none()
-
-    def get_queryset(self) -> QuerySet[Flag]:
-        project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
-        state = self.request.query_params.get("state", "")
-        if state not in {"", "open", "resolved"}:
-            raise InvalidInput.at("state", f"{state!r} is not one of open, resolved.")
-        return selectors.flags_in(project, state=state)
-
-    @extend_schema(parameters=[FLAG_STATE])
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
-        return super().get(request, *args, **kwargs)
-
-
-class FlagResolve(APIView):
-    """The end of a flag."""
-
-    @extend_schema(request=None, responses=shapes.FlagSerializer)
-    def post(self, request: Request, project_id: int, flag_id: int) -> Response:
-        """Say that a flag was dealt with."""
-        project = project_for(request.user, project_id, Role.ADMIN)
-        flag = flagging.resolve_flag(project=project, pk=flag_id, actor=person(request))
-        return Response(shapes.FlagSerializer(flag).data)
 
 
 class AssignmentDiff(APIView):

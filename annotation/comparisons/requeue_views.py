@@ -8,10 +8,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation.accounts.authentication import person
 from annotation.comparisons.models import Requeue
 from annotation.comparisons.services import requeue as services
-from annotation.core.errors import NotFound
 from annotation.projects.guidelines import difference
-from annotation.projects.models import Guideline, Project, Role
-from annotation.projects.selectors import page_context, project_for
+from annotation.projects.models import Role
+from annotation.projects.selectors import guideline_of, page_context, project_for
 
 SHOWN = 50
 
@@ -20,7 +19,7 @@ SHOWN = 50
 def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse:
     """Counts first; POST queues again what was chosen."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    guideline = _version(project, version)
+    guideline = guideline_of(project=project, version=version)
     earlier = list(project.guidelines.filter(version__lt=version).order_by("-version")[:SHOWN])
     if request.method == "POST":
         scope, under = request.POST.get("scope", "").partition(":")[::2]
@@ -31,9 +30,9 @@ def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse
         count = len(row.comparison_ids)
         messages.success(request, f"Comparisons with one further slot: {count:,}.")
         return redirect("comparisons-requeue", project.pk, version)
-    disagreed = services.requeued_by(project, scope=Requeue.Scope.DISAGREED).count()
+    scopes = Requeue.Scope
     under_each = [
-        (one, services.requeued_by(project, scope="judged_under", judged_under=one).count())
+        (one, services.requeued_by(guideline, scope=scopes.JUDGED_UNDER, judged_under=one).count())
         for one in earlier[:5]
     ]
     context = page_context(person(request), project, "settings")
@@ -42,7 +41,8 @@ def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse
         guideline=guideline,
         lines=difference(earlier[0].text, guideline.text) if earlier else [],
         before=earlier[0] if earlier else None,
-        disagreed=disagreed,
+        judged_before=services.requeued_by(guideline, scope=scopes.BEFORE).count(),
+        disagreed=services.requeued_by(guideline, scope=scopes.DISAGREED).count(),
         under_each=under_each,
         requeues=Requeue.objects.filter(project=project)
         .select_related("guideline", "judged_under", "created_by")
@@ -59,10 +59,3 @@ def requeue_undo(request: HttpRequest, project_id: int, requeue_id: int) -> Http
     messages.success(request, f"Slots taken back: {count:,}. What was served meanwhile stays.")
     version = Requeue.objects.values_list("guideline__version", flat=True).get(pk=requeue_id)
     return redirect("comparisons-requeue", project.pk, version)
-
-
-def _version(project: Project, version: int) -> Guideline:
-    row = project.guidelines.select_related("project").filter(version=version).first()
-    if row is None:
-        raise NotFound(f"The guideline has no version {version}.")
-    return row

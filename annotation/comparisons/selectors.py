@@ -29,6 +29,7 @@ from annotation.prompts.models import Prompt
 OVERALL = "overall"
 MAX_STRENGTH = 3
 PAIRED_AT_ONCE = 10_000  # prompts
+FLAG_STATES = ("open", "resolved")
 
 Tiers = list[list[int]]
 
@@ -286,6 +287,28 @@ def flags_in(project: Project, *, state: str = "") -> QuerySet[Flag]:
     if not state:
         return project.flags.all()
     return project.flags.filter(resolved_at__isnull=state == "open")
+
+
+def flag_of(*, project: Project, pk: int) -> Flag:
+    """One flag of the project; NotFound otherwise."""
+    row = project.flags.select_related("labeler").filter(pk=pk).first()
+    if row is None:
+        raise NotFound("There is no such flag in this project.")
+    return row
+
+
+def flag_counts(project: Project) -> dict[str, int]:
+    """How many flags are in each state; one query."""
+    is_open = Q(resolved_at=None)
+    return project.flags.aggregate(
+        open=Count("pk", filter=is_open), resolved=Count("pk", filter=~is_open)
+    )
+
+
+def flags_with_texts(flags: QuerySet[Flag]) -> QuerySet[Flag]:
+    """The same with who wrote them, about what, and who resolved them, the newest first."""
+    rows = flags.select_related("labeler", "resolved_by", "comparison__prompt")
+    return rows.order_by("-pk")
 
 
 def prompts_to_pair(project: Project) -> QuerySet[Prompt]:

@@ -171,6 +171,10 @@ class FlagNoteSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(max_length=1000)
 
 
+class FlagAnswerSerializer(serializers.Serializer[Any]):
+    answer = serializers.CharField(max_length=1000, required=False, allow_blank=True)
+
+
 class FlagSerializer(serializers.ModelSerializer[Flag]):
     """A labeler's note about a comparison."""
 
@@ -181,6 +185,7 @@ class FlagSerializer(serializers.ModelSerializer[Flag]):
             "comparison",
             "labeler",
             "note",
+            "answer",
             "created_at",
             "resolved_by",
             "resolved_at",

@@ -2,13 +2,22 @@
 
 from django.urls import path
 
-from annotation.comparisons import api, batch_api, batch_views, requeue_views, views
+from annotation.comparisons import (
+    api,
+    batch_api,
+    batch_views,
+    flag_api,
+    flag_views,
+    requeue_views,
+    views,
+)
 from annotation.projects.models import Role
 
 _PROJECT = "projects/<int:project_id>/"
 _ASSIGNMENT = f"{_PROJECT}assignments/<int:assignment_id>/"
 _BATCH = f"{_PROJECT}batches/<int:batch_id>/"
 _COMPARISON = f"{_PROJECT}comparisons/<int:comparison_id>/"
+_FLAG = f"{_PROJECT}flags/<int:flag_id>/"
 
 api_patterns = [
     path(
@@ -18,12 +27,9 @@ api_patterns = [
     path(f"{_ASSIGNMENT}skip/", api.AssignmentSkip.as_view(), name="api-assignment-skip"),
     path(f"{_ASSIGNMENT}lease/", api.AssignmentLease.as_view(), name="api-assignment-lease"),
     path(f"{_ASSIGNMENT}flag/", api.AssignmentFlag.as_view(), name="api-assignment-flag"),
-    path(f"{_PROJECT}flags/", api.FlagList.as_view(), name="api-flag-list"),
-    path(
-        f"{_PROJECT}flags/<int:flag_id>/resolve/",
-        api.FlagResolve.as_view(),
-        name="api-flag-resolve",
-    ),
+    path(f"{_PROJECT}flags/", flag_api.FlagList.as_view(), name="api-flag-list"),
+    path(f"{_FLAG}resolve/", flag_api.FlagResolve.as_view(), name="api-flag-resolve"),
+    path(f"{_FLAG}reopen/", flag_api.FlagReopen.as_view(), name="api-flag-reopen"),
     path(f"{_ASSIGNMENT}diff/", api.AssignmentDiff.as_view(), name="api-assignment-diff"),
     path(f"{_PROJECT}judgments/undo/", api.JudgmentUndo.as_view(), name="api-judgment-undo"),
     path(f"{_PROJECT}judgments/", api.JudgmentList.as_view(), name="api-judgment-list"),
@@ -55,6 +61,9 @@ page_patterns = [
         requeue_views.requeue_undo,
         name="comparisons-requeue-undo",
     ),
+    path(f"{_PROJECT}flags/", flag_views.flag_list, name="comparisons-flags"),
+    path(f"{_FLAG}resolve/", flag_views.flag_resolve, name="comparisons-flag-resolve"),
+    path(f"{_FLAG}reopen/", flag_views.flag_reopen, name="comparisons-flag-reopen"),
     path(_COMPARISON, views.comparison_detail, name="comparisons-detail"),
     path(f"{_COMPARISON}state/", views.comparison_state, name="comparisons-state"),
 ]
@@ -69,6 +78,7 @@ ROUTE_ROLES = {
     "api-assignment-flag": {"POST": LABELER},
     "api-flag-list": {"GET": ADMIN},
     "api-flag-resolve": {"POST": ADMIN},
+    "api-flag-reopen": {"POST": ADMIN},
     "api-assignment-diff": {"GET": LABELER},
     "api-judgment-undo": {"POST": LABELER},
     "api-judgment-list": {"GET": frozenset({Role.ADMIN, Role.ENGINEER})},
@@ -87,6 +97,9 @@ ROUTE_ROLES = {
     "comparisons-batch-new": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-batch": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-batch-state": {"POST": ADMIN},
+    "comparisons-flags": {"GET": ADMIN},
+    "comparisons-flag-resolve": {"POST": ADMIN},
+    "comparisons-flag-reopen": {"POST": ADMIN},
     "comparisons-list": {"GET": ADMIN},
     "comparisons-pair": {"POST": ADMIN},
     "comparisons-detail": {"GET": ADMIN},

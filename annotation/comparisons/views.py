@@ -1,9 +1,12 @@
 """Pages of labeling: the labeler's bench, and the admin's list of comparisons."""
 
 import json
+from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -17,15 +20,21 @@ from annotation.comparisons.batches import batch_at_hand
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
-from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.models import Assignment, Comparison, Requeue
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
+from annotation.comparisons.services.requeue import requeued_by
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
-from annotation.projects.selectors import current_guideline, page_context, project_for
+from annotation.projects.selectors import (
+    current_guideline,
+    guideline_of,
+    page_context,
+    project_for,
+)
 from annotation.ui import markdown
 
 PAGE_SIZE = 50
@@ -119,10 +128,9 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
     rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
-    narrowed = {name: request.GET.get(name, "") for name in ("batch", "prompt")}
-    for name, key in narrowed.items():
-        if is_key(key):
-            rows = rows.filter(**{f"{name}_id": int(key)})
+    asked = {name: request.GET.get(name, "") for name in ("batch", "prompt", "before")}
+    narrowed = {name: int(key) for name, key in asked.items() if is_key(key)}
+    rows = _narrowed(rows, project, narrowed)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         **page_context(person(request), project, "comparisons"),
@@ -132,11 +140,26 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
         "states": Comparison.State.choices,
         "kinds": Comparison.Kind.choices,
         "leased": selectors.leases_of(project).count(),
+        "flags_open": selectors.flags_in(project, state="open").count(),
         **narrowed,
+        "kept": urlencode(narrowed),
         "waiting": 0 if state or kind else selectors.prompts_to_pair(project).count(),
         "strategies": STRATEGIES,
     }
     return render(request, "comparisons/list.html", context)
+
+
+def _narrowed(
+    rows: QuerySet[Comparison], project: Project, wanted: Mapping[str, int]
+) -> QuerySet[Comparison]:
+    """Of a batch, of a prompt, or what a version of the guideline would ask again."""
+    for name in ("batch", "prompt"):
+        if name in wanted:
+            rows = rows.filter(**{f"{name}_id": wanted[name]})
+    if "before" not in wanted:
+        return rows
+    guideline = guideline_of(project=project, version=wanted["before"])
+    return rows.filter(pk__in=requeued_by(guideline, scope=Requeue.Scope.BEFORE))
 
 
 @require_POST
@@ -161,6 +184,7 @@ def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int)
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": [(pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
         "judgments": selectors.judgments_on(row),
+        "flags": selectors.flags_with_texts(row.flags.all()),
     }
     return render(request, "comparisons/detail.html", context)
 

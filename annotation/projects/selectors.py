@@ -58,6 +58,14 @@ def current_guideline(project: Project) -> Guideline | None:
     return project.guidelines.order_by("-version").first()
 
 
+def guideline_of(*, project: Project, version: int) -> Guideline:
+    """One version of the project's guideline; NotFound otherwise."""
+    row = project.guidelines.select_related("project").filter(version=version).first()
+    if row is None:
+        raise NotFound(f"The guideline has no version {version}.")
+    return row
+
+
 class ProjectEntry(NamedTuple):
     """A project on someone's start page, with the roles held there."""
 

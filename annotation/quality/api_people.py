@@ -16,11 +16,12 @@ from annotation.comparisons.models import GoldItem
 from annotation.comparisons.selectors import comparison_of
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
-from annotation.quality import acts, adjudication, disputes, exams, gold, numbers, rules
+from annotation.quality import acts, adjudication, disputes, exams, gold, mine, numbers, rules
 from annotation.quality import people_serializers as shapes
 from annotation.quality.adjudication import Verdict
 from annotation.quality.asking import try_asking
 from annotation.quality.models import Adjudication, Dispute, LabelerAct
+from annotation.quality.previews import preview_of
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 CREATED = status.HTTP_201_CREATED
@@ -261,6 +262,18 @@ class ActList(generics.ListAPIView[LabelerAct]):
         return Response(shapes.ActSerializer(done).data, status=CREATED)
 
 
+class ActDryRun(APIView):
+    """What a pause or retraining would mean, by what was judged so far; nothing is written."""
+
+    @extend_schema(request=shapes.TryActSerializer, responses=shapes.ActPreviewSerializer)
+    def post(self, request: Request, project_id: int, labeler_id: int) -> Response:
+        project = project_for(request.user, project_id, Role.ADMIN)
+        member = acts.labeler_of(project, labeler_id)
+        kind = _read(shapes.TryActSerializer, request)["kind"]
+        found = preview_of(member=member, kind=kind)
+        return Response(shapes.ActPreviewSerializer(found).data)
+
+
 class ActDetail(APIView):
     """Delete undoes an act; the row stays, marked as undone."""
 
@@ -290,6 +303,9 @@ class MyWork(APIView):
                 "fast_seconds": found.fast_seconds,
                 "concerns": shapes.ConcernSerializer(found.concerns, many=True).data,
                 "days": shapes.DaySerializer(numbers.days_of(project, me.pk), many=True).data,
+                "flags": shapes.MyFlagSerializer(
+                    [one.flag for one in mine.flagged(project, me.pk)], many=True
+                ).data,
             }
         )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from annotation.quality.report import ceiling_ends
 from annotation.ui.minus import with_minus
 
 Statistic = dict[str, Any]  # Any: a measure's JSON
@@ -53,7 +54,7 @@ def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the 
         _card("all_bad_rate", found["all_bad_rate"], percent),
         _card("machine", data["machine"], percent),
         _card("reward_model", data["reward_model"], percent),
-        _ceiling(data["ceiling"]),
+        _ceiling(found["percent_without_ties"]),
     ]
 
 
@@ -87,13 +88,16 @@ def _leaning(key: str, statistic: Statistic, more: str, less: str) -> Card:
     return replace(card, flag=f"{side} is chosen more often".capitalize())
 
 
-def _ceiling(band: list[float] | None) -> Card:
+def _ceiling(agreement: Statistic) -> Card:
+    """The band, and how far it may lie otherwise within the interval of the agreement that it follows from."""
     title, meaning = NAMES["ceiling"]
-    if band is None:
-        reason = "This needs agreement without ties of at least 50 %."
-        return Card(key="ceiling", title=title, meaning=meaning, value="–", detail=reason)
-    value = f"{band[0] * 100:.0f}–{band[1] * 100:.0f} %"
-    detail = "accuracy against one person’s verdict"
+    low, high = ceiling_ends(agreement)
+    if low["value"] is None:
+        return Card(key="ceiling", title=title, meaning=meaning, value="–", detail=low["reason"])
+    value = f"{low['value'] * 100:.0f}–{high['value'] * 100:.0f} %"
+    spans = (low["interval"], high["interval"])
+    span = f"95 %: {_span([spans[0][0], spans[1][1]], percent)}" if all(spans) else "no interval"
+    detail = f"{span} · accuracy against one person’s verdict · n\u00a0=\u00a0{low['n']:,}"
     return Card(key="ceiling", title=title, meaning=meaning, value=value, detail=detail)
 
 
@@ -190,7 +194,7 @@ NAMES: dict[str, tuple[str, str]] = {
         "Best possible reward model",
         (
             "The band in which the accuracy of a perfect reward model lies, given how the labelers of "
-            "this view agree."
+            "this view agree. Its interval follows from that of agreement without ties, as does n."
         ),
     ),
 }

@@ -14,10 +14,11 @@ from annotation.comparisons.services.judging import ring_agreement
 from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
 from annotation.quality.cards import cards_of
+from annotation.quality.groups import groups_of
 from annotation.quality.models import ColumnStore
 from annotation.quality.scope import EVERYBODY, SIGNAL_FILTERS, LabelerKind, Scope
 from annotation.quality.scoped import labelers_of
-from annotation.quality.selectors import AgreementView, tags_of, view_of
+from annotation.quality.selectors import AgreementView, open_disputes, tags_of, view_of
 from annotation.quality.services import catch_up
 
 Context = dict[str, Any]  # Any: a template's context
@@ -84,6 +85,7 @@ def frame_context(
         "of_judgments": True,
         "tab": tab,
         "tabs": [_link(project, one, asked, is_on=one.key == tab) for one in TABS],
+        "disputes_open": open_disputes(project).count(),
         "query": asked.urlencode(),
     }
 
@@ -123,6 +125,7 @@ def filters_context(project: Project, scope: Scope) -> Context:
         "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
         "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
         "periods": PERIODS,
+        "groups": list(groups_of(project).values_list("pk", "name")),
         "batches": list(project.batches.order_by("name").values_list("pk", "name")),
         "languages": sorted(language for language in known if language),
         "tags": tags_of(project),

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from annotation.comparisons.gold import gold_answers, is_right_answer
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Flag, Judgment
 from annotation.projects.models import Project
 from annotation.quality import disputes, rule_kinds
 from annotation.quality.adjudication import standing_adjudications
@@ -67,6 +67,20 @@ def training_answers(project: Project, labeler_id: int) -> list[Trained]:
         )
         for one in rows[:SHOWN]
     ]
+
+
+class Flagged(NamedTuple):
+    """What a labeler told the admins about a comparison, with its question."""
+
+    flag: Flag
+    question: str
+
+
+def flagged(project: Project, labeler_id: int) -> list[Flagged]:
+    """The newest flags of this labeler; one query."""
+    rows = project.flags.filter(labeler_id=labeler_id).select_related("comparison__prompt")
+    found = rows.order_by("-pk")[:SHOWN]
+    return [Flagged(one, question_of(one.comparison.prompt.turns)) for one in found]
 
 
 def rules_in_words(project: Project, labeler_id: int) -> list[tuple[Rule, str]]:

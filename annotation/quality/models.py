@@ -187,6 +187,28 @@ class Dispute(models.Model):
         indexes = [models.Index(fields=["project", "state", "-id"], name="disputes_by_state")]
 
 
+class LabelerGroup(models.Model):
+    """Labelers under one name, whose judgments can be looked at apart. Removed, it can be taken back."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="labeler_groups")
+    name = models.CharField(max_length=60)
+    labelers = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=Q(removed_at=None),
+                name="a_labeler_group_has_a_name_of_its_own",
+            )
+        ]
+
+
 class JudgmentChange(models.Model):
     """A judgment given, edited or deleted that the columns do not know yet; database triggers write it.
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from django.http import QueryDict
+
 from annotation.comparisons.forms import tiers_from_ranks
 from annotation.comparisons.selectors import Tiers
 from annotation.core.errors import InvalidInput
@@ -109,3 +111,8 @@ def key_from(fields: Mapping[str, str], name: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
         raise InvalidInput.at(name, "The form has lost what it is about; load the page again.")
     return int(value)
+
+
+def keys_from(fields: QueryDict, name: str) -> list[int]:
+    """The posted numbers of rows; InvalidInput where one is none."""
+    return [key_from({name: value}, name) for value in fields.getlist(name)]

@@ -11,9 +11,8 @@ from annotation.accounts.authentication import person
 from annotation.core.errors import DomainError
 from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
-from annotation.quality import disputes
 from annotation.quality.frame import TABS, Link
-from annotation.quality.models import Dispute
+from annotation.quality.selectors import open_disputes
 
 Context = dict[str, Any]  # Any: a template's context
 
@@ -26,7 +25,7 @@ def people_context(request: HttpRequest, project: Project, tab: str) -> Context:
         "tabs": [
             Link(one.label, reverse(one.route, args=[project.pk]), one.key == tab) for one in TABS
         ],
-        "disputes_open": disputes.counts_of(project)[Dispute.State.OPEN],
+        "disputes_open": open_disputes(project).count(),
     }
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.comparisons.models import Exam, GoldItem
+from annotation.comparisons.models import Exam, Flag, GoldItem
 from annotation.projects.models import Project
 from annotation.quality.asking import SETTINGS
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+from annotation.quality.previews import TRIED
 
 
 class TiersField(serializers.ListField):
@@ -222,6 +223,31 @@ class NewActSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(max_length=1000)
 
 
+class TryActSerializer(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[one.value for one in TRIED])
+
+
+class ExamReplaySerializer(serializers.Serializer[Any]):
+    """The entry exam held on gold answers of real work."""
+
+    answers = serializers.IntegerField()
+    right = serializers.IntegerField()
+    has_passed = serializers.BooleanField(allow_null=True, help_text="Null: not decided by them.")
+    decided_after = serializers.IntegerField(allow_null=True)
+
+
+class ActPreviewSerializer(serializers.Serializer[Any]):
+    """History as if the act had been done so many days ago."""
+
+    kind = serializers.CharField()
+    days = serializers.IntegerField()
+    judgments = serializers.IntegerField(help_text="Of everybody who counts, in these days.")
+    judgments_theirs = serializers.IntegerField()
+    in_hand = serializers.IntegerField(help_text="Comparisons leased to them now.")
+    dry_run = DryRunSerializer()
+    exam = ExamReplaySerializer(allow_null=True)
+
+
 class StatisticSerializer(serializers.Serializer[Any]):
     value = serializers.FloatField(allow_null=True)
     interval = serializers.ListField(child=serializers.FloatField(), allow_null=True)
@@ -241,6 +267,15 @@ class DaySerializer(serializers.Serializer[Any]):
     hours = serializers.FloatField()
 
 
+class MyFlagSerializer(serializers.ModelSerializer[Flag]):
+    """What a labeler told the admins, and what they answered."""
+
+    class Meta:
+        model = Flag
+        fields = ("id", "comparison", "note", "answer", "created_at", "resolved_at")
+        read_only_fields = fields
+
+
 class MyWorkSerializer(serializers.Serializer[Any]):
     """A labeler's own numbers; each statistic is `{value, interval, n, reason}`."""
 
@@ -257,3 +292,4 @@ class MyWorkSerializer(serializers.Serializer[Any]):
     fast_seconds = serializers.FloatField()
     concerns = ConcernSerializer(many=True)
     days = DaySerializer(many=True)
+    flags = MyFlagSerializer(many=True)

@@ -4,17 +4,26 @@ from django.urls import path
 
 from annotation.projects.models import Role
 from annotation.quality import api as api_agreement
+from annotation.quality import (
+    api_groups,
+    views_groups,
+    views_mine,
+    views_people,
+    views_rules,
+    views_signals,
+)
 from annotation.quality import api_people as api
-from annotation.quality import views_mine, views_people, views_rules, views_signals
 
 _PROJECT = "projects/<int:project_id>/"
 _AT = f"{_PROJECT}agreement/"
 _COMPARISON = f"{_AT}comparisons/<int:comparison_id>/"
 _LABELER = f"{_AT}labelers/<int:labeler_id>/"
+_GROUP = f"{_AT}groups/<int:group_id>/"
 
 page_patterns = [
     path(_LABELER, views_people.labeler, name="quality-labeler"),
     path(f"{_LABELER}act/", views_people.labeler_act, name="quality-act"),
+    path(f"{_LABELER}act/try/", views_people.labeler_act_try, name="quality-act-try"),
     path(f"{_AT}acts/<int:act_id>/undo/", views_people.act_undo, name="quality-act-undo"),
     path(_COMPARISON, views_people.comparison, name="quality-comparison"),
     path(f"{_COMPARISON}gold/", views_people.gold_mark, name="quality-gold-mark"),
@@ -24,6 +33,11 @@ page_patterns = [
         views_people.adjudication_undo,
         name="quality-adjudication-undo",
     ),
+    path(f"{_AT}groups/", views_groups.group_list, name="quality-groups"),
+    path(f"{_AT}groups/new/", views_groups.group_new, name="quality-group-new"),
+    path(_GROUP, views_groups.group_save, name="quality-group"),
+    path(f"{_GROUP}remove/", views_groups.group_remove, name="quality-group-remove"),
+    path(f"{_GROUP}restore/", views_groups.group_restore, name="quality-group-restore"),
     path(f"{_AT}signals/", views_signals.signals, name="quality-signals"),
     path(f"{_AT}signals.csv", views_signals.signals_csv, name="quality-signals-table"),
     path(f"{_AT}gold/", views_people.gold_page, name="quality-gold"),
@@ -52,6 +66,8 @@ page_patterns = [
 ]
 api_patterns = [
     path(f"{_AT}signals/", api_agreement.SignalsDetail.as_view(), name="api-signals"),
+    path(f"{_AT}groups/", api_groups.GroupList.as_view(), name="api-group-list"),
+    path(_GROUP, api_groups.GroupDetail.as_view(), name="api-group-detail"),
     path(f"{_AT}gold/", api.GoldList.as_view(), name="api-gold-list"),
     path(f"{_AT}gold/<int:comparison_id>/", api.GoldDetail.as_view(), name="api-gold-detail"),
     path(f"{_AT}exam/", api.ExamDetail.as_view(), name="api-exam-detail"),
@@ -69,6 +85,7 @@ api_patterns = [
     path(f"{_AT}disputes/", api.DisputeList.as_view(), name="api-dispute-list"),
     path(f"{_AT}disputes/<int:pk>/", api.DisputeDetail.as_view(), name="api-dispute-detail"),
     path(f"{_LABELER}acts/", api.ActList.as_view(), name="api-act-list"),
+    path(f"{_LABELER}acts/dry-run/", api.ActDryRun.as_view(), name="api-act-dry-run"),
     path(f"{_AT}acts/<int:pk>/", api.ActDetail.as_view(), name="api-act-detail"),
     path(f"{_PROJECT}my-work/", api.MyWork.as_view(), name="api-my-work"),
     path(f"{_PROJECT}my-work/disputes/", api.MyDisputes.as_view(), name="api-my-disputes"),
@@ -80,11 +97,17 @@ READERS = frozenset({Role.ADMIN, Role.ENGINEER})
 ROUTE_ROLES = {
     "quality-labeler": {"GET": ADMIN},
     "quality-act": {"POST": ADMIN},
+    "quality-act-try": {"POST": ADMIN},
     "quality-act-undo": {"POST": ADMIN},
     "quality-comparison": {"GET": ADMIN, "POST": ADMIN},
     "quality-gold-mark": {"POST": ADMIN},
     "quality-gold-state": {"POST": ADMIN},
     "quality-adjudication-undo": {"POST": ADMIN},
+    "quality-groups": {"GET": ADMIN},
+    "quality-group-new": {"POST": ADMIN},
+    "quality-group": {"POST": ADMIN},
+    "quality-group-remove": {"POST": ADMIN},
+    "quality-group-restore": {"POST": ADMIN},
     "quality-signals": {"GET": ADMIN},
     "quality-signals-table": {"GET": ADMIN},
     "quality-gold": {"GET": ADMIN, "POST": ADMIN},
@@ -103,6 +126,8 @@ ROUTE_ROLES = {
     "quality-my-hours": {"GET": LABELER},
     "quality-my-dispute": {"POST": LABELER},
     "api-signals": {"GET": READERS},
+    "api-group-list": {"GET": READERS, "POST": ADMIN},
+    "api-group-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
     "api-gold-list": {"GET": ADMIN, "POST": ADMIN},
     "api-gold-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
     "api-exam-detail": {"GET": ADMIN, "PATCH": ADMIN},
@@ -116,6 +141,7 @@ ROUTE_ROLES = {
     "api-dispute-list": {"GET": ADMIN},
     "api-dispute-detail": {"PATCH": ADMIN},
     "api-act-list": {"GET": ADMIN, "POST": ADMIN},
+    "api-act-dry-run": {"POST": ADMIN},
     "api-act-detail": {"DELETE": ADMIN},
     "api-my-work": {"GET": LABELER},
     "api-my-disputes": {"GET": LABELER, "POST": LABELER},

@@ -93,6 +93,8 @@ def _lone(figures: Figures, *, asked_one: bool) -> str:
     """Why nothing can be compared, and what to do about it."""
     if figures.labelers_count == 1 and asked_one:
         return "These filters leave one labeler, who cannot be compared with anyone. Widen them."
+    if figures.labelers_count == 1:
+        return "One labeler alone has judged so far. Invite others under Settings, Members."
     return (
         "This needs at least 2 labelers on the same comparison: 0 comparisons so far. "
         "Raise the overlap in the project's settings."
@@ -112,6 +114,27 @@ def _ceiling(verdicts: Coefficients) -> list[float] | None:
     agreement = verdicts.percent_without(TIE).value
     band = None if agreement is None else accuracy_ceiling(agreement)
     return None if band is None else [band.low, band.high]
+
+
+def ceiling_ends(agreement: Data) -> tuple[Data, Data]:
+    """Both ends of the band as statistics, each with what becomes of it within the interval of the agreement.
+
+    ``agreement`` is that without ties. Half is the least that the band can be made of.
+    """
+    band = None if agreement["value"] is None else accuracy_ceiling(agreement["value"])
+    if band is None:
+        reason = "This needs agreement without ties of at least 50 %."
+        nothing = missing(reason, n=agreement["n"]).as_json()
+        return nothing, nothing
+    least, most = (
+        accuracy_ceiling(max(one, 0.5)) or band for one in agreement["interval"] or (0.5, 0.5)
+    )
+    found = ((band.low, least.low, most.low), (band.high, least.high, most.high))
+    low, high = (
+        {**agreement, "value": value, "interval": agreement["interval"] and [start, end]}
+        for value, start, end in found
+    )
+    return low, high
 
 
 def _people_and_machines(figures: Figures) -> Statistic:

@@ -13,7 +13,7 @@ from annotation.core.errors import InvalidInput
 DAYS_MAX = 3650
 CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
 CHOSEN_MAX = 200
-SIGNAL_FILTERS = ("days", "language", "tag", "labeler")  # the names in an address
+SIGNAL_FILTERS = ("days", "language", "tag", "labeler", "group")  # the names in an address
 
 
 class LabelerKind(StrEnum):
@@ -66,6 +66,7 @@ class Scope:
     language: str = ""
     tag: str = ""
     chosen: tuple[int, ...] = ()  # ids of labelers; empty: everybody
+    group: int = 0  # id of a group of labelers
 
     @classmethod
     def from_query(cls, asked: Mapping[str, str]) -> "Scope":
@@ -83,6 +84,7 @@ class Scope:
             language=_name(asked, "language", LANGUAGE_MAX),
             tag=_name(asked, "tag", TAG_MAX),
             chosen=_chosen(asked),
+            group=_number(asked, "group", 2**31 - 1),
         )
 
     @property

@@ -11,6 +11,7 @@ from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.columns import PairColumns
 from annotation.quality.figures import Measured
+from annotation.quality.groups import chosen_of
 from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
 from annotation.quality.labeler_table import Tests
 from annotation.quality.models import LabelerModel
@@ -114,8 +115,9 @@ def columns_that_count(project: Project, *, counted: Collection[int]) -> PairCol
 def _filters_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask:
     """Which rows the filters let in, whatever the kind of labeler."""
     kept = np.ones(len(columns), dtype=bool)
-    if scope.chosen:
-        kept &= among(scope.chosen, columns.labeler_ids, columns.rows["labeler"])
+    chosen = chosen_of(project, scope)
+    if chosen is not None:
+        kept &= among(chosen, columns.labeler_ids, columns.rows["labeler"])
     if scope.guideline:
         found = project.guidelines.filter(version=scope.guideline).values_list("pk", flat=True)
         kept &= among(found, columns.guideline_ids, columns.rows["guideline"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import F, Func, JSONField, Q, TextField, Value
+from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
 from django.utils import timezone
 
 from annotation.comparisons.selectors import OVERALL
@@ -16,7 +16,7 @@ from annotation.quality import stored, tally
 from annotation.quality.further import budget_of, coefficients_part, judges_part
 from annotation.quality.gains import items_part
 from annotation.quality.labeler_table import labelers_part, matrix_part
-from annotation.quality.models import AgreementReport, ColumnStore
+from annotation.quality.models import AgreementReport, ColumnStore, Dispute
 from annotation.quality.periods import periods_part, requeue_part, versions_part
 from annotation.quality.policies import policies_part
 from annotation.quality.policy_models import models_part
@@ -61,7 +61,7 @@ def report_from(scoped: ScopedJudgments, *, parts: Iterable[str] = tuple(PARTS))
     computed: Data = {}
     for part in parts:
         computed |= PARTS[part](scoped)
-    asked_one = bool(scoped.scope.labelers or scoped.scope.chosen)
+    asked_one = bool(scoped.scope.labelers or scoped.scope.chosen or scoped.scope.group)
     report = report_of(
         scoped.measured, labelers=scoped.labelers, parts=computed, asked_one=asked_one
     )
@@ -224,6 +224,11 @@ def _refuse_unknown(project: Project, scope: Scope) -> None:
 def newest_guideline(project: Project) -> int | None:
     """The id of its newest version."""
     return project.guidelines.order_by("-version").values_list("pk", flat=True).first()
+
+
+def open_disputes(project: Project) -> QuerySet[Dispute]:
+    """What labelers appealed and nobody has answered yet."""
+    return Dispute.objects.filter(project=project, state=Dispute.State.OPEN)
 
 
 def tags_of(project: Project) -> list[str]:

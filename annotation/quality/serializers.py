@@ -16,6 +16,9 @@ class SignalScopeSerializer(serializers.Serializer[Any]):
     labeler = serializers.RegexField(
         r"^\d{1,10}(,\d{1,10})*$", required=False, help_text="Ids of labelers, with commas between."
     )
+    group = serializers.IntegerField(
+        required=False, min_value=1, help_text="Id of a group of labelers."
+    )
 
 
 class ScopeSerializer(SignalScopeSerializer):

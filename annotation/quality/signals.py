@@ -21,6 +21,7 @@ from annotation.measures.statistic import Statistic, proportion
 from annotation.measures.table import RatingTable, Scale
 from annotation.projects.models import Project
 from annotation.quality import stored
+from annotation.quality.groups import chosen_of
 from annotation.quality.models import ColumnStore, SignalReport
 from annotation.quality.report import Data, explained, shown_from
 from annotation.quality.scope import SIGNAL_FILTERS, Scope
@@ -44,7 +45,13 @@ ORDER BY s.id"""
 
 def signals_scope(asked: Scope) -> Scope:
     """The filters that a signal can pass: of its prompt, its time and who gave it; InvalidInput names another."""
-    scope = Scope(days=asked.days, language=asked.language, tag=asked.tag, chosen=asked.chosen)
+    scope = Scope(
+        days=asked.days,
+        language=asked.language,
+        tag=asked.tag,
+        chosen=asked.chosen,
+        group=asked.group,
+    )
     names = [one.name for one in fields(Scope)]
     others = [name for name in names if getattr(asked, name) != getattr(scope, name)]
     if others:
@@ -55,9 +62,9 @@ def signals_scope(asked: Scope) -> Scope:
 
 def _rows(project: Project, scope: Scope) -> list[tuple[Any, ...]]:  # Any: rows of the database
     since = timezone.now() - timedelta(days=scope.days)
-    chosen = list(scope.chosen)
+    chosen = chosen_of(project, scope)
     filters = (scope.language, scope.language, scope.tag, scope.tag, scope.days, since)
-    return stored.fetched(_SIGNALS, project.pk, *filters, not chosen, chosen)
+    return stored.fetched(_SIGNALS, project.pk, *filters, chosen is None, list(chosen or ()))
 
 
 class Signals:
@@ -143,7 +150,7 @@ def _verdicts(project: Project, scope: Scope, signals: Signals) -> dict[str, Sta
 
     A verdict counts where it decides, and where the accepted shares differ. The interval is over pairs.
     """
-    judged = ScopedJudgments(project, replace(scope, chosen=())).judged
+    judged = ScopedJudgments(project, replace(scope, chosen=(), group=0)).judged
     first, second = (judged.pairs[side][judged.pair_codes] for side in ("first", "second"))
     gap = _share_of(signals, first) - _share_of(signals, second)
     kept = (judged.strengths != 0) & (np.nan_to_num(gap) != 0)

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import StreamingHttpResponse
 
 from annotation.core.errors import NotFound
+from annotation.quality.report import ceiling_ends
 
 Row = list[Any]  # Any: a cell is text or a number
 PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
@@ -166,8 +167,12 @@ def _cells(statistic: dict[str, Any]) -> Row:
 
 def _statistics(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["statistic", "value", "low", "high", "n", "reason"]
-    found = data["statistics"].items()
-    return head, [[name, *_cells(one)] for name, one in found if isinstance(one, dict)]
+    found = dict(data["statistics"])
+    if found:
+        found["machine"], found["reward_model"] = data["machine"], data["reward_model"]
+        ends = ceiling_ends(found["percent_without_ties"])
+        found["ceiling_from"], found["ceiling_to"] = ends
+    return head, [[name, *_cells(one)] for name, one in found.items() if isinstance(one, dict)]
 
 
 def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:

@@ -39,6 +39,7 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
         "training": training,
         "training_right": sum(one.is_right for one in training),
         "ruled": mine.rules_in_words(project, me.pk),
+        "flags": mine.flagged(project, me.pk),
         "attempt": project.exam_attempts.filter(labeler=me).order_by("-number").first(),
         "days": numbers.days_of(project, me.pk),
         "days_shown": DAYS_SHOWN,

@@ -12,7 +12,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.comparisons.exams import exam_of, sequential_test
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import comparison_of, judgments_on, texts_of
+from annotation.comparisons.selectors import (
+    comparison_of,
+    flags_with_texts,
+    judgments_on,
+    texts_of,
+)
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import project_for
@@ -24,6 +29,7 @@ from annotation.quality import (
     gold,
     numbers,
     people_forms,
+    previews,
     rule_kinds,
 )
 from annotation.quality.models import Adjudication, LabelerAct
@@ -39,19 +45,24 @@ def labeler(request: HttpRequest, project_id: int, labeler_id: int) -> HttpRespo
     """One labeler: numbers, exam, what was done, what can be done."""
     project = project_for(request.user, project_id, Role.ADMIN)
     member = acts.judge_of(project, labeler_id)
-    context = {
+    return render(request, "quality/labeler.html", _labeler_context(request, project, member))
+
+
+def _labeler_context(request: HttpRequest, project: Project, member: Membership) -> Context:
+    labeler_id = member.user_id
+    return {
         **people_context(request, project, "labelers"),
         "member": member,
         "numbers": numbers.numbers_of(project, labeler_id),
         "paths": [(one, exam_drawing(one)) for one in exams.paths_of(project, labeler_id)],
         "acts": acts.acts_on(project, labeler_id)[:PAGE_SIZE],
         "kinds": _possible(member) if member.pk else [],
+        "tried": previews.TRIED,
         "ruled": [
             (one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
         ],
         "days": numbers.days_of(project, labeler_id)[:14],
     }
-    return render(request, "quality/labeler.html", context)
 
 
 def exam_drawing(path: exams.Path) -> SafeString | None:
@@ -98,6 +109,23 @@ def labeler_act(request: HttpRequest, project_id: int, labeler_id: int) -> HttpR
     except DomainError as error:
         return refused(request, error, *back)
     return done(request, f"Done: {kind}. {member.user.username} reads why on their page.", *back)
+
+
+@require_POST
+def labeler_act_try(request: HttpRequest, project_id: int, labeler_id: int) -> HttpResponse:
+    """What a pause or retraining would mean, by what was judged so far. Nothing is written."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    member = acts.labeler_of(project, labeler_id)
+    found: Context = {"preview_text": request.POST.get("text", "")}
+    try:
+        found["preview"] = previews.preview_of(member=member, kind=request.POST.get("kind", ""))
+    except DomainError as reason:
+        found["preview_error"] = str(reason)
+    if request.headers.get("HX-Request"):
+        found |= {"project": project, "member": member}
+        return render(request, "quality/_act_preview.html", found)
+    context = _labeler_context(request, project, member)
+    return render(request, "quality/labeler.html", {**context, **found})
 
 
 @require_POST
@@ -172,6 +200,7 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
         "causes": Adjudication.Cause.choices,
         "disputes": disputes.disputes_about(row),
+        "flags": flags_with_texts(row.flags.all()),
         "adjudication": found,
         "adjudicated": _in_letters(found.ranking, letters) if found else "",
         "gold": item,

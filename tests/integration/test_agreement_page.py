@@ -197,7 +197,8 @@ def test_an_empty_project_says_what_is_missing(client, admin, project):
 
 
 def test_figures_without_overlap_say_why_they_are_undefined(client, admin, project):
-    judged(project, [(None, 1)])
+    for _ in range(2):  # two labelers, each on a comparison of their own
+        judged(project, [(None, 1)])
     tasks.refresh_agreement(project.pk)
     content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
     assert "This needs at least 2 labelers on the same comparison" in content

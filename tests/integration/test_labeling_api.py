@@ -408,7 +408,7 @@ def test_the_list_of_comparisons_costs_the_same_for_few_and_many(
 ):
     client.force_login(factories.member(project, Role.ADMIN))
     comparisons(project, 12)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         client.get(reverse("comparisons-list", args=[project.pk]))
 
 

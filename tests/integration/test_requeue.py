@@ -46,15 +46,43 @@ def test_a_machine_judge_makes_no_disagreement(project):
     one = judged(project)
     other = [[pk] for pk in reversed(one.candidate_ids)]
     factories.judgment(one, ranking=other, labeler=factories.user(kind="machine"))
-    assert not requeued_by(project, scope="disagreed").exists()
+    assert not requeued_by(project.guidelines.get(), scope="disagreed").exists()
 
 
 def test_what_was_judged_under_a_version_is_asked_again(project):
     first = project.guidelines.get()
     under = judged(project, guideline=first)
     judged(project)
-    found = requeued_by(project, scope="judged_under", judged_under=first)
+    found = requeued_by(first, scope="judged_under", judged_under=first)
     assert list(found) == [under]
+
+
+def test_what_was_judged_before_a_version_alone_is_asked_again_once(client, project):
+    first, admin = project.guidelines.get(), project.created_by
+    old, half_known = judged(project, guideline=first), judged(project, guideline=first)
+    imported = judged(project)
+    new = projects.publish_guideline(project=project, text="# Two", actor=admin)
+    factories.judgment(half_known, guideline=new)
+    assert set(requeued_by(new, scope="before")) == {old, imported}
+    assert not requeued_by(first, scope="before").filter(pk=old.pk).exists()
+    client.force_login(admin)
+    listed = client.get(reverse("comparisons-list", args=[project.pk]), {"before": 2})
+    assert {one.pk for one in listed.context["page"]} == {old.pk, imported.pk}
+    url = reverse("comparisons-requeue", args=[project.pk, 2])
+    assert "<b>2</b> judged before version 2 only" in client.get(url).content.decode()
+    client.post(url, {"scope": "before"})
+    assert sorted(Requeue.objects.get().comparison_ids) == sorted([old.pk, imported.pk])
+    assert not requeued_by(new, scope="before").exists()  # they wait for it already
+    undo_requeue(project=project, pk=Requeue.objects.get().pk, actor=admin)
+    assert set(requeued_by(new, scope="before")) == {old, imported}
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "٣", "9" * 25])
+def test_a_version_that_is_no_number_narrows_nothing(client, project, before):
+    client.force_login(project.created_by)
+    url = reverse("comparisons-list", args=[project.pk])
+    assert client.get(url, {"before": before}).status_code == 200
+    assert client.get(url, {"before": 7}).status_code == 404
 
 
 def test_an_undo_takes_back_only_what_nobody_has(project):
@@ -76,14 +104,14 @@ def test_gold_and_withdrawn_comparisons_are_not_asked_again(project):
     gold, gone = judged(project, flipped=True), judged(project, flipped=True)
     Comparison.objects.filter(pk=gold.pk).update(kind="gold")
     Comparison.objects.filter(pk=gone.pk).update(state="closed")
-    assert not requeued_by(project, scope="disagreed").exists()
+    assert not requeued_by(project.guidelines.get(), scope="disagreed").exists()
     with pytest.raises(Conflict, match="No comparison fits"):
         requeue(guideline=project.guidelines.get(), scope="disagreed", actor=project.created_by)
 
 
 def test_a_scope_that_is_none_is_refused(project):
     with pytest.raises(InvalidInput, match="disagreed"):
-        requeued_by(project, scope="everything")
+        requeued_by(project.guidelines.get(), scope="everything")
 
 
 def test_publishing_leads_to_the_count_and_the_button_queues(client, project):

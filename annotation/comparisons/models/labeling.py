@@ -266,6 +266,7 @@ class Requeue(models.Model):
     class Scope(models.TextChoices):
         DISAGREED = "disagreed"  # labelers gave different verdicts
         JUDGED_UNDER = "judged_under"  # all that were judged under one version
+        BEFORE = "before"  # judged under earlier versions only, and not queued again for this one
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="requeues")
     guideline = models.ForeignKey(Guideline, on_delete=models.CASCADE, related_name="requeues")
@@ -311,6 +312,7 @@ class Flag(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="flags"
     )
     note = models.CharField(max_length=1000)
+    answer = models.CharField(max_length=1000, blank=True, default="")  # the labeler reads it
     created_at = models.DateTimeField(auto_now_add=True)
     resolved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

@@ -6,8 +6,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Assignment, Flag
-from annotation.core.errors import InvalidInput, NotFound
-from annotation.projects.models import Project
+from annotation.core.errors import Conflict, InvalidInput
 
 LONGEST_NOTE = 1000
 
@@ -27,18 +26,38 @@ def flag_comparison(*, assignment: Assignment, note: str) -> Flag:
         note=text,
     )
     if is_new:
-        audit.record("comparison.flagged", flag, actor=assignment.labeler)
+        audit.record(
+            "comparison.flagged",
+            flag,
+            actor=assignment.labeler,
+            comparison=flag.comparison_id,
+            note=text,
+        )
     return flag
 
 
 @transaction.atomic
-def resolve_flag(*, project: Project, pk: int, actor: User) -> Flag:
-    """Mark a flag as dealt with; twice is once."""
-    flag = project.flags.select_for_update().filter(pk=pk).first()
-    if flag is None:
-        raise NotFound("There is no such flag in this project.")
-    if flag.resolved_at is None:
-        flag.resolved_at, flag.resolved_by = timezone.now(), actor
-        flag.save(update_fields=["resolved_at", "resolved_by"])
-        audit.record("flag.resolved", flag, actor=actor)
+def resolve_flag(*, flag: Flag, actor: User, answer: str = "") -> Flag:
+    """Mark a flag as dealt with; its labeler reads the answer. Raises Conflict where it was already."""
+    text = answer.strip()
+    if len(text) > LONGEST_NOTE or "\x00" in text:
+        raise InvalidInput.at(
+            "answer", f"Answer in at most {LONGEST_NOTE} characters; there are {len(text)}."
+        )
+    is_open = Flag.objects.filter(pk=flag.pk, resolved_at=None)
+    if not is_open.update(resolved_at=timezone.now(), resolved_by=actor, answer=text):
+        raise Conflict("This flag is resolved already; open it again to change the answer.")
+    audit.record("flag.resolved", flag, actor=actor, answer=text)
+    flag.refresh_from_db()
+    return flag
+
+
+@transaction.atomic
+def reopen_flag(*, flag: Flag, actor: User) -> Flag:
+    """Take the end of a flag back, and its answer with it. Raises Conflict where it is open."""
+    is_over = Flag.objects.filter(pk=flag.pk, resolved_at__isnull=False)
+    if not is_over.update(resolved_at=None, resolved_by=None, answer=""):
+        raise Conflict("This flag is open already.")
+    audit.record("flag.reopened", flag, actor=actor, answer=flag.answer)
+    flag.refresh_from_db()
     return flag

@@ -1,15 +1,25 @@
 """A new guideline asks again: comparisons judged before it get one further slot. Undone while nobody has taken it."""
 
-from typing import Any
-
 from django.db import transaction
-from django.db.models import Case, Count, F, Func, JSONField, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    Func,
+    JSONField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
-from annotation.comparisons.models import Comparison, Requeue
+from annotation.comparisons.models import Comparison, Judgment, Requeue
 from annotation.comparisons.selectors import judgments_of_people
 from annotation.comparisons.services.comparisons import having_agreed
 from annotation.core.errors import Conflict, InvalidInput, NotFound
@@ -20,38 +30,50 @@ MOST_COMPARISONS = 100_000
 
 
 def requeued_by(
-    project: Project, *, scope: str, judged_under: Guideline | None = None
+    guideline: Guideline, *, scope: str, judged_under: Guideline | None = None
 ) -> QuerySet[Comparison]:
     """The comparisons that a scope names: judged by people, not gold, not withdrawn, with room for a further label."""
     if scope == Requeue.Scope.DISAGREED:
-        told = Func(
-            F("ranking"),
-            F("is_all_bad"),
-            function="jsonb_build_array",
-            output_field=JSONField(),
-        )
-        rows = (
-            judgments_of_people(project)
-            .values("comparison")
-            .annotate(told=Count(told, distinct=True))
-        )
-        keys: QuerySet[Any, Any] = rows.filter(told__gt=1).values_list(
-            "comparison", flat=True
-        )  # Any: two shapes of one column
+        found = _disagreed(guideline.project)
+    elif scope == Requeue.Scope.BEFORE:
+        found = _judged_before(guideline)
     elif scope == Requeue.Scope.JUDGED_UNDER and judged_under is not None:
-        keys = (
-            judgments_of_people(project)
-            .filter(guideline=judged_under)
-            .values_list("comparison", flat=True)
+        found = Q(
+            pk__in=_judged(guideline.project).filter(guideline=judged_under).values("comparison")
         )
     else:
         known = ", ".join(Requeue.Scope.values)
         raise InvalidInput.at(
-            "scope", f"Choose {known}; the second needs the version. {scope!r} was sent."
+            "scope",
+            f"Choose {known}; {Requeue.Scope.JUDGED_UNDER} needs the version. {scope!r} was sent.",
         )
-    judged = project.comparisons.filter(pk__in=keys, overlap__lt=MOST_LABELS)
+    judged = guideline.project.comparisons.filter(found, overlap__lt=MOST_LABELS)
     states = (Comparison.State.OPEN, Comparison.State.JUDGED)
     return judged.filter(state__in=states).exclude(kind=Comparison.Kind.GOLD)
+
+
+def _judged(project: Project) -> QuerySet[Judgment]:
+    return judgments_of_people(project).order_by()
+
+
+def _disagreed(project: Project) -> Q:
+    """At least two different orders, or an order and all bad."""
+    said = Func(
+        F("ranking"), F("is_all_bad"), function="jsonb_build_array", output_field=JSONField()
+    )
+    rows = _judged(project).values("comparison").annotate(said=Count(said, distinct=True))
+    return Q(pk__in=rows.filter(said__gt=1).values("comparison"))
+
+
+def _judged_before(guideline: Guideline) -> Q:
+    """Judged, never under this version or a later one, and not queued again for this one."""
+    versions = guideline.project.guidelines.filter(version__gte=guideline.version)
+    on_it = _judged(guideline.project).filter(comparison=OuterRef("pk"))
+    is_known = Exists(on_it.filter(guideline_id__in=list(versions.values_list("pk", flat=True))))
+    queued = Requeue.objects.filter(guideline=guideline, undone_at=None)
+    each = Func(F("comparison_ids"), function="unnest")
+    is_queued = Q(pk__in=queued.annotate(each=each).values("each"))
+    return Q(Exists(on_it), ~is_known) & ~is_queued
 
 
 @transaction.atomic
@@ -64,7 +86,7 @@ def requeue(
 ) -> Requeue:
     """Give each a further slot and open it again. Whoever judged it does not get it a second time."""
     project = guideline.project
-    found = requeued_by(project, scope=scope, judged_under=judged_under)
+    found = requeued_by(guideline, scope=scope, judged_under=judged_under)
     keys = list(found.order_by("pk").values_list("pk", flat=True)[: MOST_COMPARISONS + 1])
     if not keys:
         raise Conflict("No comparison fits; nothing was queued again.")
