@@ -1,12 +1,22 @@
-"""Web and workers under one supervisor (honcho); if it dies, however it dies, so do they."""
+"""Web and workers under one supervisor (honcho); if it dies, however it dies, so do they.
+
+A process that is killed or fails is started again, with a sentence; one that does so again and again ends them all.
+"""
 
 import io
+import multiprocessing
 import os
 import shlex
 import signal
 import socket
 import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from functools import partial
 from multiprocessing import Queue
+from multiprocessing.synchronize import Event
 from typing import Any
 
 import psutil
@@ -19,14 +29,72 @@ from honcho.process import Process
 from deploy.child import adopt_orphans, die_with_parent
 
 STOP_SECONDS = 30  # a run saves what it can after it is asked to stop
+STARTS_AGAIN, WITHIN_SECONDS = 3, 60.0
 
 
 class MortalProcess(Process):  # type: ignore[misc] # honcho has no types
-    """A honcho process whose runner dies with the supervisor."""
+    """A honcho process whose runner dies with the supervisor, and starts it again where it ended badly."""
+
+    def __init__(self, *args: Any, stopping: Event, **options: Any) -> None:  # Any: honcho's
+        super().__init__(*args, **options)
+        self._stopping = stopping
 
     def run(self, events: "Queue[Any] | None" = None, ignore_signals: bool = False) -> None:
+        """Until it ends well, the supervisor stops, or it has ended badly too often."""
         die_with_parent(signal.SIGKILL)
-        super().run(events, ignore_signals)
+        self._events = events
+        if ignore_signals:  # by a handler: what it starts would inherit that they are ignored
+            signal.signal(signal.SIGINT, _heed_nothing)
+            signal.signal(signal.SIGTERM, _heed_nothing)
+        ends: deque[float] = deque(maxlen=STARTS_AGAIN + 1)
+        while (code := self._once()) and not self._stopping.is_set():
+            ends.append(time.monotonic())
+            if len(ends) > STARTS_AGAIN and ends[-1] - ends[0] < WITHIN_SECONDS:
+                self._say(f"{_ending(code)} once too often within a minute: everything stops.")
+                break
+            self._say(f"{_ending(code)}; it is started again.")
+        self._send_message({"returncode": code}, type="stop")
+
+    def _once(self) -> int:
+        """Start it, pass its lines on until it and all that it left have ended; its exit code."""
+        child = self._child = self._child_ctor(self.cmd, env=self.env, cwd=self.cwd)
+        self._send_message({"pid": child.pid}, type="start")
+        threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
+        for line in iter(child.stdout.readline, b""):
+            self._send_message(line)
+        child.stdout.close()
+        return int(child.wait())
+
+    def _say(self, sentence: str) -> None:
+        self._send_message(f"{self.name} {sentence}\n".encode())
+
+
+def _heed_nothing(*_: object) -> None:
+    """The supervisor alone decides when its processes end."""
+
+
+def _end_what_is_left(child: Any) -> None:  # Any: honcho's Popen
+    """Wait for a process, then end its group: what a killed one leaves holds its port and its output."""
+    child.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+
+
+def _ending(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+class Supervisor(Manager):  # type: ignore[misc] # as above
+    """A honcho manager that tells its processes when an end is wanted."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(printer)
+        self.stopping = multiprocessing.Event()
+        self._process_ctor = partial(MortalProcess, stopping=self.stopping)
+
+    def terminate(self) -> None:
+        self.stopping.set()
+        super().terminate()
 
 
 def commands(*, host: str, port: int) -> dict[str, list[str]]:
@@ -54,11 +122,10 @@ def commands(*, host: str, port: int) -> dict[str, list[str]]:
     }
 
 
-def make_manager(*, host: str, port: int, quiet_file: io.TextIOBase | None = None) -> Manager:
-    """A manager with the processes added; `loop()` runs until one of them ends or a signal comes."""
+def make_manager(*, host: str, port: int, quiet_file: io.TextIOBase | None = None) -> Supervisor:
+    """A manager with the processes added; `loop()` runs until one of them ends for good or a signal comes."""
     refuse_a_taken_port(host, port)
-    manager = Manager(Printer(quiet_file or sys.stdout))
-    manager._process_ctor = MortalProcess  # noqa: SLF001 - honcho offers no other door
+    manager = Supervisor(Printer(quiet_file or sys.stdout))
     environment = os.environ | {
         "DATABASE_URL": settings.CONCORD_DATABASE_URL,
         "REMAP_SIGTERM": "SIGQUIT",  # a stopping worker ends its run at once; its checkpoint stays
@@ -70,8 +137,8 @@ def make_manager(*, host: str, port: int, quiet_file: io.TextIOBase | None = Non
     return manager
 
 
-def run(manager: Manager) -> int:
-    """Run until a process ends or a signal comes; then wait for what they started, and end what does not stop."""
+def run(manager: Supervisor) -> int:
+    """Run until one ends for good or a signal comes; then wait for what they started, and end what does not stop."""
     adopt_orphans()
     manager.loop()
     left = psutil.Process().children(recursive=True)

@@ -52,6 +52,29 @@ def processes_of(var: Path) -> list[str]:
     return found
 
 
+def test_a_killed_web_server_comes_back(up, tmp_path):
+    web = next(
+        one
+        for one in psutil.Process(up.pid).children(recursive=True)
+        if "gunicorn" in " ".join(one.cmdline())
+    )
+    address = (
+        f"http://127.0.0.1:{web.cmdline()[web.cmdline().index('--bind') + 1].rpartition(':')[2]}"
+    )
+
+    def is_back() -> bool:
+        try:
+            return httpx.get(f"{address}/accounts/login/").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    web.kill()
+    told = "web was killed by signal 9; it is started again."
+    eventually(lambda: told in (tmp_path / "log.txt").read_text(), seconds=60, every=0.5)
+    eventually(is_back, seconds=60, every=0.5)
+    assert up.poll() is None
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_the_supervisor(up, tmp_path, ending):
     assert len(processes_of(tmp_path)) > 3

@@ -73,6 +73,9 @@ class Command(BaseCommand):
                         f"\nThe site runs at http://127.0.0.1:{options['port']} (Ctrl-C stops it)"
                     )
                     workers.wait()
+                    raise CommandError(
+                        f"The site has stopped. Why is at the end of {log_file()}; `make up` starts it again."
+                    )
         except KeyboardInterrupt:
             self.stderr.write("\nStopped. What was done is kept: `make demo` goes on from here.")
             sys.exit(130)
