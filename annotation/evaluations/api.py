@@ -12,6 +12,7 @@ from annotation.evaluations import services
 from annotation.evaluations.models import Evaluation
 from annotation.evaluations.selectors import card_in, evaluation_in, evaluations_of
 from annotation.evaluations.serializers import (
+    AskedAgainSerializer,
     EvaluationSerializer,
     ModelCardSerializer,
     NewEvaluationSerializer,
@@ -29,6 +30,19 @@ class ModelCardDetail(APIView):
     def get(self, request: Request, project_id: int, pk: int) -> Response:
         project = project_for(request.user, project_id, Role.ENGINEER, Role.ADMIN)
         return Response(ModelCardSerializer(card_in(model_for(project, pk))).data)
+
+
+class ModelCardAsking(APIView):
+    """Ask people again where a reward model disagrees with them."""
+
+    @extend_schema(request=None, responses={201: AskedAgainSerializer})
+    def post(self, request: Request, project_id: int, pk: int) -> Response:
+        """Open a batch of the comparisons that it orders against people; each gets one further judgment."""
+        project = project_for(request.user, project_id, Role.ENGINEER, Role.ADMIN)
+        card = card_in(model_for(project, pk))
+        batch = services.ask_where_it_disagrees(card=card, actor=person(request))
+        told = {"batch": batch.pk, "comparisons": batch.comparisons.count()}
+        return Response(AskedAgainSerializer(told).data, status=201)
 
 
 class EvaluationList(ListAPIView[Evaluation]):

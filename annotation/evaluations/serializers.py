@@ -39,6 +39,13 @@ class ModelCardSerializer(serializers.ModelSerializer[ModelCard]):
         return card.by_criterion
 
 
+class AskedAgainSerializer(serializers.Serializer[Any]):
+    """The batch that was opened, and how many comparisons it holds."""
+
+    batch = serializers.IntegerField()
+    comparisons = serializers.IntegerField()
+
+
 class NewEvaluationSerializer(serializers.Serializer[Any]):
     """Two policies, how many held-out prompts, and who judges."""
 

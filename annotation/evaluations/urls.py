@@ -12,6 +12,7 @@ EVALUATION = f"{EVALUATIONS}<int:pk>/"
 
 api_patterns = [
     path(f"{CARD}/", api.ModelCardDetail.as_view(), name="api-model-card"),
+    path(f"{CARD}/disagreements/", api.ModelCardAsking.as_view(), name="api-model-card-asking"),
     path(EVALUATIONS, api.EvaluationList.as_view(), name="api-evaluation-list"),
     path(EVALUATION, api.EvaluationDetail.as_view(), name="api-evaluation-detail"),
     path(f"{EVALUATION}stop/", api.EvaluationStop.as_view(), name="api-evaluation-stop"),
@@ -19,6 +20,7 @@ api_patterns = [
 page_patterns = [
     path(f"{CARD}/", views.model_card, name="evaluations-card"),
     path(f"{CARD}.md", views.model_card_markdown, name="evaluations-card-markdown"),
+    path(f"{CARD}/disagreements/", views.model_card_ask, name="evaluations-card-ask"),
     path(EVALUATIONS, views.evaluation_list, name="evaluations-list"),
     path(f"{EVALUATIONS}new/", views.evaluation_new, name="evaluations-new"),
     path(EVALUATION, views.evaluation_detail, name="evaluations-detail"),
@@ -29,7 +31,9 @@ ENGINEER = frozenset({Role.ENGINEER})
 READERS = frozenset({Role.ENGINEER, Role.ADMIN})
 ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-model-card": {"GET": READERS},
+    "api-model-card-asking": {"POST": READERS},
     "evaluations-card": {"GET": READERS},
+    "evaluations-card-ask": {"POST": READERS},
     "evaluations-card-markdown": {"GET": READERS},
     "api-evaluation-list": {"GET": ENGINEER, "POST": ENGINEER},
     "api-evaluation-detail": {"GET": ENGINEER},

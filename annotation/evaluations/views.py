@@ -10,6 +10,7 @@ from annotation.core.errors import DomainError
 from annotation.evaluations import services
 from annotation.evaluations.cards.markdown import as_markdown
 from annotation.evaluations.cards.whole import sections_of
+from annotation.evaluations.disagreements import batch_asked
 from annotation.evaluations.drawings import goodhart_plot, votes_as_they_came
 from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
 from annotation.evaluations.forms import EvaluationForm
@@ -34,12 +35,28 @@ def model_card(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     """The card of a model, written from facts."""
     project = project_for(request.user, project_id, Role.ENGINEER, Role.ADMIN)
     version = model_for(project, pk)
-    sections = sections_of(version, card_in(version))
-    context = page_context(person(request), project, "models")
-    context |= {"version": version, "sections": sections}
+    card = card_in(version)
+    context = page_context(person(request), project, "models") | {
+        "version": version,
+        "sections": sections_of(version, card),
+        "asked": batch_asked(card),
+    }
     is_part = bool(request.headers.get("HX-Request"))
     template = "evaluations/_card.html" if is_part else "evaluations/card.html"
     return render(request, template, context)
+
+
+@require_POST
+def model_card_ask(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
+    """Open a labeling batch of where the model disagrees with people."""
+    project = project_for(request.user, project_id, Role.ENGINEER, Role.ADMIN)
+    card = card_in(model_for(project, pk))
+    batch = services.ask_where_it_disagrees(card=card, actor=person(request))
+    asked = batch.comparisons.count()
+    messages.success(
+        request, f"{asked} comparison{'s' * (asked != 1)} wait for one more judgment each."
+    )
+    return redirect("evaluations-card", project.pk, pk)
 
 
 @require_GET

@@ -1,8 +1,13 @@
 """A model's card: kept when its run ends, told by labeler and criterion, read as page, JSON and Markdown."""
 
+import socket
+
 import pytest
+import torch
 from django.urls import reverse
 
+from annotation.comparisons.models import Assignment, Batch, Comparison
+from annotation.comparisons.services.queue import EmptyQueue, lease_next_comparison
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards.markdown import as_markdown, plain
 from annotation.evaluations.cards.reward import trusted
@@ -121,6 +126,81 @@ def test_it_tells_how_often_the_model_sides_with_people_under_each_criterion(pro
     ]
 
 
+@pytest.fixture
+def contradicted(project, engineer, reward):
+    """A card whose model orders two judged pairs against people, surest of the second; a third pair is gone."""
+    pairs = [judged(project, engineer, prefers_first=True) for _ in range(2)]
+    Comparison.objects.update(state="judged", slots_taken=1, judgments_counted=1)
+    rows = [
+        {"prompt": one.prompt, "chosen": one.chosen, "rejected": one.rejected, "difference": gap}
+        for one, gap in zip(reversed(pairs), (-2.5, -1.0), strict=True)
+    ]
+    gone = {"prompt": "0" * 64, "chosen": "a", "rejected": "b", "difference": -9.0}
+    facts = reward_facts(disagreements=[gone, *rows])
+    return ModelCard.objects.create(version=reward, facts=facts)
+
+
+def test_where_it_disagrees_with_people_is_read_and_asked_again_by_one_button(
+    project, engineer, reward, client, contradicted
+):
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-card", args=[project.pk, reward.pk]))
+    later, sooner = (
+        one.candidates.order_by("pk").first().text for one in Comparison.objects.order_by("pk")
+    )
+    assert "The 2 held-out pairs on which it is surest" in page.text
+    assert page.text.index(sooner) < page.text.index(later)
+    address = reverse("evaluations-card-ask", args=[project.pk, reward.pk])
+    page = client.post(address, follow=True)
+    assert "2 comparisons wait for one more judgment each." in page.text
+    assert "People are asked again, in the batch" in page.text
+    batch = Batch.objects.get()
+    assert (batch.name, batch.state) == ("Where helpful v1 disagrees with people", "open")
+    for one in batch.comparisons.all():
+        assert (one.state, one.slots_taken, one.overlap, one.priority) == ("open", 1, 2, 10)
+    again = client.post(address)
+    assert (again.status_code, Batch.objects.count()) == (409, 1)
+
+
+def test_who_judged_a_pair_is_not_asked_again_and_another_is(
+    project, engineer, reward, api, contradicted
+):
+    api.force_authenticate(engineer)
+    answer = api.post(reverse("api-model-card-asking", args=[project.pk, reward.pk]))
+    assert (answer.status_code, answer.json()["comparisons"]) == (201, 2)
+    ada = factories.member(project, Role.LABELER, username="ada")
+    project.memberships.create(user=engineer, role=Role.LABELER)
+    assert isinstance(lease_next_comparison(project=project, labeler=ada), Assignment)
+    assert isinstance(lease_next_comparison(project=project, labeler=engineer), EmptyQueue)
+
+
+def test_gold_withdrawn_and_blind_comparisons_are_not_asked_again(
+    project, engineer, reward, api, contradicted
+):
+    first, second = Comparison.objects.order_by("pk")
+    blind = Batch.objects.create(project=project, name="Blind", made_from={"evaluation": 1})
+    Comparison.objects.filter(pk=first.pk).update(batch=blind)
+    Comparison.objects.filter(pk=second.pk).update(kind="gold")
+    api.force_authenticate(engineer)
+    address = reverse("api-model-card-asking", args=[project.pk, reward.pk])
+    answer = api.post(address)
+    assert answer.status_code == 409
+    assert "None of the 2 comparisons can be asked again" in str(answer.json())
+    assert list(Batch.objects.values_list("name", flat=True)) == ["Blind"]
+    Comparison.objects.filter(pk=second.pk).update(kind="normal")
+    assert api.post(address).json()["comparisons"] == 1
+    assert blind.comparisons.get() == first
+
+
+def test_a_card_without_disagreements_has_no_button(project, engineer, reward, client):
+    ModelCard.objects.create(version=reward, facts=reward_facts())
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-card", args=[project.pk, reward.pk]))
+    assert "Ask people again" not in page.text
+    address = reverse("evaluations-card-ask", args=[project.pk, reward.pk])
+    assert client.post(address).status_code == 409
+
+
 def test_it_is_a_page_json_and_markdown(project, engineer, reward, client):
     ModelCard.objects.create(version=reward, facts=reward_facts())
     client.force_login(engineer)
@@ -176,7 +256,7 @@ def test_the_card_of_a_policy_says_why_and_what_moved(project):
     card = ModelCard.objects.create(version=version, facts={"metrics": metrics})
     sections = {one.key: one for one in sections_of(version, card)}
     assert "The KL leash" in sections["why"].sentences[1]
-    assert ("Score gained on held-out prompts", "0.4", "-0.1 to 0.9", "12") in (
+    assert ("Score gained on held-out prompts", "0.4", "−0.1 to 0.9", "12") in (
         sections["learned"].tables[0].rows
     )
     told = " ".join(sections["risks"].bullets)
@@ -220,3 +300,4 @@ def test_a_reward_models_run_leaves_a_card_with_an_example_of_its_pairs(
     assert card.facts["pairs"] == 48
     text = as_markdown("x", sections_of(run.model_version, card))
     assert "very good 0" in text
+    assert f"host {socket.gethostname()}, torch {torch.__version__}" in text

@@ -13,7 +13,7 @@ from training.evals.calibration import BINS
 from training.evals.scored_pairs import ScoredPair, half_win, share_of
 from training.functional.intervals import Measured
 
-DISAGREEMENTS = 20  # kept by name
+DISAGREEMENTS = 100  # kept by name
 STRENGTHS = ("about the same", "slightly better", "better", "much better")
 LENGTHS: tuple[tuple[float, str], ...] = (
     (-0.5, "preferred is less than half as long"),

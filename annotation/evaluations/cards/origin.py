@@ -68,10 +68,16 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
         rows.append(("Watched by", named(lineage["held_out_reward_model"])))
     spec = lineage.get("spec", {})
     title = SPECS[spec["kind"]].title if spec.get("kind") in SPECS else "Training"
-    return [
-        *rows,
-        (title, f"run {lineage['run']}, code {str(lineage.get('code_revision') or '–')[:16]}"),
-    ]
+    code = str(lineage.get("code_revision") or "–")[:16]
+    rows.append((title, f"run {lineage['run']}, code {code}"))
+    if machine := lineage.get("machine"):
+        rows.append(("Computed on", machine_text(machine)))
+    return rows
+
+
+def machine_text(machine: dict[str, Any]) -> str:  # Any: JSON
+    """`NVIDIA H200, host gpu-1, torch 2.11.0`."""
+    return f"{machine.get('device', '–')}, host {machine.get('host', '–')}, torch {machine.get('torch', '–')}"
 
 
 def named(facts: Any) -> str:  # Any: JSON
@@ -131,9 +137,9 @@ def _first_pair(version: ModelVersion) -> Example | None:
     return None
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST_QUOTE) -> str:
     text = text.strip()
-    return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def settings(version: ModelVersion) -> Section | None:

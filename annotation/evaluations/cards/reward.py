@@ -3,6 +3,7 @@
 from typing import Any
 
 from annotation.evaluations.cards.drawings import beside_people, reliability_diagram
+from annotation.evaluations.cards.origin import shortened
 from annotation.evaluations.cards.sections import (
     Fact,
     Section,
@@ -12,6 +13,7 @@ from annotation.evaluations.cards.sections import (
     percent,
     share_table,
 )
+from annotation.evaluations.disagreements import disagreements_of
 from annotation.evaluations.models import ModelCard
 
 Facts = dict[str, Any]  # Any: JSON
@@ -19,6 +21,7 @@ FEW_PAIRS = 500
 LEAK_SUSPECTED = 0.8  # accuracy on few pairs; real people leave room for 60 to 75 %
 POORLY_CALIBRATED = 0.1
 FEWEST_IN_A_SLICE = 20
+SHOWN_PAIRS, EXCERPT = 5, 160  # disagreements in the table; characters of a text there
 
 
 def sections(card: ModelCard) -> list[Section]:
@@ -30,6 +33,7 @@ def sections(card: ModelCard) -> list[Section]:
         trusted(facts, metrics),
         *explained(metrics),
         *by_slice(card, facts),
+        *contradicted(card),
         *probed(facts),
         risks(card, facts, metrics),
     ]
@@ -164,6 +168,37 @@ def by_slice(card: ModelCard, facts: Facts) -> list[Section]:
             key="slices",
             sentences=["A model that only likes length fails where the preferred one is shorter."],
             tables=tables,
+        )
+    ]
+
+
+def contradicted(card: ModelCard) -> list[Section]:
+    """The pairs on which it is surest of what people rejected, to be read and asked again."""
+    found = disagreements_of(card)
+    if not found:
+        return []
+    rows = [
+        (
+            shortened(one.prompt.turns[-1]["content"], EXCERPT),
+            shortened(one.preferred.text, EXCERPT),
+            shortened(one.rejected.text, EXCERPT),
+            number(one.difference),
+        )
+        for one in found[:SHOWN_PAIRS]
+    ]
+    head = ("Prompt", "People preferred", "It prefers", "By")
+    return [
+        Section(
+            title="Where it disagrees with people",
+            key="disagreements",
+            sentences=[
+                (
+                    f"The {len(found)} held-out pair{'s' * (len(found) != 1)} on which it is surest of what people "
+                    "rejected. Some will be its faults, some those of the labels: one more judgment of each tells "
+                    "which."
+                )
+            ],
+            tables=[Table(head=head, rows=rows, caption="The surest first:", is_prose=True)],
         )
     ]
 
