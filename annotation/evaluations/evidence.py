@@ -160,14 +160,14 @@ def diversity(texts: Sequence[str]) -> Diversity:
 
 
 class Reached(NamedTuple):
-    """A point of the Goodhart plot: d = sqrt(KL), and the reward there."""
+    """A point of the Goodhart plot: d = sqrt(KL) from the policy that the run began with, and the reward there."""
 
     distance: float
     reward: float
 
 
 class Judged(NamedTuple):
-    """What people said of a policy at its distance from the baseline."""
+    """What people said of a policy at its distance from the one it began with, which it was compared with."""
 
     distance: float
     name: str
@@ -203,8 +203,14 @@ def goodhart(row: Evaluation) -> Goodhart | None:
 
 
 def _judged(row: Evaluation) -> list[Judged]:
-    """Every evaluation by people against the same baseline whose policy knows its KL."""
-    rows = Evaluation.objects.filter(project=row.project_id, baseline=row.baseline_id)
+    """Every evaluation by people against the start of this policy's run, of a policy that began there too.
+
+    A policy knows its KL to its own start alone: one that began elsewhere has no place on this axis.
+    """
+    start = row.policy.parent_id
+    if start is None:
+        return []
+    rows = Evaluation.objects.filter(project=row.project_id, baseline=start, policy__parent=start)
     found = []
     for one in rows.select_related("policy", "project", "batch").order_by("pk"):
         card = ModelCard.objects.filter(version=one.policy_id).first()

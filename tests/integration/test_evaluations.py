@@ -16,6 +16,7 @@ from annotation.generation.selectors import wanted
 from annotation.generation.services import Response, store_candidates
 from annotation.projects.models import Role
 from annotation.prompts.models import Prompt
+from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
 from tests import factories
 from training.models.reward import new_reward_model, save_reward_model
@@ -215,7 +216,8 @@ def test_a_reward_model_scores_the_same_answers(project, engineer, policies, set
 def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(
     project, engineer, policies
 ):
-    policy, _ = policies
+    policy, before = policies
+    ModelVersion.objects.filter(pk=policy.pk).update(parent=before)
     run = factories.training_run(project, kind="ppo", model_version=policy)
     for step in range(1, 6):
         data = {"kl": float(step * step), "reward": step * (2.0 - 0.5 * step)}
@@ -229,6 +231,28 @@ def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(
     assert [(one.distance, one.name, one.win_rate.value) for one in found.judged] == [
         (2.0, "after v1", 0.75)
     ]
+
+
+def test_a_policy_that_began_elsewhere_has_no_place_on_the_goodhart_plot(
+    project, engineer, policies
+):
+    """Base to first (KL 10), first to second (KL 3), both against the base: the second is no 3 from the base."""
+    first, base = policies
+    second = factories.policy(project, name="second", parent=first)
+    ModelVersion.objects.filter(pk=first.pk).update(parent=base)
+    for policy, kl in ((first, 9.0), (second, 4.0)):
+        run = factories.training_run(project, kind="ppo", model_version=policy)
+        data = {"kl": kl, "reward": 1.0}
+        RunEvent.objects.create(run=run, kind="metrics", step=1, at=run.created_at, data=data)
+        ModelCard.objects.create(version=policy, facts={"metrics": {"kl": kl}})
+    rows = []
+    for policy in (first, second):
+        texts = {"ours": f"{policy.pk} {{}}", "theirs": f"base of {policy.pk} {{}}"}
+        row = answered(started(project, engineer, (policy, base), prompts=4), **texts)
+        vote(row, 3, out_of=4)
+        rows.append(evaluation_in(project, row.pk))
+    assert [one.name for one in goodhart(rows[0]).judged] == ["after v1"]
+    assert goodhart(rows[1]).judged == ()
 
 
 def test_answers_that_repeat_each_other_are_less_varied():
