@@ -1,8 +1,9 @@
 """Typed reading of the environment. `X_FILE` names a file with the value of `X`; a bad value fails loudly."""
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -35,6 +36,24 @@ def integer(name: str, default: int) -> int:
         return int(value)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number.") from error
+
+
+class Price(NamedTuple):
+    """An amount of money, with the three letters of its currency."""
+
+    amount: float
+    currency: str
+
+
+def price(name: str) -> Price | None:
+    """An amount and its currency, as in 2.50 EUR; None where it is not set."""
+    value = text(name)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ([A-Z]{3})", value.strip())
+    if value and not found:
+        raise ImproperlyConfigured(
+            f"{name}={value!r} is no price; write an amount and the three letters of its currency, as in 2.50 EUR."
+        )
+    return Price(float(found[1]), found[2]) if found else None
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -322,6 +322,7 @@ CONCORD_TRAINING_COMMAND = env.text(
     "CONCORD_TRAINING_COMMAND", f"{shlex.quote(sys.executable)} -m training"
 )
 CONCORD_LEASE_SECONDS = env.integer("CONCORD_LEASE_SECONDS", 60)
+CONCORD_PRICE_AN_HOUR = env.price("CONCORD_PRICE_AN_HOUR")  # of the training machine
 
 LOGGING = {
     "version": 1,

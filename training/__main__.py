@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -260,7 +260,7 @@ def _assisted(folder: Path) -> int:
 def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
     spec = read_spec(folder)
     from training.runtime.checkpoint import saved_steps
-    from training.runtime.device import named_failures, peak_memory_mb
+    from training.runtime.device import machine, named_failures, peak_memory_mb
     from training.runtime.divergence import LossWatch
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
@@ -273,7 +273,8 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
         watch = LossWatch(reporter)
         watch.recall(folder / EVENTS_FILE, last_step=steps_before)
         reporter.listen(watch.hear)
-        reporter.say(EventKind.STARTED, {"spec": spec_to_dict(spec)}, step=steps_before)
+        begun = {"spec": spec_to_dict(spec), "machine": asdict(machine())}
+        reporter.say(EventKind.STARTED, begun, step=steps_before)
         try:
             with named_failures():
                 metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}

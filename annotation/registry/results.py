@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from annotation.ui.minus import with_minus
+
 
 class Result(NamedTuple):
     """One line of the table of results."""
@@ -66,7 +68,7 @@ def change_rows(metrics: dict[str, Any]) -> list[Change]:  # Any: JSON
     for name in (key.removesuffix("_before") for key in metrics if key.endswith("_before")):
         before, after = metrics[f"{name}_before"], metrics.get(f"{name}_after")
         if _is_number(before) and _is_number(after):
-            change = f"{after - before:+.4g}"
+            change = with_minus(f"{after - before:+.4g}")
             rows.append(Change(words(name), number_text(before), number_text(after), change))
     return rows
 
@@ -93,8 +95,8 @@ def number_text(value: Any) -> str:  # Any: JSON
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return with_minus(f"{value:.4g}")
+    return with_minus(f"{value:,}") if isinstance(value, int) else str(value)
 
 
 def words(name: str) -> str:

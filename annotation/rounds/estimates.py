@@ -36,6 +36,13 @@ class Estimate:
     policy_seconds: float | None
 
     @property
+    def machine_seconds(self) -> float | None:
+        """Of all parts that a machine does; None where one of them is not known."""
+        parts = (self.generation_seconds, self.reward_seconds, self.policy_seconds)
+        known = [one for one in parts if one is not None]
+        return sum(known) if len(known) == len(parts) else None
+
+    @property
     def label_hours(self) -> float:
         """People's hours, those of the blind votes among them."""
         return (self.labels + self.blind_votes) * self.label_seconds / 3600

@@ -56,7 +56,8 @@ class RoundForm(forms.Form):
     promotion = forms.ChoiceField(
         choices=PROMOTIONS,
         label="The new policy serves",
-        help_text="The next round starts from the policy that serves.",
+        help_text="The next round starts from the policy that serves. One that a guard warned of is never "
+        "promoted by itself.",
     )
 
     def __init__(self, *args: Any, project: Project, **options: Any) -> None:

@@ -60,7 +60,9 @@ class Round(models.Model):
         Evaluation, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     labels_are_enough = models.BooleanField(default=False)  # a person said so
-    verdict = models.JSONField(default=dict)  # {"is_better", "sentence", "promoted", "people"}
+    verdict = models.JSONField(
+        default=dict
+    )  # is_better, sentence, promoted, held_back, alarms, people
     error = models.TextField(blank=True, default="")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation
 from annotation.rounds.models import Round
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
+from annotation.ui.minus import with_minus
+from training.spec.events import EventKind
 
 
 class Verdict(NamedTuple):
@@ -23,6 +25,24 @@ def verdict_of(row: Round) -> Verdict:
         return measured
     people = by_people(row.evaluation)
     return Verdict(people.is_better, f"{people.sentence} {measured.sentence}")
+
+
+def alarms_of(row: Round) -> list[dict[str, object]]:
+    """What guards said in the round's runs, the newest of each: run (its key), name, action, step, message.
+
+    A policy that a guard stopped or warned of serves only where a person says so: what taught it also measured it.
+    """
+    runs = [key for key in (row.reward_run_id, row.policy_run_id) if key is not None]
+    said = RunEvent.objects.filter(run__in=runs, kind=EventKind.GUARD).order_by("run", "pk")
+    newest = {(one.run_id, one.data.get("name")): one for one in said}
+    return [
+        {
+            "run": one.run_id,
+            "step": one.step,
+            **{name: one.data.get(name, "") for name in ("name", "action", "message")},
+        }
+        for one in newest.values()
+    ]
 
 
 def by_people(evaluation: Evaluation) -> Verdict:
@@ -51,7 +71,8 @@ def by_reward(run: TrainingRun) -> Verdict:
             f"A {run.title} run says nothing of how its policy compares with the one before; "
             "compare the two blind, then promote by hand.",
         )
-    told = f"by {gain:+.3f} (95 % interval {ends[0]:+.3f} to {ends[1]:+.3f}, {n} held-out prompts)"
+    told_gain, low, high = (with_minus(f"{one:+.3f}") for one in (gain, *ends))
+    told = f"by {told_gain} (95 % interval {low} to {high}, {n} held-out prompts)"
     if ends[0] > 0:
         return Verdict(True, f"The reward model finds its answers better, {told}.")
     if ends[1] < 0:

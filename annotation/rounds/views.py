@@ -17,6 +17,7 @@ from annotation.rounds.estimates import estimate
 from annotation.rounds.forms import RoundForm
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
+from annotation.runs.estimates import price_text
 from annotation.runs.reading import duration_text
 
 SHOWN = 100  # rounds on the list page
@@ -112,7 +113,12 @@ def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:
             ("policy", found.policy_seconds),
         )
     }
-    return {"estimate": found, "times": times, "people": duration_text(found.label_hours * 3600)}
+    return {
+        "estimate": found,
+        "times": times,
+        "people": duration_text(found.label_hours * 3600),
+        "cost": price_text(found.machine_seconds),
+    }
 
 
 @require_GET

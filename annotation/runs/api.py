@@ -1,6 +1,6 @@
 """Training runs over HTTP: an engineer queues, watches, cancels, resumes and clones them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,17 +16,19 @@ from annotation.core.api import NewestFirst
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
-from annotation.runs import selectors, services
+from annotation.runs import estimates, selectors, services
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.serializers import (
     CloneSerializer,
     CurvesSerializer,
     EventSerializer,
     NewRunSerializer,
+    RunEstimateSerializer,
+    RunInputsSerializer,
     RunSerializer,
     SpecKindSerializer,
 )
-from annotation.runs.specs import PLACES, preset_settings
+from annotation.runs.specs import PLACES, preset_settings, stored_spec
 from training.spec.events import EventKind
 from training.spec.presets import PRESETS
 from training.spec.runs import SPECS, json_schema
@@ -72,21 +74,45 @@ class RunList(ListAPIView[TrainingRun]):
         form = NewRunSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         asked = form.validated_data
-        scorers = {
-            field: asked[field] and selectors.model_in(project, asked[field], field=field)
-            for field in ("reward_model", "held_out_reward_model")
-        }
         run = services.queue_run(
             project=project,
             spec=asked["spec"],
-            snapshot=selectors.snapshot_in(project, asked["snapshot"]),
-            base_model=selectors.model_in(project, asked["base_model"], field="base_model"),
-            **scorers,
+            **inputs_of(project, asked)._asdict(),
             name=asked["name"],
             actor=actor_of(request),
             timeout_seconds=asked["timeout_seconds"],
         )
         return Response(RunSerializer(run).data, status=201)
+
+
+def inputs_of(project: Project, asked: Mapping[str, Any]) -> services.Inputs:  # Any: validated data
+    """The rows that a request names, found in its project."""
+    scorers = {
+        field: asked[field] and selectors.model_in(project, asked[field], field=field)
+        for field in ("reward_model", "held_out_reward_model")
+    }
+    return services.Inputs(
+        snapshot=selectors.snapshot_in(project, asked["snapshot"]),
+        base_model=selectors.model_in(project, asked["base_model"], field="base_model"),
+        **scorers,
+    )
+
+
+class RunEstimate(APIView):
+    """What a run would cost; nothing is queued."""
+
+    @extend_schema(request=RunInputsSerializer, responses=RunEstimateSerializer)
+    def post(self, request: Request, **_address: int) -> Response:
+        """Steps, time, memory and money of a run with these settings."""
+        project = project_of(self)
+        form = RunInputsSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        inputs = inputs_of(project, form.validated_data)
+        spec = services.checked_spec(
+            project=project, spec=form.validated_data["spec"], inputs=inputs
+        )
+        found = estimates.estimate(kind=spec.kind, spec=stored_spec(spec), **inputs._asdict())
+        return Response(RunEstimateSerializer.facts(found))
 
 
 class RunDetail(RetrieveAPIView[TrainingRun]):

@@ -13,6 +13,7 @@ from annotation.registry.results import number_text, result_rows, words
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.chart_parts import Axis
+from annotation.ui.minus import with_minus
 
 FEWEST, MOST = 2, 5
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
@@ -108,7 +109,12 @@ def _overlay(
         "",
         '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (*(LEFT, y.place(at), RIGHT, y.place(at)), LEFT - 6, y.place(at) + 4, f"{at:.3g}")
+            (
+                *(LEFT, y.place(at), RIGHT, y.place(at)),
+                LEFT - 6,
+                y.place(at) + 4,
+                with_minus(f"{at:.3g}"),
+            )
             for at in (y.low, (y.low + y.high) / 2, y.high)
         ),
     )

@@ -1,29 +1,33 @@
-"""What a run will cost before it starts: steps, hours and memory, from its settings, its records and earlier runs.
+"""What a run will cost before it starts: steps, hours, memory and money, from its settings, its records, earlier runs.
 
 Memory is that of weights, gradients and optimizer, which can be counted; activations come on top. Time is the pace of
-earlier runs of the same kind over the same base model, a prompt (or a rollout) at a time; without one there is none.
+earlier runs of the same kind (`pacing`); without one there is none. Money is time by the price an hour of the site.
 """
 
-import json
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from annotation.core import storage
+from django.conf import settings
+
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
-from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.pacing import seconds_of
+from annotation.runs.selectors import computes_half
 from annotation.runs.specs import needs_reward_model
-from training.spec.events import EventKind
+from annotation.runs.weights import FULL_BYTES, HALF_BYTES, Weights, weights_of
 from training.spec.runs import SPECS
 
-LARGEST_HEADER = 100 * 1024**2  # bytes
-PACED_BY = 3  # earlier runs
-FULL_BYTES, MOMENT_BYTES = 4, 8  # of a gradient or weight in float32, of Adam's two moments
-HALF_BYTES = 2
+GRADIENT_BYTES, MOMENT_BYTES, MASTER_BYTES = 4, 8, 4  # of a trained weight: docs/sizing.md
+TRIED_FIRST = "To know more, start it with max_steps or updates at a few steps, and multiply."
+
+
+class Memory(NamedTuple):
+    """Bytes at the least while it trains, and while the result is measured on held-out prompts."""
+
+    training: int
+    measuring: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +38,16 @@ class Estimate:
     steps: int
     parameters: int | None
     trained: int | None
-    memory_bytes: int | None  # at least
+    memory: Memory | None
     seconds: float | None
     paced_by: int  # earlier runs
+    is_scaled: bool  # these were over other models
     why: tuple[str, ...]
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The most that it holds at once, without activations."""
+        return max(self.memory) if self.memory else None
 
 
 def estimate(
@@ -50,29 +60,43 @@ def estimate(
     held_out_reward_model: ModelVersion | None = None,
 ) -> Estimate:
     """The estimate of a run with these settings."""
-    scorers = [one for one in (reward_model, held_out_reward_model) if one is not None]
     rows = int(snapshot.splits.get("train", 0))
     if limit := int(spec.get("max_groups", 0)):
         rows = min(rows, limit)
     units, steps = units_and_steps(spec, rows)
-    parameters = parameters_of(base_model)
-    pace, paced_by = seconds_a_unit(kind, base_model)
-    trained = None if parameters is None else trained_of(base_model, parameters, spec)
+    weights = weights_of(base_model)
+    basis = seconds_of(kind, spec, units=units, base_model=base_model, weights=weights)
+    halves = computes_half(base_model.project)
+    kept = trained_model(weights, spec) if weights else None
     why = []
-    if parameters is None:
+    if weights is None:
         why.append(f"The weights of {base_model} lie in no folder here, so memory is not known.")
-    if pace is None:
-        why.append(f"No {SPECS[kind].title} run over {base_model} has ended here to go by.")
+    elif halves is None and weights.is_half and spec.get("precision", "auto") == "auto":
+        why.append(
+            "No run has told yet what the training machine computes in: auto is taken for float32 here; "
+            "where it computes in bfloat16, weights take half of that."
+        )
+    if basis is None:
+        why.append(f"No {SPECS[kind].title} run has ended in this project to go by. {TRIED_FIRST}")
     return Estimate(
         rows=rows,
         steps=steps,
-        parameters=parameters,
-        trained=trained,
-        memory_bytes=None
-        if parameters is None or trained is None
-        else memory(kind, parameters, trained, spec, scorers),
-        seconds=None if pace is None else pace * units,
-        paced_by=paced_by,
+        parameters=kept.count if kept else None,
+        trained=kept.trained(spec) if kept else None,
+        memory=memory(
+            kind,
+            weights,
+            spec,
+            scorers=[
+                weights_of(one) if one else None for one in (reward_model, held_out_reward_model)
+            ],
+            computes_half=bool(halves),
+        )
+        if weights
+        else None,
+        seconds=basis and basis.seconds,
+        paced_by=basis.runs if basis else 0,
+        is_scaled=bool(basis and basis.is_scaled),
         why=tuple(why),
     )
 
@@ -90,92 +114,48 @@ def units_and_steps(spec: Mapping[str, Any], rows: int) -> tuple[float, int]:  #
     return float(steps * groups), steps
 
 
-def parameters_of(version: ModelVersion) -> int | None:
-    """Counted from the headers of its safetensors; no weight is read."""
-    folder = Path(storage.local_if_here(version.location))
-    if not folder.is_absolute() or not folder.is_dir():
-        return None
-    try:
-        return sum(map(_parameters_in, folder.glob("*.safetensors"))) or None
-    except (OSError, ValueError, struct.error, KeyError, TypeError):
-        return None
-
-
-def _parameters_in(path: Path) -> int:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > LARGEST_HEADER:
-            raise ValueError(f"{path} has a header of {length} bytes.")
-        header = json.loads(file.read(length))
-    return sum(math.prod(one["shape"]) for name, one in header.items() if name != "__metadata__")
-
-
-def trained_of(
-    version: ModelVersion, parameters: int, spec: Mapping[str, Any]
-) -> int:  # Any: as above
-    """Weights that change: all, those of the top layers, or two thin matrices a layer and projection (LoRA)."""
-    config = _config_of(version)
-    layers, width = int(config.get("num_hidden_layers", 0)), int(config.get("hidden_size", 0))
-    rank, top = int(spec.get("lora_rank", 0)), int(spec.get("trainable_layers", 0))
-    if rank and layers and width:
-        return min(parameters, layers * 7 * 2 * rank * width)
-    vocabulary = int(config.get("vocab_size", 0)) * width
-    if top and layers:
-        return (parameters - min(vocabulary, parameters)) * min(top, layers) // layers
-    return parameters
-
-
-def _config_of(version: ModelVersion) -> dict[str, Any]:  # Any: JSON
-    try:
-        path = Path(storage.local_if_here(version.location), "config.json")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def trained_model(base: Weights, spec: Mapping[str, Any]) -> Weights:  # Any: as above
+    """What is left of the base to train: a reward model may keep its lowest layers alone."""
+    return base.of_reward_model(int(spec["layers"])) if "layers" in spec else base
 
 
 def memory(
     kind: str,
-    parameters: int,
-    trained: int,
+    base: Weights,
     spec: Mapping[str, Any],  # Any: as above
-    scorers: Sequence[ModelVersion],
-) -> int:
-    """Bytes of weights, gradients and moments (docs/sizing.md); of the reward models too that score.
+    *,
+    scorers: Sequence[Weights | None],  # the reward model that teaches, the one that watches
+    computes_half: bool,
+) -> Memory:
+    """Bytes of weights, gradients, masters and moments (docs/sizing.md).
 
-    A bfloat16 weight that is trained has a float32 master; what learns from rollouts without
-    adapters keeps the weights it began with, as the reference.
+    A bfloat16 weight that is trained has a float32 master; adapters are float32. What learns from rollouts without
+    adapters keeps the weights it began with, as the reference; its measuring holds the policy before and after, and
+    the teacher. Every other kind is measured with one model at a time.
     """
-    is_half = spec.get("precision") == "bfloat16"
-    a_weight = HALF_BYTES if is_half else FULL_BYTES
-    a_trained = FULL_BYTES + MOMENT_BYTES + (FULL_BYTES if is_half else 0)
-    if needs_reward_model(kind) and not spec.get("lora_rank"):
-        a_trained += a_weight
-    total = parameters * a_weight + trained * a_trained
-    if needs_reward_model(kind):
-        total += sum(parameters_of(one) or 0 for one in scorers) * a_weight
-    return total
+    precision, quantize = str(spec.get("precision", "auto")), str(spec.get("quantize", "none"))
+
+    def size(one: Weights | None) -> int:
+        return one.bytes_of_one(precision, computes_half=computes_half) if one else FULL_BYTES
+
+    kept, judges = trained_model(base, spec), [one.held(size(one)) if one else 0 for one in scorers]
+    a_trained = GRADIENT_BYTES + MOMENT_BYTES
+    if spec.get("lora_rank"):
+        a_trained += FULL_BYTES
+    else:
+        a_trained += MASTER_BYTES if size(kept) == HALF_BYTES else 0
+        a_trained += size(kept) if needs_reward_model(kind) else 0
+    training = kept.held(size(kept), quantize) + kept.trained(spec) * a_trained + sum(judges)
+    whole = kept.held(size(kept))
+    return Memory(training, 2 * whole + judges[0] if needs_reward_model(kind) else whole)
 
 
-def seconds_a_unit(kind: str, base_model: ModelVersion) -> tuple[float | None, int]:
-    """Seconds a prompt or rollout in the newest finished runs of this kind over this model, and how many."""
-    runs = TrainingRun.objects.filter(
-        kind=kind, base_model=base_model, status=TrainingRun.Status.DONE
-    ).order_by("-pk")[:PACED_BY]
-    paces = [pace for run in runs if (pace := _pace_of(run)) is not None]
-    return (sum(paces) / len(paces), len(paces)) if paces else (None, 0)
-
-
-def _pace_of(run: TrainingRun) -> float | None:
-    """From the first to the last step that it told of."""
-    said = RunEvent.objects.filter(run=run, kind=EventKind.METRICS).order_by("step")
-    first, last = said.first(), said.last()
-    if first is None or last is None or last.step <= first.step:
-        return None
-    a_step = (last.at - first.at).total_seconds() / (last.step - first.step)
-    spec = run.spec
-    units = spec.get("rollouts_per_update") if "updates" in spec else spec.get("groups_per_step")
-    return a_step / units if units else None
+def price_text(seconds: float | None) -> str:
+    """`3.20 EUR`, at the site's price an hour; empty where it has none, or the time is not known."""
+    price = settings.CONCORD_PRICE_AN_HOUR
+    if price is None or seconds is None:
+        return ""
+    return f"{seconds / 3600 * price.amount:,.2f} {price.currency}"
 
 
 def size_text(count: int | None) -> str:

@@ -41,6 +41,7 @@ class TrainingRun(JobModel):
     events_offset = models.BigIntegerField(default=0)  # bytes of its events.jsonl already taken in
     stage = models.CharField(max_length=60, blank=True, default="")  # what its progress counts
     log_tail = models.TextField(blank=True, default="")
+    machine = models.JSONField(default=dict)  # training.spec.events.Machine, as its process told
 
     @property
     def checkpoints_place(self) -> str:

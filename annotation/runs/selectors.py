@@ -133,6 +133,20 @@ def pace_of(run: TrainingRun) -> Pace:
     return Pace(1 / mean, left * mean)
 
 
+def computes_half(project: Project) -> bool | None:
+    """Whether the machine of the newest run that told of one computes in bfloat16; None before the first."""
+    rows = TrainingRun.objects.filter(project=project, machine__has_key="bfloat16").order_by("-pk")
+    told: Any = rows.values_list("machine__bfloat16", flat=True).first()  # Any: JSON
+    return None if told is None else bool(told)
+
+
+def queue_places() -> dict[int, int]:
+    """The place in line of every run that waits, the whole site's: the first to be taken has 1."""
+    waiting = TrainingRun.objects.filter(status=TrainingRun.Status.QUEUED)
+    keys = waiting.order_by("queued_at", "pk").values_list("pk", flat=True)
+    return {pk: place for place, pk in enumerate(keys, start=1)}
+
+
 def sampled_steps(run: TrainingRun) -> list[int]:
     """Steps that have samples, in order: at most `SAMPLED`, spread over the run, and the newest."""
     samples = RunEvent.objects.filter(run=run, kind=EventKind.SAMPLE)
@@ -155,7 +169,7 @@ def events_of(run: TrainingRun, *kinds: EventKind) -> QuerySet[RunEvent]:
     return rows.filter(kind__in=kinds) if kinds else rows
 
 
-def why_it_waits(run: TrainingRun) -> str:
+def why_it_waits(run: TrainingRun, place: int = 1) -> str:
     """A sentence for a run that has been queued for long; empty where there is nothing to say."""
     age = timezone.now() - run.queued_at
     if run.status != TrainingRun.Status.QUEUED or age < timedelta(seconds=AGING_SECONDS):
@@ -163,7 +177,8 @@ def why_it_waits(run: TrainingRun) -> str:
     for model in (TrainingRun, GenerationRun):
         jobs = model.objects.filter(status=JobModel.Status.RUNNING, lease_until__gt=timezone.now())
         if jobs.exists():
-            return "The gpu worker is busy with another job; this run is next in line."
+            turn = "next" if place == 1 else f"number {place}"
+            return f"The gpu worker is busy with another job; this run is {turn} in line."
     return (
         f"No worker has taken this run for {int(age.total_seconds())} seconds. Start one with "
         "“celery -A deploy.celery worker -Q gpu --concurrency 1”, or look at its log."

@@ -1,12 +1,16 @@
 """Runs as JSON."""
 
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from annotation.runs.estimates import Estimate, price_text
 from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.selectors import queue_places
 from annotation.runs.services.queueing import DAY
 
 LAST_KEY = 2**63 - 1
@@ -30,11 +34,24 @@ class KeyField(serializers.IntegerField):
         super().__init__(min_value=1, max_value=LAST_KEY, **options)
 
 
+class MachineSerializer(serializers.Serializer[Any]):
+    """Where a run computed, as its process told when it started."""
+
+    host = serializers.CharField()
+    device = serializers.CharField()
+    torch = serializers.CharField()
+    bfloat16 = serializers.BooleanField()
+
+
 class RunSerializer(serializers.ModelSerializer[TrainingRun]):
-    """A training run: what it was told, how far it is, what it made."""
+    """A training run: what it was told, how far it is, where it computes, what it made."""
 
     spec = ObjectField()
     result = ObjectField()
+    machine = serializers.SerializerMethodField()
+    queue_place = serializers.SerializerMethodField(
+        help_text="1: taken next, of all runs that wait here."
+    )
 
     class Meta:
         model = TrainingRun
@@ -44,15 +61,29 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
             "model_version",
             *["stage", "progress_done", "progress_total", "progress_unit", "attempt"],
             *["created_by", "created_at", "queued_at", "started_at", "finished_at"],
-            *["timeout_seconds", "code_revision", "result", "log_tail"],
+            *["timeout_seconds", "code_revision", "machine", "queue_place", "result", "log_tail"],
         ]
         read_only_fields = fields
 
+    @extend_schema_field(MachineSerializer(allow_null=True))
+    def get_machine(self, run: TrainingRun) -> dict[str, Any] | None:
+        return run.machine or None
 
-class NewRunSerializer(serializers.Serializer[Any]):
-    """What a new run is made of. `spec` holds `kind` and any of the fields of its schema."""
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_queue_place(self, run: TrainingRun) -> int | None:
+        if run.status != TrainingRun.Status.QUEUED:
+            return None
+        return self._places.get(run.pk)
 
-    name = serializers.CharField(max_length=120)
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        """Once for a list."""
+        return queue_places()
+
+
+class RunInputsSerializer(serializers.Serializer[Any]):
+    """What a run learns from, and how. `spec` holds `kind` and any of the fields of its schema."""
+
     spec = ObjectField()
     snapshot = KeyField()
     base_model = KeyField()
@@ -60,6 +91,12 @@ class NewRunSerializer(serializers.Serializer[Any]):
     held_out_reward_model = KeyField(
         required=False, allow_null=True, default=None, help_text="Watches, and does not teach."
     )
+
+
+class NewRunSerializer(RunInputsSerializer):
+    """What a new run is made of."""
+
+    name = serializers.CharField(max_length=120)
     timeout_seconds = serializers.IntegerField(
         required=False, default=DAY, min_value=60, max_value=60 * DAY
     )
@@ -88,6 +125,34 @@ class CurvesSerializer(serializers.Serializer[Any]):
     series = serializers.DictField(
         child=serializers.ListField(child=serializers.FloatField(allow_null=True))
     )
+
+
+class MemorySerializer(serializers.Serializer[Any]):
+    """Bytes at the least, without activations."""
+
+    training = serializers.IntegerField()
+    measuring = serializers.IntegerField()
+
+
+class RunEstimateSerializer(serializers.Serializer[Any]):
+    """What a run will cost; null where `why` says that it cannot be known."""
+
+    rows = serializers.IntegerField(help_text="Prompts of the training split.")
+    steps = serializers.IntegerField()
+    parameters = serializers.IntegerField(allow_null=True)
+    trained = serializers.IntegerField(allow_null=True)
+    memory = MemorySerializer(allow_null=True)
+    seconds = serializers.FloatField(allow_null=True)
+    paced_by = serializers.IntegerField(help_text="Earlier runs that the time rests on.")
+    is_scaled = serializers.BooleanField(help_text="These were over other models.")
+    cost = serializers.CharField(help_text="At the site's price an hour; empty without one.")
+    why = serializers.ListField(child=serializers.CharField())
+
+    @staticmethod
+    def facts(found: Estimate) -> dict[str, Any]:
+        """The estimate as JSON."""
+        memory = found.memory and found.memory._asdict()
+        return {**asdict(found), "memory": memory, "cost": price_text(found.seconds)}
 
 
 class SpecKindSerializer(serializers.Serializer[Any]):

@@ -11,6 +11,7 @@ RUN = f"{RUNS}<int:run_id>/"
 
 api_patterns = [
     path(RUNS, api.RunList.as_view(), name="api-run-list"),
+    path(f"{RUNS}estimate/", api.RunEstimate.as_view(), name="api-run-estimate"),
     path(RUN, api.RunDetail.as_view(), name="api-run-detail"),
     path(f"{RUN}cancel/", api.RunCancel.as_view(), name="api-run-cancel"),
     path(f"{RUN}resume/", api.RunResume.as_view(), name="api-run-resume"),
@@ -33,6 +34,7 @@ page_patterns = [
 
 ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
     "api-run-list": {"GET": ENGINEER, "POST": ENGINEER},
+    "api-run-estimate": {"POST": ENGINEER},
     "api-run-detail": {"GET": ENGINEER},
     "api-run-cancel": {"POST": ENGINEER},
     "api-run-resume": {"POST": ENGINEER},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -38,9 +39,11 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """All runs, newest first; a fragment for the live table."""
     project, user = project_of(request, project_id)
     runs = list(selectors.runs_of(project)[:SHOWN])
+    places = selectors.queue_places()
+    told = (selectors.why_it_waits(run, places.get(run.pk, 1)) for run in reversed(runs))
     context = page_context(user, project, "runs") | {
-        "runs": runs,
-        "notice": next(filter(None, map(selectors.why_it_waits, runs)), ""),
+        "runs": [(run, places.get(run.pk)) for run in runs],
+        "notice": next(filter(None, told), ""),
         "is_live": any(not run.is_over for run in runs),
     }
     template = "runs/_table.html" if request.headers.get("HX-Request") else "runs/list.html"
@@ -57,8 +60,8 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
     if kind not in SPECS:
         raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
     preset = "" if source else request.GET.get("preset", "standard")
-    settings = settings_of(source) if source else preset_settings(preset, kind)
-    initial = {"name": SPECS[kind].title, **settings}
+    given = settings_of(source) if source else preset_settings(preset, kind)
+    initial = {"name": SPECS[kind].title, **given}
     form = NewRunForm(request.POST or None, project=project, kind=kind, initial=initial)
     if request.method == "POST" and form.is_valid() and (run := queued(form, project, user)):
         return redirect("runs-detail", project.pk, run.pk)
@@ -111,7 +114,10 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
     )
     return {
         "estimate": found,
+        "cost": estimates.price_text(found.seconds),
+        "price": settings.CONCORD_PRICE_AN_HOUR,
         "memory": estimates.size_text(found.memory_bytes),
+        "training_memory": estimates.size_text(found.memory and found.memory.training),
         "time": "" if found.seconds is None else reading.duration_text(found.seconds),
     }
 
@@ -175,7 +181,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "changes": results.change_rows(run.result.get("metrics", {})),
         "results": results.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),
-        "notice": selectors.why_it_waits(run),
+        "notice": selectors.why_it_waits(run, selectors.queue_places().get(run.pk, 1)),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
         "guards": selectors.events_of(run, EventKind.GUARD)[:20],
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),

@@ -2,5 +2,5 @@
 
 
 def with_minus(number: str) -> str:
-    """The number with a true minus: −0.46 for -0.46."""
-    return number.replace("-", "−")
+    """The number with a true minus before it: −0.46 for -0.46; an exponent keeps its hyphen."""
+    return f"−{number[1:]}" if number.startswith("-") else number

@@ -25,7 +25,8 @@ from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.rounds.selectors import parts_of, round_in
 from annotation.rounds.services.advancing import advance, advance_all, has_verdict_of_people
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
+from deploy.env import Price
 from tests import factories
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.datasets import build_snapshot
@@ -136,6 +137,56 @@ def test_reward_model_then_policy_then_a_verdict_that_promotes(project, engineer
     row = again(row)
     assert (row.state, row.verdict["is_better"]) == ("done", True)
     assert serving(project=project, kind="policy") == row.policy_run.model_version
+
+
+def alarmed(run: TrainingRun, *, action: str, step: int = 7) -> None:
+    """As a guard speaks up in a run."""
+    data = {"name": "kl", "action": action, "message": "The policy is 40 nats from its reference."}
+    RunEvent.objects.create(run=run, kind="guard", step=step, at=timezone.now(), data=data)
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [("stop", "a guard stopped it at step 7."), ("warn", "a guard warned at step 7.")],
+)
+def test_a_policy_that_a_guard_spoke_up_about_is_not_promoted_and_the_page_says_why(
+    project, engineer, policy, client, action, told
+):
+    row = at_training(project, engineer)
+    ended(row.reward_run)
+    advance(row.pk)
+    row = again(row)
+    alarmed(row.policy_run, action=action, step=3)
+    alarmed(row.policy_run, action=action)
+    ended(row.policy_run, GAIN)
+    while advance(row.pk):
+        pass
+    row = again(row)
+    assert (row.verdict["is_better"], row.verdict["promoted"]) == (True, False)
+    assert serving(project=project, kind="policy") == policy
+    client.force_login(engineer)
+    page = client.get(reverse("rounds-detail", args=[project.pk, row.number])).text
+    assert "It was not promoted by itself, because guards spoke up" in page
+    assert f"{told} The policy is 40 nats from its reference." in page
+    assert "at step 3" not in page  # the newest of each guard
+    services.promote_result(row=row, actor=engineer)
+    assert serving(project=project, kind="policy") == row.policy_run.model_version
+
+
+def test_a_reward_model_that_diverged_holds_its_policy_back_and_other_rounds_do_not(
+    project, engineer, policy
+):
+    alarmed(factories.training_run(project), action="stop")  # of no round
+    row = at_training(project, engineer)
+    alarmed(row.reward_run, action="warn")
+    ended(row.reward_run)
+    advance(row.pk)
+    ended(again(row).policy_run, GAIN)
+    while advance(row.pk):
+        pass
+    found = again(row).verdict
+    assert (found["promoted"], found["held_back"]) == (False, True)
+    assert [one["run"] for one in found["alarms"]] == [row.reward_run_id]
 
 
 def test_the_next_round_starts_from_the_policy_that_the_last_one_promoted(
@@ -392,6 +443,25 @@ def test_the_estimate_counts_responses_and_labels(project, engineer, policy, api
     found = answer.json()
     assert (found["prompts"], found["responses"], found["comparisons"]) == (2, 4, 2)
     assert found["policy_seconds"] is None
+
+
+def test_the_estimate_tells_the_machine_s_price_where_every_part_was_timed(
+    project, engineer, policy, client, settings
+):
+    settings.CONCORD_PRICE_AN_HOUR = Price(10.0, "EUR")
+    client.force_login(engineer)
+    now = timezone.now()
+    times = {"status": "done", "started_at": now - timedelta(hours=2), "finished_at": now}
+    address = reverse("rounds-new", args=[project.pk])
+    factories.training_run(project, kind="ppo", **times)
+    factories.training_run(project, **times)
+    assert "EUR" not in client.get(address).text
+    GenerationRun.objects.create(project=project, policy=policy, per_prompt=1, **times)
+    assert "EUR" not in client.get(address).text  # it made nothing, so it has no pace
+    prompt = project.prompts.first()
+    factories.candidate(prompt, run=GenerationRun.objects.get())
+    found = client.get(address).context
+    assert found["cost"] == f"{(4 + 2 * found['estimate'].responses) * 10:.2f} EUR"
 
 
 def test_the_api_starts_reads_and_cancels_a_round(project, engineer, policy, api):

@@ -3,14 +3,18 @@
 import ctypes
 import errno
 import os
+import platform
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 
 from training.spec.errors import DiskFull, OutOfMemory
+from training.spec.events import Machine
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 LARGEST_KEPT = 2**30
@@ -52,6 +56,32 @@ def computes_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def machine() -> Machine:
+    """What the run computes on."""
+    device = pick_device()
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    else:
+        threads = torch.get_num_threads()
+        name = f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return Machine(
+        host=socket.gethostname(),
+        device=name,
+        torch=str(torch.__version__),
+        bfloat16=computes_bfloat16(device),
+    )
+
+
+def _processor() -> str:
+    """The processor by its name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.machine() or "CPU"
 
 
 def peak_memory_mb() -> float:

@@ -9,7 +9,7 @@ from enum import StrEnum
 class EventKind(StrEnum):
     """The kinds of line in `events.jsonl`."""
 
-    STARTED = "started"  # step: that of the checkpoint it goes on from, 0 for a new run
+    STARTED = "started"  # step: that of the checkpoint it goes on from, 0 for a new run; data: spec, machine
     PROGRESS = "progress"  # data: done, total, unit, stage
     METRICS = "metrics"  # step and data: {name: float}
     SAMPLE = "sample"  # step and data: prompt, response, reward, ...
@@ -29,6 +29,16 @@ class Event:
     at: float
     step: int = 0
     data: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a run computes, as its `started` event tells."""
+
+    host: str
+    device: str  # a GPU by its name, or a CPU with the threads that are used of it
+    torch: str  # version
+    bfloat16: bool  # whether the device has instructions for it
 
 
 def json_value(value: object) -> object:

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from annotation.ui.minus import with_minus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -49,7 +51,7 @@ def number(value: Any) -> str:  # Any: JSON
     """Four digits that matter; a dash where there is none."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+    return with_minus(f"{value:,}" if isinstance(value, int) else f"{value:.3g}")
 
 
 def interval_of(fact: Fact | None, *, as_percent: bool = True) -> str:

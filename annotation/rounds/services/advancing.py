@@ -24,7 +24,7 @@ from annotation.registry.models import ModelVersion
 from annotation.registry.services import promote
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
-from annotation.rounds.verdicts import verdict_of
+from annotation.rounds.verdicts import alarms_of, verdict_of
 from annotation.runs.models import TrainingRun
 from annotation.runs.services import queue_run
 from annotation.runs.specs import preset_settings
@@ -221,16 +221,20 @@ def has_verdict_of_people(row: Round) -> bool:
 
 
 def after_evaluation(row: Round) -> bool:
-    """Say what the new policy is worth, and let it serve where the plan says so."""
+    """Say what the new policy is worth, and let it serve where the plan says so and no guard spoke up."""
     assert row.policy_run is not None and row.policy_run.model_version is not None  # noqa: S101, PT018
     if not has_verdict_of_people(row):
         return False
     verdict = verdict_of(row)
-    is_promoted = Plan.from_json(row.plan).promotion == "when_better" and verdict.is_better is True
+    alarms = alarms_of(row)
+    is_wanted = Plan.from_json(row.plan).promotion == "when_better" and verdict.is_better is True
+    is_promoted = is_wanted and not alarms
     facts = {
         "is_better": verdict.is_better,
         "sentence": verdict.sentence,
         "promoted": is_promoted,
+        "held_back": is_wanted and bool(alarms),
+        "alarms": alarms,
         **row.verdict,  # why people were not asked
     }
     here = Round.objects.filter(pk=row.pk, state=State.RUNNING, stage=Stage.EVALUATE)

@@ -2,10 +2,19 @@
 
 from annotation.runs.services.finishing import finish_run
 from annotation.runs.services.following import keep_log, move_run, take_in_events, tell
-from annotation.runs.services.queueing import cancel_run, clone_run, queue_run, resume_run
+from annotation.runs.services.queueing import (
+    Inputs,
+    cancel_run,
+    checked_spec,
+    clone_run,
+    queue_run,
+    resume_run,
+)
 
 __all__ = [
+    "Inputs",
     "cancel_run",
+    "checked_spec",
     "clone_run",
     "finish_run",
     "keep_log",

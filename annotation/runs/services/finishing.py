@@ -56,6 +56,7 @@ def lineage_of(run: TrainingRun) -> dict[str, Any]:
         if run.held_out_reward_model
         else None,
         "code_revision": run.code_revision,
+        "machine": run.machine,
         "spec": run.spec,
     }
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.runs.models import RunEvent, TrainingRun
-from training.spec.events import EventKind
+from training.spec.events import EventKind, Machine
 
 LONGEST_LINE = 256 * 1024  # bytes
 LAST_STEP = 2**31 - 1  # the database's
@@ -49,6 +50,7 @@ def take_in_events(
             save_events(events)
             events = []
             forget_after(run_id, event.step)
+            keep_machine(run_id, event.data.get("machine"))
         events.append(event)
     save_events(events)
     tell_progress(run_id, events)
@@ -62,6 +64,13 @@ def save_events(events: Sequence[RunEvent]) -> None:
 def forget_after(run_id: int, step: int) -> None:
     """A run goes on from the checkpoint of ``step``: it will say again what it said of later steps."""
     RunEvent.objects.filter(run_id=run_id, kind__in=OF_A_STEP, step__gt=step).delete()
+
+
+def keep_machine(run_id: int, told: Any) -> None:  # Any: what a process wrote
+    """Where it computes, by the fields that are known; a process of another version may tell nothing."""
+    if isinstance(told, dict):
+        known = {one.name: told[one.name] for one in fields(Machine) if one.name in told}
+        TrainingRun.objects.filter(pk=run_id).update(machine=known)
 
 
 def tell_progress(run_id: int, events: Sequence[RunEvent]) -> None:

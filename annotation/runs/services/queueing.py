@@ -52,8 +52,7 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
         reward_model=reward_model,
         held_out_reward_model=held_out_reward_model,
     )
-    checked = resolved_spec(spec, **inputs._asdict())
-    check_inputs(project=project, spec=checked, inputs=inputs)
+    checked = checked_spec(project=project, spec=spec, inputs=inputs)
     if not 60 <= timeout_seconds <= 60 * DAY:
         raise InvalidInput.at("timeout_seconds", f"{timeout_seconds} is outside 60 to {60 * DAY}.")
     run = TrainingRun.objects.create(
@@ -86,6 +85,18 @@ class Inputs(NamedTuple):
     base_model: ModelVersion
     reward_model: ModelVersion | None
     held_out_reward_model: ModelVersion | None
+
+
+def checked_spec(
+    *,
+    project: Project,
+    spec: Mapping[str, Any],  # Any: as above
+    inputs: Inputs,
+) -> RunSpec:
+    """The whole spec of a run that could start like this. Raises InvalidInput as in `queue_run`."""
+    checked = resolved_spec(spec, **inputs._asdict())
+    check_inputs(project=project, spec=checked, inputs=inputs)
+    return checked
 
 
 def check_inputs(*, project: Project, spec: RunSpec, inputs: Inputs) -> None:

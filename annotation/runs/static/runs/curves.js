@@ -12,7 +12,7 @@ function color(name) {
   probe.remove();
   return seen;
 }
-const compact = (value, digits = 4) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(digits - 3) : Number(value.toPrecision(digits)).toString());
+const compact = (value, digits = 4) => (value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(digits - 3) : Number(value.toPrecision(digits)).toString()).replace(/^-/, "−");
 const readable = (value) => (value === null || value === undefined ? "–" : compact(value));
 const WHOLE = [1, 2, 5].flatMap((first) => [...Array(9).keys()].map((zeros) => first * 10 ** zeros)).sort((a, b) => a - b);
 

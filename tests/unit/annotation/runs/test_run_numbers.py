@@ -9,7 +9,17 @@ from annotation.runs.selectors import Curves, Pace
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (True, "yes"), (12345, "12,345"), (0.123456, "0.1235"), (1.75e-5, "1.75e-05")],
+    [
+        (None, "–"),
+        (True, "yes"),
+        (12345, "12,345"),
+        (0.123456, "0.1235"),
+        (1.75e-5, "1.75e-05"),
+        (-0.5, "−0.5"),
+        (-12345, "−12,345"),
+        (-1.75e-5, "−1.75e-05"),
+        ("round-1", "round-1"),
+    ],
 )
 def test_a_number_shows_the_digits_that_matter(value, text):
     assert number_text(value) == text
@@ -56,7 +66,9 @@ def test_the_gain_of_ppo_is_one_line_with_its_interval():
 
 def test_what_a_run_changed_is_a_table_of_its_own():
     metrics = {"reward_before": -0.5, "reward_after": 0.25, "length_before": 40, "kl": 2.0}
-    assert [tuple(row) for row in change_rows(metrics)] == [("reward", "-0.5", "0.25", "+0.75")]
+    assert [tuple(row) for row in change_rows(metrics)] == [("reward", "−0.5", "0.25", "+0.75")]
+    fallen = {"reward_before": 0.25, "reward_after": -0.5}
+    assert change_rows(fallen)[0].change == "−0.75"
     assert [row.name for row in result_rows(metrics)] == ["length before", "kl"]
 
 

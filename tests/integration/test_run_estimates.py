@@ -1,0 +1,253 @@
+"""What a run will cost before it starts: steps, memory, time by earlier runs, money by the site's price."""
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.projects.models import Role
+from annotation.runs import estimates
+from annotation.runs.models import RunEvent
+from annotation.runs.weights import weights_of
+from deploy.env import Price
+from tests import factories
+from training.models.tiny import tiny_llama
+
+pytestmark = pytest.mark.django_db
+REWARD = {"epochs": 2.0, "groups_per_step": 8, "max_steps": 0, "max_groups": 0}
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project, client):
+    client.force_login(factories.member(project, Role.ENGINEER, username="eve"))
+    return client
+
+
+@pytest.fixture
+def model(project, tmp_path):
+    """`model()` saves a tiny Llama as a policy of the project; ``dtype`` is what its config names."""
+
+    def save(name="base", dtype="float32", **sizes):
+        folder = tmp_path / name
+        tiny_llama(**sizes).save_pretrained(folder)
+        config = folder / "config.json"
+        config.write_text(config.read_text().replace('"float32"', f'"{dtype}"'))
+        return factories.policy(project, name=name, location=str(folder))
+
+    return save
+
+
+def told(run, steps, *, start, seconds=2):
+    """An attempt that began at ``start`` and told of these steps, ``seconds`` apart."""
+    RunEvent.objects.create(run=run, kind="started", step=steps[0] - 1, at=start)
+    for place, step in enumerate(steps, start=1):
+        moment = start + timedelta(seconds=seconds * place)
+        RunEvent.objects.create(run=run, kind="metrics", step=step, at=moment, data={"loss": 1.0})
+
+
+def done(project, base, spec=REWARD, **fields):
+    run = factories.training_run(project, base_model=base, spec=spec, status="done", **fields)
+    told(run, [1, 2, 3], start=timezone.now())
+    return run
+
+
+def of_reward(project, base, **spec):
+    """The estimate of a reward model over 20 prompts."""
+    return estimates.estimate(
+        kind="reward_model",
+        spec={**REWARD, **spec},
+        snapshot=factories.snapshot(project, splits={"train": 20}),
+        base_model=base,
+        reward_model=None,
+    )
+
+
+def test_steps_follow_from_rows_and_settings():
+    assert estimates.units_and_steps(REWARD, 20) == (40.0, 5)
+    assert estimates.units_and_steps({**REWARD, "max_steps": 3}, 20) == (24.0, 3)
+    ppo = {"updates": 10, "rollouts_per_update": 32, "update_epochs": 2, "minibatches": 4}
+    assert estimates.units_and_steps(ppo, 20) == (320.0, 80)
+
+
+def of_memory(kind, weights, spec, *, teacher=None, computes_half=False):
+    return estimates.memory(
+        kind, weights, spec, scorers=[teacher, None], computes_half=computes_half
+    )
+
+
+def test_memory_is_counted_from_the_weights_that_lie_there(model):
+    """Weights, gradients and two moments of float32: 16 bytes a weight where all are trained."""
+    weights = weights_of(model())
+    count = sum(one.numel() for one in tiny_llama().parameters())
+    assert weights.count == count
+    assert of_memory("sft", weights, {}) == (16 * count, 4 * count)
+    assert of_memory("sft", weights, {"precision": "bfloat16"}) == (18 * count, 2 * count)
+    assert of_memory("grpo", weights, {}).training == 20 * count  # and the reference
+    assert weights.trained({"trainable_layers": 1}) < count
+
+
+def test_auto_takes_half_of_weights_that_are_stored_so_where_the_machine_computes_so(model):
+    half, full = weights_of(model(dtype="bfloat16")), weights_of(model("full"))
+    auto = {"precision": "auto"}
+    assert of_memory("sft", half, auto, computes_half=True).measuring == 2 * half.count
+    assert of_memory("sft", half, auto, computes_half=False).measuring == 4 * half.count
+    assert of_memory("sft", full, auto, computes_half=True).measuring == 4 * full.count
+
+
+def test_adapters_are_counted_by_the_sides_of_the_matrices_that_they_stand_beside(model):
+    """Two layers of width 32, inner width 64, keys and values of 16: rank times (in + out) of seven matrices."""
+    weights = weights_of(model())
+    tiny = tiny_llama()
+    sides = sum(sum(one.shape) for one in tiny.model.layers.parameters() if one.dim() == 2)
+    assert weights.trained({"lora_rank": 3}) == 3 * sides
+    one_layer = weights.trained({"lora_rank": 3, "trainable_layers": 1})
+    assert one_layer == 3 * sides // len(tiny.model.layers)
+    found = of_memory("sft", weights, {"lora_rank": 3}).training
+    assert found == 4 * weights.count + 16 * 3 * sides
+
+
+def test_four_bits_hold_the_matrices_of_the_layers_and_nothing_else(model):
+    weights = weights_of(model())
+    inside = sum(one.numel() for one in tiny_llama().model.layers.parameters() if one.dim() == 2)
+    rest = weights.count - inside
+    spec = {"quantize": "nf4", "lora_rank": 1, "precision": "bfloat16"}
+    adapters = 16 * weights.trained(spec)
+    assert of_memory("sft", weights, spec).training == round(2 * rest + 0.52 * inside) + adapters
+
+
+def test_a_reward_model_of_the_lowest_layers_is_counted_without_the_others(model):
+    weights = weights_of(model())
+    kept = tiny_llama(layers=1)
+    count = sum(one.numel() for one in kept.parameters())
+    assert of_memory("reward_model", weights, {"layers": 1}) == (16 * count, 4 * count)
+
+
+def test_what_is_measured_with_two_policies_and_the_teacher_may_need_more_than_training(model):
+    weights = weights_of(model())
+    found = of_memory("ppo", weights, {"lora_rank": 1}, teacher=weights)
+    assert found.measuring == 3 * 4 * weights.count
+    assert found.training == 2 * 4 * weights.count + 16 * weights.trained({"lora_rank": 1})
+    assert found.measuring > found.training
+
+
+def test_weights_that_are_not_there_or_are_no_weights_give_no_number(project, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 32)
+    assert weights_of(factories.policy(project, location=str(tmp_path))) is None
+    assert weights_of(factories.policy(project, location="owner/name")) is None
+
+
+def test_what_the_newest_run_told_of_its_machine_says_what_auto_comes_to(project, model):
+    base = model(dtype="bfloat16")
+    before = of_reward(project, base)
+    assert any("No run has told yet" in one for one in before.why)
+    factories.training_run(project, machine={"bfloat16": True})
+    found = of_reward(project, base)
+    assert not any("No run has told yet" in one for one in found.why)
+    assert found.memory.measuring * 2 == before.memory.measuring
+
+
+def test_time_is_taken_from_earlier_runs_of_the_kind_over_the_same_model(project):
+    """2 s a step of 8 prompts is 0.25 s a prompt; 40 prompts are passed: 10 s."""
+    base = factories.policy(project)
+    before = of_reward(project, base)
+    assert before.seconds is None
+    assert any("No Reward model run has ended in this project" in one for one in before.why)
+    done(project, base)
+    found = of_reward(project, base)
+    assert (found.seconds, found.paced_by, found.is_scaled) == (10.0, 1, False)
+    assert (found.rows, found.steps) == (20, 5)
+
+
+def test_the_night_between_two_attempts_is_nobody_s_time(project):
+    base = factories.policy(project)
+    run = factories.training_run(project, base_model=base, spec=REWARD, status="done")
+    evening = timezone.now() - timedelta(hours=12)
+    told(run, [1, 2, 3], start=evening)
+    told(run, [4, 5, 6], start=evening + timedelta(hours=11))
+    assert of_reward(project, base).seconds == 10.0
+
+
+def test_loading_and_measuring_are_part_of_the_time(project):
+    """The run took 34 s in all, 4 s of them from its first to its last step: 30 s come on top of 10."""
+    base = factories.policy(project)
+    done(project, base, result={"seconds": 34.0})
+    assert of_reward(project, base).seconds == 40.0
+
+
+def test_a_first_run_over_a_model_goes_by_others_scaled_by_the_work_of_a_token(project, model):
+    small = model("small")
+    large = model("large", hidden_size=64)
+    done(project, small)
+    factor = weights_of(large).count / weights_of(small).count
+    found = of_reward(project, large)
+    assert found.is_scaled
+    assert found.seconds == pytest.approx(10.0 * factor)
+    frozen = of_reward(project, small, trainable_layers=1)
+    assert frozen.seconds < 10.0
+    assert not frozen.is_scaled
+
+
+def test_runs_of_other_projects_and_of_models_that_are_not_here_say_nothing(project, model):
+    done(factories.project(), factories.policy(factories.project()))
+    done(project, factories.policy(project, location="owner/name"))
+    assert of_reward(project, model()).seconds is None
+
+
+def test_money_is_told_where_the_site_has_a_price_and_the_time_is_known(settings):
+    assert estimates.price_text(5400) == ""
+    settings.CONCORD_PRICE_AN_HOUR = Price(2.5, "EUR")
+    assert estimates.price_text(5400) == "3.75 EUR"
+    assert estimates.price_text(None) == ""
+
+
+def test_the_form_shows_the_estimate_and_moves_it(project, engineer, settings):
+    settings.CONCORD_PRICE_AN_HOUR = Price(36.0, "EUR")
+    snapshot = factories.snapshot(project, splits={"train": 80})
+    done(project, factories.policy(project), snapshot=snapshot)
+    page = engineer.get(reverse("runs-new", args=[project.pk]), {"kind": "reward_model"})
+    assert "over 80 prompts of the training split" in page.text
+    assert "0.24 EUR" in page.text  # 96 prompts, 0.25 s each
+    form = page.context["form"]
+    sent = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    sent |= {"epochs": 4}
+    sent = {name: value for name, value in sent.items() if value is not False}
+    address = reverse("runs-estimate", args=[project.pk]) + "?kind=reward_model"
+    assert page.context["estimate"].steps == 3  # 80 prompts, 32 a step
+    assert engineer.post(address, sent).context["estimate"].steps == 10
+    assert engineer.post(address, {**sent, "epochs": "x"}).context["estimate"] is None
+
+
+def test_the_api_estimates_what_it_would_queue_and_queues_nothing(project, api):
+    api.force_authenticate(factories.member(project, Role.ENGINEER))
+    base = factories.policy(project)
+    snapshot = factories.snapshot(project, splits={"train": 20})
+    asked = {"base_model": base.pk, "snapshot": snapshot.pk}
+    address = reverse("api-run-estimate", args=[project.pk])
+    spec = {"kind": "reward_model", "epochs": 2, "groups_per_step": 8}
+    found = api.post(address, {**asked, "spec": spec}, format="json")
+    assert (found.status_code, found.json()["steps"], found.json()["seconds"]) == (200, 5, None)
+    assert found.json()["cost"] == ""
+    assert not project.runs.exists()
+    wrong = api.post(address, {**asked, "spec": {**spec, "epochs": -1}}, format="json")
+    assert wrong.status_code == 400
+    stranger = factories.policy(factories.project())
+    assert (
+        api.post(
+            address, {**asked, "spec": spec, "base_model": stranger.pk}, format="json"
+        ).status_code
+        == 400
+    )
+
+
+def test_sizes_read_as_people_say_them():
+    assert [estimates.size_text(one) for one in (None, 12, 2_160_000_000)] == [
+        "–",
+        "12 B",
+        "2.16 GB",
+    ]

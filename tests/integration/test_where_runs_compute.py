@@ -1,0 +1,97 @@
+"""Which machine a run computes on, and its place in line: on its page, in the list, in the API, on the card."""
+
+import json
+import time
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.evaluations.cards.origin import stage_rows
+from annotation.projects.models import Role
+from annotation.runs.selectors import queue_places
+from annotation.runs.services import finish_run, take_in_events
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+MACHINE = {"host": "gpu-1", "device": "NVIDIA H200", "torch": "2.11.0", "bfloat16": True}
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER, username="eve")
+
+
+def said(run, machine):
+    """The run's process tells that it has started, and where."""
+    data = {"spec": {}, "machine": machine}
+    line = json.dumps({"kind": "started", "at": time.time(), "step": 0, "data": data}).encode()
+    took = take_in_events(
+        run_id=run.pk, owner="w", lines=[line], start=run.events_offset, end=run.events_offset + 1
+    )
+    assert took
+    run.refresh_from_db()
+
+
+@pytest.fixture
+def running(project):
+    return factories.training_run(project, status="running", owner="w")
+
+
+def test_what_its_process_tells_is_on_its_page_in_the_list_and_in_the_api(
+    project, engineer, running, client, api
+):
+    said(running, MACHINE)
+    client.force_login(engineer)
+    page = client.get(reverse("runs-detail", args=[project.pk, running.pk])).text
+    assert "NVIDIA H200, host gpu-1, torch 2.11.0" in page
+    assert "The process started on gpu-1, NVIDIA H200." in page
+    assert "NVIDIA H200" in client.get(reverse("runs-list", args=[project.pk])).text
+    api.force_authenticate(engineer)
+    found = api.get(reverse("api-run-detail", args=[project.pk, running.pk])).json()
+    assert (found["machine"], found["queue_place"]) == (MACHINE, None)
+
+
+def test_the_card_of_what_it_made_tells_the_machine(running):
+    said(running, MACHINE)
+    version = finish_run(run=running, result={"metrics": {}}, location="/nowhere")
+    rows = stage_rows(version)
+    assert ("Computed on", "NVIDIA H200, host gpu-1, torch 2.11.0") in rows
+
+
+def test_a_run_that_goes_on_elsewhere_tells_the_newer_machine(running):
+    said(running, MACHINE)
+    said(running, MACHINE | {"host": "gpu-2"})
+    assert running.machine["host"] == "gpu-2"
+
+
+@pytest.mark.parametrize("told", [None, "gpu", {"secret": "x"}, []])
+def test_a_process_that_tells_nothing_of_use_leaves_nothing(running, told):
+    said(running, told)
+    assert running.machine == {}
+
+
+def test_those_that_wait_have_places_in_the_line_of_the_whole_site(
+    project, engineer, client, api, django_assert_max_num_queries
+):
+    now = timezone.now()
+    factories.training_run(factories.project(), queued_at=now - timedelta(hours=1))
+    first, second = (
+        factories.training_run(project, queued_at=now - timedelta(minutes=at)) for at in (2, 1)
+    )
+    assert [queue_places()[one.pk] for one in (first, second)] == [2, 3]
+    client.force_login(engineer)
+    page = client.get(reverse("runs-list", args=[project.pk])).text
+    assert "number 2 in line" in page
+    assert "number 3 in line" in page
+    api.force_authenticate(engineer)
+    address = reverse("api-run-list", args=[project.pk])
+    with django_assert_max_num_queries(6):
+        rows = api.get(address).json()["results"]
+    assert [row["queue_place"] for row in rows] == [3, 2]
