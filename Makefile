@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gpu up check fix e2e journeys pictures messages bench bench-agreement bench-queue bench-queue-peer bench-training clean
+.PHONY: help setup demo test test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
