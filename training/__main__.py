@@ -1,4 +1,4 @@
-"""Train from a folder: `python -m training new KIND DIR | run DIR | resume DIR | eval DIR`.
+"""Train from a folder: `python -m training snapshot DIR ROWS | new KIND DIR | run DIR | resume DIR | eval DIR`.
 
 `run` reads DIR/spec.json, writes events, checkpoints and the artifact, and ends with
 DIR/result.json: status, error, metrics. Nothing heavy is imported before it is needed.
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from training.runtime.run import Run
 
 
+SNAPSHOT = "gather rows in the formats of TRL into a snapshot, which runs learn from"
 NEW = "write the instructions DIR/spec.json from defaults, --preset and --set"
+MOST_REFUSED = 20  # that are shown
 RUN_DIR = "folder of the run, with its spec.json"
 DIR_HELP = {"fetch": "folder for the model"}
 
@@ -77,9 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-ABOUT = """Train a model from a folder, without the site. First write the instructions, then run them:
+ABOUT = """Train a model from a folder, without the site. Gather rows, write the instructions, then run them:
 
-  python -m training new sft runs/7 --set model=models/base --set data=snapshots/3
+  python -m training snapshot snapshots/3 preferences.jsonl
+  python -m training new reward_model runs/7 --set model=models/base --set data=snapshots/3
   python -m training run runs/7
 
 `settings KIND` lists every setting of a kind of run. docs/training.md explains settings, numbers and files.
@@ -93,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_snapshot(commands.add_parser("snapshot", help=SNAPSHOT, description=sentence(SNAPSHOT)))
     _add_new(commands.add_parser("new", help=NEW, description=sentence(NEW)))
     about = "list every setting of a KIND: its default, what the presets say, what is allowed"
     settings = commands.add_parser("settings", help=about, description=sentence(about))
@@ -117,6 +121,20 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
+def _add_snapshot(snapshot: argparse.ArgumentParser) -> None:
+    snapshot.add_argument(
+        "dir", type=Path, metavar="DIR", help="folder of the snapshot, which is made"
+    )
+    snapshot.add_argument(
+        "rows", type=Path, nargs="+", metavar="ROWS", help="files of JSON Lines, plain or .gz"
+    )
+    for name in ("validation", "test"):
+        text = f"share of the prompts for {name}, where rows name no split (0.1)"
+        snapshot.add_argument(f"--{name}", type=float, default=0.1, metavar="SHARE", help=text)
+    snapshot.add_argument("--seed", type=int, default=17, help="of the splits (17)")
+    snapshot.set_defaults(act=_snapshot)
+
+
 def _add_new(new: argparse.ArgumentParser) -> None:
     new.add_argument("kind", choices=sorted(SPECS), metavar="KIND", help=", ".join(sorted(SPECS)))
     new.add_argument("dir", type=Path, metavar="DIR", help="folder of the run, which is made")
@@ -134,6 +152,20 @@ def _add_new(new: argparse.ArgumentParser) -> None:
         help="settings that suit: demo two slow cores, standard a real project",
     )
     new.set_defaults(act=_new)
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from training.data.gathering import gather
+
+    held_out = {"validation": options.validation, "test": options.test}
+    if min(held_out.values()) < 0 or sum(held_out.values()) >= 1:
+        raise SpecError(f"{held_out}: shares begin at 0, and together they leave some for train.")
+    shares = {"train": 1 - sum(held_out.values()), **held_out}
+    found = gather(options.rows, options.dir, shares=shares, seed=options.seed)
+    for line in found.refused[:MOST_REFUSED]:
+        sys.stderr.write(f"Left out: {line}\n")
+    sys.stdout.write(f"{options.dir} is made: {found}\n")
+    return 0
 
 
 def _settings(options: argparse.Namespace) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.selectors import PromptMaterial
-from annotation.datasets.splits import split_key, split_of
 from annotation.datasets.votes import Posterior, PromptVotes, pairs_of, votes_of
 from annotation.generation.models import Candidate
 from annotation.quality.adjudication import PairVerdict
@@ -24,6 +23,7 @@ from training.spec.records import (
     Signal,
     Turn,
 )
+from training.spec.splits import split_key
 
 NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
 IMPORTED = "imported"
@@ -61,7 +61,7 @@ def group_of(
     return Group(
         prompt_id=material.fingerprint,
         prompt=prompt,
-        split=split_of(split_key(prompt), query),
+        split=query.split_of(split_key(prompt)),
         candidates=tuple(
             CandidateText(id=names[one.pk], text=one.text)
             for one in material.candidates

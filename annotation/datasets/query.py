@@ -12,6 +12,7 @@ from annotation.core.errors import InvalidInput
 from annotation.quality.exclusions import Exclusion, exclusions_from_json
 from annotation.quality.scope import USER_KINDS, LabelerKind, labelers_q
 from training.spec.records import SPLITS
+from training.spec.splits import split_of
 
 GUIDELINES_MAX = 1000
 EVERYBODY = tuple(sorted(LabelerKind))
@@ -81,6 +82,10 @@ class SnapshotQuery:
     @property
     def shares(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in SPLITS}
+
+    def split_of(self, key: int) -> str:
+        """The split of the prompts with this `split_key`."""
+        return split_of(key, seed=self.seed, shares=self.shares)
 
     @property
     def decides_by_adjudication(self) -> bool:

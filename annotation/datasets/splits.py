@@ -1,37 +1,11 @@
-"""Which split a prompt falls into: a seeded hash of its last user turn, so that near-duplicates stay together.
+"""No last user turn may be in two splits."""
 
-The split of a prompt does not depend on the other prompts: it is the same in every snapshot with the same seed.
-"""
-
-import hashlib
 from array import array
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
-from annotation.core import text
-from annotation.datasets.query import SnapshotQuery
-from training.spec.records import SPLITS, Turn
-
-
-def split_key(prompt: Sequence[Turn]) -> int:
-    """64 bits of the last user turn, blind to case and spacing."""
-    last = next((turn.content for turn in reversed(prompt) if turn.role == "user"), "")
-    plain = " ".join(text.canonical(last).casefold().split())
-    return int.from_bytes(hashlib.sha256(plain.encode()).digest()[:8], "big")
-
-
-def split_of(key: int, query: SnapshotQuery) -> str:
-    """The split whose share of the unit interval holds the seeded hash of the key."""
-    seeded = hashlib.sha256(f"{query.seed}:{key}".encode()).digest()
-    place = int.from_bytes(seeded[:8], "big") / 2**64
-    edge = 0.0
-    for name, share in query.shares.items():
-        edge += share
-        if place < edge:
-            return name
-    return next(name for name in reversed(SPLITS) if query.shares[name] > 0)
+from training.spec.records import SPLITS
 
 
 class LeakCheck:

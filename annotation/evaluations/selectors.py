@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from annotation.core.errors import NotFound
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
-from annotation.datasets.splits import split_key, split_of
 from annotation.evaluations.models import Evaluation, ModelCard
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
@@ -16,6 +15,7 @@ from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import ancestry
 from training.spec.records import Turn
+from training.spec.splits import split_key
 
 
 def card_of(version: ModelVersion) -> ModelCard | None:
@@ -60,7 +60,7 @@ def _held_out(project: Project, queries: Sequence[SnapshotQuery]) -> Iterator[in
     prompts = Prompt.objects.filter(project=project).order_by("pk").values_list("pk", "turns")
     for pk, turns in prompts.iterator(chunk_size=500):
         key = split_key([Turn(role=one["role"], content=one["content"]) for one in turns])
-        if all(split_of(key, query) != "train" for query in queries):
+        if all(query.split_of(key) != "train" for query in queries):
             yield pk
 
 

@@ -6,7 +6,6 @@ from django.urls import reverse
 from annotation.comparisons.models import Comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.query import SnapshotQuery
-from annotation.datasets.splits import split_key, split_of
 from annotation.evaluations import services
 from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
 from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
@@ -23,6 +22,7 @@ from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.runtime.device import pick_device
 from training.spec.records import Turn
+from training.spec.splits import split_key
 from workers.evaluations import score_evaluation
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +104,7 @@ def test_prompts_that_either_was_trained_on_are_left_out(project, policies):
     found = set(held_out_prompts(project, (child, baseline), most=100))
     for prompt in Prompt.objects.filter(project=project):
         turns = [Turn(**one) for one in prompt.turns]
-        is_train = split_of(split_key(turns), SnapshotQuery()) == "train"
+        is_train = SnapshotQuery().split_of(split_key(turns)) == "train"
         assert (prompt.pk in found) is not is_train or policy.lineage == {}
     policy.save()
     held_out = set(held_out_prompts(project, (child, baseline), most=100))

@@ -14,6 +14,7 @@ from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from training.data.gathering import gather
 from training.spec.records import read_groups
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +77,32 @@ def test_exported_preferences_come_back_as_the_same_preferences(form):
         for one in (before, after)
     ]
     assert chats[0] == chats[1]
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.PREFERENCE_CHAT])
+def test_exported_preferences_are_gathered_as_the_same_pairs_without_the_site(form, tmp_path):
+    project = factories.project()
+    for number in range(12):
+        asked = factories.prompt(project, f"Question {number}?")
+        factories.judgment(factories.comparison(asked), strengths=[1 + number % 3])
+    before = snapshot_of(project)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(files.jsonl(exporting.rows_of(before, form=form))))
+    gather([path], tmp_path / "made", shares={"train": 1.0, "validation": 0.0, "test": 0.0}, seed=1)
+    told = [
+        {
+            (group.prompt, group.split, *texts_of(group, pair), pair.soft_label, pair.margin)
+            for group in read_groups(folder)
+            for pair in group.pairs
+        }
+        for folder in (Path(before.folder), tmp_path / "made")
+    ]
+    assert told[0] == told[1]
+    assert {one[1] for one in told[0]} > {"train"}
+
+
+def texts_of(group, pair):
+    return [group.text_of(name) for name in (pair.chosen, pair.rejected)]
 
 
 SIGNAL = {"prompt": "Name a color.", "response": "Blue."}

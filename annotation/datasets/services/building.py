@@ -34,7 +34,7 @@ from annotation.datasets import selectors
 from annotation.datasets.assembly import Totals, group_of
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, SnapshotQuery
-from annotation.datasets.splits import LeakCheck, split_key
+from annotation.datasets.splits import LeakCheck
 from annotation.datasets.votes import Posterior
 from annotation.demonstrations.models import Demonstration
 from annotation.measures.agreement import Agreement
@@ -44,6 +44,7 @@ from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_
 from annotation.quality.report import shown_from
 from annotation.quality.truth import pair_posteriors
 from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_json
+from training.spec.splits import split_key
 
 FORMAT_VERSION = 2
 ATTEMPTS = 3

@@ -22,7 +22,6 @@ from annotation.datasets.query import EVERYBODY, SnapshotQuery
 from annotation.datasets.selectors import folder_of, judgments_for
 from annotation.datasets.services import files, judgment_rows
 from annotation.datasets.services.judgment_rows import label_columns
-from annotation.datasets.splits import split_key, split_of
 from annotation.projects.models import Project
 from training.spec.errors import DataError
 from training.spec.records import (
@@ -35,6 +34,7 @@ from training.spec.records import (
     group_to_json,
     read_groups,
 )
+from training.spec.splits import split_key
 
 Row = dict[str, Any]  # Any: JSON
 Said = str | list[dict[str, str]]  # a text, or messages
@@ -136,7 +136,7 @@ def _votes(snapshot: DatasetSnapshot, split: str) -> Iterator[judgment_rows.Vote
     query = SnapshotQuery.from_json(snapshot.query)
     for vote in judgment_rows.votes_of(snapshot.project, _judgments(snapshot)):
         turns = tuple(Turn(**turn) for turn in vote.item.turns)
-        if not split or split_of(split_key(turns), query) == split:
+        if not split or query.split_of(split_key(turns)) == split:
             yield vote
 
 

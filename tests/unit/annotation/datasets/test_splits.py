@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from annotation.datasets.query import SnapshotQuery
-from annotation.datasets.splits import LeakCheck, split_key, split_of
+from annotation.datasets.splits import LeakCheck
 from training.spec.records import Turn
+from training.spec.splits import split_key
 
 
 def user(content):
@@ -25,19 +26,19 @@ def test_only_the_last_user_turn_counts():
 
 def test_shares_are_met_within_chance():
     """10,000 draws at .8: a standard error of .004, so .02 is five of them."""
-    splits = Counter(split_of(split_key(user(str(n))), SnapshotQuery()) for n in range(10_000))
+    splits = Counter(SnapshotQuery().split_of(split_key(user(str(n)))) for n in range(10_000))
     assert splits["train"] / 10_000 == pytest.approx(0.8, abs=0.02)
 
 
 def test_another_seed_deals_anew():
     keys = [split_key(user(str(n))) for n in range(200)]
-    dealt = [[split_of(key, SnapshotQuery(seed=seed)) for key in keys] for seed in (1, 2)]
+    dealt = [[SnapshotQuery(seed=seed).split_of(key) for key in keys] for seed in (1, 2)]
     assert dealt[0] != dealt[1]
 
 
 def test_a_share_of_nothing_gets_nothing():
     query = SnapshotQuery(train=1.0, validation=0.0, test=0.0)
-    assert {split_of(split_key(user(str(n))), query) for n in range(100)} == {"train"}
+    assert {query.split_of(split_key(user(str(n)))) for n in range(100)} == {"train"}
 
 
 def test_a_turn_in_two_splits_is_a_leak():
