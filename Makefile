@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
+.PHONY: help setup demo test test-qlora test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ up: setup ## The site and its workers, embedded, under one supervisor
 
 test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
+	python -m pip install --quiet --no-deps --upgrade --target var/qlora bitsandbytes==0.50.2
+	PYTHONPATH=var/qlora python -m pytest tests/qlora
 
 test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs
 	python -m pytest tests/gpu

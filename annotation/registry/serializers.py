@@ -51,7 +51,9 @@ class ScoreRequestSerializer(serializers.Serializer[ScoringRequest]):
 class ScoreSerializer(serializers.Serializer[dict[str, float]]):
     """The reward of one response."""
 
-    raw = serializers.FloatField(help_text="As the model gives it: the mean of its heads.")
+    raw = serializers.FloatField(
+        help_text="The mean of the model's heads, less its offset: what it learned from scores 0 on average."
+    )
     calibrated = serializers.FloatField(
         help_text="raw / temperature: the sigmoid of a difference is the chance to be preferred."
     )

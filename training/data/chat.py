@@ -64,13 +64,21 @@ def _as_text(tokenizer: Any, content: str) -> str:  # Any: as above
     return content
 
 
-def encode_response(tokenizer: Any, text: str, *, max_tokens: int) -> Encoded:  # Any: as above
-    """The response and the end token; a longer one is cut and then has no end.
+def encode_response(
+    tokenizer: Any,  # Any: as above
+    text: str,
+    *,
+    max_tokens: int,
+    is_finished: bool = True,
+) -> Encoded:
+    """The response and the end token; a longer one is cut and then has no end, as one that did not finish.
 
-    Names of special tokens inside the text stay text: a response cannot end itself early.
+    Names of special tokens inside the text stay text: a response cannot end itself early. Nothing at all
+    is told by the end token alone.
     """
     ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    ids = [*ids, tokenizer.eos_token_id]
+    if is_finished or not ids:
+        ids = [*ids, tokenizer.eos_token_id]
     return Encoded(tuple(ids[:max_tokens]), max(0, len(ids) - max_tokens))
 
 

@@ -12,7 +12,8 @@ from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
 from training.data.tokens import Tally
 from training.functional.intervals import Measured, mean_of_clusters
-from training.models.load import LoadedModel, load_policy
+from training.models.load import LoadedModel
+from training.models.lora import starting_policy, trained_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.base import RunSpec
@@ -23,8 +24,9 @@ from training.spec.records import Group
 
 def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     """Mean loss a held-out response token, of the model the run began with and of its artifact."""
-    before = _loss_of(spec.model, spec, run, stage="held-out loss before")
-    after = _loss_of(str(run.artifact), spec, run, stage="held-out loss after")
+    device = pick_device()
+    before = _loss_of(starting_policy(spec, device), spec, run, stage="held-out loss before")
+    after = _loss_of(trained_policy(run, spec, device), spec, run, stage="held-out loss after")
     metrics = {
         "loss_before": before._asdict(),
         "loss_after": after._asdict(),
@@ -35,8 +37,7 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     return metrics
 
 
-def _loss_of(source: str, spec: SftSpec, run: Run, *, stage: str) -> Measured:
-    policy = load_policy(source, precision=spec.precision, device=pick_device())
+def _loss_of(policy: LoadedModel, spec: SftSpec, run: Run, *, stage: str) -> Measured:
     run.watch(policy.model)
     records = groups_of(spec.data, "validation", "test")
     return heldout_loss(

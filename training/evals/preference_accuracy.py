@@ -23,7 +23,8 @@ from training.evals.reward_accuracy import (
 )
 from training.evals.scored_pairs import ScoredPair
 from training.functional.intervals import mean_of_clusters
-from training.models.load import LoadedModel, load_policy
+from training.models.load import LoadedModel
+from training.models.lora import starting_policy, trained_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
@@ -34,8 +35,9 @@ NO_PAIRS = "There are no held-out pairs."
 
 def evaluate(run: Run, spec: DpoSpec | KtoSpec) -> Mapping[str, object]:
     """Accuracy of the implicit reward on held-out pairs, and how far chosen and rejected moved."""
-    before = _Answers.of(spec.model, spec, run, stage="held-out pairs before")
-    after = _Answers.of(str(run.artifact), spec, run, stage="held-out pairs after")
+    device = pick_device()
+    before = _Answers.of(starting_policy(spec, device), spec, run, stage="held-out pairs before")
+    after = _Answers.of(trained_policy(run, spec, device), spec, run, stage="held-out pairs after")
     scored: list[ScoredPair] = []
     chosen, rejected = [], []
     for group, old, new in zip(before.groups, before.sums, after.sums, strict=True):
@@ -61,8 +63,9 @@ class _Answers(NamedTuple):
     sums: list[list[float]]
 
     @classmethod
-    def of(cls, source: str, spec: DpoSpec | KtoSpec, run: Run, *, stage: str) -> "_Answers":
-        policy = load_policy(source, precision=spec.precision, device=pick_device())
+    def of(
+        cls, policy: LoadedModel, spec: DpoSpec | KtoSpec, run: Run, *, stage: str
+    ) -> "_Answers":
         run.watch(policy.model)
         reader = PairReader(
             tokenizer=policy.tokenizer,

@@ -19,7 +19,7 @@ from training.evals.scored_pairs import ScoredPair, half_win, judged, share_of
 from training.functional.intervals import Measured
 from training.functional.ties import TIE_MODELS, TieModel
 from training.models.load import LoadedModel
-from training.models.reward import load_reward_model, load_ties, save_temperature, score_tree
+from training.models.reward import load_ties, save_temperature, score_tree, trained_reward_model
 from training.runtime.checkpoint import write_atomically
 from training.runtime.device import pick_device
 from training.runtime.run import Run
@@ -35,7 +35,7 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
 
     Validation and test pairs count alike: the trainer chose nothing by looking at either.
     """
-    reward = load_reward_model(str(run.artifact), precision=spec.precision, device=pick_device())
+    reward = trained_reward_model(run, spec, pick_device())
     run.watch(reward.model)
     pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
     metrics = describe(pairs) | tie_measures(pairs, load_ties(run.artifact))

@@ -19,7 +19,8 @@ from training.evals.diversity import distinct_pairs
 from training.evals.heldout_loss import heldout_loss
 from training.evals.scored_pairs import half_win
 from training.functional.intervals import cluster_bootstrap, mean_of_clusters
-from training.models.load import LoadedModel, load_policy
+from training.models.load import LoadedModel
+from training.models.lora import starting_policy, trained_policy
 from training.rollout.buffer import Rollout
 from training.rollout.explorer import answers, rollout_seed
 from training.rollout.sampler import LocalSampler
@@ -34,14 +35,15 @@ from training.spec.rollouts import RolloutSpec
 
 def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
     """Mean rewards of the model the run began with and of its artifact, and the difference."""
+    if not spec.eval_prompts:
+        return {"reason": "Nothing was measured: eval_prompts is 0."}
     groups = heldout_prompts(spec)
     if not groups:
         return {"reason": "There are no held-out prompts: none is in the test or validation split."}
     device = pick_device()
-    policies = []
-    for source in (spec.model, str(run.artifact)):
-        policies.append(load_policy(source, precision=spec.precision, device=device))
-        run.watch(policies[-1].model)
+    policies = starting_policy(spec, device), trained_policy(run, spec, device)
+    for policy in policies:
+        run.watch(policy.model)
     scorer = load_scorer(run, spec, device)
     first, last = (
         _answers(policy, groups, scorer, spec, _Stage(run.reporter, f"held-out answers {when}"))

@@ -165,7 +165,9 @@ def _load(
     padded_because = use_prefix_tree(model)
     if padded_because:
         logger.warning("model.padded", extra={"model": source, "reason": padded_because})
-    if not is_quantized:
+    if is_quantized:
+        _keep_gradients(model)
+    else:
         model = model.to(device)
         if device.type == "cpu":
             _align(model)
@@ -198,6 +200,17 @@ def _four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
         bnb_4bit_compute_dtype=dtype,
         llm_int8_skip_modules=["lm_head", "score", "classifier"],
     )
+
+
+def _keep_gradients(model: Any) -> None:  # Any: as in `_load`
+    """Leave weights in 4 bits packed as they are.
+
+    For some processors bitsandbytes packs them anew as they are first used, for a product that has no gradient:
+    nothing below would learn.
+    """
+    for one in model.modules():
+        if hasattr(one, "support_avx512bf16_for_cpu"):
+            one.support_avx512bf16_for_cpu = False
 
 
 def _learn_padding_token(model: Any) -> None:  # Any: as in `_load`

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-from training.models.load import LoadedModel, load_policy, save_model
+from training.models.load import DTYPES, LoadedModel, load_policy, save_model
+from training.runtime.checkpoint import draft_of
 from training.runtime.distributed import rank
 from training.runtime.optimize import choose_trainable, transformer_layers
+from training.runtime.run import Run
 from training.runtime.sharding import gathered, is_sharded, is_sharding, own, shard_layers
 from training.spec.base import RunSpec
 from training.spec.errors import ModelError
@@ -21,7 +25,9 @@ from training.spec.errors import ModelError
 ACTIVE = "default"  # peft's name for the only adapter
 PEFT_PREFIX = "base_model.model."
 ADAPTER_DIR = "adapter"
+ADAPTER_FILE = "adapter_model.safetensors"
 HEADS = ("score", "classifier")
+CPU = torch.device("cpu")
 
 
 def trainable_weights(model: Any, spec: RunSpec) -> dict[str, nn.Parameter]:  # Any: as below
@@ -70,12 +76,20 @@ def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models sh
 
     layers = transformer_layers(model)
     top = layers[-(spec.trainable_layers or len(layers)) :]
-    wanted = {id(one) for layer in top for one in layer.modules() if isinstance(one, nn.Linear)}
+    wanted = {
+        id(one)
+        for layer in top
+        for one in layer.modules()
+        if isinstance(
+            one, nn.Linear | Conv1D
+        )  # Conv1D: a linear layer of GPT-2, its weight transposed
+    }
     config = LoraConfig(
         r=spec.lora_rank,
         lora_alpha=spec.lora_alpha,  # type: ignore[arg-type] # a factor; any number serves
         lora_dropout=spec.lora_dropout,
         target_modules=[name for name, one in model.named_modules() if id(one) in wanted],
+        fan_in_fan_out=any(isinstance(one, Conv1D) for one in top.modules()),
     )
     try:
         inject_adapter_in_model(config, model)
@@ -128,6 +142,7 @@ class Adapter:
             target_modules=list(found),
             task_type="CAUSAL_LM" if model.can_generate() else "SEQ_CLS",
             modules_to_save=[name for name in (head_name(model),) if name] or None,
+            fan_in_fan_out=layer.fan_in_fan_out,
             base_model_name_or_path=model.name_or_path,
             inference_mode=True,
         )
@@ -142,37 +157,99 @@ class Adapter:
 
     def save(self, folder: Path, *, head: Mapping[str, Tensor] | None = None) -> None:
         """`adapter_config.json` and `adapter_model.safetensors`; ``head`` are a classifier's weights."""
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._config.save_pretrained(str(folder))
         heads = {f"{PEFT_PREFIX}{name}": one.cpu() for name, one in (head or {}).items()}
-        save_file(self._tensors | heads, folder / "adapter_model.safetensors")
+        save_file(self._tensors | heads, folder / ADAPTER_FILE)
 
     def add_to(self, model: Any) -> None:  # Any: as above
         """Add the updates to a model without adapters: what merging does, on weights in full precision."""
         scale = self._config.lora_alpha / self._config.r
         for name in self._config.target_modules or ():
-            weight = model.get_submodule(name).weight
+            layer = model.get_submodule(name)
             down, up = (self._tensors[f"{PEFT_PREFIX}{name}.lora_{side}.weight"] for side in "AB")
-            update_OI = (scale * (up.float() @ down.float())).to(weight.device)
-            weight.data = (weight.data.float() + update_OI).to(weight.dtype)
+            update_OI = (scale * (up.float() @ down.float())).to(layer.weight.device)
+            update = update_OI.T if isinstance(layer, Conv1D) else update_OI
+            layer.weight.data = (layer.weight.data.float() + update).to(layer.weight.dtype)
 
 
-def merged(policy: LoadedModel, spec: RunSpec) -> tuple[LoadedModel, Adapter | None]:
-    """The policy as a plain model, and its adapters alone; None where it has none.
+def publish_policy(
+    run: Run, policy: LoadedModel, spec: RunSpec, *, beside: Callable[[Path], None] | None = None
+) -> None:
+    """The policy as a plain folder, and beside it its adapters alone where it has some.
 
-    Weights in 4 bits are not merged into: the base is loaded again, whole, and gets the updates.
-    Sharded ones are gathered on the first process, which writes; the others keep their parts.
+    Sharded weights are gathered on the first process, which writes; the others keep their parts.
+    ``beside`` writes what else belongs into the folder.
     """
 
-    def load() -> LoadedModel:
-        return load_policy(spec.model, precision=spec.precision, device=policy.device)
+    def load(device: torch.device) -> LoadedModel:
+        return load_policy(spec.model, precision=precision_of(policy.model), device=device)
 
     if spec.quantize != "none":
-        adapter, plain = Adapter(policy.model), load()
-        adapter.add_to(plain.model)
-        return plain, adapter
-    whole = unsharded(policy, spec, load)
-    return (whole, merge_lora(whole.model)) if whole else (policy, None)
+        final, adapter = merged_on_the_cpu(run, policy, load)
+    else:
+        whole = unsharded(policy, spec, lambda: load(policy.device))
+        final, adapter = (whole, merge_lora(whole.model)) if whole else (policy, None)
+
+    def write(folder: Path) -> None:
+        save_model(final, folder)
+        if adapter:
+            adapter.save(folder / ADAPTER_DIR)
+        if beside:
+            beside(folder)
+
+    run.publish(write)
+
+
+def merged_on_the_cpu(
+    run: Run,
+    loaded: LoadedModel,
+    load: Callable[[torch.device], LoadedModel],
+    *,
+    head: Mapping[str, Tensor] | None = None,
+) -> tuple[LoadedModel, Adapter | None]:
+    """A model beside whose weights in 4 bits adapters were trained, as a plain one: the base with the updates.
+
+    Weights in 4 bits are not merged into, and the device may have no room for others: ``load`` makes the base
+    in main memory. The adapter is written to the run's folder first: it is all that was learned. Of several
+    processes the first does it.
+    """
+    if rank():
+        return loaded, None
+    adapter = Adapter(loaded.model)
+    with draft_of(run.folder / ADAPTER_DIR) as draft:
+        adapter.save(draft, head=head)
+    plain = load(CPU)
+    adapter.add_to(plain.model)
+    return plain, adapter
+
+
+def precision_of(model: Any) -> str:  # Any: as above
+    """The number format of its weights (beside 4 bits: of those that are whole), as the spec calls it."""
+    return next(name for name, dtype in DTYPES.items() if dtype == model.dtype)
+
+
+def starting_policy(spec: RunSpec, device: torch.device) -> LoadedModel:
+    """The policy that a run began with, held as it was while it trained."""
+    return load_policy(spec.model, precision=spec.precision, device=device, quantize=spec.quantize)
+
+
+def trained_policy(run: Run, spec: RunSpec, device: torch.device) -> LoadedModel:
+    """The policy that a run published; beside weights in 4 bits, these with its adapter, as it was trained."""
+    if spec.quantize == "none":
+        return load_policy(str(run.artifact), precision=spec.precision, device=device)
+    policy = starting_policy(spec, device)
+    put_adapter(policy.model, run.folder / ADAPTER_DIR, spec)
+    return policy
+
+
+def put_adapter(model: Any, folder: Path, spec: RunSpec) -> None:  # Any: as above
+    """Put the adapters of this folder into a model, as the spec had them put."""
+    add_lora(model, spec)
+    stored = load_file(folder / ADAPTER_FILE)
+    for name, one in model.named_parameters():
+        if "lora_" in name:
+            one.data.copy_(stored[f"{PEFT_PREFIX}{name.replace(f'.{ACTIVE}', '')}"])
 
 
 def merge_lora(model: Any) -> Adapter | None:  # Any: as above
@@ -187,10 +264,3 @@ def merge_lora(model: Any) -> Adapter | None:  # Any: as above
         layer.merge()
         setattr(model.get_submodule(parent_name), child, layer.get_base_layer())
     return adapter
-
-
-def save_trained(policy: LoadedModel, adapter: Adapter | None, folder: Path) -> None:
-    """The merged policy as a plain folder, and beside it the adapter alone where there is one."""
-    save_model(policy, folder)
-    if adapter:
-        adapter.save(folder / ADAPTER_DIR)

@@ -20,15 +20,18 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.functional.ties import TieModel
 from training.models.attention import Tree, tree_hidden
 from training.models.load import LoadedModel, load_classifier, save_model
+from training.models.lora import ADAPTER_DIR, put_adapter
 from training.runtime.checkpoint import write_atomically
 from training.runtime.optimize import keep_lowest_layers
+from training.runtime.run import Run
 from training.spec.errors import ModelError
+from training.spec.preferences import RewardModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,13 @@ class CriterionHeads(NamedTuple):
     def scores(self, hidden_ND: Tensor) -> Tensor:
         """What each head [N, C] says of responses; only differences between them mean something."""
         return F.linear(hidden_ND.float(), self.weight_CD.to(hidden_ND.device))
+
+
+class ScoreHead(nn.Linear):
+    """A linear layer that is float32 and computes in it, whatever comes in."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return super().forward(hidden.float())
 
 
 def new_reward_model(
@@ -89,10 +99,35 @@ def save_reward_model(reward: LoadedModel, folder: Path) -> None:
 def load_reward_model(source: str, *, precision: str, device: torch.device) -> LoadedModel:
     """A trained reward model; a folder without a score head is refused."""
     loaded = load_classifier(source, precision=precision, device=device, is_new=False)
-    _head(loaded).to(torch.float32)
+    _set_heads(loaded, **dict(_head(loaded).named_parameters()))
     _restore_head(loaded, Path(source))
     _separate_padding(loaded)
     return loaded
+
+
+def untrained_reward_model(
+    spec: RewardModelSpec, device: torch.device, *, precision: str = "", quantize: str = ""
+) -> LoadedModel:
+    """The reward model that a run begins with; ``precision`` and ``quantize`` may differ from the spec's."""
+    return new_reward_model(
+        spec.model,
+        precision=precision or spec.precision,
+        device=device,
+        seed=spec.seed,
+        heads=spec.heads,
+        layers=spec.layers,
+        quantize=quantize or spec.quantize,
+    )
+
+
+def trained_reward_model(run: Run, spec: RewardModelSpec, device: torch.device) -> LoadedModel:
+    """The reward model that a run published; beside weights in 4 bits, these with its adapter and heads."""
+    if spec.quantize == "none":
+        return load_reward_model(str(run.artifact), precision=spec.precision, device=device)
+    reward = untrained_reward_model(spec, device)
+    put_adapter(reward.model, run.folder / ADAPTER_DIR, spec)
+    _restore_head(reward, run.artifact)
+    return reward
 
 
 def score_tree(reward: LoadedModel, tree: Tree, last_N: Tensor) -> Tensor:
@@ -120,7 +155,7 @@ def score_hidden(reward: LoadedModel, hidden_ND: Tensor) -> Tensor:
 def _set_heads(reward: LoadedModel, weight: Tensor, bias: Tensor | None = None) -> None:
     """Put these heads [H, D] in place, in float32, with the biases [H] of families that have them."""
     old = _head(reward)
-    heads = torch.nn.Linear(weight.shape[1], len(weight), bias=old.bias is not None)
+    heads = ScoreHead(weight.shape[1], len(weight), bias=old.bias is not None)
     heads.weight.data.copy_(weight)
     if old.bias is not None:
         heads.bias.data.copy_(old.bias.detach().expand(len(weight)) if bias is None else bias)
@@ -195,10 +230,12 @@ def _restore_head(loaded: LoadedModel, folder: Path) -> None:
     if (folder / HEADS_FILE).is_file():
         _set_heads(loaded, **load_file(folder / HEADS_FILE))
         return
+    place = _head_name(loaded)
+    head = {f"{place}.{name}": one for name, one in _head(loaded).named_parameters()}
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as stored:
-            if "score.weight" in stored.keys():  # noqa: SIM118 - not a dict
-                _head(loaded).weight.data.copy_(stored.get_tensor("score.weight"))
+            for name in head.keys() & stored.keys():
+                head[name].data.copy_(stored.get_tensor(name))
 
 
 def _separate_padding(reward: LoadedModel) -> None:

@@ -8,8 +8,8 @@ from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
 from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
-from training.rollout.sampler import Knobs, Progress, TokenSampler
-from training.rollout.scoring import Scorer
+from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
+from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
 from training.spec.records import Group, Turn
 from training.spec.rollouts import RolloutSpec
@@ -71,11 +71,21 @@ def _my_places(records: Sequence[Group]) -> list[int]:
 
 def judged_again(rollouts: Sequence[Rollout], scorer: Scorer) -> list[Rollout]:
     """The same rollouts with the scores of a second reward model."""
-    scores = scorer.score(
-        [one.record.prompt for one in rollouts],
-        [[each.text for each in one.samples] for one in rollouts],
+    judged = _judged(scorer, [one.record for one in rollouts], [one.samples for one in rollouts])
+    return [
+        replace(one, held_out=tuple(each.mean for each in told))
+        for one, told in zip(rollouts, judged, strict=True)
+    ]
+
+
+def _judged(
+    scorer: Scorer, records: Sequence[Group], samples: Sequence[Sequence[Sample]]
+) -> list[list[Score]]:
+    return scorer.judge(
+        [one.prompt for one in records],
+        [[each.text for each in drawn] for drawn in samples],
+        finished=[[each.finished for each in drawn] for drawn in samples],
     )
-    return [replace(one, held_out=tuple(told)) for one, told in zip(rollouts, scores, strict=True)]
 
 
 def answers(
@@ -101,9 +111,7 @@ def answers(
         seed=seed,
     )
     samples = sampler.sample_tokens(prompts, knobs, on_progress=on_progress)
-    judged = scorer.judge(
-        [one.prompt for one in records], [[each.text for each in one] for one in samples]
-    )
+    judged = _judged(scorer, records, samples)
     return [
         Rollout(
             record=record,

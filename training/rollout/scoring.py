@@ -1,6 +1,7 @@
 """Rewards of responses, by a reward model, as batches of prefix trees.
 
-Texts are encoded with the reward model's own tokenizer, as in its training: response and end token.
+Texts are encoded as in the reward model's training: with its own tokenizer, up to its own limits, a response with
+its end token (one that did not finish without).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from training.models.reward import (
     deviation,
     head_count,
     last_states,
+    load_calibration,
     load_offset,
     load_reward_model,
     score_heads,
@@ -29,6 +31,10 @@ from training.runtime.run import Run
 from training.spec.errors import Diverged, SpecError
 from training.spec.records import Turn
 from training.spec.rollouts import RolloutSpec
+
+UNTOLD = Limits(
+    prompt=1024, response=1024
+)  # of a reward model that does not say what it was trained with
 
 
 class Score(NamedTuple):
@@ -61,10 +67,18 @@ class Scorer:
 
     @torch.no_grad()
     def judge(
-        self, prompts: Sequence[Sequence[Turn]], responses: Sequence[Sequence[str]]
+        self,
+        prompts: Sequence[Sequence[Turn]],
+        responses: Sequence[Sequence[str]],
+        *,
+        finished: Sequence[Sequence[bool]] | None = None,
     ) -> list[list[Score]]:
-        """The score of every response, in the order given."""
-        groups = [self._group(*pair) for pair in zip(prompts, responses, strict=True)]
+        """The score of every response, in the order given.
+
+        ``finished`` says which responses ended by themselves; None: all.
+        """
+        finished = finished or [[True] * len(one) for one in responses]
+        groups = [self._group(*one) for one in zip(prompts, responses, finished, strict=True)]
         scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
             pack = pack_groups(row).to(self.reward.device)
@@ -90,14 +104,16 @@ class Scorer:
             [dict(zip(names, row, strict=True)) for row in told_NC],
         )
 
-    def _group(self, prompt: Sequence[Turn], responses: Sequence[str]) -> TokenGroup:
-        tokenizer = self.reward.tokenizer
+    def _group(
+        self, prompt: Sequence[Turn], responses: Sequence[str], finished: Sequence[bool]
+    ) -> TokenGroup:
+        tokenizer, longest = self.reward.tokenizer, self.limits.response
         return TokenGroup(
             prompt_id="",
             prompt=encode_prompt(tokenizer, prompt, max_tokens=self.limits.prompt).ids,
             responses=tuple(
-                encode_response(tokenizer, one, max_tokens=self.limits.response).ids
-                for one in responses
+                encode_response(tokenizer, text, max_tokens=longest, is_finished=is_finished).ids
+                for text, is_finished in zip(responses, finished, strict=True)
             ),
         )
 
@@ -129,10 +145,21 @@ def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
             "with nobody. A reward model trained with heads 4 lets the guard speak."
         )
     run.watch(reward.model)
-    limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    return scorer_of(spec.reward_model, reward, budget=spec.tokens_per_forward)
+
+
+def scorer_of(source: str, reward: LoadedModel, *, budget: int) -> Scorer:
+    """A reward model as all use it: what lies beside its weights says how it reads texts, and where its zero is."""
+    folder = Path(source)
     return Scorer(
-        reward=reward,
-        limits=limits,
-        budget=spec.tokens_per_forward,
-        offset=load_offset(Path(spec.reward_model)),
+        reward=reward, limits=limits_of(folder), budget=budget, offset=load_offset(folder)
+    )
+
+
+def limits_of(folder: Path) -> Limits:
+    """The limits that a reward model was trained with."""
+    told = load_calibration(folder)
+    return Limits(
+        int(told.get("max_prompt_tokens", UNTOLD.prompt)),
+        int(told.get("max_response_tokens", UNTOLD.response)),
     )

@@ -3,6 +3,7 @@
 DIR/spec.json        the frozen spec
 DIR/events.jsonl     what the run says, appended
 DIR/checkpoints/N/   resumable states, newest wins
+DIR/adapter/         with `quantize`: what was trained, written before it is merged into the artifact
 DIR/artifact/        the published model, when done
 DIR/trained.json     what the trainer told, once the artifact is published: only measuring is left
 DIR/artifact/card.json   of a reward model: what its card tells

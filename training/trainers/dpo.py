@@ -23,8 +23,8 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.direct import direct_preference_losses
-from training.models.load import LoadedModel, load_policy
-from training.models.lora import merged, save_trained, trainable_weights
+from training.models.load import LoadedModel
+from training.models.lora import publish_policy, starting_policy, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
@@ -37,9 +37,7 @@ from training.spec.preferences import DpoSpec
 def train(run: Run, spec: DpoSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(
-        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
-    )
+    policy = starting_policy(spec, pick_device())
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = training_pairs(policy, spec, tally)
@@ -74,8 +72,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    final, adapter = merged(policy, spec)
-    run.publish(lambda folder: save_trained(final, adapter, folder))
+    publish_policy(run, policy, spec)
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 

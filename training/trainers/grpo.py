@@ -24,8 +24,7 @@ from torch import Tensor
 
 from training.data.records import groups_of, refuse_too_few
 from training.functional.grouped import against_the_group, grouped_policy_loss
-from training.models.load import load_policy
-from training.models.lora import merged, save_trained
+from training.models.lora import publish_policy, starting_policy
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Part, Rollout, by_process
 from training.rollout.explorer import Explorer
@@ -50,9 +49,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     """Improve the policy on the prompts of the train split and publish it."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    policy = load_policy(
-        spec.model, precision=spec.precision, device=device, quantize=spec.quantize
-    )
+    policy = starting_policy(spec, device)
     run.meet(policy.model, notes=policy.notes)
     actor = ActorCritic(policy, spec, has_critic=False)
     scorer = load_scorer(run, spec, device)
@@ -102,8 +99,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         if progress.stop_reason:
             break
 
-    final, adapter = merged(policy, spec)
-    run.publish(lambda folder: save_trained(final, adapter, folder))
+    publish_policy(run, policy, spec)
     return {
         "updates": progress.updates,
         "stop_reason": progress.stop_reason or ALL_DONE,

@@ -24,8 +24,8 @@ from training.data.signals import SignalGroup, signal_groups
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.direct import kahneman_tversky_losses, mismatched_kl
-from training.models.load import LoadedModel, load_policy
-from training.models.lora import merged, save_trained, trainable_weights
+from training.models.load import LoadedModel
+from training.models.lora import publish_policy, starting_policy, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import everyones, my_share, total_of
@@ -38,9 +38,7 @@ from training.spec.preferences import KtoSpec
 def train(run: Run, spec: KtoSpec) -> Metrics:
     """Train on the responses of the train split and publish the artifact."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(
-        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
-    )
+    policy = starting_policy(spec, pick_device())
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
@@ -75,8 +73,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    final, adapter = merged(policy, spec)
-    run.publish(lambda folder: save_trained(final, adapter, folder))
+    publish_policy(run, policy, spec)
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 

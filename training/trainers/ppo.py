@@ -22,6 +22,7 @@ Shapes: N responses, T tokens of the longest, R response tokens of a part.
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -42,8 +43,7 @@ from training.functional.grouped import against_the_others
 from training.functional.kl import adapted_coefficient, kl_estimates
 from training.functional.moments import Moments, with_batch
 from training.functional.policy import clipped_policy_loss, clipped_value_loss
-from training.models.load import LoadedModel, load_policy
-from training.models.lora import Adapter, merged, save_trained
+from training.models.lora import publish_policy, starting_policy
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout, by_process
 from training.rollout.explorer import Explorer
@@ -70,9 +70,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     """Improve the policy on the prompts of the train split and publish it."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    policy = load_policy(
-        spec.model, precision=spec.precision, device=device, quantize=spec.quantize
-    )
+    policy = starting_policy(spec, device)
     run.meet(policy.model, notes=policy.notes)
     actor = ActorCritic(policy, spec, has_critic=spec.baseline == "value")
     scorer = load_scorer(run, spec, device)
@@ -138,8 +136,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         if progress.stop_reason:
             break
 
-    final, adapter = merged(policy, spec)
-    run.publish(lambda folder: _save(final, adapter, actor.value_head, folder))
+    publish_policy(run, policy, spec, beside=partial(_save_value, actor.value_head))
     return {
         "updates": progress.updates,
         "stop_reason": progress.stop_reason or ALL_DONE,
@@ -341,9 +338,6 @@ def _metrics(
     }
 
 
-def _save(
-    policy: LoadedModel, adapter: Adapter | None, value_head: nn.Module | None, folder: Path
-) -> None:
-    save_trained(policy, adapter, folder)
+def _save_value(value_head: nn.Module | None, folder: Path) -> None:
     if value_head is not None:
         save_file(value_head.state_dict(), folder / VALUE_HEAD_FILE)

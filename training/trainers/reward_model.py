@@ -39,12 +39,19 @@ from training.functional.preference import PairLoss, bradley_terry_loss, strengt
 from training.functional.probe import fit_direction
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
-from training.models.lora import ADAPTER_DIR, Adapter, merge_lora, trainable_weights, unsharded
+from training.models.lora import (
+    ADAPTER_DIR,
+    Adapter,
+    merge_lora,
+    merged_on_the_cpu,
+    precision_of,
+    trainable_weights,
+    unsharded,
+)
 from training.models.reward import (
     deviation,
     is_decoder,
     mean_head,
-    new_reward_model,
     save_calibration,
     save_reward_model,
     score_heads,
@@ -52,6 +59,7 @@ from training.models.reward import (
     score_tree,
     start_heads,
     take_heads,
+    untrained_reward_model,
 )
 from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
@@ -69,7 +77,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
     device = pick_device()
-    reward = _untrained(spec, device, quantize=spec.quantize)
+    reward = untrained_reward_model(spec, device)
     run.meet(reward.model, notes=reward.notes)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
@@ -129,38 +137,39 @@ def _publish(
     spec: RewardModelSpec,
 ) -> float:
     """Merge, find the zero of scores on the reference prompts, save; the zero."""
-    final, adapter = _merged(reward, spec)
+    final, adapter = _merged(run, reward, spec)
+    scoring = final if spec.quantize == "none" else reward  # of which the device has the weights
     offset = 0.0
     if rank() == 0:  # which alone has the whole model where it is sharded
-        final.model.eval()
-        offset = mean_score(final, [row.tokens for row in reference], spec)
-    run.publish(lambda folder: _save(final, adapter, ties, offset, folder))
+        scoring.model.eval()
+        offset = mean_score(scoring, [row.tokens for row in reference], spec)
+
+    def write(folder: Path) -> None:
+        save_reward_model(final, folder)
+        read = {name: getattr(spec, name) for name in ("max_prompt_tokens", "max_response_tokens")}
+        save_calibration(folder, offset=offset, **read)
+        if adapter and not spec.layers:  # onto a base of more layers it would not belong
+            adapter.save(folder / ADAPTER_DIR, head=mean_head(final))
+        if ties:
+            save_calibration(folder, ties=ties.model, tie_parameter=ties.parameter)
+
+    run.publish(write)
     return offset
 
 
-def _untrained(spec: RewardModelSpec, device: torch.device, *, quantize: str) -> LoadedModel:
-    return new_reward_model(
-        spec.model,
-        precision=spec.precision,
-        device=device,
-        seed=spec.seed,
-        heads=spec.heads,
-        layers=spec.layers,
-        quantize=quantize,
-    )
+def _merged(
+    run: Run, reward: LoadedModel, spec: RewardModelSpec
+) -> tuple[LoadedModel, Adapter | None]:
+    """As of a policy (`publish_policy`), for a backbone and its heads."""
 
-
-def _merged(reward: LoadedModel, spec: RewardModelSpec) -> tuple[LoadedModel, Adapter | None]:
-    """As `merged` of a policy, for a backbone and its heads."""
-
-    def load() -> LoadedModel:
-        return _untrained(spec, reward.device, quantize="none")
+    def load(device: torch.device) -> LoadedModel:
+        precision = precision_of(reward.model)
+        return untrained_reward_model(spec, device, precision=precision, quantize="none")
 
     if spec.quantize == "none":
-        whole = unsharded(reward, spec, load)
+        whole = unsharded(reward, spec, lambda: load(reward.device))
         return (whole, merge_lora(whole.model)) if whole else (reward, None)
-    adapter, plain = Adapter(reward.model), load()
-    adapter.add_to(plain.model)
+    plain, adapter = merged_on_the_cpu(run, reward, load, head=mean_head(reward))
     take_heads(plain, reward)
     return plain, adapter
 
@@ -174,21 +183,6 @@ def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardMo
         for pack in [pack_groups(row).to(reward.device)]
     ]
     return torch.cat(scores).mean().item()
-
-
-def _save(
-    reward: LoadedModel,
-    adapter: Adapter | None,
-    ties: LearnedTies | None,
-    offset: float,
-    folder: Path,
-) -> None:
-    save_reward_model(reward, folder)
-    save_calibration(folder, offset=offset)
-    if adapter:
-        adapter.save(folder / ADAPTER_DIR, head=mean_head(reward))
-    if ties:
-        save_calibration(folder, ties=ties.model, tie_parameter=ties.parameter)
 
 
 def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> list[PairGroup]:

@@ -17,8 +17,8 @@ from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.logprobs import target_logprobs
-from training.models.load import LoadedModel, head_of, load_policy
-from training.models.lora import merged, save_trained, trainable_weights
+from training.models.load import LoadedModel, head_of
+from training.models.lora import publish_policy, starting_policy, trainable_weights
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
@@ -31,9 +31,7 @@ from training.spec.preferences import SftSpec
 def train(run: Run, spec: SftSpec) -> Metrics:
     """Train on the responses of the train split and publish the artifact."""
     torch.manual_seed(spec.seed)
-    policy = load_policy(
-        spec.model, precision=spec.precision, device=pick_device(), quantize=spec.quantize
-    )
+    policy = starting_policy(spec, pick_device())
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
@@ -72,8 +70,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
             is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
         )
 
-    final, adapter = merged(policy, spec)
-    run.publish(lambda folder: save_trained(final, adapter, folder))
+    publish_policy(run, policy, spec)
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
 
 

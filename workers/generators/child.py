@@ -11,14 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.data.chat import Limits
 from training.models.load import load_policy
-from training.models.reward import load_criteria, load_offset, load_reward_model, load_temperature
+from training.models.reward import load_criteria, load_reward_model, load_temperature
 from training.rollout.sampler import LocalSampler, Sample
-from training.rollout.scoring import Scorer
+from training.rollout.scoring import Scorer, scorer_of
 from training.runtime.device import named_failures, pick_device
 from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
@@ -27,7 +27,6 @@ from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
 CHARACTERS_PER_TOKEN = 3  # a guess on the safe side
-SCORE_LIMITS = Limits(prompt=1024, response=1024)
 SCORE_BUDGET = 8192
 PROMPTS_A_LINE = 16
 
@@ -148,15 +147,7 @@ def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # A
     """Rewards of the responses to one prompt."""
     if not texts:
         return
-    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    folder = Path(task["model"])
-    scorer = Scorer(
-        reward=reward,
-        limits=SCORE_LIMITS,
-        budget=SCORE_BUDGET,
-        offset=load_offset(folder),
-        criteria=load_criteria(folder),
-    )
+    scorer = explaining(task["model"])
     judged = scorer.judge([turns_of(task["turns"])], [list(texts.values())])[0]
     told = dict(zip(texts, judged, strict=True))
     tell(
@@ -170,8 +161,7 @@ def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # A
 
 def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     """Rewards of the responses to many prompts, some prompts a line."""
-    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    scorer = Scorer(reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET)
+    scorer = load_scorer(task["model"])
     rows = task["rows"]
     for start in range(0, len(rows), PROMPTS_A_LINE):
         part = rows[start : start + PROMPTS_A_LINE]
@@ -188,16 +178,22 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
 
 def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     """Rewards of the last turns of many chats, by one load of the model."""
-    reward = load_reward_model(task["model"], precision="auto", device=pick_device())
-    folder = Path(task["model"])
-    scorer = Scorer(
-        reward=reward, limits=SCORE_LIMITS, budget=SCORE_BUDGET, criteria=load_criteria(folder)
-    )
+    scorer = explaining(task["model"])
     chats = [turns_of(chat) for chat in task["chats"]]
     judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])
-    temperature = load_temperature(folder) if folder.is_dir() else 1.0
+    temperature = load_temperature(Path(task["model"]))
     scores = [[one.mean, one.deviation, dict(one.criteria)] for (one,) in judged]
     tell({"key": task["key"], "chat_scores": scores, "temperature": temperature})
+
+
+def load_scorer(source: str) -> Scorer:
+    reward = load_reward_model(source, precision="auto", device=pick_device())
+    return scorer_of(source, reward, budget=SCORE_BUDGET)
+
+
+def explaining(source: str) -> Scorer:
+    """One that tells what each criterion says too."""
+    return replace(load_scorer(source), criteria=load_criteria(Path(source)))
 
 
 def turns_of(turns: list[dict[str, str]]) -> list[Turn]:

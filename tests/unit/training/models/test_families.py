@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -20,8 +21,10 @@ from tests.unit.training.conftest import CPU
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups
 from training.models.load import load_policy, save_model
+from training.models.lora import Adapter, add_lora, merge_lora
 from training.models.reward import new_reward_model, save_reward_model, score_tree
 from training.models.tiny import tiny_tokenizer
+from training.spec.preferences import SftSpec
 
 SPECIAL = {"vocab_size": 259, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
 SMALL = SPECIAL | {
@@ -91,3 +94,24 @@ def test_a_reward_models_scores_are_those_of_the_plain_classifier(folder, tmp_pa
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
     expected = torch.cat([plain(row).logits[:, 0] for row in rows()])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # of peft
+def test_an_adapter_is_the_same_merged_added_and_put_on_by_peft(folder, tmp_path):
+    policy = load_policy(str(folder), precision="float32", device=CPU)
+    before = policy.model(rows()[0]).logits
+    add_lora(policy.model, SftSpec(model="m", data="d", lora_rank=2, lora_alpha=4.0))
+    for name, one in policy.model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(one, std=0.1)
+    expected = policy.model(rows()[0]).logits
+    assert not torch.allclose(expected, before, atol=1e-3)
+    Adapter(policy.model).save(tmp_path / "adapter")
+    plain = load_policy(str(folder), precision="float32", device=CPU).model
+    Adapter(policy.model).add_to(plain)
+    merge_lora(policy.model)
+    base = AutoModelForCausalLM.from_pretrained(folder)
+    adapted = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    for one in (plain, policy.model, adapted):
+        torch.testing.assert_close(one(rows()[0]).logits, expected, atol=1e-5, rtol=1e-5)

@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
 from training.data.chat import Limits
 from training.models.load import save_model
-from training.models.reward import new_reward_model
-from training.rollout.scoring import Scorer
+from training.models.reward import new_reward_model, save_calibration, save_reward_model
+from training.rollout.scoring import UNTOLD, Scorer, limits_of, load_scorer
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
 from training.spec.records import Turn
+from training.spec.rollouts import PpoSpec
 
 CPU = torch.device("cpu")
 PROMPTS = [(Turn(role="user", content=text),) for text in ("Hello", "Name three trees, please")]
@@ -43,3 +49,33 @@ def test_scores_equal_those_of_the_plain_classifier(reward, tmp_path):
     ids = [*ids, *tokenizer("Hi.")["input_ids"], tokenizer.eos_token_id]
     expected = plain(input_ids=torch.tensor([ids])).logits.item()
     assert scores_of(reward)[0][0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_run_reads_texts_up_to_the_limits_that_the_reward_model_was_trained_with(
+    reward, tmp_path
+):
+    """Its own may be shorter: in another tokenizer a response has another number of tokens."""
+    save_reward_model(reward, tmp_path)
+    save_calibration(tmp_path, max_prompt_tokens=64, max_response_tokens=32, offset=0.5)
+    spec = PpoSpec(model="m", data="d", reward_model=str(tmp_path), precision="float32")
+    spec = replace(spec, max_prompt_tokens=2, max_response_tokens=2)
+    with Reporter(tmp_path) as reporter:
+        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
+        scorer = load_scorer(run, spec, CPU)
+    found = scorer.score(PROMPTS, RESPONSES)
+    expected = [[one - 0.5 for one in row] for row in scores_of(reward)]
+    assert found == [pytest.approx(row, abs=1e-6) for row in expected]
+
+
+def test_a_reward_model_that_tells_no_limits_reads_1024_tokens(reward, tmp_path):
+    save_reward_model(reward, tmp_path)
+    assert limits_of(tmp_path) == UNTOLD == (1024, 1024)
+
+
+def test_a_response_that_did_not_finish_gets_no_end_token(reward):
+    scorer = Scorer(reward=reward, limits=Limits(64, 32), budget=4096)
+    (found,) = scorer.judge(PROMPTS[:1], [["Hi.", "Hi."]], finished=[[True, False]])
+    cut = replace(scorer, limits=Limits(64, len("Hi.")))
+    assert found[0].mean == pytest.approx(scores_of(reward)[0][0], abs=1e-5)
+    assert found[1].mean == pytest.approx(cut.score(PROMPTS[:1], [["Hi."]])[0][0], abs=1e-5)
+    assert abs(found[0].mean - found[1].mean) > 1e-3

@@ -68,6 +68,15 @@ def test_peft_puts_a_reward_models_adapter_and_head_onto_its_base(
     torch.testing.assert_close(adapted, merged, atol=1e-5, rtol=1e-5)
 
 
+def test_an_adapter_of_the_lowest_layers_is_not_left_for_a_base_of_more(
+    common: dict[str, Any], tmp_path: Path
+) -> None:
+    """Put onto all layers it would give other scores than the artifact."""
+    train(tmp_path / "run", RewardModelSpec(**common, lora_rank=2, layers=1))
+    assert (tmp_path / "run" / "artifact" / "model.safetensors").is_file()
+    assert not (tmp_path / "run" / "artifact" / "adapter").exists()
+
+
 def test_full_weights_leave_no_adapter(common: dict[str, Any], tmp_path: Path) -> None:
     train(tmp_path / "run", SftSpec(**common))
     assert not (tmp_path / "run" / "artifact" / "adapter").exists()

@@ -1,6 +1,7 @@
 """An encoder under a reward model: trained, resumed and loaded elsewhere as a decoder is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,34 @@ def test_transformers_gives_its_scores_in_a_padded_batch(
     scores = plain(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
     torch.testing.assert_close(scores.detach(), found, atol=1e-5, rtol=0)
     assert load_offset(artifact) != 0
+
+
+def test_in_bfloat16_its_head_is_the_one_that_was_stored(
+    spec: RewardModelSpec, run_of: RunOf
+) -> None:
+    """Rounded to bfloat16 it would be another, and two scores in three would be equal."""
+    artifact = run_of(spec) / "artifact"
+    stored = load_file(artifact / "model.safetensors")
+    reward = load_reward_model(str(artifact), precision="bfloat16", device=CPU)
+    head = reward.model.classifier
+    assert reward.model.dtype == torch.bfloat16
+    assert not torch.equal(stored["classifier.weight"].bfloat16().float(), head.weight)
+    assert torch.equal(head.weight, stored["classifier.weight"])
+    assert torch.equal(head.bias, stored["classifier.bias"])
+    scorer = Scorer(reward=reward, limits=Limits(512, 512), budget=4096)
+    exact = replace(
+        scorer, reward=load_reward_model(str(artifact), precision="float32", device=CPU)
+    )
+    (group,) = groups_of(spec.data, "test")[:1]
+    texts = [[one.text for one in group.candidates]]
+    found, told = scorer.score([group.prompt], texts)[0], exact.score([group.prompt], texts)[0]
+    assert found == pytest.approx(told, abs=0.1)
+
+
+def test_it_trains_in_bfloat16(spec: RewardModelSpec, tmp_path: Path) -> None:
+    spec = replace(spec, precision="bfloat16", max_steps=2)
+    train(tmp_path, spec)
+    assert evaluate(tmp_path, spec)["accuracy"]["n"]
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(

@@ -7,11 +7,24 @@ import pytest
 import torch
 
 from training.models.load import save_model
-from training.models.reward import CriterionHeads, new_reward_model, save_criteria
+from training.models.reward import (
+    CriterionHeads,
+    new_reward_model,
+    save_calibration,
+    save_criteria,
+    save_reward_model,
+)
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
-from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, sample_task, score_task
+from workers.generators.local import (
+    ANSWERS_FILE,
+    REQUEST_FILE,
+    chats_task,
+    sample_task,
+    score_many_task,
+    score_task,
+)
 
 SETTINGS = SamplingSettings(n=2, temperature=0.9, top_p=1.0, max_tokens=3, seed=5)
 TURNS = [{"role": "user", "content": "Hi?"}]
@@ -105,6 +118,25 @@ def test_a_reward_model_with_heads_for_criteria_tells_what_each_says(tmp_path, m
     told = lines_of(tmp_path, score)[-1]["criteria"]["4"]
     assert set(told) == {"concise", "helpful"}
     assert told["concise"] == told["helpful"] != 0.0
+
+
+def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
+    """The playground, a round's comparisons and the API take the same zero and read the same tokens."""
+    reward = new_reward_model(str(model), precision="float32", device=torch.device("cpu"), seed=1)
+    save_reward_model(reward, tmp_path / "reward")
+    save_calibration(tmp_path / "reward", offset=0.25, max_prompt_tokens=64, max_response_tokens=4)
+    place, text = str(tmp_path / "reward"), "longer than four tokens"
+    tasks = [
+        score_task(place, TURNS, {"4": text}),
+        score_many_task(place, [{"turns": TURNS, "texts": {"4": text}}]),
+        chats_task(place, [[*TURNS, {"role": "assistant", "content": text}]]),
+    ]
+    one, many, chats = lines_of(tmp_path, *tasks)
+    assert many["scores"]["4"] == pytest.approx(one["scores"]["4"], abs=1e-6)
+    assert chats["chat_scores"][0][0] == pytest.approx(one["scores"]["4"], abs=1e-6)
+    save_calibration(tmp_path / "reward", offset=0.0)
+    (plain, *_) = lines_of(tmp_path, tasks[0])[-1:]
+    assert plain["scores"]["4"] - one["scores"]["4"] == pytest.approx(0.25, abs=1e-6)
 
 
 def test_a_batch_that_does_not_fit_is_asked_in_halves(tmp_path, model, monkeypatch):
