@@ -25,6 +25,7 @@ from training.data.tokens import Tally
 from training.functional.direct import direct_preference_losses
 from training.models.load import LoadedModel
 from training.models.lora import publish_policy, starting_policy, trainable_weights
+from training.rollout.excerpts import Excerpts
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
@@ -54,6 +55,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     if state is not None:
         optimizer.restore(state.tensors, steps_done=state.step)
 
+    excerpts = Excerpts(run, policy, spec)
     steps = range(optimizer.steps_done, stream.steps)
     for step in run.reporter.track(
         steps, stage="DPO", total=stream.steps, unit="steps", done=optimizer.steps_done
@@ -67,10 +69,10 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
             {**learned._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
             step=optimizer.steps_done,
         )
-        run.save_or_stop(
-            reached,
-            is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
-        )
+        is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
+        run.save_or_stop(reached, is_due=is_due)
+        if is_due:
+            excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}

@@ -19,6 +19,7 @@ from training.data.tokens import Tally
 from training.functional.logprobs import target_logprobs
 from training.models.load import LoadedModel, head_of
 from training.models.lora import publish_policy, starting_policy, trainable_weights
+from training.rollout.excerpts import Excerpts
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
@@ -52,6 +53,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         states.remember(rows, budget=spec.tokens_per_forward, run=run)
 
     policy.model.train()
+    excerpts = Excerpts(run, policy, spec)
     steps = range(optimizer.steps_done, stream.steps)
     for step in run.reporter.track(
         steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
@@ -65,10 +67,10 @@ def train(run: Run, spec: SftSpec) -> Metrics:
             {"loss": loss, "grad_norm": norm, "learning_rate": learning_rate, "tokens": tokens},
             step=optimizer.steps_done,
         )
-        run.save_or_stop(
-            reached,
-            is_due=optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps,
-        )
+        is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
+        run.save_or_stop(reached, is_due=is_due)
+        if is_due:
+            excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)
     return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
