@@ -13,6 +13,7 @@ from annotation.core.errors import DomainError
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.ui import charts
+from annotation.ui.minus import with_minus
 
 DONE = {"open": "open again", "paused": "paused", "closed": "closed"}
 
@@ -76,7 +77,7 @@ def batch_detail(request: HttpRequest, project_id: int, batch_id: int) -> HttpRe
     forecast = batches.forecast_of(batch, labels_left=left)
     ago = range(len(forecast.by_day) - 1, -1, -1)
     days = [
-        charts.Bar("today" if day == 0 else f"-{day} d", count)
+        charts.Bar("today" if day == 0 else with_minus(f"-{day} d"), count)
         for day, count in zip(ago, forecast.by_day, strict=True)
     ]
     context = page_context(person(request), project, "comparisons")

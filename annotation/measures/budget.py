@@ -61,7 +61,7 @@ def days_left(remaining: float, *, per_day: Sequence[int]) -> Statistic:
     error = float(np.std(per_day, ddof=1)) / sqrt(days)
     margin = float(stdtrit(days - 1, 0.975)) * error
     if margin >= rate:
-        reason = "The days differ too much to say when it ends."
+        reason = "The days differ too much for an interval."
         return Statistic(value=value, interval=None, n=days, reason=reason)
     interval = Interval(remaining / (rate + margin), remaining / (rate - margin))
     return Statistic(value=value, interval=interval, n=days)

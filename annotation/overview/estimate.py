@@ -30,7 +30,7 @@ LONGEST_FORECAST_DAYS = 3_650
 # What `annotation.measures.budget` says, for the catalogs of languages: the ground floor knows no framework.
 REASONS = (
     gettext_noop("Nobody has labeled in the last days, so there is no pace to go by."),
-    gettext_noop("The days differ too much to say when it ends."),
+    gettext_noop("The days differ too much for an interval."),
 )
 
 

@@ -7,6 +7,7 @@ from annotation.quality.report import ceiling_ends
 from annotation.ui.minus import with_minus
 
 Statistic = dict[str, Any]  # Any: a measure's JSON
+UNITS = (" %", " pts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +18,7 @@ class Card:
     title: str
     meaning: str
     value: str
-    detail: str
+    detail: str  # lines
     flag: str = ""  # a sentence where the figure needs attention
 
 
@@ -73,7 +74,7 @@ def _card(key: str, statistic: Statistic, form: Any, *, also: str = "") -> Card:
     interval = statistic["interval"]
     span = f"95 %: {_span(interval, form)}" if interval else "no interval"
     parts = [span, also, f"n\u00a0=\u00a0{statistic['n']:,}"]
-    detail = " · ".join(part for part in parts if part)
+    detail = "\n".join(part for part in parts if part)
     return Card(
         key=key, title=title, meaning=meaning, value=form(statistic["value"]), detail=detail
     )
@@ -97,12 +98,15 @@ def _ceiling(agreement: Statistic) -> Card:
     value = f"{low['value'] * 100:.0f}–{high['value'] * 100:.0f} %"
     spans = (low["interval"], high["interval"])
     span = f"95 %: {_span([spans[0][0], spans[1][1]], percent)}" if all(spans) else "no interval"
-    detail = f"{span} · accuracy against one person’s verdict · n\u00a0=\u00a0{low['n']:,}"
+    n = f"n\u00a0=\u00a0{low['n']:,}"
+    detail = f"{span}\naccuracy against one person’s verdict\n{n}"
     return Card(key="ceiling", title=title, meaning=meaning, value=value, detail=detail)
 
 
 def _span(interval: list[float], form: Any) -> str:  # Any: one of the three formatters
-    return f"{form(interval[0])} to {form(interval[1])}"
+    low, high = (form(end) for end in interval)
+    unit = next((one for one in UNITS if low.endswith(one) and high.endswith(one)), "")
+    return f"{low.removesuffix(unit)} to {high}"
 
 
 NAMES: dict[str, tuple[str, str]] = {

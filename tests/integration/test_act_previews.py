@@ -10,6 +10,7 @@ from annotation.comparisons.models import Judgment
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.measures.labelers import EntryExam
 from annotation.projects.models import Membership, Role
+from annotation.quality import rules
 from annotation.quality.acts import labeler_of
 from annotation.quality.models import LabelerAct
 from annotation.quality.previews import preview_of, replay
@@ -100,6 +101,14 @@ def test_the_page_shows_it_before_the_act_and_writes_nothing(project, admin, cli
     assert "<h2>" not in part.content.decode()
     client.post(reverse("quality-act", args=[project.pk, lea.pk]), {"kind": "pause", "text": "x"})
     assert LabelerAct.objects.get().kind == "pause"
+
+
+def test_where_a_rule_leaves_them_out_already_it_says_so(project, admin, client, lea, history):
+    rules.save_rule(project=project, kind="exclude", params={"labeler": lea.pk}, actor=admin)
+    url = reverse("quality-act-try", args=[project.pk, lea.pk])
+    page = client.post(url, {"kind": "pause", "text": "x"}).content.decode()
+    assert "0 of 3 preferences would be another" in page
+    assert "A rule leaves out what they gave, so no preference changes." in page
 
 
 def test_what_changes_no_work_has_no_dry_run(project, admin, client, lea):

@@ -110,3 +110,12 @@ def test_the_api_refuses_what_cannot_be_at_its_field(tried, settings, named):
     answer = tried(**settings)
     assert answer.status_code == 400
     assert list(answer.json()["error"]["fields"]) == [named]
+
+
+def test_a_setting_of_zero_is_shown_as_zero_and_can_be_saved(project, url, client):
+    """A field that must be filled and shows nothing cannot be sent."""
+    project.min_reading_seconds = 0
+    project.save()
+    page = client.get(reverse("quality-rules", args=[project.pk])).content.decode()
+    field = page[page.index('id="min_reading_seconds"') :].split(">")[0]
+    assert 'value="0"' in field

@@ -60,6 +60,8 @@ def test_what_was_judged_under_a_version_is_asked_again(project):
 def test_what_was_judged_before_a_version_alone_is_asked_again_once(client, project):
     first, admin = project.guidelines.get(), project.created_by
     old, half_known = judged(project, guideline=first), judged(project, guideline=first)
+    waiting = judged(project, guideline=first)  # its third label comes under the new version
+    Comparison.objects.filter(pk=waiting.pk).update(overlap=3, state="open")
     imported = judged(project)
     new = projects.publish_guideline(project=project, text="# Two", actor=admin)
     factories.judgment(half_known, guideline=new)

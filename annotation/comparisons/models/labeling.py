@@ -266,7 +266,7 @@ class Requeue(models.Model):
     class Scope(models.TextChoices):
         DISAGREED = "disagreed"  # labelers gave different verdicts
         JUDGED_UNDER = "judged_under"  # all that were judged under one version
-        BEFORE = "before"  # judged under earlier versions only, and not queued again for this one
+        BEFORE = "before"  # judged under earlier versions only
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="requeues")
     guideline = models.ForeignKey(Guideline, on_delete=models.CASCADE, related_name="requeues")

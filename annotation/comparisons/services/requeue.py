@@ -32,7 +32,10 @@ MOST_COMPARISONS = 100_000
 def requeued_by(
     guideline: Guideline, *, scope: str, judged_under: Guideline | None = None
 ) -> QuerySet[Comparison]:
-    """The comparisons that a scope names: judged by people, not gold, not withdrawn, with room for a further label."""
+    """The comparisons that a scope names: those that have all their labels, not gold, with room for a further one.
+
+    What waits for a label gets it under the newest version anyway, also where an earlier re-queue made it wait.
+    """
     if scope == Requeue.Scope.DISAGREED:
         found = _disagreed(guideline.project)
     elif scope == Requeue.Scope.BEFORE:
@@ -48,8 +51,8 @@ def requeued_by(
             f"Choose {known}; {Requeue.Scope.JUDGED_UNDER} needs the version. {scope!r} was sent.",
         )
     judged = guideline.project.comparisons.filter(found, overlap__lt=MOST_LABELS)
-    states = (Comparison.State.OPEN, Comparison.State.JUDGED)
-    return judged.filter(state__in=states).exclude(kind=Comparison.Kind.GOLD)
+    judged = judged.filter(state=Comparison.State.JUDGED)
+    return judged.exclude(kind=Comparison.Kind.GOLD)
 
 
 def _judged(project: Project) -> QuerySet[Judgment]:
@@ -66,14 +69,11 @@ def _disagreed(project: Project) -> Q:
 
 
 def _judged_before(guideline: Guideline) -> Q:
-    """Judged, never under this version or a later one, and not queued again for this one."""
+    """Judged, and never under this version or a later one."""
     versions = guideline.project.guidelines.filter(version__gte=guideline.version)
     on_it = _judged(guideline.project).filter(comparison=OuterRef("pk"))
     is_known = Exists(on_it.filter(guideline_id__in=list(versions.values_list("pk", flat=True))))
-    queued = Requeue.objects.filter(guideline=guideline, undone_at=None)
-    each = Func(F("comparison_ids"), function="unnest")
-    is_queued = Q(pk__in=queued.annotate(each=each).values("each"))
-    return Q(Exists(on_it), ~is_known) & ~is_queued
+    return Q(Exists(on_it), ~is_known)
 
 
 @transaction.atomic
