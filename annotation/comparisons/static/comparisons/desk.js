@@ -1,0 +1,327 @@
+// The labeler's desk. One comparison is in hand, two wait off-screen; an answer goes to the outbox and the next is there
+// at once. What the server says arrives later and is merged: new leases, lost ones, progress, refusals.
+import { gettext } from "../ui/gettext.js";
+import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
+import { Attention } from "./attention.js";
+import { Deck } from "./deck.js";
+import { DraftKeeper, restoreDraft, saveDraft } from "./drafts.js";
+import { markRow, showKeys } from "./keys.js";
+import { beginLease, leaseFor } from "./lease.js";
+import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
+import { Recent } from "./recent.js";
+import { Rest } from "./rest.js";
+import { askForBreak, askNote, showFeedback } from "./sheets.js";
+import { Strip } from "./strip.js";
+import { bindViews } from "./views.js";
+
+const AHEAD = 2;
+
+export const page = document.querySelector("[data-labeling]");
+export const place = page.querySelector("[data-place]");
+export const api = page.dataset.api;
+const labeler = page.dataset.labeler;
+export const keys = JSON.parse(page.dataset.keys);
+export const strip = new Strip(page);
+export const deck = new Deck(page.querySelector("[data-ahead]"));
+export const rest = new Rest(labeler, page.dataset.breakAfter);
+export const recent = new Recent(`concord.lately.${labeler}.${api}`);
+export const tabs = "BroadcastChannel" in window ? new BroadcastChannel(`concord.${labeler}.${api}`) : null;
+export const outbox = new Outbox(`concord.outbox.${labeler}.${api}.`, {
+  url: (act) => api + act.path + query(),
+  taken,
+  refused,
+  waiting,
+  changed: () => strip.showProgress(null, outbox.entries),
+  sentElsewhere: () => next(),
+});
+export const desk = {
+  form: null,
+  attention: null,
+  askTimer: 0,
+  asking: null, // the request in flight, of those that cannot wait in the outbox: one at a time
+  isUndoing: false,
+  isTraining: "training" in page.dataset,
+  canUndo: "canUndo" in page.dataset,
+};
+
+export const say = (text, kind) => strip.say(text, kind);
+const draft = new DraftKeeper(labeler, () => say(gettext("Draft saved.")));
+
+/** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
+export const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
+
+// --- Showing -----------------------------------------------------------------------------------------------------
+
+export function begin(form) {
+  desk.attention?.end();
+  place.replaceChildren(form);
+  Object.assign(desk, { form, attention: new Attention(form) });
+  strip.state = "ready";
+  for (const field of document.querySelectorAll("#skip-form [name=assignment]")) field.value = form.dataset.assignment;
+  if (restoreDraft(form, labeler)) say(gettext("Your draft is back."));
+  if (!form.dataset.isBound) bindForm(form);
+  beginLease(form);
+  markRow(form);
+  showKeys(form, keys);
+  bindViews(page, form, say);
+  showUndo();
+  watchReading();
+  scrollTo({ top: 0 });
+}
+
+function bindForm(form) {
+  form.dataset.isBound = "";
+  form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
+  form.addEventListener("input", onInput);
+  form.querySelector("[data-extend]").addEventListener("click", extend);
+}
+
+/** The next comparison: from the deck at once, else what the server says. */
+export function advance() {
+  desk.form = null;
+  draft.stop();
+  const form = deck.take();
+  if (form) begin(form);
+  else showLoading();
+  if (rest.isDue) askForBreak(rest);
+}
+
+function showLoading() {
+  strip.state = "loading";
+  place.replaceChildren(document.getElementById("loading").content.cloneNode(true));
+  next();
+}
+
+function showEmpty(empty) {
+  strip.state = "empty";
+  const sheet = document.getElementById("empty").content.cloneNode(true);
+  sheet.querySelector("[data-message]").textContent = empty.message;
+  place.replaceChildren(sheet);
+  showKeys(place, keys);
+  showUndo();
+  askAgain(empty.ask_again_seconds);
+}
+
+export function askAgain(seconds) {
+  clearTimeout(desk.askTimer);
+  desk.askTimer = setTimeout(() => { if (!desk.form) next(); }, seconds * 1000);
+}
+
+export function showUndo() {
+  for (const button of page.querySelectorAll("[data-undo]")) button.hidden = !desk.canUndo;
+}
+
+// --- Talking with the server ---------------------------------------------------------------------------------------
+
+const onTheDesk = () => [
+  ...(desk.form ? [desk.form.dataset.assignment] : []),
+  ...outbox.entries.filter((one) => ["answer", "skip"].includes(one.kind)).map((one) => one.assignment),
+];
+
+function query() {
+  const held = new Set([...onTheDesk(), ...deck.ids]);
+  return `?bench=1&ahead=${AHEAD}&held=${[...held].join(",")}`;
+}
+
+/** Merge what the server said about this labeler's leases. */
+function merge(reply) {
+  strip.showProgress(reply.progress, outbox.entries);
+  deck.merge(reply, onTheDesk());
+  if (desk.form) return reply.empty ? say(reply.empty.message, "warn") : mergeLease(reply.leases);
+  const form = deck.take();
+  if (form) begin(form);
+  else if (reply.empty && outbox.entries.length === 0) showEmpty(reply.empty);
+  return undefined;
+}
+
+function mergeLease(leases) {
+  const mine = leases.find((one) => String(one.id) === desk.form.dataset.assignment);
+  leaseFor(desk.form, mine?.seconds_left ?? 0);
+}
+
+function taken(act, reply) {
+  if (!reply.leases) return undefined; // a flag
+  const isLate = reply.judgment && !reply.judgment.is_counted;
+  if (act.kind === "answer") desk.canUndo = true;
+  if (desk.isTraining && act.id === recent.last?.id) return afterTraining(reply);
+  merge(reply);
+  showUndo();
+  if (isLate) return say(reply.message, "warn");
+  return outbox.entries.length || reply.empty ? undefined : say(reply.message, "good");
+}
+
+async function afterTraining(reply) {
+  const { last } = recent;
+  recent.takeBack(last);
+  desk.canUndo = false;
+  desk.isTraining = reply.feedback !== null;
+  if (reply.feedback) {
+    strip.state = "feedback";
+    say("");
+    await showFeedback(last.form, reply.feedback);
+  }
+  desk.form = null;
+  merge(reply);
+}
+
+function refused(act, error) {
+  say(error.message, "bad");
+  if (desk.isTraining && act.kind === "answer") { recent.takeBack(recent.last); desk.form = null; }
+  if (act.kind !== "flag") next();
+}
+
+function waiting(error, pause) {
+  if (!desk.form) strip.state = "waiting";
+  return error instanceof SignedOut ? strip.saySignedOut() : strip.sayWaiting(pause);
+}
+
+/** Ask the server at once, for what cannot wait in the outbox. */
+function ask(path, { body, done, wrong = failed }) {
+  desk.asking = call(api + path + query(), { body }).then(done).catch(wrong).finally(() => { desk.asking = null; });
+  return desk.asking;
+}
+
+function failed(error) {
+  const isTold = outbox.entries.length > 0; // what waits there says so itself, with what happens next
+  if (error instanceof SignedOut) strip.saySignedOut();
+  else if (error instanceof Refused) say(error.message, "bad");
+  else if (!isTold) say(gettext("The server does not answer. Trying again."), "bad");
+  if (desk.form) return;
+  if (isTold) strip.state = "waiting";
+  askAgain(5);
+}
+
+export const next = () => desk.asking ?? ask("assignments/next/", { done: merge });
+
+// --- Acting --------------------------------------------------------------------------------------------------------
+
+export function submit() {
+  if (!inHand()) return again();
+  const why = whatIsMissing(desk.form) || (desk.attention.isUnlocked ? "" : desk.attention.whyLocked);
+  if (why) return refuse(why);
+  performance.mark("concord.key");
+  saveDraft(desk.form, labeler); // an undo brings the answer back
+  const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs };
+  recent.give(desk.form, body.client_uuid);
+  leave("answer", "judgment/", body);
+  return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
+}
+
+/** Say why the answer is not taken yet; that the draft was saved does not come in between. */
+function refuse(why) {
+  draft.stop();
+  saveDraft(desk.form, labeler);
+  if (lacksReason(desk.form)) desk.form.querySelector("[data-why]")?.focus();
+  return say(why, "warn");
+}
+
+/** Enter where no comparison is in hand: go on after feedback, look again where the queue was empty. */
+function again() {
+  if (page.dataset.state === "feedback") return place.querySelector("[data-continue]").click();
+  if (page.dataset.state === "empty") return next();
+  return outbox.retry();
+}
+
+function leave(kind, path, body) {
+  const { assignment } = desk.form.dataset;
+  rest.add(desk.attention.take());
+  if (outbox.entries.length === 0) strip.settle();
+  outbox.add({ id: body.client_uuid ?? uuid(), kind, path: `assignments/${assignment}/${path}`, body, assignment });
+  recent.add(assignment);
+  tabs?.postMessage(assignment);
+  if (!(desk.isTraining && kind === "answer")) return advance();
+  strip.state = "submitting";
+  return say(gettext("Saving…"));
+}
+
+export function skip(reason) {
+  desk.form.querySelector("[data-skip]").open = false;
+  leave("skip", "skip/", { reason });
+}
+
+export async function flag() {
+  const { assignment } = desk.form.dataset;
+  const note = await askNote();
+  if (!note) return;
+  outbox.add({ id: uuid(), kind: "flag", path: `assignments/${assignment}/flag/`, body: { note }, assignment });
+  say(gettext("Flagged. An admin will look at it; answer as usual."), "good");
+}
+
+/** Take the newest answer back. What is still in the outbox needs no server for that. */
+export function undo() {
+  const { last } = recent;
+  if (!last || !outbox.has(last.id)) return undoOnServer(last);
+  const wasSent = !outbox.withdraw(last.id);
+  const { assignment } = last.form.dataset;
+  if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "" });
+  recent.takeBack(last);
+  last.form.elements.client_uuid.value = uuid();
+  reopen(last.form);
+  return deck.drop(assignment);
+}
+
+/** What is asked already is answered first: the key is not lost for that. */
+async function undoOnServer(last) {
+  if (desk.isUndoing || !desk.canUndo) return;
+  desk.isUndoing = true;
+  await desk.asking;
+  await ask("judgments/undo/", {
+    body: last ? { client_uuid: last.id } : {},
+    done: (reply) => takenBack(last, reply),
+    wrong: notTakenBack,
+  });
+  desk.isUndoing = false;
+}
+
+function takenBack(last, reply) {
+  recent.takeBack(last);
+  if (reply.leases.length === 0) return merge(reply);
+  strip.showProgress(reply.progress, outbox.entries);
+  deck.merge(reply, onTheDesk());
+  return reopen(deck.take(String(reply.leases[0].id)));
+}
+
+function notTakenBack(error) {
+  desk.canUndo = !(error instanceof Refused);
+  showUndo();
+  failed(error);
+}
+
+/** Show this one again; what was in hand comes after it. */
+function reopen(form) {
+  if (desk.form) {
+    saveDraft(desk.form, labeler);
+    deck.putBack(desk.form);
+  }
+  recent.forget(form.dataset.assignment);
+  begin(form);
+  desk.canUndo = true;
+  say(gettext("Your last judgment is open again."));
+}
+
+export async function extend() {
+  const { form } = desk;
+  try {
+    const reply = await call(`${api}assignments/${form.dataset.assignment}/lease/`);
+    leaseFor(form, reply.seconds_left);
+    beginLease(form);
+    say(gettext("You have more time."), "good");
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function onInput() {
+  markRow(desk.form);
+  watchReading();
+  draft.later(desk.form);
+}
+
+// --- Watching ------------------------------------------------------------------------------------------------------
+
+/** The verdict unlocks when it is whole, all responses have been in view and the minimal reading time has passed. */
+export function watchReading() {
+  if (!inHand()) return;
+  const isReady = desk.attention.isUnlocked && !whatIsMissing(desk.form);
+  desk.form.querySelector("[data-submit]").setAttribute("aria-disabled", String(!isReady));
+}
