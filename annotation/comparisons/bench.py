@@ -90,7 +90,6 @@ class Marked:
     """What the template reads of a lease, where the values are to be filled in."""
 
     pk: str
-    comparison_id: str
     seconds_left: str
     project: Project
 

@@ -65,7 +65,6 @@ def _values(bench: Bench) -> dict[str, str]:
     row = bench.lease
     values = {
         "assignment": str(row.pk),
-        "comparison": str(row.comparison_id),
         "seconds": str(row.seconds_left),
         "uuid": str(bench.client_uuid),
     }
@@ -99,7 +98,6 @@ def _marked(kind: Kind, mark: Callable[[str], SafeString]) -> Bench:
     return Bench(
         lease=Marked(
             pk=mark("assignment"),
-            comparison_id=mark("comparison"),
             seconds_left=mark("seconds"),
             project=project,
         ),

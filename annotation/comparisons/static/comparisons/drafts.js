@@ -1,12 +1,13 @@
-// Drafts by labeler and comparison, in this browser only: what was typed or chosen is never lost to a reload.
+// Drafts by labeler and assignment, in this browser only: what was typed or chosen is never lost to a reload. Not by
+// comparison: one that is asked again is answered anew.
 import { keysOf, read, remove, write } from "./store.js";
 
 const KEY = "concord.draft.";
 const KEPT = 30;
 const AFTER = 2_000; // milliseconds without a key
-const LEFT_OUT = new Set(["csrfmiddlewaretoken", "assignment", "client_uuid", "active_ms"]);
+const LEFT_OUT = new Set(["csrfmiddlewaretoken", "assignment", "client_uuid", "active_ms", "guideline_version"]);
 
-const keyOf = (form, labeler) => `${KEY}${labeler}.${form.dataset.comparison}`;
+const keyOf = (form, labeler) => `${KEY}${labeler}.of-${form.dataset.assignment}`;
 
 export function saveDraft(form, labeler) {
   const fields = [...new FormData(form)].filter(([name]) => !LEFT_OUT.has(name));
