@@ -7,7 +7,7 @@ from uuid import UUID
 
 from annotation.audit.services import RECORD
 from annotation.comparisons.models import Judgment
-from annotation.comparisons.progress import ANSWERED, Done, answered_values
+from annotation.comparisons.progress import ANSWERED, LONGEST_MS, Done, answered_values, moment_of
 from annotation.comparisons.selectors import STATION
 from annotation.core import statements
 
@@ -20,6 +20,7 @@ class Locked(NamedTuple):
     assignment_id: int
     comparison_id: int
     state: str
+    created_at: datetime
     leased_at: datetime
     lease_until: datetime
     shown_order: list[int]
@@ -28,14 +29,16 @@ class Locked(NamedTuple):
     takes_place: bool
     candidate_ids: list[int]
     comparison_state: str
-    guideline_id: int | None
+    guideline_id: int | None  # of the version that was shown, or the newest where none is named
     earlier_id: int | None  # the judgment that was stored under this client_uuid
 
 
 _LOCK = f"""
-SELECT a.id, a.comparison_id, a.state, a.leased_at, a.lease_until, a.shown_order, a.is_repeat, a.is_training,
-    a.takes_place, c.candidate_ids, c.state,
-    (SELECT g.id FROM projects_guideline g WHERE g.project_id = p.id ORDER BY g.version DESC LIMIT 1),
+SELECT a.id, a.comparison_id, a.state, a.created_at, a.leased_at, a.lease_until, a.shown_order,
+    a.is_repeat, a.is_training, a.takes_place, c.candidate_ids, c.state,
+    (SELECT g.id FROM projects_guideline g WHERE g.project_id = p.id
+        AND (%(guideline_version)s::bigint IS NULL OR g.version = %(guideline_version)s::bigint)
+        ORDER BY g.version DESC LIMIT 1),
     (SELECT j.id FROM comparisons_judgment j WHERE j.client_uuid = %(client_uuid)s::uuid),
     {STATION}
 FROM comparisons_assignment a
@@ -49,7 +52,12 @@ FOR NO KEY UPDATE OF a, c
 
 
 def lock(
-    *, assignment_id: int, project_id: int, labeler_id: int, client_uuid: UUID
+    *,
+    assignment_id: int,
+    project_id: int,
+    labeler_id: int,
+    client_uuid: UUID,
+    guideline_version: int | None,
 ) -> tuple[Locked, tuple[Any, ...]] | None:  # Any: columns differ
     """The assignment of this labeler, locked, and the columns of their station; None if it is not theirs."""
     values = {
@@ -57,6 +65,7 @@ def lock(
         "project_id": project_id,
         "labeler_id": labeler_id,
         "client_uuid": str(client_uuid),
+        "guideline_version": guideline_version,
     }
     rows = statements.run(_LOCK, values)
     if not rows:
@@ -65,10 +74,30 @@ def lock(
     return Locked._make(rows[0][:cut]), rows[0][cut:]
 
 
+class Given(NamedTuple):
+    """When an answer was given and when work on it can have begun, both by the server's clock."""
+
+    answered_at: datetime
+    begun_at: datetime
+
+
+def given(locked: Locked, *, age_ms: int, now: datetime) -> Given:
+    """When an answer was given that says it is so many milliseconds old.
+
+    What was given before the newest lease began belongs to one before that.
+    """
+    answered_at = moment_of(age_ms, now=now)
+    is_of_this_lease = answered_at >= locked.leased_at
+    begun_at = locked.leased_at if is_of_this_lease else locked.created_at
+    return Given(max(answered_at, begun_at), begun_at)
+
+
 class Stored(NamedTuple):
-    """What storing an answer gave back: its key, whether to ring for agreement, and how far the labeler is."""
+    """What storing an answer gave back: its key and times, whether to ring for agreement, how far the labeler is."""
 
     judgment_id: int
+    active_ms: int
+    elapsed_ms: int
     is_agreement_due: bool
     done: Done
 
@@ -102,16 +131,29 @@ _HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND (
                 WHERE other.comparison_id = %(comparison_id)s AND u.kind <> 'machine'
                 AND other.is_counted AND other.withdrawn_at IS NULL))"""
 
+# The stretch of time that an answer took: from the end of the answer before it, or the begin of its lease, until it was
+# given. Stretches of a labeler do not overlap, so no client claims more time than passed. The row is locked for that.
+_TIMED = """
+    SELECT LEAST(%(longest_ms)s, floor(1000 * extract(epoch FROM
+        GREATEST(%(answered_at)s::timestamptz, answered_at) - GREATEST(%(begun_at)s::timestamptz, answered_at)
+    )))::integer AS elapsed_ms
+    FROM (VALUES (1)) one LEFT JOIN before ON true
+"""
+
 _STORE = f"""
-WITH stored AS (
+WITH before AS (
+    SELECT answered_at FROM comparisons_queueposition
+    WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s FOR NO KEY UPDATE
+), timed AS ({_TIMED}), stored AS (
     INSERT INTO comparisons_judgment (project_id, comparison_id, assignment_id, labeler_id, guideline_id,
         client_uuid, ranking, strengths, is_all_bad, criteria, marks, rationale, is_repeat, shown_order,
         active_ms, elapsed_ms, is_counted, is_imported, created_at)
-    VALUES (%(project_id)s, %(comparison_id)s, %(assignment_id)s, %(labeler_id)s, %(guideline_id)s,
+    SELECT %(project_id)s, %(comparison_id)s, %(assignment_id)s, %(labeler_id)s, %(guideline_id)s,
         %(client_uuid)s::uuid, %(ranking)s::jsonb, %(strengths)s::jsonb, %(is_all_bad)s, %(criteria)s::jsonb,
         %(marks)s::jsonb, %(rationale)s, %(is_repeat)s, %(shown_order)s::bigint[],
-        %(active_ms)s, %(elapsed_ms)s, %(is_counted)s, false, %(now)s)
-    RETURNING id
+        LEAST(%(active_ms)s, elapsed_ms), elapsed_ms, %(is_counted)s, false, %(now)s
+    FROM timed
+    RETURNING id, active_ms, elapsed_ms
 ), ended AS (
     UPDATE comparisons_assignment SET state = 'submitted' WHERE id = %(assignment_id)s
 ), placed AS (
@@ -125,13 +167,14 @@ WITH stored AS (
             ELSE 'open' END
     WHERE id = %(comparison_id)s AND (%(is_counted)s OR (%(frees_place)s AND slots_taken > 0))
 ), done AS ({ANSWERED}), rung AS ({RING}), audited AS ({RECORD})
-SELECT stored.id, EXISTS (SELECT 1 FROM rung), done.* FROM stored, done
+SELECT stored.*, EXISTS (SELECT 1 FROM rung), done.* FROM stored, done
 """  # noqa: S608 - only statements of our own
 
 
-def store(judgment: Judgment, *, locked: Locked, now: datetime) -> Stored:
+def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) -> Stored:
     """Store a judgment, end its assignment, count it or free its place, audit it: one statement.
 
+    Its active time is that of the judgment, at most the time that passed.
     Raises IntegrityError where the same labeler's judgment of the comparison, or the client_uuid, is there already.
     """
     values: dict[str, object] = {
@@ -149,7 +192,9 @@ def store(judgment: Judgment, *, locked: Locked, now: datetime) -> Stored:
         "is_repeat": judgment.is_repeat,
         "shown_order": judgment.shown_order,
         "active_ms": judgment.active_ms,
-        "elapsed_ms": judgment.elapsed_ms,
+        "longest_ms": LONGEST_MS,
+        "begun_at": given.begun_at,
+        "answered_at": given.answered_at,
         "is_counted": judgment.is_counted,
         "stop_when_agreeing": judgment.project.stop_when_agreeing,
         "frees_place": locked.takes_place and locked.state == "leased",
@@ -159,5 +204,5 @@ def store(judgment: Judgment, *, locked: Locked, now: datetime) -> Stored:
         **ring_values(judgment.project_id, now),
     }
     progressed = answered_values(judged=1)
-    judgment_id, is_due, *done = statements.run(_STORE, values | progressed)[0]
-    return Stored(judgment_id, is_due, Done._make(done))
+    row = statements.run(_STORE, values | progressed)[0]
+    return Stored(*row[:4], Done._make(row[4:]))

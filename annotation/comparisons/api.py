@@ -38,6 +38,7 @@ SERVING = [
 STATE = OpenApiParameter("state", str, enum=Comparison.State.values, description="Only these.")
 KEPT_AS_SURPLUS = gettext_lazy("Your time had ended, so this answer is kept but not counted.")
 SAVED = gettext_lazy("Saved.")
+NOT_THERE = gettext_lazy("That answer is not here to be undone. Nothing was changed.")
 MOST_AHEAD = 2
 MOST_HELD = 10
 
@@ -101,21 +102,31 @@ def reply(
         "judgment": None,
         "message": "",
         "feedback": None,
+        "reopened": None,
         **told,
         "assignment": new[0] if new else None,
         "ahead": new[1:],
         "leases": [lease_of(one) for one in served.leases],
         "empty": empty and shapes.EmptySerializer(empty).data,
         "progress": asdict(done),
+        "guideline_version": station.guideline_version,
     }
     return Response(body)
 
 
-def acted(request: Request, asked: Wish, project_id: int, message: str) -> Response:
+def acted(
+    request: Request,
+    asked: Wish,
+    project_id: int,
+    message: str,
+    *,
+    reopened: Assignment | None = None,
+) -> Response:
     """What comes next after a labeler did something else than answering."""
     station = station_of(labeler=person(request), project_id=project_id)
     served = queue.serve(station=station, ahead=asked.ahead, held=asked.held, is_answering=True)
-    return reply(request, asked, station, served, message=message)
+    key = reopened and reopened.pk
+    return reply(request, asked, station, served, message=message, reopened=key)
 
 
 def lease_of(lease: queue.Lease) -> dict[str, Any]:  # Any: JSON
@@ -261,10 +272,11 @@ class JudgmentUndo(APIView):
         asked, labeler = wish(request), person(request)
         project = project_for(labeler, project_id, Role.LABELER)
         if client_uuid := sent(shapes.UndoSerializer, request).get("client_uuid"):
-            judging.undo_sent(project=project, labeler=labeler, client_uuid=client_uuid)
+            row = judging.undo_sent(project=project, labeler=labeler, client_uuid=client_uuid)
         else:
-            judging.undo_last(project=project, labeler=labeler)
-        return acted(request, asked, project_id, _("Your last judgment is open again."))
+            row = judging.undo_last(project=project, labeler=labeler)
+        told = _("Your last judgment is open again.") if row else str(NOT_THERE)
+        return acted(request, asked, project_id, told, reopened=row)
 
 
 class JudgmentList(generics.ListAPIView[Judgment]):

@@ -34,6 +34,7 @@ class Answer:
     criteria: dict[str, CriterionVerdict] = field(default_factory=dict)
     rationale: str = ""
     active_ms: int = 0
+    guideline_version: int | None = None
 
 
 class PreferencesForm(forms.Form):
@@ -85,8 +86,14 @@ def answer_from(fields: Mapping[str, str], candidate_ids: list[int], *, scale: s
         is_all_bad=is_all_bad,
         criteria=_criteria(fields, candidate_ids, largest),
         rationale=fields.get("rationale", ""),
-        active_ms=int(ms) if is_key(ms := fields.get("active_ms", "")) else 0,
+        active_ms=_whole(fields.get("active_ms", "")) or 0,
+        guideline_version=_whole(fields.get("guideline_version", "")),
     )
+
+
+def _whole(value: str) -> int | None:
+    """The number that a hidden field holds; None where a script or a person left no number there."""
+    return int(value) if is_key(value) else None
 
 
 def _criteria(

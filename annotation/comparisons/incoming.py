@@ -10,6 +10,7 @@ from annotation.comparisons.verdicts import LONGEST_RATIONALE, Answer, Criterion
 from annotation.core.errors import InvalidInput
 
 LARGEST_KEY = 2**63 - 1
+LARGEST_VERSION = 2**31 - 1
 LONGEST_LIST = 9
 MOST_CRITERIA = 100
 
@@ -27,6 +28,8 @@ def answer_from_json(data: Any) -> Answer:  # Any: JSON, of which nothing is kno
         rationale=_text("rationale", data.get("rationale", "")),
         marks=[_mark(one) for one in _list("marks", data.get("marks", []), longest=1_000)],
         active_ms=_number("active_ms", data.get("active_ms", 0)),
+        age_ms=_number("age_ms", data.get("age_ms", 0)),
+        guideline_version=_version(data.get("guideline_version")),
     )
 
 
@@ -54,6 +57,10 @@ def _number(field: str, value: Any, *, least: int = 0, most: int | None = None) 
     if value < least or (most is not None and value > most):
         raise InvalidInput.at(field, f"{str(value)[:30]} is out of range.")
     return value
+
+
+def _version(value: Any) -> int | None:
+    return None if value is None else _number("guideline_version", value, most=LARGEST_VERSION)
 
 
 def _tiers(field: str, value: Any) -> list[list[int]]:

@@ -11,6 +11,7 @@ from annotation.core import statements
 
 REMAINING_COUNTED = 1_000  # more is told as "1,000+", and does not go down one by one
 COUNT_AGAIN_SECONDS = 120
+LONGEST_MS = 2**31 - 1
 
 
 class Done(NamedTuple):
@@ -42,14 +43,14 @@ class Progress:
 ANSWERED = """
     INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
         answered_at, judged_today, remaining)
-    VALUES (%(project_id)s, %(labeler_id)s, 32767, 0, 0, %(now)s, GREATEST(0, %(judged)s), 0)
+    VALUES (%(project_id)s, %(labeler_id)s, 32767, 0, 0, %(answered_at)s, GREATEST(0, %(judged)s), 0)
     ON CONFLICT (project_id, labeler_id) DO UPDATE SET
-        judged_today = GREATEST(0, %(judged)s + CASE
-            WHEN date_trunc('day', q.answered_at, 'UTC') = date_trunc('day', %(now)s, 'UTC')
+        judged_today = GREATEST(0, %(judged)s + CASE WHEN date_trunc('day', q.answered_at, 'UTC')
+                = date_trunc('day', GREATEST(q.answered_at, %(answered_at)s::timestamptz), 'UTC')
             THEN q.judged_today ELSE 0 END),
         remaining = CASE WHEN q.remaining > %(ceiling)s THEN q.remaining
                          ELSE GREATEST(0, q.remaining - %(passed)s) END,
-        answered_at = %(now)s
+        answered_at = GREATEST(q.answered_at, %(answered_at)s::timestamptz)
     RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 """
 _COUNT = """
@@ -75,15 +76,31 @@ RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 
 
 def answered_values(*, judged: int, passed: int = 1) -> dict[str, object]:
-    """What `ANSWERED` asks for beside project, labeler and now; undoing takes a judgment back with minus one."""
+    """What `ANSWERED` asks for beside project, labeler and when; undoing takes a judgment back with minus one."""
     return {"judged": judged, "passed": passed, "ceiling": REMAINING_COUNTED}
 
 
-def note(assignment: Assignment, *, now: datetime, judged: int, passed: int = 1) -> None:
-    """Keep that an assignment was skipped, or that its judgment was undone."""
+def moment_of(age_ms: int, *, now: datetime) -> datetime:
+    """When something was given that says it is so many milliseconds old; never later than now."""
+    return now - timedelta(milliseconds=max(0, min(age_ms, LONGEST_MS)))
+
+
+def note_skip(assignment: Assignment, *, answered_at: datetime) -> None:
+    """Keep that an assignment was skipped: the time of the next answer begins here."""
+    _note(assignment, answered_at=answered_at, judged=0, passed=1)
+
+
+def note_undo(assignment: Assignment) -> None:
+    """Keep that the judgment of an assignment was undone."""
+    _note(assignment, answered_at=None, judged=-1, passed=-1)
+
+
+def _note(
+    assignment: Assignment, *, answered_at: datetime | None, judged: int, passed: int
+) -> None:
     values = answered_values(judged=judged, passed=passed)
-    where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id, "now": now}
-    statements.run(ANSWERED, values | where)
+    where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id}
+    statements.run(ANSWERED, values | where | {"answered_at": answered_at})
 
 
 def progress_of(*, project_id: int, labeler_id: int, done: Done, held: int) -> Progress:

@@ -190,6 +190,7 @@ class Station(NamedTuple):
     project: Project
     member: Membership
     criteria: tuple[Asked, ...]
+    guideline_version: int  # the newest; 0 without one
     done: Done
 
     @property
@@ -200,7 +201,10 @@ class Station(NamedTuple):
 
 _CRITERIA = """(SELECT json_agg(json_build_array(one.name, one.question) ORDER BY one.position, one.id)
     FROM projects_criterion one WHERE one.project_id = p.id)"""
-STATION = f"{columns(Project, 'p')}, {columns(Membership, 'm')}, {_CRITERIA}, {DONE_COLUMNS}"
+_VERSION = """(SELECT COALESCE(max(g.version), 0) FROM projects_guideline g
+    WHERE g.project_id = p.id)"""
+STATION = f"""{columns(Project, "p")}, {columns(Membership, "m")}, {_CRITERIA}, {_VERSION},
+    {DONE_COLUMNS}"""
 _STATION = f"""
 SELECT {STATION}
 FROM projects_membership m JOIN projects_project p ON p.id = m.project_id
@@ -224,7 +228,7 @@ def station_from(values: Sequence[Any], labeler: User) -> Station:  # Any: colum
     project, member = row_of(Project, values[:cut]), row_of(Membership, values[cut:end])
     member.project, member.user = project, labeler
     criteria = tuple(Asked(*one) for one in values[end] or ())
-    return Station(project, member, criteria, Done._make(values[end + 1 :]))
+    return Station(project, member, criteria, values[end + 1], Done._make(values[end + 2 :]))
 
 
 def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:

@@ -44,6 +44,15 @@ class AnswerSerializer(serializers.Serializer[Any]):
     rationale = serializers.CharField(allow_blank=True, default="", max_length=10_000)
     marks = MarkSerializer(many=True, default=list)
     active_ms = serializers.IntegerField(min_value=0, default=0)
+    age_ms = serializers.IntegerField(
+        min_value=0, default=0, help_text="How long ago it was given, where it could not be sent."
+    )
+    guideline_version = serializers.IntegerField(
+        min_value=0,
+        required=False,
+        allow_null=True,
+        help_text="The version that was shown, 0 for none; left out, the newest.",
+    )
 
 
 class UndoSerializer(serializers.Serializer[Any]):
@@ -54,6 +63,7 @@ class UndoSerializer(serializers.Serializer[Any]):
 
 class SkipSerializer(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(choices=Assignment.SkipReason.choices)
+    age_ms = serializers.IntegerField(min_value=0, default=0)
 
 
 class ShownCandidateSerializer(serializers.Serializer[Any]):
@@ -154,7 +164,7 @@ class NextSerializer(serializers.Serializer[Any]):
     """What to do next: leases to judge, or why there are none.
 
     `assignment` and `ahead` are the leases that the client does not name in `held`; `leases` are all, in the order to
-    show them.
+    show them. `reopened` is the assignment that an undo opened again; `guideline_version` the newest, 0 without one.
     """
 
     judgment = JudgmentSerializer(allow_null=True)
@@ -165,6 +175,8 @@ class NextSerializer(serializers.Serializer[Any]):
     leases = LeaseSerializer(many=True)
     empty = EmptySerializer(allow_null=True)
     progress = ProgressSerializer()
+    reopened = serializers.IntegerField(allow_null=True)
+    guideline_version = serializers.IntegerField()
 
 
 class FlagNoteSerializer(serializers.Serializer[Any]):

@@ -42,6 +42,7 @@ api_patterns = [
 ]
 page_patterns = [
     path(f"{_PROJECT}label/", views.label, name="comparisons-label"),
+    path(f"{_PROJECT}label/guideline/", views.guideline_sheet, name="comparisons-guideline-sheet"),
     path(f"{_PROJECT}label/skip/", views.skip, name="comparisons-skip"),
     path(f"{_PROJECT}label/undo/", views.undo, name="comparisons-undo"),
     path("account/labeling/", views.preferences, name="comparisons-preferences"),
@@ -86,6 +87,7 @@ ROUTE_ROLES = {
     "api-comparison-pair": {"POST": ADMIN},
     "api-comparison-detail": {"GET": ADMIN, "PATCH": ADMIN},
     "comparisons-label": {"GET": LABELER, "POST": LABELER},
+    "comparisons-guideline-sheet": {"GET": LABELER},
     "comparisons-skip": {"POST": LABELER},
     "comparisons-undo": {"POST": LABELER},
     "api-batch-list": {"GET": ADMIN, "POST": ADMIN},

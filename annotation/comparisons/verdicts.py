@@ -49,6 +49,8 @@ class AnswerFields(TypedDict):
     rationale: NotRequired[str]
     marks: NotRequired[Sequence[Mark]]
     active_ms: NotRequired[int]
+    age_ms: NotRequired[int]
+    guideline_version: NotRequired[int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Answer:
     rationale: str = ""
     marks: Sequence[Mark] = ()
     active_ms: int = 0
+    age_ms: int = 0  # how long ago it was given, by the client's clock
+    guideline_version: int | None = None  # that was shown, 0 for none; None: not said
 
 
 def largest_strength(scale: str) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -58,7 +59,6 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     station = selectors.station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
     benches = [bench_for(lease, station.criteria) for lease in served.leases]
-    guideline = current_guideline(project)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)
     context = {
@@ -80,10 +80,18 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "is_training": station.is_in_training,
         "can_undo": queue.why_paused(station) is None
         and selectors.can_undo(project=project, labeler_id=labeler.pk),
-        "guideline": guideline,
-        "guideline_html": markdown.render(guideline.text) if guideline else "",
+        **_guideline_sheet(project),
     }
     return render(request, "comparisons/label.html", context)
+
+
+@never_cache
+@require_GET
+def guideline_sheet(request: HttpRequest, project_id: int) -> HttpResponse:
+    """The newest guideline as the bench shows it, for a page that has an older one."""
+    project = project_for(request.user, project_id, Role.LABELER)
+    context = {"project": project, **_guideline_sheet(project)}
+    return render(request, "comparisons/_guideline.html", context)
 
 
 @require_POST
@@ -231,6 +239,7 @@ def _answer(request: HttpRequest, project: Project) -> HttpResponse:
             criteria=answer.criteria,
             rationale=answer.rationale,
             active_ms=answer.active_ms,
+            guideline_version=answer.guideline_version,
         )
     except InvalidInput as error:
         messages.error(request, str(error))
@@ -238,6 +247,15 @@ def _answer(request: HttpRequest, project: Project) -> HttpResponse:
     if not judgment.is_counted:
         messages.warning(request, _("Your time had ended, so this answer is kept but not counted."))
     return redirect("comparisons-label", project.pk)
+
+
+def _guideline_sheet(project: Project) -> dict[str, Any]:  # Any: a template's context
+    guideline = current_guideline(project)
+    return {
+        "guideline": guideline,
+        "guideline_version": guideline.version if guideline else 0,
+        "guideline_html": markdown.render(guideline.text) if guideline else "",
+    }
 
 
 def _posted_assignment(request: HttpRequest, project: Project) -> Assignment:

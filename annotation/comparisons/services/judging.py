@@ -25,11 +25,13 @@ from annotation.comparisons.selectors import (
 )
 from annotation.comparisons.services import comparisons, queue
 from annotation.core import statements
-from annotation.core.errors import Conflict, NotFound
+from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.core.jobs import Job, ring
 from annotation.projects.models import Project
 
-LARGEST_INTEGER = 2**31 - 1
+NO_SUCH_VERSION = gettext_lazy(
+    "This project's guideline has no version %(version)s; the newest is %(newest)s. Load the page again."
+)
 NOT_YOURS = gettext_lazy("This assignment does not exist, or it is not yours. Load the next one.")
 
 
@@ -96,6 +98,7 @@ def _take(answer: verdicts.Answer, assignment_id: int, project_id: int, labeler:
         project_id=project_id,
         labeler_id=labeler.pk,
         client_uuid=answer.client_uuid,
+        guideline_version=answer.guideline_version,
     )
     if found is None:
         station_of(labeler=labeler, project_id=project_id)  # says so to those who do not label here
@@ -110,13 +113,15 @@ def _take(answer: verdicts.Answer, assignment_id: int, project_id: int, labeler:
     now = timezone.now()
     judgment = _judgment(answer, row, station, now)
     try:
-        stored = answers.store(judgment, locked=row, now=now)
+        given = answers.given(row, age_ms=answer.age_ms, now=now)
+        stored = answers.store(judgment, locked=row, given=given, now=now)
     except IntegrityError as error:  # the client_uuid elsewhere, or a judgment in an imported file
         raise Conflict(
             "Another judgment of yours on this comparison, or with this client_uuid, was stored at the same "
             "moment; load the next comparison."
         ) from error
     judgment.pk, judgment._state.adding = stored.judgment_id, False  # noqa: SLF001 - as Django does
+    judgment.active_ms, judgment.elapsed_ms = stored.active_ms, stored.elapsed_ms
     if stored.is_agreement_due:
         _ring(project_id)
     station = station._replace(done=stored.done)
@@ -153,6 +158,9 @@ def _refuse_if_over(row: answers.Locked) -> None:
 
 
 def _check(answer: verdicts.Answer, row: answers.Locked, station: Station) -> None:
+    if answer.guideline_version and row.guideline_id is None:
+        told = {"version": answer.guideline_version, "newest": station.guideline_version}
+        raise InvalidInput.at("guideline_version", str(NO_SUCH_VERSION) % told)
     if answer.is_all_bad:
         verdicts.check_all_bad(answer.ranking, answer.strengths)
     else:
@@ -169,9 +177,7 @@ def _check(answer: verdicts.Answer, row: answers.Locked, station: Station) -> No
 def _judgment(
     answer: verdicts.Answer, row: answers.Locked, station: Station, now: datetime
 ) -> Judgment:
-    """The judgment of an answer, not stored yet. Its time begins where the answer before it ended."""
-    begun_at = max(row.leased_at, station.done.answered_at or row.leased_at)
-    elapsed = max(0, min(int((now - begun_at).total_seconds() * 1000), LARGEST_INTEGER))
+    """The judgment of an answer, not stored yet; its active time is as the client says."""
     is_open = row.comparison_state != Comparison.State.CLOSED
     is_live = is_open and row.state == Assignment.State.LEASED and row.lease_until > now
     project = station.project
@@ -195,8 +201,7 @@ def _judgment(
         ),
         is_repeat=row.is_repeat,
         shown_order=row.shown_order,
-        active_ms=max(0, min(answer.active_ms, elapsed)),
-        elapsed_ms=elapsed,
+        active_ms=max(0, min(answer.active_ms, progress.LONGEST_MS)),
         is_counted=row.takes_place and is_live,
         created_at=now,
     )
@@ -212,14 +217,19 @@ def undo_last(*, project: Project, labeler: User) -> Assignment:
 
 
 def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignment | None:
-    """Withdraw the labeler's judgment that came under this UUID; None if it never came, or is withdrawn already.
+    """Withdraw the labeler's judgment that came under this UUID; None if it never came, or is judged anew already.
 
     Conflict while they are paused.
     """
     _refuse_while_paused(project, labeler)
     sent = Judgment.objects.filter(project=project, labeler=labeler, client_uuid=client_uuid)
-    judgment = sent.filter(withdrawn_at=None).first()
-    return undo_judgment(judgment=judgment) if judgment else None
+    judgment = sent.first()
+    if judgment is None:
+        return None
+    if judgment.withdrawn_at is None:
+        return undo_judgment(judgment=judgment)
+    mine = Assignment.objects.filter(labeler=labeler, state=Assignment.State.LEASED)
+    return mine.filter(comparison=judgment.comparison_id, is_repeat=judgment.is_repeat).first()
 
 
 def _refuse_while_paused(project: Project, labeler: User) -> None:
@@ -249,7 +259,7 @@ def undo_judgment(*, judgment: Judgment) -> Assignment:
     assignment.leased_at = now
     assignment.lease_until = now + timedelta(seconds=assignment.project.lease_seconds)
     assignment.save(update_fields=["state", "leased_at", "lease_until"])
-    progress.note(assignment, now=now, judged=-1, passed=-1)
+    progress.note_undo(assignment)
     audit.record("judgment.undone", judgment, actor=judgment.labeler)
     ring_agreement(judgment.project_id)
     return assignment

@@ -279,8 +279,11 @@ def extend_lease(*, assignment: Assignment) -> Assignment:
 
 
 @transaction.atomic
-def skip_assignment(*, assignment: Assignment, reason: str) -> Assignment:
-    """Give a comparison back unjudged; it never comes back to this labeler. A skip is not a judgment."""
+def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> Assignment:
+    """Give a comparison back unjudged; it never comes back to this labeler. A skip is not a judgment.
+
+    ``age_ms``: how long ago it was given, by the client's clock.
+    """
     if reason not in Assignment.SkipReason:
         known = ", ".join(Assignment.SkipReason.values)
         raise InvalidInput(f"There is no reason {reason!r} to skip; choose one of {known}.")
@@ -295,7 +298,7 @@ def skip_assignment(*, assignment: Assignment, reason: str) -> Assignment:
         give_back_place(row)
     row.state, row.skip_reason = Assignment.State.SKIPPED, reason
     row.save(update_fields=["state", "skip_reason"])
-    progress.note(row, now=timezone.now(), judged=0)
+    progress.note_skip(row, answered_at=progress.moment_of(age_ms, now=timezone.now()))
     audit.record("assignment.skipped", row, actor=assignment.labeler, reason=reason)
     return row
 

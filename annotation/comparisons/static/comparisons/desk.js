@@ -5,6 +5,7 @@ import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
 import { Deck } from "./deck.js";
 import { DraftKeeper, restoreDraft, saveDraft } from "./drafts.js";
+import { Guideline } from "./guideline.js";
 import { markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor } from "./lease.js";
 import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
@@ -45,6 +46,7 @@ export const desk = {
 };
 
 export const say = (text, kind) => strip.say(text, kind);
+export const guideline = new Guideline(keys.guideline, say);
 const draft = new DraftKeeper(labeler, () => say(gettext("Draft saved.")));
 
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
@@ -58,7 +60,7 @@ export function begin(form) {
   Object.assign(desk, { form, attention: new Attention(form) });
   strip.state = "ready";
   for (const field of document.querySelectorAll("#skip-form [name=assignment]")) field.value = form.dataset.assignment;
-  if (restoreDraft(form, labeler)) say(gettext("Your draft is back."));
+  if (restoreDraft(form, labeler)) strip.mention(gettext("Your draft is back."), "", ["bad"]);
   if (!form.dataset.isBound) bindForm(form);
   beginLease(form);
   markRow(form);
@@ -125,7 +127,9 @@ function query() {
 
 /** Merge what the server said about this labeler's leases. */
 function merge(reply) {
+  strip.isReached = true;
   strip.showProgress(reply.progress, outbox.entries);
+  guideline.learn(reply.guideline_version);
   deck.merge(reply, onTheDesk());
   if (desk.form) return reply.empty ? say(reply.empty.message, "warn") : mergeLease(reply.leases);
   const form = deck.take();
@@ -140,6 +144,7 @@ function mergeLease(leases) {
 }
 
 function taken(act, reply) {
+  strip.isReached = true;
   if (!reply.leases) return undefined; // a flag
   const isLate = reply.judgment && !reply.judgment.is_counted;
   if (act.kind === "answer") desk.canUndo = true;
@@ -147,12 +152,12 @@ function taken(act, reply) {
   merge(reply);
   showUndo();
   if (isLate) return say(reply.message, "warn");
-  return outbox.entries.length || reply.empty ? undefined : say(reply.message, "good");
+  return outbox.entries.length || reply.empty ? undefined : strip.mention(reply.message, "good", ["news"]);
 }
 
 async function afterTraining(reply) {
   const { last } = recent;
-  recent.takeBack(last);
+  recent.takeBack(last.id);
   desk.canUndo = false;
   desk.isTraining = reply.feedback !== null;
   if (reply.feedback) {
@@ -164,13 +169,20 @@ async function afterTraining(reply) {
   merge(reply);
 }
 
+/** What was refused never stood: an answer may be given anew, and after an undo the answer stands. */
 function refused(act, error) {
+  strip.isReached = true;
   say(error.message, "bad");
-  if (desk.isTraining && act.kind === "answer") { recent.takeBack(recent.last); desk.form = null; }
-  if (act.kind !== "flag") next();
+  if (act.kind === "flag") return;
+  recent.takeBack(act.id);
+  recent.forget(act.assignment);
+  const isOver = desk.form?.dataset.assignment === act.reopens;
+  if (isOver || (desk.isTraining && act.kind === "answer")) desk.form = null;
+  Promise.resolve(desk.asking).then(next); // what is asked already was asked before, and does not bring it back
 }
 
 function waiting(error, pause) {
+  strip.isReached = false;
   if (!desk.form) strip.state = "waiting";
   return error instanceof SignedOut ? strip.saySignedOut() : strip.sayWaiting(pause);
 }
@@ -182,6 +194,7 @@ function ask(path, { body, done, wrong = failed }) {
 }
 
 function failed(error) {
+  strip.isReached = error instanceof Refused;
   const isTold = outbox.entries.length > 0; // what waits there says so itself, with what happens next
   if (error instanceof SignedOut) strip.saySignedOut();
   else if (error instanceof Refused) say(error.message, "bad");
@@ -201,7 +214,7 @@ export function submit() {
   if (why) return refuse(why);
   performance.mark("concord.key");
   saveDraft(desk.form, labeler); // an undo brings the answer back
-  const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs };
+  const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs, guideline_version: guideline.version };
   recent.give(desk.form, body.client_uuid);
   leave("answer", "judgment/", body);
   return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
@@ -253,8 +266,8 @@ export function undo() {
   if (!last || !outbox.has(last.id)) return undoOnServer(last);
   const wasSent = !outbox.withdraw(last.id);
   const { assignment } = last.form.dataset;
-  if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "" });
-  recent.takeBack(last);
+  if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "", reopens: assignment });
+  recent.takeBack(last.id);
   last.form.elements.client_uuid.value = uuid();
   reopen(last.form);
   return deck.drop(assignment);
@@ -274,11 +287,12 @@ async function undoOnServer(last) {
 }
 
 function takenBack(last, reply) {
-  recent.takeBack(last);
-  if (reply.leases.length === 0) return merge(reply);
-  strip.showProgress(reply.progress, outbox.entries);
+  recent.takeBack(last?.id);
   deck.merge(reply, onTheDesk());
-  return reopen(deck.take(String(reply.leases[0].id)));
+  const form = deck.take(String(reply.reopened));
+  if (form) reopen(form);
+  merge(reply);
+  if (!form) say(reply.message);
 }
 
 function notTakenBack(error) {

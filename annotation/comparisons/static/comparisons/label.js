@@ -1,6 +1,6 @@
 // The labeling page: which key, click and event leads to which act at the desk.
 import { gettext } from "../ui/gettext.js";
-import { advance, api, askAgain, begin, deck, desk, extend, flag, inHand, keys, next, outbox, page, place, recent, rest, say, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
+import { advance, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, say, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
 import { allBad, bindKeys, showKeys } from "./keys.js";
 import { leaseFor, watchLease } from "./lease.js";
 import { bindSheets, openSheet } from "./sheets.js";
@@ -27,14 +27,15 @@ bindKeys(keys, {
     diff: withForm((form) => showView(page, form, "diff", say)),
     raw: withForm((form) => showView(page, form, "raw", say)),
     reveal: withForm(reveal),
-    guideline: () => openSheet("guideline"),
+    guideline: () => guideline.open(),
     help: () => openSheet("keys"),
   },
 });
 bindSheets(document);
 page.addEventListener("click", (event) => {
-  const opener = event.target.closest("[data-open]");
-  if (opener) openSheet(opener.dataset.open);
+  const sheet = event.target.closest("[data-open]")?.dataset.open;
+  if (sheet === "guideline") guideline.open();
+  else if (sheet) openSheet(sheet);
   if (event.target.closest("[data-again]")) next();
   if (event.target.closest("[data-flag]") && inHand()) flag();
   if (event.target.closest("[data-reveal]") && inHand()) reveal(desk.form);
@@ -52,6 +53,7 @@ tabs?.addEventListener("message", ({ data: assignment }) => {
 for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
   addEventListener(kind, () => desk.attention?.used(), { passive: true });
 }
+for (const kind of ["offline", "online"]) addEventListener(kind, () => strip.showLink());
 addEventListener("offline", () => say(gettext("You are offline. What you answer is kept here and sent later."), "warn"));
 addEventListener("online", () => say(gettext("You are online again.")));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over

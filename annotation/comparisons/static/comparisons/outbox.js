@@ -74,7 +74,7 @@ export class Outbox {
     this.#count += 1;
     const turn = `${Date.now()}`.padStart(15, "0") + `${this.#count}`.padStart(6, "0");
     this.#mine.add(entry.id);
-    write(`${this.#prefix}${turn}.${entry.id}`, entry);
+    write(`${this.#prefix}${turn}.${entry.id}`, { ...entry, at: Date.now() });
     this.#on.changed();
     this.run();
   }
@@ -107,7 +107,7 @@ export class Outbox {
     write(key, { ...act, isTried: true });
     for (let pause = FIRST_WAIT; read(key); pause = Math.min(pause * 2, LONGEST_WAIT)) {
       try {
-        const reply = await call(this.#on.url(act), { body: act.body });
+        const reply = await call(this.#on.url(act), { body: { ...act.body, age_ms: age(act) } });
         this.#drop(entry);
         return this.#on.taken(act, reply);
       } catch (error) {
@@ -137,6 +137,9 @@ export class Outbox {
     if (gone.length) this.#on.sentElsewhere();
   }
 }
+
+/** Milliseconds since it was given: what an act took does not shrink to nothing where many are sent at once. */
+const age = ({ at = Date.now() }) => Math.max(0, Date.now() - at);
 
 /** One tab sends at a time. Without locks (plain http) each may: the server knows a replay by its UUID. */
 const alone = (name, work) => (navigator.locks ? navigator.locks.request(name, work) : work());

@@ -22,8 +22,9 @@ export class Recent {
     this.#given = [...this.#given, { form, id }].slice(-FORMS);
   }
 
-  takeBack(answer) {
-    this.#given = this.#given.filter((one) => one !== answer);
+  /** It does not stand: undone, or never taken. */
+  takeBack(id) {
+    this.#given = this.#given.filter((one) => one.id !== id);
   }
 
   /** Assignments that left this browser, answered or skipped. */

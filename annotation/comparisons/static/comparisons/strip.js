@@ -1,24 +1,35 @@
-// The strip above the bench: how far the labeler is, what waits to be sent, and one line that says what happens.
+// The strip above the bench: how far the labeler is, what is due, what waits to be sent, whether the server is reached,
+// and one line that says what happens.
 import { gettext, interpolate } from "../ui/gettext.js";
 import { call } from "./outbox.js";
+
+const DUE = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
 export class Strip {
   #page;
   #status;
   #progress;
+  #isReached = true;
 
   constructor(page) {
     this.#page = page;
     this.#status = page.querySelector("[data-status]");
     const { today, left, more } = page.querySelector("[data-count]").dataset;
     this.#progress = { judged_today: Number(today), remaining: Number(left), is_more: more !== "" };
+    this.#showDue(page.querySelector("[data-due]").dateTime);
+    this.showLink();
   }
 
-  /** Say it, politely to screen readers too. `kind`: "" | good | warn | bad. */
+  /** Say it, politely to screen readers too. `kind`: "" | good | news | warn | bad. */
   say(text, kind = "") {
     if (this.#status.textContent !== text) this.#status.textContent = text;
     this.#status.parentElement.className = `say ${kind}`;
     this.#page.querySelector("[data-sign-in]").hidden = true;
+  }
+
+  /** Say it unless something of these kinds was said last, which is of more use. */
+  mention(text, kind, kept) {
+    if (!kept.some((one) => this.#status.parentElement.classList.contains(one))) this.say(text, kind);
   }
 
   /** An answer was given: what was said about it is over. That the one before was saved still holds. */
@@ -35,6 +46,25 @@ export class Strip {
   sayWaiting(pause) {
     const why = navigator.onLine ? gettext("The server does not answer.") : gettext("You are offline.");
     this.say(interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: Math.round(pause / 1000) }), "warn");
+  }
+
+  /** Whether the server took what was sent last, or asked for. */
+  set isReached(is) {
+    this.#isReached = is;
+    this.showLink();
+  }
+
+  /** The dot: by what the browser knows of the network, and by whether the server is reached. */
+  showLink() {
+    const dot = this.#page.querySelector("[data-link]");
+    const [link, words] = this.#linkNow();
+    dot.dataset.link = link;
+    for (const name of ["aria-label", "title"]) dot.setAttribute(name, words);
+  }
+
+  #linkNow() {
+    if (!navigator.onLine) return ["offline", gettext("Offline")];
+    return this.#isReached ? ["online", gettext("Connected")] : ["waiting", gettext("Not connected: trying again")];
   }
 
   /** The state of the page, for styles: loading, ready, waiting, feedback, empty. */
@@ -55,16 +85,28 @@ export class Strip {
   /** How far the batch is: others work on it too. What cannot be asked now is asked at the next turn. */
   async watchBatch(api) {
     if (document.visibilityState !== "visible") return;
-    const { batch } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
-    if (batch !== undefined) this.#showBatch(batch);
+    const { batch, deadline } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
+    if (batch === undefined) return;
+    this.#showBatch(batch);
+    this.#showDue(deadline ?? "");
+    this.#page.querySelector("[data-batch]").hidden = !batch && !deadline;
   }
 
   #showBatch(batch) {
-    const place = this.#page.querySelector("[data-batch]");
-    place.hidden = !batch;
-    if (!batch) return;
-    place.querySelector("[data-batch-name]").textContent = batch.name;
-    place.querySelector("[data-batch-count]").textContent = interpolate(gettext("%(judged)s of %(total)s judged"), batch);
+    this.#page.querySelector("[data-batch-name]").textContent = batch?.name ?? "";
+    const words = gettext("%(judged)s of %(total)s judged");
+    this.#page.querySelector("[data-batch-count]").textContent = batch ? interpolate(words, batch) : "";
+  }
+
+  /** When the work is due, in the zone and the way of writing of the reader. */
+  #showDue(deadline) {
+    const place = this.#page.querySelector("[data-due]");
+    place.hidden = deadline === "";
+    place.dateTime = deadline;
+    const isOver = Date.parse(deadline) < Date.now();
+    const when = deadline && new Intl.DateTimeFormat(document.documentElement.lang, DUE).format(new Date(deadline));
+    place.textContent = interpolate(isOver ? gettext("was due %(when)s") : gettext("due %(when)s"), { when });
+    place.classList.toggle("over", isOver);
   }
 
   #show(today, left, isMore) {

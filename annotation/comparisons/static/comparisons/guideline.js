@@ -1,0 +1,55 @@
+// The guideline that the labeler has before them. Its version goes with every answer; a newer one takes its place on the
+// open page, and is told of until it was looked at.
+import { gettext, interpolate } from "../ui/gettext.js";
+
+export class Guideline {
+  #sheet = document.getElementById("guideline");
+  #button = document.querySelector("[data-open=guideline]");
+  #key;
+  #say;
+  #isAsking = false;
+
+  /** `key`: the one that opens it. `say` tells the labeler. */
+  constructor(key, say) {
+    this.#key = key.toUpperCase();
+    this.#say = say;
+  }
+
+  /** The version on the page; 0 where the project has no guideline. */
+  get version() {
+    return Number(this.#sheet.dataset.version);
+  }
+
+  open() {
+    if (this.version === 0) return this.#say(gettext("This project has no guideline yet."));
+    this.#markFresh(false);
+    return this.#sheet.showModal();
+  }
+
+  /** The server's newest version. What cannot be fetched now is asked for with its next answer. */
+  async learn(newest) {
+    if (newest <= this.version || this.#isAsking) return;
+    this.#isAsking = true;
+    const sheet = await fetched(this.#sheet.dataset.url).catch(() => null);
+    this.#isAsking = false;
+    if (Number(sheet?.dataset.version) > this.version) this.#replace(sheet);
+  }
+
+  #replace(sheet) {
+    this.#sheet.replaceChildren(...sheet.children);
+    this.#sheet.dataset.version = sheet.dataset.version;
+    if (this.#sheet.open) return this.#sheet.querySelector("button").focus();
+    this.#markFresh(true);
+    return this.#say(interpolate(gettext("The guideline has changed: press %(key)s to read version %(version)s."), { key: this.#key, version: this.version }), "news");
+  }
+
+  #markFresh(isFresh) {
+    this.#button.hidden = false;
+    this.#button.querySelector("[data-fresh]").hidden = !isFresh;
+  }
+}
+
+async function fetched(url) {
+  const answer = await fetch(url);
+  return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("guideline");
+}
