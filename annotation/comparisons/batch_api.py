@@ -55,6 +55,7 @@ class BatchAtHandSerializer(serializers.Serializer[Any]):
 
 class AtHandSerializer(serializers.Serializer[Any]):
     batch = BatchAtHandSerializer(allow_null=True)
+    deadline = serializers.DateTimeField(allow_null=True)
 
 
 class NewBatchSerializer(serializers.Serializer[Any]):
@@ -124,7 +125,8 @@ class AtHand(APIView):
 
     @extend_schema(responses=AtHandSerializer)
     def get(self, request: Request, project_id: int) -> Response:
-        """The batch that you work on, as counted in the last minute; null where there are none."""
+        """The batch that you work on, as counted in the last minute, and when it or the project is due."""
         project = project_for(request.user, project_id, Role.LABELER)
         found = batches.batch_at_hand(project=project, labeler_id=person(request).pk)
-        return Response({"batch": found and found._asdict()})
+        due = batches.deadline_of(project, found)
+        return Response(AtHandSerializer({"batch": found, "deadline": due}).data)

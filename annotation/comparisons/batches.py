@@ -77,6 +77,7 @@ class BatchAtHand(NamedTuple):
     """The batch that a labeler works on, and how far all labelers are with it, in comparisons."""
 
     name: str
+    deadline: datetime | None
     judged: int
     total: int
 
@@ -101,7 +102,13 @@ def _at_hand(pk: int, _minute: int) -> BatchAtHand:
     rows = Comparison.objects.filter(batch=pk).exclude(state=Comparison.State.CLOSED)
     judged = Count("pk", filter=Q(state=Comparison.State.JUDGED))
     counts = rows.aggregate(judged=judged, total=Count("pk"))
-    return BatchAtHand(Batch.objects.get(pk=pk).name, **counts)
+    batch = Batch.objects.get(pk=pk)
+    return BatchAtHand(batch.name, batch.deadline, **counts)
+
+
+def deadline_of(project: Project, batch: BatchAtHand | None) -> datetime | None:
+    """When the work at hand is due: what the batch says, else the project; None where neither does."""
+    return (batch.deadline if batch else None) or project.deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

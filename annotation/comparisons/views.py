@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
 from annotation.comparisons import selectors
-from annotation.comparisons.batches import batch_at_hand
+from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
@@ -59,6 +59,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     station = selectors.station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
     benches = [bench_for(lease, station.criteria) for lease in served.leases]
+    batch = batch_at_hand(project=project, labeler_id=labeler.pk)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)
     context = {
@@ -72,7 +73,8 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
             done=station.done,
             held=len(served.leases),
         ),
-        "batch": batch_at_hand(project=project, labeler_id=labeler.pk),
+        "batch": batch,
+        "deadline": deadline_of(project, batch),
         "preferences": preferences,
         "keys": keys,
         "keys_json": json.dumps({one.name: one.key for one in keys}),

@@ -14,7 +14,7 @@ from annotation.comparisons.services.batches import Chosen
 from annotation.comparisons.services.comparisons import set_closed
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.core.errors import Conflict, InvalidInput
-from annotation.projects.models import Role
+from annotation.projects.models import Project, Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -172,14 +172,24 @@ def test_a_labeler_reads_which_batch_is_at_hand_and_how_far_it_is(api, project):
     project.comparisons.update(batch=project.batches.create(name="Pilot"))
     api.force_authenticate(factories.member(project))
     answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
-    assert answer.data == {"batch": {"name": "Pilot", "judged": 1, "total": 2}}
+    assert answer.data["batch"] == {"name": "Pilot", "judged": 1, "total": 2}
 
 
 def test_where_nothing_is_in_a_batch_none_is_at_hand(api, project):
     factories.comparison(factories.prompt(project))
     api.force_authenticate(factories.member(project))
     answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
-    assert answer.data == {"batch": None}
+    assert answer.data == {"batch": None, "deadline": None}
+
+
+@pytest.mark.parametrize("of_batch", [None, "2099-05-01T12:00:00Z"])
+def test_the_work_at_hand_is_due_when_its_batch_says_else_its_project(api, project, of_batch):
+    Project.objects.update(deadline="2099-06-01T12:00:00Z")
+    batch = project.batches.create(name="Pilot", deadline=of_batch)
+    factories.comparison(factories.prompt(project), batch=batch)
+    api.force_authenticate(factories.member(project))
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.json()["deadline"] == (of_batch or "2099-06-01T12:00:00Z")
 
 
 def test_gold_in_hand_does_not_change_the_batch_at_hand(api, project):

@@ -192,6 +192,15 @@ def test_the_settings_pages_open(client, project, admin, page):
     assert client.get(reverse(f"projects-{page}", args=[project.pk])).status_code == 200
 
 
+def test_the_overview_says_when_the_judgments_are_due(client, project):
+    client.force_login(factories.member(project))
+    page = reverse("overview-project", args=[project.pk])
+    assert "are due by" not in client.get(page).text
+    project.deadline = "2099-05-01T12:00Z"
+    project.save()
+    assert "Judgments are due by 1 May 2099, 12:00 UTC." in client.get(page).text
+
+
 def test_the_overview_tells_each_role_its_next_step(client, project, admin):
     client.force_login(admin)
     page = client.get(reverse("overview-project", args=[project.pk])).content
