@@ -204,5 +204,5 @@ def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) ->
         **ring_values(judgment.project_id, now),
     }
     progressed = answered_values(judged=1)
-    row = statements.run(_STORE, values | progressed)[0]
-    return Stored(*row[:4], Done._make(row[4:]))
+    key, active_ms, elapsed_ms, is_due, *done = statements.run(_STORE, values | progressed)[0]
+    return Stored(key, active_ms, elapsed_ms, is_due, Done._make(done))
