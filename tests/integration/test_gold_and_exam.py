@@ -14,8 +14,9 @@ from annotation.comparisons.models import Assignment, Comparison, ExamAttempt, J
 from annotation.comparisons.services import judging
 from annotation.comparisons.services.batches import Chosen, create_batch, set_state
 from annotation.comparisons.services.comparisons import set_closed
-from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.comparisons.services.queue import expire_leases, lease_next_comparison
 from annotation.comparisons.services.requeue import requeue, undo_requeue
+from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Membership, Project, Role
 from annotation.quality import gold
@@ -188,6 +189,49 @@ def test_gold_in_a_batch_is_served_while_the_batch_is_paused_and_held_once_it_is
     set_state(batch=batch, state="paused", actor=admin)
     assert lease_next_comparison(project=project, labeler=labeler).comparison == comparison
     assert gold.unmark_gold(item=item, actor=admin).state == "held"
+
+
+def served_beside_an_answer(project, labeler):
+    """What comes after another comparison is answered, where the project mixes in gold only."""
+    Project.objects.update(gold_share=1.0, must_qualify=False)
+    factories.comparison(factories.prompt(project), priority=9)
+    held = lease_next_comparison(project=project, labeler=labeler)
+    answered = judging.answer_and_serve(
+        labeler=labeler,
+        project_id=project.pk,
+        assignment_id=held.pk,
+        answer=Answer(client_uuid=uuid4(), ranking=known(held.comparison), strengths=[1]),
+    )
+    return answered.served.leases[0].assignment
+
+
+def test_a_lease_that_ran_out_comes_back_as_gold_and_takes_no_place(project, labeler, admin, held):
+    comparison = held.comparison
+    Assignment.objects.update(lease_until=timezone.now())
+    assert expire_leases() == 1
+    gold.mark_gold(comparison=comparison, known_ranking=known(comparison), actor=admin)
+    again = served_beside_an_answer(project, labeler)
+    assert (again.pk, again.takes_place) == (held.pk, False)
+    assert answer(again).is_counted is False
+
+
+def test_training_that_was_taken_back_comes_again_without_feedback(project, labeler, admin):
+    comparison = marked(project, admin)
+    training = lease_next_comparison(project=project, labeler=labeler)
+    Assignment.objects.update(state=Assignment.State.EXPIRED)
+    again = served_beside_an_answer(project, labeler)
+    assert (again.pk, again.comparison, again.is_training) == (training.pk, comparison, False)
+
+
+def test_gold_that_ran_out_and_is_gold_no_more_takes_a_place(project, labeler, admin):
+    comparison = marked(project, admin)
+    training = lease_next_comparison(project=project, labeler=labeler)
+    Assignment.objects.update(state=Assignment.State.EXPIRED)
+    gold.unmark_gold(item=comparison.gold, actor=admin)
+    Project.objects.update(must_qualify=False)
+    again = lease_next_comparison(project=project, labeler=labeler)
+    assert (again.pk, again.is_training) == (training.pk, False)
+    assert answer(again).is_counted
 
 
 def test_a_further_label_taken_back_leaves_gold_in_use(project, admin, held):

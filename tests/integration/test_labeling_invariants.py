@@ -17,20 +17,35 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from annotation.comparisons import claims
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import pair_rows
-from annotation.comparisons.services import comparisons, judging, queue
+from annotation.comparisons.services import batches, comparisons, judging, queue
+from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Membership, Project, Role
+from annotation.quality import gold
 from tests import factories
 
 PEOPLE = st.integers(0, 3)
 COMPARISONS = 3
+IN_BATCH = 2
+SELDOM = st.sampled_from([False, False, True])
+WHICH = st.integers(0, COMPARISONS - 1)
 OVERLAP = 2
+
+Key = tuple[int, int, bool]  # labeler, comparison, whether it is a repeat
+
+
+def key_of(one: Assignment | Judgment) -> Key:
+    return one.labeler_id, one.comparison_id, one.is_repeat
 
 
 class Labeling(RuleBasedStateMachine):
-    """Four labelers, three comparisons of overlap two, and an admin who closes, pauses, adds and removes."""
+    """Four labelers, three comparisons of overlap two, two of them in a batch, and what an admin does meanwhile.
+
+    They close, pause, add, remove, and make comparisons gold; gold and repeats are mixed in.
+    """
 
     strengths = {-1, -3}
     overlap = OVERLAP
@@ -40,14 +55,14 @@ class Labeling(RuleBasedStateMachine):
         super().__init__()
         self.project = factories.project(stop_when_agreeing=self.stop_when_agreeing)
         prompt = factories.prompt(self.project)
-        for _ in range(COMPARISONS):
-            factories.comparison(prompt, overlap=self.overlap)
+        self.batch = self.project.batches.create(name="First")
+        for number in range(COMPARISONS):
+            batch = self.batch if number < IN_BATCH else None
+            factories.comparison(prompt, overlap=self.overlap, batch=batch)
         self.labelers = [factories.member(self.project) for _ in range(4)]
         self.acknowledged: dict[UUID, int] = {}
-        self.standing: dict[
-            tuple[int, int], int
-        ] = {}  # the model: (labeler, comparison) -> strength
-        self.skipped: set[tuple[int, int]] = set()
+        self.standing: dict[Key, int] = {}  # the model: the strength that was answered
+        self.skipped: set[Key] = set()
 
     def _lease(self, person: int) -> Assignment | None:
         labeler = self.labelers[person]
@@ -58,15 +73,21 @@ class Labeling(RuleBasedStateMachine):
                 queue.lease_next_comparison(project=self.project, labeler=labeler)
             return None
         found = queue.lease_next_comparison(project=self.project, labeler=labeler)
-        is_leased = isinstance(found, Assignment)
-        assert not (is_leased and (self.project.is_paused or mine.paused_at))
-        return found if is_leased else None
+        if not isinstance(found, Assignment):
+            assert found.message
+            return None
+        assert not self.project.is_paused
+        assert mine.paused_at is None
+        return found
 
     def _submit(self, assignment: Assignment, uuid: UUID, **answer: Any) -> Judgment:
         verdict = {"ranking": self._ranking(assignment), "strengths": [1], **answer}
         judgment = judging.submit_judgment(assignment=assignment, client_uuid=uuid, **verdict)
-        self.acknowledged[uuid] = judgment.pk
-        self.standing[judgment.labeler_id, judgment.comparison_id] = verdict["strengths"][0]
+        return self._note(judgment)
+
+    def _note(self, judgment: Judgment) -> Judgment:
+        self.acknowledged[judgment.client_uuid] = judgment.pk
+        self.standing[key_of(judgment)] = judgment.strengths[0]
         return judgment
 
     def _ranking(self, assignment: Assignment) -> list[list[int]]:
@@ -75,8 +96,14 @@ class Labeling(RuleBasedStateMachine):
 
     def _undo(self, person: int) -> Assignment:
         undone = judging.undo_last(project=self.project, labeler=self.labelers[person])
-        del self.standing[undone.labeler_id, undone.comparison_id]
+        assert not self._is_paused(person)
+        del self.standing[key_of(undone)]
         return undone
+
+    def _is_paused(self, person: int) -> bool:
+        self.project.refresh_from_db()
+        mine = Membership.objects.filter(user=self.labelers[person], paused_at__isnull=False)
+        return self.project.is_paused or mine.exists()
 
     @rule(person=PEOPLE)
     def lease(self, person):
@@ -85,8 +112,25 @@ class Labeling(RuleBasedStateMachine):
     @rule(person=PEOPLE)
     def lease_and_submit(self, person):
         if assignment := self._lease(person):
-            assert (assignment.labeler_id, assignment.comparison_id) not in self.skipped
-            assert self._submit(assignment, uuid4()).is_counted
+            assert key_of(assignment) not in self.skipped
+            is_closed = self.project.comparisons.get(pk=assignment.comparison_id).state == "closed"
+            is_counted = assignment.takes_place and not is_closed
+            assert self._submit(assignment, uuid4()).is_counted == is_counted
+
+    @rule(person=PEOPLE, mixed_in=st.sampled_from(["gold", "repeat"]))
+    def answer_and_get_something_mixed_in(self, person, mixed_in):
+        shares = {"gold_share": mixed_in == "gold", "repeat_share": mixed_in == "repeat"}
+        Project.objects.filter(pk=self.project.pk).update(**shares)
+        if assignment := self._lease(person):
+            answered = judging.answer_and_serve(
+                labeler=assignment.labeler,
+                project_id=self.project.pk,
+                assignment_id=assignment.pk,
+                answer=Answer(
+                    client_uuid=uuid4(), ranking=self._ranking(assignment), strengths=[1]
+                ),
+            )
+            self._note(answered.judgment)
 
     @rule(person=PEOPLE, data=st.data())
     def submit_whatever_is_held(self, person, data):
@@ -107,7 +151,9 @@ class Labeling(RuleBasedStateMachine):
             uuid = data.draw(st.sampled_from(sorted(self.acknowledged)))
             judgment = Judgment.objects.get(client_uuid=uuid)
             held = Assignment.objects.get(
-                comparison=judgment.comparison_id, labeler=judgment.labeler_id
+                comparison=judgment.comparison_id,
+                labeler=judgment.labeler_id,
+                is_repeat=judgment.is_repeat,
             )
             if not Membership.objects.filter(user=judgment.labeler).exists():
                 return
@@ -121,7 +167,7 @@ class Labeling(RuleBasedStateMachine):
     def skip(self, person):
         if assignment := self._lease(person):
             queue.skip_assignment(assignment=assignment, reason="other")
-            self.skipped.add((assignment.labeler_id, assignment.comparison_id))
+            self.skipped.add(key_of(assignment))
 
     @rule(person=PEOPLE)
     def undo(self, person):
@@ -133,50 +179,60 @@ class Labeling(RuleBasedStateMachine):
         with suppress(Conflict, NotFound):
             self._submit(self._undo(person), uuid4(), strengths=[3])
 
-    @rule(is_paused=st.booleans())
+    @rule(is_paused=SELDOM)
     def pause_or_go_on(self, is_paused):
         Project.objects.filter(pk=self.project.pk).update(is_paused=is_paused)
 
-    @rule(person=PEOPLE, is_paused=st.booleans())
-    def pause_a_labeler_or_let_them_go_on(self, person, is_paused):
-        at = timezone.now() if is_paused else None
-        Membership.objects.filter(user=self.labelers[person]).update(paused_at=at)
-
-    @rule(person=PEOPLE)
-    def remove(self, person):
-        Membership.objects.filter(user=self.labelers[person]).delete()
-
-    @rule(person=PEOPLE)
-    def add(self, person):
+    @rule(person=PEOPLE, is_paused=SELDOM, is_removed=SELDOM)
+    def pause_or_remove_a_labeler_or_let_them_go_on(self, person, is_paused, is_removed):
         who = {"project": self.project, "user": self.labelers[person], "role": Role.LABELER}
-        Membership.objects.get_or_create(**who)
+        if is_removed:
+            Membership.objects.filter(**who).delete()
+        else:
+            at = timezone.now() if is_paused else None
+            Membership.objects.update_or_create(**who, defaults={"paused_at": at})
 
-    @rule(data=st.data())
-    def a_lease_ends(self, data):
+    @rule(data=st.data(), is_swept=st.booleans())
+    def a_lease_ends(self, data, is_swept):
         leased = list(self.project.assignments.filter(state="leased").order_by("pk"))
         if leased:
             one = data.draw(st.sampled_from(leased))
             ended = timezone.now() - timedelta(seconds=1)
             Assignment.objects.filter(pk=one.pk).update(lease_until=ended)
+            if is_swept:
+                queue.expire_leases()
 
-    @rule()
-    def sweep(self):
-        queue.expire_leases()
+    @rule(state=st.sampled_from(["open", "open", "paused", "closed"]))
+    def hold_or_open_the_batch(self, state):
+        self.batch = batches.set_state(batch=self.batch, state=state, actor=self.labelers[0])
 
-    @rule(which=st.integers(0, COMPARISONS - 1), is_closed=st.booleans())
-    def close_or_open(self, which, is_closed):
-        comparison = self.project.comparisons.order_by("pk")[which]
-        comparisons.set_closed(comparison=comparison, is_closed=is_closed, actor=self.labelers[0])
+    @rule(which=WHICH, act=st.sampled_from(["close", "open", "gold", "gold"]))
+    def close_or_open_or_make_gold_or_ordinary(self, which, act):
+        comparison, actor = self.project.comparisons.order_by("pk")[which], self.labelers[0]
+        if act != "gold":
+            is_closed = act == "close"
+            comparisons.set_closed(comparison=comparison, is_closed=is_closed, actor=actor)
+        elif comparison.kind == "gold":
+            gold.unmark_gold(item=comparison.gold, actor=actor)
+        else:
+            tiers = [[pk] for pk in comparison.candidate_ids]
+            gold.mark_gold(comparison=comparison, known_ranking=tiers, actor=actor)
 
     @invariant()
     def no_comparison_is_over_filled_and_every_count_is_true(self):
         for row in self.project.comparisons.all():
             standing = row.judgments.filter(withdrawn_at=None, is_counted=True).count()
-            held = row.assignments.filter(state="leased").count()
+            held = row.assignments.filter(state="leased", takes_place=True).count()
             assert row.judgments_counted == standing
             assert row.slots_taken == standing + held <= row.overlap
-            is_over = standing == row.overlap or self._have_agreed(row)
-            assert row.state == "closed" or (row.state == "judged") == is_over
+            assert row.state in {"closed", self._state_by_model(row, standing)}
+
+    def _state_by_model(self, row: Comparison, standing: int) -> str:
+        if row.kind == "gold":
+            return "open"
+        if standing == row.overlap or self._have_agreed(row):
+            return "judged"
+        return "open" if row.batch is None or row.batch.state == "open" else "held"
 
     def _have_agreed(self, row: Comparison) -> bool:
         said = row.judgments.filter(withdrawn_at=None, is_counted=True)
@@ -187,7 +243,7 @@ class Labeling(RuleBasedStateMachine):
     @invariant()
     def nobody_judges_a_comparison_twice(self):
         standing = self.project.judgments.filter(withdrawn_at=None)
-        pairs = Counter(standing.values_list("labeler_id", "comparison_id"))
+        pairs = Counter(map(key_of, standing))
         assert max(pairs.values(), default=1) == 1
 
     @invariant()
@@ -202,8 +258,7 @@ class Labeling(RuleBasedStateMachine):
     @invariant()
     def what_stands_is_what_the_model_says(self):
         rows = self.project.judgments.filter(withdrawn_at=None)
-        stored = rows.values_list("labeler_id", "comparison_id", "strengths")
-        assert {(who, what): steps[0] for who, what, steps in stored} == self.standing
+        assert {key_of(one): one.strengths[0] for one in rows} == self.standing
 
 
 class StoppingEarly(Labeling):
@@ -220,10 +275,11 @@ class StoppingEarly(Labeling):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("machine", [Labeling, StoppingEarly])
-def test_nothing_is_lost_and_nothing_over_filled_whatever_labelers_do(machine):
+def test_nothing_is_lost_and_nothing_over_filled_whatever_labelers_do(machine, monkeypatch):
+    monkeypatch.setattr(claims, "REPEAT_AFTER", 0)
     chosen = settings(
-        max_examples=8,
-        stateful_step_count=25,
+        max_examples=20,
+        stateful_step_count=40,
         deadline=None,
         derandomize=True,
         database=None,
