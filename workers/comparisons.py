@@ -2,9 +2,12 @@
 
 from celery import shared_task
 
+from annotation.comparisons.models import OverlapDraw
 from annotation.comparisons.services.early_stop import settle_project
+from annotation.comparisons.services.overlap import run_draw
 from annotation.core.jobs import Job
 from annotation.projects.models import Project
+from workers.running import running
 
 
 @shared_task(name=Job.SETTLE_EARLY_STOP.value)
@@ -13,3 +16,11 @@ def settle_early_stop(project_id: int) -> None:
     project = Project.objects.filter(pk=project_id).first()
     if project is not None:
         settle_project(project=project)
+
+
+@shared_task(name=Job.DRAW_OVERLAP.value)
+def draw_overlap(draw_id: int) -> None:
+    """Draw the overlap of many comparisons again."""
+    with running(OverlapDraw.objects, draw_id) as job:
+        if job is not None:
+            run_draw(draw_id=job.pk, progress=job.progress)

@@ -27,6 +27,7 @@ class Job(StrEnum):
     JUDGE_COMPARISONS = "workers.judging.judge_comparisons"
     REVISE_CANDIDATES = "workers.judging.revise_candidates"
     SETTLE_EARLY_STOP = "workers.comparisons.settle_early_stop"
+    DRAW_OVERLAP = "workers.comparisons.draw_overlap"
     REFRESH_AGREEMENT = "workers.quality.refresh_agreement"
     BUILD_SNAPSHOT = "workers.datasets.build_snapshot"
     SCORE_EVALUATION = "workers.evaluations.score_evaluation"

@@ -4,7 +4,8 @@ from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.comparisons.selectors import prompts_to_pair
-from annotation.comparisons.services.pairing import draw_overlap_again, pair_waiting
+from annotation.comparisons.services.overlap import draw_overlap_again
+from annotation.comparisons.services.pairing import pair_waiting
 from annotation.core.errors import Conflict
 from annotation.generation.models import SamplingPlan
 from annotation.generation.services import request_candidates

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import prompts_to_pair
-from annotation.comparisons.services.pairing import draw_overlap_again
+from annotation.comparisons.services.overlap import draw_overlap_again
 from annotation.core.errors import DomainError
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan

@@ -15,6 +15,7 @@ page_patterns = [
     path(f"{_PROJECT}estimate/", views.estimate_page, name="overview-estimate"),
     path(f"{_PROJECT}setup/", views.setup, name="overview-setup"),
     path(f"{_PROJECT}setup/begin/", views.setup_start, name="overview-setup-start"),
+    path(f"{_PROJECT}setup/side/", views.setup_side, name="overview-setup-side"),
     path(f"{_PROJECT}setup/<slug:step>/", views.setup_step, name="overview-setup-step"),
 ]
 
@@ -26,5 +27,6 @@ ROUTE_ROLES = {
     "overview-estimate": {"GET": ADMIN},
     "overview-setup": {"GET": ADMIN},
     "overview-setup-start": {"POST": ADMIN},
+    "overview-setup-side": {"GET": ADMIN},
     "overview-setup-step": {"GET": ADMIN, "POST": ADMIN},
 }

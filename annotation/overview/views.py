@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.comparisons.services.overlap import draws_under_way
 from annotation.core.errors import DomainError, InvalidInput, NotFound
 from annotation.overview import estimate, starting, steps
 from annotation.overview.forms import EstimateForm
@@ -83,6 +84,7 @@ def setup_step(request: HttpRequest, project_id: int, step: str) -> HttpResponse
         before=steps.step_before(here.key),
         after=steps.step_after(here.key),
         estimate=estimate.estimate(project),
+        draw=draws_under_way(project).first(),
     )
     return render(request, turn.template, context, status=400 if is_refused else 200)
 
@@ -94,6 +96,14 @@ def _target(request: HttpRequest, here: steps.Step, turn: steps.Turn) -> str:
     return wanted if wanted in steps.KEYS else steps.step_after(here.key)
 
 
+@never_cache
+@require_GET
+def setup_side(request: HttpRequest, project_id: int) -> HttpResponse:
+    """What stands beside the form, asked again while a worker draws the overlap."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    return _side(request, project, steps.Turn())
+
+
 def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpResponse:
     """What changes beside a form while it is filled in: whether it is saved, and the estimate."""
     fresh = project_for(request.user, project.pk, Role.ADMIN)
@@ -102,6 +112,7 @@ def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpRespo
         "turn": turn,
         "saved_at": timezone.now() if turn.is_saved else None,
         "estimate": estimate.estimate(fresh),
+        "draw": draws_under_way(fresh).first(),
     }
     return render(request, "overview/setup/side.html", context)
 

@@ -11,7 +11,7 @@ from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.pace import labels_by_day
 from annotation.comparisons.services import queue
-from annotation.comparisons.services.pairing import is_in_overlap
+from annotation.comparisons.services.overlap import is_in_overlap
 from annotation.generation.models import GenerationRun, SamplingPlan
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.steps import KEYS, arranged

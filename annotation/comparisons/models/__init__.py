@@ -1,5 +1,6 @@
 """Comparisons, what labelers say of them, what tests labelers, and where they stand."""
 
+from annotation.comparisons.models.draws import OverlapDraw
 from annotation.comparisons.models.labeling import (
     Assignment,
     Batch,
@@ -25,6 +26,7 @@ __all__ = [
     "GoldItem",
     "Judgment",
     "LabelerSettings",
+    "OverlapDraw",
     "QueuePosition",
     "Requeue",
     "Signal",

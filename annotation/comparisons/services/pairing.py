@@ -1,19 +1,17 @@
 """Candidates of prompts become comparisons. Asking twice makes nothing twice."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from math import ceil
 
 from django.db import transaction
-from django.db.models import F, Func, Q, TextField, Value
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import selectors
 from annotation.comparisons.models import Batch, Comparison, ComparisonCandidate
+from annotation.comparisons.services.overlap import is_in_overlap
 from annotation.core.errors import InvalidInput
 from annotation.core.statements import run
 from annotation.core.text import canonical
@@ -126,51 +124,6 @@ def drawn_overlap(
     overlap = project.overlap if is_drawn else 1
     is_for_agreement = is_drawn and overlap > 1 and pairing.kind == Comparison.Kind.NORMAL
     return overlap, Comparison.Kind.OVERLAP if is_for_agreement else pairing.kind
-
-
-@transaction.atomic
-def draw_overlap_again(*, project: Project, actor: User) -> None:
-    """Let the settings of the overlap hold for what is there already, as long as nobody was given a comparison.
-
-    Batches (an evaluation asks one person each) and what was made for several labels of its own stay as they are. The
-    database draws, in two statements, since there may be millions of comparisons.
-    """
-    if project.assignments.exists():
-        return
-    movable = Q(kind=Comparison.Kind.OVERLAP) | Q(kind=Comparison.Kind.NORMAL, overlap=1)
-    rows = project.comparisons.alias(lot=_lot_of(project)).filter(
-        movable, batch=None, state=Comparison.State.OPEN, slots_taken=0, judgments_counted=0
-    )
-    limit = f"{_lots_drawn(project) if project.overlap > 1 else 0:017x}"
-    to_several = rows.filter(lot__lt=limit).exclude(overlap=project.overlap)
-    several = to_several.update(overlap=project.overlap, kind=Comparison.Kind.OVERLAP)
-    to_one = rows.filter(lot__gte=limit).exclude(overlap=1)
-    one = to_one.update(overlap=1, kind=Comparison.Kind.NORMAL)
-    if several or one:
-        audit.record("comparisons.redrawn", project, actor=actor, to_several=several, to_one=one)
-
-
-def is_in_overlap(project: Project, candidate_ids: Sequence[int]) -> bool:
-    """Whether a comparison falls into the share that several people judge: by a hash, so the same whenever asked."""
-    drawn = hashlib.sha256(f"{project.pk}:{sorted(candidate_ids)}".encode()).digest()
-    return int.from_bytes(drawn[:8]) < _lots_drawn(project)
-
-
-def _lots_drawn(project: Project) -> int:
-    """Of 2**64 lots, how many fall into the share."""
-    return ceil(project.overlap_share * 2**64)
-
-
-def _lot_of(project: Project) -> Func:
-    """The hash of `is_in_overlap`, by the database and in hexadecimal digits; a zero before, for 2**64 has 17."""
-    return Func(
-        Value(f"{project.pk}:["),
-        Func(F("candidate_ids"), Value(", "), function="array_to_string"),
-        Value("]"),
-        arg_joiner=" || ",
-        template="""(('0' || encode(sha256(convert_to(%(expressions)s, 'UTF8')), 'hex')) COLLATE "C")""",
-        output_field=TextField(),
-    )
 
 
 def _chunks(prompt_ids: Sequence[int]) -> Iterator[Sequence[int]]:

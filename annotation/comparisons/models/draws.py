@@ -1,0 +1,17 @@
+"""The job of drawing the overlap again."""
+
+from django.db import models
+
+from annotation.core.jobs import Job, JobModel
+from annotation.projects.models import Project
+
+
+class OverlapDraw(JobModel):
+    """Which of many comparisons get several labels, drawn again after the settings changed."""
+
+    job = Job.DRAW_OVERLAP
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="overlap_draws")
+    last = models.BigIntegerField(default=0)  # the key of the last comparison that was drawn
+    to_several = models.PositiveIntegerField(default=0)
+    to_one = models.PositiveIntegerField(default=0)
