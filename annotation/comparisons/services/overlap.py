@@ -70,10 +70,10 @@ def run_draw(*, draw_id: int, progress: Callable[[int, int, str], None]) -> None
     Each chunk follows the settings of that moment, so the last change holds for all.
     """
     draw = OverlapDraw.objects.select_related("project", "created_by").get(pk=draw_id)
-    drawn, done = Drawn(draw.last, draw.to_several, draw.to_one), draw.progress_done
+    drawn = Drawn(draw.last, draw.to_several, draw.to_one)
     while more := _draw_and_keep(draw, drawn):
-        drawn, done = more, done + AT_ONCE
-        progress(min(done, draw.progress_total), draw.progress_total, "comparisons")
+        drawn = more
+        progress(draw.progress_done, draw.progress_total, draw.progress_unit)
     _record(draw.project, drawn, draw.created_by)
 
 
@@ -84,7 +84,9 @@ def _draw_and_keep(draw: OverlapDraw, drawn: Drawn) -> Drawn | None:
     if more is None:
         return None
     drawn = drawn.and_then(more)
-    OverlapDraw.objects.filter(pk=draw.pk).update(**drawn._asdict())
+    draw.progress_done = min(draw.progress_done + AT_ONCE, draw.progress_total)
+    kept = OverlapDraw.objects.filter(pk=draw.pk)
+    kept.update(progress_done=draw.progress_done, **drawn._asdict())
     return drawn
 
 
