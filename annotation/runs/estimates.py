@@ -145,9 +145,9 @@ def memory(
     else:
         a_trained += MASTER_BYTES if size(kept) == HALF_BYTES else 0
         a_trained += size(kept) if needs_reward_model(kind) else 0
-    training = kept.held(size(kept), quantize) + kept.trained(spec) * a_trained + sum(judges)
-    whole = kept.held(size(kept))
-    return Memory(training, 2 * whole + judges[0] if needs_reward_model(kind) else whole)
+    held = kept.held(size(kept), quantize)
+    training = held + kept.trained(spec) * a_trained + sum(judges)
+    return Memory(training, 2 * held + judges[0] if needs_reward_model(kind) else held)
 
 
 def price_text(seconds: float | None) -> str:

@@ -118,7 +118,9 @@ def test_four_bits_hold_the_matrices_of_the_layers_and_nothing_else(model):
     rest = weights.count - inside
     spec = {"quantize": "nf4", "lora_rank": 1, "precision": "bfloat16"}
     adapters = 16 * weights.trained(spec)
-    assert of_memory("sft", weights, spec).training == round(2 * rest + 0.52 * inside) + adapters
+    held = round(2 * rest + 0.52 * inside)
+    assert of_memory("sft", weights, spec) == (held + adapters, held)  # measured in 4 bits too
+    assert of_memory("ppo", weights, spec).measuring == 2 * held
 
 
 def test_a_reward_model_of_the_lowest_layers_is_counted_without_the_others(model):
