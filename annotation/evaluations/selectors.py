@@ -37,7 +37,7 @@ def evaluations_of(project: Project) -> QuerySet[Evaluation]:
     """The evaluations of a project, newest first."""
     rows = Evaluation.objects.filter(project=project).order_by("-pk")
     return rows.select_related(
-        *["project", "policy", "baseline", "batch", "created_by", "generation"],
+        *["project", "policy__parent", "baseline", "batch", "created_by", "generation"],
         *["baseline_generation", "reward_comparison__reward_model"],
     )
 

@@ -13,6 +13,7 @@ from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import serving
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
+from annotation.runs.models import TrainingRun
 
 State = Round.State
 JOB_PARTS = {
@@ -95,6 +96,8 @@ def _part(row: Round, stage: Round.Stage, place: int) -> Part:
     job: JobModel | None = getattr(row, name)
     if job is None:
         return empty
+    if state == "done" and isinstance(job, TrainingRun):  # what it counted last are batches
+        return empty._replace(route=route, key=job.pk)
     return empty._replace(
         done=job.progress_done,
         total=job.progress_total,

@@ -72,9 +72,9 @@ def by_reward(run: TrainingRun) -> Verdict:
             "compare the two blind, then promote by hand.",
         )
     told_gain, low, high = (with_minus(f"{one:+.3f}") for one in (gain, *ends))
-    told = f"by {told_gain} (95 % interval {low} to {high}, {n} held-out prompts)"
+    told = f"{told_gain} (95 % interval {low} to {high}, {n} held-out prompts)"
     if ends[0] > 0:
-        return Verdict(True, f"The reward model finds its answers better, {told}.")
+        return Verdict(True, f"The reward model finds its answers better, by {told}.")
     if ends[1] < 0:
-        return Verdict(False, f"The reward model finds its answers worse, {told}.")
-    return Verdict(None, f"The reward model cannot tell its answers from those before, {told}.")
+        return Verdict(False, f"The reward model finds its answers worse, by {told}.")
+    return Verdict(None, f"The reward model cannot tell its answers from those before: {told}.")

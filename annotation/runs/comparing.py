@@ -95,8 +95,8 @@ def _overlay(
 ) -> tuple[SafeString, list[str]]:
     lines = [_points(name, one) for one in curves]
     values = [value for line in lines for _, value in line] or [0.0]
-    last = max((step for line in lines for step, _ in line), default=1)
-    x, y = Axis(0, last, LEFT, RIGHT), Axis(min(values), max(values), BOTTOM, TOP)
+    steps = [step for line in lines for step, _ in line] or [0, 1]
+    x, y = Axis(min(steps), max(steps), LEFT, RIGHT), Axis(min(values), max(values), BOTTOM, TOP)
     drawn = format_html_join(
         "",
         '<polyline class="line run-{}" points="{}"><title>{}</title></polyline>',
@@ -105,26 +105,33 @@ def _overlay(
             for number, (run, line) in enumerate(zip(runs, lines, strict=True), start=1)
         ),
     )
+    heights = [y.low] if y.low == y.high else [y.low, (y.low + y.high) / 2, y.high]
     ticks = format_html_join(
         "",
         '<line class="grid" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (
-                *(LEFT, y.place(at), RIGHT, y.place(at)),
-                LEFT - 6,
-                y.place(at) + 4,
-                with_minus(f"{at:.3g}"),
-            )
-            for at in (y.low, (y.low + y.high) / 2, y.high)
+            (LEFT, y.place(at), RIGHT, y.place(at), LEFT - 6, y.place(at) + 4, text)
+            for at, text in zip(heights, texts_apart(heights), strict=True)
         ),
     )
     label = f"{words(name)} of {', '.join(run.name for run in runs)}, by step"
     svg = format_html(
         '<svg class="chart" viewBox="0 0 {} {}" role="img"><title>{}</title>{}{}'
-        '<text x="{}" y="{}" text-anchor="end">step {}</text></svg>',
-        *(WIDTH, HEIGHT, label, ticks, drawn, RIGHT, BOTTOM + 20, last),
+        '<text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">step {}</text></svg>',
+        *(WIDTH, HEIGHT, label, ticks, drawn),
+        *(LEFT, BOTTOM + 20, min(steps), RIGHT, BOTTOM + 20, max(steps)),
     )
     return svg, [number_text(line[-1][1]) if line else "–" for line in lines]
+
+
+def texts_apart(values: Sequence[float]) -> list[str]:
+    """Numbers in so many digits that no two that differ read the same."""
+    texts: list[str] = []
+    for digits in range(3, 10):
+        texts = [with_minus(f"{value:.{digits}g}") for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
 
 
 def _points(name: str, curves: Curves) -> list[tuple[int, float]]:

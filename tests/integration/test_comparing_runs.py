@@ -57,6 +57,15 @@ def test_a_curve_below_zero_is_drawn_with_a_true_minus(project):
     assert found.newest == ["−0.5", "–"]
 
 
+def test_small_differences_are_drawn_from_the_first_step_on_with_ticks_that_differ(project):
+    runs = [factories.training_run(project) for _ in range(2)]
+    told(runs[0], [5.1701, 5.1702])
+    svg = comparing.overlays(runs)[0].svg
+    assert [f">{text}<" in svg for text in ("5.1701", "5.1702")] == [True, True]
+    assert f'points="{comparing.LEFT}.0,{comparing.BOTTOM}.0 ' in svg
+    assert comparing.texts_apart([0.02, 0.02]) == ["0.02", "0.02"]
+
+
 def test_the_page_compares_two_to_five_runs_of_the_project(project, engineer):
     runs = [factories.training_run(project, name=f"Run {name}") for name in "ab"]
     told(runs[0], [1.0, 0.5])

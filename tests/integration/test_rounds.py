@@ -167,6 +167,7 @@ def test_a_policy_that_a_guard_spoke_up_about_is_not_promoted_and_the_page_says_
     client.force_login(engineer)
     page = client.get(reverse("rounds-detail", args=[project.pk, row.number])).text
     assert "It was not promoted by itself, because guards spoke up" in page
+    assert "answers better, by +0.400 (95 % interval +0.100 to +0.700" in page
     assert f"{told} The policy is 40 nats from its reference." in page
     assert "at step 3" not in page  # the newest of each guard
     services.promote_result(row=row, actor=engineer)

@@ -12,6 +12,7 @@ from training.spec.runs import SPECS
 
 LONGEST_QUOTE = 600  # characters
 LOOKED_THROUGH = 200  # groups in search of a pair
+JUDGED_BY = {"person": "by people", "simulated": "simulated", "machine": "by machine judges"}
 STRENGTH_WORDS = ("about the same", "slightly better", "better", "much better")
 
 
@@ -43,7 +44,7 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
     lineage = version.lineage
     snapshot, judgments = lineage.get("snapshot", {}), lineage.get("judgments", {})
     kinds = lineage.get("judgments_by_kind", {})
-    by_kind = ", ".join(f"{count:,} by {kind}s" for kind, count in kinds.items())
+    by_kind = ", ".join(f"{count:,} {JUDGED_BY.get(kind, kind)}" for kind, count in kinds.items())
     guidelines = ", ".join(str(one) for one in lineage.get("guideline_versions", []))
     rows = [
         (
