@@ -6,16 +6,11 @@ from uuid import UUID, uuid4
 
 from django.utils.safestring import SafeString
 
+from annotation.comparisons.bench import ShownTurn
 from annotation.demonstrations.models import Demonstration
 from annotation.projects.models import Guideline
 from annotation.projects.selectors import current_guideline
 from annotation.ui import markdown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownTurn:
-    role: str
-    html: SafeString
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,16 @@ from typing import NamedTuple
 
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.selectors import flags_in
 from annotation.datasets.models import DatasetSnapshot
+from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project, Role
 from annotation.prompts.models import Prompt
+from annotation.quality.selectors import open_disputes
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 
@@ -62,6 +66,37 @@ def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list
         Role.ENGINEER: _for_engineer(counts),
     }
     return [step for role, step in steps.items() if role in roles]
+
+
+class Waiting(NamedTuple):
+    """Something that waits for an admin's answer, and where it is."""
+
+    label: str
+    path: str
+
+
+def waiting_for_admins(project: Project) -> list[Waiting]:
+    """Flags, disputes and demonstrations that nobody answered yet; three counts."""
+    submitted = Demonstration.State.SUBMITTED
+    reviews = Demonstration.objects.filter(project=project, state=submitted).count()
+    flags = flags_in(project, state="open").count()
+    disputes = open_disputes(project).count()
+    found = [
+        (flags, ngettext("%(count)s flag", "%(count)s flags", flags), "flags/"),
+        (
+            disputes,
+            ngettext("%(count)s dispute", "%(count)s disputes", disputes),
+            "agreement/disputes/",
+        ),
+        (
+            reviews,
+            ngettext(
+                "%(count)s demonstration to review", "%(count)s demonstrations to review", reviews
+            ),
+            "demonstrations/?state=submitted",
+        ),
+    ]
+    return [Waiting(text % {"count": count}, path) for count, text, path in found if count]
 
 
 def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:

@@ -1,5 +1,6 @@
 """The pages of demonstrations: what a writer, a reviewer and an admin see, also without JavaScript."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -67,6 +68,24 @@ def test_the_bench_shows_the_original_and_not_where_it_comes_from(project, write
     page = writer.get(reverse("demonstrations-write", args=[project.pk])).content.decode()
     assert "<em>original</em>" in page
     assert "secret-model" not in page
+
+
+def test_a_conversation_says_who_speaks_to_the_writer_and_to_the_reviewer(project, writer, admin):
+    turns = [("user", "Wild dogs?"), ("assistant", "Wolves, or coyotes?"), ("user", "Wolves.")]
+    prompt = factories.prompt(
+        project, turns=[{"role": role, "content": content} for role, content in turns]
+    )
+    Opening.objects.create(project=project, prompt=prompt)
+    page = writer.get(reverse("demonstrations-write", args=[project.pk])).content.decode()
+    assert re.findall(r'<span class="who">(\w+)</span>', page) == ["User", "Assistant", "User"]
+    row = Demonstration.objects.get()
+    writing.submit(demonstration=row, client_uuid=uuid4(), text="Ideal.")
+    page = admin.get(review_url(row)).content.decode()
+    assert re.findall(r'<p class="small muted">(\w+)</p>', page)[:3] == [
+        "User",
+        "Assistant",
+        "User",
+    ]
 
 
 def test_the_plain_form_keeps_a_draft_and_sends_it(project, writer):

@@ -9,6 +9,7 @@ from annotation.comparisons.models import Flag
 from annotation.comparisons.services.flagging import flag_comparison
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.projects.models import Role
+from annotation.quality.models import Dispute
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +39,13 @@ def flag(project, labeler) -> Flag:
     return flag_comparison(assignment=lease, note="Both are <b>French</b>.")
 
 
+def test_a_labeler_is_told_nothing_of_what_others_flagged(project, flag):
+    other = Client()
+    other.force_login(factories.member(project))
+    page = other.get(reverse("overview-project", args=[project.pk])).content.decode()
+    assert "Waiting for an answer" not in page
+
+
 def at(name, project, *keys):
     return reverse(f"comparisons-{name}", args=[project.pk, *keys])
 
@@ -62,6 +70,19 @@ def test_admins_see_that_something_was_flagged_and_what(project, admin, client, 
 
 def adjudicate(flag):
     return reverse("quality-comparison", args=[flag.project_id, flag.comparison_id])
+
+
+def test_the_overview_tells_admins_what_waits_for_an_answer(project, admin, client, flag, labeler):
+    row = Dispute.objects.create(
+        project=project, labeler=labeler, subject="pause", subject_id=1, text="No."
+    )
+    overview = reverse("overview-project", args=[project.pk])
+    page = client.get(overview).content.decode()
+    assert f'<a href="{at("flags", project)}">1 flag</a>' in page
+    assert f'<a href="{reverse("quality-disputes", args=[project.pk])}">1 dispute</a>' in page
+    said(client, at("flag-resolve", project, flag.pk))
+    row.delete()
+    assert "Waiting for an answer" not in client.get(overview).content.decode()
 
 
 def test_the_labeler_reads_what_became_of_a_flag(project, admin, client, flag, labeler):
