@@ -44,9 +44,7 @@ def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse
         judged_before=services.requeued_by(guideline, scope=scopes.BEFORE).count(),
         disagreed=services.requeued_by(guideline, scope=scopes.DISAGREED).count(),
         under_each=under_each,
-        requeues=Requeue.objects.filter(project=project)
-        .select_related("guideline", "judged_under", "created_by")
-        .order_by("-pk")[:SHOWN],
+        requeues=services.requeues_of(project)[:SHOWN],
     )
     return render(request, "comparisons/requeue.html", context)
 

@@ -8,6 +8,7 @@ from annotation.comparisons import (
     batch_views,
     flag_api,
     flag_views,
+    requeue_api,
     requeue_views,
     views,
 )
@@ -38,6 +39,17 @@ api_patterns = [
     path(f"{_PROJECT}batches/", batch_api.BatchList.as_view(), name="api-batch-list"),
     path(f"{_PROJECT}batches/at-hand/", batch_api.AtHand.as_view(), name="api-batch-at-hand"),
     path(_BATCH, batch_api.BatchDetail.as_view(), name="api-batch-detail"),
+    path(f"{_PROJECT}requeues/", requeue_api.RequeueList.as_view(), name="api-requeue-list"),
+    path(
+        f"{_PROJECT}requeues/dry-run/",
+        requeue_api.RequeueDryRun.as_view(),
+        name="api-requeue-dry-run",
+    ),
+    path(
+        f"{_PROJECT}requeues/<int:requeue_id>/",
+        requeue_api.RequeueDetail.as_view(),
+        name="api-requeue-detail",
+    ),
     path(_COMPARISON, api.ComparisonDetail.as_view(), name="api-comparison-detail"),
 ]
 page_patterns = [
@@ -93,6 +105,9 @@ ROUTE_ROLES = {
     "api-batch-list": {"GET": ADMIN, "POST": ADMIN},
     "api-batch-at-hand": {"GET": LABELER},
     "api-batch-detail": {"GET": ADMIN, "PATCH": ADMIN},
+    "api-requeue-list": {"GET": ADMIN, "POST": ADMIN},
+    "api-requeue-dry-run": {"POST": ADMIN},
+    "api-requeue-detail": {"DELETE": ADMIN},
     "comparisons-requeue": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-requeue-undo": {"POST": ADMIN},
     "comparisons-batches": {"GET": ADMIN},

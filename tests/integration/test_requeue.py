@@ -140,3 +140,42 @@ def test_a_difference_keeps_two_lines_around_and_names_the_gap():
     assert kinds.count("gone") == kinds.count("new") == 2
     assert kinds.count("gap") == 1
     assert difference("a", "a") == []
+
+
+def test_the_api_counts_queues_and_takes_back(api, project):
+    admin, first = project.created_by, project.guidelines.get()
+    old = judged(project, guideline=first)
+    projects.publish_guideline(project=project, text="# Two", actor=admin)
+    api.force_authenticate(admin)
+    listed = reverse("api-requeue-list", args=[project.pk])
+    asked = {"guideline": 2, "scope": "judged_under", "judged_under": 1}
+    tried = api.post(reverse("api-requeue-dry-run", args=[project.pk]), asked, format="json")
+    assert tried.json() == {"comparisons": 1}
+    assert not Requeue.objects.exists()
+    made = api.post(listed, asked, format="json").json()
+    assert (made["guideline"], made["judged_under"], made["comparisons"]) == (2, 1, 1)
+    old.refresh_from_db()
+    assert (old.overlap, old.state) == (3, "open")
+    one = reverse("api-requeue-detail", args=[project.pk, made["id"]])
+    assert api.delete(one).json() == {"comparisons": 1}
+    assert api.delete(one).status_code == 409
+    assert [row["undone_at"] is not None for row in api.get(listed).json()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"guideline": 9, "scope": "before"}, 404),
+        ({"guideline": 1, "scope": "judged_under"}, 400),
+        ({"guideline": 1, "scope": "judged_under", "judged_under": 7}, 404),
+        ({"guideline": 1, "scope": "everything"}, 400),
+        ({"guideline": 2**31, "scope": "before"}, 400),
+        ({"guideline": 1, "scope": "before"}, 409),
+    ],
+)
+def test_what_cannot_be_queued_again_is_refused_with_a_sentence(api, project, asked, status):
+    api.force_authenticate(project.created_by)
+    url = reverse("api-requeue-list", args=[project.pk])
+    answer = api.post(url, asked, format="json")
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"]

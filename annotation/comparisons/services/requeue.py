@@ -7,6 +7,7 @@ from django.db.models import (
     Exists,
     F,
     Func,
+    IntegerField,
     JSONField,
     OuterRef,
     Q,
@@ -74,6 +75,13 @@ def _judged_before(guideline: Guideline) -> Q:
     on_it = _judged(guideline.project).filter(comparison=OuterRef("pk"))
     is_known = Exists(on_it.filter(guideline_id__in=list(versions.values_list("pk", flat=True))))
     return Q(Exists(on_it), ~is_known)
+
+
+def requeues_of(project: Project) -> QuerySet[Requeue]:
+    """What was queued again, the newest first, each with ``comparisons``: how many, without the list of them."""
+    many = Func(F("comparison_ids"), function="cardinality", output_field=IntegerField())
+    rows = project.requeues.select_related("guideline", "judged_under", "created_by")
+    return rows.annotate(comparisons=many).defer("comparison_ids").order_by("-pk")
 
 
 @transaction.atomic
