@@ -155,15 +155,20 @@ class Audience:
 
     def __init__(self, reporter: Reporter, opened: dict[str, Tracker]) -> None:
         self._reporter, self._opened = reporter, opened
+        self._last_step = 0
 
     def hear(self, event: Event) -> None:
-        """Pass the numbers of an event on; other events stay in `events.jsonl`."""
+        """Pass the numbers of an event on; other events stay in `events.jsonl`.
+
+        What is measured at the end names no step, and belongs to the last: W&B drops what goes back.
+        """
+        self._last_step = max(self._last_step, event.step)
         prefix = TOLD.get(event.kind)
         values = numbers_of(event.data, prefix) if prefix else {}
         if not values:
             return
         for name, tracker in list(self._opened.items()):
-            self._try(name, partial(tracker.numbers, values, step=event.step))
+            self._try(name, partial(tracker.numbers, values, step=event.step or self._last_step))
 
     def finish(self, *, is_done: bool) -> None:
         for name, tracker in list(self._opened.items()):

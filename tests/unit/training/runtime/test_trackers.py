@@ -26,7 +26,7 @@ def told(folder, trackers):
     with Reporter(folder, has_bar=False) as reporter, tracking(reporter, spec(trackers), folder):
         reporter.metrics({"loss": 1.5}, step=1)
         reporter.metrics({"loss": 1.25}, step=2)
-        reporter.say(EventKind.EVALUATION, {"accuracy": {"value": 0.75, "n": 4}}, step=2)
+        reporter.say(EventKind.EVALUATION, {"accuracy": {"value": 0.75, "n": 4}})  # of no step
         reporter.log("nothing to tell")
 
 
@@ -72,6 +72,13 @@ def test_wandb_hears_every_number_offline_and_its_end(tmp_path, wandb):
     )  # fmt: skip
     assert place == str(tmp_path / "trackers")
     assert wandb[1:] == [*HEARD, ("finish", 0)]
+
+
+def test_what_is_measured_after_a_resume_belongs_to_the_step_it_goes_on_from(tmp_path, wandb):
+    with Reporter(tmp_path, has_bar=False) as reporter, tracking(reporter, spec("wandb"), tmp_path):
+        reporter.say(EventKind.STARTED, {}, step=7)
+        reporter.say(EventKind.EVALUATION, {"accuracy": 0.5})
+    assert wandb[1] == ({"eval/accuracy": 0.5}, 7)
 
 
 def test_a_resumed_run_goes_on_in_the_same_wandb_run(tmp_path, wandb):
