@@ -46,7 +46,7 @@ def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
 
 
 def differences(runs: Sequence[TrainingRun]) -> list[Row]:
-    """What went in where it is not the same for all: rows first, then settings."""
+    """What went in where it is not the same for all: rows, settings, at last those that a kind does not have."""
     facts = [
         {
             "snapshot": run.snapshot.name,
@@ -59,6 +59,7 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
     ]
     names = list(dict.fromkeys(name for one in facts for name in one))
     rows = [(name, [one.get(name) for one in facts]) for name in names]
+    rows.sort(key=lambda row: None in row[1])
     return [
         Row(words(name), [number_text(value) for value in values])
         for name, values in rows

@@ -41,6 +41,13 @@ def test_only_what_differs_is_told(project):
     assert comparing.differences([first, second]) == [("epochs", ["1", "2"])]
 
 
+def test_settings_that_one_kind_does_not_have_come_last(project):
+    shared = {"snapshot": factories.snapshot(project), "base_model": factories.policy(project)}
+    first = factories.training_run(project, spec={"beta": 0.1, "epochs": 1.0}, **shared)
+    second = factories.training_run(project, spec={"epochs": 2.0}, **shared)
+    assert [row.name for row in comparing.differences([first, second])] == ["epochs", "beta"]
+
+
 def test_curves_lie_over_each_other_and_a_metric_that_one_lacks_is_a_dash(project):
     first, second = factories.training_run(project), factories.training_run(project)
     told(first, [1.0, 0.5])
