@@ -293,16 +293,16 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
     spec = read_spec(folder)
     from training.runtime.checkpoint import saved_steps
     from training.runtime.device import machine, named_failures, peak_memory_mb
-    from training.runtime.divergence import LossWatch
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
     from training.runtime.trackers import tracking
+    from training.runtime.watching import Watch
     from training.spec.events import EventKind
 
     with named_failures(), Reporter(folder) as reporter, tracking(reporter, spec, folder):
         run = Run(folder=folder, reporter=reporter, stop=stop)
         steps_before = max(saved_steps(folder / CHECKPOINTS_DIR), default=0)
-        watch = LossWatch(reporter)
+        watch = Watch(run, spec)
         watch.recall(folder / EVENTS_FILE, last_step=steps_before)
         reporter.listen(watch.hear)
         begun = {"spec": spec_to_dict(spec), "machine": asdict(machine())}

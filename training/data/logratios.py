@@ -25,15 +25,26 @@ class LogRatios:
     """log pi(y | x) - log ref(y | x) of responses, where ref is the policy as it is now."""
 
     def __init__(
-        self, policy: LoadedModel, groups: Sequence[TokenGroup], spec: RunSpec, run: Run
+        self,
+        policy: LoadedModel,
+        groups: Sequence[TokenGroup],
+        spec: RunSpec,
+        run: Run,
+        *,
+        held_out: Sequence[TokenGroup] = (),
     ) -> None:
-        """Call it when the choice of trainable weights is made, before a checkpoint is restored."""
+        """Call it when the choice of trainable weights is made, before a checkpoint is restored.
+
+        ``held_out`` groups share no row with the others, whose bits do not depend on them.
+        """
         self._policy = policy
         self._states = RememberedStates(policy)
         budget = spec.tokens_per_forward
-        self._states.remember(groups, budget=budget, run=run)
         self._reference: dict[TokenGroup, Tensor] = {}
-        rows = list(rows_under_budget(groups, budget))
+        rows: list[list[TokenGroup]] = []
+        for part in (groups, held_out):
+            self._states.remember(part, budget=budget, run=run)
+            rows.extend(rows_under_budget(part, budget))
         taken = range(rank(), len(rows), world())
         idle = behind(len(taken), spec)
         sums = [torch.zeros(_responses(row), device=policy.device) for row in rows]

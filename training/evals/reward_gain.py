@@ -91,7 +91,7 @@ def _answers(
         stage.reporter.say(EventKind.PROGRESS, data)
 
     return answers(
-        LocalSampler(policy.model, policy.tokenizer),
+        LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once),
         scorer,
         groups,
         spec,

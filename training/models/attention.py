@@ -305,6 +305,6 @@ def _padded_hidden(backbone: Any, tree: Tree) -> Tensor:  # Any: as above
         )
     mask_BS = source_BS >= 0
     tokens_BS = tree.tokens_T[source_BS.clamp(min=0)]
-    outputs = backbone(input_ids=tokens_BS, attention_mask=mask_BS.long())
+    outputs = backbone(input_ids=tokens_BS, attention_mask=mask_BS.long(), use_cache=False)
     hidden: Tensor = outputs.last_hidden_state.flatten(0, 1)[place_T]
     return hidden

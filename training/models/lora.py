@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from training.models.load import DTYPES, LoadedModel, load_policy, save_model
 from training.runtime.checkpoint import draft_of
 from training.runtime.distributed import rank
-from training.runtime.optimize import choose_trainable, transformer_layers
+from training.runtime.optimize import choose_trainable, recompute_layers, transformer_layers
 from training.runtime.run import Run
 from training.runtime.sharding import gathered, is_sharded, is_sharding, own, shard_layers
 from training.spec.base import RunSpec
@@ -36,6 +36,8 @@ def trainable_weights(model: Any, spec: RunSpec) -> dict[str, nn.Parameter]:  # 
         add_lora(model, spec)
     top_layers = 0 if spec.lora_rank else spec.trainable_layers
     weights = choose_trainable(model, top_layers=top_layers)
+    if spec.gradient_checkpointing:
+        recompute_layers(model)
     if not is_sharding(spec):
         return weights
     shard_layers(transformer_layers(model), model.device)
@@ -95,6 +97,9 @@ def add_lora(model: Any, spec: RunSpec) -> None:  # Any: transformers' models sh
         inject_adapter_in_model(config, model)
     except ValueError as error:
         raise ModelError(f"LoRA cannot be added to this model: {error}.") from error
+    model.train(
+        model.training
+    )  # which new layers do not follow: they would drop out in a model at rest
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
     if name := head_name(model):

@@ -5,6 +5,7 @@ the rollouts, so that their pieces end to end (of all processes) are the whole b
 longest.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,14 @@ class Rollout:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def told_logprobs(self) -> list[float]:
+        """The sampler's log-probs of all response tokens in order; NaN where it told none."""
+        return [
+            logprob
+            for one in self.samples
+            for logprob in (one.logprobs or [math.nan] * len(one.token_ids))
+        ]
+
     def rewards(self, *, uncertainty_penalty: float) -> list[float]:
         """Scores less the price of doubt: conservative where the reward model is unsure."""
         return [
@@ -47,16 +56,30 @@ class Rollout:
 
 
 class Part(NamedTuple):
-    """One forward pass: its pack, the states under the trained layers, and what was true before."""
+    """One forward pass: its pack, the states under the trained layers, and what was true before.
+
+    ``sampled_R`` are the log-probs that the sampler told; NaN where it told none.
+    """
 
     pack: Pack
     lower_TD: Tensor | None
     old: TokenOutputs
     reference_R: Tensor
+    sampled_R: Tensor
 
     def lengths(self) -> Tensor:
         """How many tokens each of its N responses has."""
         return torch.bincount(self.pack.branch_R, minlength=len(self.pack.last_N))
+
+    def correction(self, cap: float) -> Tensor | float:
+        """How much likelier each token is to the trainer than it was to the sampler, at most ``cap`` (0: it is 1).
+
+        What a sampler drew by rounding otherwise is weighed as the policy would have drawn it (truncated importance
+        sampling, Ionides 2008).
+        """
+        if not cap:
+            return 1.0
+        return (self.old.logprob_R - self.sampled_R).nan_to_num(0.0).exp().clamp(max=cap)
 
 
 class Lesson(NamedTuple):

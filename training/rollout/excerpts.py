@@ -1,8 +1,5 @@
 """What a policy answers while it learns from records: a few held-out prompts, asked again at every checkpoint."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from training.data.records import groups_of
 from training.models.load import LoadedModel
 from training.rollout.sampler import LocalSampler
@@ -30,29 +27,18 @@ class Excerpts:
         held_out = groups_of(spec.data, "test", "validation", at_most=PROMPTS_SHOWN)
         self._prompts = held_out or groups_of(spec.data, "train", at_most=PROMPTS_SHOWN)
 
-    @contextmanager
-    def _modes_kept(self) -> Iterator[None]:
-        """The sampler switches the whole model to training or not; adapters in it have modes of their own."""
-        modes = [(one, one.training) for one in self._sampler.model.modules()]
-        try:
-            yield
-        finally:
-            for one, was in modes:
-                one.training = was
-
     def tell(self, *, step: int) -> None:
         """One sample event a prompt."""
         if world() > 1:
             return
-        with self._modes_kept():
-            samples = self._sampler.sample(
-                [one.prompt for one in self._prompts],
-                n=1,
-                temperature=TEMPERATURE,
-                top_p=1.0,
-                max_tokens=self._longest,
-                seed=self._seed,
-            )
+        samples = self._sampler.sample(
+            [one.prompt for one in self._prompts],
+            n=1,
+            temperature=TEMPERATURE,
+            top_p=1.0,
+            max_tokens=self._longest,
+            seed=self._seed,
+        )
         for group, (sample,) in zip(self._prompts, samples, strict=True):
             told = {
                 "prompt": group.prompt[-1].content,

@@ -20,18 +20,27 @@ def recall(actor: Actor, rollouts: Sequence[Rollout], spec: RolloutSpec) -> list
     """
     rows = in_minibatches(rollouts, minibatches=spec.minibatches, budget=spec.tokens_per_forward)
     idle = behind(sum(map(len, rows)), spec)
-    parts = [[_part(actor, [one.tokens for one in row]) for row in minibatch] for minibatch in rows]
+    parts = [[_part(actor, row) for row in minibatch] for minibatch in rows]
     for _ in range(idle):
-        _part(actor, [NOBODY])
+        _passed(actor, [NOBODY], sampled=[0.0])
     return parts
 
 
+def _part(actor: Actor, row: Sequence[Rollout]) -> Part:
+    sampled = [logprob for one in row for logprob in one.told_logprobs()]
+    return _passed(actor, [one.tokens for one in row], sampled=sampled)
+
+
 @torch.no_grad()
-def _part(actor: Actor, row: Sequence[TokenGroup]) -> Part:
+def _passed(actor: Actor, row: Sequence[TokenGroup], *, sampled: Sequence[float]) -> Part:
     pack = pack_groups(row).to(actor.device)
     lower_TD = actor.lower(pack)
     return Part(
-        pack, lower_TD, actor.outputs(pack, lower_TD), actor.reference_logprobs(pack, lower_TD)
+        pack=pack,
+        lower_TD=lower_TD,
+        old=actor.outputs(pack, lower_TD),
+        reference_R=actor.reference_logprobs(pack, lower_TD),
+        sampled_R=torch.tensor(sampled, device=actor.device),
     )
 
 

@@ -4,11 +4,13 @@
 2. Before each update the policy's LoRA adapter is written into the run's folder and loaded
    (`POST {url}/load_lora_adapter`), then the one before is unloaded: the server follows the policy.
 3. Responses come back as token ids where the server tells them (vLLM: `return_token_ids`), else
-   their text is encoded anew. Log-probs are not asked for: the training forward gives them.
+   their text is encoded anew. Log-probs are asked for at temperature 1 alone, to be compared: a server tells
+   those before the temperature. What is learned from are those of the training forward.
 4. Every request has a seed of its own, named by the run's seed, the prompt and its occurrence.
 """
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -48,7 +50,7 @@ LONGEST_REASON = 300
 def sampler_of(run: Run, policy: LoadedModel, spec: RolloutSpec) -> TokenSampler:
     """The server that the spec names, or the policy itself."""
     if not spec.sampler_url:
-        return LocalSampler(policy.model, policy.tokenizer)
+        return LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
     return ServerSampler(spec.sampler_url, policy, run.folder, heed=run.heed)
 
 
@@ -153,6 +155,8 @@ class ServerSampler:
             "stop_token_ids": list(self._ends),
             "return_token_ids": True,
         }
+        if knobs.temperature == 1:
+            body["logprobs"] = 0  # of the drawn token alone
         response = self._post("completions", body)
         self._refuse(response, "answer a prompt")
         try:
@@ -178,7 +182,8 @@ class ServerSampler:
             ids = ids[:-1] if finished and ids and ids[-1] in self._ends else ids
         end = told[-1] if told and told[-1] in self._ends else self.tokenizer.eos_token_id
         ids = (*ids, end) if finished or not ids else ids
-        return Sample(text=text, token_ids=ids, logprobs=(), finished=finished)
+        logprobs = _logprobs(choice, len(ids), is_told=told is not None)
+        return Sample(text=text, token_ids=ids, logprobs=logprobs, finished=finished)
 
     def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:  # Any: JSON
         """The answer; a server that is busy or away is asked again, later each time."""
@@ -206,6 +211,17 @@ class ServerSampler:
                 f"The server at {self._client.base_url} did not {what}: {response.status_code} "
                 f"{response.text[:LONGEST_REASON]}"
             )
+
+
+def _logprobs(
+    choice: dict[str, Any], tokens: int, *, is_told: bool
+) -> tuple[float, ...]:  # Any: JSON
+    """What the server says of its own tokens, NaN of an end token that it left out; () where it says nothing."""
+    found = ((choice.get("logprobs") or {}).get("token_logprobs") or []) if is_told else []
+    numbers = [math.nan if one is None else float(one) for one in found]
+    if not numbers or not 0 <= tokens - len(numbers) <= 1:
+        return ()
+    return (*numbers, *[math.nan] * (tokens - len(numbers)))
 
 
 def _seed(seed: int, prompt: tuple[bytes, int]) -> int:

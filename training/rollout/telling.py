@@ -5,7 +5,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from training.rollout.buffer import Rollout
+from training.rollout.buffer import Part, Rollout
+from training.runtime.distributed import everyones
 from training.runtime.run import Run
 from training.spec.events import EventKind
 
@@ -31,6 +32,14 @@ def signs(rollouts: Sequence[Rollout]) -> dict[str, float]:
     told = batch_numbers(rollouts)
     names = ("disagreement", "distinct", "reward", "held_out_reward", "held_out_error")
     return {name: told[name] for name in names if name in told}
+
+
+def sampler_gap(minibatches: Sequence[Sequence[Part]]) -> dict[str, float]:
+    """Mean distance of a token's log-prob to the trainer from what the sampler told; {} where it told none."""
+    parts = [part for minibatch in minibatches for part in minibatch]
+    apart_R = everyones([(part.old.logprob_R - part.sampled_R).abs() for part in parts])
+    known_R = apart_R[~apart_R.isnan()]
+    return {"sampler_gap": known_R.mean().item()} if len(known_R) else {}
 
 
 def distinct_share(rollouts: Sequence[Rollout]) -> float:

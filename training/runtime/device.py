@@ -122,7 +122,8 @@ def is_disk_full(error: BaseException) -> bool:
 def _memory_advice() -> str:
     return (
         f"The run needs more memory than there is (peak so far {peak_memory_mb():.0f} MB). "
-        "Lower tokens_per_forward, train fewer layers (trainable_layers) or set lora_rank."
+        "Lower tokens_per_forward (where it was sampling: rows_at_once), train fewer layers (trainable_layers), "
+        "or set lora_rank or gradient_checkpointing."
     )
 
 

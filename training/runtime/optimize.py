@@ -5,20 +5,27 @@ to nothing. So each such weight has a float32 master here, which takes the updat
 rounded back into the model. Gradients add up in the masters too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from training.functional.schedules import warmup_then_linear
+from training.functional.schedules import rate_factor
 from training.runtime.distributed import sum_gradients, summed
 from training.runtime.sharding import gathered, own, own_gradient, part_of
 from training.spec.base import RunSpec
 from training.spec.errors import Diverged, ModelError, SpecError
 
+Learn = Callable[[Tensor], object]  # what is done with a part of a loss
 EPSILON = 1e-5  # of Adam, as in the RLHF papers (Huang 2024)
 BETAS = (0.9, 0.95)
+
+
+def only_look(_loss: Tensor) -> None:
+    """A loss that is measured, and teaches nothing."""
 
 
 def choose_trainable(model: Any, *, top_layers: int) -> dict[str, nn.Parameter]:
@@ -43,6 +50,21 @@ def transformer_layers(model: Any) -> nn.ModuleList:  # Any: as above
         if isinstance(layers := getattr(owner, name, None), nn.ModuleList):
             return layers
     raise ModelError(f"The {model.config.model_type} family has no list of layers to choose from.")
+
+
+def recompute_layers(model: Any) -> None:  # Any: as above
+    """Let each layer but the last keep only what enters it, and compute the rest again for its gradient.
+
+    The last one may be passed at some places alone (`models.trimmed`), and keeps what it has: one layer's.
+    """
+    for layer in list(transformer_layers(model))[:-1]:
+        layer.forward = partial(_recomputed, layer.forward)
+
+
+def _recomputed(forward: Callable[..., Any], *args: Any, **named: Any) -> Any:  # Any: a layer's own
+    if not torch.is_grad_enabled():
+        return forward(*args, **named)
+    return checkpoint(forward, *args, use_reentrant=False, **named)
 
 
 def keep_lowest_layers(model: Any, count: int) -> None:  # Any: as above
@@ -151,8 +173,11 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        factor = warmup_then_linear(
-            self.steps_done, total=self._steps, warmup_share=self._spec.warmup_share
+        factor = rate_factor(
+            self.steps_done,
+            total=self._steps,
+            warmup_share=self._spec.warmup_share,
+            fall=self._spec.schedule,
         )
         return self._spec.learning_rate * factor
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from training.runtime.checkpoint import (
@@ -25,15 +26,36 @@ from training.spec.events import EventKind
 from training.spec.layout import ARTIFACT_DIR, CHECKPOINTS_DIR, TRAINED_FILE
 
 Item = TypeVar("Item")
+ENDING = "stop_reason"  # among the facts of a checkpoint
+
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """Inside, nothing is dropped out and no gradient is kept."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why a guard ended the training before its last step; '' while none did."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The run's folder, its voice, and whether it was asked to stop."""
+    """The run's folder, its voice, whether it was asked to stop, and whether a guard ended its training."""
 
     folder: Path
     reporter: Reporter
     stop: StopRequest
+    ending: Ending = field(default_factory=Ending)
 
     @property
     def artifact(self) -> Path:
@@ -45,8 +67,29 @@ class Run:
         return (self.folder / TRAINED_FILE).is_file() and self.artifact.is_dir()
 
     def last_state(self) -> State | None:
-        """The newest checkpoint, with random numbers set back to it."""
-        return latest_state(self.folder / CHECKPOINTS_DIR)
+        """The newest checkpoint, with random numbers set back to it, and why its training had ended, if it had."""
+        state = latest_state(self.folder / CHECKPOINTS_DIR)
+        if state is not None:
+            self.ending.reason = state.facts.get(ENDING, "")
+        return state
+
+    def guard(self, name: str, *, action: str, message: str, step: int) -> None:
+        """Say what a guard found; one that stops ends the training, and what there is gets published."""
+        self.reporter.guard(name, action=action, message=message, step=step)
+        if action == "stop":
+            self.ending.reason = message
+
+    def steps(self, done: int, total: int, *, stage: str, unit: str = "steps") -> Iterator[int]:
+        """The numbers of the steps that are left, until a guard ends the training."""
+        left = range(done, done if self.ending.reason else total)
+        for step in self.reporter.track(left, stage=stage, total=total, unit=unit, done=done):
+            yield step
+            if self.ending.reason:
+                return
+
+    def outcome(self, unit: str) -> str:
+        """Why the training ended."""
+        return self.ending.reason or f"all {unit} done"
 
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
@@ -95,17 +138,20 @@ class Run:
         wait_for_all()
 
     def _save(self, state: State) -> None:
-        path = save_state(self.folder / CHECKPOINTS_DIR, state)
+        facts = {**state.facts, ENDING: self.ending.reason}
+        path = save_state(self.folder / CHECKPOINTS_DIR, state._replace(facts=facts))
         data = {"path": str(path.relative_to(self.folder))}
         self.reporter.say(EventKind.CHECKPOINT, data, step=state.step)
 
     def save_or_stop(self, state: Callable[[], State], *, is_due: bool) -> None:
-        """Between two steps: a checkpoint if one is due, or if the run was asked to stop.
+        """Between two steps: a checkpoint if one is due, if a guard ended the training, or if it was asked to stop.
 
-        Raises Cancelled after the latter.
+        Raises Cancelled after the last.
         """
-        is_asked = anyone(self.stop.is_set)
-        if is_due or is_asked:
+        is_asked, has_ended = anyone(self.stop.is_set), anyone(bool(self.ending.reason))
+        if has_ended:  # the first process alone hears what some guards look at
+            self.ending.reason = self.ending.reason or "A guard ended the training."
+        if is_due or is_asked or has_ended:
             self.save(state())
         if is_asked:
             self.stop.ask("Another process of the run was asked to stop.")
@@ -123,6 +169,21 @@ class Run:
             if before.step > max(saved_steps(self.folder / CHECKPOINTS_DIR), default=0):
                 self.save(before)
             raise
+
+    def look(
+        self, model: nn.Module, measure: Callable[[], Mapping[str, Tensor]], *, is_due: bool
+    ) -> Mapping[str, Tensor]:
+        """What held-out records tell after a step; {} where none is due, or the run is asked to stop meanwhile.
+
+        `save_or_stop` behind it heeds the wish.
+        """
+        if not is_due:
+            return {}
+        try:
+            with at_rest(model):
+                return measure()
+        except Cancelled:
+            return {}
 
     def publish(self, write: Callable[[Path], None]) -> None:
         """Let ``write`` fill a hidden folder, then make it the artifact in one rename.

@@ -33,6 +33,7 @@ class RunSpec:
     kind: ClassVar[str] = ""
     title: ClassVar[str] = ""
     unused: ClassVar[tuple[str, ...]] = ()  # fields that say nothing to this kind of run
+    guards: ClassVar[tuple[str, ...]] = ("divergence",)  # that may stop this kind of run
 
     model: str = setting(help="Folder or hub name of the model to start from.")
     data: str = setting(help="Snapshot folder with groups.jsonl.")
@@ -40,6 +41,11 @@ class RunSpec:
     learning_rate: float = setting(1e-5, help="Peak learning rate.", low=1e-9, high=1.0)
     warmup_share: float = setting(
         0.05, help="Share of steps with rising learning rate.", low=0.0, high=1.0
+    )
+    schedule: str = setting(
+        "linear",
+        help="How the learning rate falls after the warm-up: to 0 in a line or along half a cosine, or not at all.",
+        choices=("linear", "cosine", "constant"),
     )
     weight_decay: float = setting(0.0, help="AdamW weight decay.", low=0.0, high=1.0)
     max_grad_norm: float = setting(
@@ -55,6 +61,11 @@ class RunSpec:
         help="Token budget of one forward pass; gradients accumulate over a step.",
         low=16,
         high=10**7,
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        help="Keep only what enters each layer and compute the rest again for the gradient: less memory, more time, "
+        "the same numbers.",
     )
     max_prompt_tokens: int = setting(512, help="Longer prompts keep their end.", low=1, high=10**6)
     max_response_tokens: int = setting(
@@ -80,6 +91,16 @@ class RunSpec:
         choices=("none", "full"),
     )
     checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
+    eval_every: int = setting(
+        0,
+        help="Steps between looks at the loss on the validation split; 0 never looks.",
+        low=0,
+        high=10**9,
+    )
+    stop_on: str = setting(
+        "",
+        help="Guards that stop the run instead of warning, separated by commas: divergence.",
+    )
     precision: str = setting(
         "auto",
         help="Number format of the weights; auto takes the faster one that fits.",
@@ -101,6 +122,17 @@ class RunSpec:
             if name not in TRACKER_NAMES:
                 raise SpecError(f"trackers: {name!r} is not one of {', '.join(TRACKER_NAMES)}.")
         return tuple(dict.fromkeys(names))
+
+    def stopping_guards(self) -> frozenset[str]:
+        """The guards of ``stop_on``. Raises SpecError for one that this kind of run has not."""
+        names = frozenset(one.strip() for one in self.stop_on.split(",") if one.strip())
+        for name in sorted(names.difference(self.guards)):
+            raise SpecError(f"stop_on: {name!r} is not one of {', '.join(self.guards)}.")
+        return names
+
+    def looks_at(self, step: int) -> bool:
+        """Whether the held-out loss is measured after this step."""
+        return bool(self.eval_every) and step % self.eval_every == 0
 
     @classmethod
     def used_fields(cls) -> list["Field[Any]"]:  # Any: each field has its own type

@@ -84,6 +84,7 @@ class DpoSpec(RunSpec):
 
     kind: ClassVar[str] = "dpo"
     title: ClassVar[str] = "DPO"
+    guards: ClassVar[tuple[str, ...]] = ("divergence", "log_ratio")
 
     beta: float = setting(
         0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
@@ -98,6 +99,16 @@ class DpoSpec(RunSpec):
     )
     use_soft_labels: bool = setting(
         False, help="Weigh each pair by its votes; only with the sigmoid loss."
+    )
+    max_log_ratio: float = setting(
+        100.0,
+        help="Warn where a response is on average this many nats from the starting policy; 0 never.",
+        low=0.0,
+        high=1e6,
+    )
+    stop_on: str = setting(
+        "",
+        help="Guards that stop the run instead of warning, separated by commas: divergence, log_ratio.",
     )
 
     def check(self) -> None:
@@ -114,9 +125,20 @@ class KtoSpec(RunSpec):
 
     kind: ClassVar[str] = "kto"
     title: ClassVar[str] = "KTO"
+    guards: ClassVar[tuple[str, ...]] = ("divergence", "log_ratio")
 
     beta: float = setting(
         0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
     )
     desirable_weight: float = setting(1.0, help="Weight of a good response.", low=0.0, high=100.0)
     undesirable_weight: float = setting(1.0, help="Weight of a bad response.", low=0.0, high=100.0)
+    max_log_ratio: float = setting(
+        100.0,
+        help="Warn where a response is on average this many nats from the starting policy; 0 never.",
+        low=0.0,
+        high=1e6,
+    )
+    stop_on: str = setting(
+        "",
+        help="Guards that stop the run instead of warning, separated by commas: divergence, log_ratio.",
+    )

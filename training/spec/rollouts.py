@@ -6,14 +6,19 @@ from typing import ClassVar
 from training.spec.base import RunSpec, setting
 from training.spec.errors import SpecError
 
-WARNING_GUARDS = ("entropy", "length", "disagreement", "distinct", "held_out_reward")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec(RunSpec):
     """What every algorithm needs that learns from its own scored responses."""
 
-    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps")
+    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps", "eval_every")
+    guards: ClassVar[tuple[str, ...]] = (
+        "entropy",
+        "length",
+        "disagreement",
+        "distinct",
+        "held_out_reward",
+    )
 
     reward_model: str = setting(help="Folder of the reward model.")
     held_out_reward_model: str = setting(
@@ -30,11 +35,24 @@ class RolloutSpec(RunSpec):
     rollouts_per_update: int = setting(32, help="Responses sampled an update.", low=2, high=10**6)
     update_epochs: int = setting(2, help="Passes over one batch of rollouts.", low=1, high=100)
     minibatches: int = setting(2, help="Optimizer steps in one pass.", low=1, high=1000)
+    rows_at_once: int = setting(
+        96,
+        help="Responses sampled together (all to one prompt at least); fewer take less memory, and more time.",
+        low=1,
+        high=10**6,
+    )
     temperature: float = setting(0.9, help="Sampling temperature.", low=0.01, high=10.0)
     top_p: float = setting(
         1.0, help="Nucleus sampling; 1 samples from the whole vocabulary.", low=0.01, high=1.0
     )
     clip_range: float = setting(0.2, help="Ratio clip epsilon.", low=0.001, high=10.0)
+    importance_cap: float = setting(
+        0.0,
+        help="Weigh each token by its probability to the trainer over that to the sampler, at most by this; "
+        "0 does not weigh.",
+        low=0.0,
+        high=1000.0,
+    )
     kl_coefficient: float = setting(
         0.05, help="Beta, the price of KL (its start value in PPO).", low=0.0, high=100.0
     )
@@ -88,13 +106,6 @@ class RolloutSpec(RunSpec):
                 "example to 16, or leave sampler_url empty."
             )
 
-    def stopping_guards(self) -> frozenset[str]:
-        """The guards of ``stop_on``. Raises SpecError for one that is not known."""
-        names = frozenset(one.strip() for one in self.stop_on.split(",") if one.strip())
-        for name in names.difference(WARNING_GUARDS):
-            raise SpecError(f"stop_on: {name!r} is not one of {', '.join(WARNING_GUARDS)}.")
-        return names
-
     def samples_per_prompt(self, prompts: int) -> int:
         """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""
         if self.rollouts_per_update % prompts:
@@ -126,6 +137,7 @@ class PpoSpec(RolloutSpec):
 
     kind: ClassVar[str] = "ppo"
     title: ClassVar[str] = "PPO"
+    guards: ClassVar[tuple[str, ...]] = (*RolloutSpec.guards, "divergence")
 
     baseline: str = setting(
         "value",
@@ -139,6 +151,11 @@ class PpoSpec(RolloutSpec):
     value_weight: float = setting(0.1, help="Weight of the value loss.", low=0.0, high=100.0)
     value_learning_rate: float = setting(
         1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
+    )
+    stop_on: str = setting(
+        "",
+        help="Guards that stop the run instead of warning, separated by commas: entropy, length, disagreement, "
+        "distinct, held_out_reward, divergence.",
     )
     entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
     ptx_weight: float = setting(
@@ -165,10 +182,16 @@ class PpoSpec(RolloutSpec):
     )
 
     def check(self) -> None:
-        """As in RolloutSpec: leaving one out needs others."""
+        """As in RolloutSpec: leaving one out needs others, and has no value whose loss tells of divergence."""
         RolloutSpec.check(self)
-        if self.baseline == "leave_one_out":
-            refuse_single_samples(self, "baseline", self.baseline)
+        if self.baseline != "leave_one_out":
+            return
+        refuse_single_samples(self, "baseline", self.baseline)
+        if "divergence" in self.stopping_guards():
+            raise SpecError(
+                "stop_on: divergence looks at the value's loss, and with baseline leave_one_out none is learned; "
+                "leave the guard out, or set baseline to value."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

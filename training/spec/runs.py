@@ -48,6 +48,7 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
     spec = cls(**values)
     _refuse_bare_quantization(spec)
     spec.tracker_names()
+    spec.stopping_guards()
     spec.check()
     return spec
 

@@ -29,7 +29,7 @@ from training.rollout.excerpts import Excerpts
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
-from training.runtime.optimize import Optimizer
+from training.runtime.optimize import Learn, Optimizer, only_look
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.preferences import DpoSpec
@@ -42,11 +42,13 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = training_pairs(policy, spec, tally)
+    held_out = _pairs(policy, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
-    logratios = LogRatios(policy, [row.tokens for row in rows], spec, run)
+    groups, others = ([row.tokens for row in part] for part in (rows, held_out))
+    logratios = LogRatios(policy, groups, spec, run, held_out=others)
 
     def reached() -> State:
         return State(optimizer.steps_done, optimizer.tensors(), {})
@@ -56,42 +58,52 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     excerpts = Excerpts(run, policy, spec)
-    steps = range(optimizer.steps_done, stream.steps)
-    for step in run.reporter.track(
-        steps, stage="DPO", total=stream.steps, unit="steps", done=optimizer.steps_done
-    ):
+
+    def looked() -> dict[str, Tensor]:
+        found = accumulate(logratios, held_out, spec, learn=only_look)
+        return {"held_out_loss": found.loss, "held_out_accuracy": found.accuracy}
+
+    for step in run.steps(optimizer.steps_done, stream.steps, stage="DPO"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            learned = accumulate(logratios, optimizer, batch, spec)
-        learning_rate = optimizer.learning_rate
-        norm = optimizer.step()
-        run.reporter.metrics(
-            {**learned._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
-            step=optimizer.steps_done,
-        )
+            learned = accumulate(logratios, batch, spec, learn=optimizer.backward)
+        metrics = {**learned._asdict(), "learning_rate": optimizer.learning_rate}
+        metrics["grad_norm"] = optimizer.step()
+        is_seen = bool(held_out) and spec.looks_at(optimizer.steps_done)
+        metrics |= run.look(policy.model, looked, is_due=is_seen)
+        run.reporter.metrics(metrics, step=optimizer.steps_done)
         is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
         run.save_or_stop(reached, is_due=is_due)
-        if is_due:
+        if is_due or run.ending.reason:
             excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)
-    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+    return {
+        "steps": optimizer.steps_done,
+        "stop_reason": run.outcome("steps"),
+        "prompts": len(rows),
+        "records": tally.as_dict(),
+    }
 
 
 def training_pairs(policy: LoadedModel, spec: DpoSpec, tally: Tally) -> list[PairGroup]:
     """The pairs of the train split. Raises DataError where there are too few."""
-    reader = PairReader(
-        tokenizer=policy.tokenizer,
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
-        uses_soft_labels=spec.use_soft_labels,
-    )
-    rows = reader.read(groups_of(spec.data, "train", at_most=spec.max_groups), tally)
+    rows = _pairs(policy, spec, "train", tally)
     refuse_too_few(
         sum(len(row.pairs) for row in rows),
         what="decided pairs",
         advice=f"Judge more comparisons. {tally.sentence()}",
     )
     return rows
+
+
+def _pairs(policy: LoadedModel, spec: DpoSpec, split: str, tally: Tally) -> list[PairGroup]:
+    reader = PairReader(
+        tokenizer=policy.tokenizer,
+        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        uses_soft_labels=spec.use_soft_labels,
+    )
+    return reader.read(groups_of(spec.data, split, at_most=spec.max_groups), tally)
 
 
 class Learned(NamedTuple):
@@ -101,30 +113,36 @@ class Learned(NamedTuple):
     accuracy: Tensor  # share of pairs whose chosen response gained more probability
     chosen_reward: Tensor  # beta times the log-ratio
     rejected_reward: Tensor
+    log_ratio: Tensor  # how far a response's log-prob is from the starting policy's, up or down: a mean, in nats
 
 
 def accumulate(
-    logratios: LogRatios, optimizer: Optimizer, batch: list[PairGroup], spec: DpoSpec
+    logratios: LogRatios, batch: list[PairGroup], spec: DpoSpec, *, learn: Learn
 ) -> Learned:
-    """Gradients of one step, a row of trees at a time; the means over its pairs."""
+    """The loss of a batch, a row of trees at a time; the means over its pairs."""
+    responses = sum(len(group.lengths) for group in batch)
     total = sum(pair.weight / len(group.pairs) for group in batch for pair in group.pairs)
     parts = []
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
     idle = behind(len(rows), spec)
     for row in rows:
         pack, ratio_N = logratios([group.tokens for group in row])
+        apart = ratio_N.detach().abs().sum() / responses
         if spec.loss == "ipo":
             ratio_N = ratio_N / lengths_of(pack)
-        part = row_loss(ratio_N, row, total, spec)
-        optimizer.backward(part.loss)
+        part = row_loss(ratio_N, row, total, spec)._replace(log_ratio=apart)
+        learn(part.loss)
         parts.append(part)
     for _ in range(idle):
-        optimizer.backward(logratios.nothing())
+        learn(logratios.nothing())
     return Learned(*total_of(parts, width=len(Learned._fields)))
 
 
 def row_loss(ratio_N: Tensor, row: list[PairGroup], total: float, spec: DpoSpec) -> Learned:
-    """The sums of a row of trees, from the log-ratio [N] of each of its responses."""
+    """The sums of a row of trees, from the log-ratio [N] of each of its responses (of ``ipo`` a token).
+
+    How far they are from 0 is left to say.
+    """
     chosen, rejected, label, weight = [], [], [], []
     first = 0
     for group in row:
@@ -150,4 +168,5 @@ def row_loss(ratio_N: Tensor, row: list[PairGroup], total: float, spec: DpoSpec)
         accuracy=(weight_B * (0.5 + 0.5 * apart_B.sign())).sum(),
         chosen_reward=(weight_B * spec.beta * chosen_B.detach()).sum(),
         rejected_reward=(weight_B * spec.beta * rejected_B.detach()).sum(),
+        log_ratio=ratio_N.new_zeros(()),
     )

@@ -6,10 +6,12 @@
 3. The loss is a mean over the tokens of a response, then over responses (Dr. GRPO: a sum over tokens
    divided by the longest allowed, so that long answers are not favored).
 4. Old log-probs come from the training forward: a sampler's rounding is no ratio.
-5. Minibatches keep their members over the passes of one update, in another order each pass.
-6. An update ends before the step at which the policy has moved beyond target_kl.
-7. Responses without an end token pay a penalty, in units of the score.
-8. Dropout is off throughout.
+5. With importance_cap advantages are weighed by how much likelier a token is to the trainer than it
+   was to the sampler, at most by that.
+6. Minibatches keep their members over the passes of one update, in another order each pass.
+7. An update ends before the step at which the policy has moved beyond target_kl.
+8. Responses without an end token pay a penalty, in units of the score.
+9. Dropout is off throughout.
 
 Shapes: N responses, R response tokens of a part.
 """
@@ -33,7 +35,7 @@ from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
 from training.rollout.scoring import load_held_out, load_scorer
 from training.rollout.server import sampler_of
-from training.rollout.telling import batch_numbers, signs, tell_update
+from training.rollout.telling import batch_numbers, sampler_gap, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import count_of_all, everyones, own_part, total_of
@@ -41,8 +43,6 @@ from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.errors import ModelError
 from training.spec.rollouts import GrpoSpec
-
-ALL_DONE = "all updates done"
 
 
 def train(run: Run, spec: GrpoSpec) -> Metrics:
@@ -72,13 +72,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     def reached() -> State:
         return State(progress.updates, learner.tensors(), progress.facts(learner))
 
-    for update in run.reporter.track(
-        range(progress.updates, spec.updates if not progress.stop_reason else 0),
-        stage="GRPO",
-        total=spec.updates,
-        unit="updates",
-        done=progress.updates,
-    ):
+    for update in run.steps(progress.updates, spec.updates, stage="GRPO", unit="updates"):
         with run.may_break_off(reached):
             rollouts = explorer.rollouts(update)
             minibatches = recall(actor, rollouts, spec)
@@ -88,21 +82,17 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         vitals = vitals_of(minibatches, signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
-        metrics = _metrics(rollouts, vitals, learned, learner)
+        metrics = _metrics(rollouts, vitals, learned, learner) | sampler_gap(minibatches)
         tell_update(run, rollouts, metrics, update=progress.updates)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
-            run.reporter.guard(**alarm._asdict(), step=progress.updates)
-            if alarm.action == "stop":
-                progress.stop_reason = alarm.message
-        is_last = progress.updates == spec.updates or bool(progress.stop_reason)
+            run.guard(**alarm._asdict(), step=progress.updates)
+        is_last = progress.updates == spec.updates
         run.save_or_stop(reached, is_due=is_last or progress.updates % spec.checkpoint_every == 0)
-        if progress.stop_reason:
-            break
 
     publish_policy(run, policy, spec)
     return {
         "updates": progress.updates,
-        "stop_reason": progress.stop_reason or ALL_DONE,
+        "stop_reason": run.outcome("updates"),
         "prompts": len(prompts),
     }
 
@@ -113,7 +103,6 @@ class Progress:
 
     updates: int = 0
     first: Vitals | None = None  # of the first update; None before it
-    stop_reason: str = ""
 
     def facts(self, learner: Learner) -> dict[str, object]:
         return {**asdict(self), "steps": learner.steps_done}
@@ -124,7 +113,6 @@ class Progress:
         try:
             return cls(
                 updates=facts["updates"],  # type: ignore[arg-type] # JSON carries no types
-                stop_reason=facts["stop_reason"],  # type: ignore[arg-type] # as above
                 first=Vitals(*facts["first"]),  # type: ignore[misc] # as above
             )
         except (KeyError, TypeError) as error:
@@ -175,7 +163,8 @@ def compared(
             tokens_N = lengths_N if is_mean else lengths_N.new_tensor(spec.max_response_tokens)
             weight_N = (1 / (responses * tokens_N.float())).expand(len(lengths_N))
             branch_R = part.pack.branch_R
-            lessons[-1].append(Lesson(part, mine_N[branch_R], weight_N[branch_R]))
+            advantage_R = mine_N[branch_R] * part.correction(spec.importance_cap)
+            lessons[-1].append(Lesson(part, advantage_R, weight_N[branch_R]))
     return lessons
 
 

@@ -30,7 +30,7 @@ from training.rollout.excerpts import Excerpts
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import everyones, my_share, total_of
-from training.runtime.optimize import Optimizer
+from training.runtime.optimize import Learn, Optimizer, only_look
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.preferences import KtoSpec
@@ -43,11 +43,13 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
+    held_out = _rows(policy, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
-    logratios = LogRatios(policy, [row.tokens for row in rows], spec, run)
+    groups, others = ([row.tokens for row in part] for part in (rows, held_out))
+    logratios = LogRatios(policy, groups, spec, run, held_out=others)
 
     def reached() -> State:
         return State(optimizer.steps_done, optimizer.tensors(), {})
@@ -57,35 +59,45 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     excerpts = Excerpts(run, policy, spec)
-    steps = range(optimizer.steps_done, stream.steps)
-    for step in run.reporter.track(
-        steps, stage="KTO", total=stream.steps, unit="steps", done=optimizer.steps_done
-    ):
+
+    def looked() -> dict[str, Tensor]:
+        found = _accumulate(logratios, held_out, spec, learn=only_look)
+        return {"held_out_loss": found.loss}
+
+    for step in run.steps(optimizer.steps_done, stream.steps, stage="KTO"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            learned = _accumulate(logratios, optimizer, batch, spec)
-        learning_rate = optimizer.learning_rate
-        norm = optimizer.step()
-        run.reporter.metrics(
-            {**learned._asdict(), "grad_norm": norm, "learning_rate": learning_rate},
-            step=optimizer.steps_done,
-        )
+            learned = _accumulate(logratios, batch, spec, learn=optimizer.backward)
+        metrics = {**learned._asdict(), "learning_rate": optimizer.learning_rate}
+        metrics["grad_norm"] = optimizer.step()
+        is_seen = bool(held_out) and spec.looks_at(optimizer.steps_done)
+        metrics |= run.look(policy.model, looked, is_due=is_seen)
+        run.reporter.metrics(metrics, step=optimizer.steps_done)
         is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
         run.save_or_stop(reached, is_due=is_due)
-        if is_due:
+        if is_due or run.ending.reason:
             excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)
-    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+    return {
+        "steps": optimizer.steps_done,
+        "stop_reason": run.outcome("steps"),
+        "prompts": len(rows),
+        "records": tally.as_dict(),
+    }
 
 
-def _training_rows(policy: LoadedModel, spec: KtoSpec, tally: Tally) -> list[SignalGroup]:
-    rows = signal_groups(
+def _rows(policy: LoadedModel, spec: KtoSpec, split: str, tally: Tally) -> list[SignalGroup]:
+    return signal_groups(
         policy.tokenizer,
-        groups_of(spec.data, "train", at_most=spec.max_groups),
+        groups_of(spec.data, split, at_most=spec.max_groups),
         limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
         tally=tally,
     )
+
+
+def _training_rows(policy: LoadedModel, spec: KtoSpec, tally: Tally) -> list[SignalGroup]:
+    rows = _rows(policy, spec, "train", tally)
     verdicts = list(chain.from_iterable(row.is_good for row in rows))
     for what, number in (
         ("good responses", sum(verdicts)),
@@ -100,18 +112,19 @@ def _training_rows(policy: LoadedModel, spec: KtoSpec, tally: Tally) -> list[Sig
 
 
 class Learned(NamedTuple):
-    """The loss, and of the step's responses: the reference point, the mean implicit rewards."""
+    """The loss, and of the step's responses: the reference point, the mean implicit rewards, the mean distance."""
 
     loss: Tensor
     reference_point: Tensor
     good_reward: Tensor
     bad_reward: Tensor
+    log_ratio: Tensor  # as in DPO
 
 
 def _accumulate(
-    logratios: LogRatios, optimizer: Optimizer, batch: list[SignalGroup], spec: KtoSpec
+    logratios: LogRatios, batch: list[SignalGroup], spec: KtoSpec, *, learn: Learn
 ) -> Learned:
-    """Gradients of one step, a row of trees at a time; the means over its responses."""
+    """The loss of a batch, a row of trees at a time; the means over its responses."""
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
     idle = behind(len(rows), spec)
     with torch.no_grad():
@@ -132,19 +145,20 @@ def _accumulate(
         loss_N = kahneman_tversky_losses(own_N, is_good_n, reference_point=point, beta=spec.beta)
         weight_N = torch.where(is_good_n, spec.desirable_weight, spec.undesirable_weight)
         loss = (weight_N * loss_N).sum() / max(total, 1e-12)
-        optimizer.backward(loss)
+        learn(loss)
         reward_N = spec.beta * own_N.detach()
         parts.append(
             (
                 loss,
                 reward_N[is_good_n].sum() / max(good, 1),
                 reward_N[~is_good_n].sum() / max(bad, 1),
+                own_N.detach().abs().sum() / (good + bad),
             )
         )
     for _ in range(idle):
-        optimizer.backward(logratios.nothing())
-    loss, good_reward, bad_reward = total_of(parts, width=3)
-    return Learned(loss, point, good_reward, bad_reward)
+        learn(logratios.nothing())
+    loss, *others = total_of(parts, width=4)
+    return Learned(loss, point, *others)
 
 
 class _Places(NamedTuple):

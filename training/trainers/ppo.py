@@ -12,9 +12,11 @@
    weights by value_weight.
 7. An update ends before the step at which the policy has moved beyond target_kl.
 8. Dropout is off throughout: a ratio must compare like with like.
-9. With baseline leave_one_out no value is learned: all tokens of a response share its whole reward
+9. With importance_cap advantages are weighed by how much likelier a token is to the trainer than it
+   was to the sampler, at most by that.
+10. With baseline leave_one_out no value is learned: all tokens of a response share its whole reward
    (score minus the price of its KL) less the mean of the prompt's others (Ahmadian et al. 2024).
-10. PPO-ptx imitates demonstrations and chosen responses, in place of the pretraining data.
+11. PPO-ptx imitates demonstrations and chosen responses, in place of the pretraining data.
 
 Shapes: N responses, T tokens of the longest, R response tokens of a part.
 """
@@ -53,7 +55,7 @@ from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
 from training.rollout.scoring import load_held_out, load_scorer
 from training.rollout.server import sampler_of
-from training.rollout.telling import batch_numbers, signs, tell_update
+from training.rollout.telling import batch_numbers, sampler_gap, signs, tell_update
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import count_of_all, everyones, total_of
@@ -63,7 +65,6 @@ from training.spec.errors import ModelError
 from training.spec.rollouts import PpoSpec
 
 VALUE_HEAD_FILE = "value_head.safetensors"
-ALL_DONE = "all updates done"
 
 
 def train(run: Run, spec: PpoSpec) -> Metrics:
@@ -94,13 +95,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     def reached() -> State:
         return State(progress.updates, learner.tensors(), progress.facts(learner))
 
-    for update in run.reporter.track(
-        range(progress.updates, spec.updates if not progress.stop_reason else 0),
-        stage="PPO",
-        total=spec.updates,
-        unit="updates",
-        done=progress.updates,
-    ):
+    for update in run.steps(progress.updates, spec.updates, stage="PPO", unit="updates"):
         with run.may_break_off(reached):
             rollouts = explorer.rollouts(update)
             parts = recall(actor, rollouts, spec)
@@ -114,12 +109,10 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         vitals = Vitals(batch.kl, batch.entropy, batch.length, **signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
-        metrics = _metrics(rollouts, batch, learned, progress, learner)
+        metrics = _metrics(rollouts, batch, learned, progress, learner) | sampler_gap(parts)
         tell_update(run, rollouts, metrics, update=progress.updates)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
-            run.reporter.guard(**alarm._asdict(), step=progress.updates)
-            if alarm.action == "stop":
-                progress.stop_reason = alarm.message
+            run.guard(**alarm._asdict(), step=progress.updates)
         progress.beta = adapted_coefficient(
             progress.beta,
             kl=batch.kl,
@@ -129,17 +122,14 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         )
         run.save_or_stop(
             reached,
-            is_due=bool(progress.stop_reason)
-            or progress.updates == spec.updates
+            is_due=progress.updates == spec.updates
             or progress.updates % spec.checkpoint_every == 0,
         )
-        if progress.stop_reason:
-            break
 
     publish_policy(run, policy, spec, beside=partial(_save_value, actor.value_head))
     return {
         "updates": progress.updates,
-        "stop_reason": progress.stop_reason or ALL_DONE,
+        "stop_reason": run.outcome("updates"),
         "beta": progress.beta,
         "prompts": len(prompts),
     }
@@ -153,7 +143,6 @@ class Progress:
     updates: int = 0
     moments: Moments = field(default_factory=Moments)
     first: Vitals | None = None  # of the first update; None before it
-    stop_reason: str = ""
 
     def facts(self, learner: Learner) -> dict[str, object]:
         return {**asdict(self), "steps": learner.steps_done}
@@ -162,7 +151,7 @@ class Progress:
     def from_facts(cls, facts: Mapping[str, object]) -> "Progress":
         """Raises ModelError when the checkpoint is of another kind of run."""
         try:
-            kept = {name: facts[name] for name in ("beta", "updates", "stop_reason")}
+            kept = {name: facts[name] for name in ("beta", "updates")}
             return cls(
                 **kept,  # type: ignore[arg-type] # JSON carries no types
                 moments=Moments(*facts["moments"]),  # type: ignore[misc] # as above
@@ -230,7 +219,10 @@ def judge(
     advantages = padded.flat(whiten(made.advantages_NT, mask_NT), parts)
     returns = padded.flat(made.returns_NT, parts)
     lessons = [
-        [Lesson(part, next(advantages), next(returns)) for part in minibatch]
+        [
+            Lesson(part, next(advantages) * part.correction(spec.importance_cap), next(returns))
+            for part in minibatch
+        ]
         for minibatch in minibatches
     ]
     return Judged(

@@ -18,8 +18,7 @@
 10. The mean score of training responses is kept as an offset: less it, they score 0 on average.
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from training.data.bootstrap import bootstrap_weights
 from training.data.chat import Limits
+from training.data.head_start import fitted_heads
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.rankings import with_rankings
@@ -36,7 +36,6 @@ from training.data.remembered import NOBODY, RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
-from training.functional.probe import fit_direction
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
 from training.models.lora import (
@@ -65,8 +64,8 @@ from training.models.ties import LearnedTies, learned_ties
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, rank, total_of
-from training.runtime.optimize import Optimizer
-from training.runtime.run import Metrics, Run
+from training.runtime.optimize import Learn, Optimizer, only_look
+from training.runtime.run import Metrics, Run, at_rest
 from training.runtime.sharding import behind
 from training.spec.preferences import RewardModelSpec
 
@@ -76,26 +75,20 @@ REFERENCE = 64  # training prompts whose responses set the zero of the scores
 def train(run: Run, spec: RewardModelSpec) -> Metrics:
     """Train on the pairs of the train split and publish the artifact; what was used and dropped."""
     torch.manual_seed(spec.seed)
-    device = pick_device()
-    reward = untrained_reward_model(spec, device)
+    reward = untrained_reward_model(spec, pick_device())
     run.meet(reward.model, notes=reward.notes)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
+    held_out = _rows(reward, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
     weights = trainable_weights(reward.model, spec)
     state = run.last_state()
-    states = RememberedStates(reward) if is_decoder(reward) else None
-    if states is not None and (state is None or state.step < stream.steps):
-        groups = [row.tokens for row in rows]
-        states.remember(groups, budget=spec.tokens_per_forward, run=run)
-        if state is None and spec.head_start == "fitted":
-            reward.model.eval()  # new adapters drop states out otherwise
-            start_heads(reward, _fitted_heads(states, rows, spec, run))
+    states = _remembered(reward, rows, held_out, spec, run, step=state.step if state else None)
     optimizer = Optimizer(weights, spec, steps=stream.steps)
     shares = [pair.tied for row in rows for pair in row.pairs]
-    ties = learned_ties(shares, spec, steps=stream.steps, device=device)
+    ties = learned_ties(shares, spec, steps=stream.steps, device=reward.device)
 
     def reached() -> State:
         tensors = optimizer.tensors() | (ties.tensors() if ties else {})
@@ -107,17 +100,21 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
             ties.restore(state)
 
     reward.model.train()
-    steps = range(optimizer.steps_done, stream.steps)
-    for step in run.reporter.track(
-        steps, stage="reward model", total=stream.steps, unit="steps", done=optimizer.steps_done
-    ):
+
+    def looked() -> dict[str, Tensor]:
+        found = _accumulate(reward, states, held_out, ties, spec, learn=only_look)
+        return {"held_out_loss": found.loss, "held_out_accuracy": found.accuracy}
+
+    for step in run.steps(optimizer.steps_done, stream.steps, stage="reward model"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            learned = _accumulate(reward, states, optimizer, batch, ties, spec)
-        metrics = {**learned._asdict(), "learning_rate": optimizer.learning_rate}
-        metrics["grad_norm"] = optimizer.step()
+            learned = _accumulate(reward, states, batch, ties, spec, learn=optimizer.backward)
+        rate, norm = optimizer.learning_rate, optimizer.step()
+        metrics = {**learned._asdict(), "learning_rate": rate, "grad_norm": norm}
         if ties:
             metrics["tie_parameter"] = ties.step()
+        is_due = bool(held_out) and spec.looks_at(optimizer.steps_done)
+        metrics |= run.look(reward.model, looked, is_due=is_due)
         run.reporter.metrics(metrics, step=optimizer.steps_done)
         run.save_or_stop(
             reached,
@@ -125,8 +122,34 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
         )
 
     offset = _publish(run, reward, ties, rows[:REFERENCE], spec)
-    told: dict[str, object] = {"steps": stream.steps, "prompts": len(rows), "offset": offset}
-    return {**told, "records": tally.as_dict()}
+    return {
+        "steps": optimizer.steps_done,
+        "stop_reason": run.outcome("steps"),
+        "prompts": len(rows),
+        "offset": offset,
+        "records": tally.as_dict(),
+    }
+
+
+def _remembered(
+    reward: LoadedModel,
+    rows: list[PairGroup],
+    held_out: list[PairGroup],
+    spec: RewardModelSpec,
+    run: Run,
+    *,
+    step: int | None,
+) -> RememberedStates | None:
+    """The states of a decoder, and with them its heads' start; ``step`` is that of the checkpoint, if there is one."""
+    if not is_decoder(reward):
+        return None
+    states = RememberedStates(reward)
+    for part in (rows, held_out) if step is None or step < Stream.of(len(rows), spec).steps else ():
+        states.remember([row.tokens for row in part], budget=spec.tokens_per_forward, run=run)
+    if step is None and spec.head_start == "fitted":
+        with at_rest(reward.model):  # new adapters drop states out otherwise
+            start_heads(reward, fitted_heads(states, rows, spec, run))
+    return states
 
 
 def _publish(
@@ -185,66 +208,26 @@ def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardMo
     return torch.cat(scores).mean().item()
 
 
-def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> list[PairGroup]:
+def _rows(reward: LoadedModel, spec: RewardModelSpec, split: str, tally: Tally) -> list[PairGroup]:
     reader = PairReader(
         tokenizer=reward.tokenizer,
         limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
         uses_soft_labels=spec.use_soft_labels,
         keeps_ties=spec.ties != "drop",
     )
-    rows = reader.read(groups_of(spec.data, "train", at_most=spec.max_groups), tally)
+    rows = reader.read(groups_of(spec.data, split, at_most=spec.max_groups), tally)
+    return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
+
+
+def _training_rows(reward: LoadedModel, spec: RewardModelSpec, tally: Tally) -> list[PairGroup]:
+    rows = _rows(reward, spec, "train", tally)
     decided = sum(not pair.record.is_tie for row in rows for pair in row.pairs)
     refuse_too_few(
         decided,
         what="decided pairs",
         advice=f"Judge more comparisons. {tally.sentence()}",
     )
-    return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
-
-
-@torch.no_grad()
-def _fitted_heads(
-    states: RememberedStates, rows: list[PairGroup], spec: RewardModelSpec, run: Run
-) -> Tensor:
-    """Weights [H, D] that order the pairs best by their states as they are before training."""
-    pairs = list(_compared(states, rows, spec, run))
-    difference_BD = torch.stack([pair.difference_D for pair in pairs])
-    label_B = difference_BD.new_tensor([pair.label for pair in pairs])
-    weight_BH = difference_BD.new_tensor([pair.weight_H for pair in pairs])
-    cluster_B = torch.tensor([pair.group for pair in pairs], device=difference_BD.device)
-    directions = [
-        fit_direction(difference_BD, label_B, weight_B=weight_B, cluster_B=cluster_B)
-        for weight_B in weight_BH.T
-    ]
-    return torch.stack(directions).float()
-
-
-class Compared(NamedTuple):
-    """A pair's difference of last states, its label, its weight for each head, and its group's number."""
-
-    difference_D: Tensor
-    label: float
-    weight_H: list[float]
-    group: int
-
-
-def _compared(
-    states: RememberedStates, rows: list[PairGroup], spec: RewardModelSpec, run: Run
-) -> Iterator[Compared]:
-    numbers = itertools.count()
-    batches = list(rows_under_budget(rows, spec.tokens_per_forward))
-    for batch in run.track(batches, stage="score head", total=len(batches), unit="batches"):
-        last_ND = states.last([group.tokens for group in batch]).float()
-        last = torch.split(last_ND, [len(one.lengths) for one in batch])
-        for group, last_KD, number in zip(batch, last, numbers, strict=False):
-            draws = bootstrap_weights(group.tokens.prompt_id, spec)
-            for pair in group.pairs:
-                yield Compared(
-                    last_KD[pair.chosen] - last_KD[pair.rejected],
-                    pair.label,
-                    [draw * pair.weight / len(group.pairs) for draw in draws],
-                    number,
-                )
+    return rows
 
 
 class Learned(NamedTuple):
@@ -260,22 +243,23 @@ class Learned(NamedTuple):
 def _accumulate(
     reward: LoadedModel,
     states: RememberedStates | None,
-    optimizer: Optimizer,
     batch: list[PairGroup],
     ties: LearnedTies | None,
     spec: RewardModelSpec,
+    *,
+    learn: Learn,
 ) -> Learned:
-    """Gradients of one step, a row of trees at a time; the sums over its pairs."""
+    """The loss of a batch, a row of trees at a time; the sums over its pairs."""
     total = sum(map(_weight, batch))
     parts = []
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
     idle = behind(len(rows), spec)
     for row in rows:
         part = row_loss(_scores(reward, states, row), row, total, ties, spec)
-        optimizer.backward(part.loss)
+        learn(part.loss)
         parts.append(part)
     for _ in range(idle):
-        optimizer.backward(_nothing(reward, states))
+        learn(_nothing(reward, states))
     return Learned(*total_of(parts, width=len(Learned._fields)))
 
 

@@ -8,6 +8,7 @@
 """
 
 import torch
+from torch import Tensor
 
 from training.data.chat import Limits
 from training.data.demonstrations import demonstration_groups
@@ -23,7 +24,7 @@ from training.rollout.excerpts import Excerpts
 from training.runtime.checkpoint import State
 from training.runtime.device import pick_device
 from training.runtime.distributed import my_share, total_of
-from training.runtime.optimize import Optimizer
+from training.runtime.optimize import Learn, Optimizer, only_look
 from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.preferences import SftSpec
@@ -36,6 +37,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
+    held_out = _rows(policy, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
@@ -49,41 +51,53 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     states = RememberedStates(policy)
-    if optimizer.steps_done < stream.steps:
-        states.remember(rows, budget=spec.tokens_per_forward, run=run)
+    for part in (rows, held_out) if optimizer.steps_done < stream.steps else ():
+        states.remember(part, budget=spec.tokens_per_forward, run=run)
 
     policy.model.train()
+
     excerpts = Excerpts(run, policy, spec)
-    steps = range(optimizer.steps_done, stream.steps)
-    for step in run.reporter.track(
-        steps, stage="fine-tuning", total=stream.steps, unit="steps", done=optimizer.steps_done
-    ):
+
+    def looked() -> dict[str, Tensor]:
+        loss, _ = _accumulate(policy, states, held_out, spec, learn=only_look)
+        return {"held_out_loss": loss}
+
+    for step in run.steps(optimizer.steps_done, stream.steps, stage="fine-tuning"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
-            loss, tokens = _accumulate(policy, states, optimizer, batch, spec)
-        learning_rate = optimizer.learning_rate
-        norm = optimizer.step()
-        run.reporter.metrics(
-            {"loss": loss, "grad_norm": norm, "learning_rate": learning_rate, "tokens": tokens},
-            step=optimizer.steps_done,
-        )
+            loss, tokens = _accumulate(policy, states, batch, spec, learn=optimizer.backward)
+        metrics: dict[str, Tensor | float] = {"loss": loss, "tokens": tokens}
+        metrics["learning_rate"] = optimizer.learning_rate
+        metrics["grad_norm"] = optimizer.step()
+        is_seen = bool(held_out) and spec.looks_at(optimizer.steps_done)
+        metrics |= run.look(policy.model, looked, is_due=is_seen)
+        run.reporter.metrics(metrics, step=optimizer.steps_done)
         is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
         run.save_or_stop(reached, is_due=is_due)
-        if is_due:
+        if is_due or run.ending.reason:
             excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)
-    return {"steps": stream.steps, "prompts": len(rows), "records": tally.as_dict()}
+    return {
+        "steps": optimizer.steps_done,
+        "stop_reason": run.outcome("steps"),
+        "prompts": len(rows),
+        "records": tally.as_dict(),
+    }
 
 
-def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[TokenGroup]:
-    rows = demonstration_groups(
+def _rows(policy: LoadedModel, spec: SftSpec, split: str, tally: Tally) -> list[TokenGroup]:
+    return demonstration_groups(
         policy.tokenizer,
-        groups_of(spec.data, "train", at_most=spec.max_groups),
+        groups_of(spec.data, split, at_most=spec.max_groups),
         limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
         includes_chosen=spec.include_chosen,
         tally=tally,
     )
+
+
+def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[TokenGroup]:
+    rows = _rows(policy, spec, "train", tally)
     refuse_too_few(
         sum(len(row.responses) for row in rows),
         what="responses",
@@ -95,11 +109,12 @@ def _training_rows(policy: LoadedModel, spec: SftSpec, tally: Tally) -> list[Tok
 def _accumulate(
     policy: LoadedModel,
     states: RememberedStates,
-    optimizer: Optimizer,
     batch: list[TokenGroup],
     spec: SftSpec,
-) -> tuple[torch.Tensor, float]:
-    """Gradients of one step, a row of trees at a time; the mean loss and its tokens."""
+    *,
+    learn: Learn,
+) -> tuple[Tensor, float]:
+    """The loss of a batch, a row of trees at a time; its mean and its tokens."""
     tokens = sum(len(response) for group in batch for response in group.responses)
     losses = []
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
@@ -107,8 +122,8 @@ def _accumulate(
     for row in rows:
         pack, hidden_RD = states.predictors(row)
         loss = -target_logprobs(hidden_RD, pack.targets_R, head_of(policy)).sum() / tokens
-        optimizer.backward(loss)
+        learn(loss)
         losses.append([loss])
     for _ in range(idle):
-        optimizer.backward(states.nothing())
+        learn(states.nothing())
     return total_of(losses, width=1)[0], float(tokens)

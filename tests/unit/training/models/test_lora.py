@@ -37,6 +37,17 @@ def test_fresh_adapters_change_nothing(adapted: LoadedModel) -> None:
     assert torch.equal(adapted.model(IDS).logits, plain)
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_adapters_drop_out_where_the_model_does(
+    tiny_policy: LoadedModel, is_training: bool
+) -> None:
+    tiny_policy.model.train(is_training)
+    add_lora(tiny_policy.model, SftSpec(model="m", data="d", lora_rank=2, lora_dropout=0.5))
+    shake(tiny_policy)
+    one, other = (tiny_policy.model(IDS).logits for _ in range(2))
+    assert torch.equal(one, other) is not is_training
+
+
 def test_the_reference_is_the_model_with_adapters_off(adapted: LoadedModel) -> None:
     with adapters_off(adapted.model):
         before = adapted.model(IDS).logits

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def minibatches():
         pack = pack_groups([tokens(one) for one in groups])
         size = len(pack.branch_R)
         policy, entropy, value, reference = torch.randn(4, size, generator=generator)
-        return Part(pack, None, TokenOutputs(policy, entropy, value), reference)
+        return Part(pack, None, TokenOutputs(policy, entropy, value), reference, policy)
 
     return [[part(GROUPS[:1]), part(GROUPS[1:2])], [part(GROUPS[2:])]]
 
@@ -143,3 +144,34 @@ def test_the_order_is_that_of_the_seed_alone():
     random.seed(2)
     assert shuffled(rollouts, seed="17/3") == first
     assert shuffled(rollouts, seed="17/4") != first
+
+
+def test_a_token_is_weighed_by_its_likelihood_to_the_trainer_up_to_the_cap(minibatches):
+    """exp(0.5) = 1.6487; exp(2) = 7.389 is beyond 2; of a token whose sampler told nothing nothing is known."""
+    part = minibatches[1][0]
+    apart = torch.zeros_like(part.old.logprob_R)
+    apart[:3] = torch.tensor([0.5, 2.0, -1.0])
+    sampled_R = part.old.logprob_R - apart
+    sampled_R[3] = torch.nan
+    found = part._replace(sampled_R=sampled_R).correction(2.0)
+    assert found[:4].tolist() == pytest.approx([1.6487, 2.0, 0.3679, 1.0], abs=1e-4)
+    assert found[4:].tolist() == pytest.approx([1.0] * len(found[4:]))
+
+
+def test_without_a_cap_no_token_is_weighed(minibatches):
+    assert minibatches[0][0].correction(0.0) == 1.0
+
+
+def test_the_cap_reaches_the_advantages(minibatches):
+    spec = PpoSpec(model="m", data="d", reward_model="r", importance_cap=2.0)
+    doubled = [
+        [part._replace(sampled_R=part.old.logprob_R - 5.0) for part in minibatch]
+        for minibatch in minibatches
+    ]
+    plain, weighed = (
+        judge(one, SCORES, [1] * len(SCORES), beta=0.1, spec=spec).minibatches
+        for one in (minibatches, doubled)
+    )
+    for before, after in zip(chain(*plain), chain(*weighed), strict=True):
+        torch.testing.assert_close(after.advantage_R, 2 * before.advantage_R)
+        assert torch.equal(after.return_R, before.return_R)

@@ -1,6 +1,7 @@
 """The server sampler against a real HTTP server that speaks vLLM's protocol with a tiny model."""
 
 import json
+import math
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,16 +64,18 @@ class Engine:
             return 404, {"message": "no such model"}
         knobs = Knobs(*(body[one] for one in ("n", "temperature", "top_p", "max_tokens", "seed")))
         [drawn] = self.loaded[body["model"]].sample_tokens([body["prompt"]], knobs)
-        told = [
+        told = "logprobs" in body
+        choices = [
             {
                 "index": at,
                 "text": one.text,
                 "finish_reason": "stop" if one.finished else "length",
                 **({"token_ids": list(one.token_ids)} if self.tells_ids else {}),
+                **({"logprobs": {"token_logprobs": list(one.logprobs)}} if told else {}),
             }
             for at, one in enumerate(drawn)
         ]
-        return 200, {"choices": told[::-1]}
+        return 200, {"choices": choices[::-1]}
 
     def named(self, path: str) -> list[dict]:
         return [body for asked, body in self.log if asked == f"/v1/{path}"]
@@ -146,6 +149,27 @@ def test_responses_come_as_the_servers_tokens(sampler, engine):
     assert all(1 <= len(one.token_ids) <= 6 for row in (*found, *again) for one in row)
 
 
+def test_at_temperature_one_the_servers_logprobs_are_told(sampler, engine):
+    """At another it would tell those before the temperature, which are of no policy here."""
+    with sampler.following(0):
+        told = sampler.sample_tokens(PROMPTS, KNOBS)
+        untold = sampler.sample_tokens(PROMPTS, KNOBS._replace(temperature=0.9))
+    engine.tells_ids = False
+    with sampler.following(1):
+        encoded = sampler.sample_tokens(PROMPTS, KNOBS)
+    assert all(len(one.logprobs) == len(one.token_ids) for row in told for one in row)
+    assert all(number < 0 for row in told for one in row for number in one.logprobs)
+    assert {one.logprobs for row in (*untold, *encoded) for one in row} == {()}
+
+
+@pytest.mark.parametrize(("temperature", "is_known"), [(1.0, True), (0.9, False)])
+def test_the_gap_between_server_and_trainer_is_told(spec, tmp_path, temperature, is_known):
+    train(tmp_path / "run", replace(spec, updates=2, temperature=temperature))
+    gaps = [told.get("sampler_gap") for _, told in metrics_of(tmp_path / "run")]
+    assert [gap is not None for gap in gaps] == [is_known] * 2
+    assert all(gap < 1e-4 for gap in gaps if gap is not None)
+
+
 def test_equal_prompts_draw_apart_and_every_request_is_repeatable(sampler, engine):
     with sampler.following(0):
         first, again = (sampler.sample_tokens(PROMPTS, KNOBS) for _ in range(2))
@@ -161,6 +185,26 @@ def test_an_end_token_that_the_server_leaves_out_is_put_in(sampler, engine):
     [[one, other]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
     assert one.token_ids == other.token_ids == (66, 1)
     assert one.finished
+
+
+@pytest.mark.parametrize(
+    ("said", "understood"),
+    [
+        ({"token_logprobs": [-0.5]}, [-0.5, None]),
+        ({"token_logprobs": [-0.5, None]}, [-0.5, None]),
+        ({"token_logprobs": [-0.5, -0.1, -0.2]}, []),
+        ({"token_logprobs": []}, []),
+        (None, []),
+    ],
+    ids=["no end token", "null", "too many", "empty", "nothing"],
+)
+def test_logprobs_that_fit_the_tokens_are_taken(sampler, engine, said, understood):
+    choice = {"text": "a", "finish_reason": "stop", "token_ids": [66], "logprobs": said}
+    engine.loaded[sampler.name_at(0)] = None
+    sampler._serving = sampler.name_at(0)
+    engine.answers = [(200, {"choices": [choice, choice | {"index": 1}]})]
+    [[one, _]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
+    assert [None if math.isnan(number) else number for number in one.logprobs] == understood
 
 
 def test_the_server_follows_the_policy_and_forgets_what_it_was(spec, engine, tmp_path):

@@ -168,6 +168,6 @@ def test_one_response_a_prompt_is_refused(spec):
 def test_a_checkpoint_of_another_kind_is_refused(spec, run_of, tmp_path):
     shutil.copytree(run_of(spec), tmp_path, dirs_exist_ok=True)
     path = tmp_path / "checkpoints" / "4" / "state.json"
-    path.write_text(path.read_text().replace('"stop_reason"', '"other"'))
+    path.write_text(path.read_text().replace('"updates"', '"other"'))
     with pytest.raises(ModelError, match="is not one of"):
         train(tmp_path, spec)

@@ -237,7 +237,8 @@ def test_the_loss_of_compared_responses_equals_trls(
     with torch.no_grad():
         old = response_logprobs(policy, pack)
         _move(policy.model)
-    part = Part(pack, None, TokenOutputs(*old, torch.zeros_like(old.logprob_R)), old.logprob_R)
+    told = TokenOutputs(*old, torch.zeros_like(old.logprob_R))
+    part = Part(pack, None, told, old.logprob_R, old.logprob_R)
     spec = GrpoSpec(
         model="m", data="d", reward_model="r", variant=variant, max_response_tokens=8,
         clip_range=0.05, clip_range_high=0.1, kl_coefficient=0.3,

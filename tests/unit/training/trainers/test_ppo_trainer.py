@@ -12,6 +12,7 @@ from training.__main__ import main, read_spec
 from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout import sampler
 from training.spec.errors import Cancelled, Diverged, ModelError, SpecError
 from training.spec.rollouts import PpoSpec
 from training.spec.runs import spec_to_dict
@@ -206,6 +207,40 @@ def test_the_gain_is_measured_on_heldout_prompts_with_an_interval(spec, tmp_path
     assert told["n"] == 6
     assert told["kl"] > 0
     assert evaluate(tmp_path, spec) == told
+
+
+def test_a_run_that_measures_nothing_says_that_it_was_told_so(spec, tmp_path):
+    assert evaluate(tmp_path, replace(spec, eval_prompts=0)) == {
+        "reason": "Nothing was measured: eval_prompts is 0."
+    }
+
+
+@pytest.mark.parametrize("choice", [{}, {"trainable_layers": 0, "lora_rank": 4}])
+def test_layers_computed_again_give_the_same_bits(spec, run_of, tmp_path, choice):
+    spec = replace(spec, **choice)
+    train(tmp_path, replace(spec, gradient_checkpointing=True))
+    assert metrics_of(tmp_path) == metrics_of(run_of(spec))
+
+
+def test_the_sampler_and_the_trainer_differ_by_rounding(spec, run_of):
+    assert all(0 <= told["sampler_gap"] < 1e-5 for _, told in metrics_of(run_of(spec)))
+
+
+def test_responses_are_sampled_some_at_a_time(spec, run_of, tmp_path, monkeypatch):
+    """Two a prompt: of three at once two are to one prompt, and a third would be to the next."""
+    asked = []
+    plainly = sampler.draw_batch
+
+    def heard(model, prompts, uniforms_RT, knobs, end_ids):
+        asked.append(len(uniforms_RT))
+        return plainly(model, prompts, uniforms_RT, knobs, end_ids)
+
+    monkeypatch.setattr(sampler, "draw_batch", heard)
+    spec = replace(spec, updates=1)
+    train(tmp_path, replace(spec, rows_at_once=3))
+    assert asked == [2, 2, 2, 2]
+    assert evaluate(tmp_path, replace(spec, rows_at_once=5))["n"] == 6
+    assert max(asked[4:]) == 4
 
 
 def test_an_unchanged_policy_gains_nothing(spec, tmp_path):

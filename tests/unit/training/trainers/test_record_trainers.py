@@ -1,6 +1,7 @@
 """What holds for all trainers that learn from records: fine-tuning, reward models, DPO, KTO."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.trainers.conftest import RunOf
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.data import remembered
-from training.runtime.checkpoint import saved_steps
+from training.runtime.checkpoint import State, saved_steps
+from training.runtime.run import Run
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DataError, Diverged
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
@@ -33,6 +35,18 @@ def spec(request: pytest.FixtureRequest, tiny_folder: Path, snapshot: Path) -> R
         checkpoint_every=3,
         lora_dropout=0.1,
     )
+
+
+def end_at(patch: pytest.MonkeyPatch, step: int) -> None:
+    """Let a guard end every run at this step."""
+    plainly = Run.save_or_stop
+
+    def guarded(run: Run, state: Callable[[], State], *, is_due: bool) -> None:
+        if state().step == step:
+            run.guard("divergence", action="stop", message="It rose.", step=step)
+        plainly(run, state, is_due=is_due)
+
+    patch.setattr(Run, "save_or_stop", guarded)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -188,3 +202,61 @@ def test_without_held_out_rows_the_numbers_say_why(spec: RunSpec, tmp_path: Path
 
 def test_a_snapshot_limit_is_kept(spec: RunSpec, tmp_path: Path) -> None:
     assert train(tmp_path / "run", replace(spec, max_groups=9, max_steps=1))["prompts"] == 9
+
+
+def test_a_guard_ends_the_training_and_what_there_is_gets_published(
+    spec: RunSpec, tmp_path: Path
+) -> None:
+    """At step 4 of 12, between two checkpoints; it is not taken up again by resume."""
+    with pytest.MonkeyPatch.context() as patch:
+        end_at(patch, 4)
+        told = train(tmp_path, spec)
+    assert (told["steps"], told["stop_reason"]) == (4, "It rose.")
+    assert saved_steps(tmp_path / "checkpoints")[-1] == 4
+    before = weights(tmp_path)
+    again = train(tmp_path, spec)
+    assert (again["steps"], again["stop_reason"]) == (4, "It rose.")
+    assert all(torch.equal(before[name], one) for name, one in weights(tmp_path).items())
+    assert evaluate(tmp_path, spec)
+
+
+def test_layers_computed_again_give_the_same_bits(
+    spec: RunSpec, run_of: RunOf, tmp_path: Path
+) -> None:
+    """With dropout in the adapters, whose draws are repeated too."""
+    spec = replace(spec, lora_rank=2)
+    train(tmp_path, replace(spec, gradient_checkpointing=True))
+    whole, found = weights(run_of(spec)), weights(tmp_path)
+    assert [name for name in whole if not torch.equal(whole[name], found[name])] == []
+    assert metrics_of(tmp_path) == metrics_of(run_of(spec))
+
+
+def test_a_look_at_held_out_records_changes_nothing_else(
+    spec: RunSpec, run_of: RunOf, tmp_path: Path
+) -> None:
+    spec = replace(spec, lora_rank=2)
+    train(tmp_path, replace(spec, eval_every=5))
+    found = dict(metrics_of(tmp_path))
+    looked = [step for step, told in found.items() if "held_out_loss" in told]
+    assert looked == [5, 10]
+    assert found[10]["held_out_loss"] < found[5]["held_out_loss"]
+    plain = [
+        (step, {name: one for name, one in told.items() if not name.startswith("held_out")})
+        for step, told in found.items()
+    ]
+    assert plain == metrics_of(run_of(spec))
+    whole = weights(run_of(spec))
+    assert all(torch.equal(whole[name], one) for name, one in weights(tmp_path).items())
+
+
+def test_a_stop_while_it_looks_keeps_the_step_before(
+    spec: RunSpec, run_of: RunOf, tmp_path: Path
+) -> None:
+    spec = replace(spec, lora_rank=2)
+    look = replace(spec, eval_every=4)
+    with pytest.MonkeyPatch.context() as patch:
+        train_until(StopAt(patch, "training.runtime.run:at_rest", time=2), tmp_path, look)
+    assert saved_steps(tmp_path / "checkpoints")[-1] == 8
+    train(tmp_path, look)
+    whole = weights(run_of(spec))
+    assert all(torch.equal(whole[name], one) for name, one in weights(tmp_path).items())

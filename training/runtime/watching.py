@@ -1,4 +1,7 @@
-"""Warns where a loss goes up for good: what a learning rate that is too high does before a number overflows."""
+"""Guards of every kind of run: a loss that goes up for good, and a policy that is far from where it began.
+
+They look at the numbers that a run says, so that no loop has to know of them.
+"""
 
 import json
 from collections import defaultdict, deque
@@ -8,7 +11,8 @@ from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
 
-from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.spec.base import RunSpec
 from training.spec.events import Event, EventKind
 
 STEPS = 20  # of which the mean loss is taken, at the start and now
@@ -41,27 +45,33 @@ class _Losses:
         return len(self.newest) == STEPS and fmean(self.newest) > CEILING * fmean(self.first) > 0
 
 
-class LossWatch:
-    """Hears the losses of every step and speaks up once of each.
+class Watch:
+    """Hears the numbers of every step; each guard speaks up once, and stops the run where the spec says so.
 
-    PPO has a value loss alone, and GRPO no loss that tells: a policy loss stays near zero.
+    ``divergence`` looks at losses: PPO has a value loss alone, and GRPO none that tells (a policy loss stays near
+    zero). ``log_ratio`` looks at how far responses are from the starting policy.
     """
 
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
+    def __init__(self, run: Run, spec: RunSpec) -> None:
+        self._run = run
+        self._stopping = spec.stopping_guards()
+        self._ceiling = float(getattr(spec, "max_log_ratio", 0.0))
         self._losses: defaultdict[str, _Losses] = defaultdict(_Losses)
+        self._is_far = False
 
     def hear(self, event: Event) -> None:
-        """Take in the losses of an event, where it has some; warn of those that rise now."""
-        for name, losses in self._rising(event):
-            self._warn(name, losses, event.step)
+        """Take in the numbers of a step, and tell what they show."""
+        for name, message in self._found(event):
+            action = "stop" if name in self._stopping else "warn"
+            self._run.guard(name, action=action, message=message, step=event.step)
 
     def recall(self, path: Path, *, last_step: int) -> None:
         """Take in, in silence, what a resumed run said in `events.jsonl` until the step that it goes on from."""
         for event in said_before(path, last_step=last_step):
-            deque(self._rising(event), maxlen=0)
+            deque(self._found(event), maxlen=0)
 
-    def _rising(self, event: Event) -> Iterator[tuple[str, _Losses]]:
+    def _found(self, event: Event) -> Iterator[tuple[str, str]]:
+        """Name and sentence of each guard that has something to tell now."""
         if event.kind != EventKind.METRICS:
             return
         for name in ADVICE:
@@ -71,15 +81,26 @@ class LossWatch:
             losses.take(loss)
             if losses.rises:
                 losses.has_warned = True
-                yield name, losses
+                yield "divergence", _risen(name, losses)
+        far = event.data.get("log_ratio")
+        if self._ceiling and not self._is_far and isinstance(far, float) and far > self._ceiling:
+            self._is_far = True
+            yield "log_ratio", _far(far, self._ceiling)
 
-    def _warn(self, name: str, losses: _Losses, step: int) -> None:
-        before, now = fmean(losses.first), fmean(losses.newest)
-        message = (
-            f"The {name.replace('_', ' ')} rose from {before:.3g} in the first {STEPS} steps to {now:.3g} "
-            f"in the newest: {ADVICE[name]}"
-        )
-        self._reporter.guard("divergence", action="warn", message=message, step=step)
+
+def _risen(name: str, losses: _Losses) -> str:
+    before, now = fmean(losses.first), fmean(losses.newest)
+    return (
+        f"The {name.replace('_', ' ')} rose from {before:.3g} in the first {STEPS} steps to {now:.3g} "
+        f"in the newest: {ADVICE[name]}"
+    )
+
+
+def _far(now: float, ceiling: float) -> str:
+    return (
+        f"The probability of a response is on average {now:.0f} nats from what the starting policy gave it, beyond "
+        f"max_log_ratio {ceiling:g}: little of that policy may be left. Raise beta, or lower learning_rate or epochs."
+    )
 
 
 def said_before(path: Path, *, last_step: int) -> list[Event]:
