@@ -61,18 +61,19 @@ def test_what_changes_between_two_checkpoints_is_the_policy_alone(
     assert still[3] == still[5]
 
 
+@pytest.mark.parametrize("is_training", [True, False])
 def test_they_leave_random_numbers_and_the_modes_of_the_model_alone(
-    tiny_folder: Path, snapshot: Path, tmp_path: Path
+    tiny_folder: Path, snapshot: Path, tmp_path: Path, is_training: bool
 ) -> None:
-    """Adapters that are put into a model that is not in training have dropout all the same."""
     spec = SftSpec(model=str(tiny_folder), data=str(snapshot), lora_rank=2, lora_dropout=0.1)
     policy = load_policy(spec.model, precision="float32", device=torch.device("cpu"))
     trainable_weights(policy.model, spec)
+    policy.model.train(is_training)
     before, modes = torch.get_rng_state(), [one.training for one in policy.model.modules()]
     with Reporter(tmp_path, has_bar=False) as reporter:
         run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
         Excerpts(run, policy, spec).tell(step=1)
     assert torch.equal(before, torch.get_rng_state())
     assert [one.training for one in policy.model.modules()] == modes
-    assert len(set(modes)) == 2
+    assert set(modes) == {is_training}
     assert len(samples_of(tmp_path)[1]) == 2
