@@ -175,6 +175,27 @@ def test_what_the_page_says_moves_nothing(bench, compared, width):
     assert height(bench.page, ".strip") == before
 
 
+@pytest.mark.parametrize("width", [1024, 1360])
+def test_the_strip_keeps_its_line_while_answers_of_a_long_batch_wait(
+    bench, project, context, width
+):
+    batch = project.batches.create(
+        name="Support chats of November, second half", deadline="2099-03-05T17:00Z"
+    )
+    for _ in range(3):
+        factories.comparison(factories.prompt(project), batch=batch)
+    sized(bench.page, width, 850)
+    bench.open()
+    bench.expect_state("ready")
+    expect(bench.page.locator("[data-due]")).to_be_visible()
+    assert height(bench.page, ".strip") <= 48
+    context.set_offline(True)
+    bench.answer("2")
+    bench.expect_says("kept here")
+    expect(bench.page.locator("[data-unsent]")).to_have_text("1 to send")
+    assert height(bench.page, ".strip") <= 48
+
+
 def test_steps_between_nine_places_find_room_where_the_places_stand(bench, ranked):
     sized(bench.page, 1360, 850)
     bench.open().press(*"12345678")

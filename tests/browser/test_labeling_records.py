@@ -1,6 +1,5 @@
 """What the labeling page records of the work: whose draft, what was refused, which guideline, how much time."""
 
-import re
 from datetime import timedelta
 
 import pytest
@@ -143,7 +142,7 @@ def test_a_new_guideline_takes_the_place_of_the_old_one_on_the_open_page(bench, 
     bench.open()
     publish(project, 2, "Prefer what is *true*.")
     bench.answer("1")
-    bench.expect_says("guideline has changed: press G to read version 2")
+    bench.expect_says("guideline has changed: press G")
     fresh = bench.page.get_by_role("button", name="Guideline new")
     expect(fresh).to_be_visible()
     assert violations(bench.page) == []
@@ -255,7 +254,7 @@ def test_the_strip_says_when_the_work_is_due(bench, project):
     project.save()
     fill(project)
     bench.open()
-    expect(bench.page.locator("[data-due]")).to_have_text(re.compile(r"due .*Mar.* \d\d:\d\d"))
+    expect(bench.page.locator("[data-due]")).to_have_text("due Mar 5")
 
 
 def test_the_deadline_of_the_batch_goes_before_that_of_the_project(bench, project):
@@ -264,4 +263,4 @@ def test_the_deadline_of_the_batch_goes_before_that_of_the_project(bench, projec
     batch = project.batches.create(name="May", deadline="2020-05-01T12:00Z")
     factories.comparison(factories.prompt(project), batch=batch)
     bench.open()
-    expect(bench.page.locator("[data-due]")).to_have_text(re.compile(r"was due .*May"))
+    expect(bench.page.locator("[data-due]")).to_have_text("was due May 1")

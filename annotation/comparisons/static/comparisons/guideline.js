@@ -40,7 +40,7 @@ export class Guideline {
     this.#sheet.dataset.version = sheet.dataset.version;
     if (this.#sheet.open) return this.#sheet.querySelector("button").focus();
     this.#markFresh(true);
-    return this.#say(interpolate(gettext("The guideline has changed: press %(key)s to read version %(version)s."), { key: this.#key, version: this.version }), "news");
+    return this.#say(interpolate(gettext("The guideline has changed: press %(key)s."), { key: this.#key }), "news");
   }
 
   #markFresh(isFresh) {

@@ -3,7 +3,10 @@
 import { gettext, interpolate } from "../ui/gettext.js";
 import { call } from "./outbox.js";
 
-const DUE = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+const A_DAY = 24 * 3_600_000;
+const DAY = { day: "numeric", month: "short" };
+const HOUR = { weekday: "short", hour: "numeric", minute: "2-digit" };
+const FULL = { dateStyle: "full", timeStyle: "short" };
 
 export class Strip {
   #page;
@@ -93,20 +96,24 @@ export class Strip {
   }
 
   #showBatch(batch) {
-    this.#page.querySelector("[data-batch-name]").textContent = batch?.name ?? "";
+    const name = this.#page.querySelector("[data-batch-name]");
+    name.textContent = name.title = batch?.name ?? "";
     const words = gettext("%(judged)s of %(total)s judged");
     this.#page.querySelector("[data-batch-count]").textContent = batch ? interpolate(words, batch) : "";
   }
 
-  /** When the work is due, in the zone and the way of writing of the reader. */
+  /** When the work is due, in the zone and the way of writing of the reader: the day, or the hour where it is near. */
   #showDue(deadline) {
     const place = this.#page.querySelector("[data-due]");
     place.hidden = deadline === "";
     place.dateTime = deadline;
-    const isOver = Date.parse(deadline) < Date.now();
-    const when = deadline && new Intl.DateTimeFormat(document.documentElement.lang, DUE).format(new Date(deadline));
-    place.textContent = interpolate(isOver ? gettext("was due %(when)s") : gettext("due %(when)s"), { when });
-    place.classList.toggle("over", isOver);
+    if (place.hidden) return;
+    const left = Date.parse(deadline) - Date.now();
+    const written = (how) => new Intl.DateTimeFormat(document.documentElement.lang, how).format(new Date(deadline));
+    const words = left < 0 ? gettext("was due %(when)s") : gettext("due %(when)s");
+    place.textContent = interpolate(words, { when: written(Math.abs(left) < A_DAY ? HOUR : DAY) });
+    place.title = written(FULL);
+    place.classList.toggle("over", left < 0);
   }
 
   #show(today, left, isMore) {
