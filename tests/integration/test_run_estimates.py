@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse
 from django.utils import timezone
 
@@ -10,6 +11,7 @@ from annotation.projects.models import Role
 from annotation.runs import estimates
 from annotation.runs.models import RunEvent
 from annotation.runs.weights import weights_of
+from deploy import env
 from deploy.env import Price
 from tests import factories
 from training.models.tiny import tiny_llama
@@ -206,6 +208,22 @@ def test_money_is_told_where_the_site_has_a_price_and_the_time_is_known(settings
     settings.CONCORD_PRICE_AN_HOUR = Price(2.5, "EUR")
     assert estimates.price_text(5400) == "3.75 EUR"
     assert estimates.price_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "price"),
+    [("", None), ("2.50 EUR", Price(2.5, "EUR")), (" 3 USD ", Price(3.0, "USD"))],
+)
+def test_the_site_s_price_is_an_amount_with_its_currency(monkeypatch, value, price):
+    monkeypatch.setenv("CONCORD_PRICE_AN_HOUR", value)
+    assert env.price("CONCORD_PRICE_AN_HOUR") == price
+
+
+@pytest.mark.parametrize("value", ["2.50", "EUR 2", "-1 EUR", "two EUR", "2,50 EUR"])
+def test_a_price_that_cannot_be_read_fails_loudly(monkeypatch, value):
+    monkeypatch.setenv("CONCORD_PRICE_AN_HOUR", value)
+    with pytest.raises(ImproperlyConfigured, match="write an amount and the three letters"):
+        env.price("CONCORD_PRICE_AN_HOUR")
 
 
 def test_the_form_shows_the_estimate_and_moves_it(project, engineer, settings):
