@@ -42,6 +42,14 @@ def test_what_disagreed_gets_a_slot_for_someone_else(project):
     assert given.comparison_id == apart.pk
 
 
+def test_an_order_and_all_bad_are_different_verdicts(project):
+    one, agreed = judged(project), judged(project)
+    factories.judgment(one, is_all_bad=True)
+    factories.judgment(agreed)
+    found = requeued_by(project.guidelines.get(), scope="disagreed")
+    assert list(found) == [one]
+
+
 def test_a_machine_judge_makes_no_disagreement(project):
     one = judged(project)
     other = [[pk] for pk in reversed(one.candidate_ids)]

@@ -3,18 +3,20 @@
 from django.db import transaction
 from django.db.models import (
     Case,
-    Count,
     Exists,
     F,
     Func,
     IntegerField,
-    JSONField,
+    Max,
+    Min,
     OuterRef,
     Q,
     QuerySet,
+    TextField,
     Value,
     When,
 )
+from django.db.models.functions import Cast, Collate
 from django.utils import timezone
 
 from annotation.accounts.models import User
@@ -61,12 +63,13 @@ def _judged(project: Project) -> QuerySet[Judgment]:
 
 
 def _disagreed(project: Project) -> Q:
-    """At least two different orders, or an order and all bad."""
-    said = Func(
-        F("ranking"), F("is_all_bad"), function="jsonb_build_array", output_field=JSONField()
-    )
-    rows = _judged(project).values("comparison").annotate(said=Count(said, distinct=True))
-    return Q(pk__in=rows.filter(said__gt=1).values("comparison"))
+    """At least two different orders; where all are bad there is none.
+
+    By the least and the greatest text of an order: to count different ones the database would sort all judgments.
+    """
+    order = Collate(Cast("ranking", TextField()), "C")
+    rows = _judged(project).values("comparison").annotate(least=Min(order), most=Max(order))
+    return Q(pk__in=rows.exclude(least=F("most")).values("comparison"))
 
 
 def _judged_before(guideline: Guideline) -> Q:
