@@ -95,6 +95,7 @@ def reply(
     done = progress_of(
         project_id=station.project.pk,
         labeler_id=station.member.user_id,
+        languages=queue.languages_of(station.member),
         done=station.done,
         held=len(served.leases),
     )

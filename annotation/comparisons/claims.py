@@ -6,7 +6,8 @@ priority, then fewest places taken (breadth first) or most (depth first), then o
 
 The cost of a claim does not grow with the queue or with the labeler's history: `claim_near` looks at the front of the
 queue and at a window ahead of where this labeler was last served beyond the front (`QueuePosition`). `claim_anywhere`
-searches everything; it is asked only when the front is full of what the labeler has done, and moves the place.
+searches everything; it is asked only when the front is full of what the labeler has done, and moves the place. Those
+who named languages are served from the queue of each, merged: what others read is never looked at.
 """
 
 import json
@@ -15,11 +16,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+from annotation.comparisons.free import FREE, READABLE, free_sql, turn_sql
 from annotation.core import statements
-from annotation.prompts.languages import PRIMARY_LANGUAGE
 
 WINDOW = 100  # comparisons looked at in front and ahead
-SAMPLE = 1_000  # comparisons in front that are asked for their language
 EXPIRE_BATCH = 500
 SEARCH_AGAIN_SECONDS = 60
 REPEAT_AFTER = 10  # judgments of the labeler between the first and the repeat
@@ -38,7 +38,9 @@ class Claim:
     wanted: int = 1
     most: int = 9  # new leases at once
     held: list[int] = field(default_factory=list)  # leases that the client has: sent without texts
-    languages: list[str] = field(default_factory=list)  # primary subtags ("en"); empty: any
+    languages: list[str] = field(
+        default_factory=list
+    )  # primary subtags ("en"), each once; empty: any
     is_depth_first: bool = False
     is_training: bool = False
     is_answering: bool = False  # leases that wait are renewed
@@ -77,7 +79,7 @@ class QueueFacts(NamedTuple):
     is_paused: bool  # something, with its batch
     is_closed: bool  # something, with its batch
     has_free: bool
-    has_readable: bool  # among what is free in front, in a language of this labeler
+    has_readable: bool  # something free, in a language of this labeler
     has_ended: bool  # leases that still hold their places
 
 
@@ -146,30 +148,16 @@ CROSS JOIN LATERAL (
 ) r"""
 _MISSING = "LIMIT GREATEST(0, LEAST(%(most)s, %(wanted)s - (SELECT count(*) FROM live)))"
 
-_FREE = """c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
-          AND c.kind <> 'gold'"""
 # The place is asked for in scalar subqueries: so the planner walks the index from there on, whatever it believes.
 _PLACE = """(SELECT q.{column} FROM comparisons_queueposition q
                  WHERE q.project_id = %(project_id)s AND q.labeler_id = %(labeler_id)s)"""
+_BEYOND = """ AND c.priority = {at_priority} AND ({turn}, c.id) > ({at_slots}{sign}, {at_id})"""
 _NEAR = """
-    SELECT id, false AS is_far FROM (
-        SELECT c.id FROM comparisons_comparison c WHERE {free}
-        ORDER BY c.priority DESC, c.slots_taken{sign}, c.id LIMIT {window}
-    ) front
+    SELECT id, false AS is_far FROM ({front}) front
     UNION ALL
-    SELECT id, true FROM (
-        SELECT c.id FROM comparisons_comparison c
-        WHERE {free} AND c.priority = {at_priority}
-          AND (c.slots_taken{sign}, c.id) > ({at_slots}{sign}, {at_id})
-        ORDER BY c.slots_taken{sign}, c.id LIMIT {window}
-    ) ahead
+    SELECT id, true FROM ({ahead}) ahead
 """
-_ANYWHERE = """
-    SELECT c.id, true AS is_far FROM comparisons_comparison c WHERE {free}
-    ORDER BY c.priority DESC, c.slots_taken{sign}, c.id
-"""
-_READABLE = f"""(cardinality(%(languages)s::text[]) = 0 OR c.language = ''
-           OR {PRIMARY_LANGUAGE.format(code="c.language")} = ANY(%(languages)s::text[]))"""
+_ANYWHERE = "SELECT id, true AS is_far FROM ({everything}) everything"
 _NEW_TO_THEM = """
           NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
                           AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')
@@ -185,7 +173,7 @@ _PICK_PLACES = """
     SELECT fit.*, seen.is_far FROM ({scope}) seen CROSS JOIN LATERAL (
         SELECT c.id, {drawn} AS shown_order, c.priority, c.slots_taken FROM comparisons_comparison c
         WHERE c.id = seen.id AND c.state = 'open' AND c.slots_taken < c.overlap AND c.kind <> 'gold'
-          AND {readable} AND {new_to_them}
+          AND {new_to_them}
         FOR UPDATE OF c SKIP LOCKED
     ) fit
     WHERE {guard}
@@ -254,10 +242,7 @@ SELECT
     {with_batch_paused},
     {with_batch_closed},
     EXISTS (SELECT 1 FROM comparisons_comparison c WHERE {free}),
-    EXISTS (SELECT 1 FROM (
-                SELECT c.language FROM comparisons_comparison c WHERE {free}
-                ORDER BY c.priority DESC, c.slots_taken{sign}, c.id LIMIT {sample}
-            ) c WHERE {readable}),
+    EXISTS ({everything}),
     EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
             AND a.state = 'leased' AND a.lease_until <= %(now)s),
     shown.*
@@ -279,34 +264,26 @@ _MARK_SEARCHED = """, marked AS (
 
 
 _FRAGMENTS = {
-    "free": _FREE,
-    "readable": _READABLE,
+    "free": FREE,
+    "readable": READABLE,
     "new_to_them": _NEW_TO_THEM,
     "drawn": _DRAWN,
     "missing": _MISSING,
     "live": _LIVE,
     "shown": _SHOWN,
-    "at_priority": _PLACE.format(column="priority"),
-    "at_slots": _PLACE.format(column="slots_taken"),
-    "at_id": _PLACE.format(column="comparison_id"),
     "with_batch_paused": _HELD.format(state="paused"),
     "with_batch_closed": _HELD.format(state="closed"),
-    "sign": "{sign}",
-    "window": "{window}",
-    "sample": str(SAMPLE),
+    **{name: f"{{{name}}}" for name in ("sign", "front", "ahead", "everything")},
 }
 
 
 def _statement(
     pick: str, effects: str = "", *, answer: str = _LEASES, is_repeat: bool = False
-) -> dict[bool, str]:
-    """A claim in both serving orders, by whether it is depth first; only what takes a place has effects."""
+) -> str:
+    """A claim, to be finished by `_asked`; only what takes a place has effects."""
     fields = {"is_repeat": is_repeat, "takes_place": bool(effects), **_FRAGMENTS}
     picked = pick.format(**_FRAGMENTS)
-    whole = (_LEASE + answer).format(pick=picked, effects=effects, **fields)
-    return {
-        is_last: whole.replace("{sign}", " * -1" if is_last else "") for is_last in (False, True)
-    }
+    return (_LEASE + answer).format(pick=picked, effects=effects, **fields)
 
 
 def _places(scope: str, guard: str) -> str:
@@ -319,6 +296,39 @@ _CLAIM_ANYWHERE = _statement(
 )
 _CLAIM_GOLD = _statement(_PICK_GOLD)
 _CLAIM_REPEAT = _statement(_PICK_REPEAT, is_repeat=True)
+_PLACES = {
+    f"at_{name}": _PLACE.format(column=column)
+    for name, column in (
+        ("priority", "priority"),
+        ("slots", "slots_taken"),
+        ("id", "comparison_id"),
+    )
+}
+
+
+@cache
+def _asked(statement: str, is_depth_first: bool, languages: int, window: int) -> str:
+    """A claim in an order of serving, by a labeler of so many languages."""
+    sign = " * -1" if is_depth_first else ""
+    beyond = _BEYOND.format(turn=turn_sql(is_depth_first), sign=sign, **_PLACES)
+    scopes = {
+        "{front}": free_sql(languages, is_depth_first=is_depth_first, limit=window),
+        "{ahead}": free_sql(languages, is_depth_first=is_depth_first, where=beyond, limit=window),
+        "{everything}": free_sql(languages, is_depth_first=is_depth_first),
+        "{sign}": sign,
+    }
+    for name, text in scopes.items():
+        statement = statement.replace(name, text)
+    return statement
+
+
+def _run(statement: str, claim: Claim, **more: Any) -> list[tuple[Any, ...]]:  # Any: columns differ
+    asked = _asked(statement, claim.is_depth_first, len(claim.languages), WINDOW)
+    return statements.run(asked, _values(claim) | more)
+
+
+def _values(claim: Claim) -> dict[str, Any]:  # Any: as the driver takes
+    return {name: getattr(claim, name) for name in _NAMES} | {"longest": LONGEST_LEASES}
 
 
 def expire(*, project_id: int | None, now: datetime) -> int:
@@ -327,25 +337,15 @@ def expire(*, project_id: int | None, now: datetime) -> int:
     return int(statements.run(_EXPIRE, values)[0][0])
 
 
-@cache
-def _near(is_depth_first: bool, window: int) -> str:
-    return _CLAIM_NEAR[is_depth_first].replace("{window}", str(window))
-
-
 def claim_near(claim: Claim) -> list[LeaseRow]:
     """What the labeler holds, oldest first, filled up from near their place; nothing for a miss."""
-    statement = _near(claim.is_depth_first, WINDOW)
-    return [_lease(row) for row in statements.run(statement, _values(claim))]
+    return [_lease(row) for row in _run(_CLAIM_NEAR, claim)]
 
 
 def claim_anywhere(claim: Claim, *, is_freed: bool) -> tuple[list[LeaseRow], QueueFacts]:
     """As `claim_near`, over the whole queue; not again for a while after it found nothing, unless places were freed."""
     again_from = claim.now - timedelta(seconds=SEARCH_AGAIN_SECONDS)
-    values = _values(claim) | {
-        "search_again_from": again_from,
-        "is_freed": is_freed,
-    }
-    rows = statements.run(_CLAIM_ANYWHERE[claim.is_depth_first], values)
+    rows = _run(_CLAIM_ANYWHERE, claim, search_again_from=again_from, is_freed=is_freed)
     cut = len(QueueFacts._fields)
     facts = QueueFacts(*rows[0][:cut])
     return [_lease(row[cut:]) for row in rows if row[cut] is not None], facts
@@ -353,17 +353,13 @@ def claim_anywhere(claim: Claim, *, is_freed: bool) -> tuple[list[LeaseRow], Que
 
 def claim_gold(claim: Claim) -> list[LeaseRow]:
     """What the labeler holds, filled up with gold that they have not seen, in an order of their own."""
-    return [_lease(row) for row in statements.run(_CLAIM_GOLD[False], _values(claim))]
+    return [_lease(row) for row in _run(_CLAIM_GOLD, claim)]
 
 
 def claim_repeat(claim: Claim) -> list[LeaseRow]:
     """What the labeler holds, filled up with what they judged a while ago, sides swapped."""
     window = {"repeat_after": REPEAT_AFTER, "repeat_window": REPEAT_WINDOW}
-    return [_lease(row) for row in statements.run(_CLAIM_REPEAT[False], _values(claim) | window)]
-
-
-def _values(claim: Claim) -> dict[str, Any]:  # Any: as the driver takes
-    return {name: getattr(claim, name) for name in _NAMES} | {"longest": LONGEST_LEASES}
+    return [_lease(row) for row in _run(_CLAIM_REPEAT, claim, **window)]
 
 
 def _lease(row: tuple[Any, ...]) -> LeaseRow:  # Any: columns differ

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 from django.utils import timezone
 
+from annotation.comparisons.free import free_sql
 from annotation.comparisons.models import Assignment
 from annotation.core import statements
 
@@ -59,10 +61,7 @@ INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, sl
 SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, 0, found.free + found.held, %(now)s
 FROM (SELECT
     (SELECT count(*) FROM (
-        SELECT c.id FROM comparisons_comparison c
-        WHERE c.project_id = %(project_id)s AND c.state = 'open' AND c.slots_taken < c.overlap
-          AND c.kind <> 'gold'
-        ORDER BY c.priority DESC, c.slots_taken, c.id LIMIT %(ceiling)s + 1
+        {front}
     ) front WHERE NOT EXISTS (
         SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = front.id
         AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')) AS free,
@@ -73,6 +72,11 @@ ON CONFLICT (project_id, labeler_id) DO UPDATE
     SET remaining = EXCLUDED.remaining, counted_at = EXCLUDED.counted_at
 RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 """
+
+
+@cache
+def _count(languages: int) -> str:
+    return _COUNT.replace("{front}", free_sql(languages, limit=REMAINING_COUNTED + 1))
 
 
 def answered_values(*, judged: int, passed: int = 1) -> dict[str, object]:
@@ -103,16 +107,19 @@ def _note(
     statements.run(ANSWERED, values | where | {"answered_at": answered_at})
 
 
-def progress_of(*, project_id: int, labeler_id: int, done: Done, held: int) -> Progress:
-    """How far a labeler is; what remains is counted anew if that was long ago.
+def progress_of(
+    *, project_id: int, labeler_id: int, languages: list[str], done: Done, held: int
+) -> Progress:
+    """How far a labeler is; what remains in their languages is counted anew if that was long ago.
 
     At least the ``held`` leases remain, gold among them; where there are none, nothing does.
     """
     now = timezone.now()
     due = now - timedelta(seconds=COUNT_AGAIN_SECONDS)
     if held and (done.counted_at is None or done.counted_at < due):
-        where = {"project_id": project_id, "labeler_id": labeler_id, "now": now}
-        done = Done._make(statements.run(_COUNT, {**where, "ceiling": REMAINING_COUNTED})[0])
+        values = {"project_id": project_id, "labeler_id": labeler_id, "languages": languages}
+        values["now"] = now
+        done = Done._make(statements.run(_count(len(languages)), values)[0])
     today = now.astimezone(UTC).date()
     is_today = done.answered_at is not None and done.answered_at.astimezone(UTC).date() == today
     remaining = max(done.remaining or 0, held) if held else 0

@@ -70,6 +70,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "progress": progress_of(
             project_id=project.pk,
             labeler_id=labeler.pk,
+            languages=queue.languages_of(station.member),
             done=station.done,
             held=len(served.leases),
         ),

@@ -15,7 +15,7 @@ from annotation.comparisons.models import Assignment, Comparison, Judgment, Queu
 from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
-from annotation.projects.models import Project
+from annotation.projects.models import Membership, Project
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -236,21 +236,28 @@ def test_an_exhausted_search_is_not_repeated_at_once(project, labeler):
     assert QueuePosition.objects.get().searched_at == first
 
 
-def test_the_claim_walks_the_index_of_what_may_be_served(project, labeler):
+@pytest.mark.parametrize(
+    ("languages", "index"),
+    [([], "comparisons_to_serve"), (["de-ch", "fr"], "to_serve_by_language")],
+)
+def test_the_claim_walks_the_index_of_what_may_be_served(project, labeler, languages, index):
     prompt = factories.prompt(project)
     Comparison.objects.bulk_create(
-        Comparison(project=project, prompt=prompt, candidate_ids=[number, number + 1])
+        Comparison(
+            project=project, prompt=prompt, candidate_ids=[number, number + 1], language="de"
+        )
         for number in range(3_000)
     )
+    Membership.objects.update(languages=languages)
     a_claim = queue.claim_for(
         station_of(labeler=labeler, project_id=project.pk), ahead=2, held=[11]
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE comparisons_comparison")
-        statement = claims._CLAIM_NEAR[False].replace("{window}", "100")
+        statement = claims._asked(claims._CLAIM_NEAR, False, len(languages), 100)
         cursor.execute(f"EXPLAIN {statement}", claims._values(a_claim))
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    assert plan.count("comparisons_to_serve") == 2
+    assert plan.count(f"Scan using {index} on") == 2 * (1 + len(languages))
     assert "Seq Scan on comparisons_comparison" not in plan
 
 

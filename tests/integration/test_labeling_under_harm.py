@@ -1,5 +1,7 @@
 """Four gunicorn workers and 64 labelers on PostgreSQL, while workers are killed with -9 and connections are cut."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 
@@ -28,15 +30,22 @@ def test_whoever_dies_nothing_acknowledged_is_lost_nothing_is_twice_and_nothing_
     assert harmed.statuses <= {404, 409}
 
 
-def test_a_label_costs_no_more_in_a_large_queue_after_a_long_history():
-    costs = []
-    for pairs, judged in ((400, 40), (10_000, 1_500)):
-        world = growth.make_queue(pairs=pairs, judged=judged)
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
-        costs.append(growth.cost_of_a_label(world))
-    small, large = costs
-    assert large.statements == small.statements <= 8
-    assert large.next_statements == small.next_statements <= 6
-    assert large.rows_scanned == 0
-    assert large.blocks < 1.5 * small.blocks
+@pytest.mark.parametrize("readable", [1, 100])
+@pytest.mark.parametrize("is_depth_first", [False, True])
+def test_a_label_costs_no_more_in_a_large_queue_after_a_long_history(readable, is_depth_first):
+    """``readable`` 100: one of so many is in the labeler's language, of the large queue; of the small one, each."""
+    before, after = (
+        cost_of(pairs=400, judged=150, is_depth_first=is_depth_first),
+        cost_of(pairs=20_000, judged=1_500, readable=readable, is_depth_first=is_depth_first),
+    )
+    assert max(before.statements, after.statements) <= 8
+    assert max(before.next_statements, after.next_statements) <= 6
+    assert after.rows_scanned == 0
+    assert after.blocks < 1.5 * before.blocks
+
+
+def cost_of(**queue: Any) -> growth.Cost:  # Any: as `make_queue` takes them
+    world = growth.make_queue(**queue)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return growth.cost_of_a_label(world)

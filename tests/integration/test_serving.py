@@ -217,6 +217,26 @@ def test_a_labeler_is_served_the_languages_they_named(project, labeler):
     assert answered.served.empty.reason == "other_languages"
 
 
+@pytest.mark.parametrize("order", ["breadth_first", "depth_first"])
+def test_several_languages_are_one_queue_and_what_remains_is_counted_in_them(
+    project, labeler, order
+):
+    Project.objects.update(serving_order=order)
+    codes = ["fr", "de-CH", "", "en", "fr"]
+    french, german, unknown, _, urgent = (
+        comparisons(project, 1, language=code)[0] for code in codes
+    )
+    Comparison.objects.filter(pk=urgent.pk).update(priority=5)
+    membership(labeler, languages=["de", "fr-ca", "fr"])
+    station = station_of(labeler=labeler, project_id=project.pk)
+    served = queue.serve(station=station, ahead=3)
+    expected = [urgent.pk, french.pk, german.pk, unknown.pk]
+    assert [one.comparison_id for one in served.leases] == expected
+    client = Client()
+    client.force_login(labeler)
+    assert posted(client, "api-assignment-next", [project.pk])["progress"]["remaining"] == 4
+
+
 def test_a_paused_labeler_is_told_so_with_the_reason(project, labeler):
     comparisons(project, 1)
     membership(labeler, paused_at=timezone.now(), pause_reason="Please read version 3 first.")

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.generation.models import Candidate
 from annotation.projects.models import Guideline, Project
+from annotation.prompts.languages import primary_language_of
 from annotation.prompts.models import Prompt
 
 
@@ -116,11 +117,31 @@ class Comparison(models.Model):
                 condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
                 name="comparisons_to_finish",
             ),
+            # The same of each language, for labelers who named theirs.
+            models.Index(
+                F("project"),
+                primary_language_of("language"),
+                F("priority").desc(),
+                F("slots_taken"),
+                F("id"),
+                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                name="to_serve_by_language",
+            ),
+            models.Index(
+                F("project"),
+                primary_language_of("language"),
+                F("priority").desc(),
+                -F("slots_taken"),
+                F("id"),
+                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                name="to_finish_by_language",
+            ),
             models.Index(
                 fields=["project", "id"],
                 condition=Q(kind="gold", state="open"),
                 name="gold_to_serve",
             ),
+            models.Index(fields=["batch"], condition=Q(state="held"), name="comparisons_held_back"),
             models.Index(fields=["project", "-id"], name="comparisons_by_project"),
             models.Index(
                 fields=["batch"], condition=Q(batch__isnull=False), name="comparisons_by_batch"

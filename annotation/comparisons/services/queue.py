@@ -22,7 +22,7 @@ from annotation.comparisons.models import Assignment, Comparison
 from annotation.comparisons.models.labeling import seconds_until
 from annotation.comparisons.selectors import Response, Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
-from annotation.projects.models import Project
+from annotation.projects.models import Membership, Project
 from annotation.prompts.languages import primary_language
 from annotation.prompts.models import Prompt
 
@@ -199,11 +199,16 @@ def claim_for(
         lease_until=now + timedelta(seconds=project.lease_seconds),
         wanted=1 + ahead,
         held=list(held),
-        languages=[primary_language(one) for one in member.languages],
+        languages=languages_of(member),
         is_depth_first=project.serving_order == Project.ServingOrder.DEPTH_FIRST,
         is_training=station.is_in_training,
         is_answering=is_answering,
     )
+
+
+def languages_of(member: Membership) -> list[str]:
+    """What the queue asks for: without regions, each once."""
+    return sorted({primary_language(one) for one in member.languages})
 
 
 def _by_chance(project: Project, claim: claims.Claim) -> list[claims.LeaseRow]:

@@ -40,7 +40,8 @@ FROM generate_series(1, 2 + ceil(sqrt(2.0 * %(pairs)s))::int) n
 _COMPARISONS = """
 INSERT INTO comparisons_comparison (project_id, prompt_id, candidate_ids, kind, language, state, priority,
     overlap, slots_taken, judgments_counted, created_at)
-SELECT %(project)s, %(prompt)s, ARRAY[a.id, b.id], 'normal', '', 'open', 0, 3, 0, 0, now()
+SELECT %(project)s, %(prompt)s, ARRAY[a.id, b.id], 'normal', CASE WHEN %(readable)s = 1 THEN ''
+    WHEN row_number() OVER () %% %(readable)s = 0 THEN 'de-CH' ELSE 'en' END, 'open', 0, 3, 0, 0, now()
 FROM generation_candidate a JOIN generation_candidate b ON b.prompt_id = a.prompt_id AND b.id > a.id
 WHERE a.prompt_id = %(prompt)s LIMIT %(pairs)s
 """
@@ -75,15 +76,22 @@ class Cost:
     next_statements: int  # of asking for the next comparison
 
 
-def make_queue(*, pairs: int, judged: int, is_depth_first: bool = False) -> World:
-    """A project of ``pairs`` comparisons with one labeler, who has judged ``judged`` of them."""
+def make_queue(
+    *, pairs: int, judged: int, is_depth_first: bool = False, readable: int = 1
+) -> World:
+    """A project of ``pairs`` comparisons with one labeler, who has judged ``judged`` of them.
+
+    They read one of each ``readable``; the others are in another language.
+    """
     order = (
         Project.ServingOrder.DEPTH_FIRST if is_depth_first else Project.ServingOrder.BREADTH_FIRST
     )
     project = Project.objects.create(name=f"{pairs:,}", min_reading_seconds=0, serving_order=order)
     labeler = User.objects.create(username=f"labeler-{uuid4().hex[:12]}")
-    Membership.objects.create(project=project, user=labeler, role=Role.LABELER)
+    languages = ["de"] if readable > 1 else []
+    Membership.objects.create(project=project, user=labeler, role=Role.LABELER, languages=languages)
     values = {"project": project.pk, "pairs": pairs, "judged": judged, "labeler": labeler.pk}
+    values["readable"] = readable
     with connection.cursor() as cursor:
         cursor.execute(_PROMPT, values)
         values["prompt"] = cursor.fetchone()[0]
@@ -149,18 +157,25 @@ def _touched() -> tuple[int, int]:
 
 
 def growth_table() -> Iterator[str]:
-    """The lines of the table, small and large queue, in both orders of serving."""
+    """The lines of the table: small and large queue, in both orders of serving; then one of each thousand readable."""
     yield (
-        "| comparisons | judged by the labeler | served | statements of an answer | of `next` | "
+        "| comparisons | that the labeler reads | and has judged | served | statements of an answer | of `next` | "
         "blocks a label | rows scanned |"
     )
-    yield "|---:|---:|---|---:|---:|---:|---:|"
-    for pairs, judged in ((1_000, 100), (1_000_000, 20_000)):
+    yield "|---:|---:|---:|---|---:|---:|---:|---:|"
+    for pairs, judged, readable in (
+        (1_000, 100, 1),
+        (1_000_000, 20_000, 1),
+        (1_000_000, 20_000, 1_000),
+    ):
         for is_depth_first in (False, True):
-            world = make_queue(pairs=pairs, judged=judged, is_depth_first=is_depth_first)
+            world = make_queue(
+                pairs=pairs, judged=judged, is_depth_first=is_depth_first, readable=readable
+            )
             settle()
             cost = cost_of_a_label(world)
             yield (
-                f"| {pairs:,} | {judged:,} | {'depth' if is_depth_first else 'breadth'} first | "
+                f"| {pairs:,} | {pairs // readable:,} | {judged:,} | "
+                f"{'depth' if is_depth_first else 'breadth'} first | "
                 f"{cost.statements} | {cost.next_statements} | {cost.blocks:.0f} | {cost.rows_scanned:.0f} |"
             )
