@@ -107,6 +107,18 @@ def chosen(stage: Stage) -> None:
     stage.bench.expect_says("Draft saved")
 
 
+@scene("batch")
+def in_a_batch(stage: Stage) -> None:
+    batch = stage.project.batches.create(
+        name="Support chats of November", deadline="2099-03-05T17:00Z"
+    )
+    stage.fill(texts.CODE, texts.FORMULAS, batch=batch)
+    stage.bench.open()
+    stage.project.guidelines.create(version=4, text=texts.GUIDELINE)
+    stage.bench.answer("2")
+    stage.bench.expect_says("guideline has changed")
+
+
 @scene("conversation")
 def conversation(stage: Stage) -> None:
     stage.fill(texts.oasst("13b05b60"))
