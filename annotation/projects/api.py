@@ -262,7 +262,7 @@ class CriterionDetail(APIView):
 
 
 class AuditList(generics.ListAPIView[AuditEvent]):
-    """Who did what in the project; `?verb=rule.&actor=3&since=2026-01-31&until=2026-02-01` narrow."""
+    """Who did what in the project; `?verb=rule.&actor=3&since=2026-01-31&until=2026-02-01&answers=no` narrow."""
 
     serializer_class = shapes.AuditEventSerializer
     queryset = AuditEvent.objects.none()

@@ -16,6 +16,7 @@ from annotation.projects.models import Project
 from annotation.projects.selectors import audit_of
 
 VERB_MAX = 60
+ANSWERS = ("judgment.submitted", "judgment.undone", "assignment.skipped")  # hundreds an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class TrailQuery:
     actor: int = 0
     since: date | None = None
     until: date | None = None
+    is_without_answers: bool = False  # of labelers, among which the other acts are hard to find
 
     @classmethod
     def from_query(cls, asked: Mapping[str, str]) -> "TrailQuery":
@@ -38,6 +40,7 @@ class TrailQuery:
             actor=int(actor),
             since=_day(asked, "since"),
             until=_day(asked, "until"),
+            is_without_answers=asked.get("answers") == "no",
         )
 
     def as_query(self) -> str:
@@ -47,6 +50,7 @@ class TrailQuery:
             "actor": self.actor or "",
             "since": self.since or "",
             "until": self.until or "",
+            "answers": "no" if self.is_without_answers else "",
         }
         return urlencode({name: value for name, value in given.items() if value})
 
@@ -54,6 +58,7 @@ class TrailQuery:
         """What was done and fits, the newest first."""
         rows = audit_of(project)
         rows = rows.filter(verb__startswith=self.verb) if self.verb else rows
+        rows = rows.exclude(verb__in=ANSWERS) if self.is_without_answers else rows
         rows = rows.filter(actor_id=self.actor) if self.actor else rows
         rows = rows.filter(at__gte=_morning(self.since)) if self.since else rows
         return rows.filter(at__lt=_morning(self.until) + timedelta(days=1)) if self.until else rows

@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.audit import services as audit
 from annotation.projects.models import Membership, Role
 from annotation.quality import acts, adjudication, disputes, gold, rules, services
 from annotation.quality.models import Adjudication, Rule
@@ -322,3 +323,20 @@ def test_who_adjudicates_reads_what_labelers_appeal(project, admin, client, labe
         "What labelers appeal"
         not in client.get(at("comparison", project, other.pk)).content.decode()
     )
+
+
+def test_the_trail_can_leave_out_what_labelers_answered(project, admin, client, api, labeler):
+    comparison = factories.comparison(factories.prompt(project))
+    audit.record("judgment.submitted", factories.judgment(comparison), actor=labeler)
+    acts.act(member=acts.labeler_of(project, labeler.pk), kind="message", text="Hi.", actor=admin)
+    url = reverse("projects-audit", args=[project.pk])
+    told = client.get(url).context["rows"]
+    assert {row.event.verb for row in told} >= {"judgment.submitted", "labeler.message"}
+    answer = client.get(url, {"answers": "no"})
+    verbs = {row.event.verb for row in answer.context["rows"]}
+    assert "labeler.message" in verbs
+    assert "judgment.submitted" not in verbs
+    assert answer.context["query"] == "answers=no"
+    api.force_authenticate(admin)
+    listed = api.get(reverse("api-audit-list", args=[project.pk]), {"answers": "no"}).json()
+    assert "judgment.submitted" not in {one["verb"] for one in listed["results"]}
