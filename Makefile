@@ -28,7 +28,7 @@ test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
-	python -m pip install --quiet --no-deps --upgrade --target var/qlora bitsandbytes==0.50.2
+	test -d var/qlora/bitsandbytes || python -m pip install --quiet --no-deps --target var/qlora bitsandbytes==0.50.2
 	PYTHONPATH=var/qlora python -m pytest tests/qlora
 
 test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs

@@ -90,12 +90,21 @@ def curves_of(run: TrainingRun) -> Curves:
     """What the live charts draw."""
     metrics = RunEvent.objects.filter(run=run, kind=EventKind.METRICS)
     last = metrics.aggregate(last=Max("step"))["last"] or 0
-    stride = math.ceil(last / POINTS) or 1
-    thinned = metrics.annotate(rest=Mod("step", stride)).filter(Q(rest=0) | Q(step__in=(1, last)))
+    looked = int(
+        run.spec.get("eval_every") or 1
+    )  # steps between those that tell of held-out records
+    thinned = metrics.annotate(
+        rest=Mod("step", stride(last)), looked=Mod("step", stride(last, looked))
+    ).filter(Q(rest=0) | Q(looked=0) | Q(step__in=(1, last)))
     rows = list(thinned.order_by("step", "pk").values_list("step", "data"))
     names = sorted({name for _, data in rows for name in data}, key=rank)
     series = {name: [number(data.get(name)) for _, data in rows] for name in names}
     return Curves([step for step, _ in rows], series)
+
+
+def stride(last: int, every: int = 1) -> int:
+    """The multiple of ``every`` at which at most `POINTS` steps up to the last one lie."""
+    return every * (math.ceil(last / every / POINTS) or 1)
 
 
 def rank(name: str) -> tuple[int, str]:

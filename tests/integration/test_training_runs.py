@@ -371,6 +371,16 @@ def test_curves_of_a_long_run_are_thinned_and_keep_both_ends(api, project):
     assert (steps[0], steps[-1]) == (1, 2000)
 
 
+def test_a_thinned_curve_keeps_the_steps_that_tell_of_held_out_records(api, project):
+    """Every 4th of 2,000 steps is shown for its length, every 50th for what it tells."""
+    run = factories.training_run(project)
+    TrainingRun.objects.filter(pk=run.pk).update(spec={**run.spec, "eval_every": 50})
+    RunEvent.objects.bulk_create(event(run, step) for step in range(1, 2001))
+    steps = api.get(address("api-run-curves", project, run.pk)).data["steps"]
+    assert set(range(50, 2001, 50)) <= set(steps)
+    assert len(steps) <= 602 + 40
+
+
 def test_a_metric_that_was_not_finite_is_a_gap(api, project):
     run = factories.training_run(project)
     said(run, 1)

@@ -41,7 +41,7 @@ ROLLOUTS = {
     "eval_prompts": 2,
 }
 CHOICES: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
-    "sft": (SftSpec, {}),
+    "sft": (SftSpec, {"eval_every": 2, "schedule": "cosine"}),
     "reward_model": (RewardModelSpec, {"heads": 2}),
     "dpo": (DpoSpec, {"lora_rank": 2, "lora_dropout": 0.1}),
     "ipo": (DpoSpec, {"loss": "ipo"}),
@@ -49,7 +49,7 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
     "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),
     "ppo without a value": (PpoSpec, ROLLOUTS | {"baseline": "leave_one_out"}),
     "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2, "trainable_layers": 0}),
-    "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo"}),
+    "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo", "gradient_checkpointing": True}),
 }
 
 

@@ -8,6 +8,7 @@ Shapes: T tokens of a row, R response tokens, D hidden size.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import torch
@@ -66,6 +67,8 @@ class ActorCritic:
         self._split = SplitBackbone(policy)
         width = policy.model.config.hidden_size
         self.value_head = ValueHead(width).to(policy.device) if has_critic else None
+        if self.value_head is not None and getattr(spec, "value_start", "zero") == "policy":
+            self.value_head.load(Path(spec.model))
 
     @property
     def device(self) -> torch.device:

@@ -157,6 +157,12 @@ class PpoSpec(RolloutSpec):
         help="Guards that stop the run instead of warning, separated by commas: entropy, length, disagreement, "
         "distinct, held_out_reward, divergence.",
     )
+    value_start: str = setting(
+        "zero",
+        help="Where the value head begins: at zero, or (policy) as PPO left it beside the model that this run starts "
+        "from.",
+        choices=("zero", "policy"),
+    )
     entropy_weight: float = setting(0.0, help="Weight of the entropy bonus.", low=0.0, high=1.0)
     ptx_weight: float = setting(
         0.0,

@@ -8,8 +8,8 @@
 4. Minibatches keep their members over the epochs of one update, in another order each epoch: the
    states under the trained layers are computed once, and the first ratio is exactly 1.
 5. Advantages are whitened over the real tokens of the whole batch.
-6. The value head starts at zero and has its own learning rate; its loss reaches the policy's
-   weights by value_weight.
+6. The value head starts at zero (or as an earlier run left it) and has its own learning rate; its
+   loss reaches the policy's weights by value_weight.
 7. An update ends before the step at which the policy has moved beyond target_kl.
 8. Dropout is off throughout: a ratio must compare like with like.
 9. With importance_cap advantages are weighed by how much likelier a token is to the trainer than it
@@ -24,14 +24,11 @@ Shapes: N responses, T tokens of the longest, R response tokens of a part.
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.data.records import groups_of, refuse_too_few
 from training.functional.advantages import (
@@ -63,8 +60,6 @@ from training.runtime.run import Metrics, Run
 from training.runtime.sharding import behind
 from training.spec.errors import ModelError
 from training.spec.rollouts import PpoSpec
-
-VALUE_HEAD_FILE = "value_head.safetensors"
 
 
 def train(run: Run, spec: PpoSpec) -> Metrics:
@@ -126,7 +121,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
             or progress.updates % spec.checkpoint_every == 0,
         )
 
-    publish_policy(run, policy, spec, beside=partial(_save_value, actor.value_head))
+    publish_policy(
+        run, policy, spec, beside=None if actor.value_head is None else actor.value_head.save
+    )
     return {
         "updates": progress.updates,
         "stop_reason": run.outcome("updates"),
@@ -328,8 +325,3 @@ def _metrics(
         "optimizer_steps": len(learned),
         "learning_rate": learner.learning_rate,
     }
-
-
-def _save_value(value_head: nn.Module | None, folder: Path) -> None:
-    if value_head is not None:
-        save_file(value_head.state_dict(), folder / VALUE_HEAD_FILE)

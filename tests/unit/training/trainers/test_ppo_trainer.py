@@ -163,6 +163,30 @@ def test_only_the_chosen_layers_change_and_the_value_head_is_saved(spec, run_of)
     assert head["linear.weight"].abs().max() > 0
 
 
+def test_a_run_begins_with_the_value_head_that_an_earlier_one_left(spec, run_of, tmp_path):
+    """Its first values foresee something; those of a head at zero nothing at all."""
+    place = str(run_of(spec) / "artifact")
+    left = load_file(f"{place}/value_head.safetensors")
+    later = replace(spec, model=place, updates=1, value_learning_rate=1e-9)
+    train(tmp_path / "zero", later)
+    train(tmp_path / "policy", replace(later, value_start="policy"))
+    zero, policy = (
+        load_file(tmp_path / name / "artifact" / "value_head.safetensors")["linear.weight"]
+        for name in ("zero", "policy")
+    )
+    assert zero.abs().max() < 1e-6
+    torch.testing.assert_close(policy, left["linear.weight"], atol=1e-6, rtol=0)
+    variances = [
+        metrics_of(tmp_path / name)[0][1]["explained_variance"] for name in ("zero", "policy")
+    ]
+    assert variances[0] == 0 != variances[1]
+
+
+def test_a_policy_without_a_value_head_has_none_to_begin_with(spec, tmp_path):
+    with pytest.raises(ModelError, match=r"value_start: .* has no value_head.safetensors"):
+        train(tmp_path, replace(spec, value_start="policy"))
+
+
 def test_the_artifact_of_lora_is_a_plain_model(spec, run_of):
     run = run_of(replace(spec, trainable_layers=0, lora_rank=4))
     policy = load_policy(str(run / "artifact"), precision="float32", device=CPU)
