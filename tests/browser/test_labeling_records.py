@@ -136,6 +136,33 @@ def test_a_refused_undo_leads_on_to_the_next(bench, project, page):
     bench.expect_state("ready")
 
 
+def test_a_pause_offers_no_undo_and_the_end_of_it_does_again(bench, project):
+    fill(project)
+    bench.open()
+    given = bench.answer("1")
+    bench.expect_saved()
+    project.is_paused = True
+    project.save()
+    bench.answer("2")
+    bench.expect_says("This project is paused")
+    expect(bench.form.locator("[data-undo]")).to_be_hidden()
+    bench.answer("2")
+    bench.expect_state("empty")
+    expect(bench.page.locator("[data-place] [data-undo]")).to_be_hidden()
+    bench.press("z")
+    bench.expect_says("stays as it is.*paused")
+    assert judged() == 3
+    project.is_paused = False
+    project.save()
+    bench.press("Enter")
+    bench.expect_state("ready")
+    expect(bench.form.locator("[data-undo]")).to_be_visible()
+    bench.press("z")
+    bench.expect_says("open again")
+    assert judged() == 2
+    assert Judgment.objects.get(assignment=given).withdrawn_at is None
+
+
 def test_a_new_guideline_takes_the_place_of_the_old_one_on_the_open_page(bench, project):
     publish(project, 1, "Prefer what helps.")
     fill(project)

@@ -16,6 +16,7 @@ import { Strip } from "./strip.js";
 import { bindViews } from "./views.js";
 
 const AHEAD = 2;
+const PAUSES = new Set(["paused", "you_are_paused"]);
 
 export const page = document.querySelector("[data-labeling]");
 export const place = page.querySelector("[data-place]");
@@ -43,6 +44,7 @@ export const desk = {
   isUndoing: false,
   isTraining: "training" in page.dataset,
   canUndo: "canUndo" in page.dataset,
+  isPaused: false, // the project or this labeler: what was judged stays as it is
 };
 
 export const say = (text, kind) => strip.say(text, kind);
@@ -110,7 +112,7 @@ export function askAgain(seconds) {
 }
 
 export function showUndo() {
-  for (const button of page.querySelectorAll("[data-undo]")) button.hidden = !desk.canUndo;
+  for (const button of page.querySelectorAll("[data-undo]")) button.hidden = !desk.canUndo || desk.isPaused;
 }
 
 // --- Talking with the server ---------------------------------------------------------------------------------------
@@ -130,6 +132,7 @@ function merge(reply) {
   strip.isReached = true;
   strip.showProgress(reply.progress, outbox.entries);
   guideline.learn(reply.guideline_version);
+  desk.isPaused = PAUSES.has(reply.empty?.reason);
   deck.merge(reply, onTheDesk());
   if (desk.form) return reply.empty ? say(reply.empty.message, "warn") : mergeLease(reply.leases);
   const form = deck.take();
@@ -296,7 +299,7 @@ function takenBack(last, reply) {
 }
 
 function notTakenBack(error) {
-  desk.canUndo = !(error instanceof Refused);
+  desk.canUndo = desk.isPaused || !(error instanceof Refused);
   showUndo();
   failed(error);
 }
