@@ -37,8 +37,9 @@ FARTHEST_DAYS = 3_650
 
 
 def batches_of(project: Project) -> QuerySet[Batch]:
-    """The batches of a project with their counts, in one query: open ones first, by priority."""
+    """The batches of a project with their counts, in one query: open ones first, by priority. Gold is in no count."""
     counted = ~Q(comparisons__state=Comparison.State.CLOSED)
+    counted &= ~Q(comparisons__kind=Comparison.Kind.GOLD)
     given = Least("comparisons__judgments_counted", "comparisons__overlap")
     rows = Batch.objects.filter(project=project).select_related("created_by")
     rows = rows.annotate(
@@ -99,7 +100,8 @@ def batch_at_hand(*, project: Project, labeler_id: int) -> BatchAtHand | None:
 
 @lru_cache(maxsize=1_000)
 def _at_hand(pk: int, _minute: int) -> BatchAtHand:
-    rows = Comparison.objects.filter(batch=pk).exclude(state=Comparison.State.CLOSED)
+    left_out = Q(state=Comparison.State.CLOSED) | Q(kind=Comparison.Kind.GOLD)
+    rows = Comparison.objects.filter(batch=pk).exclude(left_out)
     judged = Count("pk", filter=Q(state=Comparison.State.JUDGED))
     counts = rows.aggregate(judged=judged, total=Count("pk"))
     batch = Batch.objects.get(pk=pk)

@@ -68,7 +68,7 @@ def evidence_of(row: Evaluation) -> Evidence:
     longer = [_lengths(one, ours, theirs) for one in decided]
     waiting = Comparison.objects.filter(
         batch=row.batch, state__in=(Comparison.State.OPEN, Comparison.State.HELD)
-    )
+    ).exclude(kind=Comparison.Kind.GOLD)
     return Evidence(
         win_rate=win_rate(sum(won), len(won)),
         controlled=length_control(longer, won) if won else None,

@@ -43,8 +43,9 @@ class NextStep(NamedTuple):
 
 def counts_of(project: Project) -> Counts:
     """Seven counts, each by the index of its project."""
+    waiting = Q(state=Comparison.State.OPEN) & ~Q(kind=Comparison.Kind.GOLD)
     comparisons = Comparison.objects.filter(project=project).aggregate(
-        total=Count("pk"), unjudged=Count("pk", filter=Q(state=Comparison.State.OPEN))
+        total=Count("pk"), unjudged=Count("pk", filter=waiting)
     )
     return Counts(
         prompts=Prompt.objects.filter(project=project).count(),

@@ -131,6 +131,7 @@ def _votes(row: Round, part: Part) -> Part:
         runs = [run for run in (asked.generation, asked.baseline_generation) if run is not None]
         done = sum(run.progress_done for run in runs)
         return part._replace(done=done, total=len(runs) * asked.prompts, unit="answers")
-    there = asked.batch.comparisons if asked.batch else Comparison.objects.none()
+    there = asked.batch.comparisons.all() if asked.batch else Comparison.objects.none()
+    there = there.exclude(kind=Comparison.Kind.GOLD)
     done = there.filter(state=Comparison.State.JUDGED).count()
     return part._replace(done=done, total=there.count(), unit="blind votes")

@@ -14,6 +14,7 @@ from annotation.comparisons.services.batches import Chosen
 from annotation.comparisons.services.comparisons import set_closed
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.overview.selectors import counts_of
 from annotation.projects.models import Project, Role
 from tests import factories
 
@@ -207,6 +208,21 @@ def test_gold_in_hand_does_not_change_the_batch_at_hand(api, project):
     api.force_authenticate(labeler)
     answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
     assert answer.data["batch"]["name"] == "Pilot"
+
+
+def test_gold_is_no_part_of_how_far_a_batch_is(api, project):
+    batch = project.batches.create(name="Pilot")
+    filled = {"judgments_counted": 1, "slots_taken": 1}
+    factories.comparison(factories.prompt(project), batch=batch, state="judged", **filled)
+    factories.comparison(factories.prompt(project), batch=batch, kind="gold")
+    counted = batches_of(project).get()
+    assert (counted.comparisons_all, counted.comparisons_judged) == (1, 1)
+    assert (counted.labels_given, counted.labels_wanted) == (1, 1)
+    assert counts_of(project).open_comparisons == 0
+    factories.comparison(factories.prompt(project), batch=batch)
+    api.force_authenticate(factories.member(project))
+    at_hand = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/").data["batch"]
+    assert (at_hand["judged"], at_hand["total"]) == (1, 2)
 
 
 def test_a_new_priority_moves_all_its_comparisons(project):

@@ -148,6 +148,15 @@ def test_when_every_vote_is_in_and_one_half_is_possible_it_is_undecided(
     assert evaluation_in(project, row.pk).state == "undecided"
 
 
+def test_an_evaluation_does_not_wait_for_what_became_gold(project, engineer, policies):
+    row = answered(started(project, engineer, policies, prompts=8))
+    vote(row, 4, out_of=7)
+    assert services.advance_evaluations() == 0
+    row.batch.comparisons.filter(state="open").update(kind="gold")
+    services.advance_evaluations()
+    assert evaluation_in(project, row.pk).state == "undecided"
+
+
 def test_ties_all_bad_and_machine_judges_are_in_no_rate(project, engineer, policies):
     row = answered(started(project, engineer, policies, prompts=5))
     first, second, *_ = row.batch.comparisons.order_by("pk")

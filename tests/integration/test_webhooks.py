@@ -348,6 +348,26 @@ def test_a_batch_is_told_once_when_none_of_its_comparisons_is_open(receiver):
     assert events_of(webhook) == {}
 
 
+@pytest.mark.parametrize(
+    ("batch", "left", "is_told"),
+    [
+        ("open", {"state": "open"}, False),
+        ("paused", {"state": "held"}, False),
+        ("closed", {"state": "held"}, True),
+        ("open", {"state": "open", "kind": "gold"}, True),
+    ],
+)
+def test_a_batch_is_not_finished_while_a_pause_or_anything_but_gold_keeps_some_open(
+    receiver, batch, left, is_told
+):
+    webhook = added(receiver, Event.BATCH).webhook
+    row = Batch.objects.create(project=webhook.project, name="First", state=batch)
+    prompt = factories.prompt(webhook.project)
+    factories.judgment(factories.comparison(prompt, batch=row, state="judged"))
+    factories.comparison(prompt, batch=row, **left)
+    assert ("batch.finished" in events_of(webhook)) is is_told
+
+
 def test_snapshots_and_runs_are_told_when_they_are_over(receiver):
     webhook = added(receiver, Event.SNAPSHOT, Event.RUN).webhook
     snapshot = factories.snapshot(webhook.project, finished_at=timezone.now())

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.models import Batch, Comparison, Judgment
 from annotation.core.jobs import Job, JobModel, ring
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.services.judgment_rows import pseudonym
@@ -104,12 +104,12 @@ def _judgment(webhook: Webhook, row: Mapping[str, Any]) -> Data:
 
 
 def _batches(webhook: Webhook) -> Iterator[Happening]:
-    """A batch is finished once none of its comparisons is open any more."""
-    inside = Comparison.objects.filter(batch=OuterRef("pk"))
+    """A batch is finished once none of its comparisons is open any more, nor waits for the batch to go on."""
+    inside = Comparison.objects.filter(batch=OuterRef("pk")).exclude(kind=Comparison.Kind.GOLD)
+    waiting = Q(state=Comparison.State.OPEN)
+    waiting |= Q(state=Comparison.State.HELD, batch__state=Batch.State.PAUSED)
     told = webhook.deliveries.filter(event=Event.BATCH).values_list("key", flat=True)
-    finished = webhook.project.batches.filter(
-        Exists(inside), ~Exists(inside.filter(state=Comparison.State.OPEN))
-    )
+    finished = webhook.project.batches.filter(Exists(inside), ~Exists(inside.filter(waiting)))
     recent = finished.filter(
         Exists(inside.filter(judgments__created_at__gte=webhook.created_at))
     ).order_by("pk")
