@@ -21,6 +21,7 @@ from annotation.measures.alt_test import ITEMS_MIN, AltTest, alt_test
 from annotation.measures.bias import ratio, ratio_sums
 from annotation.measures.statistic import Statistic
 from annotation.measures.table import RatingTable
+from annotation.ui.templatetags.measured import percent
 
 COMPARISONS_MIN = 30  # heard; with fewer the report says nothing of fitness
 UNPARSED_MOST = 0.05  # share of answers
@@ -330,8 +331,8 @@ def _unread(unparsed: Statistic) -> str:
     if unparsed.value is None or unparsed.value <= UNPARSED_MOST:
         return ""
     return (
-        f"{unparsed.value:.0%} of its answers could not be read as a verdict; "
-        f"at most {UNPARSED_MOST:.0%} may be."
+        f"{percent(unparsed.value)} of its answers could not be read as a verdict; "
+        f"at most {percent(UNPARSED_MOST)} may be."
     )
 
 
@@ -344,7 +345,7 @@ def _turning(same: Statistic, chose_first: Statistic) -> str:
             "first." if chose_first.value > CHANCE else "second."
         )
     return (
-        f"It says the same in both orders for {same.value:.0%} of the pairs; {CONSISTENCY_NEEDED:.0%} "
+        f"It says the same in both orders for {percent(same.value)} of the pairs; {percent(CONSISTENCY_NEEDED)} "
         f"are needed, and coin flips reach 50%.{side}"
     )
 
@@ -353,8 +354,8 @@ def _leaning(chose_first: Statistic) -> str:
     if chose_first.value is None or abs(chose_first.value - CHANCE) <= LEAN_MOST:
         return ""
     return (
-        f"It chose the response that stood first in {chose_first.value:.0%} of its decisions; "
-        f"{CHANCE - LEAN_MOST:.0%} to {CHANCE + LEAN_MOST:.0%} would be even-handed."
+        f"It chose the response that stood first in {percent(chose_first.value)} of its decisions; "
+        f"{percent(CHANCE - LEAN_MOST)} to {percent(CHANCE + LEAN_MOST)} would be even-handed."
     )
 
 
@@ -364,8 +365,8 @@ def _as_a_coin(agreement: Statistic) -> str:
     if agreement.interval.low > CHANCE:
         return ""
     return (
-        f"It agrees with people in {agreement.value:.0%} of what both decided, and the interval from "
-        f"{agreement.interval.low:.0%} to {agreement.interval.high:.0%} does not exclude the 50% of a coin."
+        f"It agrees with people in {percent(agreement.value)} of what both decided, and the interval from "
+        f"{percent(agreement.interval.low)} to {percent(agreement.interval.high)} does not exclude the 50 % of a coin."
     )
 
 
@@ -373,6 +374,6 @@ def _failed(test: AltTestFacts) -> str:
     if test.winning_rate is None or test.passes:
         return ""
     return (
-        f"The alt-test: it may replace {test.winning_rate:.0%} of the {test.people} people tested; "
+        f"The alt-test: it may replace {percent(test.winning_rate)} of the {test.people} people tested; "
         "half are needed."
     )

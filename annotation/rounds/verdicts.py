@@ -7,6 +7,7 @@ from annotation.evaluations.models import Evaluation
 from annotation.rounds.models import Round
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.ui.minus import with_minus
+from annotation.ui.templatetags.measured import percent
 from training.spec.events import EventKind
 
 
@@ -53,7 +54,7 @@ def by_people(evaluation: Evaluation) -> Verdict:
         return Verdict(None, "Nobody had compared its answers blind when the round ended.")
     low, high = rate.interval
     whose = f", {found.simulated} of all votes simulated" if found.simulated else ""
-    told = f"in {rate.value:.0%} of {rate.n} decided blind votes ({low:.0%} to {high:.0%}{whose})"
+    told = f"in {percent(rate.value)} of {rate.n} decided blind votes ({percent(low)} to {percent(high)}{whose})"
     if not found.is_decided:
         return Verdict(None, f"People preferred its answers {told}, which decides nothing.")
     if rate.value > 0.5:

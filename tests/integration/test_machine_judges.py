@@ -283,7 +283,7 @@ def test_a_judge_that_always_says_the_first_is_unfit_and_says_why(project, judge
     assert report.same_in_both_orders.value == 0.0
     assert report.agreement.value is None
     assert report.one_order_agreement.value == 0.5
-    assert any("same in both orders for 0%" in one for one in report.fitness.reasons)
+    assert any("same in both orders for 0 %" in one for one in report.fitness.reasons)
 
 
 def test_unread_answers_are_counted_and_make_a_judge_unfit(project, judge, model_says):

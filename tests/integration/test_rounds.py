@@ -254,7 +254,7 @@ def test_people_compare_the_new_policy_blind_with_the_one_before_and_have_the_wo
     advance(row.pk)
     row = again(row)
     assert (row.state, row.verdict["is_better"]) == ("done", True)
-    assert "People prefer its answers, in 100% of" in row.verdict["sentence"]
+    assert "People prefer its answers, in 100 % of" in row.verdict["sentence"]
     assert serving(project=project, kind="policy") == row.policy_run.model_version
 
 
