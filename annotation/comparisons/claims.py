@@ -185,22 +185,25 @@ _PICK_GOLD = """
     WHERE c.project_id = %(project_id)s AND c.kind = 'gold' AND c.state = 'open' AND {readable} AND {new_to_them}
     ORDER BY hashint8extended(c.id, %(labeler_id)s) {missing}
 """
+# The window is over judgments alone, so that it ends wherever their comparisons are.
 _PICK_REPEAT = """
-    SELECT past.comparison_id AS id, past.swapped AS shown_order, past.priority, past.slots_taken,
-           false AS is_far
+    SELECT past.comparison_id AS id, past.swapped AS shown_order, c.priority, c.slots_taken, false AS is_far
     FROM (
-        SELECT j.comparison_id, c.priority, c.slots_taken, ARRAY(
+        SELECT j.comparison_id, ARRAY(
                    SELECT one FROM unnest(j.shown_order) WITH ORDINALITY AS shown(one, place)
                    ORDER BY place DESC) AS swapped
-        FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
+        FROM comparisons_judgment j
         WHERE j.project_id = %(project_id)s AND j.labeler_id = %(labeler_id)s
           AND NOT j.is_repeat AND NOT j.is_imported AND j.withdrawn_at IS NULL
-          AND c.kind <> 'gold' AND c.state <> 'closed'
         ORDER BY j.created_at DESC OFFSET %(repeat_after)s LIMIT %(repeat_window)s
-    ) past
-    WHERE cardinality(past.swapped) > 1 AND NOT EXISTS (
-        SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = past.comparison_id
-        AND a.labeler_id = %(labeler_id)s AND a.is_repeat AND a.state <> 'expired')
+    ) past CROSS JOIN LATERAL (
+        SELECT kind, state, batch_id, priority, slots_taken FROM comparisons_comparison
+        WHERE id = past.comparison_id OFFSET 0
+    ) c
+    WHERE cardinality(past.swapped) > 1 AND c.kind <> 'gold' AND c.state NOT IN ('closed', 'held')
+      AND NOT EXISTS (SELECT 1 FROM comparisons_batch b WHERE b.id = c.batch_id AND b.state = 'paused')
+      AND NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = past.comparison_id
+                      AND a.labeler_id = %(labeler_id)s AND a.is_repeat AND a.state <> 'expired')
     ORDER BY random() {missing}
 """
 _TAKE = """, taken AS (

@@ -7,12 +7,14 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.comparisons import claims
 from annotation.comparisons.batches import batches_of
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.comparisons.services import batches, judging, queue
 from annotation.comparisons.services.batches import Chosen
 from annotation.comparisons.services.comparisons import set_closed
 from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.overview.selectors import counts_of
 from annotation.projects.models import Project, Role
@@ -140,6 +142,31 @@ def test_what_was_withdrawn_stays_withdrawn_when_its_batch_opens_again(project):
     batches.set_state(batch=batch, state="open", actor=user)
     states = dict(batch.comparisons.values_list("pk", "state"))
     assert states == {gone.pk: "closed", there.pk: "open"}
+
+
+@pytest.mark.parametrize(("state", "is_repeated"), [("open", True), ("paused", False)])
+def test_what_was_judged_in_a_paused_batch_is_not_asked_again(
+    project, monkeypatch, state, is_repeated
+):
+    monkeypatch.setattr(claims, "REPEAT_AFTER", 1)
+    batched = factories.comparison(factories.prompt(project))
+    batch, labeler = make(project), factories.member(project)
+    factories.comparison(factories.prompt(project)), factories.comparison(factories.prompt(project))
+    (second,) = answered(lease_next_comparison(project=project, labeler=labeler)).served.leases
+    batches.set_state(batch=batch, state=state, actor=labeler)
+    Project.objects.update(repeat_share=1.0)
+    (third,) = answered(second.assignment).served.leases
+    assert (third.comparison_id == batched.pk) is is_repeated
+
+
+def answered(assignment):
+    ranking = [[pk] for pk in assignment.comparison.candidate_ids]
+    return judging.answer_and_serve(
+        labeler=assignment.labeler,
+        project_id=assignment.project_id,
+        assignment_id=assignment.pk,
+        answer=Answer(client_uuid=uuid4(), ranking=ranking, strengths=[1]),
+    )
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])

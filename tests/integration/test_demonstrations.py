@@ -151,6 +151,18 @@ def test_a_prompt_in_another_language_and_a_paused_member_get_nothing(project, a
     assert writing.lease_next(project=project, author=author).reason == "you_are_paused"
 
 
+def test_a_paused_member_does_not_go_on_with_their_draft_until_the_pause_ends(
+    project, admin, author
+):
+    ask(project, admin)
+    draft = leased(project, author)
+    mine = project.memberships.filter(user=author)
+    mine.update(paused_at=timezone.now())
+    assert writing.lease_next(project=project, author=author).reason == "you_are_paused"
+    mine.update(paused_at=None)
+    assert leased(project, author) == draft
+
+
 @pytest.mark.parametrize(
     ("of_the_prompt", "of_the_author"),
     [("en-US", "en"), ("EN", "en"), ("en", "en-gb"), ("en_GB", "EN")],

@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,7 +21,7 @@ from annotation.demonstrations import claims
 from annotation.demonstrations.models import Demonstration, Opening, Version
 from annotation.demonstrations.selectors import demonstrations
 from annotation.generation.services.storing import storable
-from annotation.projects.models import Project, Role
+from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import current_guideline
 
 LEASES = (
@@ -97,10 +97,11 @@ def lease_next(*, project: Project, author: User) -> Demonstration | NothingToWr
 
 
 def live_draft(*, project: Project, author: User) -> Demonstration | None:
-    """The newest draft that this person holds in a project that is not paused; None if there is none."""
+    """The newest draft that this person holds; None if there is none, or while the project or they are paused."""
     if project.is_paused or project.is_archived:
         return None
-    mine = demonstrations(project).filter(author=author, state=State.DRAFT)
+    paused = _paused(project, author)
+    mine = demonstrations(project).filter(~Exists(paused), author=author, state=State.DRAFT)
     return mine.filter(lease_until__gt=timezone.now()).order_by("-leased_at", "-pk").first()
 
 
@@ -289,10 +290,14 @@ def _taken_by_another() -> LeaseLost:
     )
 
 
+def _paused(project: Project, author: User) -> QuerySet[Membership]:
+    return project.memberships.filter(user=author, role=Role.LABELER, paused_at__isnull=False)
+
+
 def _why_empty(project: Project, author: User) -> NothingToWrite:
     openings = Opening.objects.filter(project=OuterRef("pk"))
     unfinished = openings.filter(state__in=(Opening.State.OPEN, Opening.State.HELD))
-    me = project.memberships.filter(user=author, role=Role.LABELER, paused_at__isnull=False)
+    me = _paused(project, author)
     facts = Project.objects.filter(pk=project.pk).values_list(
         "is_paused",
         "is_archived",
