@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ ROLLOUTS = {
 }
 CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
     "sft": (SftSpec, {}),
-    "reward_model": (RewardModelSpec, {}),
+    "reward_model": (RewardModelSpec, {"eval_every": 2}),
     "dpo": (DpoSpec, {}),
     "kto": (KtoSpec, {}),
     "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),
@@ -44,14 +45,18 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
 }
 PARTS: dict[str, object] = {"sharding": "full", "tokens_per_forward": 32}
 CHOICES |= {
-    "sft in parts": (SftSpec, PARTS),
+    "sft in parts": (SftSpec, PARTS | {"eval_every": 2, "gradient_checkpointing": True}),
     "reward_model in parts": (RewardModelSpec, PARTS | {"lora_rank": 1, "heads": 2}),
     "dpo in parts": (DpoSpec, PARTS | {"trainable_layers": 1}),
-    "kto in parts": (KtoSpec, PARTS),
+    "kto in parts": (KtoSpec, PARTS | {"eval_every": 2}),
     "ppo in parts": (PpoSpec, ROLLOUTS | PARTS | {"ptx_weight": 1.0}),
     "ppo whole in parts": (PpoSpec, ROLLOUTS | PARTS | {"trainable_layers": 0, "minibatches": 5}),
-    "grpo in parts": (GrpoSpec, ROLLOUTS | PARTS | {"lora_rank": 2, "trainable_layers": 0}),
+    "grpo in parts": (
+        GrpoSpec,
+        ROLLOUTS | PARTS | {"lora_rank": 2, "trainable_layers": 0, "gradient_checkpointing": True},
+    ),
 }
+ENDED = "ended"  # by a guard, which the first process alone hears
 IN_PARTS = [name for name in CHOICES if name.endswith("in parts")]
 KILLED_SPEC = "ppo in parts"
 
@@ -95,8 +100,9 @@ class Places(NamedTuple):
 def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) -> Places:
     """All runs of this file by two processes, of which one is killed in the last; then two others go on."""
     places = Places(*(tmp_path_factory.mktemp(name) for name in Places._fields))
-    (places.together / "kinds.json").write_text(json.dumps(list(specs)))
-    for kind, spec in (specs | {KILLED: specs[KILLED_SPEC]}).items():
+    (places.together / "kinds.json").write_text(json.dumps([*specs, ENDED]))
+    ended = replace(specs["dpo"], max_log_ratio=1e-6, stop_on="log_ratio")
+    for kind, spec in (specs | {ENDED: ended, KILLED: specs[KILLED_SPEC]}).items():
         (places.together / kind).mkdir()
         (places.together / kind / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
     told = two_processes("run", places.together)
@@ -172,6 +178,14 @@ def test_a_run_of_which_a_process_was_killed_is_resumed_bit_for_bit(places: Plac
     whole, parts = places.together / KILLED_SPEC, places.resumed / KILLED
     assert_equal_bits(whole, parts, step=steps_of(KILLED_SPEC))
     assert dict(metrics_of(parts)) == dict(metrics_of(whole))
+
+
+def test_a_guard_ends_the_training_of_both(together: Path) -> None:
+    """Before the first step no response has moved; after it all have."""
+    assert [step for step, _ in metrics_of(together / ENDED)] == [1, 2]
+    told = json.loads((together / ENDED / "result.json").read_text())
+    assert (told["status"], told["metrics"]["steps"]) == ("done", 2)
+    assert "beyond max_log_ratio 1e-06" in told["metrics"]["stop_reason"]
 
 
 def assert_equal_bits(whole: Path, parts: Path, *, step: int) -> None:
