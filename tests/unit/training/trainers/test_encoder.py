@@ -112,7 +112,7 @@ def test_in_bfloat16_its_head_is_the_one_that_was_stored(
 
 
 def test_it_trains_in_bfloat16(spec: RewardModelSpec, tmp_path: Path) -> None:
-    spec = replace(spec, precision="bfloat16", max_steps=2)
+    spec = replace(spec, precision="bfloat16", max_steps=2, gradient_checkpointing=True)
     train(tmp_path, spec)
     assert evaluate(tmp_path, spec)["accuracy"]["n"]
 
