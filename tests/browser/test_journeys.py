@@ -158,6 +158,14 @@ def read_agreement_and_adjudicate(page: Page) -> None:
     expect(page.get_by_text("The second invents a method.").first).to_be_visible()
 
 
+def answer_a_flag(page: Page) -> None:
+    page.get_by_label("Sections").get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="1 flag").click()
+    page.get_by_label("What you did about it").fill("The prompt is translated now.")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("heading", name="No open flag")).to_be_visible()
+
+
 def pause_the_project(page: Page) -> None:
     page.get_by_label("Sections").get_by_role("link", name="Settings").click()
     page.get_by_label("Pause labeling").check()
@@ -169,8 +177,10 @@ def test_an_admins_morning(page, context, project, judged, signed_in, live_serve
     signed_in(context, factories.member(project, Role.ADMIN, username="grace"))
     begin(page, live_server.url, "Overview")
     texts.compare(project, texts.NEAR)
+    project.flags.create(comparison=judged[0], labeler=factories.user(), note="In French.")
     make_a_batch(page)
     read_agreement_and_adjudicate(page)
+    answer_a_flag(page)
     pause_the_project(page)
     project.refresh_from_db()
     assert (Batch.objects.get().priority, Adjudication.objects.count()) == (5, 1)
