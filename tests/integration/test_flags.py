@@ -1,12 +1,14 @@
 """What labelers flag reaches the admins, who answer it and may open it again; the labeler reads what became of it."""
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
-from annotation.comparisons.models import Flag
-from annotation.comparisons.services.flagging import flag_comparison
+from annotation.comparisons.models import Assignment, Flag
+from annotation.comparisons.services.flagging import flag_comparison, resolve_flag
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.projects.models import Role
 from annotation.quality.models import Dispute
@@ -44,6 +46,32 @@ def test_a_labeler_is_told_nothing_of_what_others_flagged(project, flag):
     other.force_login(factories.member(project))
     page = other.get(reverse("overview-project", args=[project.pk])).content.decode()
     assert "Waiting for an answer" not in page
+
+
+def test_the_same_note_is_one_flag_until_it_is_resolved(project, admin, flag, labeler):
+    lease = Assignment.objects.get(labeler=labeler)
+    assert flag_comparison(assignment=lease, note=f" {flag.note}") == flag
+    resolve_flag(flag=flag, actor=admin, answer="Mended.")
+    again = flag_comparison(assignment=lease, note=flag.note)
+    assert (again.pk != flag.pk, again.resolved_at) == (True, None)
+    assert AuditEvent.objects.filter(verb="comparison.flagged").count() == 2
+
+
+def test_the_database_keeps_one_open_flag_of_a_note(project, flag):
+    note = "\N{FOG}" * 1000  # the longest in bytes
+    fields = {"project": project, "comparison_id": flag.comparison_id, "labeler": flag.labeler}
+    Flag.objects.create(**fields, note=note, resolved_at=timezone.now())
+    Flag.objects.create(**fields, note=note)
+    with pytest.raises(IntegrityError, match="a_note_is_flagged_once_while_open"):
+        Flag.objects.create(**fields, note=note)
+
+
+def test_a_flag_whose_note_is_open_anew_is_not_opened_again(project, admin, client, flag, labeler):
+    resolve_flag(flag=flag, actor=admin)
+    flag_comparison(assignment=Assignment.objects.get(labeler=labeler), note=flag.note)
+    told = said(client, at("flag-reopen", project, flag.pk))
+    assert "flagged the same again" in told
+    assert Flag.objects.filter(resolved_at=None).count() == 1
 
 
 def at(name, project, *keys):

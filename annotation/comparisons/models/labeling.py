@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import MD5
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -341,4 +342,14 @@ class Flag(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                F("project"),
+                F("comparison"),
+                F("labeler"),
+                MD5("note"),  # as long as a note may be, it fits no index
+                condition=Q(resolved_at__isnull=True),
+                name="a_note_is_flagged_once_while_open",
+            )
+        ]
         indexes = [models.Index(fields=["project", "-id"], name="flags_by_project")]

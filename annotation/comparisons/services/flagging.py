@@ -1,6 +1,6 @@
 """Flags: what labelers tell the admins about a comparison, and what admins do about it."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.accounts.models import User
@@ -13,7 +13,7 @@ LONGEST_NOTE = 1000
 
 @transaction.atomic
 def flag_comparison(*, assignment: Assignment, note: str) -> Flag:
-    """Keep a labeler's note about what they were shown; the same note again is the same flag."""
+    """Keep a labeler's note about what they were shown; the same note again is the same flag while that is open."""
     text = note.strip()
     if not text or len(text) > LONGEST_NOTE or "\x00" in text:
         raise InvalidInput.at(
@@ -24,6 +24,7 @@ def flag_comparison(*, assignment: Assignment, note: str) -> Flag:
         comparison_id=assignment.comparison_id,
         labeler_id=assignment.labeler_id,
         note=text,
+        resolved_at=None,
     )
     if is_new:
         audit.record(
@@ -54,9 +55,16 @@ def resolve_flag(*, flag: Flag, actor: User, answer: str = "") -> Flag:
 
 @transaction.atomic
 def reopen_flag(*, flag: Flag, actor: User) -> Flag:
-    """Take the end of a flag back, and its answer with it. Raises Conflict where it is open."""
+    """Take the end of a flag back, and its answer with it. Raises Conflict where it, or the same note anew, is open."""
     is_over = Flag.objects.filter(pk=flag.pk, resolved_at__isnull=False)
-    if not is_over.update(resolved_at=None, resolved_by=None, answer=""):
+    try:
+        with transaction.atomic():
+            is_changed = is_over.update(resolved_at=None, resolved_by=None, answer="")
+    except IntegrityError as error:
+        raise Conflict(
+            "The labeler flagged the same again after this was resolved; answer that flag."
+        ) from error
+    if not is_changed:
         raise Conflict("This flag is open already.")
     audit.record("flag.reopened", flag, actor=actor, answer=flag.answer)
     flag.refresh_from_db()
