@@ -9,14 +9,18 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Batch, Comparison, Judgment
 from annotation.comparisons.selectors import judgments_of_people
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Project
 
 
 @transaction.atomic
 def set_closed(*, comparison: Comparison, is_closed: bool, actor: User) -> Comparison:
-    """Withdraw a comparison from the queue, or put it back; judgments stay as they are."""
+    """Withdraw a comparison from the queue, or put it back; judgments stay as they are. Conflict for gold."""
     row = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    if row.kind == Comparison.Kind.GOLD:
+        raise Conflict(
+            "This comparison is gold: retire it, restore it or make it ordinary under Agreement, Gold."
+        )
     if is_closed == (row.state == Comparison.State.CLOSED):
         return row
     row.state = Comparison.State.CLOSED if is_closed else state_by_judgments(row)
