@@ -1,9 +1,11 @@
 """Setting a project up: the steps save as one goes, the estimate follows, the last button begins."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
@@ -244,6 +246,16 @@ def test_days_of_labeling_give_the_end_an_interval(project):
     found = estimate(project)
     assert found.days.n == 4
     assert found.finish_earliest < found.finish_at < found.finish_latest
+
+
+@pytest.mark.parametrize(("hours", "is_told"), [(5, False), (30, True)])
+def test_an_interval_within_a_day_is_not_told_as_one(project, hours, is_told):
+    day = datetime(2026, 12, 6, 9, tzinfo=UTC)
+    ends = {"finish_earliest": day, "finish_latest": day + timedelta(hours=hours)}
+    found = replace(estimate(project), finish_at=day, labels_a_day=21.0, **ends)
+    page = render_to_string("overview/setup/estimate.html", {"estimate": found})
+    assert "6 Dec 2026" in page
+    assert ("between" in page) is is_told
 
 
 def test_the_api_estimates_any_choice_and_names_one_that_is_wrong(api, project):
