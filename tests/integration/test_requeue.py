@@ -50,6 +50,14 @@ def test_an_order_and_all_bad_are_different_verdicts(project):
     assert list(found) == [one]
 
 
+@pytest.mark.parametrize(("state", "is_asked"), [("open", 1), ("paused", 1), ("closed", 0)])
+def test_a_closed_batch_is_not_asked_again_and_a_paused_one_waits(project, state, is_asked):
+    one = judged(project, flipped=True)
+    Comparison.objects.update(batch=project.batches.create(name="First", state=state))
+    found = requeued_by(project.guidelines.get(), scope="disagreed")
+    assert list(found) == [one] * is_asked
+
+
 def test_a_machine_judge_makes_no_disagreement(project):
     one = judged(project)
     other = [[pk] for pk in reversed(one.candidate_ids)]

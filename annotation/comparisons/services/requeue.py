@@ -22,7 +22,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
-from annotation.comparisons.models import Comparison, Judgment, Requeue
+from annotation.comparisons.models import Batch, Comparison, Judgment, Requeue
 from annotation.comparisons.selectors import judgments_of_people
 from annotation.comparisons.services.comparisons import having_agreed
 from annotation.core.errors import Conflict, InvalidInput, NotFound
@@ -37,7 +37,8 @@ def requeued_by(
 ) -> QuerySet[Comparison]:
     """The comparisons that a scope names: those that have all their labels, not gold, with room for a further one.
 
-    What waits for a label gets it under the newest version anyway, also where an earlier re-queue made it wait.
+    What waits for a label gets it under the newest version anyway, also where an earlier re-queue made it wait. A batch
+    that is closed would hold a further one back for good.
     """
     if scope == Requeue.Scope.DISAGREED:
         found = _disagreed(guideline.project)
@@ -55,7 +56,8 @@ def requeued_by(
         )
     judged = guideline.project.comparisons.filter(found, overlap__lt=MOST_LABELS)
     judged = judged.filter(state=Comparison.State.JUDGED)
-    return judged.exclude(kind=Comparison.Kind.GOLD)
+    left_out = Q(kind=Comparison.Kind.GOLD) | Q(batch__state=Batch.State.CLOSED)
+    return judged.exclude(left_out)
 
 
 def _judged(project: Project) -> QuerySet[Judgment]:
