@@ -118,6 +118,27 @@ def test_an_undo_takes_back_only_what_nobody_has(project):
         undo_requeue(project=project, pk=row.pk, actor=project.created_by)
 
 
+def test_what_agreed_early_gets_one_slot_and_the_undo_gives_back_what_it_had(project):
+    projects.update_settings(project=project, actor=project.created_by, stop_when_agreeing=2)
+    judged(project)
+    judged(project)
+    Comparison.objects.update(overlap=5)
+    new = projects.publish_guideline(project=project, text="# Two", actor=project.created_by)
+    found = requeue(guideline=new, scope="before", actor=project.created_by)
+    states = Comparison.objects.order_by("pk").values_list("overlap", "slots_taken", "state")
+    assert list(states.all()) == [(3, 2, "open"), (3, 2, "open")]
+    lease_next_comparison(project=project, labeler=factories.member(project))
+    assert undo_requeue(project=project, pk=found.pk, actor=project.created_by) == 1
+    assert list(states.all()) == [(3, 3, "open"), (5, 2, "judged")]
+
+
+def test_a_comparison_with_the_most_labels_gets_no_further_one(project):
+    Comparison.objects.filter(pk=judged(project).pk).update(overlap=50, slots_taken=50)
+    early = judged(project)
+    Comparison.objects.filter(pk=early.pk).update(overlap=50)
+    assert list(requeued_by(project.guidelines.get(), scope="before")) == [early]
+
+
 def test_gold_and_withdrawn_comparisons_are_not_asked_again(project):
     gold, gone = judged(project, flipped=True), judged(project, flipped=True)
     Comparison.objects.filter(pk=gold.pk).update(kind="gold")

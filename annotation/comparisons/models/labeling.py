@@ -297,6 +297,9 @@ class Requeue(models.Model):
         Guideline, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
     comparison_ids = ArrayField(models.BigIntegerField())  # that got the slot
+    places_free = ArrayField(  # that each of them had, for it ended early; empty: none had any
+        models.PositiveSmallIntegerField(), default=list
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -20,8 +20,8 @@ from django.db.models import (
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.services.further import MOST_LABELS
 from annotation.comparisons.services.pairing import PROMPTS_AT_ONCE, Pairing, pair_prompts
-from annotation.comparisons.services.requeue import MOST_LABELS
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project

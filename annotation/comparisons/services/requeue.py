@@ -2,7 +2,6 @@
 
 from django.db import transaction
 from django.db.models import (
-    Case,
     Exists,
     F,
     Func,
@@ -13,22 +12,18 @@ from django.db.models import (
     Q,
     QuerySet,
     TextField,
-    Value,
-    When,
 )
 from django.db.models.functions import Cast, Collate
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Batch, Comparison, Judgment, Requeue
 from annotation.comparisons.selectors import judgments_of_people
-from annotation.comparisons.services.comparisons import having_agreed
+from annotation.comparisons.services.further import give_place, take_back, with_room
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Guideline, Project
 
-MOST_LABELS = 50  # of a comparison
 MOST_COMPARISONS = 100_000
 
 
@@ -54,10 +49,8 @@ def requeued_by(
             "scope",
             f"Choose {known}; {Requeue.Scope.JUDGED_UNDER} needs the version. {scope!r} was sent.",
         )
-    judged = guideline.project.comparisons.filter(found, overlap__lt=MOST_LABELS)
-    judged = judged.filter(state=Comparison.State.JUDGED)
-    left_out = Q(kind=Comparison.Kind.GOLD) | Q(batch__state=Batch.State.CLOSED)
-    return judged.exclude(left_out)
+    judged = with_room(guideline.project.comparisons.filter(found))
+    return judged.exclude(batch__state=Batch.State.CLOSED)
 
 
 def _judged(project: Project) -> QuerySet[Judgment]:
@@ -86,7 +79,7 @@ def requeues_of(project: Project) -> QuerySet[Requeue]:
     """What was queued again, the newest first, each with ``comparisons``: how many, without the list of them."""
     many = Func(F("comparison_ids"), function="cardinality", output_field=IntegerField())
     rows = project.requeues.select_related("guideline", "judged_under", "created_by")
-    return rows.annotate(comparisons=many).defer("comparison_ids").order_by("-pk")
+    return rows.annotate(comparisons=many).defer("comparison_ids", "places_free").order_by("-pk")
 
 
 @transaction.atomic
@@ -100,23 +93,21 @@ def requeue(
     """Give each a further slot and open it again. Whoever judged it does not get it a second time."""
     project = guideline.project
     found = requeued_by(guideline, scope=scope, judged_under=judged_under)
-    keys = list(found.order_by("pk").values_list("pk", flat=True)[: MOST_COMPARISONS + 1])
-    if not keys:
+    given = give_place(found, most=MOST_COMPARISONS + 1)
+    if not given:
         raise Conflict("No comparison fits; nothing was queued again.")
-    if len(keys) > MOST_COMPARISONS:
+    if len(given) > MOST_COMPARISONS:
         raise InvalidInput(f"These are more than {MOST_COMPARISONS:,} comparisons; choose fewer.")
-    Comparison.objects.filter(pk__in=keys).update(
-        overlap=F("overlap") + 1, state=state_with_free_places()
-    )
     row = Requeue.objects.create(
         project=project,
         guideline=guideline,
         scope=scope,
         judged_under=judged_under,
-        comparison_ids=keys,
+        comparison_ids=list(given),
+        places_free=list(given.values()),
         created_by=actor,
     )
-    audit.record("guideline.requeued", row, actor=actor, scope=scope, comparisons=len(keys))
+    audit.record("guideline.requeued", row, actor=actor, scope=scope, comparisons=len(given))
     return row
 
 
@@ -128,17 +119,8 @@ def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
         raise NotFound("There is no such re-queue in this project.")
     if row.undone_at is not None:
         raise Conflict("This re-queue was undone already.")
-    free = Comparison.objects.filter(
-        pk__in=row.comparison_ids, slots_taken__lt=F("overlap"), overlap__gt=1
-    )
-    is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
-    is_waiting &= ~Q(kind=Comparison.Kind.GOLD)
-    is_full = Q(judgments_counted__gte=F("overlap") - 1)
-    is_over = (is_full | Q(pk__in=having_agreed(project, row.comparison_ids))) & is_waiting
-    taken_back = free.update(
-        state=Case(When(is_over, then=Value(Comparison.State.JUDGED)), default=F("state")),
-        overlap=F("overlap") - 1,
-    )
+    had = row.places_free or [0] * len(row.comparison_ids)
+    taken_back = take_back(project, dict(zip(row.comparison_ids, had, strict=True)))
     row.undone_at = timezone.now()
     row.save(update_fields=["undone_at"])
     audit.record("guideline.requeue_undone", row, actor=actor, comparisons=taken_back)

@@ -1,0 +1,51 @@
+"""One further place for comparisons that are judged, and taking it back while nobody has it."""
+
+from collections.abc import Mapping
+
+from django.db.models import Case, F, Q, QuerySet, Value, When
+
+from annotation.comparisons.batches import state_with_free_places
+from annotation.comparisons.models import Comparison
+from annotation.comparisons.services.comparisons import having_agreed
+from annotation.projects.models import Project
+
+MOST_LABELS = 50  # of a comparison
+
+
+def with_room(rows: QuerySet[Comparison]) -> QuerySet[Comparison]:
+    """Those that are judged, not gold, and may get a further place."""
+    judged = rows.filter(state=Comparison.State.JUDGED, slots_taken__lt=MOST_LABELS)
+    return judged.exclude(kind=Comparison.Kind.GOLD)
+
+
+def give_place(found: QuerySet[Comparison], *, most: int) -> dict[int, int]:
+    """Open the first ``most`` with one free place: by key, how many free places they had (they agreed early).
+
+    1. They are locked: whoever comes at the same time waits, and then finds no longer what this one opened.
+    2. By what is taken and not by the overlap, of which an early end leaves more than one place.
+
+    Inside a transaction.
+    """
+    locked = found.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    free = F("overlap") - F("slots_taken")
+    given = dict(locked.values_list("pk", free)[:most])
+    Comparison.objects.filter(pk__in=given).update(
+        overlap=F("slots_taken") + 1, state=state_with_free_places()
+    )
+    return given
+
+
+def take_back(project: Project, given: Mapping[int, int]) -> int:
+    """Take the place back that nobody has, and let the free ones be as many as they were: of how many comparisons."""
+    agreed = Q(pk__in=having_agreed(project, given.keys()))
+    is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
+    is_waiting &= ~Q(kind=Comparison.Kind.GOLD)
+    total = 0
+    for free in set(given.values()):
+        alike = [pk for pk, had in given.items() if had == free]
+        overlap = F("overlap") - 1 + free
+        is_over = (Q(judgments_counted__gte=overlap) | agreed) & is_waiting
+        state = Case(When(is_over, then=Value(Comparison.State.JUDGED)), default=F("state"))
+        rows = Comparison.objects.filter(pk__in=alike, slots_taken__lt=F("overlap"), overlap__gt=1)
+        total += rows.update(state=state, overlap=overlap)
+    return total
