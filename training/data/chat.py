@@ -82,12 +82,6 @@ def encode_response(
     return Encoded(tuple(ids[:max_tokens]), max(0, len(ids) - max_tokens))
 
 
-def encode_group(tokenizer: Any, group: Group, *, limits: Limits, tally: Tally) -> TokenGroup:
-    """All candidates of a group in their order."""
-    texts = {one.id: one.text for one in group.candidates}
-    return encode_texts(tokenizer, group, texts, limits=limits, tally=tally)
-
-
 def encode_texts(
     tokenizer: Any,  # Any: as above
     group: Group,

@@ -49,24 +49,6 @@ class Sample:
     finished: bool
 
 
-class Sampler(Protocol):
-    """Anything that answers chats: a local model, a server."""
-
-    def sample(
-        self,
-        prompts: Sequence[Sequence[Turn]],
-        *,
-        n: int,
-        temperature: float,
-        top_p: float,
-        max_tokens: int,
-        seed: int,
-        on_progress: Progress | None = None,
-    ) -> list[list[Sample]]:
-        """Every prompt's n samples, in the order of the prompts."""
-        ...
-
-
 class Knobs(NamedTuple):
     """How to draw: samples a prompt, temperature, nucleus, most tokens, seed."""
 

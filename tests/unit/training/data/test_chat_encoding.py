@@ -1,7 +1,7 @@
 import pytest
 
-from training.data.chat import Limits, encode_group, encode_prompt, encode_response
-from training.data.packing import pack_groups
+from training.data.chat import Limits, encode_prompt, encode_response, encode_texts
+from training.data.packing import TokenGroup, pack_groups
 from training.data.tokens import Tally, pad_rows
 from training.models.tiny import tiny_tokenizer
 from training.spec.errors import DataError
@@ -68,6 +68,11 @@ def test_an_empty_chat_is_a_data_error() -> None:
         encode_prompt(tiny_tokenizer(), (), max_tokens=99)
 
 
+def encode_all(group: Group, *, limits: Limits, tally: Tally) -> TokenGroup:
+    texts = {one.id: one.text for one in group.candidates}
+    return encode_texts(tiny_tokenizer(), group, texts, limits=limits, tally=tally)
+
+
 def test_cuts_are_counted() -> None:
     group = Group(
         prompt_id="p",
@@ -75,13 +80,13 @@ def test_cuts_are_counted() -> None:
         candidates=(CandidateText(id="a", text="long enough"), CandidateText(id="b", text="b")),
     )
     tally = Tally()
-    encode_group(tiny_tokenizer(), group, limits=Limits(5, 4), tally=tally)
+    encode_all(group, limits=Limits(5, 4), tally=tally)
     assert tally.as_dict() == {"prompts_cut": 1, "responses_cut": 1}
 
 
 def test_empty_responses_are_their_end_token_alone() -> None:
     group = Group(prompt_id="p", prompt=HELLO, candidates=(CandidateText(id="a", text=""),))
-    tokens = encode_group(tiny_tokenizer(), group, limits=Limits(99, 99), tally=Tally())
+    tokens = encode_all(group, limits=Limits(99, 99), tally=Tally())
     assert len(pack_groups([tokens]).response_R) == 1
 
 
