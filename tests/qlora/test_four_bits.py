@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.models import load
-from training.models.load import load_policy
+from training.models.load import load_policy, save_model
 from training.models.reward import load_reward_model, new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.base import RunSpec
@@ -29,7 +29,7 @@ ALGORITHMS: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
     "sft": (SftSpec, STEPS),
     "reward_model": (RewardModelSpec, STEPS | {"heads": 2}),
     "reward_model, lowest layers": (RewardModelSpec, STEPS | {"layers": 1}),
-    "dpo": (DpoSpec, STEPS),
+    "dpo": (DpoSpec, STEPS | {"gradient_checkpointing": True}),
     "kto": (KtoSpec, STEPS),
     "ppo": (PpoSpec, UPDATES),
     "grpo": (GrpoSpec, UPDATES),
@@ -155,6 +155,19 @@ def test_the_adapter_outlives_a_merge_for_which_memory_does_not_suffice(
     monkeypatch.undo()
     train(tmp_path, spec)
     assert (tmp_path / "artifact" / "adapter" / "adapter_model.safetensors").is_file()
+
+
+def test_the_artifact_has_the_number_format_that_the_run_computed_in(
+    folders: Path, snapshot: Path, tmp_path: Path
+) -> None:
+    """Whatever `auto` would choose for the processor that it is merged on."""
+    place = tmp_path / "half"
+    half = load_policy(str(folders / "policy"), precision="bfloat16", device=CPU)
+    save_model(half, place)
+    spec = SftSpec(model=str(place), data=str(snapshot), quantize="nf4", lora_rank=4, max_steps=1)
+    train(tmp_path / "run", replace(spec, precision="bfloat16"))
+    stored = load_file(tmp_path / "run" / "artifact" / "model.safetensors")
+    assert {one.dtype for one in stored.values()} == {torch.bfloat16}
 
 
 def test_a_published_reward_model_scores_near_the_one_that_trained(

@@ -79,7 +79,9 @@ class RunSpec:
     )
     lora_rank: int = setting(0, help="LoRA rank; 0 trains the full weights.", low=0, high=1024)
     lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=0.0, high=4096.0)
-    lora_dropout: float = setting(0.0, help="LoRA dropout.", low=0.0, high=0.9)
+    lora_dropout: float = setting(
+        0.0, help="LoRA dropout, in fine-tuning and reward models alone.", low=0.0, high=0.9
+    )
     quantize: str = setting(
         "none",
         help="Hold the frozen weights in 4 bits (QLoRA); nf4 needs lora_rank and bitsandbytes.",
@@ -103,7 +105,8 @@ class RunSpec:
     )
     precision: str = setting(
         "auto",
-        help="Number format of the weights; auto takes the faster one that fits.",
+        help="Number format of the weights; auto takes bfloat16 for weights that are stored in half precision where "
+        "the device computes in it, else float32.",
         choices=("auto", "float32", "bfloat16"),
     )
     max_groups: int = setting(
