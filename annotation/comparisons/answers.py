@@ -132,7 +132,8 @@ _HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND (
                 AND other.is_counted AND other.withdrawn_at IS NULL))"""
 
 # The stretch of time that an answer took: from the end of the answer before it, or the begin of its lease, until it was
-# given. Stretches of a labeler do not overlap, so no client claims more time than passed. The row is locked for that.
+# given. Stretches of a labeler do not overlap, so no client claims more time than passed. The row is locked for
+# that, and written by `done` only after it was read here.
 _TIMED = """
     SELECT LEAST(%(longest_ms)s, floor(1000 * extract(epoch FROM
         GREATEST(%(answered_at)s::timestamptz, answered_at) - GREATEST(%(begun_at)s::timestamptz, answered_at)
@@ -166,7 +167,7 @@ WITH before AS (
             WHEN EXISTS (SELECT 1 FROM comparisons_batch b WHERE b.id = batch_id AND b.state <> 'open') THEN 'held'
             ELSE 'open' END
     WHERE id = %(comparison_id)s AND (%(is_counted)s OR (%(frees_place)s AND slots_taken > 0))
-), done AS ({ANSWERED}), rung AS ({RING}), audited AS ({RECORD})
+), done AS ({ANSWERED.format(after="FROM timed")}), rung AS ({RING}), audited AS ({RECORD})
 SELECT stored.*, EXISTS (SELECT 1 FROM rung), done.* FROM stored, done
 """  # noqa: S608 - only statements of our own
 

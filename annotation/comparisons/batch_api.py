@@ -11,8 +11,10 @@ from rest_framework.views import APIView
 from annotation.accounts.authentication import person
 from annotation.comparisons import batches
 from annotation.comparisons.models import Batch
+from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import batches as services
 from annotation.comparisons.services.pairing import Strategy
+from annotation.comparisons.services.queue import languages_of
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 
@@ -127,6 +129,10 @@ class AtHand(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         """The batch that you work on, as counted in the last minute, and when it or the project is due."""
         project = project_for(request.user, project_id, Role.LABELER)
-        found = batches.batch_at_hand(project=project, labeler_id=person(request).pk)
+        member = station_of(labeler=person(request), project_id=project.pk).member
+        languages = languages_of(member)
+        found = batches.batch_at_hand(
+            project=project, labeler_id=member.user_id, languages=languages
+        )
         due = batches.deadline_of(project, found)
         return Response(AtHandSerializer({"batch": found, "deadline": due}).data)

@@ -1,5 +1,6 @@
 """Reading batches: how far each is, how fast it goes, when it ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -23,7 +24,9 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from annotation.comparisons import pace
+from annotation.comparisons.free import free_sql
 from annotation.comparisons.models import Assignment, Batch, Comparison
+from annotation.core import statements
 from annotation.core.errors import NotFound
 from annotation.generation.models import GenerationRun
 from annotation.measures.budget import days_left
@@ -83,17 +86,20 @@ class BatchAtHand(NamedTuple):
     total: int
 
 
-def batch_at_hand(*, project: Project, labeler_id: int) -> BatchAtHand | None:
+def batch_at_hand(
+    *, project: Project, labeler_id: int, languages: Sequence[str]
+) -> BatchAtHand | None:
     """The batch of this labeler's newest lease that takes a place, else of what is served next; None without batches.
 
-    By leases that take a place and not by what is on the screen: gold and repeats stay unseen. The counts are those of
-    up to a minute ago, so that many labelers cost no more than one.
+    By leases that take a place and not by what is on the screen: gold and repeats stay unseen. ``languages`` are the
+    primary ones that they read, none for any. The counts are those of up to a minute ago, so that many labelers cost no
+    more than one.
     """
     leases = project.assignments.filter(labeler_id=labeler_id, state=Assignment.State.LEASED)
     leased = leases.filter(takes_place=True).order_by("-pk").values_list("comparison__batch")
-    front = project.comparisons.filter(state=Comparison.State.OPEN, slots_taken__lt=F("overlap"))
-    front = front.exclude(kind=Comparison.Kind.GOLD)
-    served = front.order_by("-priority", "slots_taken", "pk").values_list("batch")
+    asked = {"project_id": project.pk, "languages": list(languages)}
+    front = [pk for pk, *_ in statements.run(free_sql(len(languages), limit=1), asked)]
+    served = project.comparisons.filter(pk__in=front).values_list("batch")
     pk = (leased.first() or served.first() or (None,))[0]
     return None if pk is None else _at_hand(pk, int(timezone.now().timestamp() // 60))
 

@@ -41,11 +41,12 @@ class Progress:
         return self.judged_today + self.remaining
 
 
-# Gold and repeats lower what remains as any other, or the counter would tell them apart.
+# Gold and repeats lower what remains as any other, or the counter would tell them apart. Within a larger statement
+# ``after`` names the part that it waits for.
 ANSWERED = """
     INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
         answered_at, judged_today, remaining)
-    VALUES (%(project_id)s, %(labeler_id)s, 32767, 0, 0, %(answered_at)s, GREATEST(0, %(judged)s), 0)
+    SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, %(answered_at)s::timestamptz, GREATEST(0, %(judged)s), 0 {after}
     ON CONFLICT (project_id, labeler_id) DO UPDATE SET
         judged_today = GREATEST(0, %(judged)s + CASE WHEN date_trunc('day', q.answered_at, 'UTC')
                 = date_trunc('day', GREATEST(q.answered_at, %(answered_at)s::timestamptz), 'UTC')
@@ -104,7 +105,8 @@ def _note(
 ) -> None:
     values = answered_values(judged=judged, passed=passed)
     where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id}
-    statements.run(ANSWERED, values | where | {"answered_at": answered_at})
+    alone = ANSWERED.format(after="")
+    statements.run(alone, values | where | {"answered_at": answered_at})
 
 
 def progress_of(

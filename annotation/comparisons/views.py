@@ -59,7 +59,8 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     station = selectors.station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
     benches = [bench_for(lease, station.criteria) for lease in served.leases]
-    batch = batch_at_hand(project=project, labeler_id=labeler.pk)
+    languages = queue.languages_of(station.member)
+    batch = batch_at_hand(project=project, labeler_id=labeler.pk, languages=languages)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)
     context = {
@@ -70,7 +71,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "progress": progress_of(
             project_id=project.pk,
             labeler_id=labeler.pk,
-            languages=queue.languages_of(station.member),
+            languages=languages,
             done=station.done,
             held=len(served.leases),
         ),

@@ -130,14 +130,28 @@ def restore_gold(*, item: GoldItem, actor: User) -> GoldItem:
 
 @transaction.atomic
 def unmark_gold(*, item: GoldItem, actor: User) -> Comparison:
-    """Make it an ordinary comparison again: withdrawn if it was, else as its judgments say, which count again."""
+    """Make it an ordinary comparison again: withdrawn if it was, else as its judgments say, which count again.
+
+    Who holds it takes a place, as far as there are free ones.
+    """
+    held = Assignment.objects.filter(
+        comparison=item.pk,
+        state=Assignment.State.LEASED,
+        lease_until__gt=timezone.now(),
+        is_repeat=False,
+        is_training=False,
+    ).select_for_update(skip_locked=True)
+    keys = list(held.filter(takes_place=False).order_by("pk").values_list("pk", flat=True))
     rows = Comparison.objects.select_for_update(of=("self",)).select_related("project", "batch")
     comparison = rows.get(pk=item.pk)
     known, comparison.known_ranking = comparison.known_ranking, None
     comparison.kind, comparison.state = item.kind_before, item.state_before
     if item.state_before != Comparison.State.CLOSED:
         comparison.state = state_by_judgments(comparison)
-    comparison.save(update_fields=["kind", "state", "known_ranking"])
+        free = max(0, comparison.overlap - comparison.slots_taken)
+        placed = Assignment.objects.filter(pk__in=keys[:free])
+        comparison.slots_taken += placed.update(takes_place=True)
+    comparison.save(update_fields=["kind", "state", "known_ranking", "slots_taken"])
     audit.record(
         "gold.unmarked",
         comparison,

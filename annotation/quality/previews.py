@@ -1,4 +1,4 @@
-"""What pausing or retraining a labeler would mean, told from what was judged so far. Nothing here writes."""
+"""What pausing or retraining a labeler would mean, told from what was judged so far. No judgment is changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -28,8 +28,8 @@ class Labeler:
     rule: str
 
 
-def headline(figures: Figures, *, asked_one: bool = False) -> Data:
-    """Everything above the tabs; ``asked_one`` where the filters ask for one kind of labelers."""
+def headline(figures: Figures, *, is_filtered: bool = False) -> Data:
+    """Everything above the tabs; ``is_filtered``: not by all judgments."""
     counts = figures.counts
     return {
         "judgments": counts.judgments,
@@ -39,7 +39,7 @@ def headline(figures: Figures, *, asked_one: bool = False) -> Data:
         "pairs": counts.pairs,
         "pairs_shared": figures.items_shared,
         "is_rough": is_rough(figures),
-        "statistics": _statistics(figures, _lone(figures, asked_one=asked_one)),
+        "statistics": _statistics(figures, _lone(figures, is_filtered=is_filtered)),
         "ceiling": _ceiling(figures.verdicts),
         "machine": _people_and_machines(figures).as_json(),
         "kinds": list(figures.kinds),
@@ -89,9 +89,9 @@ def is_little(*, items: int, labelers: int) -> bool:
     return items < ENOUGH_ITEMS or labelers < ENOUGH_LABELERS
 
 
-def _lone(figures: Figures, *, asked_one: bool) -> str:
+def _lone(figures: Figures, *, is_filtered: bool) -> str:
     """Why nothing can be compared, and what to do about it."""
-    if figures.labelers_count == 1 and asked_one:
+    if figures.labelers_count == 1 and is_filtered:
         return "These filters leave one labeler, who cannot be compared with anyone. Widen them."
     if figures.labelers_count == 1:
         return "One labeler alone has judged so far. Invite others under Settings, Members."
@@ -145,11 +145,11 @@ def _people_and_machines(figures: Figures) -> Statistic:
 
 
 def report_of(
-    measured: Measured, *, labelers: Mapping[int, Labeler], parts: Data, asked_one: bool = False
+    measured: Measured, *, labelers: Mapping[int, Labeler], parts: Data, is_filtered: bool = False
 ) -> Data:
     """The figures above the tabs, and the parts of them that were asked for."""
     figures = measured.figures({pk: one.kind for pk, one in labelers.items()})
-    return {**headline(figures, asked_one=asked_one), **parts}
+    return {**headline(figures, is_filtered=is_filtered), **parts}
 
 
 def labeler_json(labelers: Mapping[int, Labeler], pk: int) -> Data:

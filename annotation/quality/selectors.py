@@ -61,9 +61,11 @@ def report_from(scoped: ScopedJudgments, *, parts: Iterable[str] = tuple(PARTS))
     computed: Data = {}
     for part in parts:
         computed |= PARTS[part](scoped)
-    asked_one = bool(scoped.scope.labelers or scoped.scope.chosen or scoped.scope.group)
     report = report_of(
-        scoped.measured, labelers=scoped.labelers, parts=computed, asked_one=asked_one
+        scoped.measured,
+        labelers=scoped.labelers,
+        parts=computed,
+        is_filtered=not scoped.scope.is_usual,
     )
     report["reward_model"] = reward_model_accuracy(scoped.project).as_json()
     return report

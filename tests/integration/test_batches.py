@@ -220,6 +220,17 @@ def test_the_work_at_hand_is_due_when_its_batch_says_else_its_project(api, proje
     assert answer.json()["deadline"] == (of_batch or "2099-06-01T12:00:00Z")
 
 
+def test_a_batch_in_a_language_that_they_do_not_read_is_not_at_hand(api, project):
+    for language, name in (("de", "German"), ("en-GB", "English")):
+        batch = project.batches.create(name=name)
+        factories.comparison(factories.prompt(project), batch=batch, language=language)
+    labeler = factories.member(project)
+    project.memberships.filter(user=labeler).update(languages=["en"])
+    api.force_authenticate(labeler)
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.data["batch"]["name"] == "English"
+
+
 def test_gold_in_hand_does_not_change_the_batch_at_hand(api, project):
     batch = project.batches.create(name="Pilot")
     factories.comparison(factories.prompt(project), batch=batch)

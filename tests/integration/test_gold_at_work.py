@@ -1,8 +1,10 @@
 """Gold beside real work: whoever holds or judged a comparison when it becomes gold, or is gold no more."""
 
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -97,6 +99,34 @@ def test_a_judgment_revised_after_its_comparison_became_gold_keeps_it_served(
         1,
     )
     assert gold.unmark_gold(item=item, actor=admin).state == "judged"
+
+
+def test_who_holds_what_is_gold_no_more_takes_its_place_again(admin, held):
+    comparison = held.comparison
+    item = gold.mark_gold(comparison=comparison, known_ranking=known(comparison), actor=admin)
+    gold.unmark_gold(item=item, actor=admin)
+    assert answer(held).is_counted
+    comparison.refresh_from_db()
+    assert (comparison.slots_taken, comparison.judgments_counted, comparison.state) == (
+        1,
+        1,
+        "judged",
+    )
+
+
+def test_gold_that_was_held_back_or_ended_before_it_was_kept_served_is_served_again(project, admin):
+    rows = [marked(project, admin) for _ in range(4)]
+    gold.retire_gold(item=rows[3].gold, reason="Wrong.", actor=admin)
+    states = ["held", "judged", "open", "closed"]
+    for row, state in zip(rows, states, strict=True):
+        Comparison.objects.filter(pk=row.pk).update(state=state)
+    other = factories.comparison(factories.prompt(project), state="held")
+    migration = import_module("annotation.comparisons.migrations.0015_serve_by_language")
+    with connection.cursor() as cursor:
+        cursor.execute(migration.SERVE_GOLD_AGAIN)
+    found = Comparison.objects.in_bulk()
+    assert [found[row.pk].state for row in rows] == ["open", "open", "open", "closed"]
+    assert found[other.pk].state == "held"
 
 
 @pytest.mark.parametrize(("is_withdrawn", "state"), [(False, "judged"), (True, "closed")])

@@ -75,6 +75,14 @@ def test_a_paused_labeler_reads_why(project, labeler, judgment):
         judging.undo_sent(project=project, labeler=labeler, client_uuid=judgment.client_uuid)
 
 
+def test_undone_again_after_the_lease_ended_nothing_is_open(project, labeler, judgment):
+    sent = {"project": project, "labeler": labeler, "client_uuid": judgment.client_uuid}
+    opened = judging.undo_sent(**sent)
+    assert judging.undo_sent(**sent) == opened
+    Assignment.objects.update(lease_until=timezone.now())
+    assert judging.undo_sent(**sent) is None
+
+
 @pytest.mark.usefixtures("judgment")
 def test_the_page_offers_undo_where_nobody_is_paused(client, project, labeler):
     client.force_login(labeler)

@@ -228,7 +228,9 @@ def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignme
         return None
     if judgment.withdrawn_at is None:
         return undo_judgment(judgment=judgment)
-    mine = Assignment.objects.filter(labeler=labeler, state=Assignment.State.LEASED)
+    mine = Assignment.objects.filter(
+        labeler=labeler, state=Assignment.State.LEASED, lease_until__gt=timezone.now()
+    )
     return mine.filter(comparison=judgment.comparison_id, is_repeat=judgment.is_repeat).first()
 
 
