@@ -205,6 +205,8 @@ def test_the_api_counts_queues_and_takes_back(api, project):
         ({"guideline": 9, "scope": "before"}, 404),
         ({"guideline": 1, "scope": "judged_under"}, 400),
         ({"guideline": 1, "scope": "judged_under", "judged_under": 7}, 404),
+        ({"guideline": 1, "scope": "before", "judged_under": 1}, 400),
+        ({"guideline": 1, "scope": "disagreed", "judged_under": 1}, 400),
         ({"guideline": 1, "scope": "everything"}, 400),
         ({"guideline": 2**31, "scope": "before"}, 400),
         ({"guideline": 1, "scope": "before"}, 409),

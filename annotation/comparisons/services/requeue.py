@@ -35,6 +35,11 @@ def requeued_by(
     What waits for a label gets it under the newest version anyway, also where an earlier re-queue made it wait. A batch
     that is closed would hold a further one back for good.
     """
+    if judged_under is not None and scope in (Requeue.Scope.DISAGREED, Requeue.Scope.BEFORE):
+        raise InvalidInput.at(
+            "judged_under",
+            f"An earlier version goes with the scope {Requeue.Scope.JUDGED_UNDER} alone; leave it out with {scope}.",
+        )
     if scope == Requeue.Scope.DISAGREED:
         found = _disagreed(guideline.project)
     elif scope == Requeue.Scope.BEFORE:
