@@ -86,6 +86,25 @@ def test_the_last_change_holds_for_all(project, admin):
     assert overlaps(project) == [2] * 8
 
 
+def test_a_draw_goes_by_one_setting_from_its_first_comparison_to_its_last(project, admin, api):
+    draw = overlap.draw_overlap_again(project=project, actor=admin)
+    api.force_authenticate(admin)
+    url = reverse("api-project-detail", args=[project.pk])
+    sent = {"overlap": 2, "overlap_share": 0.0}
+    assert api.patch(url, sent, format="json").status_code == 200
+    tasks.draw_overlap(draw.pk)
+    assert overlaps(project) == [3] * 8
+
+
+def test_a_later_change_ends_the_draw_also_after_the_first_label_was_asked(project, admin):
+    draw = overlap.draw_overlap_again(project=project, actor=admin)
+    queue.lease_next_comparison(project=project, labeler=factories.member(project))
+    projects.update_settings(project=project, actor=admin, overlap=2)
+    assert overlap.draw_overlap_again(project=project, actor=admin) is None
+    draw.refresh_from_db()
+    assert draw.status == "cancelled"
+
+
 def test_what_was_handed_out_meanwhile_keeps_its_overlap(project, admin):
     draw = overlap.draw_overlap_again(project=project, actor=admin)
     waiting = project.comparisons.order_by("pk").last()

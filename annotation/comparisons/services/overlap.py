@@ -35,25 +35,23 @@ def draw_overlap_again(*, project: Project, actor: User) -> OverlapDraw | None:
     Batches (an evaluation asks one person each) and what was made for several labels of its own stay as they are. What
     is more than `AT_ONCE` a worker draws: then its job is returned. A draw under way for older settings is over.
     """
-    if project.assignments.exists():
-        return None
     for older in draws_under_way(project):
         older.request_cancel()
-    drawn = _draw_after(0, project)
+    if project.assignments.exists():
+        return None
+    settings = {"overlap": project.overlap, "overlap_share": project.overlap_share}
+    draw = OverlapDraw(project=project, created_by=actor, **settings)
+    drawn = _draw_after(0, draw)
     if drawn is None:
         return None
     waiting = _movable(project).filter(pk__gt=drawn.last).count()
     if not waiting:
         _record(project, drawn, actor)
         return None
-    draw = OverlapDraw.objects.create(
-        project=project,
-        created_by=actor,
-        **drawn._asdict(),
-        progress_done=AT_ONCE,
-        progress_total=AT_ONCE + waiting,
-        progress_unit="comparisons",
-    )
+    draw.last, draw.to_several, draw.to_one = drawn
+    draw.progress_done, draw.progress_total = AT_ONCE, AT_ONCE + waiting
+    draw.progress_unit = "comparisons"
+    draw.save()
     ring(OverlapDraw.job, draw.pk)
     return draw
 
@@ -67,7 +65,7 @@ def draws_under_way(project: Project) -> QuerySet[OverlapDraw]:
 def run_draw(*, draw_id: int, progress: Callable[[int, int, str], None]) -> None:
     """Draw what the request left, a transaction a chunk; another worker goes on where this one ended.
 
-    Each chunk follows the settings of that moment, so the last change holds for all.
+    All of it by the settings that the draw was asked for with: a change that concerns it ends it.
     """
     draw = OverlapDraw.objects.select_related("project", "created_by").get(pk=draw_id)
     drawn = Drawn(draw.last, draw.to_several, draw.to_one)
@@ -79,8 +77,7 @@ def run_draw(*, draw_id: int, progress: Callable[[int, int, str], None]) -> None
 
 @transaction.atomic
 def _draw_and_keep(draw: OverlapDraw, drawn: Drawn) -> Drawn | None:
-    draw.project.refresh_from_db(fields=["overlap", "overlap_share"])
-    more = _draw_after(drawn.last, draw.project)
+    more = _draw_after(drawn.last, draw)
     if more is None:
         return None
     drawn = drawn.and_then(more)
@@ -90,17 +87,18 @@ def _draw_and_keep(draw: OverlapDraw, drawn: Drawn) -> Drawn | None:
     return drawn
 
 
-def _draw_after(last: int, project: Project) -> Drawn | None:
+def _draw_after(last: int, draw: OverlapDraw) -> Drawn | None:
     """Draw the next comparisons, in two statements that touch only what changes; None at the end."""
+    project = draw.project
     rows = _movable(project).filter(pk__gt=last).order_by("pk")
     keys = list(rows.values_list("pk", flat=True)[:AT_ONCE])
     if not keys:
         return None
     here = _movable(project).filter(pk__gt=last, pk__lte=keys[-1]).alias(lot=_lot_of(project))
-    limit = f"{_lots_drawn(project) if project.overlap > 1 else 0:017x}"
-    to_several = here.filter(lot__lt=limit).exclude(overlap=project.overlap)
+    limit = f"{_lots_drawn(draw.overlap_share) if draw.overlap > 1 else 0:017x}"
+    to_several = here.filter(lot__lt=limit).exclude(overlap=draw.overlap)
     to_one = here.filter(lot__gte=limit).exclude(overlap=1)
-    several = to_several.update(overlap=project.overlap, kind=Comparison.Kind.OVERLAP)
+    several = to_several.update(overlap=draw.overlap, kind=Comparison.Kind.OVERLAP)
     return Drawn(keys[-1], several, to_one.update(overlap=1, kind=Comparison.Kind.NORMAL))
 
 
@@ -121,12 +119,12 @@ def _record(project: Project, drawn: Drawn, actor: User | None) -> None:
 def is_in_overlap(project: Project, candidate_ids: Sequence[int]) -> bool:
     """Whether a comparison falls into the share that several people judge: by a hash, so the same whenever asked."""
     drawn = hashlib.sha256(f"{project.pk}:{sorted(candidate_ids)}".encode()).digest()
-    return int.from_bytes(drawn[:8]) < _lots_drawn(project)
+    return int.from_bytes(drawn[:8]) < _lots_drawn(project.overlap_share)
 
 
-def _lots_drawn(project: Project) -> int:
+def _lots_drawn(share: float) -> int:
     """Of 2**64 lots, how many fall into the share."""
-    return ceil(project.overlap_share * 2**64)
+    return ceil(share * 2**64)
 
 
 def _lot_of(project: Project) -> Func:
