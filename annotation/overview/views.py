@@ -1,5 +1,7 @@
 """The page of a project: where its loop stands, what to do next; and the pages that set it up."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -84,8 +86,7 @@ def setup_step(request: HttpRequest, project_id: int, step: str) -> HttpResponse
         steps=steps.STEPS,
         before=steps.step_before(here.key),
         after=steps.step_after(here.key),
-        estimate=estimate.estimate(project),
-        draw=draws_under_way(project).first(),
+        **_drawn(project),
     )
     return render(request, turn.template, context, status=400 if is_refused else 200)
 
@@ -100,22 +101,26 @@ def _target(request: HttpRequest, here: steps.Step, turn: steps.Turn) -> str:
 @never_cache
 @require_GET
 def setup_side(request: HttpRequest, project_id: int) -> HttpResponse:
-    """What stands beside the form, asked again while a worker draws the overlap."""
+    """How far the draw of the overlap is and what it changes, asked again until it is over."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    return _side(request, project, steps.Turn())
+    return render(request, "overview/setup/drawn.html", _drawn(project))
 
 
 def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpResponse:
     """What changes beside a form while it is filled in: whether it is saved, and the estimate."""
     fresh = project_for(request.user, project.pk, Role.ADMIN)
-    context = {
-        "project": fresh,
-        "turn": turn,
-        "saved_at": timezone.now() if turn.is_saved else None,
-        "estimate": estimate.estimate(fresh),
-        "draw": draws_under_way(fresh).first(),
-    }
+    saved_at = timezone.now() if turn.is_saved else None
+    context = {**_drawn(fresh), "turn": turn, "saved_at": saved_at}
     return render(request, "overview/setup/side.html", context)
+
+
+def _drawn(project: Project) -> dict[str, Any]:  # Any: a template's context
+    """The draw of the overlap under way, and the estimate, which follows it."""
+    return {
+        "project": project,
+        "estimate": estimate.estimate(project),
+        "draw": draws_under_way(project).first(),
+    }
 
 
 @require_POST

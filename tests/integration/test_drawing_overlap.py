@@ -125,3 +125,15 @@ def test_the_set_up_says_how_far_the_draw_is(project, admin, client):
     side = client.get(reverse("overview-setup-side", args=[project.pk])).content.decode()
     assert "drawn again" not in side
     assert "What this comes to" in side
+
+
+def test_what_is_not_saved_stays_in_view_while_a_draw_is_asked_for_again(project, admin, client):
+    overlap.draw_overlap_again(project=project, actor=admin)
+    url = reverse("overview-setup-step", args=[project.pk, "labels"])
+    refused = client.post(url, {"overlap": "0"}, headers={"HX-Request": "true"}).content.decode()
+    told, drawn = refused.split('id="drawn"')
+    assert "Not saved yet." in told
+    assert 'hx-target="#drawn"' in drawn
+    again = client.get(reverse("overview-setup-side", args=[project.pk])).content.decode()
+    assert 'hx-target="#drawn"' in again
+    assert 'id="drawn"' not in again
