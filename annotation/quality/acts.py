@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import ExamAttempt
+from annotation.comparisons.services.queue import end_leases
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Membership, Project, Role
 from annotation.quality.gold import needed
@@ -50,7 +51,8 @@ def act(
     if kind not in Kind:
         raise InvalidInput(f"There is no act {kind!r}; there are {', '.join(Kind.values)}.")
     told = needed(text, "text", PAUSE_REASON_MAX if kind == Kind.PAUSE else TEXT_MAX)
-    row = Membership.objects.select_for_update().select_related("project").get(pk=member.pk)
+    rows = Membership.objects.select_for_update(of=("self",)).select_related("project", "user")
+    row = rows.get(pk=member.pk)
     before = {name: _plain(getattr(row, name)) for name in _FIELDS}
     _CHANGES[Kind(kind)](row)
     row.pause_reason = told if kind == Kind.PAUSE else row.pause_reason
@@ -95,6 +97,7 @@ def _retrain(row: Membership) -> None:
             "settings first."
         )
     row.qualified_at = None
+    end_leases(project=row.project, labeler=row.user)  # of real work: it is not for them now
     attempts = ExamAttempt.objects.filter(project_id=row.project_id, labeler_id=row.user_id)
     if not attempts.filter(state=ExamAttempt.State.OPEN).exists():
         last = attempts.aggregate(last=Max("number"))["last"] or 0

@@ -19,6 +19,7 @@ from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict
 from annotation.projects.models import Project, Role
 from annotation.quality import gold
+from annotation.quality.acts import act, labeler_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -165,6 +166,17 @@ def test_gold_is_retired_and_restored_not_closed_and_opened(project, admin, clie
     client.force_login(admin)
     page = client.get(reverse("comparisons-detail", args=[project.pk, comparison.pk])).text
     assert reverse("comparisons-state", args=[project.pk, comparison.pk]) not in page
+
+
+def test_who_is_to_retrain_holds_no_real_work_any_more(project, labeler, admin, held):
+    known_one = marked(project, admin)
+    Project.objects.update(must_qualify=True)
+    act(member=labeler_of(project, labeler.pk), kind="retrain", text="Read on.", actor=admin)
+    held.comparison.refresh_from_db()
+    assert held.comparison.slots_taken == 0
+    lease = lease_next_comparison(project=project, labeler=labeler)
+    assert (lease.comparison, lease.is_training) == (known_one, True)
+    assert answer(held).is_counted is False
 
 
 def served_beside_an_answer(project, labeler):

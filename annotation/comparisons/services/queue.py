@@ -267,6 +267,14 @@ def expire_leases() -> int:
     return total
 
 
+def end_leases(*, project: Project, labeler: User) -> None:
+    """Let all that a labeler holds go to others now; what they answer of it still is surplus."""
+    now = timezone.now()
+    held = Assignment.objects.filter(project=project, labeler=labeler)
+    held.filter(state=Assignment.State.LEASED, lease_until__gt=now).update(lease_until=now)
+    claims.expire(project_id=project.pk, now=now)
+
+
 def extend_lease(*, assignment: Assignment) -> Assignment:
     """Prolong a live lease by one lease time. Raises LeaseLost if it ended, Conflict at the longest time."""
     now = timezone.now()
