@@ -69,9 +69,11 @@ class Reporter:
         self.say(EventKind.LOG, {"message": message, **facts})
 
     def guard(self, name: str, *, action: str, message: str, step: int) -> None:
-        """A guard that warned or stopped the run."""
+        """A guard that warned or stopped the run; on a terminal it is read at once."""
         data = {"name": name, "action": action, "message": message}
         self.say(EventKind.GUARD, data, step=step)
+        if self._has_bar:
+            tqdm.write(f"Guard {name} ({action}) at step {step}: {message}", file=sys.stderr)
 
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0

@@ -58,3 +58,13 @@ def test_a_bar_shows_counts_and_rate(tmp_path: Path, capsys: pytest.CaptureFixtu
     with Reporter(tmp_path, has_bar=True) as reporter:
         list(reporter.track("abc", stage="letters", total=3, unit="letters"))
     assert "3/3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("has_bar", [True, False], ids=["a terminal", "a log"])
+def test_a_person_at_a_terminal_reads_what_a_guard_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], has_bar: bool
+) -> None:
+    with Reporter(tmp_path, has_bar=has_bar) as reporter:
+        reporter.guard("divergence", action="warn", message="The loss rose.", step=40)
+    told = "Guard divergence (warn) at step 40: The loss rose.\n" if has_bar else ""
+    assert capsys.readouterr().err == told

@@ -34,6 +34,7 @@ def spec(request: pytest.FixtureRequest, tiny_folder: Path, snapshot: Path) -> R
         groups_per_step=4,
         checkpoint_every=3,
         lora_dropout=0.1,
+        max_response_tokens=16,
     )
 
 
