@@ -50,7 +50,7 @@ MESSAGES = {
         "comes next."
     ),
     EmptyReason.NOT_QUALIFIED: gettext_lazy(
-        "You have answered all training comparisons, and they do not decide yet. An admin "
+        "There is no training comparison left for you, and your answers do not decide yet. An admin "
         "of the project can add more, or let you begin."
     ),
     EmptyReason.EXAM_OVER: gettext_lazy("There is no training for you right now."),
