@@ -46,7 +46,7 @@ NEAR = (0.05, 0.2)
 WEIGHTS = {
     "full": {},
     "top": {"trainable_layers": 2},
-    "lora": {"lora_rank": 4, "trainable_layers": 0},
+    "lora": {"lora_rank": 4, "trainable_layers": 0, "gradient_checkpointing": True},
 }
 
 
