@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -20,6 +21,13 @@ NAME_MAX = 60
 def groups_of(project: Project) -> QuerySet[LabelerGroup]:
     """The groups of a project that are there, by name."""
     return project.labeler_groups.filter(removed_at=None).order_by("name")
+
+
+def with_names(rows: QuerySet[LabelerGroup]) -> QuerySet[LabelerGroup]:
+    """Each with ``names`` of who is in it, in one query."""
+    name = "labelers__username"
+    is_there = Q(labelers__isnull=False)
+    return rows.annotate(names=ArrayAgg(name, filter=is_there, order_by=name, default=[]))
 
 
 def removed_groups(project: Project) -> QuerySet[LabelerGroup]:

@@ -1,6 +1,8 @@
 """Named groups of labelers: a filter of agreement and signals, kept by admins, taken back where they were removed."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
@@ -104,6 +106,39 @@ def test_a_group_is_changed_removed_and_taken_back(project, client, group, kim):
     trail = list(AuditEvent.objects.filter(verb__startswith="group.").order_by("pk"))
     assert [one.verb for one in trail][-3:] == ["group.saved", "group.removed", "group.restored"]
     assert trail[-3].data["before"] == {"name": "Experts", "labelers": ["kim", "lea"]}
+
+
+def test_the_list_names_who_is_in_a_group_and_the_form_is_a_page_of_its_own(
+    project, client, group, lea
+):
+    page = client.get(at("groups", project)).content.decode()
+    assert "2 labelers: kim, lea" in page
+    assert page.count(f'name="labeler" value="{lea.pk}"') == 1  # of a new group
+    assert f'href="{at("group", project, group.pk)}"' in page
+    form = client.get(at("group", project, group.pk)).content.decode()
+    assert f'name="labeler" value="{lea.pk}" checked' in form
+    assert 'value="Experts"' in form
+
+
+def test_a_group_that_is_refused_leads_back_to_its_form(project, client, group):
+    answer = client.post(at("group", project, group.pk), {"name": "Experts"}, follow=True)
+    assert answer.redirect_chain == [(at("group", project, group.pk), 302)]
+    assert "Choose 1 to" in answer.content.decode()
+
+
+def test_a_list_of_groups_costs_the_same_however_many(project, admin, client, lea):
+    client.get(at("groups", project))
+    with CaptureQueriesContext(connection) as few:
+        client.get(at("groups", project))
+    people = [factories.member(project) for _ in range(30)]
+    for number in range(20):
+        row = LabelerGroup.objects.create(project=project, name=f"Group {number:02}")
+        row.labelers.set(people)
+    with CaptureQueriesContext(connection) as many:
+        page = client.get(at("groups", project)).content.decode()
+    assert len(many) == len(few)
+    assert page.count('name="labeler"') == 31
+    assert page.count("30 labelers: ") == page.count("and 10 more") == 20
 
 
 def test_a_name_stands_for_one_group(project, admin, group, lea):
