@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from django.db import connection
+
 Seen = TypeVar("Seen")
 
 
@@ -14,3 +16,13 @@ def eventually(look: Callable[[], Seen], *, seconds: float = 60.0, every: float 
         assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {seen!r}"
         time.sleep(every)
     return seen
+
+
+def somebody_waits_for_this_transaction() -> bool:
+    """Whether another connection stands at a lock that this one holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])

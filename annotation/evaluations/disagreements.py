@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from annotation.comparisons.models import Batch, Comparison
 from annotation.datasets.assembly import candidate_name
@@ -41,15 +41,23 @@ def disagreements_of(card: ModelCard, *, most: int | None = None) -> list[Disagr
 
 def comparisons_of(card: ModelCard) -> list[int]:
     """The comparisons that hold these pairs; an edit and its original are in none."""
-    pairs = [(one.preferred.pk, one.rejected.pk) for one in disagreements_of(card)]
+    found = disagreements_of(card)
     holds = Q(pk=None)
-    for pair in pairs:
-        holds |= Q(candidate_ids__contains=list(pair))
-    rows = Comparison.objects.filter(holds, project=card.version.project_id)
+    for one in found:
+        holds |= Q(candidate_ids__contains=[one.preferred.pk, one.rejected.pk])
+    rows = Comparison.objects.filter(
+        holds,
+        project=card.version.project_id,
+        prompt__in={one.prompt.pk for one in found},  # which has an index
+    )
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
+def batches_of(card: ModelCard) -> QuerySet[Batch]:
+    """Those in which people were asked again."""
+    return Batch.objects.filter(project=card.version.project_id, made_from__card=card.pk)
+
+
 def batch_asked(card: ModelCard) -> Batch | None:
-    """The batch in which people are asked again; None where nobody has opened it."""
-    rows = Batch.objects.filter(project=card.version.project_id, made_from__card=card.pk)
-    return rows.order_by("-pk").first()
+    """The batch in which people are asked again; None where nobody has opened it, or it was closed."""
+    return batches_of(card).exclude(state=Batch.State.CLOSED).order_by("-pk").first()

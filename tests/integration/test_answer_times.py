@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from annotation.accounts.models import User
@@ -15,6 +15,7 @@ from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
 from annotation.projects.models import Project
 from tests import factories
+from tests.waiting import somebody_waits_for_this_transaction
 
 MINUTE = 60_000  # milliseconds
 
@@ -134,12 +135,3 @@ def test_two_answers_at_once_do_not_both_claim_the_same_time(project, labeler):
     other.join()
     assert Judgment.objects.count() == 2
     assert sum(Judgment.objects.values_list("active_ms", flat=True)) < 11 * MINUTE
-
-
-def somebody_waits_for_this_transaction() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        )
-        return cursor.fetchone()[0] > 0

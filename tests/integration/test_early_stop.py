@@ -30,6 +30,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.services import importing
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from tests.waiting import somebody_waits_for_this_transaction
 from workers import housekeeping
 from workers.comparisons import settle_early_stop
 
@@ -209,15 +210,6 @@ def test_two_verdicts_at_the_same_moment_overlook_no_dispute(comparison):
     other.join()
     comparison.refresh_from_db()
     assert (comparison.state, comparison.judgments_counted) == ("open", 2)
-
-
-def somebody_waits_for_this_transaction():
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        )
-        return cursor.fetchone()[0]
 
 
 @pytest.fixture

@@ -1,23 +1,28 @@
 """A model's card: kept when its run ends, told by labeler and criterion, read as page, JSON and Markdown."""
 
 import socket
+import threading
 
 import pytest
 import torch
+from django.db import connections, transaction
 from django.urls import reverse
 
 from annotation.comparisons.models import Assignment, Batch, Comparison
+from annotation.comparisons.services.batches import set_state
 from annotation.comparisons.services.queue import EmptyQueue, lease_next_comparison
+from annotation.core.errors import Conflict
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards.markdown import as_markdown, plain
 from annotation.evaluations.cards.reward import trusted
 from annotation.evaluations.cards.sections import Quote, Section
 from annotation.evaluations.cards.whole import sections_of
 from annotation.evaluations.models import ModelCard
-from annotation.evaluations.services import HeldOutPair, keep_card
+from annotation.evaluations.services import HeldOutPair, ask_where_it_disagrees, keep_card
 from annotation.projects.models import Criterion, Role
 from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
+from tests.waiting import somebody_waits_for_this_transaction
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.training import execute_run
 
@@ -190,6 +195,47 @@ def test_gold_withdrawn_and_blind_comparisons_are_not_asked_again(
     Comparison.objects.filter(pk=second.pk).update(kind="normal")
     assert api.post(address).json()["comparisons"] == 1
     assert blind.comparisons.get() == first
+
+
+def test_a_closed_batch_leaves_the_card_free_to_ask_once_more(
+    project, engineer, reward, client, contradicted
+):
+    client.force_login(engineer)
+    address = reverse("evaluations-card-ask", args=[project.pk, reward.pk])
+    client.post(address)
+    Comparison.objects.update(state="judged", slots_taken=2, judgments_counted=2)
+    set_state(batch=Batch.objects.get(), state="closed", actor=engineer)
+    page = client.get(reverse("evaluations-card", args=[project.pk, reward.pk]))
+    assert "Ask people again where it disagrees" in page.text
+    assert client.post(address).status_code == 302
+    names = list(Batch.objects.order_by("pk").values_list("name", flat=True))
+    assert names[1] == f"{names[0]} (2)"
+    assert list(Comparison.objects.values_list("overlap", flat=True)) == [3, 3]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_opens_one_batch_and_the_second_press_is_told_so(
+    project, engineer, contradicted
+):
+    refused = []
+
+    def press_too() -> None:
+        try:
+            ask_where_it_disagrees(card=contradicted, actor=engineer)
+        except Conflict as error:
+            refused.append(str(error))
+        finally:
+            connections.close_all()
+
+    other = threading.Thread(target=press_too)
+    with transaction.atomic():
+        ask_where_it_disagrees(card=contradicted, actor=engineer)
+        other.start()
+        while other.is_alive() and not somebody_waits_for_this_transaction():
+            pass
+    other.join()
+    (told,) = refused
+    assert told.startswith("People are asked already where helpful v1 disagrees: batch")
 
 
 def test_a_card_without_disagreements_has_no_button(project, engineer, reward, client):

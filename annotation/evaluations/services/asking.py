@@ -7,16 +7,21 @@ from annotation.audit.services import record
 from annotation.comparisons.models import Batch
 from annotation.comparisons.services.batches import ask_again
 from annotation.core.errors import Conflict
-from annotation.evaluations.disagreements import batch_asked, comparisons_of
+from annotation.evaluations.disagreements import batch_asked, batches_of, comparisons_of
 from annotation.evaluations.models import ModelCard
+
+LONGEST_NAME = 120  # of a batch
 
 
 @transaction.atomic
 def ask_where_it_disagrees(*, card: ModelCard, actor: User) -> Batch:
     """One batch of the comparisons that its model orders against people; each gets one further judgment.
 
-    Raises Conflict where it was opened before, or where there is nothing to ask.
+    Raises Conflict where it is open already, or where there is nothing to ask.
     """
+    card = ModelCard.objects.select_for_update().get(
+        pk=card.pk
+    )  # a second press waits for the first
     version = card.version
     if (there := batch_asked(card)) is not None:
         raise Conflict(f"People are asked already where {version} disagrees: batch {there.name!r}.")
@@ -27,10 +32,17 @@ def ask_where_it_disagrees(*, card: ModelCard, actor: User) -> Batch:
         )
     batch = ask_again(
         project=version.project,
-        name=f"Where {version} disagrees with people"[:120],
+        name=_name(card),
         comparisons=keys,
         made_from={"card": card.pk},
         actor=actor,
     )
     record("card.asked_again", card, actor=actor, batch=batch.pk)
     return batch
+
+
+def _name(card: ModelCard) -> str:
+    """Of the next batch; those that were closed keep theirs."""
+    number = batches_of(card).count() + 1
+    ending = f" ({number})" if number > 1 else ""
+    return f"Where {card.version} disagrees with people"[: LONGEST_NAME - len(ending)] + ending
