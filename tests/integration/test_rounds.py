@@ -258,6 +258,20 @@ def test_people_compare_the_new_policy_blind_with_the_one_before_and_have_the_wo
     assert serving(project=project, kind="policy") == row.policy_run.model_version
 
 
+def test_a_policy_that_people_prefer_is_not_said_to_have_earned_its_reward_otherwise(
+    project, engineer, policy, client
+):
+    row = with_blind_votes(project, engineer)
+    alarmed(row.policy_run, action="warn")
+    votes_for_the_new(row, row.evaluation.batch.comparisons.count())
+    advance_evaluations()
+    advance(row.pk)
+    client.force_login(engineer)
+    page = client.get(reverse("rounds-detail", args=[project.pk, row.number])).text
+    assert "because guards spoke up while it was trained. Read what they said" in page
+    assert "earned by something else" not in page
+
+
 def test_a_round_waits_for_blind_votes_no_longer_than_its_plan_says(project, engineer, policy):
     row = with_blind_votes(project, engineer, blind_days=2)
     Round.objects.filter(pk=row.pk).update(moved_at=timezone.now() - timedelta(days=1, hours=23))
