@@ -91,6 +91,8 @@ def _tensors(path: Path) -> Iterator[tuple[str, list[int]]]:
         if length > LARGEST_HEADER:
             raise ValueError(f"{path} has a header of {length} bytes.")
         header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise TypeError(f"{path} has a header that is no object.")
     yield from ((name, one["shape"]) for name, one in header.items() if name != "__metadata__")
 
 
@@ -120,4 +122,6 @@ def _stored_as(folder: Path) -> str:
     """The number format that its config names; empty where it names none."""
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(config, dict):
+        raise TypeError(f"{path} holds no object.")
     return str(config.get("dtype") or config.get("torch_dtype") or "")

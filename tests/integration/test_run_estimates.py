@@ -1,6 +1,7 @@
 """What a run will cost before it starts: steps, memory, time by earlier runs, money by the site's price."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -144,6 +145,16 @@ def test_weights_that_are_not_there_or_are_no_weights_give_no_number(project, tm
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 32)
     assert weights_of(factories.policy(project, location=str(tmp_path))) is None
     assert weights_of(factories.policy(project, location="owner/name")) is None
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"config.json": b"[]"}, {"model.safetensors": b"\x02" + bytes(7) + b"[]"}]
+)
+def test_files_that_hold_a_list_where_an_object_belongs_are_no_weights(model, spoiled):
+    version = model()
+    for name, content in spoiled.items():
+        Path(version.location, name).write_bytes(content)
+    assert weights_of(version) is None
 
 
 def test_what_the_newest_run_told_of_its_machine_says_what_auto_comes_to(project, model):
