@@ -58,6 +58,8 @@ class MortalProcess(Process):  # type: ignore[misc] # honcho has no types
     def _once(self) -> int:
         """Start it, pass its lines on until it and all that it left have ended; its exit code."""
         child = self._child = self._child_ctor(self.cmd, env=self.env, cwd=self.cwd)
+        if self._stopping.is_set():  # the supervisor, which knows the one before, signaled that
+            _end(child)
         self._send_message({"pid": child.pid}, type="start")
         threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
         for line in iter(child.stdout.readline, b""):
@@ -76,6 +78,11 @@ def _heed_nothing(*_: object) -> None:
 def _end_what_is_left(child: Any) -> None:  # Any: honcho's Popen
     """Wait for a process, then end its group: what a killed one leaves holds its port and its output."""
     child.wait()
+    _end(child)
+
+
+def _end(child: Any) -> None:  # Any: as above
+    """Ask its whole group to end."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
 

@@ -2,9 +2,12 @@
 
 import multiprocessing
 import os
+import queue
 import signal
+from contextlib import suppress
 
 import pytest
+from honcho.process import Message
 
 from deploy.supervisor import MortalProcess
 
@@ -14,8 +17,11 @@ SECONDS = 30
 class Supervised:
     """A command under its runner, as the supervisor starts it."""
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, *, is_stopping: bool) -> None:
+        self.last_started = 0
         self.stopping, self._events = multiprocessing.Event(), multiprocessing.Queue()
+        if is_stopping:
+            self.stopping.set()
         process = MortalProcess(command, name="web", stopping=self.stopping)
         self.runner = multiprocessing.Process(target=process.run, args=(self._events, True))
         self.runner.start()
@@ -23,8 +29,23 @@ class Supervised:
     def heard(self, kind: str) -> object:
         """What the next message of this kind says; others before it are passed over."""
         while (message := self._events.get(timeout=SECONDS)).type != kind:
-            pass
+            self._note(message)
+        self._note(message)
         return message.data
+
+    def _note(self, message: Message) -> None:
+        if message.type == "start":
+            self.last_started = message.data["pid"]
+
+    def end(self) -> None:
+        """Ask for the end of what runs, as the supervisor does, until the runner has seen it end."""
+        self.stopping.set()
+        while self.runner.is_alive():
+            with suppress(queue.Empty):
+                self._note(self._events.get(timeout=0.05))
+            with suppress(ProcessLookupError):
+                os.killpg(self.last_started, signal.SIGKILL)
+        self.runner.join()
 
 
 @pytest.fixture
@@ -32,15 +53,13 @@ def supervise():
     """`supervise("sleep 60")`; whatever still runs at the end is killed."""
     started = []
 
-    def start(command: str) -> Supervised:
-        started.append(Supervised(command))
+    def start(command: str, *, is_stopping: bool = False) -> Supervised:
+        started.append(Supervised(command, is_stopping=is_stopping))
         return started[-1]
 
     yield start
     for one in started:
-        one.stopping.set()
-        one.runner.kill()
-        one.runner.join()
+        one.end()
 
 
 def test_a_killed_process_is_started_again_with_a_sentence(supervise):
@@ -82,3 +101,9 @@ def test_signals_for_everybody_end_the_process_only_by_the_supervisor_s_word(sup
     os.kill(web.runner.pid, signal.SIGTERM)
     os.kill(pid, signal.SIGKILL)
     assert b"started again" in web.heard("line")
+
+
+def test_what_is_started_again_while_the_supervisor_stops_is_ended_too(supervise):
+    """The end was asked for after the runner had looked, and signaled to the process before."""
+    web = supervise("exec sleep 60", is_stopping=True)
+    assert web.heard("stop") == {"returncode": -signal.SIGTERM}
