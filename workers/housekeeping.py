@@ -60,7 +60,7 @@ def job_models() -> list[type[JobModel]]:
 
 def ring_again(model: type[JobModel], queue: str) -> None:
     """Ring for every queued row. Only called while the queue is empty: a busy worker's messages would pile up."""
-    queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by("pk")
+    queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by(*model.in_line)
     for pk in queued.values_list("pk", flat=True)[:RING_AT_ONCE]:
         current_app.send_task(model.job.value, args=[pk], queue=queue)
 

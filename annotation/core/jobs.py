@@ -121,6 +121,7 @@ class JobModel(models.Model):
     """Columns of every background job. Subclasses say what the job is about, and which task does it."""
 
     job: ClassVar[Job]
+    in_line: ClassVar[tuple[str, ...]] = ("pk",)  # the order in which those that wait are rung for
 
     class Status(models.TextChoices):
         QUEUED = "queued"

@@ -152,7 +152,7 @@ def computes_half(project: Project) -> bool | None:
 def queue_places() -> dict[int, int]:
     """The place in line of every run that waits, the whole site's: the first to be taken has 1."""
     waiting = TrainingRun.objects.filter(status=TrainingRun.Status.QUEUED)
-    keys = waiting.order_by("queued_at", "pk").values_list("pk", flat=True)
+    keys = waiting.order_by(*TrainingRun.in_line).values_list("pk", flat=True)
     return {pk: place for place, pk in enumerate(keys, start=1)}
 
 

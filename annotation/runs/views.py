@@ -181,12 +181,19 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "changes": results.change_rows(run.result.get("metrics", {})),
         "results": results.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),
-        "notice": selectors.why_it_waits(run, selectors.queue_places().get(run.pk, 1)),
+        "notice": selectors.why_it_waits(run, place_of(run)),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
         "guards": selectors.events_of(run, EventKind.GUARD)[:20],
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),
         "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
     }
+
+
+def place_of(run: TrainingRun) -> int:
+    """Its place in line; 1, and no query, where it does not wait."""
+    if run.status != TrainingRun.Status.QUEUED:
+        return 1
+    return selectors.queue_places().get(run.pk, 1)
 
 
 @login_required

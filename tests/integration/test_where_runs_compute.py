@@ -5,6 +5,9 @@ import time
 from datetime import timedelta
 
 import pytest
+from celery import current_app
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,6 +16,7 @@ from annotation.projects.models import Role
 from annotation.runs.selectors import queue_places
 from annotation.runs.services import finish_run, take_in_events
 from tests import factories
+from workers.housekeeping import ring_again
 
 pytestmark = pytest.mark.django_db
 MACHINE = {"host": "gpu-1", "device": "NVIDIA H200", "torch": "2.11.0", "bfloat16": True}
@@ -95,3 +99,23 @@ def test_those_that_wait_have_places_in_the_line_of_the_whole_site(
     with django_assert_max_num_queries(6):
         rows = api.get(address).json()["results"]
     assert [row["queue_place"] for row in rows] == [3, 2]
+
+
+def test_the_sweep_rings_in_the_order_of_the_places(project, monkeypatch):
+    """A run that is tried again is older than others, and queued after them."""
+    tried_again, fresh = (factories.training_run(project) for _ in range(2))
+    type(tried_again).objects.filter(pk=tried_again.pk).update(queued_at=timezone.now())
+    rung = []
+    monkeypatch.setattr(current_app, "send_task", lambda _name, args, **_: rung.append(*args))
+    ring_again(type(tried_again), "gpu")
+    assert rung == [fresh.pk, tried_again.pk]
+    assert queue_places() == {fresh.pk: 1, tried_again.pk: 2}
+
+
+def test_the_page_of_a_run_that_does_not_wait_reads_no_line(project, engineer, client, running):
+    client.force_login(engineer)
+    with CaptureQueriesContext(connection) as asked:
+        client.get(reverse("runs-detail", args=[project.pk, running.pk]))
+    statements = " ".join(str(one["sql"]) for one in asked.captured_queries)
+    assert "runs_trainingrun" in statements
+    assert 'BY "runs_trainingrun"."queued_at"' not in statements
