@@ -5,6 +5,7 @@ DIR/result.json: status, error, metrics. Nothing heavy is imported before it is 
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -321,6 +322,7 @@ def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:
     chosen = algorithm(spec)
     run.stop.heed()
     metrics = _once_trained(run, lambda: chosen.train(run, spec))
+    gc.collect()  # the models that trained: others are loaded now
     return metrics | dict(chosen.evaluate(run, spec) if chosen.evaluate else {})
 
 

@@ -130,8 +130,8 @@ def memory(
     """Bytes of weights, gradients, masters and moments (docs/sizing.md).
 
     A bfloat16 weight that is trained has a float32 master; adapters are float32. What learns from rollouts without
-    adapters keeps the weights it began with, as the reference; its measuring holds the policy before and after, and
-    the teacher. Every other kind is measured with one model at a time.
+    adapters keeps the weights it began with, as the reference; it is measured with one policy at a time beside the
+    teacher, every other kind with one model at a time.
     """
     precision, quantize = str(spec.get("precision", "auto")), str(spec.get("quantize", "none"))
 
@@ -147,7 +147,7 @@ def memory(
         a_trained += size(kept) if needs_reward_model(kind) else 0
     held = kept.held(size(kept), quantize)
     training = held + kept.trained(spec) * a_trained + sum(judges)
-    return Memory(training, 2 * held + judges[0] if needs_reward_model(kind) else held)
+    return Memory(training, held + judges[0] if needs_reward_model(kind) else held)
 
 
 def price_text(seconds: float | None) -> str:

@@ -1,9 +1,11 @@
 """What learning from rollouts gained on held-out prompts: the reward before and after, paired by prompt.
 
 Both policies answer with the same random streams. The interval is a bootstrap over prompts of the
-difference; KL is measured on the answers of the later policy.
+difference; KL is measured on the answers of the later policy, which is asked first: one policy at a
+time is in memory, beside the reward model, as while it trained.
 """
 
+import gc
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,6 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
@@ -18,7 +21,7 @@ from training.data.records import groups_of
 from training.evals.diversity import distinct_pairs
 from training.evals.heldout_loss import heldout_loss
 from training.evals.scored_pairs import half_win
-from training.functional.intervals import cluster_bootstrap, mean_of_clusters
+from training.functional.intervals import Measured, cluster_bootstrap, mean_of_clusters
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
 from training.rollout.buffer import Rollout
@@ -41,35 +44,57 @@ def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
     if not groups:
         return {"reason": "There are no held-out prompts: none is in the test or validation split."}
     device = pick_device()
-    policies = starting_policy(spec, device), trained_policy(run, spec, device)
-    for policy in policies:
-        run.watch(policy.model)
     scorer = load_scorer(run, spec, device)
-    first, last = (
-        _answers(policy, groups, scorer, spec, _Stage(run.reporter, f"held-out answers {when}"))
-        for policy, when in zip(policies, ("before", "after"), strict=True)
+    last = _told(trained_policy(run, spec, device), groups, scorer, spec, run, when="after")
+    answered = [one.tokens for one in last.rollouts]
+    gc.collect()
+    first = _told(
+        *(starting_policy(spec, device), groups, scorer, spec, run),
+        when="before",
+        answered=answered,
     )
-    before, after = policies
-    kl = policy_kl(after, before, [one.tokens for one in last], spec)
-    metrics = (
-        _compared(first, last, spec.seed) | {"kl": kl} | _taxed(before, after, groups, spec, run)
-    )
+    metrics = {
+        **_compared(first.rollouts, last.rollouts, spec.seed),
+        "kl": _kl(last.logprobs, first.logprobs) / sum(len(one.responses) for one in answered),
+        **_taxed(first.loss, "before"),
+        **_taxed(last.loss, "after"),
+    }
     run.reporter.say(EventKind.EVALUATION, metrics, step=spec.updates)
     return metrics
 
 
-def _taxed(
-    before: LoadedModel, after: LoadedModel, groups: Sequence[Group], spec: RolloutSpec, run: Run
-) -> dict[str, object]:
-    """Held-out perplexity before and after: what was paid in the language that people use."""
-    found: dict[str, object] = {}
-    for when, policy in (("before", before), ("after", after)):
-        loss = heldout_loss(
-            *(policy, groups, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
-        )
-        found[f"loss_{when}"] = loss._asdict()
-        found[f"perplexity_{when}"] = None if loss.value is None else math.exp(loss.value)
-    return found
+class _Told(NamedTuple):
+    """What a policy answered, its log-probs of the later one's answers (a row a tensor), its held-out loss."""
+
+    rollouts: list[Rollout]
+    logprobs: list[Tensor]
+    loss: Measured
+
+
+def _told(
+    policy: LoadedModel,
+    groups: Sequence[Group],
+    scorer: Scorer,
+    spec: RolloutSpec,
+    run: Run,
+    *,
+    when: str,
+    answered: Sequence[TokenGroup] | None = None,
+) -> _Told:
+    run.watch(policy.model)
+    stage = _Stage(run.reporter, f"held-out answers {when}")
+    rollouts = _answers(policy, groups, scorer, spec, stage)
+    answered = [one.tokens for one in rollouts] if answered is None else answered
+    loss = heldout_loss(
+        *(policy, groups, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
+    )
+    return _Told(rollouts, _logprobs(policy, answered, spec), loss)
+
+
+def _taxed(loss: Measured, when: str) -> dict[str, object]:
+    """Held-out loss and perplexity: what was paid in the language that people use."""
+    perplexity = None if loss.value is None else math.exp(loss.value)
+    return {f"loss_{when}": loss._asdict(), f"perplexity_{when}": perplexity}
 
 
 def heldout_prompts(spec: RolloutSpec) -> list[Group]:
@@ -140,16 +165,22 @@ def _eos_share(answered: Sequence[Rollout]) -> float:
 
 
 @torch.no_grad()
-def policy_kl(
-    policy: LoadedModel, reference: LoadedModel, answered: Sequence[TokenGroup], spec: RolloutSpec
-) -> float:
-    """KL(policy || reference) a response, estimated on the policy's own answers (k1)."""
-    total = 0.0
-    for row in rows_under_budget(answered, spec.tokens_per_forward):
-        pack = pack_groups(row).to(policy.device)
-        logprobs = [
-            response_logprobs(one, pack, temperature=spec.temperature).logprob_R
-            for one in (policy, reference)
-        ]
-        total += (logprobs[0] - logprobs[1]).sum().item()
-    return total / sum(len(one.responses) for one in answered)
+def _logprobs(
+    policy: LoadedModel, answered: Sequence[TokenGroup], spec: RolloutSpec
+) -> list[Tensor]:
+    """The log-prob of every token of these answers, a row after the other."""
+    packs = (
+        pack_groups(row).to(policy.device)
+        for row in rows_under_budget(answered, spec.tokens_per_forward)
+    )
+    return [
+        response_logprobs(policy, pack, temperature=spec.temperature).logprob_R.cpu()
+        for pack in packs
+    ]
+
+
+def _kl(policy: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
+    """KL(policy || reference) over all answers of the policy, estimated by their log-ratios (k1)."""
+    return math.fsum(
+        (one - other).sum().item() for one, other in zip(policy, reference, strict=True)
+    )

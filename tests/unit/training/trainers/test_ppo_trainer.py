@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.__main__ import main, read_spec
+from training.evals import reward_gain
 from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -265,6 +267,28 @@ def test_responses_are_sampled_some_at_a_time(spec, run_of, tmp_path, monkeypatc
     assert asked == [2, 2, 2, 2]
     assert evaluate(tmp_path, replace(spec, rows_at_once=5))["n"] == 6
     assert max(asked[4:]) == 4
+
+
+def test_one_policy_at_a_time_is_in_memory_while_the_gain_is_measured(
+    spec, run_of, tmp_path, monkeypatch
+):
+    """As while it trained: what fitted then fits now."""
+    shutil.copytree(run_of(spec), tmp_path / "run")
+    made, alive = [], []
+
+    def counted(load):
+        def loaded(*arguments):
+            alive.append(sum(one() is not None for one in made))
+            policy = load(*arguments)
+            made.append(weakref.ref(policy.model))
+            return policy
+
+        return loaded
+
+    for name in ("starting_policy", "trained_policy"):
+        monkeypatch.setattr(reward_gain, name, counted(getattr(reward_gain, name)))
+    evaluate(tmp_path / "run", spec)
+    assert alive == [0, 0]
 
 
 def test_an_unchanged_policy_gains_nothing(spec, tmp_path):
