@@ -12,6 +12,7 @@ from annotation.accounts.authentication import person
 from annotation.comparisons import batches
 from annotation.comparisons.models import Batch
 from annotation.comparisons.selectors import station_of
+from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.queue import languages_of
@@ -120,6 +121,21 @@ class BatchDetail(APIView):
             there = {name: getattr(batch, name) for name in ("name", "priority", "deadline")}
             services.update_batch(batch=batch, actor=person(request), **(there | fields))
         return Response(BatchSerializer(batches.batch_of(project, batch_id)).data)
+
+
+class TakenBackSerializer(serializers.Serializer[Any]):
+    comparisons = serializers.IntegerField()
+
+
+class BatchAskedAgain(APIView):
+    """What a batch asks again."""
+
+    @extend_schema(responses=TakenBackSerializer)
+    def delete(self, request: Request, project_id: int, batch_id: int) -> Response:
+        """Take back the places that nobody has taken: how many these were. A batch that is empty then is removed."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        count = again.undo_asking(project=project, pk=batch_id, actor=person(request))
+        return Response(TakenBackSerializer({"comparisons": count}).data)
 
 
 class AtHand(APIView):

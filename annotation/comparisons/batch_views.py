@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.comparisons import batches
 from annotation.comparisons.batch_forms import BatchForm, NewBatchForm
+from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
 from annotation.core.errors import DomainError
 from annotation.projects.models import Role
@@ -102,3 +103,12 @@ def batch_state(request: HttpRequest, project_id: int, batch_id: int) -> HttpRes
     services.set_state(batch=batch, state=state, actor=person(request))
     messages.success(request, f"{batch.name} is {DONE[state]}.")
     return redirect("comparisons-batch", project.pk, batch.pk)
+
+
+@require_POST
+def batch_undo(request: HttpRequest, project_id: int, batch_id: int) -> HttpResponse:
+    """Take back what is asked again and nobody has taken yet."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    count = again.undo_asking(project=project, pk=batch_id, actor=person(request))
+    messages.success(request, f"Places taken back: {count:,}. What was served meanwhile stays.")
+    return redirect("comparisons-batches", project.pk)

@@ -39,6 +39,11 @@ api_patterns = [
     path(f"{_PROJECT}batches/", batch_api.BatchList.as_view(), name="api-batch-list"),
     path(f"{_PROJECT}batches/at-hand/", batch_api.AtHand.as_view(), name="api-batch-at-hand"),
     path(_BATCH, batch_api.BatchDetail.as_view(), name="api-batch-detail"),
+    path(
+        f"{_BATCH}asked-again/",
+        batch_api.BatchAskedAgain.as_view(),
+        name="api-batch-asked-again",
+    ),
     path(f"{_PROJECT}requeues/", requeue_api.RequeueList.as_view(), name="api-requeue-list"),
     path(
         f"{_PROJECT}requeues/dry-run/",
@@ -64,6 +69,7 @@ page_patterns = [
     path(f"{_PROJECT}batches/new/", batch_views.batch_new, name="comparisons-batch-new"),
     path(_BATCH, batch_views.batch_detail, name="comparisons-batch"),
     path(f"{_BATCH}state/", batch_views.batch_state, name="comparisons-batch-state"),
+    path(f"{_BATCH}undo/", batch_views.batch_undo, name="comparisons-batch-undo"),
     path(
         f"{_PROJECT}guideline/<int:version>/requeue/",
         requeue_views.requeue,
@@ -105,6 +111,7 @@ ROUTE_ROLES = {
     "api-batch-list": {"GET": ADMIN, "POST": ADMIN},
     "api-batch-at-hand": {"GET": LABELER},
     "api-batch-detail": {"GET": ADMIN, "PATCH": ADMIN},
+    "api-batch-asked-again": {"DELETE": ADMIN},
     "api-requeue-list": {"GET": ADMIN, "POST": ADMIN},
     "api-requeue-dry-run": {"POST": ADMIN},
     "api-requeue-detail": {"DELETE": ADMIN},
@@ -114,6 +121,7 @@ ROUTE_ROLES = {
     "comparisons-batch-new": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-batch": {"GET": ADMIN, "POST": ADMIN},
     "comparisons-batch-state": {"POST": ADMIN},
+    "comparisons-batch-undo": {"POST": ADMIN},
     "comparisons-flags": {"GET": ADMIN},
     "comparisons-flag-resolve": {"POST": ADMIN},
     "comparisons-flag-reopen": {"POST": ADMIN},

@@ -118,6 +118,7 @@ UNDO_PAGES = {
     "rule.saved": "quality-rules",
     "rule.switched_on": "quality-rules",
     "rule.switched_off": "quality-rules",
+    "batch.asked_again": "comparisons-batches",
     "group.saved": "quality-groups",
     "exam.changed": "quality-gold",
     "project.changed": "projects-settings",

@@ -37,6 +37,8 @@ class Batch(models.Model):
     deadline = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     made_from = models.JSONField(default=dict)  # the filter that chose its prompts
+    # Where its comparisons were, if they were judged and are asked again: [{"pk", "batch", "priority", "free"}]
+    asked_again = models.JSONField(default=list)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -6,21 +6,11 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import (
-    Case,
-    Exists,
-    F,
-    OuterRef,
-    PositiveSmallIntegerField,
-    Q,
-    QuerySet,
-    When,
-)
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Batch, Comparison
-from annotation.comparisons.services.further import MOST_LABELS
 from annotation.comparisons.services.pairing import PROMPTS_AT_ONCE, Pairing, pair_prompts
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.generation.models import Candidate
@@ -28,7 +18,6 @@ from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 
 MOST_PROMPTS = 10_000  # in one request
-FURTHER = 10  # priority of what is asked again: before new comparisons
 _UNPAIRED = ~Exists(Comparison.objects.filter(prompt=OuterRef("pk")))
 
 
@@ -139,49 +128,6 @@ def open_batch(
 
 
 @transaction.atomic
-def ask_again(
-    *,
-    project: Project,
-    name: str,
-    comparisons: Sequence[int],
-    made_from: dict[str, int],
-    actor: User | None,
-) -> Batch:
-    """A batch of comparisons that were judged: each gets one further place, for somebody who has not judged it.
-
-    Gold, what was withdrawn or is held back, and what a blind evaluation counts stay as they are. Raises Conflict where
-    nothing is left.
-    """
-    batch = open_batch(
-        project=project, name=name, made_from=made_from, actor=actor, priority=FURTHER
-    )
-    is_judged = Q(state=Comparison.State.JUDGED)
-    rows = project.comparisons.filter(is_judged | Q(state=Comparison.State.OPEN))
-    rows = rows.filter(pk__in=comparisons, overlap__lt=MOST_LABELS)
-    taken = (
-        rows.exclude(kind=Comparison.Kind.GOLD)
-        .exclude(batch__made_from__has_key="evaluation")
-        .update(
-            batch=batch,
-            priority=batch.priority,
-            state=Comparison.State.OPEN,
-            overlap=Case(
-                When(is_judged, then=F("slots_taken") + 1),
-                default=F("overlap"),
-                output_field=PositiveSmallIntegerField(),
-            ),
-        )
-    )
-    if not taken:
-        raise Conflict(
-            f"None of the {len(comparisons):,} comparisons can be asked again: they are withdrawn, held back, gold, or "
-            "part of a blind evaluation."
-        )
-    audit.record("batch.asked_again", batch, actor=actor, comparisons=taken)
-    return batch
-
-
-@transaction.atomic
 def update_batch(
     *, batch: Batch, actor: User, name: str, priority: int, deadline: datetime | None
 ) -> Batch:
@@ -223,7 +169,7 @@ def set_state(*, batch: Batch, state: str, actor: User | None) -> Batch:
 
 def _store(batch: Batch) -> None:
     try:
-        batch.full_clean(exclude=["created_by", "made_from"])
+        batch.full_clean(exclude=["created_by", "made_from", "asked_again"])
     except ValidationError as error:
         if "__all__" in error.message_dict:
             raise Conflict(

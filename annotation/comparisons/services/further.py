@@ -35,17 +35,21 @@ def give_place(found: QuerySet[Comparison], *, most: int) -> dict[int, int]:
     return given
 
 
-def take_back(project: Project, given: Mapping[int, int]) -> int:
-    """Take the place back that nobody has, and let the free ones be as many as they were: of how many comparisons."""
-    agreed = Q(pk__in=having_agreed(project, given.keys()))
+def take_back(project: Project, given: Mapping[int, int]) -> list[int]:
+    """Take the place back that nobody has, and let the free ones be as many as they were: of which comparisons.
+
+    Inside a transaction.
+    """
+    rows = Comparison.objects.filter(pk__in=given, slots_taken__lt=F("overlap"), overlap__gt=1)
+    rows = rows.select_for_update(no_key=True).order_by("pk")
+    unserved = list(rows.values_list("pk", flat=True))
+    agreed = Q(pk__in=having_agreed(project, unserved))
     is_waiting = Q(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
     is_waiting &= ~Q(kind=Comparison.Kind.GOLD)
-    total = 0
-    for free in set(given.values()):
-        alike = [pk for pk, had in given.items() if had == free]
+    for free in {given[pk] for pk in unserved}:
         overlap = F("overlap") - 1 + free
         is_over = (Q(judgments_counted__gte=overlap) | agreed) & is_waiting
         state = Case(When(is_over, then=Value(Comparison.State.JUDGED)), default=F("state"))
-        rows = Comparison.objects.filter(pk__in=alike, slots_taken__lt=F("overlap"), overlap__gt=1)
-        total += rows.update(state=state, overlap=overlap)
-    return total
+        alike = [pk for pk in unserved if given[pk] == free]
+        Comparison.objects.filter(pk__in=alike).update(state=state, overlap=overlap)
+    return unserved

@@ -125,7 +125,7 @@ def undo_requeue(*, project: Project, pk: int, actor: User) -> int:
     if row.undone_at is not None:
         raise Conflict("This re-queue was undone already.")
     had = row.places_free or [0] * len(row.comparison_ids)
-    taken_back = take_back(project, dict(zip(row.comparison_ids, had, strict=True)))
+    taken_back = len(take_back(project, dict(zip(row.comparison_ids, had, strict=True))))
     row.undone_at = timezone.now()
     row.save(update_fields=["undone_at"])
     audit.record("guideline.requeue_undone", row, actor=actor, comparisons=taken_back)

@@ -5,7 +5,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.comparisons.models import Batch
-from annotation.comparisons.services.batches import ask_again
+from annotation.comparisons.services.again import ask_again
 from annotation.core.errors import Conflict
 from annotation.evaluations.disagreements import batch_asked, batches_of, comparisons_of
 from annotation.evaluations.models import ModelCard

@@ -1,0 +1,89 @@
+"""A batch of comparisons that were judged and are asked again, and its undo while nobody has taken a place."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Greatest
+
+from annotation.accounts.models import User
+from annotation.audit import services as audit
+from annotation.comparisons.batches import state_with_free_places
+from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.services.batches import open_batch
+from annotation.comparisons.services.further import give_place, take_back, with_room
+from annotation.core.errors import Conflict, NotFound
+from annotation.projects.models import Project
+
+FIRST = 10  # priority of what is asked again: before new comparisons
+
+
+@transaction.atomic
+def ask_again(
+    *,
+    project: Project,
+    name: str,
+    comparisons: Sequence[int],
+    made_from: dict[str, int],
+    actor: User | None,
+) -> Batch:
+    """A batch of comparisons that were judged: each gets one further place, for somebody who has not judged it.
+
+    Where they were is kept with the batch, and none is served later than it would have been. What still waits for a
+    label, gold, what was withdrawn and what a blind evaluation counts stay as they are. Raises Conflict where nothing
+    is left.
+    """
+    batch = open_batch(project=project, name=name, made_from=made_from, actor=actor, priority=FIRST)
+    found = with_room(project.comparisons.filter(pk__in=comparisons))
+    free = give_place(found.exclude(batch__made_from__has_key="evaluation"), most=len(comparisons))
+    if not free:
+        raise Conflict(
+            f"None of the {len(comparisons):,} comparisons can be asked again: they wait for a label already, are "
+            "withdrawn, gold, or part of a blind evaluation."
+        )
+    rows = Comparison.objects.filter(pk__in=free)
+    batch.asked_again = [
+        {**row, "free": free[row["pk"]]} for row in rows.values("pk", "batch", "priority")
+    ]
+    batch.save(update_fields=["asked_again"])
+    rows.update(batch=batch, priority=Greatest("priority", FIRST), state=Comparison.State.OPEN)
+    audit.record("batch.asked_again", batch, actor=actor, comparisons=sorted(free))
+    return batch
+
+
+@transaction.atomic
+def undo_asking(*, project: Project, pk: int, actor: User) -> int:
+    """Take back the places that nobody has taken, and put those comparisons where they were: how many.
+
+    Those served meanwhile stay in the batch; without any it is removed, so that the same can be asked anew.
+    """
+    batch = Batch.objects.select_for_update().filter(project=project, pk=pk).first()
+    if batch is None:
+        raise NotFound(f"There is no batch {pk} in {project.name}.")
+    if not batch.asked_again:
+        raise Conflict("Nothing in this batch was asked again, or it was taken back already.")
+    here = set(batch.comparisons.values_list("pk", flat=True))
+    was = {row["pk"]: row for row in batch.asked_again if row["pk"] in here}
+    taken_back = take_back(project, {key: row["free"] for key, row in was.items()})
+    _put_back(project, [was[key] for key in taken_back])
+    audit.record("batch.asking_undone", batch, actor=actor, comparisons=sorted(taken_back))
+    batch.asked_again = []
+    batch.save(update_fields=["asked_again"])
+    if not batch.comparisons.exists():
+        batch.delete()
+    return len(taken_back)
+
+
+def _put_back(project: Project, rows: Sequence[dict[str, Any]]) -> None:  # Any: numbers and None
+    """Into the batch and to the priority that each had, held where that batch is not open."""
+    there = set(project.batches.values_list("pk", flat=True))
+
+    def place(row: dict[str, Any]) -> tuple[int, int]:  # Any: the same
+        return (row["batch"] if row["batch"] in there else 0), row["priority"]
+
+    for (batch_id, priority), alike in groupby(sorted(rows, key=place), key=place):
+        found = Comparison.objects.filter(pk__in=[row["pk"] for row in alike])
+        found.update(batch=batch_id or None, priority=priority)
+        waiting = found.filter(state__in=(Comparison.State.OPEN, Comparison.State.HELD))
+        waiting.update(state=state_with_free_places())
