@@ -159,7 +159,7 @@ def _snapshot(options: argparse.Namespace) -> int:
     from training.data.gathering import gather
 
     held_out = {"validation": options.validation, "test": options.test}
-    if min(held_out.values()) < 0 or sum(held_out.values()) >= 1:
+    if not (all(one >= 0 for one in held_out.values()) and sum(held_out.values()) < 1):
         raise SpecError(f"{held_out}: shares begin at 0, and together they leave some for train.")
     shares = {"train": 1 - sum(held_out.values()), **held_out}
     found = gather(options.rows, options.dir, shares=shares, seed=options.seed)

@@ -198,6 +198,8 @@ def test_nothing_is_written_where_no_row_can_be_taken(tmp_path: Path) -> None:
         (["{folder}", "{rows}"], "is there already"),
         (["{folder}/new", "{folder}/none.jsonl"], "none.jsonl cannot be read"),
         (["{folder}/new", "{folder}/broken.gz"], "broken.gz cannot be read"),
+        (["{folder}/new", "{folder}/spoiled.gz"], "spoiled.gz cannot be read"),
+        (["{folder}/new", "{rows}", "--validation", "nan"], "shares begin at 0"),
         (["{folder}/new", "{rows}", "--test", "1"], "leave some for train"),
         (["{folder}/new", "{rows}", "--test", "-0.1"], "shares begin at 0"),
     ],
@@ -208,6 +210,9 @@ def test_the_command_refuses_with_a_sentence(
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"prompt": "Why?"}')
     (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b nothing")
+    spoiled = bytearray(gzip.compress(bytes(range(256)) * 9))
+    spoiled[10:20] = b"\xff" * 10
+    (tmp_path / "spoiled.gz").write_bytes(spoiled)
     assert main(["snapshot", *(one.format(folder=tmp_path, rows=rows) for one in words)]) == 1
     assert reason in capsys.readouterr().err
 
