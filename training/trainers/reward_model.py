@@ -255,12 +255,18 @@ def _accumulate(
     rows = list(rows_under_budget(my_share(batch), spec.tokens_per_forward))
     idle = behind(len(rows), spec)
     for row in rows:
-        part = row_loss(_scores(reward, states, row), row, total, ties, spec)
+        draws = _draws(row, spec) if learn is not only_look else [[1.0] * spec.heads for _ in row]
+        part = row_loss(_scores(reward, states, row), row, draws, total, ties, spec)
         learn(part.loss)
         parts.append(part)
     for _ in range(idle):
         learn(_nothing(reward, states))
     return Learned(*total_of(parts, width=len(Learned._fields)))
+
+
+def _draws(row: Sequence[PairGroup], spec: RewardModelSpec) -> list[Sequence[float]]:
+    """What each group counts for each head that learns."""
+    return [bootstrap_weights(group.tokens.prompt_id, spec) for group in row]
 
 
 def _nothing(reward: LoadedModel, states: RememberedStates | None) -> Tensor:
@@ -290,11 +296,15 @@ class Scored(NamedTuple):
 def row_loss(
     scores_NH: Tensor,
     row: Sequence[PairGroup],
+    draws: Sequence[Sequence[float]],
     total: float,
     ties: LearnedTies | None,
     spec: RewardModelSpec,
 ) -> Learned:
-    """The sums of a row of trees, from the scores [N, H] of its responses by every head."""
+    """The sums of a row of trees, from the scores [N, H] of its responses by every head.
+
+    ``draws`` are what each group counts for each head.
+    """
     sizes = [len(group.lengths) for group in row]
     pieces = torch.split(scores_NH, sizes)
     mean = _loss(
@@ -307,7 +317,6 @@ def row_loss(
     )
     if spec.heads == 1:
         return Learned(*mean, doubt)
-    draws = [bootstrap_weights(group.tokens.prompt_id, spec) for group in row]
     losses = [
         _loss(
             [

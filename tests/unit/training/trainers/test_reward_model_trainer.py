@@ -170,6 +170,19 @@ def test_heads_learn_from_their_own_weights_of_prompts(
     assert told[3]["disagreement"] > 0.01
 
 
+def test_held_out_pairs_count_alike_for_every_head(
+    spec: RewardModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no head draws any prompt there is nothing to learn from; what is held out is measured all the same."""
+    monkeypatch.setattr(
+        "training.trainers.reward_model.bootstrap_weights", lambda _name, spec: [0.0] * spec.heads
+    )
+    train(tmp_path, replace(spec, heads=2, max_steps=1, eval_every=1))
+    told = metrics_of(tmp_path)[-1][1]
+    assert told["loss"] == 0
+    assert told["held_out_loss"] > 0.01
+
+
 def test_bootstrap_weights_are_those_of_the_prompt_and_one_in_the_mean(
     spec: RewardModelSpec,
 ) -> None:
