@@ -244,8 +244,19 @@ def trained_policy(run: Run, spec: RunSpec, device: torch.device) -> LoadedModel
     if spec.quantize == "none":
         return load_policy(str(run.artifact), precision=spec.precision, device=device)
     policy = starting_policy(spec, device)
-    put_adapter(policy.model, run.folder / ADAPTER_DIR, spec)
+    put_adapter(policy.model, adapter_of(run), spec)
     return policy
+
+
+def adapter_of(run: Run) -> Path:
+    """Where a run's adapter lies: in its folder, else beside the artifact. Raises ModelError where in neither."""
+    for folder in (run.folder / ADAPTER_DIR, run.artifact / ADAPTER_DIR):
+        if (folder / ADAPTER_FILE).is_file():
+            return folder
+    raise ModelError(
+        f"{run.folder} has no {ADAPTER_DIR}/{ADAPTER_FILE}, with which its model is measured in 4 bits. Put it back, "
+        "or run it anew."
+    )
 
 
 def put_adapter(model: Any, folder: Path, spec: RunSpec) -> None:  # Any: as above

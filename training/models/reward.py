@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from training.functional.ties import TieModel
 from training.models.attention import Tree, tree_hidden
 from training.models.load import LoadedModel, load_classifier, save_model
-from training.models.lora import ADAPTER_DIR, put_adapter
+from training.models.lora import adapter_of, put_adapter
 from training.runtime.checkpoint import write_atomically
 from training.runtime.optimize import keep_lowest_layers
 from training.runtime.run import Run
@@ -125,7 +125,7 @@ def trained_reward_model(run: Run, spec: RewardModelSpec, device: torch.device) 
     if spec.quantize == "none":
         return load_reward_model(str(run.artifact), precision=spec.precision, device=device)
     reward = untrained_reward_model(spec, device)
-    put_adapter(reward.model, run.folder / ADAPTER_DIR, spec)
+    put_adapter(reward.model, adapter_of(run), spec)
     _restore_head(reward, run.artifact)
     return reward
 

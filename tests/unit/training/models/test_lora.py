@@ -5,8 +5,11 @@ import torch
 
 from tests.unit.training.conftest import CPU
 from training.models.load import LoadedModel, load_policy
-from training.models.lora import Adapter, adapters_off, add_lora, merge_lora
+from training.models.lora import Adapter, adapter_of, adapters_off, add_lora, merge_lora
+from training.runtime.metrics import Reporter
 from training.runtime.optimize import choose_trainable
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
 from training.spec.errors import ModelError, SpecError
 from training.spec.preferences import SftSpec
 from training.spec.runs import spec_from_dict
@@ -86,3 +89,14 @@ def test_four_bits_without_bitsandbytes_say_what_to_install(
 def test_four_bits_without_adapters_are_refused() -> None:
     with pytest.raises(SpecError, match=r"quantize: nf4 .* set lora_rank"):
         spec_from_dict({"kind": "sft", "model": "m", "data": "d", "quantize": "nf4"})
+
+
+def test_the_adapter_of_a_run_is_found_beside_its_artifact_too(tmp_path: Path) -> None:
+    with Reporter(tmp_path) as reporter:
+        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
+    with pytest.raises(ModelError, match=r"has no adapter/adapter_model.safetensors"):
+        adapter_of(run)
+    for folder in (run.artifact, tmp_path):
+        (folder / "adapter").mkdir(parents=True)
+        (folder / "adapter" / "adapter_model.safetensors").touch()
+        assert adapter_of(run) == folder / "adapter"
