@@ -59,7 +59,7 @@ def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
         **_taxed(first.loss, "before"),
         **_taxed(last.loss, "after"),
     }
-    run.reporter.say(EventKind.EVALUATION, metrics, step=spec.updates)
+    run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
 
 

@@ -139,12 +139,12 @@ def sum_gradients(weights: Sequence[Tensor]) -> None:
         weight.grad = piece.view_as(weight)
 
 
-def anyone(is_true: bool) -> bool:
-    """Whether it is true in any process; all of them learn the same."""
+def anyone(*are_true: bool) -> tuple[bool, ...]:
+    """Whether each is true in any process; all of them learn the same."""
     if world() == 1:
-        return is_true
-    told = torch.tensor([float(is_true)], device=_device())
-    return bool(summed(told).item())
+        return are_true
+    told = torch.tensor([float(one) for one in are_true], device=_device())
+    return tuple(bool(one) for one in summed(told).tolist())
 
 
 def wait_for_all() -> None:

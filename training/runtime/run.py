@@ -148,8 +148,9 @@ class Run:
 
         Raises Cancelled after the last.
         """
-        is_asked, has_ended = anyone(self.stop.is_set), anyone(bool(self.ending.reason))
-        if has_ended:  # the first process alone hears what some guards look at
+        # the first process alone hears what some guards look at, and any may be asked to stop
+        is_asked, has_ended = anyone(self.stop.is_set, bool(self.ending.reason))
+        if has_ended:
             self.ending.reason = self.ending.reason or "A guard ended the training."
         if is_due or is_asked or has_ended:
             self.save(state())
