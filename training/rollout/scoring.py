@@ -1,7 +1,7 @@
 """Rewards of responses, by a reward model, as batches of prefix trees.
 
-Texts are encoded as in the reward model's training: with its own tokenizer, up to its own limits, a response with
-its end token (one that did not finish without).
+Texts are encoded with the reward model's own tokenizer, up to its own limits, a response with its end token; one that
+did not finish has none, also where the model learned from texts that were cut: a record does not tell these apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -128,7 +128,8 @@ def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer |
 
 
 def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
-    """The spec's reward model, which heeds the run's wish to stop. Logs a guard that cannot speak with it.
+    """The spec's reward model, which heeds the run's wish to stop. Logs a guard that cannot speak with it, and limits
+    that are shorter than the run's.
 
     Raises SpecError where an uncertainty is to be paid for that one head cannot tell.
     """
@@ -145,7 +146,22 @@ def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
             "with nobody. A reward model trained with heads 4 lets the guard speak."
         )
     run.watch(reward.model)
-    return scorer_of(spec.reward_model, reward, budget=spec.tokens_per_forward)
+    scorer = scorer_of(spec.reward_model, reward, budget=spec.tokens_per_forward)
+    _tell_limits(run, spec, scorer.limits)
+    return scorer
+
+
+def _tell_limits(run: Run, spec: RolloutSpec, limits: Limits) -> None:
+    """Log where the reward model reads less of a text than the policy does."""
+    for name, own, read in (
+        ("max_prompt_tokens", spec.max_prompt_tokens, limits.prompt),
+        ("max_response_tokens", spec.max_response_tokens, limits.response),
+    ):
+        if own > read:
+            run.reporter.log(
+                f"{name}: {own} here, but {spec.reward_model} reads {read}, as it was trained; of what is longer it "
+                f"scores a part. Train it with {name} {own}, or lower it here."
+            )
 
 
 def scorer_of(source: str, reward: LoadedModel, *, budget: int) -> Scorer:

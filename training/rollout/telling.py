@@ -9,6 +9,7 @@ from training.rollout.buffer import Part, Rollout
 from training.runtime.distributed import everyones
 from training.runtime.run import Run
 from training.spec.events import EventKind
+from training.spec.rollouts import RolloutSpec
 
 SAMPLES_SHOWN = 2  # responses an update that go into the events
 
@@ -65,9 +66,21 @@ def disagreement(rollouts: Sequence[Rollout]) -> float:
 
 
 def tell_update(
-    run: Run, rollouts: Sequence[Rollout], metrics: Mapping[str, float], *, update: int
+    run: Run,
+    rollouts: Sequence[Rollout],
+    metrics: Mapping[str, float],
+    *,
+    update: int,
+    spec: RolloutSpec,
 ) -> None:
-    """The metrics of an update as an event, then some of its responses with their scores."""
+    """The metrics of an update as an event, then some of its responses with their scores.
+
+    At the first, a log where importance_cap has nothing to weigh by.
+    """
+    if update == 1 and spec.importance_cap and "sampler_gap" not in metrics:
+        run.reporter.log(
+            f"importance_cap {spec.importance_cap:g} weighs nothing: the sampler tells no log-probs of its tokens."
+        )
     run.reporter.metrics(metrics, step=update)
     for one in rollouts[:SAMPLES_SHOWN]:
         sample = {

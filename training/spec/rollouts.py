@@ -105,6 +105,12 @@ class RolloutSpec(RunSpec):
                 "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "
                 "example to 16, or leave sampler_url empty."
             )
+        if self.importance_cap and self.sampler_url and self.temperature != 1:
+            raise SpecError(
+                f"importance_cap: {self.importance_cap:g} weighs by what the sampler told, and a server (sampler_url) "
+                f"tells log-probs before the temperature, {self.temperature:g}: set temperature to 1, or leave "
+                "importance_cap at 0."
+            )
 
     def samples_per_prompt(self, prompts: int) -> int:
         """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""
@@ -188,11 +194,16 @@ class PpoSpec(RolloutSpec):
     )
 
     def check(self) -> None:
-        """As in RolloutSpec: leaving one out needs others, and has no value whose loss tells of divergence."""
+        """As in RolloutSpec: leaving one out needs others, and has no value, neither a start nor a loss."""
         RolloutSpec.check(self)
         if self.baseline != "leave_one_out":
             return
         refuse_single_samples(self, "baseline", self.baseline)
+        if self.value_start != "zero":
+            raise SpecError(
+                f"value_start: {self.value_start} is where a value begins, and with baseline leave_one_out none is "
+                "learned; set value_start to zero, or baseline to value."
+            )
         if "divergence" in self.stopping_guards():
             raise SpecError(
                 "stop_on: divergence looks at the value's loss, and with baseline leave_one_out none is learned; "

@@ -83,7 +83,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         progress.first = progress.first or vitals
         progress.updates = update + 1
         metrics = _metrics(rollouts, vitals, learned, learner) | sampler_gap(minibatches)
-        tell_update(run, rollouts, metrics, update=progress.updates)
+        tell_update(run, rollouts, metrics, update=progress.updates, spec=spec)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
             run.guard(**alarm._asdict(), step=progress.updates)
         is_last = progress.updates == spec.updates

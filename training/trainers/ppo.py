@@ -105,7 +105,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         progress.first = progress.first or vitals
         progress.updates = update + 1
         metrics = _metrics(rollouts, batch, learned, progress, learner) | sampler_gap(parts)
-        tell_update(run, rollouts, metrics, update=progress.updates)
+        tell_update(run, rollouts, metrics, update=progress.updates, spec=spec)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
             run.guard(**alarm._asdict(), step=progress.updates)
         progress.beta = adapted_coefficient(

@@ -12,7 +12,10 @@ from training.functional.moments import Moments
 from training.rollout.actor_critic import TokenOutputs
 from training.rollout.buffer import Part, Rollout, in_minibatches, shuffled
 from training.rollout.sampler import Sample
-from training.rollout.telling import disagreement
+from training.rollout.telling import disagreement, tell_update
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
 from training.spec.records import Group
 from training.spec.rollouts import PpoSpec
 from training.trainers.ppo import judge, normalized
@@ -175,3 +178,16 @@ def test_the_cap_reaches_the_advantages(minibatches):
     for before, after in zip(chain(*plain), chain(*weighed), strict=True):
         torch.testing.assert_close(after.advantage_R, 2 * before.advantage_R)
         assert torch.equal(after.return_R, before.return_R)
+
+
+@pytest.mark.parametrize(
+    ("cap", "told", "logs"), [(2.0, {}, 1), (2.0, {"sampler_gap": 0.0}, 0), (0.0, {}, 0)]
+)
+def test_a_cap_that_finds_nothing_to_weigh_by_says_so_once(tmp_path, cap, told, logs):
+    spec = PpoSpec(model="m", data="d", reward_model="r", importance_cap=cap)
+    with Reporter(tmp_path) as reporter:
+        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
+        for update in (1, 2):
+            tell_update(run, [], told, update=update, spec=spec)
+    text = (tmp_path / "events.jsonl").read_text()
+    assert text.count("importance_cap 2 weighs nothing") == logs

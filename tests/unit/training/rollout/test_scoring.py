@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -65,6 +66,18 @@ def test_a_run_reads_texts_up_to_the_limits_that_the_reward_model_was_trained_wi
     found = scorer.score(PROMPTS, RESPONSES)
     expected = [[one - 0.5 for one in row] for row in scores_of(reward)]
     assert found == [pytest.approx(row, abs=1e-6) for row in expected]
+
+
+def test_a_run_is_told_where_its_reward_model_reads_less_of_a_response(reward, tmp_path):
+    save_reward_model(reward, tmp_path)
+    save_calibration(tmp_path, max_prompt_tokens=512, max_response_tokens=32)
+    spec = PpoSpec(model="m", data="d", reward_model=str(tmp_path), precision="float32")
+    spec = replace(spec, max_prompt_tokens=512, max_response_tokens=64)
+    with Reporter(tmp_path) as reporter:
+        load_scorer(Run(folder=tmp_path, reporter=reporter, stop=StopRequest()), spec, CPU)
+    (told,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert told["data"]["message"].startswith("max_response_tokens: 64 here, but")
+    assert "reads 32, as it was trained" in told["data"]["message"]
 
 
 def test_a_reward_model_that_tells_no_limits_reads_1024_tokens(reward, tmp_path):

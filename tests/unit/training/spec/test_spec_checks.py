@@ -45,3 +45,21 @@ def test_a_ranking_takes_no_margin():
     assert spec_from_dict(spec).objective == "plackett_luce"
     with pytest.raises(SpecError, match=r"^use_margin"):
         spec_from_dict(spec | {"use_margin": True})
+
+
+ROLLOUTS = {"kind": "ppo", "model": "m", "data": "d", "reward_model": "r"}
+
+
+def test_a_server_that_samples_at_another_temperature_has_nothing_to_weigh_by():
+    server = ROLLOUTS | {"sampler_url": "http://s/v1", "lora_rank": 2, "importance_cap": 2.0}
+    assert spec_from_dict(server | {"temperature": 1.0}).importance_cap == 2
+    with pytest.raises(SpecError, match=r"^importance_cap: 2 .* temperature, 0.9: set temperature"):
+        spec_from_dict(server)
+    spec_from_dict(ROLLOUTS | {"importance_cap": 2.0})  # this process tells what it drew from
+
+
+def test_no_value_begins_where_none_is_learned():
+    spec = ROLLOUTS | {"value_start": "policy"}
+    assert spec_from_dict(spec).value_start == "policy"
+    with pytest.raises(SpecError, match=r"^value_start: policy is where a value begins"):
+        spec_from_dict(spec | {"baseline": "leave_one_out"})
