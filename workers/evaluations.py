@@ -27,7 +27,10 @@ def score(job: RunningJob) -> None:
     row = rows.get(pk=job.pk)
     done = dict(row.scores)
     asked = [
-        {"turns": pair[0].prompt.turns, "texts": {str(one.pk): one.text for one in pair}}
+        {
+            "turns": pair[0].prompt.turns,
+            "texts": {str(one.pk): (one.text, one.is_finished) for one in pair},
+        }
         for pair in answers_of(row.evaluation).values()
         if str(pair[0].pk) not in done
     ]

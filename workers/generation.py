@@ -17,7 +17,7 @@ from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from workers.generators.base import Ask, GeneratorFailed, Outcome, SamplingSettings
 from workers.generators.choosing import generator_for, working_folder
-from workers.generators.local import Line, outcome_of, run_child, sample_task, score_task
+from workers.generators.local import Line, Text, outcome_of, run_child, sample_task, score_task
 from workers.running import RunningJob, running
 
 
@@ -118,7 +118,7 @@ class Stage:
     def __init__(self, run: PlaygroundRun, job: RunningJob) -> None:
         self._run, self._job = run, job
         self._heard = 0
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, Text] = {}
 
     def ask_server(self, policy: ModelVersion, folder: Path) -> None:
         """Ask one policy on a server; its failure is its answer."""
@@ -171,7 +171,7 @@ class Stage:
             reason=outcome.reason,
         )
         if first:
-            self._texts[str(outcome.prompt_id)] = first.text
+            self._texts[str(outcome.prompt_id)] = first.text, first.is_finished
         self._step()
 
     def _step(self) -> None:

@@ -10,7 +10,7 @@ from annotation.evaluations import services
 from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
 from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
 from annotation.evaluations.selectors import answers_of, evaluation_in, held_out_prompts
-from annotation.generation.models import GenerationRun
+from annotation.generation.models import Candidate, GenerationRun
 from annotation.generation.selectors import wanted
 from annotation.generation.services import Response, store_candidates
 from annotation.projects.models import Role
@@ -220,6 +220,20 @@ def test_a_reward_model_scores_the_same_answers(project, engineer, policies, set
     services.advance_evaluations()
     row = evaluation_in(project, row.pk)
     assert (row.state, scored(row).win_rate.n) == ("undecided", 3)
+
+
+def test_the_reward_model_is_told_which_answers_were_cut(project, engineer, policies, monkeypatch):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = started(project, engineer, policies, prompts=2, is_judged=False, reward_model=reward)
+    answered(row)
+    cut = Candidate.objects.order_by("pk").first()
+    Candidate.objects.filter(pk=cut.pk).update(is_finished=False)
+    asked = []
+    monkeypatch.setattr("workers.evaluations.run_child", lambda tasks, **_: asked.extend(tasks))
+    score_evaluation(RewardComparison.objects.get().pk)
+    told = {key: ended for one in asked[0]["rows"] for key, (_, ended) in one["texts"].items()}
+    assert len(told) == 4
+    assert [key for key, ended in told.items() if not ended] == [str(cut.pk)]
 
 
 def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(

@@ -282,7 +282,7 @@ def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeyp
 
     class Server:
         def generate(self, asks, _settings, *, take, **_):
-            sample = Sampled(text="From afar", is_finished=True, token_count=0)
+            sample = Sampled(text="From afar", is_finished=False, token_count=0)
             take(Outcome(prompt_id=asks[0].prompt_id, samples=(sample,)))
 
     child = Child({"key": "scores", "scores": {str(server.pk): 0.5}, "criteria": {}})
@@ -290,7 +290,7 @@ def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeyp
     monkeypatch.setattr(generation, "run_child", child)
     generation.answer_playground(run.pk)
     run.refresh_from_db()
-    assert child.tasks[0]["texts"] == {str(server.pk): "From afar"}
+    assert child.tasks[0]["texts"] == {str(server.pk): ("From afar", False)}
     assert run.scores == {str(server.pk): 0.5}
 
 

@@ -18,11 +18,11 @@ from typing import Any
 from training.models.load import load_policy
 from training.models.reward import load_criteria, load_reward_model, load_temperature
 from training.rollout.sampler import LocalSampler, Sample
-from training.rollout.scoring import Scorer, scorer_of
+from training.rollout.scoring import Score, Scorer, scorer_of
 from training.runtime.device import named_failures, pick_device
 from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
-from workers.generators.local import ANSWERS_FILE, REQUEST_FILE
+from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
 
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
@@ -36,7 +36,7 @@ Tell = Callable[[dict[str, Any]], None]  # Any: JSON
 def main(folder: Path) -> None:
     """Do all tasks of the request, in order; one that fails does not stop the next."""
     tasks = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))["tasks"]
-    texts: dict[str, str] = {}
+    texts: dict[str, Text] = {}
     with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
 
         def tell(line: dict[str, Any]) -> None:  # Any: JSON
@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
             gc.collect()
 
 
-def do(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> dict[str, str]:  # Any: JSON
+def do(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> dict[str, Text]:  # Any: JSON
     """One task; the first response of each key that it sampled."""
     if task["task"] == "score_chats":
         score_chats(task, tell)
@@ -66,20 +66,20 @@ def do(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> dict[str, str
     return sample(task, tell)
 
 
-def sample(task: dict[str, Any], tell: Tell) -> dict[str, str]:  # Any: JSON
+def sample(task: dict[str, Any], tell: Tell) -> dict[str, Text]:  # Any: JSON
     """Answer all prompts of a task, a batch at a time, the longest first."""
     device = pick_device()
     loaded = load_policy(task["model"], precision="auto", device=device)
     tell({"loaded": task["key"]})
     rows = ROWS_AT_ONCE[device.type]
     sampler = LocalSampler(loaded.model, loaded.tokenizer, rows=max(rows, task["n"]))
-    first: dict[str, str] = {}
+    first: dict[str, Text] = {}
     for batch in batches(task, rows=rows, cached_tokens=CACHED_TOKENS[device.type]):
         for prompt, samples, reason in answer_batch(sampler, batch, task):
             line = {"key": task["key"], "prompt": prompt["id"], "reason": reason}
             tell({**line, "samples": [as_json(one) for one in samples]})
             if samples:
-                first[task["key"]] = samples[0].text
+                first[task["key"]] = samples[0].text, samples[0].finished
     return first
 
 
@@ -143,12 +143,12 @@ def ask(
         )
 
 
-def score(task: dict[str, Any], texts: dict[str, str], tell: Tell) -> None:  # Any: JSON
+def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # Any: JSON
     """Rewards of the responses to one prompt."""
     if not texts:
         return
     scorer = explaining(task["model"])
-    judged = scorer.judge([turns_of(task["turns"])], [list(texts.values())])[0]
+    judged = judge(scorer, [{"turns": task["turns"], "texts": texts}])[0]
     told = dict(zip(texts, judged, strict=True))
     tell(
         {
@@ -165,19 +165,25 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     rows = task["rows"]
     for start in range(0, len(rows), PROMPTS_A_LINE):
         part = rows[start : start + PROMPTS_A_LINE]
-        found = scorer.score(
-            [turns_of(one["turns"]) for one in part], [list(one["texts"].values()) for one in part]
-        )
         scores = {
-            name: value
-            for one, values in zip(part, found, strict=True)
-            for name, value in zip(one["texts"], values, strict=True)
+            name: told.mean
+            for one, judged in zip(part, judge(scorer, part), strict=True)
+            for name, told in zip(one["texts"], judged, strict=True)
         }
         tell({"key": task["key"], "scores": scores})
 
 
+def judge(scorer: Scorer, rows: list[dict[str, Any]]) -> list[list[Score]]:  # Any: JSON
+    """The score of each text of each row; those that did not end are read without an end, as in training."""
+    return scorer.judge(
+        [turns_of(one["turns"]) for one in rows],
+        [[text for text, _ in one["texts"].values()] for one in rows],
+        finished=[[is_finished for _, is_finished in one["texts"].values()] for one in rows],
+    )
+
+
 def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
-    """Rewards of the last turns of many chats, by one load of the model."""
+    """Rewards of the last turns of many chats, by one load of the model; a chat does not say that one was cut."""
     scorer = explaining(task["model"])
     chats = [turns_of(chat) for chat in task["chats"]]
     judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])

@@ -23,6 +23,7 @@ GRACE_SECONDS = 5.0  # the child keeps nothing that is worth waiting for
 TIMEOUT_SECONDS = 7 * 86_400.0
 
 Line = Mapping[str, Any]  # Any: JSON
+Text = tuple[str, bool]  # a response, and whether it ended by itself
 
 
 class LocalGenerator:
@@ -70,7 +71,7 @@ def sample_task(
 
 
 def score_task(
-    location: str, turns: Sequence[dict[str, str]], texts: Mapping[str, str]
+    location: str, turns: Sequence[dict[str, str]], texts: Mapping[str, Text]
 ) -> dict[str, Any]:
     """A request to score responses to one prompt, those sampled in the same child included."""
     return {
@@ -85,7 +86,7 @@ def score_task(
 def score_many_task(
     location: str, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:  # Any: JSON
-    """A request to score responses to many prompts; a row has ``turns`` and ``texts`` by key."""
+    """A request to score responses to many prompts; a row has ``turns`` and ``texts`` (`Text`) by key."""
     return {"task": "score_many", "key": "scores", "model": location, "rows": list(rows)}
 
 

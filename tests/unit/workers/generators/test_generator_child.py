@@ -15,6 +15,8 @@ from training.models.reward import (
     save_reward_model,
 )
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout.scoring import scorer_of
+from training.spec.records import Turn
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
 from workers.generators.local import (
@@ -93,7 +95,7 @@ def test_a_corrupt_model_fails_with_a_sentence(tmp_path, model):
 
 
 def test_a_policy_is_no_reward_model(tmp_path, model):
-    line = lines_of(tmp_path, score_task(str(model), TURNS, {"3": "text"}))[0]
+    line = lines_of(tmp_path, score_task(str(model), TURNS, {"3": ("text", True)}))[0]
     assert (line["key"], "failed" in line) == ("scores", True)
 
 
@@ -102,7 +104,7 @@ def test_a_reward_model_scores_what_was_sampled_and_what_was_sent(tmp_path, mode
     save_model(reward, tmp_path / "reward")
     one = SamplingSettings(n=1, temperature=0.9, top_p=1.0, max_tokens=3, seed=5)
     sample = sample_task("3", str(model), asks("a"), one)
-    score = score_task(str(tmp_path / "reward"), TURNS, {"4": "from a server"})
+    score = score_task(str(tmp_path / "reward"), TURNS, {"4": ("from a server", True)})
     scores = lines_of(tmp_path, sample, score)[-1]["scores"]
     assert set(scores) == {"3", "4"}
     assert all(isinstance(value, float) for value in scores.values())
@@ -114,10 +116,29 @@ def test_a_reward_model_with_heads_for_criteria_tells_what_each_says(tmp_path, m
     width = reward.model.config.hidden_size
     heads = CriterionHeads(("concise", "helpful"), torch.stack([torch.ones(width)] * 2))
     save_criteria(tmp_path / "reward", heads)
-    score = score_task(str(tmp_path / "reward"), TURNS, {"4": "from a server"})
+    score = score_task(str(tmp_path / "reward"), TURNS, {"4": ("from a server", True)})
     told = lines_of(tmp_path, score)[-1]["criteria"]["4"]
     assert set(told) == {"concise", "helpful"}
     assert told["concise"] == told["helpful"] != 0.0
+
+
+def test_a_response_that_was_cut_is_scored_without_an_end_as_in_training(tmp_path, model):
+    reward = new_reward_model(str(model), precision="float32", device=torch.device("cpu"), seed=1)
+    save_reward_model(reward, tmp_path / "reward")
+    place, texts = str(tmp_path / "reward"), {"4": ("a text", True), "5": ("a text", False)}
+    one, many = lines_of(
+        tmp_path,
+        score_task(place, TURNS, texts),
+        score_many_task(place, [{"turns": TURNS, "texts": texts}]),
+    )
+    turns = [Turn(**turn) for turn in TURNS]
+    judged = scorer_of(place, reward, budget=1024).judge(
+        [turns], [["a text", "a text"]], finished=[[True, False]]
+    )
+    expected = dict(zip(texts, (told.mean for told in judged[0]), strict=True))
+    assert one["scores"] == pytest.approx(expected, abs=1e-5)
+    assert many["scores"] == pytest.approx(expected, abs=1e-5)
+    assert expected["4"] != pytest.approx(expected["5"], abs=1e-3)
 
 
 def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
@@ -127,8 +148,8 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
     save_calibration(tmp_path / "reward", offset=0.25, max_prompt_tokens=64, max_response_tokens=4)
     place, text = str(tmp_path / "reward"), "longer than four tokens"
     tasks = [
-        score_task(place, TURNS, {"4": text}),
-        score_many_task(place, [{"turns": TURNS, "texts": {"4": text}}]),
+        score_task(place, TURNS, {"4": (text, True)}),
+        score_many_task(place, [{"turns": TURNS, "texts": {"4": (text, True)}}]),
         chats_task(place, [[*TURNS, {"role": "assistant", "content": text}]]),
     ]
     one, many, chats = lines_of(tmp_path, *tasks)
