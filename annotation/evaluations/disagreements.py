@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from annotation.comparisons.models import Batch, Comparison
 from annotation.datasets.assembly import candidate_name
@@ -53,11 +53,7 @@ def comparisons_of(card: ModelCard) -> list[int]:
     return list(rows.order_by("pk").values_list("pk", flat=True))
 
 
-def batches_of(card: ModelCard) -> QuerySet[Batch]:
-    """Those in which people were asked again."""
-    return Batch.objects.filter(project=card.version.project_id, made_from__card=card.pk)
-
-
 def batch_asked(card: ModelCard) -> Batch | None:
     """The batch in which people are asked again; None where nobody has opened it, or it was closed."""
-    return batches_of(card).exclude(state=Batch.State.CLOSED).order_by("-pk").first()
+    rows = Batch.objects.filter(project=card.version.project_id, made_from__card=card.pk)
+    return rows.exclude(state=Batch.State.CLOSED).order_by("-pk").first()

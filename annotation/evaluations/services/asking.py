@@ -1,5 +1,7 @@
 """People are asked again where a reward model contradicts them."""
 
+from itertools import chain, count
+
 from django.db import transaction
 
 from annotation.accounts.models import User
@@ -7,7 +9,7 @@ from annotation.audit.services import record
 from annotation.comparisons.models import Batch
 from annotation.comparisons.services.again import ask_again
 from annotation.core.errors import Conflict
-from annotation.evaluations.disagreements import batch_asked, batches_of, comparisons_of
+from annotation.evaluations.disagreements import batch_asked, comparisons_of
 from annotation.evaluations.models import ModelCard
 
 LONGEST_NAME = 120  # of a batch
@@ -19,9 +21,8 @@ def ask_where_it_disagrees(*, card: ModelCard, actor: User) -> Batch:
 
     Raises Conflict where it is open already, or where there is nothing to ask.
     """
-    card = ModelCard.objects.select_for_update().get(
-        pk=card.pk
-    )  # a second press waits for the first
+    # A second press waits here for the first.
+    card = ModelCard.objects.select_for_update().get(pk=card.pk)
     version = card.version
     if (there := batch_asked(card)) is not None:
         raise Conflict(f"People are asked already where {version} disagrees: batch {there.name!r}.")
@@ -42,7 +43,12 @@ def ask_where_it_disagrees(*, card: ModelCard, actor: User) -> Batch:
 
 
 def _name(card: ModelCard) -> str:
-    """Of the next batch; those that were closed keep theirs."""
-    number = batches_of(card).count() + 1
-    ending = f" ({number})" if number > 1 else ""
-    return f"Where {card.version} disagrees with people"[: LONGEST_NAME - len(ending)] + ending
+    """Of the next batch: the first that no batch of the project has."""
+    version = card.version
+    taken = set(version.project.batches.values_list("name", flat=True))
+    endings = chain([""], (f" ({number})" for number in count(2)))
+    names = (
+        f"Where {version} disagrees with people"[: LONGEST_NAME - len(ending)] + ending
+        for ending in endings
+    )
+    return next(name for name in names if name not in taken)
