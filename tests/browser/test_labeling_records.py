@@ -291,3 +291,27 @@ def test_the_deadline_of_the_batch_goes_before_that_of_the_project(bench, projec
     factories.comparison(factories.prompt(project), batch=batch)
     bench.open()
     expect(bench.page.locator("[data-due]")).to_have_text("was due May 1")
+
+
+def test_an_answer_that_the_server_fails_on_holds_up_no_other(bench, project, page):
+    fill(project)
+    bench.open()
+    first = bench.in_hand
+    failing = f"**/assignments/{first}/judgment/**"
+    page.route(failing, lambda route: route.fulfill(status=500, json={}))
+    bench.answer("1")
+    bench.expect_says("kept here")
+    second = bench.answer("7")
+    bench.press("z")  # the answer to the second was not tried yet
+    bench.expect_in_hand(second)
+    bench.answer("4")
+
+    def is_stored():
+        page.evaluate("dispatchEvent(new Event('online'))")
+        return judged() == 1
+
+    eventually(is_stored)
+    assert Judgment.objects.get().assignment_id == second
+    page.unroute(failing)
+    eventually(lambda: page.evaluate("dispatchEvent(new Event('online'))") or judged() == 2)
+    bench.expect_saved()

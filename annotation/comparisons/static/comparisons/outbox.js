@@ -5,12 +5,16 @@ import { keysOf, read, remove, write } from "./store.js";
 
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
+const TRIES = 3; // of an act that the server fails on, before the others go first
 const LONGEST_KEPT_ALIVE = 60_000; // bytes: what a browser still sends after the page is left
 const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permission_denied"]);
 
 /** An answer that will not change by asking again. */
 export class Refused extends Error {}
 export class SignedOut extends Error {}
+
+/** A fault of the server: this act may fail again, others need not. */
+class Failed extends Error {}
 
 /** Drawn here and not by crypto.randomUUID, which plain http does not have. */
 export function uuid() {
@@ -40,7 +44,8 @@ export async function call(url, { method = "POST", body } = {}) {
   if (answer.ok) return data;
   const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data.error ?? {};
   if (SIGNED_OUT.has(code)) throw new SignedOut(gettext("You are signed out."));
-  if (answer.status >= 500 || answer.status === 429) throw new Error(message);
+  if (answer.status >= 500) throw new Failed(message);
+  if (answer.status === 429) throw new Error(message);
   throw new Refused(message);
 }
 
@@ -51,6 +56,7 @@ export class Outbox {
   #retry = () => {};
   #mine = new Set();
   #count = 0;
+  #pause = FIRST_WAIT;
 
   /** `on`: url(entry), taken(entry, reply), refused(entry, error), waiting(error, pause), changed(). */
   constructor(prefix, on) {
@@ -71,12 +77,17 @@ export class Outbox {
 
   /** Keep an act {id, kind, path, body, assignment} and send it when its turn comes. */
   add(entry) {
-    this.#count += 1;
-    const turn = `${Date.now()}`.padStart(15, "0") + `${this.#count}`.padStart(6, "0");
     this.#mine.add(entry.id);
-    write(`${this.#prefix}${turn}.${entry.id}`, { ...entry, at: Date.now() });
+    this.#keep({ ...entry, at: Date.now() });
     this.#on.changed();
     this.run();
+  }
+
+  /** As the last in the order. */
+  #keep(act) {
+    this.#count += 1;
+    const turn = `${Date.now()}`.padStart(15, "0") + `${this.#count}`.padStart(6, "0");
+    write(`${this.#prefix}${turn}.${act.id}`, act);
   }
 
   /** Take back what was never tried; false if the server may have it. */
@@ -105,21 +116,33 @@ export class Outbox {
   async #deliver(entry) {
     const { key, ...act } = entry;
     write(key, { ...act, isTried: true });
-    for (let pause = FIRST_WAIT; read(key); pause = Math.min(pause * 2, LONGEST_WAIT)) {
+    for (let tries = 1; read(key); tries += 1) {
       try {
         const reply = await call(this.#on.url(act), { body: { ...act.body, age_ms: age(act) } });
         this.#drop(entry);
+        this.#pause = FIRST_WAIT;
         return this.#on.taken(act, reply);
       } catch (error) {
         if (error instanceof Refused) {
           this.#drop(entry);
           return this.#on.refused(act, error);
         }
-        this.#on.waiting(error, pause);
-        await new Promise((done) => { this.#retry = done; setTimeout(done, pause); });
+        this.#on.waiting(error, this.#pause);
+        await new Promise((done) => { this.#retry = done; setTimeout(done, this.#pause); });
+        this.#pause = Math.min(this.#pause * 2, LONGEST_WAIT);
+        if (error instanceof Failed && tries >= TRIES) return this.#letOthersGoFirst(entry);
       }
     }
     return undefined;
+  }
+
+  /** One act that the server fails on holds up nothing but what follows on the same assignment. */
+  #letOthersGoFirst(entry) {
+    const same = this.entries.filter((one) => chainOf(one) === chainOf(entry));
+    for (const { key, ...act } of same) {
+      this.#keep(act);
+      remove(key);
+    }
   }
 
   #drop(entry) {
@@ -137,6 +160,9 @@ export class Outbox {
     if (gone.length) this.#on.sentElsewhere();
   }
 }
+
+/** What must be sent in order: an answer, its undo and the answer after that name one assignment. */
+const chainOf = ({ assignment, reopens }) => `${assignment || reopens}`;
 
 /** Milliseconds since it was given: what an act took does not shrink to nothing where many are sent at once. */
 const age = ({ at = Date.now() }) => Math.max(0, Date.now() - at);
