@@ -12,6 +12,7 @@ from annotation.accounts.models import ApiToken, User
 from annotation.accounts.services import create_person, create_token, revoke_token
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Membership, Role
+from deploy.management.commands.up import first_account
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -123,3 +124,12 @@ def test_the_command_says_what_is_wrong_and_adds_nobody(arguments, words):
     with pytest.raises(CommandError, match=words):
         call_command("create_user", *arguments)
     assert User.objects.count() == 1
+
+
+def test_up_says_how_to_make_the_first_account_until_there_is_one(capsys):
+    told = first_account()
+    assert "Nobody can sign in yet" in told
+    command = told.splitlines()[-1].split("manage.py ")[1].split()
+    call_command(*command)
+    assert User.objects.get().is_staff
+    assert first_account() == ""

@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connections
@@ -19,6 +20,17 @@ def prepare_database() -> None:
     connections.close_all()  # the children open their own
 
 
+def first_account() -> str:
+    """How to make the first account, with a line end; empty where somebody can sign in already."""
+    if get_user_model().objects.filter(is_active=True).exists():
+        return ""
+    return (
+        "Nobody can sign in yet. In a second terminal, from this folder, make the first account "
+        "(its password is shown once):\n"
+        f"    {sys.executable} manage.py create_user YOUR_NAME --staff\n"
+    )
+
+
 class Command(BaseCommand):
     help = "Run the site and its workers, embedded, until Ctrl-C."
 
@@ -28,8 +40,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         prepare_database()
+        hint = first_account()
+        connections.close_all()
         manager = make_manager(host=options["host"], port=options["port"])
         self.stdout.write(
             f"Concord runs at http://{options['host']}:{options['port']} (Ctrl-C stops it)"
         )
+        self.stdout.write(hint, ending="")
         sys.exit(run(manager))
