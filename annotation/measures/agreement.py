@@ -148,7 +148,7 @@ class Coefficients:
 
     def percent(self) -> Statistic:
         """The share of agreeing pairs of labels on an item, averaged over items."""
-        share = partial(_corrected, weights=self.identity, model=UNCORRECTED)
+        share = self._chance_corrected(UNCORRECTED)
         return self._statistic(share, lowest=0.0)
 
     def without_label(self, label: int) -> "Coefficients":
@@ -161,24 +161,24 @@ class Coefficients:
 
     def fleiss(self) -> Statistic:
         """Fleiss' kappa, with label shares averaged over items (Gwet's form for uneven items)."""
-        return self._statistic(partial(_corrected, weights=self.identity, model=FLEISS))
+        return self._statistic(self._chance_corrected(FLEISS))
 
     def brennan_prediger(self) -> Statistic:
         """Brennan and Prediger's kappa; PABAK with two labels."""
-        return self._statistic(partial(_corrected, weights=self.identity, model=BRENNAN_PREDIGER))
+        return self._statistic(self._chance_corrected(BRENNAN_PREDIGER))
 
     def gwet(self, weights: FloatArray | None = None) -> Statistic:
         """Gwet's AC1; AC2 where agreement weights are given."""
         if len(self.scale) < 2:
             return missing("The scale has one label only: declare the labels not given too.")
         if weights is None:
-            return self._statistic(partial(_corrected, weights=self.identity, model=GWET))
+            return self._statistic(self._chance_corrected(GWET))
         weighted = moments_of(self.patterns, weights)
         pairable = int(weighted.pairable)
-        value = float(corrected(weighted, weights, GWET))
+        value = float(corrected(weighted, weights, GWET, self.scale))
         if np.isnan(value):
             return missing(NO_PAIR if pairable == 0 else NO_VARIATION, n=pairable)
-        se = corrected_se(self.patterns, weights, GWET)
+        se = corrected_se(self.patterns, weights, GWET, self.scale)
         if np.isnan(se):
             reason = "The items vary too little to estimate an interval."
             return Statistic(value=value, interval=None, n=pairable, reason=reason)
@@ -219,6 +219,9 @@ class Coefficients:
         if np.isnan(value) or np.isnan(se):
             return None
         return normal_interval(value, se=se).clipped(-1.0, 1.0)
+
+    def _chance_corrected(self, model: ChanceModel) -> Coefficient:
+        return partial(corrected, weights=self.identity, model=model, scale=self.scale)
 
     def _statistic(self, coefficient: Coefficient, *, lowest: float = -1.0) -> Statistic:
         pairable = int(self.moments.pairable)
@@ -338,10 +341,6 @@ def _with_error(value: float, *, se: float, n: int) -> Statistic:
         reason = "The items vary too little to estimate an interval."
         return Statistic(value=value, interval=None, n=n, reason=reason)
     return Statistic(value=value, interval=normal_interval(value, se=se).clipped(-1.0, 1.0), n=n)
-
-
-def _corrected(moments: Moments, *, weights: FloatArray, model: ChanceModel) -> FloatArray:
-    return corrected(moments, weights, model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,20 +93,28 @@ def divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.asarray(np.divide(top, bottom, out=hollow, where=np.abs(bottom) > NOTHING))
 
 
-def corrected(moments: Moments, weights: FloatArray, model: ChanceModel) -> FloatArray:
+def _unsided(totals: FloatArray, scale: Scale | None) -> FloatArray:
+    return totals if scale is None else scale.unsided(totals)
+
+
+def corrected(
+    moments: Moments, weights: FloatArray, model: ChanceModel, scale: Scale | None = None
+) -> FloatArray:
     """(p_a - p_e) / (1 - p_e) for every replicate (Gwet 2014, eq. 2.1)."""
     observed = divide(moments.agreement, moments.pairable)
-    shares = divide(moments.shares, moments.items[..., None])
+    shares = _unsided(divide(moments.shares, moments.items[..., None]), scale)
     expected = model.expected(shares, weights)
     return divide(observed - expected, 1 - expected)
 
 
-def corrected_se(patterns: Patterns, weights: FloatArray, model: ChanceModel) -> float:
+def corrected_se(
+    patterns: Patterns, weights: FloatArray, model: ChanceModel, scale: Scale | None = None
+) -> float:
     """Standard error by linearisation over items (Gwet 2014, ch. 5; infinite population)."""
     items, total = patterns.items, patterns.items.sum()
     pairable = patterns.sizes > 1
     item_shares = label_shares(patterns.counts)
-    shares = items @ item_shares / total
+    shares = _unsided(items @ item_shares / total, scale)
     observed = pair_agreement(patterns.counts, weights)
     coverage = items[pairable].sum() / total
     if total < 2 or coverage == 0:
@@ -142,7 +150,7 @@ def distances(totals: FloatArray, level: Level, scale: Scale) -> FloatArray:
 
 def alpha(moments: Moments, level: Level, scale: Scale) -> FloatArray:
     """Krippendorff's alpha under the metric of ``level`` for every replicate, or ``nan``."""
-    totals = moments.coincidences.sum(axis=-1)
+    totals = scale.unsided(moments.coincidences.sum(axis=-1))
     return _alpha_of_metric(moments, totals, distances(totals, level, scale))
 
 
@@ -168,12 +176,13 @@ def alpha_se(patterns: Patterns, level: Level, scale: Scale) -> float:
     as given, as if the label totals behind it were known.
     """
     used = patterns.sizes > 1
-    metric = distances(patterns.items[used] @ patterns.counts[used], level, scale)
+    totals = scale.unsided(patterns.items[used] @ patterns.counts[used])
+    metric = distances(totals, level, scale)
     weights = 1 - metric / max(metric.max(initial=0.0), np.finfo(float).tiny)
-    return weighted_alpha_se(patterns, weights)
+    return weighted_alpha_se(patterns, weights, scale)
 
 
-def weighted_alpha_se(patterns: Patterns, weights: FloatArray) -> float:
+def weighted_alpha_se(patterns: Patterns, weights: FloatArray, scale: Scale | None = None) -> float:
     """The same for agreement weights in place of a metric."""
     used = patterns.sizes > 1
     counts, items = patterns.counts[used], patterns.items[used]
@@ -182,7 +191,7 @@ def weighted_alpha_se(patterns: Patterns, weights: FloatArray) -> float:
         return float("nan")
     sizes = counts.sum(axis=1)
     mean = items @ sizes / total
-    shares = items @ counts / total / mean
+    shares = _unsided(items @ counts / total / mean, scale)
     expected = shares @ weights @ shares
     if 1 - expected <= NOTHING:
         return float("nan")

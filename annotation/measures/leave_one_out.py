@@ -47,12 +47,12 @@ def _standard_errors(
     used = kinds.sum(axis=1) > 1
     kinds, items = kinds[used], items[:, used]
     sizes, total = kinds.sum(axis=1), items.sum(axis=1)
-    metric = distances(items @ kinds, level, scale)
+    metric = distances(scale.unsided(items @ kinds), level, scale)
     widest = np.maximum(metric.max(axis=(1, 2), initial=0.0), np.finfo(float).tiny)
     weights = 1 - metric / widest[:, None, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = items @ sizes / total
-        shares = items @ kinds / (total * mean)[:, None]
+        shares = scale.unsided(items @ kinds / (total * mean)[:, None])
         toward = np.einsum("gkl,gl->gk", weights, shares)
         expected = (toward * shares).sum(axis=1)[:, None]
         squares = (kinds[:, :, None] * kinds[:, None, :]).reshape(len(kinds), kinds.shape[1] ** 2)

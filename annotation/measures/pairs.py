@@ -29,6 +29,8 @@ def cross_tables(table: RatingTable) -> tuple[IntArray, IntArray, FloatArray]:
     )
     tables = np.zeros((len(pair), width, width))
     tables[place, shared.row[once] % width, shared.col[once] % width] = shared.data[once]
+    if mirror := list(table.scale.mirror):  # each item named both ways
+        tables = (tables + tables[:, mirror][:, :, mirror]) / 2
     return pair // people, pair % people, tables
 
 

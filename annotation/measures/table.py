@@ -20,9 +20,14 @@ NUMBERED_MAX = 1 << 53  # beyond, a pattern is no exact number
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The declared labels, in order; a label's code is its place here."""
+    """The declared labels, in order; a label's code is its place here.
+
+    ``mirror`` is for labels that name a side of a pair: each label's code where the two are named the other way round.
+    Which of them is named first means nothing, so chance is computed as if every item stood there both ways.
+    """
 
     names: tuple[str, ...]
+    mirror: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -39,6 +44,10 @@ class Scale:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def unsided(self, totals: FloatArray) -> FloatArray:
+        """Totals (..., K) of labels, the mean of both ways to name the sides."""
+        return (totals + totals[..., list(self.mirror)]) / 2 if self.mirror else totals
 
     def numbers(self) -> FloatArray | None:
         """The labels as numbers, or None if one of them is none."""

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from annotation.comparisons.selectors import PairRow
 from annotation.measures.table import RatingTable, Scale
 
-STRENGTHS = Scale(("-3", "-2", "-1", "0", "1", "2", "3"))
-VERDICTS = Scale(("first", "tie", "second", "all bad"))
+STRENGTHS = Scale(("-3", "-2", "-1", "0", "1", "2", "3"), mirror=(6, 5, 4, 3, 2, 1, 0))
+VERDICTS = Scale(("first", "tie", "second", "all bad"), mirror=(2, 1, 0, 3))
 TIE, ALL_BAD = 1, 3
 UNKNOWN = -1
 
