@@ -5,7 +5,6 @@ import tempfile
 
 from deploy.embedded import ROOT, database_url
 
-if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit what the first process chose
-    os.environ["CONCORD_VAR"] = tempfile.mkdtemp(prefix="concord-test-")
-    if not os.environ.get("DATABASE_URL"):
-        os.environ["DATABASE_URL"] = database_url(ROOT / "var" / "test-postgres")
+os.environ["CONCORD_VAR"] = tempfile.mkdtemp(prefix="concord-test-")  # of each worker its own
+if not os.environ.get("DATABASE_URL"):  # workers inherit what the first process chose
+    os.environ["DATABASE_URL"] = database_url(ROOT / "var" / "test-postgres")
