@@ -1,5 +1,7 @@
 """What makes the labeling page pleasant for hours: nothing moves, menus close, every screen shows the verdict."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -233,3 +235,20 @@ def test_what_is_chosen_is_filled_where_colors_are_forced(bench, compared):
     on = toggle.evaluate("(one) => getComputedStyle(one).backgroundColor")
     toggle.click()
     assert toggle.evaluate("(one) => getComputedStyle(one).backgroundColor") != on
+
+
+def test_after_an_undo_digits_begin_at_the_verdict_and_backspace_goes_back(bench, compared):
+    bench.open()
+    overall = bench.form.locator("[data-row=overall]")
+    helpful = bench.form.locator("[data-row=criterion-helpful]")
+    given = bench.answer("1")
+    bench.expect_saved()
+    bench.press("z")
+    bench.expect_in_hand(given)
+    expect(overall).to_have_class(re.compile("now"))
+    bench.press("7")
+    expect(overall.locator("input").nth(6)).to_be_checked()
+    expect(helpful).to_have_class(re.compile("now"))
+    bench.press("2", "Backspace", "Backspace", "5")
+    expect(overall.locator("input").nth(4)).to_be_checked()
+    expect(helpful.locator("input").nth(1)).to_be_checked()

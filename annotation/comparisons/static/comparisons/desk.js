@@ -6,7 +6,7 @@ import { Attention } from "./attention.js";
 import { Deck } from "./deck.js";
 import { DraftKeeper, restoreDraft, saveDraft } from "./drafts.js";
 import { Guideline } from "./guideline.js";
-import { markRow, showKeys } from "./keys.js";
+import { goToFirst, markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor } from "./lease.js";
 import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
 import { Recent } from "./recent.js";
@@ -77,6 +77,7 @@ function bindForm(form) {
   form.dataset.isBound = "";
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   form.addEventListener("input", onInput);
+  form.addEventListener("focusin", () => markRow(form));
   form.querySelector("[data-extend]").addEventListener("click", extend);
 }
 
@@ -312,6 +313,7 @@ function reopen(form) {
   }
   recent.forget(form.dataset.assignment);
   begin(form);
+  goToFirst(form);
   desk.canUndo = true;
   say(gettext("Your last judgment is open again."));
 }

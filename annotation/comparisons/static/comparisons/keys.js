@@ -15,10 +15,25 @@ function currentRow(form) {
   return focused ?? card ?? all.find((row) => !isAnswered(row)) ?? all.at(-1);
 }
 
-/** Show which row the next digit answers. */
+/** Show which row the next digit answers; none where all are answered and none has the focus. */
 export function markRow(form) {
-  const open = rows(form).find((row) => !isAnswered(row));
-  for (const row of rows(form)) row.classList.toggle("now", row === open);
+  const now = document.activeElement?.closest("[data-row]") ?? rows(form).find((row) => !isAnswered(row));
+  for (const row of rows(form)) row.classList.toggle("now", row === now);
+}
+
+/** Let the next digit answer this row. The row itself takes the focus: in one of its inputs, arrows would change the answer. */
+function goTo(row) {
+  const target = row?.closest("[data-candidate]") ?? row;
+  if (target && !target.hasAttribute("tabindex")) target.tabIndex = -1;
+  target?.focus();
+}
+
+/** Begin at the top again, as after an undo. */
+export const goToFirst = (form) => goTo(rows(form)[0]);
+
+function goBack(form) {
+  const all = rows(form);
+  goTo(all[Math.max(all.indexOf(currentRow(form)) - 1, 0)]);
 }
 
 function answer(form, digit) {
@@ -87,6 +102,7 @@ export function bindKeys(keys, desk) {
     if (chooseReason(desk.form(), event, digitOf(event))) event.preventDefault();
     else if (event.key === "Enter") onEnter(event, target, desk);
     else if (action) act(event, () => desk.actions[action]?.());
+    else if (event.key === "Backspace" && desk.form()) act(event, () => goBack(desk.form()));
     else if (digitOf(event) && desk.form()) act(event, () => answer(desk.form(), digitOf(event)));
   });
 }
