@@ -80,6 +80,11 @@ def parts_of(row: Round) -> list[Part]:
     return [_part(row, stage, place - here) for place, stage in enumerate(order)]
 
 
+def labels_part(row: Round) -> Part:
+    """The part that waits for people's labels."""
+    return _part(row, Round.Stage.LABEL, 0)
+
+
 def _part(row: Round, stage: Round.Stage, place: int) -> Part:
     """``place`` is negative for what lies behind, 0 for what is under way."""
     state = "done" if place < 0 else "waiting" if place else row.state

@@ -25,7 +25,7 @@ ACTS = {
     "pause": (services.pause_round, "is paused; the part under way ends, then nothing follows."),
     "resume": (services.resume_round, "goes on."),
     "cancel": (services.cancel_round, "is cancelled; what it made stays."),
-    "labels": (services.take_labels, "goes on with the labels that are there."),
+    "labels": (services.take_labels, "goes on with {labels} of {wanted} labels."),
     "votes": (services.take_votes, "ends with the blind votes that are there."),
     "promote": (services.promote_result, "is done, and its policy serves: the next starts there."),
 }
@@ -128,6 +128,7 @@ def round_detail(request: HttpRequest, project_id: int, number: int) -> HttpResp
     row = selectors.round_in(project, number)
     context = page_context(person(request), project, "rounds") | {
         "round": row,
+        "labels": selectors.labels_part(row),
         "parts": [
             (part, reverse(part.route, args=[project.pk, part.key]) if part.key else "")
             for part in selectors.parts_of(row)
@@ -149,5 +150,6 @@ def round_act(request: HttpRequest, project_id: int, number: int) -> HttpRespons
         raise InvalidInput.at("act", f"{name!r} is not one of {', '.join(ACTS)}.")
     act, said = ACTS[name]
     act(row=row, actor=person(request))
-    messages.success(request, f"{row} {said}")
+    labels = selectors.labels_part(row)
+    messages.success(request, f"{row} {said.format(labels=labels.done, wanted=labels.total)}")
     return redirect("rounds-detail", project.pk, number)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.services.batches import set_state
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.evaluations.models import Evaluation
@@ -404,15 +405,56 @@ def test_a_cancelled_round_stops_its_part_and_lets_another_start(project, engine
 def test_fewer_labels_are_enough_where_the_plan_or_a_person_says_so(project, engineer, policy):
     row = answered(started(project, engineer, label_share=0.3))
     advance(row.pk)
-    first = again(row).batch.comparisons.first()
-    factories.judgment(first)
-    again(row).batch.comparisons.filter(pk=first.pk).update(judgments_counted=1, slots_taken=1)
+    one_label(row)
     assert advance(row.pk) is True
     services.cancel_round(row=again(row), actor=engineer)
     row = answered(started(project, engineer))
     advance(row.pk)
     assert advance(row.pk) is False
+    one_label(row)
     services.take_labels(row=again(row), actor=engineer)
+    assert advance(row.pk) is True
+
+
+def one_label(row):
+    first = again(row).batch.comparisons.first()
+    factories.judgment(first)
+    again(row).batch.comparisons.filter(pk=first.pk).update(judgments_counted=1, slots_taken=1)
+
+
+def test_a_round_without_any_label_does_not_go_on_and_the_page_offers_it_with_the_first(
+    project, engineer, policy, client
+):
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    with pytest.raises(Conflict, match=r"has brought 0 of [0-9]+ labels yet"):
+        services.take_labels(row=again(row), actor=engineer)
+    client.force_login(engineer)
+    page = reverse("rounds-detail", args=[project.pk, row.number])
+    assert 'value="labels"' not in client.get(page).text
+    one_label(row)
+    assert "Go on with the 1 label there is" in client.get(page).text
+    act = reverse("rounds-act", args=[project.pk, row.number])
+    total = again(row).batch.comparisons.count()
+    assert (
+        f"goes on with 1 of {total} labels."
+        in client.post(act, {"act": "labels"}, follow=True).text
+    )
+
+
+def test_a_batch_closed_without_a_label_fails_its_round_until_it_is_open_again(
+    project, engineer, policy
+):
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    set_state(batch=again(row).batch, state="closed", actor=engineer)
+    assert advance(row.pk) is True
+    assert again(row).state == "failed"
+    assert "closed before it brought a label" in again(row).error
+    set_state(batch=again(row).batch, state="open", actor=engineer)
+    services.resume_round(row=again(row), actor=engineer)
+    assert advance(row.pk) is False
+    labeled(row)
     assert advance(row.pk) is True
 
 

@@ -121,10 +121,15 @@ def has_labels(row: Round) -> bool:
     if row.batch_id is None:
         raise Conflict("The batch of this round is not there; cancel the round and start another.")
     batch = batch_of(row.project, row.batch_id)
-    if row.labels_are_enough or batch.state == Batch.State.CLOSED:
-        return True
     wanted: int = batch.labels_wanted  # type: ignore[attr-defined] # annotated
     given: int = batch.labels_given  # type: ignore[attr-defined] # annotated
+    if batch.state == Batch.State.CLOSED and wanted and not given:
+        raise Conflict(
+            "The batch of this round was closed before it brought a label. Open the batch again and "
+            "resume the round, or cancel the round."
+        )
+    if row.labels_are_enough or batch.state == Batch.State.CLOSED:
+        return True
     return given >= wanted * Plan.from_json(row.plan).label_share
 
 

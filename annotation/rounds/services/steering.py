@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
+from annotation.comparisons.batches import batch_of
 from annotation.comparisons.models import Batch
 from annotation.core.errors import Conflict
 from annotation.core.jobs import JobModel
@@ -79,13 +80,28 @@ def cancel_round(*, row: Round, actor: User) -> Round:
 
 @transaction.atomic
 def take_labels(*, row: Round, actor: User) -> Round:
-    """Go on with the labels that are there; the batch stays open for more."""
+    """Go on with the labels that are there; the batch stays open for more. Raises Conflict without any."""
+    refuse_without_labels(row)
     here = Round.objects.filter(pk=row.pk, stage=Stage.LABEL, state=State.RUNNING)
     if not here.update(labels_are_enough=True):
         raise Conflict(f"{row} does not wait for labels now.")
     record("round.labels_taken", row, actor=actor)
     row.refresh_from_db()
     return row
+
+
+def refuse_without_labels(row: Round) -> None:
+    """A snapshot without one new label holds only what earlier rounds learned from."""
+    if row.stage != Stage.LABEL or row.batch_id is None:
+        return
+    batch = batch_of(row.project, row.batch_id)
+    given: int = batch.labels_given  # type: ignore[attr-defined] # annotated
+    wanted: int = batch.labels_wanted  # type: ignore[attr-defined] # annotated
+    if not given:
+        raise Conflict(
+            f"{row} has brought 0 of {wanted} labels yet: it would train on old votes alone. "
+            "Wait for the first label, or cancel it."
+        )
 
 
 @transaction.atomic
