@@ -5,8 +5,10 @@ from typing import Any
 from django import forms
 
 from annotation.datasets.query import Aggregation, SnapshotQuery, Ties
+from annotation.datasets.selectors import splits_of_newest
 from annotation.projects.models import Project
 from annotation.quality.scope import LabelerKind
+from training.spec.records import SPLITS
 
 DEFAULTS = SnapshotQuery()
 KIND_NAMES = {
@@ -83,6 +85,10 @@ class SnapshotForm(forms.Form):
         versions = project.guidelines.order_by("version").values_list("version", flat=True)
         offered = [(str(one), f"Version {one}") for one in versions]
         _offer(self.fields["guideline_versions"], offered)
+        proposed = proposed_splits(project)
+        self.proposes_splits = bool(proposed)
+        for name, value in proposed.items():
+            self.fields[name].initial = value
 
     def clean(self) -> dict[str, Any]:  # Any: Django's own
         data = super().clean() or {}
@@ -98,6 +104,15 @@ class SnapshotForm(forms.Form):
         shares = {name: data[name] / 100 for name in ("train", "validation", "test")}
         versions = [int(version) for version in data["guideline_versions"]]
         return {**data, **shares, "guideline_versions": versions}
+
+
+def proposed_splits(project: Project) -> dict[str, int]:
+    """Shares in percent and seed of the newest snapshot; {} without one, or where a percent is not whole."""
+    newest = splits_of_newest(project)
+    shares = {name: round(100 * newest[name]) for name in SPLITS if name in newest}
+    if not newest or any(abs(shares[name] / 100 - newest[name]) > 1e-9 for name in SPLITS):
+        return {}
+    return {**shares, "seed": newest["seed"]}
 
 
 def _offer(field: forms.Field, choices: list[tuple[str, str]]) -> None:

@@ -19,6 +19,7 @@ from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.quality.adjudication import standing_adjudications
 from annotation.quality.scope import LabelerKind
+from training.spec.records import SPLITS
 
 PROMPTS_AT_ONCE = 100
 
@@ -33,6 +34,13 @@ def snapshot_for(project: Project, pk: int) -> DatasetSnapshot:
 
 def snapshots_of(project: Project) -> QuerySet[DatasetSnapshot]:
     return project.snapshots.order_by("-pk")
+
+
+def splits_of_newest(project: Project) -> dict[str, Any]:  # Any: JSON
+    """Shares and seed of the newest snapshot that was built; {} before the first."""
+    newest = snapshots_of(project).filter(status=DatasetSnapshot.Status.DONE).first()
+    query = {} if newest is None else newest.query
+    return {key: query[key] for key in (*SPLITS, "seed") if key in query}
 
 
 def folder_of(snapshot: DatasetSnapshot) -> Path:

@@ -12,6 +12,7 @@ from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.batches import set_state
 from annotation.comparisons.services.pairing import pair_candidates
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.datasets.services.requesting import request_snapshot
 from annotation.evaluations.models import Evaluation
 from annotation.evaluations.services import advance_evaluations
 from annotation.generation.models import GenerationRun
@@ -414,6 +415,14 @@ def test_fewer_labels_are_enough_where_the_plan_or_a_person_says_so(project, eng
     one_label(row)
     services.take_labels(row=again(row), actor=engineer)
     assert advance(row.pk) is True
+
+
+def test_its_snapshot_holds_out_what_the_newest_one_did(project, engineer, policy):
+    splits = {"train": 0.6, "validation": 0.15, "test": 0.25, "seed": 5}
+    built = request_snapshot(project=project, name="First", query=splits, actor=engineer)
+    type(built).objects.filter(pk=built.pk).update(status="done")
+    query = at_training(project, engineer).snapshot.query
+    assert {name: query[name] for name in splits} == splits
 
 
 def one_label(row):

@@ -64,6 +64,22 @@ def test_the_form_requests_a_snapshot_and_shows_how_far_it_is(client, engineer, 
     assert b"A worker takes it next." in answer.content
 
 
+@pytest.mark.parametrize(
+    ("shares", "proposed"),
+    [((0.6, 0.15, 0.25), (60, 15, 25, 5)), ((0.605, 0.145, 0.25), (80, 10, 10, 17))],
+)
+def test_the_form_proposes_the_splits_of_the_newest_snapshot(
+    client, engineer, project, api, shares, proposed
+):
+    page = reverse("datasets-new", args=[project.pk])
+    assert "80/10/10" in client.get(page).text
+    names = ("train", "validation", "test", "seed")
+    finished(api, project, **dict(zip(names, (*shares, 5), strict=True)))
+    requested(api, project, seed=6)  # not built yet
+    form = client.get(page).context["form"]
+    assert tuple(form[name].value() for name in names) == proposed
+
+
 def test_shares_that_do_not_add_up_are_refused_in_the_form(client, engineer, project):
     answer = client.post(reverse("datasets-new", args=[project.pk]), {**FORM, "test": 30})
     assert answer.status_code == 400

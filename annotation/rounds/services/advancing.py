@@ -17,6 +17,7 @@ from annotation.comparisons.models import Batch
 from annotation.comparisons.services.batches import Chosen, create_batch, set_state
 from annotation.core.errors import Conflict, DomainError
 from annotation.core.jobs import JobModel
+from annotation.datasets.selectors import splits_of_newest
 from annotation.datasets.services.requesting import request_snapshot
 from annotation.evaluations.services import start_evaluation, stop_evaluation
 from annotation.generation.models import Candidate
@@ -134,8 +135,12 @@ def has_labels(row: Round) -> bool:
 
 
 def begin_snapshot(row: Round) -> None:
+    """With the splits of the snapshot before: no prompt that was held out is learned from."""
     row.snapshot = request_snapshot(
-        project=row.project, name=f"Round {row.number}", query={}, actor=row.created_by
+        project=row.project,
+        name=f"Round {row.number}",
+        query=splits_of_newest(row.project),
+        actor=row.created_by,
     )
     row.save(update_fields=["snapshot"])
 
