@@ -237,9 +237,8 @@ def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:
     return mine.filter(withdrawn_at=None).order_by("-created_at", "-pk").first()
 
 
-def can_undo(*, project: Project, labeler_id: int) -> bool:
-    """Whether this labeler's newest judgment can still be taken back."""
-    last = last_judgment_of(project=project, labeler_id=labeler_id)
+def can_undo(last: Judgment | None) -> bool:
+    """Whether a labeler's newest judgment can still be taken back."""
     return last is not None and last.frozen_at is None and last.assignment_id is not None
 
 

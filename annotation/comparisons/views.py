@@ -21,7 +21,7 @@ from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
-from annotation.comparisons.models import Assignment, Comparison, Requeue
+from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
@@ -63,6 +63,8 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     batch = batch_at_hand(project=project, labeler_id=labeler.pk, languages=languages)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)
+    last = selectors.last_judgment_of(project=project, labeler_id=labeler.pk)
+    sheet = _guideline_sheet(project)
     context = {
         **page_context(labeler, project, "label"),
         "bench": benches[0] if benches else None,
@@ -82,9 +84,9 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "keys_json": json.dumps({one.name: one.key for one in keys}),
         "answer_keys": answer_keys(project.answer_scale),
         "is_training": station.is_in_training,
-        "can_undo": queue.why_paused(station) is None
-        and selectors.can_undo(project=project, labeler_id=labeler.pk),
-        **_guideline_sheet(project),
+        "can_undo": queue.why_paused(station) is None and selectors.can_undo(last),
+        "known_version": _version_of(last) if last else sheet["guideline_version"],
+        **sheet,
     }
     return render(request, "comparisons/label.html", context)
 
@@ -260,6 +262,11 @@ def _guideline_sheet(project: Project) -> dict[str, Any]:  # Any: a template's c
         "guideline_version": guideline.version if guideline else 0,
         "guideline_html": markdown.render(guideline.text) if guideline else "",
     }
+
+
+def _version_of(judgment: Judgment) -> int:
+    """The version of the guideline that it was given under; 0 for none."""
+    return judgment.guideline.version if judgment.guideline else 0
 
 
 def _posted_assignment(request: HttpRequest, project: Project) -> Assignment:

@@ -201,6 +201,27 @@ def test_a_guideline_that_changes_while_it_is_read_changes_before_the_eyes(
     expect(sheet.get_by_role("button", name="Close")).to_be_focused()
 
 
+def test_the_mark_of_a_new_guideline_stays_until_it_is_opened(bench, project):
+    publish(project, 1, "Prefer what helps.")
+    fill(project, 5)
+    fresh = bench.open().page.get_by_role("button", name="Guideline new")
+    bench.answer("1")
+    bench.expect_saved()
+    expect(fresh).to_have_count(0)
+    publish(project, 2, "Prefer what is true.")
+    bench.open()
+    expect(fresh).to_be_visible()
+    bench.answer("1")  # under version 2, unopened
+    bench.expect_saved()
+    bench.open()
+    expect(fresh).to_be_visible()
+    bench.press("g", "Escape")
+    expect(fresh).to_have_count(0)
+    bench.open()
+    bench.expect_state("ready")
+    expect(fresh).to_have_count(0)
+
+
 def test_the_first_guideline_appears_on_the_open_page(bench, project):
     fill(project)
     bench.open().press("g")

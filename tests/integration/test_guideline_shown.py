@@ -128,6 +128,17 @@ def test_the_page_has_the_version_in_its_form_and_on_its_sheet(page, project):
     assert 'data-version="2"' in text
 
 
+def test_the_page_knows_the_version_of_the_newest_judgment_else_the_newest(
+    page, as_labeler, project
+):
+    url = reverse("comparisons-label", args=[project.pk])
+    assert 'data-known="2"' in page.get(url).text
+    submit(as_labeler, project, guideline_version=1)
+    assert 'data-known="1"' in page.get(url).text
+    Judgment.objects.update(guideline=None)
+    assert 'data-known="0"' in page.get(url).text
+
+
 def test_the_sheet_is_cleaned_and_of_the_newest_version(page, project):
     project.guidelines.create(version=3, text="Be *kind*<script>alert(1)</script>")
     answer = page.get(reverse("comparisons-guideline-sheet", args=[project.pk]))

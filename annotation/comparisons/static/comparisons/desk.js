@@ -48,7 +48,7 @@ export const desk = {
 };
 
 export const say = (text, kind) => strip.say(text, kind);
-export const guideline = new Guideline(keys.guideline, say);
+export const guideline = new Guideline(keys.guideline, say, labeler);
 const draft = new DraftKeeper(labeler, () => say(gettext("Draft saved.")));
 
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */

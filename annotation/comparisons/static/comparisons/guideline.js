@@ -1,18 +1,24 @@
 // The guideline that the labeler has before them. Its version goes with every answer; a newer one takes its place on the
-// open page, and is told of until it was looked at.
+// open page, and is told of until it was looked at, over reloads too.
 import { gettext, interpolate } from "../ui/gettext.js";
+import { read, write } from "./store.js";
 
 export class Guideline {
   #sheet = document.getElementById("guideline");
   #button = document.querySelector("[data-open=guideline]");
   #key;
   #say;
+  #seenAt;
   #isAsking = false;
 
-  /** `key`: the one that opens it. `say` tells the labeler. */
-  constructor(key, say) {
+  /** `key`: the one that opens it. `say` tells the labeler. This browser keeps the version that they looked at last. */
+  constructor(key, say, labeler) {
     this.#key = key.toUpperCase();
     this.#say = say;
+    this.#seenAt = `concord.guideline.${labeler}.${this.#sheet.dataset.url}`;
+    const seen = read(this.#seenAt) ?? Number(this.#button.dataset.known);
+    write(this.#seenAt, seen);
+    if (this.version > seen) this.#markFresh(true);
   }
 
   /** The version on the page; 0 where the project has no guideline. */
@@ -23,6 +29,7 @@ export class Guideline {
   open() {
     if (this.version === 0) return this.#say(gettext("This project has no guideline yet."));
     this.#markFresh(false);
+    write(this.#seenAt, this.version);
     return this.#sheet.showModal();
   }
 
@@ -38,7 +45,10 @@ export class Guideline {
   #replace(sheet) {
     this.#sheet.replaceChildren(...sheet.children);
     this.#sheet.dataset.version = sheet.dataset.version;
-    if (this.#sheet.open) return this.#sheet.querySelector("button").focus();
+    if (this.#sheet.open) {
+      write(this.#seenAt, this.version);
+      return this.#sheet.querySelector("button").focus();
+    }
     this.#markFresh(true);
     return this.#say(interpolate(gettext("The guideline has changed: press %(key)s."), { key: this.#key }), "news");
   }
