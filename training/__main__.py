@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from training.runtime.loading import UNUSED, quick_imports
 from training.runtime.stopping import FOLLOW_STDIN, StopRequest, listening
+from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
@@ -178,6 +179,7 @@ def _new(options: argparse.Namespace) -> int:
     given = preset_of(options.preset, options.kind) if options.preset else {}
     given |= dict(_setting(options.kind, text) for text in options.settings)
     spec = spec_from_dict({"kind": options.kind, **given})
+    refuse_more_layers(spec, Path(spec.model))
     if (options.dir / SPEC_FILE).exists():
         raise SpecError(f"{options.dir} has a {SPEC_FILE} already; choose another folder.")
     options.dir.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,21 @@ def test_a_queued_run_keeps_its_whole_spec_without_places(api, project, asked):
     assert "model" not in answer.data["spec"]
 
 
+def test_more_layers_than_the_base_has_are_refused_where_its_config_lies_here(
+    api, project, asked, tmp_path
+):
+    (tmp_path / "config.json").write_text('{"num_hidden_layers": 30}')
+    base = factories.policy(project, location=str(tmp_path)).pk
+    spec = asked["spec"] | {"layers": 99}
+    answer = queue(api, project, asked | {"base_model": base, "spec": spec})
+    assert answer.status_code == 400
+    assert "layers: 99 of the backbone's 30 cannot be kept." in str(answer.json())
+    assert not TrainingRun.objects.exists()
+    kept = asked | {"base_model": base, "spec": spec | {"layers": 30}}
+    assert queue(api, project, kept).status_code == 201
+    assert queue(api, project, asked | {"spec": spec}).status_code == 201  # no config there
+
+
 def test_a_queued_run_rings_the_gpu_worker(
     api, project, asked, monkeypatch, django_capture_on_commit_callbacks
 ):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
+from annotation.core import storage
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import Job, ring
 from annotation.datasets.models import DatasetSnapshot
@@ -22,7 +24,9 @@ from annotation.runs.specs import (
     stored_spec,
     trained_kind,
 )
+from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
+from training.spec.errors import SpecError
 from training.spec.preferences import KtoSpec, SftSpec
 from training.spec.records import FEWEST_ROWS
 from training.spec.rollouts import RolloutSpec
@@ -111,6 +115,7 @@ def check_inputs(*, project: Project, spec: RunSpec, inputs: Inputs) -> None:
         )
     check_records(spec, snapshot)
     check_base(spec.kind, inputs.base_model)
+    check_layers(spec, inputs.base_model)
     check_reward_model(spec.kind, inputs.reward_model)
     check_watcher(spec.kind, inputs.held_out_reward_model, teacher=inputs.reward_model)
 
@@ -157,6 +162,17 @@ def check_base(kind: str, base: ModelVersion) -> None:
     trained = trained_kind(kind)
     if trained == ModelVersion.Kind.POLICY and base.kind != ModelVersion.Kind.POLICY:
         raise InvalidInput.at("base_model", f"{base.name} is a {base.kind} model; choose a policy.")
+
+
+def check_layers(spec: RunSpec, base: ModelVersion) -> None:
+    """Refuse to keep more layers than the base has, where its config lies here."""
+    folder = Path(storage.local_if_here(base.location))
+    if not folder.is_absolute():
+        return
+    try:
+        refuse_more_layers(spec, folder)
+    except SpecError as error:
+        raise InvalidInput.at("layers", str(error)) from error
 
 
 def check_reward_model(kind: str, reward_model: ModelVersion | None) -> None:

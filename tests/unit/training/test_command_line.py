@@ -57,6 +57,16 @@ def done(
     return folder
 
 
+def test_new_refuses_more_layers_than_a_local_model_has(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=99") != 0
+    assert "layers: 99 of the backbone's 2 cannot be kept." in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=2") == 0
+    assert new(tmp_path / "hub", "model=owner/name", "data=d", "layers=99") == 0
+
+
 def test_a_run_ends_with_metrics_and_an_artifact(done: Path) -> None:
     folder, found = done, result(done)
     assert (found["status"], found["error"]) == ("done", None)
