@@ -173,3 +173,19 @@ def test_a_full_disk_leaves_nothing_behind(api, engineer, project, monkeypatch, 
     assert (snapshot.status, snapshot.error[:17]) == ("failed", "The disk is full.")
     assert list((tmp_path / "snapshots").iterdir()) == []
     assert not project.judgments.exclude(frozen_at=None).exists()
+
+
+def test_an_admin_reads_how_to_become_who_may_request_one(client, project):
+    page = reverse("datasets-list", args=[project.pk])
+    members = reverse("projects-members", args=[project.pk])
+    told = f'give yourself that role under <a href="{members}">'
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    assert told in client.get(page).text
+    client.post(
+        reverse("projects-member-roles", args=[project.pk, admin.pk]),
+        {"roles": ["admin", "engineer"]},
+    )
+    text = client.get(page).text
+    assert told not in text
+    assert "New snapshot" in text
