@@ -25,6 +25,7 @@ MATRIX_SHARED = 20  # a cell with fewer shared items is hidden
 CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
 ALONE = "This labeler shares no item with another."
+NO_MAJORITY = "No item of this labeler has other labels with a clear majority."
 TOO_LITTLE = "This needs 30 pairs that two labelers judged, and 3 other labelers."
 NOTHING = "This labeler judged nothing."
 NO_DECISION = "There is no decisive verdict yet."
@@ -152,8 +153,7 @@ def _columns(
     totals: _Totals, accuracies: FloatArray | None, shrunk: FloatArray
 ) -> dict[str, list[Any]]:  # Any: JSON
     """What the rows show, a list a column by the code of the labeler."""
-    no_majority = "No item of this labeler has other labels with a clear majority."
-    nothing = missing(no_majority)
+    nothing = missing(NO_MAJORITY)
     agreement = [
         nothing if shared and one.value is None else one
         for one, shared in zip(

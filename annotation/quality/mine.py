@@ -1,12 +1,17 @@
 """What a labeler may see of what was decided about their work: never who else said what, never real gold."""
 
+from dataclasses import replace
 from typing import NamedTuple
+
+from django.utils.translation import gettext as _
 
 from annotation.comparisons.gold import gold_answers, is_right_answer
 from annotation.comparisons.models import Flag, Judgment
+from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 from annotation.quality import disputes, rule_kinds
 from annotation.quality.adjudication import standing_adjudications
+from annotation.quality.labeler_table import ALONE, NO_MAJORITY
 from annotation.quality.models import Adjudication, Rule
 
 SHOWN = 50
@@ -91,3 +96,12 @@ def rules_in_words(project: Project, labeler_id: int) -> list[tuple[Rule, str]]:
 def question_of(turns: list[dict[str, str]]) -> str:
     """The last turn of a prompt, for a list."""
     return turns[-1]["content"] if turns else ""
+
+
+def said_to_them(one: Statistic) -> Statistic:
+    """A figure for its own labeler: where it is missing, the reason speaks to them."""
+    words = {
+        ALONE: _("You share no comparison with another labeler yet."),
+        NO_MAJORITY: _("On none of your comparisons do the others have a clear majority yet."),
+    }
+    return replace(one, reason=words.get(one.reason or "", one.reason))

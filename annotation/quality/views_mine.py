@@ -30,10 +30,12 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
     appeals = list(disputes.disputes_of(project).filter(labeler=me))
     about = disputes.appealed(project, appeals)
     training = mine.training_answers(project, me.pk)
+    found = numbers.numbers_of(project, me.pk)
     context = {
         **page_context(me, project, "my-work"),
         "member": Membership.objects.get(project=project, user=me, role=Role.LABELER),
-        "numbers": numbers.numbers_of(project, me.pk),
+        "numbers": found,
+        "with_others": mine.said_to_them(found.with_others),
         "acts": list(acts_on(project, me.pk).filter(undone_at=None)[:DAYS_SHOWN]),
         "decided": mine.decided_otherwise(project, me.pk),
         "training": training,

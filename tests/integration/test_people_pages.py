@@ -340,3 +340,14 @@ def test_the_trail_can_leave_out_what_labelers_answered(project, admin, client, 
     api.force_authenticate(admin)
     listed = api.get(reverse("api-audit-list", args=[project.pk]), {"answers": "no"}).json()
     assert "judgment.submitted" not in {one["verb"] for one in listed["results"]}
+
+
+def test_a_labeler_alone_reads_it_to_themselves_and_the_hours_of_the_table(project, labeler):
+    for _ in range(3):
+        judged(project, (labeler, 1), active_ms=48_000)
+    services.refresh_agreement(project=project)
+    page = theirs(labeler).get(at("my-work", project)).content.decode()
+    assert "You share no comparison with another labeler yet." in page
+    assert "This labeler" not in page
+    assert "0.04 active hours" in page
+    assert "<td>0.04</td>" in page
