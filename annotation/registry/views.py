@@ -60,6 +60,8 @@ def model(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     context |= {"version": version, "ancestry": ancestry(version)}
     context["results"] = result_rows(version.metrics)
     context["changes"] = change_rows(version.metrics)
+    if version.stage == ModelVersion.Stage.SERVING:
+        context["previous"] = served_before(project=project, kind=version.kind)
     return render(request, "registry/model.html", context)
 
 
