@@ -12,6 +12,7 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project, Role
+from annotation.projects.selectors import usable_invitations
 from annotation.prompts.models import Prompt
 from annotation.quality.selectors import open_disputes
 from annotation.registry.models import ModelVersion
@@ -142,6 +143,17 @@ def _for_admin(counts: Counts, project: Project) -> NextStep:
 
 def _before_the_first_label(counts: Counts, project: Project) -> NextStep:
     labelers = project.memberships.filter(role=Role.LABELER, paused_at=None).count()
+    invited = (
+        0 if labelers else usable_invitations().filter(project=project, role=Role.LABELER).count()
+    )
+    if invited:
+        why = _(
+            "%(comparisons)s comparisons wait. Invitations that labelers can accept: %(invited)s."
+        )
+        why = why % {"comparisons": counts.comparisons, "invited": invited}
+        return NextStep(
+            Role.ADMIN, _("Wait for who is invited"), why, "settings/members/", _("Open members")
+        )
     if not labelers:
         why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
         return NextStep(

@@ -217,6 +217,18 @@ def test_the_overview_tells_each_role_its_next_step(client, project, admin):
     assert b"Labelers who may begin: 1" in page
 
 
+def test_the_overview_counts_invitations_that_can_still_be_accepted(client, project, admin):
+    factories.comparison(factories.prompt(project))
+    for role in (Role.LABELER, Role.LABELER, Role.ENGINEER):
+        members.invite(project=project, role=role, actor=admin)
+    client.force_login(admin)
+    page = reverse("overview-project", args=[project.pk])
+    assert "Invitations that labelers can accept: 2." in client.get(page).text
+    assert "Invite labelers" not in client.get(page).text
+    project.invitations.update(expires_at=timezone.now())
+    assert "Invite labelers" in client.get(page).text
+
+
 def test_who_is_paused_may_not_begin(client, project, admin):
     factories.comparison(factories.prompt(project))
     for paused_at in (None, timezone.now()):
