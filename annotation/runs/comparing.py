@@ -38,7 +38,7 @@ def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
     """The runs that a request names, in that order. Raises InvalidInput."""
     numbers = [int(key) for key in dict.fromkeys(keys) if is_key(key)]
     if not FEWEST <= len(numbers) <= MOST:
-        raise InvalidInput.at("run", f"Choose {FEWEST} to {MOST} runs; {len(numbers)} were named.")
+        raise InvalidInput.at("run", f"Choose {FEWEST} to {MOST} runs, not {len(numbers)}.")
     found = {run.pk: run for run in runs_of(project).filter(pk__in=numbers)}
     if missing := [key for key in numbers if key not in found]:
         raise InvalidInput.at("run", f"There is no run {missing[0]} in {project.name}.")

@@ -125,9 +125,13 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
 @login_required
 @require_GET
 def run_compare(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Two to five runs over each other."""
+    """Two to five runs over each other; the list again, with the reason, where others were chosen."""
     project, user = project_of(request, project_id)
-    runs = comparing.runs_in(project, request.GET.getlist("run"))
+    try:
+        runs = comparing.runs_in(project, request.GET.getlist("run"))
+    except InvalidInput as error:
+        messages.error(request, str(error))
+        return redirect("runs-list", project_id)
     context = page_context(user, project, "runs") | {
         "runs": runs,
         "differences": comparing.differences(runs),

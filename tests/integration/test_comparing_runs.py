@@ -80,8 +80,11 @@ def test_the_page_compares_two_to_five_runs_of_the_project(project, engineer):
     page = engineer.get(address, {"run": [one.pk for one in runs]})
     assert page.status_code == 200
     assert "Run a" in page.text
-    assert engineer.get(address, {"run": [runs[0].pk]}).status_code == 400
+    page = engineer.get(address, {"run": [runs[0].pk]}, follow=True)
+    assert page.redirect_chain == [(reverse("runs-list", args=[project.pk]), 302)]
+    assert "Choose 2 to 5 runs, not 1." in page.text
     stranger = factories.training_run(factories.project())
-    assert engineer.get(address, {"run": [runs[0].pk, stranger.pk]}).status_code == 400
-    with pytest.raises(InvalidInput, match="6 were named"):
+    page = engineer.get(address, {"run": [runs[0].pk, stranger.pk]}, follow=True)
+    assert f"There is no run {stranger.pk} in" in page.text
+    with pytest.raises(InvalidInput, match="not 6"):
         comparing.runs_in(project, [str(key) for key in range(6)])
