@@ -3,8 +3,9 @@
 from typing import Any, NamedTuple
 
 from annotation.registry.results import number_text, words
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.selectors import Curves, Pace
+from training.spec.events import EventKind
 
 
 class Latest(NamedTuple):
@@ -55,10 +56,12 @@ def pace_text(pace: Pace, unit: str) -> str:
 
 
 def took_text(run: TrainingRun) -> str:
-    """How long the last attempt of a run took; empty while that is open."""
+    """` after 26 s`, or how long the last of several attempts took; empty while that is open."""
     if run.started_at is None or run.finished_at is None:
         return ""
-    return duration_text((run.finished_at - run.started_at).total_seconds())
+    took = duration_text((run.finished_at - run.started_at).total_seconds())
+    attempts = RunEvent.objects.filter(run=run, kind=EventKind.STARTED).count()
+    return f" after {took}" if attempts < 2 else f"; the last of {attempts} attempts took {took}"
 
 
 def duration_text(seconds: float) -> str:

@@ -1,9 +1,12 @@
 """A run's settings in the form of a new one: changed in one place, queued, the same otherwise."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from annotation.projects.models import Role
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +88,20 @@ def test_passes_over_rows_are_asked_for_only_where_a_run_makes_them(pages, proje
 def test_a_run_of_another_project_gives_its_settings_to_nobody(pages, project):
     stranger = factories.training_run(factories.project())
     assert form_of(pages, project, **{"from": stranger.pk}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("attempts", "said"),
+    [(0, "Done after 26 s."), (1, "Done after 26 s."), (2, "Done; the last of 2 attempts took")],
+)
+def test_a_run_that_was_resumed_says_that_its_time_is_that_of_the_last_attempt(
+    pages, project, run, attempts, said
+):
+    now = timezone.now()
+    TrainingRun.objects.filter(pk=run.pk).update(
+        started_at=now - timedelta(seconds=26), finished_at=now
+    )
+    RunEvent.objects.bulk_create(
+        RunEvent(run=run, kind="started", step=0, at=now) for _ in range(attempts)
+    )
+    assert said in pages.get(f"/projects/{project.pk}/runs/{run.pk}/").text
