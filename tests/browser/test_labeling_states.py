@@ -296,6 +296,25 @@ def test_a_break_is_proposed_after_the_time_at_work_and_can_wait(bench, project,
     expect(dialog).to_be_hidden()
 
 
+def test_an_enter_on_its_way_as_the_break_is_proposed_is_no_break(bench, project, labeler):
+    LabelerSettings.objects.create(labeler=labeler, break_after_minutes=1)
+    fill(project)
+    bench.page.clock.install()
+    bench.open()
+    for _ in range(4):
+        bench.press("s")
+        bench.page.clock.run_for(20_000)
+    bench.page.clock.pause_at(bench.page.evaluate("Date.now() + 1000") / 1000)
+    bench.answer("2")
+    dialog = bench.page.get_by_role("dialog", name="Time for a break")
+    expect(dialog).to_be_visible()
+    bench.press("2", "Enter")
+    expect(dialog).to_be_visible()
+    bench.page.clock.run_for(1_000)
+    bench.press("Enter")
+    expect(dialog).to_be_hidden()
+
+
 def test_two_tabs_share_a_comparison_and_never_answer_it_twice(bench, project, context):
     fill(project, 6)
     bench.open()

@@ -1,6 +1,7 @@
 // The dialogs of the bench (flag, break) and the feedback that follows a training answer.
 import { gettext, interpolate, ngettext } from "../ui/gettext.js";
 
+const HOLD = 1000; // milliseconds
 const byId = (id) => document.getElementById(id);
 
 export const openSheet = (id) => byId(id)?.showModal();
@@ -28,10 +29,19 @@ export function bindSheets(root) {
   });
 }
 
+/** Enter that was on its way to what lay below does not choose in the dialog that has just come. */
+function holdEnter(sheet) {
+  const until = Date.now() + HOLD;
+  const hold = (event) => { if (event.key === "Enter" && Date.now() < until) event.preventDefault(); };
+  sheet.addEventListener("keydown", hold);
+  sheet.addEventListener("close", () => sheet.removeEventListener("keydown", hold), { once: true });
+}
+
 export async function askForBreak(rest) {
   const { minutes } = rest;
   const words = ngettext("You have worked for %(minutes)s minute.", "You have worked for %(minutes)s minutes.", minutes);
   byId("break").querySelector("[data-minutes]").textContent = interpolate(words, { minutes });
+  holdEnter(byId("break"));
   if ((await asked("break")) === "rested") rest.rested();
   else rest.snooze();
 }
