@@ -1,5 +1,9 @@
 """The pages and the API of snapshots: request, preview, look, compare, stop."""
 
+import json
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -189,3 +193,23 @@ def test_an_admin_reads_how_to_become_who_may_request_one(client, project):
     text = client.get(page).text
     assert told not in text
     assert "New snapshot" in text
+
+
+OFFERED = re.compile(r'href="([^"]*form=label_studio[^"]*)"')
+
+
+def test_tasks_of_label_studio_are_offered_as_json_alone(client, api, project, engineer):
+    snapshot = finished(api, project)
+    pages = [
+        reverse("datasets-list", args=[project.pk]),
+        reverse("datasets-snapshot", args=[project.pk, snapshot.pk]),
+    ]
+    for page, offers in zip(pages, (1, 4), strict=True):
+        text = client.get(page).text
+        assert 'value="label_studio"' not in text
+        links = [unescape(link) for link in OFFERED.findall(text)]
+        assert len(links) == offers
+        for link in links:
+            answer = client.get(link)
+            assert answer.status_code == 200
+            assert isinstance(json.loads(b"".join(answer.streaming_content)), list)
