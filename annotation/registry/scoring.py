@@ -161,10 +161,10 @@ def claim_together(
 def store_scores(
     *,
     request: ScoringRequest,
-    scores: Iterable[tuple[float, float, Mapping[str, float]]],
+    scores: Iterable[tuple[float, float, Mapping[str, float], bool]],
     temperature: float,
 ) -> None:
-    """Keep raw scores with the deviation of the model's heads and what each criterion's says.
+    """Keep raw scores with the deviation of the heads, what each criterion's says, and what was not read whole.
 
     Calibrated ones differ by log-odds.
     """
@@ -174,8 +174,9 @@ def store_scores(
             "calibrated": raw / temperature,
             "deviation": deviation,
             "criteria": dict(criteria),
+            "is_truncated": is_truncated,
         }
-        for raw, deviation, criteria in scores
+        for raw, deviation, criteria, is_truncated in scores
     ]
     ScoringRequest.objects.filter(pk=request.pk).update(
         scores=rows, temperature=temperature, progress_done=len(rows)

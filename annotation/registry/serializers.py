@@ -63,6 +63,10 @@ class ScoreSerializer(serializers.Serializer[dict[str, float]]):
         required=False,
         help_text="What the head of each criterion says: compare responses to one prompt by them.",
     )
+    is_truncated = serializers.BooleanField(
+        default=False,
+        help_text="The prompt or the response is longer than the model reads; a part of it was scored.",
+    )
 
 
 class ScoringSerializer(serializers.ModelSerializer[ScoringRequest]):

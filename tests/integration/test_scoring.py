@@ -48,7 +48,8 @@ def child_says(monkeypatch):
                 hear({"key": "scores", "failed": failure})
                 return
             told = {"concise": -1.5}
-            scores = [[float(len(chat[-1]["content"])), 0.5, told] for chat in task["chats"]]
+            lengths = [len(chat[-1]["content"]) for chat in task["chats"]]
+            scores = [[float(one), 0.5, told, one > 12] for one in lengths]
             hear({"key": "scores", "chat_scores": scores, "temperature": 2.0})
 
         monkeypatch.setattr(scoring, "run_child", run_child)
@@ -76,9 +77,16 @@ def test_requests_that_wait_are_scored_together_each_with_its_own(reward, engine
     first.refresh_from_db()
     second.refresh_from_db()
     assert first.scores == [
-        {"raw": 8.0, "calibrated": 4.0, "deviation": 0.5, "criteria": {"concise": -1.5}}
+        {
+            "raw": 8.0,
+            "calibrated": 4.0,
+            "deviation": 0.5,
+            "criteria": {"concise": -1.5},
+            "is_truncated": False,
+        }
     ]
     assert [one["raw"] for one in second.scores] == [14.0, 8.0]
+    assert [one["is_truncated"] for one in second.scores] == [True, False]
     assert (first.status, second.status) == ("done", "done")
 
 

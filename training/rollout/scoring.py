@@ -38,11 +38,14 @@ UNTOLD = Limits(
 
 
 class Score(NamedTuple):
-    """The mean of a reward model's heads, their deviation (0 for one), what each criterion's head says."""
+    """The mean of a reward model's heads, their deviation (0 for one), what each criterion's head says, and whether
+    prompt or response is longer than the model reads.
+    """
 
     mean: float
     deviation: float
     criteria: Mapping[str, float] = MappingProxyType({})
+    is_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,8 @@ class Scorer:
         ``finished`` says which responses ended by themselves; None: all.
         """
         finished = finished or [[True] * len(one) for one in responses]
-        groups = [self._group(*one) for one in zip(prompts, responses, finished, strict=True)]
+        read = [self._group(*one) for one in zip(prompts, responses, finished, strict=True)]
+        groups = [group for group, _ in read]
         scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
             pack = pack_groups(row).to(self.reward.device)
@@ -89,7 +93,7 @@ class Scorer:
             columns = means_N.tolist(), deviation(scores_NH).tolist(), told
             scores.extend(map(Score, *columns))
         flat = iter(scores)
-        return [[next(flat) for _ in group] for group in responses]
+        return [[next(flat)._replace(is_truncated=one) for one in cut] for _, cut in read]
 
     def _heads(self, pack: Pack) -> tuple[Tensor, list[dict[str, float]]]:
         """The scores [N, H], and what the criteria say of each response."""
@@ -106,16 +110,17 @@ class Scorer:
 
     def _group(
         self, prompt: Sequence[Turn], responses: Sequence[str], finished: Sequence[bool]
-    ) -> TokenGroup:
+    ) -> tuple[TokenGroup, list[bool]]:
+        """The tokens, and of each response whether something of it or of the prompt is not read."""
         tokenizer, longest = self.reward.tokenizer, self.limits.response
-        return TokenGroup(
-            prompt_id="",
-            prompt=encode_prompt(tokenizer, prompt, max_tokens=self.limits.prompt).ids,
-            responses=tuple(
-                encode_response(tokenizer, text, max_tokens=longest, is_finished=is_finished).ids
-                for text, is_finished in zip(responses, finished, strict=True)
-            ),
-        )
+        told = encode_prompt(tokenizer, prompt, max_tokens=self.limits.prompt)
+        answers = [
+            encode_response(tokenizer, text, max_tokens=longest, is_finished=is_finished)
+            for text, is_finished in zip(responses, finished, strict=True)
+        ]
+        ids = tuple(one.ids for one in answers)
+        group = TokenGroup(prompt_id="", prompt=told.ids, responses=ids)
+        return group, [told.cut + one.cut > 0 for one in answers]
 
 
 def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer | None:

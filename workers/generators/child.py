@@ -188,7 +188,7 @@ def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     chats = [turns_of(chat) for chat in task["chats"]]
     judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])
     temperature = load_temperature(Path(task["model"]))
-    scores = [[one.mean, one.deviation, dict(one.criteria)] for (one,) in judged]
+    scores = [[one.mean, one.deviation, dict(one.criteria), one.is_truncated] for (one,) in judged]
     tell({"key": task["key"], "chat_scores": scores, "temperature": temperature})
 
 

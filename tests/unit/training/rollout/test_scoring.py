@@ -41,6 +41,13 @@ def test_a_score_does_not_depend_on_its_batch(reward):
     assert alone[0] == pytest.approx(together[1], abs=1e-5)
 
 
+def test_a_score_says_whether_prompt_or_response_was_longer_than_the_model_reads(reward):
+    scorer = Scorer(reward=reward, limits=Limits(prompt=40, response=4), budget=4096)
+    prompts = [(Turn(role="user", content=text),) for text in ("Hi", "A question of many bytes")]
+    found = scorer.judge(prompts, [["Hi.", "Hi there"], ["Hi."]])  # a token a byte, and an end
+    assert [[one.is_truncated for one in group] for group in found] == [[False, True], [True]]
+
+
 def test_scores_equal_those_of_the_plain_classifier(reward, tmp_path):
     save_model(reward, tmp_path)
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path)
