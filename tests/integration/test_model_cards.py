@@ -13,6 +13,7 @@ from annotation.comparisons.services.batches import set_state
 from annotation.comparisons.services.queue import EmptyQueue, lease_next_comparison
 from annotation.core.errors import Conflict
 from annotation.datasets.assembly import candidate_name
+from annotation.evaluations.cards import origin
 from annotation.evaluations.cards.markdown import as_markdown, plain
 from annotation.evaluations.cards.reward import trusted
 from annotation.evaluations.cards.sections import Quote, Section
@@ -308,6 +309,23 @@ def test_the_card_of_a_policy_says_why_and_what_moved(project):
     told = " ".join(sections["risks"].bullets)
     assert "Answers grew longer, by a factor of 2.00" in told
     assert "cannot be told from none" in told
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ({"simulated": 9}, "as simulated labelers."),
+        ({"simulated": 9, "machine": 2}, "as simulated labelers and machine judges."),
+        ({"simulated": 9, "people": 1}, ""),
+        ({"imported": 5}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_card_says_whom_it_means_by_people_where_no_person_judged(project, kinds, said):
+    lineage = {"run": 7, "spec": {"kind": "dpo"}, "judgments_by_kind": kinds}
+    version = factories.policy(project, lineage=lineage)
+    told = " ".join(origin.stages(version).sentences)
+    assert (f"read “people” in this card {said}" in told) if said else ("No person" not in told)
 
 
 def test_what_people_wrote_stays_text_in_markdown():

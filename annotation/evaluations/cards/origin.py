@@ -1,5 +1,6 @@
 """Where a model comes from: its stages in order, a preference pair as it was trained on, its lineage."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from annotation.datasets.models import DatasetSnapshot
@@ -13,6 +14,7 @@ from training.spec.runs import SPECS
 LONGEST_QUOTE = 600  # characters
 LOOKED_THROUGH = 200  # groups in search of a pair
 JUDGED_BY = {"person": "by people", "simulated": "simulated", "machine": "by machine judges"}
+STAND_INS = {"simulated": "simulated labelers", "machine": "machine judges"}
 STRENGTH_WORDS = ("about the same", "slightly better", "better", "much better")
 
 
@@ -34,10 +36,19 @@ def stages(version: ModelVersion) -> Section:
             (
                 "Each stage rests on the one above it. The numbers are those of the snapshot that this "
                 "model was trained on."
-            )
+            ),
+            *who_people_are(lineage.get("judgments_by_kind", {})),
         ],
         tables=[Table(head=("Stage", "What went in"), rows=stage_rows(version), is_prose=True)],
     )
+
+
+def who_people_are(kinds: Mapping[str, int]) -> list[str]:
+    """Whom the card means by people where no person's judgment went in; nothing else."""
+    names = " and ".join(STAND_INS[kind] for kind in STAND_INS if kinds.get(kind))
+    if not names or set(kinds) - set(STAND_INS):
+        return []
+    return [f"No person judged what it was trained on: read “people” in this card as {names}."]
 
 
 def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
