@@ -47,6 +47,29 @@ def test_every_kind_of_contents_has_its_preview(client, contents, row, words):
     assert words in shown(client, json.dumps(row).encode(), contents)
 
 
+@pytest.mark.parametrize(
+    ("row", "unused", "kind"),
+    [
+        ({"prompt": "Q?", "responses": ["x", "y"]}, "responses", "Responses to compare"),
+        (ROW, "label, response_a, response_b", "Judgments: two responses"),
+        ({"prompt": "Q?", "chosen": "x", "rejected": "y"}, "", "Preferences: chosen"),
+        ({"prompt": "Q?", "mood": "good"}, "mood", ""),
+        ({"prompt": "Q?"}, "", ""),
+    ],
+)
+def test_what_is_taken_as_prompts_says_what_else_the_file_holds(client, row, unused, kind):
+    page = shown(client, json.dumps(row).encode(), "prompts")
+    assert (f"These columns are not used: {unused}." in page) == bool(unused)
+    assert ("the file holds more than prompts" in page) == bool(kind)
+    assert kind in page
+
+
+def test_what_is_not_used_is_said_of_judgments_too(client):
+    page = shown(client, json.dumps({**ROW, "mood": "good"}).encode())
+    assert "These columns are not used: mood." in page
+    assert "more than prompts" not in page
+
+
 def test_a_file_that_cannot_be_read_says_why(client):
     assert "Parquet" in shown(client, b"PAR1xxxx", name="rows.parquet")
     assert "ends in none of" in shown(client, b"x", name="rows.exe")

@@ -148,6 +148,15 @@ def test_a_file_is_imported_and_the_set_up_goes_on(admin, project):
     assert PromptImport.objects.get(project=project).filename == "p.jsonl"
 
 
+def test_the_first_step_says_what_an_import_left_unused(admin, project):
+    PromptImport.objects.create(
+        project=project, filename="mine.jsonl", status="done", unused_columns=["responses"]
+    )
+    page = admin.get(address(project, "prompts")).content.decode()
+    assert "<b>mine.jsonl</b>: These columns are not used: responses." in page
+    assert "import it as “Responses to compare" in page
+
+
 def test_prompts_that_are_there_need_no_file(admin, project):
     assert admin.post(address(project, "prompts"), {}).status_code == 302
 

@@ -54,6 +54,7 @@ class FilePreview:
     read_as: Counter[str] = field(default_factory=Counter)
     shown: list[Preview] = field(default_factory=list)
     refused: list[Preview] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
 
     def forms(self) -> list[tuple[str, int]]:
         """The forms, the most frequent first."""
@@ -77,6 +78,7 @@ def preview_file(
         file.flush()
         rows = read_rows(Path(file.name), found.file_format)
         for row in islice(rows, most_rows):
+            found.columns.update(row.fields)
             _add(found, list(_previews(row, contents, row_form)))
         found.is_whole = next(rows, None) is None
     if not found.rows_checked:

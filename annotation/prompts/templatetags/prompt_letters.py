@@ -1,8 +1,13 @@
-"""Letters for places, as previews name responses."""
+"""Words of imports and their previews: letters for places, and what a file holds by its columns."""
 
+from collections.abc import Collection
 from string import ascii_uppercase
 
 from django import template
+
+from annotation.prompts import columns as by_columns
+from annotation.prompts.forms import CONTENTS
+from annotation.prompts.models import PromptImport
 
 register = template.Library()
 
@@ -11,3 +16,10 @@ register = template.Library()
 def letter(place: int) -> str:
     """0 is A."""
     return ascii_uppercase[place]
+
+
+@register.filter
+def looks_like(columns: Collection[str], contents: str) -> str:
+    """What a file that is taken as prompts holds too, as the import's form names it; empty where nothing is known."""
+    found = by_columns.looks_like(columns) if contents == PromptImport.Contents.PROMPTS else None
+    return str(CONTENTS[found]) if found else ""

@@ -1,0 +1,33 @@
+"""What the columns of a file say: which an import does not use, and what the file holds beside prompts."""
+
+from collections.abc import Collection
+
+from annotation.prompts.models import PromptImport
+from annotation.prompts.readers.chats import KNOWN_COLUMNS
+from annotation.prompts.readers.forms import JUDGED_COLUMNS
+from annotation.prompts.readers.labels import LABEL_COLUMNS, RESPONSE_COLUMNS, is_wide
+from annotation.prompts.readers.unjudged import UNJUDGED_COLUMNS
+from annotation.prompts.services.importing import OTHERWISE
+
+Contents = PromptImport.Contents
+PAIRS = tuple(frozenset(names[:2]) for names in RESPONSE_COLUMNS)
+
+
+def unused_of(contents: Contents, columns: Collection[str]) -> list[str]:
+    """The columns that an import of this kind does not read, by name."""
+    if contents == Contents.PROMPTS:
+        return sorted(set(columns) - KNOWN_COLUMNS)
+    if contents in OTHERWISE:
+        return sorted(name for name in set(columns) - JUDGED_COLUMNS if not is_wide(name))
+    return sorted(set(columns) - JUDGED_COLUMNS - UNJUDGED_COLUMNS)
+
+
+def looks_like(columns: Collection[str]) -> Contents | None:
+    """What a file with these columns holds beside prompts; None where they do not tell."""
+    names = set(columns)
+    if {"chosen", "rejected"} <= names or {"responses", "ranks"} <= names:
+        return Contents.PREFERENCES
+    is_pair = any(pair <= names for pair in PAIRS)
+    if {"responses", "ranking"} <= names or (is_pair and not names.isdisjoint(LABEL_COLUMNS)):
+        return Contents.JUDGMENTS
+    return Contents.COMPARISONS if is_pair or "responses" in names else None
