@@ -152,7 +152,10 @@ class Stage:
             self._take(outcome_of(line))
         elif "scores" in line:
             services.store_scores(
-                run_id=self._run.pk, scores=line["scores"], criterion_scores=line["criteria"]
+                run_id=self._run.pk,
+                scores=line["scores"],
+                criterion_scores=line["criteria"],
+                truncated=line["truncated"],
             )
             self._step()
         elif "failed" in line and line["key"] == "scores":

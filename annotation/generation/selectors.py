@@ -166,6 +166,7 @@ class PlaygroundAnswer:
     score: float | None
     criteria: dict[str, float]  # what the head of each says; empty where the reward model has none
     is_best: bool
+    is_truncated: bool  # the reward model scored a part of it, or of its prompt
 
 
 def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
@@ -183,6 +184,7 @@ def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
             score=score,
             criteria=run.criterion_scores.get(str(pk), {}),
             is_best=score is not None and score == best and len(run.scores) > 1,
+            is_truncated=answer.get("is_truncated", False),
         )
         columns.append(column)
     return columns

@@ -215,6 +215,7 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
         "key": "scores",
         "scores": {str(base): -0.5, str(ppo): 1.25},
         "criteria": {str(ppo): {"concise": 2.125}},
+        "truncated": [str(ppo)],
     }
     monkeypatch.setattr(
         generation, "run_child", Child(sampled(base, "Before\x00"), sampled(ppo, "After"), scores)
@@ -226,6 +227,8 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
     assert "Before\ufffd" in page
     assert page.count("highest reward") == 1
     assert "1.250" in page
+    assert page.count("longer than the reward model reads") == 1
+    assert [run.answers[str(one)]["is_truncated"] for one in (base, ppo)] == [False, True]
     assert "<dt>concise</dt><dd>2.125</dd>" in page
 
 
@@ -285,7 +288,8 @@ def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeyp
             sample = Sampled(text="From afar", is_finished=False, token_count=0)
             take(Outcome(prompt_id=asks[0].prompt_id, samples=(sample,)))
 
-    child = Child({"key": "scores", "scores": {str(server.pk): 0.5}, "criteria": {}})
+    told = {"scores": {str(server.pk): 0.5}, "criteria": {}, "truncated": []}
+    child = Child({"key": "scores", **told})
     monkeypatch.setattr(generation, "generator_for", lambda _policy, _folder: Server())
     monkeypatch.setattr(generation, "run_child", child)
     generation.answer_playground(run.pk)

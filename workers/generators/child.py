@@ -2,7 +2,7 @@
 
 Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples"}`` or ``{"key", "prompt", "reason"}`` for a prompt;
 ``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the keys of the
-responses, with ``criteria`` beside them where a single prompt's were scored.
+responses, with ``criteria`` and the keys that were ``truncated`` beside them where a single prompt's were scored.
 """
 
 import gc
@@ -155,6 +155,7 @@ def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # 
             "key": task["key"],
             "scores": {name: one.mean for name, one in told.items()},
             "criteria": {name: dict(one.criteria) for name, one in told.items() if one.criteria},
+            "truncated": [name for name, one in told.items() if one.is_truncated],
         }
     )
 

@@ -1,6 +1,6 @@
 """The playground: one prompt, a few policies, one reward model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import transaction
 
@@ -78,20 +78,26 @@ def store_answer(
     run.save(update_fields=["answers"])
 
 
+@transaction.atomic
 def store_scores(
     *,
     run_id: int,
     scores: Mapping[str, float],
     criterion_scores: Mapping[str, Mapping[str, float]] | None = None,
+    truncated: Collection[str] = (),
     reason: str = "",
 ) -> None:
-    """Keep the rewards by policy id, with what each criterion says, or why there are none."""
-    rows = PlaygroundRun.objects.filter(pk=run_id)
-    rows.update(
-        scores=dict(scores),
-        criterion_scores=dict(criterion_scores or {}),
-        scores_reason=storable(reason)[:LONGEST_REASON],
-    )
+    """Keep the rewards by policy id, with what each criterion says, or why there are none.
+
+    The answers of ``truncated`` were longer, or their prompt was, than the reward model reads.
+    """
+    run = PlaygroundRun.objects.select_for_update().get(pk=run_id)
+    run.scores, run.criterion_scores = dict(scores), dict(criterion_scores or {})
+    run.scores_reason = storable(reason)[:LONGEST_REASON]
+    run.answers = {
+        key: {**answer, "is_truncated": key in truncated} for key, answer in run.answers.items()
+    }
+    run.save(update_fields=["scores", "criterion_scores", "scores_reason", "answers"])
 
 
 def _check_turns(turns: Sequence[Mapping[str, str]]) -> None:

@@ -155,6 +155,7 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
     one, many, chats = lines_of(tmp_path, *tasks)
     assert many["scores"]["4"] == pytest.approx(one["scores"]["4"], abs=1e-6)
     assert chats["chat_scores"][0][0] == pytest.approx(one["scores"]["4"], abs=1e-6)
+    assert one["truncated"] == ["4"]
     assert chats["chat_scores"][0][3] is True  # it reads four tokens of them
     save_calibration(tmp_path / "reward", offset=0.0)
     (plain, *_) = lines_of(tmp_path, tasks[0])[-1:]
