@@ -102,7 +102,7 @@ export function bindKeys(keys, desk) {
     if (chooseReason(desk.form(), event, digitOf(event))) event.preventDefault();
     else if (event.key === "Enter") onEnter(event, target, desk);
     else if (action) act(event, () => desk.actions[action]?.());
-    else if (event.key === "Backspace" && desk.form()) act(event, () => goBack(desk.form()));
+    else if (event.key === "Backspace" && desk.form() && !event.defaultPrevented) act(event, () => goBack(desk.form()));
     else if (digitOf(event) && desk.form()) act(event, () => answer(desk.form(), digitOf(event)));
   });
 }
