@@ -7,9 +7,9 @@ from annotation.prompts.readers.chats import KNOWN_COLUMNS
 from annotation.prompts.readers.forms import JUDGED_COLUMNS
 from annotation.prompts.readers.labels import LABEL_COLUMNS, RESPONSE_COLUMNS, is_wide
 from annotation.prompts.readers.unjudged import UNJUDGED_COLUMNS
-from annotation.prompts.services.importing import OTHERWISE
 
 Contents = PromptImport.Contents
+UNJUDGED = frozenset({Contents.COMPARISONS, Contents.SIGNALS, Contents.DEMONSTRATIONS})
 PAIRS = tuple(frozenset(names[:2]) for names in RESPONSE_COLUMNS)
 
 
@@ -17,9 +17,9 @@ def unused_of(contents: Contents, columns: Collection[str]) -> list[str]:
     """The columns that an import of this kind does not read, by name."""
     if contents == Contents.PROMPTS:
         return sorted(set(columns) - KNOWN_COLUMNS)
-    if contents in OTHERWISE:
-        return sorted(name for name in set(columns) - JUDGED_COLUMNS if not is_wide(name))
-    return sorted(set(columns) - JUDGED_COLUMNS - UNJUDGED_COLUMNS)
+    if contents in UNJUDGED:
+        return sorted(set(columns) - JUDGED_COLUMNS - UNJUDGED_COLUMNS)
+    return sorted(name for name in set(columns) - JUDGED_COLUMNS if not is_wide(name))
 
 
 def looks_like(columns: Collection[str]) -> Contents | None:

@@ -28,12 +28,12 @@ from training.models.lora import starting_policy, trained_policy
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
-from training.spec.preferences import DpoSpec, KtoSpec
+from training.spec.preferences import ReferenceSpec
 
 NO_PAIRS = "There are no held-out pairs."
 
 
-def evaluate(run: Run, spec: DpoSpec | KtoSpec) -> Mapping[str, object]:
+def evaluate(run: Run, spec: ReferenceSpec) -> Mapping[str, object]:
     """Accuracy of the implicit reward on held-out pairs, and how far chosen and rejected moved."""
     device = pick_device()
     before = _Answers.of(starting_policy(spec, device), spec, run, stage="held-out pairs before")
@@ -63,9 +63,7 @@ class _Answers(NamedTuple):
     sums: list[list[float]]
 
     @classmethod
-    def of(
-        cls, policy: LoadedModel, spec: DpoSpec | KtoSpec, run: Run, *, stage: str
-    ) -> "_Answers":
+    def of(cls, policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> "_Answers":
         run.watch(policy.model)
         reader = PairReader(
             tokenizer=policy.tokenizer,

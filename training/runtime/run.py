@@ -143,10 +143,10 @@ class Run:
         data = {"path": str(path.relative_to(self.folder))}
         self.reporter.say(EventKind.CHECKPOINT, data, step=state.step)
 
-    def save_or_stop(self, state: Callable[[], State], *, is_due: bool) -> None:
+    def save_or_stop(self, state: Callable[[], State], *, is_due: bool) -> bool:
         """Between two steps: a checkpoint if one is due, if a guard ended the training, or if it was asked to stop.
 
-        Raises Cancelled after the last.
+        Raises Cancelled after the last; else whether one was saved.
         """
         # the first process alone hears what some guards look at, and any may be asked to stop
         is_asked, has_ended = anyone(self.stop.is_set, bool(self.ending.reason))
@@ -157,6 +157,7 @@ class Run:
         if is_asked:
             self.stop.ask("Another process of the run was asked to stop.")
             self.stop.heed()
+        return is_due or has_ended
 
     @contextmanager
     def may_break_off(self, state: Callable[[], State]) -> Iterator[None]:

@@ -4,6 +4,7 @@ Forms, JSON schema and command line derive from these fields. Every field carrie
 sentence) and its bounds in its metadata.
 """
 
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -23,6 +24,14 @@ def setting(
     """A spec field with its help sentence and its bounds (inclusive)."""
     return field(
         default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
+    )
+
+
+def stopping(guards: Sequence[str]) -> Any:  # Any: as above
+    """The field that names which of these guards stop the run."""
+    told = ", ".join(guards)
+    return setting(
+        "", help=f"Guards that stop the run instead of warning, separated by commas: {told}."
     )
 
 
@@ -99,10 +108,7 @@ class RunSpec:
         low=0,
         high=10**9,
     )
-    stop_on: str = setting(
-        "",
-        help="Guards that stop the run instead of warning, separated by commas: divergence.",
-    )
+    stop_on: str = stopping(guards)
     precision: str = setting(
         "auto",
         help="Number format of the weights; auto takes bfloat16 for weights that are stored in half precision where "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from training.spec.base import RunSpec, setting
+from training.spec.base import RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
 
@@ -79,16 +79,30 @@ class RewardModelSpec(RunSpec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DpoSpec(RunSpec):
-    """Direct preference optimization (Rafailov et al. 2023): the policy is its own reward model."""
+class ReferenceSpec(RunSpec):
+    """What every algorithm needs that learns from records how far to move away from the starting policy."""
 
-    kind: ClassVar[str] = "dpo"
-    title: ClassVar[str] = "DPO"
     guards: ClassVar[tuple[str, ...]] = ("divergence", "log_ratio")
 
     beta: float = setting(
         0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
     )
+    max_log_ratio: float = setting(
+        100.0,
+        help="Warn where a response is on average this many nats from the starting policy; 0 never.",
+        low=0.0,
+        high=1e6,
+    )
+    stop_on: str = stopping(guards)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpoSpec(ReferenceSpec):
+    """Direct preference optimization (Rafailov et al. 2023): the policy is its own reward model."""
+
+    kind: ClassVar[str] = "dpo"
+    title: ClassVar[str] = "DPO"
+
     loss: str = setting(
         "sigmoid",
         help="Loss on the difference of log-ratios; conservative and robust use label_noise.",
@@ -100,16 +114,6 @@ class DpoSpec(RunSpec):
     use_soft_labels: bool = setting(
         False, help="Weigh each pair by its votes; only with the sigmoid loss."
     )
-    max_log_ratio: float = setting(
-        100.0,
-        help="Warn where a response is on average this many nats from the starting policy; 0 never.",
-        low=0.0,
-        high=1e6,
-    )
-    stop_on: str = setting(
-        "",
-        help="Guards that stop the run instead of warning, separated by commas: divergence, log_ratio.",
-    )
 
     def check(self) -> None:
         """As in RunSpec: soft labels have a meaning for the sigmoid loss alone."""
@@ -120,25 +124,11 @@ class DpoSpec(RunSpec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KtoSpec(RunSpec):
+class KtoSpec(ReferenceSpec):
     """Kahneman-Tversky optimization (Ethayarajh et al. 2024) on single good and bad responses."""
 
     kind: ClassVar[str] = "kto"
     title: ClassVar[str] = "KTO"
-    guards: ClassVar[tuple[str, ...]] = ("divergence", "log_ratio")
 
-    beta: float = setting(
-        0.1, help="Price of moving away from the starting policy.", low=1e-4, high=100.0
-    )
     desirable_weight: float = setting(1.0, help="Weight of a good response.", low=0.0, high=100.0)
     undesirable_weight: float = setting(1.0, help="Weight of a bad response.", low=0.0, high=100.0)
-    max_log_ratio: float = setting(
-        100.0,
-        help="Warn where a response is on average this many nats from the starting policy; 0 never.",
-        low=0.0,
-        high=1e6,
-    )
-    stop_on: str = setting(
-        "",
-        help="Guards that stop the run instead of warning, separated by commas: divergence, log_ratio.",
-    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from training.spec.base import RunSpec, setting
+from training.spec.base import RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
 
@@ -65,11 +65,7 @@ class RolloutSpec(RunSpec):
     max_kl: float = setting(
         30.0, help="Stop the run beyond this KL a response; 0 never.", low=0.0, high=10_000.0
     )
-    stop_on: str = setting(
-        "",
-        help="Guards that stop the run instead of warning, separated by commas: entropy, length, "
-        "disagreement, distinct, held_out_reward.",
-    )
+    stop_on: str = stopping(guards)
     missing_eos_penalty: float = setting(
         1.0, help="Taken from the reward of a response that did not end.", low=0.0, high=100.0
     )
@@ -158,11 +154,7 @@ class PpoSpec(RolloutSpec):
     value_learning_rate: float = setting(
         1e-3, help="Peak learning rate of the value head, which starts at zero.", low=1e-9, high=1.0
     )
-    stop_on: str = setting(
-        "",
-        help="Guards that stop the run instead of warning, separated by commas: entropy, length, disagreement, "
-        "distinct, held_out_reward, divergence.",
-    )
+    stop_on: str = stopping(guards)
     value_start: str = setting(
         "zero",
         help="Where the value head begins: at zero, or (policy) as PPO left it beside the model that this run starts "

@@ -74,8 +74,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
         metrics |= run.look(policy.model, looked, is_due=is_seen)
         run.reporter.metrics(metrics, step=optimizer.steps_done)
         is_due = optimizer.steps_done % spec.checkpoint_every == 0 or step + 1 == stream.steps
-        run.save_or_stop(reached, is_due=is_due)
-        if is_due or run.ending.reason:
+        if run.save_or_stop(reached, is_due=is_due):
             excerpts.tell(step=optimizer.steps_done)
 
     publish_policy(run, policy, spec)

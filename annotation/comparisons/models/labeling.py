@@ -50,6 +50,10 @@ class Batch(models.Model):
         ]
 
 
+# What is served; the statements of the queue ask for the same.
+_FREE = Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold")
+
+
 class Comparison(models.Model):
     """An unordered set of 2 to 9 candidates for one prompt, owning ``overlap`` slots for judgments."""
 
@@ -109,7 +113,7 @@ class Comparison(models.Model):
                 F("priority").desc(),
                 F("slots_taken"),
                 F("id"),
-                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                condition=_FREE,
                 name="comparisons_to_serve",
             ),
             models.Index(
@@ -117,7 +121,7 @@ class Comparison(models.Model):
                 F("priority").desc(),
                 -F("slots_taken"),
                 F("id"),
-                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                condition=_FREE,
                 name="comparisons_to_finish",
             ),
             # The same of each language, for labelers who named theirs.
@@ -127,7 +131,7 @@ class Comparison(models.Model):
                 F("priority").desc(),
                 F("slots_taken"),
                 F("id"),
-                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                condition=_FREE,
                 name="to_serve_by_language",
             ),
             models.Index(
@@ -136,7 +140,7 @@ class Comparison(models.Model):
                 F("priority").desc(),
                 -F("slots_taken"),
                 F("id"),
-                condition=Q(state="open", slots_taken__lt=F("overlap")) & ~Q(kind="gold"),
+                condition=_FREE,
                 name="to_finish_by_language",
             ),
             models.Index(

@@ -12,13 +12,9 @@ from annotation.comparisons.services.placing import compared, spoken
 from annotation.core.errors import Conflict, DomainError
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
-from annotation.prompts.readers.forms import JUDGED_COLUMNS, read_judged
+from annotation.prompts.readers.forms import read_judged
 from annotation.prompts.readers.groups import read_demonstrations, read_signals
-from annotation.prompts.readers.labels import is_wide
-from annotation.prompts.readers.unjudged import (
-    UNJUDGED_COLUMNS,
-    read_unjudged,
-)
+from annotation.prompts.readers.unjudged import read_unjudged
 from annotation.prompts.services import importing
 from annotation.prompts.services.importing import OTHERWISE, Importer, Progress
 
@@ -67,25 +63,19 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
     contents, form = Contents(prompt_import.contents), RowForm(prompt_import.row_form)
     if contents == Contents.PROMPTS:
         return importing.prompt_importer(form)
-    columns = JUDGED_COLUMNS | UNJUDGED_COLUMNS
     if contents == Contents.COMPARISONS:
-        return Importer(
-            lambda fields: compared(read_unjudged(fields)), storing.store_comparisons, columns
-        )
+        return Importer(lambda fields: compared(read_unjudged(fields)), storing.store_comparisons)
     if contents == Contents.SIGNALS:
         return Importer(
-            lambda fields: tuple(map(spoken, read_signals(fields))), storing.store_signals, columns
+            lambda fields: tuple(map(spoken, read_signals(fields))), storing.store_signals
         )
     if contents == Contents.DEMONSTRATIONS:
         return Importer(
             lambda fields: tuple(map(spoken, read_demonstrations(fields))),
             storing.store_demonstrations,
-            columns,
         )
     otherwise = OTHERWISE[contents]
     return Importer(
         read=lambda fields: tuple(map(compared, read_judged(fields, form, otherwise=otherwise))),
         store=storing.store_judgments,
-        known_columns=JUDGED_COLUMNS,
-        is_known_too=is_wide,
     )

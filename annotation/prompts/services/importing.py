@@ -4,7 +4,7 @@ A worker that dies in mid-file loses at most the batch in hand: the next one goe
 One that only stood still and wakes beside its successor stores nothing more: a batch counts from the row it began at.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from annotation.core.bulk import copy_rows
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.statements import commit_soon, take_turns
 from annotation.core.storage import artifact_path
+from annotation.prompts.columns import unused_of
 from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm
@@ -55,12 +56,12 @@ class Taken(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[Item]):
-    """So many rows as they were read, those that cannot be taken, and the columns that nobody reads."""
+    """So many rows as they were read, those that cannot be taken, and the columns that they have."""
 
     rows: int
     taken: Sequence[Taken[Item]]
     rejected: Sequence[tuple[Row, str]]
-    unused: Collection[str]
+    columns: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,11 @@ class Importer(Generic[Item]):
 
     read: Callable[[dict[str, Any]], Item]  # Any: JSON values
     store: Callable[[PromptImport, Sequence[Taken[Item]]], Stored]
-    known_columns: frozenset[str]
-    is_known_too: Callable[[str], bool] | None = None  # columns that a pattern names
-
-    def unused(self, columns: set[str]) -> set[str]:
-        """Those of the columns that nobody reads."""
-        others = columns - self.known_columns
-        return {name for name in others if not (self.is_known_too and self.is_known_too(name))}
 
 
 def prompt_importer(form: RowForm) -> Importer[ReadPrompt]:
     """How rows of prompts are read and stored."""
-    return Importer(
-        read=lambda fields: chats.read_prompt(fields, form),
-        store=_store_prompts,
-        known_columns=chats.KNOWN_COLUMNS,
-    )
+    return Importer(read=lambda fields: chats.read_prompt(fields, form), store=_store_prompts)
 
 
 def run_import(
@@ -152,7 +142,7 @@ def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
             rejected.append((row, str(refusal)))
         except RecursionError:
             rejected.append((row, TOO_DEEP))
-    return Batch(len(rows), taken, rejected, importer.unused(columns))
+    return Batch(len(rows), taken, rejected, columns)
 
 
 def _take_batch(
@@ -181,7 +171,8 @@ def _store_batch(
     columns = ("line", "reason", "excerpt")
     copy_rows(RejectedRow, columns, reasons, prompt_import_id=prompt_import.pk)
     duplicate = batch.rows - len(rejected) - stored.created
-    prompt_import.unused_columns = _named_columns({*prompt_import.unused_columns, *batch.unused})
+    unused = unused_of(PromptImport.Contents(prompt_import.contents), batch.columns)
+    prompt_import.unused_columns = _named_columns({*prompt_import.unused_columns, *unused})
     counted = PromptImport.objects.filter(pk=prompt_import.pk, rows_read=done).update(
         rows_read=F("rows_read") + batch.rows,
         rows_created=F("rows_created") + stored.created,
