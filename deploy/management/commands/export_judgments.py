@@ -17,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("project", type=int)
-        parser.add_argument("--form", choices=list(JUDGMENT_FORMS), default=Form.VOTES.value)
+        parser.add_argument(
+            "--form", choices=[one.value for one in JUDGMENT_FORMS], default=Form.VOTES.value
+        )
         add_file_arguments(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:  # Any: Django's own
