@@ -63,7 +63,7 @@ def group_of(
         prompt=prompt,
         split=query.split_of(split_key(prompt)),
         candidates=tuple(
-            CandidateText(id=names[one.pk], text=one.text)
+            CandidateText(id=names[one.pk], text=one.text, is_finished=one.is_finished)
             for one in material.candidates
             if names[one.pk] in used
         ),

@@ -144,6 +144,7 @@ class CandidateColumns(NamedTuple):
     source: str
     author_id: int | None
     text: str
+    is_finished: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,11 +220,8 @@ def _materials(
         rows[row.prompt_id].append(row)
     candidates: dict[int, list[CandidateColumns]] = {pk: [] for pk in keys}
     found = Candidate.objects.filter(project=project, prompt_id__in=keys).order_by("fingerprint")
-    found = found.only("prompt_id", "fingerprint", "source", "author_id", "text")
-    for one in found:
-        candidates[one.prompt_id].append(
-            CandidateColumns(one.pk, one.fingerprint, one.source, one.author_id, one.text)
-        )
+    for prompt_id, *told in found.values_list("prompt_id", *CandidateColumns._fields):
+        candidates[prompt_id].append(CandidateColumns._make(told))
     written: dict[int, list[DemonstrationColumns]] = {pk: [] for pk in keys}
     approved = demonstrations_for(project, query).filter(prompt_id__in=keys).order_by("pk")
     columns = ("prompt_id", "pk", "candidate_id", "source_id", "kind", "author__kind")

@@ -53,6 +53,15 @@ def test_the_votes_and_the_soft_label_of_a_pair_are_kept():
     assert pair.margin == pytest.approx((2 + 2 - 2) / 4)
 
 
+def test_a_record_says_which_responses_the_token_limit_cut():
+    project = factories.project()
+    comparison = judged(project, 1)
+    cut = comparison.candidates.get(pk=comparison.candidate_ids[0])
+    type(cut).objects.filter(pk=cut.pk).update(is_finished=False)
+    (group,) = groups(built(project))
+    assert [one.text for one in group.candidates if not one.is_finished] == [cut.text]
+
+
 def test_what_was_said_under_a_criterion_goes_in_beside_the_overall_pairs():
     project = factories.project()
     Criterion.objects.create(project=project, name="concise")

@@ -11,7 +11,7 @@ from jinja2.exceptions import TemplateError
 from training.data.packing import TokenGroup
 from training.data.tokens import Tally
 from training.spec.errors import DataError
-from training.spec.records import Group, Turn
+from training.spec.records import CandidateText, Group, Turn
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
@@ -85,21 +85,25 @@ def encode_response(
 def encode_texts(
     tokenizer: Any,  # Any: as above
     group: Group,
-    texts: dict[str, str],
+    texts: Sequence[CandidateText],
     *,
     limits: Limits,
     tally: Tally,
 ) -> TokenGroup:
-    """A prompt with these responses by id; cuts are counted in ``tally``."""
+    """A prompt with these responses; cuts, and responses that came without an end, are counted in ``tally``."""
     prompt = encode_prompt(tokenizer, group.prompt, max_tokens=limits.prompt)
     responses = [
-        encode_response(tokenizer, text, max_tokens=limits.response) for text in texts.values()
+        encode_response(
+            tokenizer, one.text, max_tokens=limits.response, is_finished=one.is_finished
+        )
+        for one in texts
     ]
     tally.add("prompts_cut", int(prompt.cut > 0))
     tally.add("responses_cut", sum(one.cut > 0 for one in responses))
+    tally.add("responses_without_an_end", sum(not one.is_finished for one in texts))
     return TokenGroup(
         prompt_id=group.prompt_id,
         prompt=prompt.ids,
         responses=tuple(one.ids for one in responses),
-        candidate_ids=tuple(texts),
+        candidate_ids=tuple(one.id for one in texts),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from training.data.chat import Limits, encode_texts
 from training.data.packing import TokenGroup
 from training.data.tokens import Tally
-from training.spec.records import Group
+from training.spec.records import CandidateText, Group
 
 
 def demonstration_groups(
@@ -21,17 +21,24 @@ def demonstration_groups(
     """One group a prompt that has something to imitate; the others are counted."""
     rows = []
     for group in groups:
-        texts = {f"demonstration {at}": one.text for at, one in enumerate(group.demonstrations)}
-        best = best_candidate(group) if includes_chosen else None
-        if best is not None and group.text_of(best) not in texts.values():
-            texts[best] = group.text_of(best)
-        texts = {name: text for name, text in texts.items() if text.strip()}
+        texts = [one for one in _imitated(group, includes_chosen) if one.text.strip()]
         if not texts:
             tally.add("prompts_without_a_response")
             continue
         tally.add("responses_used", len(texts))
         rows.append(encode_texts(tokenizer, group, texts, limits=limits, tally=tally))
     return rows
+
+
+def _imitated(group: Group, includes_chosen: bool) -> list[CandidateText]:
+    """The demonstrations, and the best candidate unless one of them says the same."""
+    texts = [
+        CandidateText(id=f"demonstration {at}", text=one.text)
+        for at, one in enumerate(group.demonstrations)
+    ]
+    best = best_candidate(group) if includes_chosen else None
+    is_written = best is not None and group.text_of(best) in {one.text for one in texts}
+    return texts if is_written else texts + [one for one in group.candidates if one.id == best]
 
 
 def best_candidate(group: Group) -> str | None:

@@ -58,12 +58,12 @@ class PairReader:
         texts = {one.id: one.text for one in group.candidates}
         usable = [pair for pair in group.pairs if self._is_usable(pair, texts, group, tally)]
         judged = {name for pair in usable for name in (pair.chosen, pair.rejected)}
-        texts = {name: text for name, text in texts.items() if name in judged}
+        shown = [one for one in group.candidates if one.id in judged]
         if not usable:
             tally.add("prompts_without_a_pair")
             return None
-        tokens = encode_texts(self.tokenizer, group, texts, limits=self.limits, tally=tally)
-        number = {name: at for at, name in enumerate(texts)}
+        tokens = encode_texts(self.tokenizer, group, shown, limits=self.limits, tally=tally)
+        number = {one.id: at for at, one in enumerate(shown)}
         pairs = tuple(
             self._pair(pair, number)
             for pair in usable
@@ -75,7 +75,7 @@ class PairReader:
         return PairGroup(
             tokens=tokens,
             pairs=pairs,
-            lengths=tuple(len(text) for text in texts.values()),
+            lengths=tuple(len(one.text) for one in shown),
             split=group.split,
         )
 

@@ -52,12 +52,12 @@ def signal_groups(
     read = []
     for group in groups:
         verdicts = verdicts_of(group)
-        texts = {one.id: one.text for one in group.candidates if one.id in verdicts}
+        texts = [one for one in group.candidates if one.id in verdicts]
         if not texts:
             tally.add("prompts_without_a_verdict")
             continue
         tokens = encode_texts(tokenizer, group, texts, limits=limits, tally=tally)
-        is_good = tuple(verdicts[name] for name in texts)
+        is_good = tuple(verdicts[one.id] for one in texts)
         tally.add("good_responses", sum(is_good))
         tally.add("bad_responses", len(is_good) - sum(is_good))
         read.append(SignalGroup(tokens=tokens, is_good=is_good))

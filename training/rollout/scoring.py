@@ -1,7 +1,7 @@
 """Rewards of responses, by a reward model, as batches of prefix trees.
 
 Texts are encoded with the reward model's own tokenizer, up to its own limits, a response with its end token; one that
-did not finish has none, also where the model learned from texts that were cut: a record does not tell these apart.
+did not finish has none, as in the records that the model learned from.
 """
 
 from collections.abc import Mapping, Sequence

@@ -33,10 +33,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateText:
-    """One candidate response: its id in the project and its text."""
+    """One candidate response: its id in the project, its text, and False where a token limit cut the text."""
 
     id: str
     text: str
+    is_finished: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,9 @@ def next_or_key_error(candidates: Iterable[CandidateText], candidate_id: str) ->
 def group_to_json(group: Group) -> str:
     """One canonical JSON line (sorted keys, no spaces, UTF-8): equal groups give equal bytes."""
     row = asdict(group)
+    for candidate in row["candidates"]:
+        if candidate["is_finished"]:
+            del candidate["is_finished"]  # as nearly all are
     if not group.criterion_pairs:
         del row["criterion_pairs"]  # most projects have no criteria
     return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -149,7 +153,7 @@ def _demonstration(row: str | dict[str, Any]) -> DemonstrationText:  # Any: JSON
 
 
 def _refuse_odd_values(group: Group) -> None:
-    """Raise DataError where a text is none, or a number of a pair is none."""
+    """Raise DataError where a text is none, a number of a pair is none, or a flag is neither true nor false."""
     texts: list[object] = [part for turn in group.prompt for part in (turn.role, turn.content)]
     texts += [one.text for one in group.candidates]
     texts += [one.text for one in group.demonstrations]
@@ -164,6 +168,11 @@ def _refuse_odd_values(group: Group) -> None:
     for value in numbers:
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise DataError(f"Prompt {group.prompt_id}: {value!r} stands where a number belongs.")
+    for one in group.candidates:
+        if not isinstance(one.is_finished, bool):
+            raise DataError(
+                f"Prompt {group.prompt_id}: is_finished of {one.id} is {one.is_finished!r}, not true or false."
+            )
 
 
 def read_groups(folder: Path) -> Iterator[Group]:

@@ -69,8 +69,7 @@ def test_an_empty_chat_is_a_data_error() -> None:
 
 
 def encode_all(group: Group, *, limits: Limits, tally: Tally) -> TokenGroup:
-    texts = {one.id: one.text for one in group.candidates}
-    return encode_texts(tiny_tokenizer(), group, texts, limits=limits, tally=tally)
+    return encode_texts(tiny_tokenizer(), group, group.candidates, limits=limits, tally=tally)
 
 
 def test_cuts_are_counted() -> None:

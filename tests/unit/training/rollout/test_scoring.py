@@ -5,9 +5,18 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tests.unit.training.conftest import judged_group
 from training.data.chat import Limits
+from training.data.packing import pack_groups
+from training.data.preferences import PairReader
+from training.data.tokens import Tally
 from training.models.load import save_model
-from training.models.reward import new_reward_model, save_calibration, save_reward_model
+from training.models.reward import (
+    new_reward_model,
+    save_calibration,
+    save_reward_model,
+    score_tree,
+)
 from training.rollout.scoring import UNTOLD, Scorer, limits_of, load_scorer
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run
@@ -99,3 +108,18 @@ def test_a_response_that_did_not_finish_gets_no_end_token(reward):
     assert found[0].mean == pytest.approx(scores_of(reward)[0][0], abs=1e-5)
     assert found[1].mean == pytest.approx(cut.score(PROMPTS[:1], [["Hi."]])[0][0], abs=1e-5)
     assert abs(found[0].mean - found[1].mean) > 1e-3
+
+
+def test_a_cut_response_has_the_score_that_the_reward_model_learns_from(reward):
+    """Sampled by PPO or read from a record, the same tokens are scored."""
+    group = judged_group(0)
+    cut = [replace(one, is_finished=False) for one in group.candidates[:1]]
+    group = replace(group, candidates=(*cut, *group.candidates[1:]))
+    limits = Limits(64, 32)
+    (row,) = PairReader(tokenizer=reward.tokenizer, limits=limits).read([group], Tally())
+    pack = pack_groups([row.tokens])
+    learned = score_tree(reward, pack.tree, pack.last_N).tolist()
+    scorer = Scorer(reward=reward, limits=limits, budget=4096)
+    texts = [one.text for one in group.candidates]
+    (found,) = scorer.judge([group.prompt], [texts], finished=[[False, True, True]])
+    assert [one.mean for one in found] == pytest.approx(learned, abs=1e-5)
