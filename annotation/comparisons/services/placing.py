@@ -115,8 +115,11 @@ def _candidates(
     keys = dict(zip(new, new_keys(Candidate, len(new)), strict=True))
     copy_rows(
         Candidate,
-        ("id", "prompt_id", "fingerprint", "source_name", "text"),
-        ((keys[one], *one, wanted[one].source, wanted[one].text) for one in new),
+        ("id", "prompt_id", "fingerprint", "source_name", "text", "is_finished"),
+        (
+            (keys[one], *one, wanted[one].source, wanted[one].text, wanted[one].is_finished)
+            for one in new
+        ),
         project_id=project.pk,
         source=source.value,
     )

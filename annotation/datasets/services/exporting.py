@@ -299,7 +299,9 @@ def _chat_sft(group: Group) -> Iterator[Row]:
 
 
 def _whole(group: Group) -> Iterator[Row]:
-    yield {"criterion_pairs": [], **json.loads(group_to_json(group))}
+    row = json.loads(group_to_json(group))
+    candidates = [{"is_finished": True, **one} for one in row["candidates"]]
+    yield {"criterion_pairs": [], **row, "candidates": candidates}
 
 
 FORMS: dict[Form, Callable[[Group], Iterator[Row]]] = {

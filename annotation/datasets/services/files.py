@@ -171,7 +171,7 @@ def _schema(pa: Any, columns: Columns) -> Any:  # Any: pyarrow has no types
         "wholes": pa.list_(whole),
         "tiers": pa.list_(pa.list_(whole)),
         "messages": objects(("role", text), ("content", text)),
-        "candidates": objects(("id", text), ("text", text)),
+        "candidates": objects(("id", text), ("text", text), ("is_finished", pa.bool_())),
         "responses": objects(*response),
         "ranked": objects(*response, ("rank", whole)),
         "pairs": objects(

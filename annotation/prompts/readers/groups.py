@@ -42,10 +42,10 @@ def read_group(fields: Fields) -> tuple[ReadComparison, ...]:
     """A comparison of two for each judged pair, and one of those that are unacceptable. Edits stay out: nobody
     compared them.
     """
-    prompt, texts = _prompt(fields), _texts(fields)
+    prompt, responses = _prompt(fields), _responses(fields)
     judged = [one for one in _objects(fields, "pairs") if one.get("source") != "edit"]
-    found = [_pair(prompt, texts, one) for one in judged]
-    bad = [_response(texts, one) for one in fields.get("unacceptable") or []]
+    found = [_pair(prompt, responses, one) for one in judged]
+    bad = [_response(responses, one) for one in fields.get("unacceptable") or []]
     verdict = verdict_of({}, (), labeler=f"{DEFAULT_LABELER}, all bad")
     for start in range(0, len(bad) if len(bad) > 1 else 0, MOST_RESPONSES):
         some = bad[start : start + MOST_RESPONSES]
@@ -55,14 +55,14 @@ def read_group(fields: Fields) -> tuple[ReadComparison, ...]:
     return tuple(found)
 
 
-def _pair(prompt: ReadPrompt, texts: dict[str, str], pair: Fields) -> ReadComparison:
+def _pair(prompt: ReadPrompt, responses: dict[str, ReadResponse], pair: Fields) -> ReadComparison:
     criterion = pair.get("criterion", "overall")
     if criterion != "overall":
         raise RowRefused(
             f"The pairs are judged under {str(criterion)[:40]!r}; only overall verdicts are taken."
         )
-    responses = [_response(texts, pair.get(name)) for name in ("chosen", "rejected")]
-    return comparison_of(prompt, responses, counted_votes(pair))
+    compared = [_response(responses, pair.get(name)) for name in ("chosen", "rejected")]
+    return comparison_of(prompt, compared, counted_votes(pair))
 
 
 def read_signals(fields: Fields) -> tuple[ReadSignal, ...]:
@@ -79,11 +79,11 @@ def read_demonstrations(fields: Fields) -> tuple[ReadDemonstration, ...]:
 
 def _signals(fields: Fields) -> tuple[ReadSignal, ...]:
     """As many signals as were counted, of "product 1", "product 2" and so on."""
-    prompt, texts = _prompt(fields), _texts(fields)
+    prompt, responses = _prompt(fields), _responses(fields)
     found = [
         ReadSignal(
             prompt=prompt,
-            response=_response(texts, one.get("candidate")),
+            response=_response(responses, one.get("candidate")),
             labeler=f"product {number}",
             is_accepted=is_accepted,
             told_at=None,
@@ -119,8 +119,13 @@ def _prompt(fields: Fields) -> ReadPrompt:
     return prompt_of({}, chats.turns_of(fields.get("prompt")))
 
 
-def _texts(fields: Fields) -> dict[str, str]:
-    return {text_of(one, "id"): text_of(one, "text") for one in _objects(fields, "candidates")}
+def _responses(fields: Fields) -> dict[str, ReadResponse]:
+    return {
+        text_of(one, "id"): ReadResponse(
+            text_of(one, "text"), is_finished=one.get("is_finished") is not False
+        )
+        for one in _objects(fields, "candidates")
+    }
 
 
 def _objects(fields: Fields, name: str) -> list[Fields]:
@@ -132,7 +137,7 @@ def _objects(fields: Fields, name: str) -> list[Fields]:
     return value
 
 
-def _response(texts: dict[str, str], key: object) -> ReadResponse:
-    if not isinstance(key, str) or key not in texts:
+def _response(responses: dict[str, ReadResponse], key: object) -> ReadResponse:
+    if not isinstance(key, str) or key not in responses:
         raise RowRefused(f"{str(key)[:40]!r} names none of the candidates of the group.")
-    return ReadResponse(texts[key])
+    return responses[key]

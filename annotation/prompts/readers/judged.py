@@ -30,10 +30,11 @@ Tiers = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class ReadResponse:
-    """One response, and where the file says that it comes from."""
+    """One response, where the file says that it comes from, and False where it says that a limit cut it."""
 
     text: str
     source: str = ""
+    is_finished: bool = True
 
 
 class ReadMark(TypedDict):
