@@ -13,7 +13,12 @@ from annotation.accounts import services
 from annotation.accounts.authentication import person
 from annotation.accounts.models import ApiToken
 from annotation.accounts.selectors import tokens_of
-from annotation.accounts.serializers import MeSerializer, NewTokenSerializer, TokenSerializer
+from annotation.accounts.serializers import (
+    MeSerializer,
+    NewTokenSerializer,
+    TimeZoneSerializer,
+    TokenSerializer,
+)
 
 
 class Me(APIView):
@@ -22,6 +27,16 @@ class Me(APIView):
     @extend_schema(responses=MeSerializer)
     def get(self, request: Request) -> Response:
         return Response(MeSerializer(person(request)).data)
+
+    @extend_schema(request=TimeZoneSerializer, responses=MeSerializer)
+    def patch(self, request: Request) -> Response:
+        """Say in which time zone your days are counted."""
+        sent = TimeZoneSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        me = person(request)
+        services.set_time_zone(user=me, **sent.validated_data)
+        me.refresh_from_db(fields=["time_zone"])
+        return Response(MeSerializer(me).data)
 
 
 class TokenList(generics.ListAPIView[ApiToken]):

@@ -1,7 +1,36 @@
 """Forms about one's own account."""
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
+
+from annotation.accounts import zones
+
+ZoneChoices = list[tuple[str, list[tuple[str, str]]]]
+
+
+class TimeZoneForm(forms.Form):
+    """Where this person lives, as far as the clock goes."""
+
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        widget=forms.Select(attrs={"translate": "no"}),
+        help_text=_(
+            "Your day begins at midnight there, and times are shown as clocks there show them."
+        ),
+    )
+
+    def __init__(self, data: QueryDict | None, *, known: str) -> None:
+        super().__init__(data, initial={"time_zone": known})
+        field = self.fields["time_zone"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - what we know
+        field.choices = _with(known, zones.choices())
+
+
+def _with(known: str, choices: ZoneChoices) -> ZoneChoices:
+    """The choices and, where it is none of them, what a browser once said."""
+    listed = {name for _area, places in choices for name, _place in places}
+    return choices if known in listed else [(known, [(known, known)]), *choices]
 
 
 class TokenForm(forms.Form):

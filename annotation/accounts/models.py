@@ -17,6 +17,7 @@ class User(AbstractUser):
         blank=True, default=""
     )  # what a simulated labeler or machine judge follows
     languages = models.JSONField(default=list, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True, default="")  # "": not known yet
 
 
 class ApiToken(models.Model):

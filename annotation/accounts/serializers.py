@@ -8,7 +8,14 @@ from annotation.accounts.models import ApiToken, User
 class MeSerializer(serializers.ModelSerializer[User]):
     class Meta:
         model = User
-        fields = ["id", "username", "kind", "languages"]
+        fields = ["id", "username", "kind", "languages", "time_zone"]
+
+
+class TimeZoneSerializer(serializers.Serializer[User]):
+    time_zone = serializers.CharField(
+        max_length=64,
+        help_text="Of the IANA database, such as Europe/Berlin; days are counted in it.",
+    )
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.accounts import zones
 from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import ApiToken, User
 from annotation.audit import services as audit
@@ -57,6 +58,17 @@ def revoke_token(*, user: User, token_id: int) -> None:
         raise NotFound("You have no such token.")
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
         audit.record("token.revoked", token, actor=user, name=token.name)
+
+
+@transaction.atomic
+def set_time_zone(*, user: User, time_zone: str) -> None:
+    """Count this person's days in another zone. Raises InvalidInput where nobody knows the zone."""
+    if not zones.is_known(time_zone):
+        raise InvalidInput.at(
+            "time_zone", f"{time_zone[:60]!r} is not a time zone; name one such as Europe/Berlin."
+        )
+    User.objects.filter(pk=user.pk).update(time_zone=time_zone)
+    audit.record("user.time_zone_set", user, actor=user, time_zone=time_zone)
 
 
 @transaction.atomic

@@ -10,15 +10,17 @@ api_patterns = [
     path("tokens/<int:token_id>/", api.TokenDetail.as_view(), name="api-token-detail"),
 ]
 page_patterns = [
+    path("account/", views.account, name="accounts-account"),
     path("account/tokens/", views.tokens, name="accounts-tokens"),
     path("account/tokens/<int:token_id>/revoke/", views.revoke_token, name="accounts-token-revoke"),
 ]
 
 # Signed in is enough here: each person sees only what is their own.
 OWN_ROUTES = {
-    "api-me": {"GET"},
+    "api-me": {"GET", "PATCH"},
     "api-token-list": {"GET", "POST"},
     "api-token-detail": {"DELETE"},
+    "accounts-account": {"GET", "POST"},
     "accounts-tokens": {"GET", "POST"},
     "accounts-token-revoke": {"POST"},
 }

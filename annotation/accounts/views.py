@@ -1,4 +1,4 @@
-"""Pages about one's own account: API tokens."""
+"""Pages about one's own account: how it is set, and API tokens."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -9,8 +9,23 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.accounts import services
 from annotation.accounts.authentication import person
-from annotation.accounts.forms import TokenForm
+from annotation.accounts.forms import TimeZoneForm, TokenForm
 from annotation.accounts.selectors import tokens_of
+from annotation.accounts.zones import zone_of
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Language, look and time zone; POST keeps the time zone."""
+    user = person(request)
+    form = TimeZoneForm(request.POST or None, known=zone_of(user).key)
+    if request.method == "POST" and form.is_valid():
+        services.set_time_zone(user=user, time_zone=form.cleaned_data["time_zone"])
+        messages.success(request, _("Your time zone is saved."))
+        return redirect("accounts-account")
+    status = 400 if form.errors else 200
+    return render(request, "accounts/account.html", {"form": form}, status=status)
 
 
 @never_cache

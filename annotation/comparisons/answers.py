@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from annotation.accounts.zones import start_of_day, zone_of
 from annotation.audit.services import RECORD
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.progress import ANSWERED, LONGEST_MS, Done, answered_values, moment_of
@@ -195,7 +196,6 @@ def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) ->
         "active_ms": judgment.active_ms,
         "longest_ms": LONGEST_MS,
         "begun_at": given.begun_at,
-        "answered_at": given.answered_at,
         "is_counted": judgment.is_counted,
         "stop_when_agreeing": judgment.project.stop_when_agreeing,
         "frees_place": locked.takes_place and locked.state == "leased",
@@ -204,6 +204,7 @@ def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) ->
         "data": json.dumps({"is_counted": judgment.is_counted}),
         **ring_values(judgment.project_id, now),
     }
-    progressed = answered_values(judged=1)
+    day_from = start_of_day(zone_of(judgment.labeler), given.answered_at)
+    progressed = answered_values(answered_at=given.answered_at, day_from=day_from, judged=1)
     key, active_ms, elapsed_ms, is_due, *done = statements.run(_STORE, values | progressed)[0]
     return Stored(key, active_ms, elapsed_ms, is_due, Done._make(done))

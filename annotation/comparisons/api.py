@@ -94,7 +94,7 @@ def reply(
     empty = served.empty
     done = progress_of(
         project_id=station.project.pk,
-        labeler_id=station.member.user_id,
+        labeler=station.member.user,
         languages=queue.languages_of(station.member),
         done=station.done,
         held=len(served.leases),

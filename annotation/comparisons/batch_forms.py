@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.comparisons.batches import Choices
 from annotation.comparisons.services.batches import Chosen
-from annotation.projects.forms import CHOICES
+from annotation.projects.forms import CHOICES, deadline_label
 
 LOWEST, HIGHEST = -100, 100
 
@@ -20,7 +20,7 @@ class BatchForm(forms.Form):
     )
     deadline = forms.DateTimeField(
         required=False,
-        label="Deadline (UTC)",
+        label=deadline_label(),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
 

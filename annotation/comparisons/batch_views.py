@@ -78,7 +78,7 @@ def batch_detail(request: HttpRequest, project_id: int, batch_id: int) -> HttpRe
     forecast = batches.forecast_of(batch, labels_left=left)
     ago = range(len(forecast.by_day) - 1, -1, -1)
     days = [
-        charts.Bar("today" if day == 0 else with_minus(f"-{day} d"), count)
+        charts.Bar("24 h" if day == 0 else with_minus(f"-{day} d"), count)
         for day, count in zip(ago, forecast.by_day, strict=True)
     ]
     context = page_context(person(request), project, "comparisons")

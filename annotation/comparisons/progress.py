@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+from annotation.accounts.models import User
+from annotation.accounts.zones import start_of_day, zone_of
 from annotation.comparisons.free import free_sql
 from annotation.comparisons.models import Assignment
 from annotation.core import statements
@@ -14,12 +16,13 @@ from annotation.core import statements
 REMAINING_COUNTED = 1_000  # more is told as "1,000+", and does not go down one by one
 COUNT_AGAIN_SECONDS = 120
 LONGEST_MS = 2**31 - 1
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Done(NamedTuple):
     """What is kept of a labeler in a project; nothing before their first answer."""
 
-    judged_today: int | None = None  # on the day (UTC) of ``answered_at``
+    judged_today: int | None = None  # on the day of ``answered_at``, where the labeler lives
     answered_at: datetime | None = None
     remaining: int | None = None  # as counted last, less what was done since
     counted_at: datetime | None = None
@@ -48,8 +51,7 @@ ANSWERED = """
         answered_at, judged_today, remaining)
     SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, %(answered_at)s::timestamptz, GREATEST(0, %(judged)s), 0 {after}
     ON CONFLICT (project_id, labeler_id) DO UPDATE SET
-        judged_today = GREATEST(0, %(judged)s + CASE WHEN date_trunc('day', q.answered_at, 'UTC')
-                = date_trunc('day', GREATEST(q.answered_at, %(answered_at)s::timestamptz), 'UTC')
+        judged_today = GREATEST(0, %(judged)s + CASE WHEN q.answered_at >= %(day_from)s
             THEN q.judged_today ELSE 0 END),
         remaining = CASE WHEN q.remaining > %(ceiling)s THEN q.remaining
                          ELSE GREATEST(0, q.remaining - %(passed)s) END,
@@ -80,9 +82,17 @@ def _count(languages: int) -> str:
     return _COUNT.replace("{front}", free_sql(languages, limit=REMAINING_COUNTED + 1))
 
 
-def answered_values(*, judged: int, passed: int = 1) -> dict[str, object]:
-    """What `ANSWERED` asks for beside project, labeler and when; undoing takes a judgment back with minus one."""
-    return {"judged": judged, "passed": passed, "ceiling": REMAINING_COUNTED}
+def answered_values(
+    *, answered_at: datetime | None, day_from: datetime, judged: int, passed: int = 1
+) -> dict[str, object]:
+    """What `ANSWERED` asks for beside project and labeler; ``day_from``: when their day of the answer began."""
+    return {
+        "answered_at": answered_at,
+        "day_from": day_from,
+        "judged": judged,
+        "passed": passed,
+        "ceiling": REMAINING_COUNTED,
+    }
 
 
 def moment_of(age_ms: int, *, now: datetime) -> datetime:
@@ -92,38 +102,37 @@ def moment_of(age_ms: int, *, now: datetime) -> datetime:
 
 def note_skip(assignment: Assignment, *, answered_at: datetime) -> None:
     """Keep that an assignment was skipped: the time of the next answer begins here."""
-    _note(assignment, answered_at=answered_at, judged=0, passed=1)
+    day_from = start_of_day(zone_of(assignment.labeler), answered_at)
+    _note(
+        assignment, answered_values(answered_at=answered_at, day_from=day_from, judged=0, passed=1)
+    )
 
 
 def note_undo(assignment: Assignment) -> None:
-    """Keep that the judgment of an assignment was undone."""
-    _note(assignment, answered_at=None, judged=-1, passed=-1)
+    """Keep that the judgment of an assignment was undone, on whatever day it was given."""
+    _note(assignment, answered_values(answered_at=None, day_from=EVER, judged=-1, passed=-1))
 
 
-def _note(
-    assignment: Assignment, *, answered_at: datetime | None, judged: int, passed: int
-) -> None:
-    values = answered_values(judged=judged, passed=passed)
+def _note(assignment: Assignment, values: dict[str, object]) -> None:
     where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id}
-    alone = ANSWERED.format(after="")
-    statements.run(alone, values | where | {"answered_at": answered_at})
+    statements.run(ANSWERED.format(after=""), values | where)
 
 
 def progress_of(
-    *, project_id: int, labeler_id: int, languages: list[str], done: Done, held: int
+    *, project_id: int, labeler: User, languages: list[str], done: Done, held: int
 ) -> Progress:
-    """How far a labeler is; what remains in their languages is counted anew if that was long ago.
+    """How far a labeler is on their day; what remains in their languages is counted anew if that was long ago.
 
     At least the ``held`` leases remain, gold among them; where there are none, nothing does.
     """
     now = timezone.now()
     due = now - timedelta(seconds=COUNT_AGAIN_SECONDS)
     if held and (done.counted_at is None or done.counted_at < due):
-        values = {"project_id": project_id, "labeler_id": labeler_id, "languages": languages}
+        values = {"project_id": project_id, "labeler_id": labeler.pk, "languages": languages}
         values["now"] = now
         done = Done._make(statements.run(_count(len(languages)), values)[0])
-    today = now.astimezone(UTC).date()
-    is_today = done.answered_at is not None and done.answered_at.astimezone(UTC).date() == today
+    morning = start_of_day(zone_of(labeler), now)
+    is_today = done.answered_at is not None and done.answered_at >= morning
     remaining = max(done.remaining or 0, held) if held else 0
     return Progress(
         judged_today=(done.judged_today or 0) if is_today else 0,

@@ -72,7 +72,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "empty": served.empty,
         "progress": progress_of(
             project_id=project.pk,
-            labeler_id=labeler.pk,
+            labeler=labeler,
             languages=languages,
             done=station.done,
             held=len(served.leases),

@@ -5,7 +5,10 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.validators import validate_email
+from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from annotation.projects.models import Criterion, Project, Role
@@ -72,6 +75,13 @@ class TargetField(forms.FloatField):
         super().__init__(**options)
 
 
+def _deadline_label() -> str:
+    return gettext("Deadline (%(zone)s)") % {"zone": timezone.get_current_timezone_name()}
+
+
+deadline_label = lazy(_deadline_label, str)  # names the zone of who reads and writes it
+
+
 class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     class Meta:
         model = Project
@@ -120,7 +130,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             "gold_share": _("Gold comparisons, in percent"),
             "repeat_share": _("Repeats with the sides swapped, in percent"),
             "must_qualify": _("Labelers pass an entry exam first"),
-            "deadline": _("Deadline (UTC)"),
+            "deadline": deadline_label(),
             "lease_seconds": _("Seconds a labeler may hold a comparison"),
             "min_reading_seconds": _("Seconds before the verdict unlocks"),
             "rationale_rule": _("Ask for a reason"),

@@ -11,6 +11,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of
 from annotation.comparisons.models import GoldItem
 from annotation.comparisons.selectors import comparison_of
@@ -302,7 +303,9 @@ class MyWork(APIView):
                 "repeats_followed_side": found.repeats.followed_side,
                 "fast_seconds": found.fast_seconds,
                 "concerns": shapes.ConcernSerializer(found.concerns, many=True).data,
-                "days": shapes.DaySerializer(numbers.days_of(project, me.pk), many=True).data,
+                "days": shapes.DaySerializer(
+                    numbers.days_of(project, me.pk, zone=zone_of(me)), many=True
+                ).data,
                 "flags": shapes.MyFlagSerializer(
                     [one.flag for one in mine.flagged(project, me.pk)], many=True
                 ).data,

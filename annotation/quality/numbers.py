@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
@@ -230,11 +231,11 @@ class Day(NamedTuple):
     hours: float
 
 
-def days_of(project: Project, labeler_id: int) -> list[Day]:
-    """Answers and active hours by day, the newest first. What was undone keeps its time: it was work."""
+def days_of(project: Project, labeler_id: int, *, zone: ZoneInfo) -> list[Day]:
+    """Answers and active hours by day in a zone, the newest first. What was undone keeps its time: it was work."""
     mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
     rows = (
-        mine.annotate(day=TruncDate("created_at"))
+        mine.annotate(day=TruncDate("created_at", tzinfo=zone))
         .order_by("-day")
         .values_list("day")
         .annotate(given=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms"))

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.accounts.zones import zone_of
 from annotation.core.errors import DomainError
 from annotation.projects.models import Membership, Role
 from annotation.projects.selectors import page_context, project_for
@@ -43,7 +44,7 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
         "ruled": mine.rules_in_words(project, me.pk),
         "flags": mine.flagged(project, me.pk),
         "attempt": project.exam_attempts.filter(labeler=me).order_by("-number").first(),
-        "days": numbers.days_of(project, me.pk),
+        "days": numbers.days_of(project, me.pk, zone=zone_of(me)),
         "days_shown": DAYS_SHOWN,
         "appeals": [(one, about[one.pk]) for one in appeals],
         "appealed": {f"{one.subject}-{one.subject_id}" for one in appeals},
@@ -57,9 +58,10 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
 def my_hours(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
     """The hours statement as CSV."""
     project = project_for(request.user, project_id, Role.LABELER)
+    me = person(request)
     rows = [
         [one.day.isoformat(), one.judgments, round(one.hours, 3)]
-        for one in numbers.days_of(project, person(request).pk)
+        for one in numbers.days_of(project, me.pk, zone=zone_of(me))
     ]
     lines = (line.encode() for line in csv_lines(["day", "answers", "active_hours"], rows))
     headers: dict[str, Any] = {  # Any: as Django types it

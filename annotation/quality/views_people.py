@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of, sequential_test
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import (
@@ -61,7 +62,8 @@ def _labeler_context(request: HttpRequest, project: Project, member: Membership)
         "ruled": [
             (one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
         ],
-        "days": numbers.days_of(project, labeler_id)[:14],
+        "zone": zone_of(member.user),
+        "days": numbers.days_of(project, labeler_id, zone=zone_of(member.user))[:14],
     }
 
 

@@ -84,7 +84,7 @@ def test_no_page_of_any_role_has_a_violation(page, context, signed_in, live_serv
     client = Client(raise_request_exception=False)
     client.force_login(world.user)
     addresses = [world.address(f"/{one}") for one in page_addresses()]
-    opened = whole_pages(client, ["/", "/accounts/logout/", *addresses])
+    opened = whole_pages(client, ["/", "/account/", "/accounts/logout/", *addresses])
     assert len(opened) > 30
     found = []
     for address in opened:

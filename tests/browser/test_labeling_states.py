@@ -4,6 +4,7 @@ import pytest
 from django.db.models import F
 from playwright.sync_api import expect
 
+from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment, LabelerSettings
 from tests import factories
 from tests.waiting import eventually
@@ -27,7 +28,7 @@ def test_an_answer_brings_the_next_at_once_and_is_sent_behind_it(bench, project,
     assert bench.in_hand not in seen
     eventually(lambda: judged() == 3)
     bench.expect_saved()
-    expect(bench.page.locator("[data-count]")).to_have_text("3 of 4 today")
+    expect(bench.page.locator("[data-count]")).to_have_text("3 today, 1 left")
     assert complaints == []
 
 
@@ -490,3 +491,17 @@ def test_views_and_sheets_open_by_key(bench, project):
     expect(bench.form.locator("[data-view=raw]").first).to_be_visible()
     bench.press("r", "p")
     expect(bench.form.locator("[data-prompt]")).not_to_have_attribute("open", "")
+
+
+def test_the_browser_tells_its_time_zone_once(signed_in, browser, live_server, project, labeler):
+    context = browser.new_context(timezone_id="Asia/Tokyo")
+    signed_in(context, labeler)
+    page = context.new_page()
+    told: list[str] = []
+    page.on("request", lambda one: told.append(one.url) if one.method == "PATCH" else None)
+    page.goto(live_server.url)
+    eventually(lambda: User.objects.filter(pk=labeler.pk, time_zone="Asia/Tokyo").exists())
+    page.goto(f"{live_server.url}/account/")
+    expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    assert told == [f"{live_server.url}/api/v1/me/"]
+    context.close()

@@ -198,7 +198,7 @@ def test_the_overview_says_when_the_judgments_are_due(client, project):
     assert "are due by" not in client.get(page).text
     project.deadline = "2099-05-01T12:00Z"
     project.save()
-    assert "Judgments are due by 1 May 2099, 12:00 UTC." in client.get(page).text
+    assert "Judgments are due by 1 May 2099, 12:00 (UTC)." in client.get(page).text
 
 
 def test_the_overview_tells_each_role_its_next_step(client, project, admin):

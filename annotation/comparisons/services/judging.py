@@ -237,7 +237,8 @@ def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignme
 def _refuse_while_paused(project: Project, labeler: User) -> None:
     """What is undone must be judged anew, and that nobody may while the project or they are paused."""
     if empty := queue.why_paused(station_of(labeler=labeler, project_id=project.pk)):
-        raise Conflict(f"{_('Your judgment stays as it is.')} {empty.message}")
+        stays = _("Your judgment stays as it is.")
+        raise Conflict(f"{stays} {empty.message}")
 
 
 @transaction.atomic

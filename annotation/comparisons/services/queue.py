@@ -311,7 +311,7 @@ def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> 
         give_back_place(row)
     row.state, row.skip_reason = Assignment.State.SKIPPED, reason
     row.save(update_fields=["state", "skip_reason"])
-    progress.note_skip(row, answered_at=progress.moment_of(age_ms, now=timezone.now()))
+    progress.note_skip(assignment, answered_at=progress.moment_of(age_ms, now=timezone.now()))
     audit.record("assignment.skipped", row, actor=assignment.labeler, reason=reason)
     return row
 

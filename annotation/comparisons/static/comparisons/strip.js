@@ -117,9 +117,8 @@ export class Strip {
   }
 
   #show(today, left, isMore) {
-    const total = today + left;
-    const words = left ? gettext("%(today)s of %(total)s today") : gettext("%(today)s done today");
-    this.#page.querySelector("[data-count]").textContent = interpolate(words, { today, total: `${total}${isMore ? "+" : ""}` });
-    Object.assign(this.#page.querySelector("[data-meter]"), { max: total || 1, value: today });
+    const words = left ? gettext("%(today)s today, %(left)s left") : gettext("%(today)s done today");
+    this.#page.querySelector("[data-count]").textContent = interpolate(words, { today, left: `${left}${isMore ? "+" : ""}` });
+    Object.assign(this.#page.querySelector("[data-meter]"), { max: today + left || 1, value: today });
   }
 }
