@@ -126,6 +126,7 @@ def commands(*, host: str, port: int) -> dict[str, list[str]]:
         ],
         "cpu": [*celery, "-Q", "cpu", "-n", "cpu@%h", "-B", "-s", beat, "--loglevel", "WARNING"],
         "gpu": [*celery, "-Q", "gpu", "-n", "gpu@%h", "--loglevel", "WARNING"],
+        "live": [*celery, "-Q", "live", "-n", "live@%h", "--loglevel", "WARNING"],
     }
 
 

@@ -108,7 +108,7 @@ def play(job: RunningJob) -> None:
         if policy.backend == ModelVersion.Backend.HTTP:
             stage.ask_server(policy, folder)
     if tasks := stage.tasks([one for one in policies if one.backend == ModelVersion.Backend.LOCAL]):
-        run_child(tasks, folder=folder, hear=stage.hear, check=job.check)
+        run_child(tasks, folder=folder, hear=stage.hear, check=job.check, is_guest=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

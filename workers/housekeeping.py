@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core import bucket
-from annotation.core.jobs import GPU_JOBS, Job, JobModel, JobQuerySet
+from annotation.core.jobs import Job, JobModel, JobQuerySet, Queue, queue_of
 from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
@@ -28,16 +28,16 @@ RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for
 @shared_task(name="workers.housekeeping.sweep")
 def sweep() -> None:
     """Reap silent jobs of every kind, ring for the queued, end labelers' old leases; harmless in any number."""
-    has_messages = {queue: waiting_messages(queue) > 0 for queue in ("cpu", "gpu")}
+    has_messages = {queue: waiting_messages(queue) > 0 for queue in Queue}
     for model in job_models():
         jobs = JobQuerySet(model)
         release_the_dead(jobs)
         if requeued := jobs.reap():
             logger.warning("jobs.reaped", extra={"job": model.job.value, "pks": requeued})
-        queue = "gpu" if model.job in GPU_JOBS else "cpu"
+        queue = queue_of(model.job)
         if not has_messages[queue]:
             ring_again(model, queue)
-    if not has_messages["cpu"]:
+    if not has_messages[Queue.CPU]:
         ring_for_early_stop()
     expire_leases()
     expire_drafts()
@@ -58,17 +58,17 @@ def job_models() -> list[type[JobModel]]:
     return [model for model in apps.get_models() if issubclass(model, JobModel)]
 
 
-def ring_again(model: type[JobModel], queue: str) -> None:
+def ring_again(model: type[JobModel], queue: Queue) -> None:
     """Ring for every queued row. Only called while the queue is empty: a busy worker's messages would pile up."""
     queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by(*model.in_line)
     for pk in queued.values_list("pk", flat=True)[:RING_AT_ONCE]:
-        current_app.send_task(model.job.value, args=[pk], queue=queue)
+        current_app.send_task(model.job.value, args=[pk], queue=queue.value)
 
 
 def ring_for_early_stop() -> None:
     """Ring for projects whose setting changed and that nobody looks back on."""
     for pk in behind_early_stop().values_list("pk", flat=True)[:RING_AT_ONCE]:
-        current_app.send_task(Job.SETTLE_EARLY_STOP.value, args=[pk], queue="cpu")
+        current_app.send_task(Job.SETTLE_EARLY_STOP.value, args=[pk], queue=Queue.CPU.value)
 
 
 def release_the_dead(jobs: JobQuerySet) -> None:
@@ -92,10 +92,12 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def waiting_messages(queue: str) -> int:
+def waiting_messages(queue: Queue) -> int:
     """Messages that wait in a queue of the broker."""
     with current_app.connection_or_acquire() as broker:
         try:
-            return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
+            return int(
+                broker.default_channel.queue_declare(queue.value, passive=True).message_count
+            )
         except broker.channel_errors:  # Redis knows no empty queue
             return 0

@@ -57,7 +57,7 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> None:
 
     chats = [chat for one in requests for chat in one.chats]
     task = chats_task(storage.local(requests[0].version.location), chats)
-    run_child([task], folder=folder, hear=heard.append, check=check)
+    run_child([task], folder=folder, hear=heard.append, check=check, is_guest=True)
     shutil.rmtree(folder, ignore_errors=True)
     answer = next((line for line in heard if "chat_scores" in line), None)
     if answer is None:

@@ -15,6 +15,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 LEASE_SECONDS = 60
+AGING_SECONDS = 45  # a queued job older than this is explained
 
 
 class Job(StrEnum):
@@ -35,17 +36,36 @@ class Job(StrEnum):
     DELIVER_WEBHOOK = "workers.webhooks.deliver_webhook"
 
 
-GPU_JOBS = frozenset(
-    {
-        Job.GENERATE_CANDIDATES,
-        Job.ANSWER_PLAYGROUND,
-        Job.SCORE_CHATS,
-        Job.JUDGE_COMPARISONS,
-        Job.REVISE_CANDIDATES,
-        Job.SCORE_EVALUATION,
-        Job.EXECUTE_RUN,
-    }
-)
+class Queue(StrEnum):
+    """Queues of the broker; each has workers of its own (docs/adr/0024)."""
+
+    CPU = "cpu"
+    GPU = "gpu"  # hours of training and generation, one job at a time
+    LIVE = "live"  # what somebody waits for
+
+
+QUEUES = {
+    Job.ANSWER_PLAYGROUND: Queue.LIVE,
+    Job.SCORE_CHATS: Queue.LIVE,
+    Job.GENERATE_CANDIDATES: Queue.GPU,
+    Job.JUDGE_COMPARISONS: Queue.GPU,
+    Job.REVISE_CANDIDATES: Queue.GPU,
+    Job.SCORE_EVALUATION: Queue.GPU,
+    Job.EXECUTE_RUN: Queue.GPU,
+}
+
+
+def queue_of(job: Job) -> Queue:
+    """Where a job waits."""
+    return QUEUES.get(job, Queue.CPU)
+
+
+def nobody_takes(queue: Queue, waited: timedelta) -> str:
+    """What to do where a job has waited for so long though no worker of its queue is busy."""
+    return (
+        f"No worker has taken this run for {int(waited.total_seconds())} seconds. Start one with "
+        f"“celery -A deploy.celery worker -Q {queue} --concurrency 1”, or look at its log."
+    )
 
 
 def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:
@@ -53,7 +73,7 @@ def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:
 
     A broker that is away is logged: the row is written, and the sweep rings again.
     """
-    queue = "gpu" if job in GPU_JOBS else "cpu"
+    queue = queue_of(job).value
     transaction.on_commit(
         lambda: current_app.send_task(job.value, args=[pk], queue=queue, countdown=in_seconds),
         robust=True,

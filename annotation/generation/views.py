@@ -164,8 +164,18 @@ def playground_run(request: HttpRequest, project_id: int, pk: int) -> HttpRespon
     project = project_for(person(request), project_id, Role.ENGINEER)
     row = selectors.playground_run_for(project, pk)
     context = page_context(person(request), project, "playground")
-    context |= {"run": row, "answers": selectors.playground_answers(row)}
+    context |= _answers(row)
     return render(request, "generation/playground_run.html", context)
+
+
+def _answers(row: PlaygroundRun) -> dict[str, Any]:
+    """What the moving part of the page shows."""
+    waits = row.status == JobModel.Status.QUEUED
+    return {
+        "run": row,
+        "answers": selectors.playground_answers(row),
+        "notice": selectors.why_playground_waits(row) if waits else "",
+    }
 
 
 @require_POST
@@ -183,7 +193,7 @@ def playground_progress(request: HttpRequest, project_id: int, pk: int) -> HttpR
     """The part of the playground's page that moves."""
     project = project_for(person(request), project_id, Role.ENGINEER)
     row = selectors.playground_run_for(project, pk)
-    context = {"project": project, "run": row, "answers": selectors.playground_answers(row)}
+    context = {"project": project, **_answers(row)}
     return _moving(render(request, "generation/playground_progress.html", context), row)
 
 

@@ -70,7 +70,7 @@ def request_scores(
     ).count()
     if waiting >= MOST_WAITING:
         raise TooManyWait(
-            f"{waiting} requests for scores wait already. See that a gpu worker runs, then try again."
+            f"{waiting} requests for scores wait already. See that a live worker runs, then try again."
         )
     request = ScoringRequest.objects.create(
         project=version.project,

@@ -10,7 +10,7 @@ from django.db.models.functions import Mod
 from django.utils import timezone
 
 from annotation.core.errors import InvalidInput, NotFound
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import AGING_SECONDS, JobModel, Queue, nobody_takes
 from annotation.datasets.models import DatasetSnapshot
 from annotation.generation.models import GenerationRun
 from annotation.projects.models import Project
@@ -21,7 +21,6 @@ from training.spec.events import EventKind
 
 POINTS = 600  # of one curve
 SAMPLED = 40  # steps with samples to choose from
-AGING_SECONDS = 45  # a queued run older than this is explained
 FIRST = ("loss", "accuracy", "reward", "kl", "length", "entropy")
 RECENT_STEPS = 20  # from which the rate is taken
 
@@ -188,7 +187,4 @@ def why_it_waits(run: TrainingRun, place: int = 1) -> str:
         if jobs.exists():
             turn = "next" if place == 1 else f"number {place}"
             return f"The gpu worker is busy with another job; this run is {turn} in line."
-    return (
-        f"No worker has taken this run for {int(age.total_seconds())} seconds. Start one with "
-        "“celery -A deploy.celery worker -Q gpu --concurrency 1”, or look at its log."
-    )
+    return nobody_takes(Queue.GPU, age)

@@ -21,7 +21,7 @@ from tests.waiting import eventually
 SERVER = os.environ.get("CONCORD_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 BROKER = os.environ.get("CONCORD_TEST_REDIS", "redis://127.0.0.1:6379/15")
 Child = subprocess.Popen[bytes]
-SERVICES = ("web", "cpu-worker", "gpu-worker", "beat")
+SERVICES = ("web", "cpu-worker", "gpu-worker", "live-worker", "beat")
 
 
 @pytest.fixture

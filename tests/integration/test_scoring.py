@@ -40,7 +40,8 @@ def child_says(monkeypatch):
     asked = []
 
     def install(failure=""):
-        def run_child(tasks, *, folder, hear, check):
+        def run_child(tasks, *, folder, hear, check, is_guest):
+            assert is_guest  # a run may have the device
             (task,) = tasks
             asked.append(task["chats"])
             check()

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.core.jobs import Queue
 from annotation.evaluations.cards.origin import stage_rows
 from annotation.projects.models import Role
 from annotation.runs.selectors import queue_places
@@ -107,7 +108,7 @@ def test_the_sweep_rings_in_the_order_of_the_places(project, monkeypatch):
     type(tried_again).objects.filter(pk=tried_again.pk).update(queued_at=timezone.now())
     rung = []
     monkeypatch.setattr(current_app, "send_task", lambda _name, args, **_: rung.append(*args))
-    ring_again(type(tried_again), "gpu")
+    ring_again(type(tried_again), Queue.GPU)
     assert rung == [fresh.pk, tried_again.pk]
     assert queue_places() == {fresh.pk: 1, tried_again.pk: 2}
 

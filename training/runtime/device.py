@@ -34,6 +34,13 @@ def pick_device() -> torch.device:
     return torch.device("cpu")
 
 
+def leave_half() -> None:
+    """Take no more than half of what is free on the device: what trains beside this process may still grow."""
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(free / 2 / total)
+
+
 def default_threads() -> int:
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1

@@ -19,7 +19,7 @@ from training.models.load import load_policy
 from training.models.reward import load_criteria, load_reward_model, load_temperature
 from training.rollout.sampler import LocalSampler, Sample
 from training.rollout.scoring import Score, Scorer, scorer_of
-from training.runtime.device import named_failures, pick_device
+from training.runtime.device import leave_half, named_failures, pick_device
 from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
 from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
@@ -29,13 +29,20 @@ CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
 CHARACTERS_PER_TOKEN = 3  # a guess on the safe side
 SCORE_BUDGET = 8192
 PROMPTS_A_LINE = 16
+NO_ROOM_BESIDE = (
+    "The model needs more than half of the device's memory that is free, and the rest is left to runs. Try again when "
+    "no run trains, or give the live worker another device (CUDA_VISIBLE_DEVICES; empty for the CPU)."
+)
 
 Tell = Callable[[dict[str, Any]], None]  # Any: JSON
 
 
 def main(folder: Path) -> None:
     """Do all tasks of the request, in order; one that fails does not stop the next."""
-    tasks = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))["tasks"]
+    request = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))
+    is_guest = request["is_guest"]
+    if is_guest:
+        leave_half()
     texts: dict[str, Text] = {}
     with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
 
@@ -43,13 +50,18 @@ def main(folder: Path) -> None:
             file.write(json.dumps(line) + "\n")
             file.flush()
 
-        for task in tasks:
+        for task in request["tasks"]:
             try:
                 with named_failures():
                     texts |= do(task, texts, tell)
             except TrainingError as error:
-                tell({"key": task["key"], "failed": str(error)})
+                tell({"key": task["key"], "failed": sentence_of(error, is_guest=is_guest)})
             gc.collect()
+
+
+def sentence_of(error: TrainingError, *, is_guest: bool) -> str:
+    """Why a task failed, with what helps."""
+    return NO_ROOM_BESIDE if is_guest and isinstance(error, OutOfMemory) else str(error)
 
 
 def do(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> dict[str, Text]:  # Any: JSON

@@ -112,9 +112,13 @@ def run_child(
     folder: Path,
     hear: Callable[[Line], None],
     check: Callable[[], None],
+    is_guest: bool = False,
 ) -> None:
-    """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something."""
-    _write_request(folder, tasks)
+    """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something.
+
+    A guest works beside a job that has the device, and leaves it memory to grow.
+    """
+    _write_request(folder, {"tasks": list(tasks), "is_guest": is_guest})
     command = [sys.executable, "-m", CHILD, str(folder)]
     with process.start(
         command,
@@ -153,12 +157,12 @@ class _Ear:
         return bool(lines)
 
 
-def _write_request(folder: Path, tasks: Sequence[Mapping[str, Any]]) -> None:  # Any: JSON
+def _write_request(folder: Path, request: Mapping[str, Any]) -> None:  # Any: JSON
     """Begin anew: what a dead worker's child left unread is asked for again."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS_FILE).unlink(missing_ok=True)
     (folder / LOG_FILE).unlink(missing_ok=True)
-    (folder / REQUEST_FILE).write_text(json.dumps({"tasks": list(tasks)}), encoding="utf-8")
+    (folder / REQUEST_FILE).write_text(json.dumps(request), encoding="utf-8")
 
 
 def _sentence(folder: Path, status: int) -> str:

@@ -45,8 +45,8 @@ def model(tmp_path_factory):
     return folder
 
 
-def lines_of(folder, *tasks):
-    (folder / REQUEST_FILE).write_text(json.dumps({"tasks": tasks}))
+def lines_of(folder, *tasks, is_guest=False):
+    (folder / REQUEST_FILE).write_text(json.dumps({"tasks": tasks, "is_guest": is_guest}))
     child.main(folder)
     return [json.loads(line) for line in (folder / ANSWERS_FILE).read_text().splitlines()]
 
@@ -182,3 +182,24 @@ def test_a_prompt_that_never_fits_fails_alone_with_advice(tmp_path, model, monke
     monkeypatch.setattr(child.LocalSampler, "sample", never)
     lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b"), SETTINGS))
     assert ["lower max_tokens" in line["reason"] for line in lines[1:]] == [True, True]
+
+
+def test_a_guest_leaves_half_of_what_is_free_on_the_device(monkeypatch):
+    cuda, taken = torch.cuda, []
+    monkeypatch.setattr(cuda, "mem_get_info", lambda: (30, 80))
+    monkeypatch.setattr(cuda, "set_per_process_memory_fraction", taken.append)
+    monkeypatch.setattr(cuda, "is_available", lambda: True)
+    child.leave_half()
+    assert taken == [30 / 2 / 80]
+
+
+@pytest.mark.parametrize(
+    ("is_guest", "told"), [(True, "give the live worker another device"), (False, "Lower tokens")]
+)
+def test_a_model_without_room_says_what_helps(tmp_path, model, monkeypatch, is_guest, told):
+    def too_large(*_args, **_fields):
+        raise MemoryError
+
+    monkeypatch.setattr(child, "load_policy", too_large)
+    task = sample_task("policy", str(model), asks("a"), SETTINGS)
+    assert told in lines_of(tmp_path, task, is_guest=is_guest)[0]["failed"]
