@@ -1,7 +1,7 @@
 """Every task, by its queue. A worker is started with `celery -A deploy.celery worker -Q cpu -B`, `-Q gpu` or `-Q live`.
 
-One cpu worker runs the schedule (`-B`); a gpu or live worker runs one job at a time (`--concurrency 1`). Messages are early
-acknowledged doorbells: one that is lost is rung again by the sweep, one that is doubled finds its row taken.
+One cpu worker runs the schedule (`-B`); a gpu or live worker runs one job at a time (`--concurrency 1`). Messages are
+early acknowledged doorbells: one that is lost is rung again by the sweep, one that is doubled finds its row taken.
 """
 
 import importlib

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.generics import GenericAPIView, ListAPIView, RetrieveAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,7 @@ from annotation.core.api import NewestFirst
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
-from annotation.runs import estimates, selectors, services
+from annotation.runs import estimates, headlines, selectors, services
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.serializers import (
     CloneSerializer,
@@ -58,14 +58,23 @@ def actor_of(request: Request) -> User:
     return request.user
 
 
+RUN_KIND = OpenApiParameter(
+    "kind", OpenApiTypes.STR, enum=list(SPECS), description="Only runs of this kind."
+)
+
+
+@extend_schema_view(get=extend_schema(parameters=[RUN_KIND]))
 class RunList(ListAPIView[TrainingRun]):
-    """The runs of a project, newest first."""
+    """The runs of a project, newest first, each with what it came to (`headline`)."""
 
     queryset = TrainingRun.objects.none()
     serializer_class = RunSerializer
 
     def get_queryset(self) -> QuerySet[TrainingRun]:
-        return selectors.runs_of(project_of(self))
+        runs = selectors.runs_of(project_of(self))
+        if kind := self.request.query_params.get("kind"):
+            runs = runs.filter(kind=headlines.checked_kind(kind))
+        return runs
 
     @extend_schema(request=NewRunSerializer, responses={201: RunSerializer})
     def post(self, request: Request, **_address: int) -> Response:

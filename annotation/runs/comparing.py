@@ -1,7 +1,7 @@
 """Two to five runs over each other: the settings in which they differ, their curves, their results."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from annotation.core.errors import InvalidInput
 from annotation.core.text import is_key
 from annotation.projects.models import Project
-from annotation.registry.results import number_text, result_rows, words
+from annotation.registry.results import change_rows, number_text, result_rows, words
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.chart_parts import Axis
@@ -69,15 +69,19 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
 
 def results(runs: Sequence[TrainingRun]) -> list[Row]:
     """Every measure that some run ended with."""
-    told = [
-        {
-            row.name: " ".join(filter(None, [row.value, row.interval and f"({row.interval})"]))
-            for row in rows
-        }
-        for rows in (result_rows(run.result.get("metrics", {})) for run in runs)
-    ]
+    told = [_told(run.result.get("metrics", {})) for run in runs]
     names = list(dict.fromkeys(name for one in told for name in one))
     return [Row(name, [one.get(name, "–") for one in told]) for name in names]
+
+
+def _told(metrics: dict[str, Any]) -> dict[str, str]:  # Any: JSON
+    """What changed from before to after first, then each measure with its interval."""
+    changed = {row.name: f"{row.before} → {row.after}" for row in change_rows(metrics)}
+    measured = {
+        row.name: " ".join(filter(None, [row.value, row.interval and f"({row.interval})"]))
+        for row in result_rows(metrics)
+    }
+    return changed | measured
 
 
 def overlays(runs: Sequence[TrainingRun]) -> list[Overlay]:

@@ -3,8 +3,10 @@
 from typing import Any, NamedTuple
 
 from annotation.registry.results import number_text, words
+from annotation.runs.headlines import Headline
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.selectors import Curves, Pace
+from annotation.ui.minus import with_minus
 from training.spec.events import EventKind
 
 
@@ -27,6 +29,40 @@ def metric_rows(curves: Curves) -> list[Latest]:
             ends = (known[0], known[-1], min(known), max(known))
             rows.append(Latest(words(name), *map(number_text, ends)))
     return rows
+
+
+class Told(NamedTuple):
+    """A headline in the list of runs: the number, what it is of, and where it may lie; a reason in its place."""
+
+    number: str
+    name: str
+    detail: str
+    reason: str
+
+
+def headline_texts(headline: Headline) -> Told:
+    """`+0.42`, `reward gain`, `1.03 → 1.45, gain 0.31 to 0.53 on 24 prompts`."""
+    if headline.value is None:
+        return Told("–", headline.name, "", headline.reason)
+    is_gain = headline.after is not None
+    number = f"{headline.value:+.3g}" if is_gain else f"{headline.value:.3g}"
+    parts = [_ends(headline), _spread(headline), f"n {headline.n:,}" if headline.n else ""]
+    return Told(with_minus(number), headline.name, ", ".join(filter(None, parts)), "")
+
+
+def _ends(headline: Headline) -> str:
+    if headline.before is None:
+        return ""
+    before = with_minus(f"{headline.before:.3g}")
+    if headline.after is None:
+        return f"from {before}"
+    return f"{before} → {with_minus(f'{headline.after:.3g}')}"
+
+
+def _spread(headline: Headline) -> str:
+    if headline.interval is None:
+        return ""
+    return " to ".join(with_minus(f"{end:.3g}") for end in headline.interval)
 
 
 class Sample(NamedTuple):

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.runs.estimates import Estimate, price_text
+from annotation.runs.headlines import headline_of
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.selectors import queue_places
 from annotation.runs.services.queueing import DAY
@@ -43,6 +44,23 @@ class MachineSerializer(serializers.Serializer[Any]):
     bfloat16 = serializers.BooleanField()
 
 
+class HeadlineSerializer(serializers.Serializer[Any]):
+    """The one number that a run of its kind is judged by: what was measured on held-out records."""
+
+    name = serializers.CharField(help_text="held-out accuracy, held-out loss or reward gain.")
+    value = serializers.FloatField(allow_null=True)
+    interval = serializers.ListField(
+        child=serializers.FloatField(), min_length=2, max_length=2, allow_null=True
+    )
+    n = serializers.IntegerField(allow_null=True)
+    before = serializers.FloatField(
+        allow_null=True, help_text="The same of the model it began with."
+    )
+    after = serializers.FloatField(allow_null=True, help_text="Of a gain: the reward at the end.")
+    is_better_low = serializers.BooleanField(help_text="A loss.")
+    reason = serializers.CharField(help_text="Why there is no value.")
+
+
 class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     """A training run: what it was told, how far it is, where it computes, what it made."""
 
@@ -52,6 +70,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     queue_place = serializers.SerializerMethodField(
         help_text="1: taken next, of all runs that wait here."
     )
+    headline = serializers.SerializerMethodField()
 
     class Meta:
         model = TrainingRun
@@ -61,13 +80,18 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
             "model_version",
             *["stage", "progress_done", "progress_total", "progress_unit", "attempt"],
             *["created_by", "created_at", "queued_at", "started_at", "finished_at"],
-            *["timeout_seconds", "code_revision", "machine", "queue_place", "result", "log_tail"],
+            *["timeout_seconds", "code_revision", "machine", "queue_place"],
+            *["headline", "result", "log_tail"],
         ]
         read_only_fields = fields
 
     @extend_schema_field(MachineSerializer(allow_null=True))
     def get_machine(self, run: TrainingRun) -> dict[str, Any] | None:
         return run.machine or None
+
+    @extend_schema_field(HeadlineSerializer)
+    def get_headline(self, run: TrainingRun) -> dict[str, Any]:
+        return headline_of(run)._asdict()
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_queue_place(self, run: TrainingRun) -> int | None:

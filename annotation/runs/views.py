@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -15,7 +16,7 @@ from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.registry import results
-from annotation.runs import comparing, estimates, reading, selectors, services
+from annotation.runs import comparing, estimates, headlines, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import preset_settings, settings_of
@@ -36,18 +37,43 @@ def project_of(request: HttpRequest, project_id: int) -> tuple[Project, User]:
 @login_required
 @require_GET
 def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
-    """All runs, newest first; a fragment for the live table."""
+    """All runs, newest first, or those of a kind, also by result; a fragment for the live table."""
     project, user = project_of(request, project_id)
-    runs = list(selectors.runs_of(project)[:SHOWN])
+    kind, by_result = request.GET.get("kind", ""), request.GET.get("sort") == "result"
+    runs = list(chosen(project, kind, by_result=by_result)[:SHOWN])
     places = selectors.queue_places()
     told = (selectors.why_it_waits(run, places.get(run.pk, 1)) for run in reversed(runs))
     context = page_context(user, project, "runs") | {
-        "runs": [(run, places.get(run.pk)) for run in runs],
+        "runs": [(run, places.get(run.pk), result_of(run)) for run in runs],
+        "kind": kind,
+        "by_result": bool(kind and by_result),
+        "kinds": kinds_of(project),
+        "shown": SHOWN,
         "notice": next(filter(None, told), ""),
         "is_live": any(not run.is_over for run in runs),
     }
     template = "runs/_table.html" if request.headers.get("HX-Request") else "runs/list.html"
     return render(request, template, context)
+
+
+def chosen(project: Project, kind: str, *, by_result: bool) -> QuerySet[TrainingRun]:
+    """The runs that the list shows, in its order; what a kind came to is compared within the kind alone."""
+    runs = selectors.runs_of(project)
+    if not kind:
+        return runs
+    if by_result:
+        return headlines.by_result(runs, kind)
+    return runs.filter(kind=headlines.checked_kind(kind))
+
+
+def result_of(run: TrainingRun) -> reading.Told:
+    return reading.headline_texts(headlines.headline_of(run))
+
+
+def kinds_of(project: Project) -> dict[str, str]:
+    """The kinds of run that the project has, with their titles."""
+    there = set(selectors.runs_of(project).order_by().values_list("kind", flat=True).distinct())
+    return {key: spec.title for key, spec in SPECS.items() if key in there}
 
 
 @login_required
