@@ -1,6 +1,9 @@
 """Rows for tests: pass only what the test is about."""
 
 import itertools
+from datetime import timedelta
+
+from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment
@@ -10,7 +13,8 @@ from annotation.generation.models import Candidate
 from annotation.projects.models import Membership, Project, Role
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.specs import settings_with
 
 _numbers = itertools.count(1)
 
@@ -89,6 +93,20 @@ def training_run(project: Project, **fields: object) -> TrainingRun:
     if "base_model" not in fields:
         fields["base_model"] = policy(project)
     return TrainingRun.objects.create(project=project, **{**defaults, **fields})
+
+
+def paced_run(
+    project: Project, kind: str, *, preset: str = "standard", seconds: float = 2.0, **fields: object
+) -> TrainingRun:
+    """A finished run with all settings of a preset that told of three steps, ``seconds`` apart."""
+    run = training_run(
+        project, kind=kind, spec=settings_with(preset, kind), status="done", **fields
+    )
+    began = timezone.now()
+    for step in (1, 2, 3):
+        at = began + timedelta(seconds=seconds * step)
+        RunEvent.objects.create(run=run, kind="metrics", step=step, at=at, data={"loss": 1.0})
+    return run
 
 
 def judgment(comparison: Comparison, labeler: User | None = None, **fields: object) -> Judgment:

@@ -2,22 +2,38 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import NamedTuple
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, QuerySet
+from django.db.models import Count, QuerySet
 
 from annotation.comparisons import pace
 from annotation.comparisons.services.batches import free_comparisons
 from annotation.comparisons.services.pairing import new_sets
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import splits_of_newest
 from annotation.generation.models import Candidate, GenerationRun
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from annotation.rounds.plans import Plan
-from annotation.runs.models import TrainingRun
+from annotation.runs.estimates import time_of
+from annotation.runs.pacing import Basis
+from annotation.runs.selectors import built_snapshots
+from annotation.runs.specs import settings_with
 
 SECONDS_ASSUMED = 45  # of a label, where too few were timed
-NEWEST = 5  # runs that a duration is taken from
+LOOKED_AT = 30  # newest generation runs
+
+
+class Sampled(NamedTuple):
+    """How long the responses take by an earlier run, and whether that asked this policy for as many tokens."""
+
+    seconds: float
+    run: int
+    policy: str
+    max_tokens: int
+    is_same_policy: bool
+    is_same_length: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +47,24 @@ class Estimate:
     blind_votes: int  # at most: they end once they decide
     label_seconds: float
     labels_timed: int  # judgments that its pace is measured on; 0: assumed
-    generation_seconds: float | None
-    reward_seconds: float | None
-    policy_seconds: float | None
+    training_prompts: int  # about
+    generation: Sampled | None
+    reward: Basis | None
+    policy: Basis | None
+    has_reward_model: bool
+
+    @property
+    def generation_seconds(self) -> float | None:
+        return self.generation and self.generation.seconds
+
+    @property
+    def reward_seconds(self) -> float | None:
+        """0 where no reward model is trained."""
+        return (self.reward and self.reward.seconds) if self.has_reward_model else 0.0
+
+    @property
+    def policy_seconds(self) -> float | None:
+        return self.policy and self.policy.seconds
 
     @property
     def machine_seconds(self) -> float | None:
@@ -56,6 +87,12 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
     shared = comparisons * project.overlap_share * (project.overlap - 1)
     timed = pace.seconds_of_a_judgment(project)
     responses = prompts * plan.per_prompt
+    learned_from = _training_prompts(project, prompts)
+
+    def trained(kind: str) -> Basis | None:
+        spec = settings_with(plan.preset, kind)
+        return time_of(kind, spec, rows=learned_from, base_model=policy) if policy else None
+
     return Estimate(
         prompts=prompts,
         responses=responses,
@@ -64,9 +101,11 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
         blind_votes=min(there, plan.blind_prompts),
         label_seconds=timed.mean or SECONDS_ASSUMED,
         labels_timed=timed.n if timed.mean else 0,
-        generation_seconds=_generation_seconds(policy, responses),
-        reward_seconds=_run_seconds(project, "reward_model") if plan.has_reward_model else 0.0,
-        policy_seconds=_run_seconds(project, plan.algorithm),
+        training_prompts=learned_from,
+        generation=_sampled(policy, plan, responses) if policy else None,
+        reward=trained("reward_model") if plan.has_reward_model else None,
+        policy=trained(plan.algorithm),
+        has_reward_model=plan.has_reward_model,
     )
 
 
@@ -80,22 +119,35 @@ def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int
     return brought + free_comparisons(project, prompts).count()
 
 
-def _generation_seconds(policy: ModelVersion | None, responses: int) -> float | None:
-    """At the pace of this policy's newest finished run."""
-    runs = GenerationRun.objects.filter(policy=policy, status=GenerationRun.Status.DONE)
-    last = runs.exclude(started_at=None).order_by("-pk").first() if policy else None
-    if last is None or last.started_at is None or last.finished_at is None:
-        return None
-    made = Candidate.objects.filter(run=last).count()
-    took = (last.finished_at - last.started_at).total_seconds()
-    return responses * took / made if made else None
+def _training_prompts(project: Project, prompts: int) -> int:
+    """About: what the newest snapshot holds or the round asks for, whichever is more, less what is held out."""
+    newest = built_snapshots(project).first()
+    there = max(prompts, newest.rows if newest else 0)
+    share = float(splits_of_newest(project).get("train", SnapshotQuery().train))
+    return round(there * share)
 
 
-def _run_seconds(project: Project, kind: str) -> float | None:
-    """The mean of the newest finished runs of this kind; settings and records differ between them."""
-    done = TrainingRun.objects.filter(project=project, kind=kind, status=TrainingRun.Status.DONE)
-    took = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
-    newest = done.exclude(started_at=None).order_by("-pk")[:NEWEST]
-    rows = TrainingRun.objects.filter(pk__in=newest.values("pk"))
-    mean: timedelta | None = rows.aggregate(mean=Avg(took))["mean"]
-    return mean.total_seconds() if mean else None
+def _sampled(policy: ModelVersion, plan: Plan, responses: int) -> Sampled | None:
+    """At the pace of the nearest finished run: of this policy, of as many tokens, the newest."""
+    done = GenerationRun.objects.filter(
+        project=policy.project_id,
+        policy__backend=policy.backend,
+        status=GenerationRun.Status.DONE,
+        started_at__isnull=False,
+        finished_at__isnull=False,
+    )
+    newest = done.select_related("policy").order_by("-pk")[:LOOKED_AT]
+    near = sorted(
+        newest, key=lambda run: (run.policy_id != policy.pk, run.max_tokens != plan.max_tokens)
+    )
+    for run in near:
+        if made := Candidate.objects.filter(run=run).count():
+            return Sampled(
+                seconds=responses * (run.finished_at - run.started_at).total_seconds() / made,
+                run=run.pk,
+                policy=str(run.policy),
+                max_tokens=run.max_tokens,
+                is_same_policy=run.policy_id == policy.pk,
+                is_same_length=run.max_tokens == plan.max_tokens,
+            )
+    return None

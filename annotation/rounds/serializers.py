@@ -11,6 +11,7 @@ from annotation.rounds.estimates import Estimate
 from annotation.rounds.models import Round
 from annotation.rounds.plans import BOUNDS, CHOICES, Plan
 from annotation.rounds.selectors import parts_of
+from annotation.runs.serializers import PaceSerializer
 
 LAST_KEY = 2**63 - 1
 
@@ -84,6 +85,16 @@ class RoundSerializer(serializers.ModelSerializer[Round]):
         return row.verdict
 
 
+class SampledSerializer(serializers.Serializer[Any]):
+    """The generation run whose pace was taken."""
+
+    run = serializers.IntegerField()
+    policy = serializers.CharField()
+    max_tokens = serializers.IntegerField()
+    is_same_policy = serializers.BooleanField()
+    is_same_length = serializers.BooleanField(help_text="It was asked for as many tokens.")
+
+
 class RoundEstimateSerializer(serializers.Serializer[Any]):
     """What a round will take; durations in seconds, null where nothing like it has run here yet."""
 
@@ -97,7 +108,24 @@ class RoundEstimateSerializer(serializers.Serializer[Any]):
     generation_seconds = serializers.FloatField(allow_null=True)
     reward_seconds = serializers.FloatField(allow_null=True)
     policy_seconds = serializers.FloatField(allow_null=True)
+    training_prompts = serializers.IntegerField(help_text="About, of the snapshot it will build.")
+    reward_pace = PaceSerializer(allow_null=True)
+    policy_pace = PaceSerializer(allow_null=True)
+    generation_pace = SampledSerializer(allow_null=True)
 
     @staticmethod
     def facts(found: Estimate) -> dict[str, Any]:
-        return asdict(found)
+        counts = {
+            name: one
+            for name, one in asdict(found).items()
+            if name not in {"reward", "policy", "generation", "has_reward_model"}
+        }
+        return {
+            **counts,
+            "generation_seconds": found.generation_seconds,
+            "reward_seconds": found.reward_seconds,
+            "policy_seconds": found.policy_seconds,
+            "reward_pace": PaceSerializer.facts(found.reward),
+            "policy_pace": PaceSerializer.facts(found.policy),
+            "generation_pace": found.generation and found.generation._asdict(),
+        }

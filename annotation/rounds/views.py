@@ -18,7 +18,7 @@ from annotation.rounds.forms import RoundForm
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import price_text
-from annotation.runs.reading import duration_text
+from annotation.runs.reading import basis_text, duration_text
 
 SHOWN = 100  # rounds on the list page
 ACTS = {
@@ -116,6 +116,11 @@ def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:
     return {
         "estimate": found,
         "times": times,
+        "paces": {
+            name: basis_text(basis)
+            for name, basis in (("reward", found.reward), ("policy", found.policy))
+            if basis
+        },
         "people": duration_text(found.label_hours * 3600),
         "cost": price_text(found.machine_seconds),
     }

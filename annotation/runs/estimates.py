@@ -13,7 +13,7 @@ from django.conf import settings
 
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
-from annotation.runs.pacing import seconds_of
+from annotation.runs.pacing import Basis, seconds_of
 from annotation.runs.selectors import computes_half
 from annotation.runs.specs import needs_reward_model
 from annotation.runs.weights import FULL_BYTES, HALF_BYTES, Weights, weights_of
@@ -39,10 +39,12 @@ class Estimate:
     parameters: int | None
     trained: int | None
     memory: Memory | None
-    seconds: float | None
-    paced_by: int  # earlier runs
-    is_scaled: bool  # these were over other models
+    basis: Basis | None  # of the time
     why: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        return self.basis and self.basis.seconds
 
     @property
     def memory_bytes(self) -> int | None:
@@ -63,9 +65,8 @@ def estimate(
     rows = int(snapshot.splits.get("train", 0))
     if limit := int(spec.get("max_groups", 0)):
         rows = min(rows, limit)
-    units, steps = units_and_steps(spec, rows)
     weights = weights_of(base_model)
-    basis = seconds_of(kind, spec, units=units, base_model=base_model, weights=weights)
+    basis = time_of(kind, spec, rows=rows, base_model=base_model)
     halves = computes_half(base_model.project)
     kept = trained_model(weights, spec) if weights else None
     why = []
@@ -80,7 +81,7 @@ def estimate(
         why.append(f"No {SPECS[kind].title} run has ended in this project to go by. {TRIED_FIRST}")
     return Estimate(
         rows=rows,
-        steps=steps,
+        steps=units_and_steps(spec, rows)[1],
         parameters=kept.count if kept else None,
         trained=kept.trained(spec) if kept else None,
         memory=memory(
@@ -94,10 +95,22 @@ def estimate(
         )
         if weights
         else None,
-        seconds=basis and basis.seconds,
-        paced_by=basis.runs if basis else 0,
-        is_scaled=bool(basis and basis.is_scaled),
+        basis=basis,
         why=tuple(why),
+    )
+
+
+def time_of(
+    kind: str,
+    spec: Mapping[str, Any],  # Any: as above
+    *,
+    rows: int,
+    base_model: ModelVersion,
+) -> Basis | None:
+    """How long a run over so many prompts takes, by earlier ones; None where none of its kind has ended here."""
+    units, _ = units_and_steps(spec, rows)
+    return seconds_of(
+        kind, spec, units=units, base_model=base_model, weights=weights_of(base_model)
     )
 
 

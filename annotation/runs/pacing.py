@@ -1,17 +1,25 @@
 """How long a run will take, from the times of earlier ones: a prompt (or rollout) at a time, pauses left out."""
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
 from annotation.registry.models import ModelVersion
+from annotation.registry.results import number_text, words
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.weights import Weights, weights_of
 from training.spec.events import EventKind
 
 PACED_BY = 3  # earlier runs
+LOOKED_AT = 30  # newest runs of the kind
+PACE_SETTINGS = (
+    *("max_prompt_tokens", "max_response_tokens", "trainable_layers", "lora_rank", "layers"),
+    *("heads", "update_epochs", "tokens_per_forward", "gradient_checkpointing"),
+    *("precision", "quantize"),
+)
 LAST_KEY = 2**63 - 1
 
 
@@ -22,12 +30,33 @@ class Timed(NamedTuple):
     beside: float
 
 
+class Likeness(IntEnum):
+    """How near earlier runs are to the one asked about, the nearest first."""
+
+    SAME = 0  # these settings, and a model of this size
+    SETTINGS = 1  # a model of this size
+    MODEL = 2  # another model, scaled to this one by the work of a token
+
+
+class Paced(NamedTuple):
+    """An earlier run that a time rests on."""
+
+    pk: int
+    name: str
+
+
 class Basis(NamedTuple):
-    """What a time rests on: earlier runs of the kind, of this model or of others whose work is scaled to it."""
+    """A time, the runs that it rests on, how near these are, and what was set otherwise."""
 
     seconds: float
-    runs: int
-    is_scaled: bool
+    runs: tuple[Paced, ...]
+    likeness: Likeness
+    differs: tuple[str, ...]
+
+
+class _Earlier(NamedTuple):
+    run: TrainingRun
+    weights: Weights | None
 
 
 def seconds_of(
@@ -38,42 +67,76 @@ def seconds_of(
     base_model: ModelVersion,
     weights: Weights | None,
 ) -> Basis | None:
-    """The mean of the newest runs of the kind over this model, else over others of the project; None without any.
+    """The mean of the newest runs of the kind in the project that are nearest to this one; None without any.
 
     Each is scaled by the work of a token, so that other layers or adapters, or a model of another size, count.
     """
     done = TrainingRun.objects.filter(
         project=base_model.project_id, kind=kind, status=TrainingRun.Status.DONE
-    ).order_by("-pk")
-    for runs, is_scaled in (
-        (done.filter(base_model=base_model), False),
-        (done.exclude(base_model=base_model), True),
-    ):
-        found = _told(runs, spec, units=units, weights=weights, needs_weights=is_scaled)
-        if found:
-            return Basis(sum(found) / len(found), len(found), is_scaled)
+    ).select_related("base_model")
+    groups: dict[Likeness, list[_Earlier]] = {one: [] for one in Likeness}
+    for run in done.order_by("-pk")[:LOOKED_AT]:
+        theirs = weights_of(run.base_model)
+        likeness = _likeness(run, spec, is_sized_alike(base_model, weights, run.base_model, theirs))
+        if likeness < Likeness.MODEL or (weights and theirs):
+            groups[likeness].append(_Earlier(run, theirs))
+    for likeness, earlier in groups.items():
+        if told := list(islice(_told(earlier, spec, units, weights), PACED_BY)):
+            return _basis(told, likeness, spec)
     return None
 
 
+def is_sized_alike(
+    one: ModelVersion, its: Weights | None, other: ModelVersion, theirs: Weights | None
+) -> bool:
+    """Whether both are one model, or of one shape, as what a round trained is of that which it began with."""
+    same_shape = its is not None and theirs is not None and its.layers == theirs.layers
+    return one.pk == other.pk or same_shape
+
+
+def _likeness(
+    run: TrainingRun, spec: Mapping[str, Any], is_alike: bool
+) -> Likeness:  # Any: as above
+    if not is_alike:
+        return Likeness.MODEL
+    return Likeness.SETTINGS if _differing(run.spec, spec) else Likeness.SAME
+
+
+def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:  # Any: as above
+    """Names of settings on which the time of a prompt hangs and that are not the same."""
+    both = [name for name in PACE_SETTINGS if name in theirs and name in ours]
+    return [name for name in both if theirs[name] != ours[name]]
+
+
 def _told(
-    runs: QuerySet[TrainingRun],
+    earlier: Iterable[_Earlier],
     spec: Mapping[str, Any],  # Any: as above
-    *,
     units: float,
     weights: Weights | None,
-    needs_weights: bool,
-) -> Sequence[float]:
-    """The seconds that each of the newest runs speaks for; none of those that cannot be compared."""
-    found = []
-    for run in runs.select_related("base_model")[:PACED_BY]:
-        theirs = weights_of(run.base_model)
-        if needs_weights and (weights is None or theirs is None):
-            continue
+) -> Iterator[tuple[TrainingRun, float]]:
+    """The seconds that each run speaks for; none of those that told of too few steps."""
+    for run, theirs in earlier:
         timed = timed_of(run)
         factor = work(weights, spec) / work(theirs, run.spec) if weights and theirs else 1.0
         if timed is not None:
-            found.append(timed.a_unit * units * factor + timed.beside)
-    return found
+            yield run, timed.a_unit * units * factor + timed.beside
+
+
+def _basis(
+    told: Sequence[tuple[TrainingRun, float]],
+    likeness: Likeness,
+    spec: Mapping[str, Any],  # Any: as above
+) -> Basis:
+    newest = told[0][0]
+    return Basis(
+        seconds=sum(seconds for _, seconds in told) / len(told),
+        runs=tuple(Paced(run.pk, run.name) for run, _ in told),
+        likeness=likeness,
+        differs=tuple(
+            f"{words(name)} {number_text(newest.spec[name])} there, {number_text(spec[name])} here"
+            for name in _differing(newest.spec, spec)
+        ),
+    )
 
 
 def work(weights: Weights, spec: Mapping[str, Any]) -> int:  # Any: as above

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from annotation.registry.results import number_text, words
 from annotation.runs.headlines import Headline
 from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import Curves, Pace
 from annotation.ui.minus import with_minus
 from training.spec.events import EventKind
@@ -79,6 +80,22 @@ def sample_of(data: dict[str, Any]) -> Sample:  # Any: JSON
     facts = [(words(name), number_text(one)) for name, one in data.items() if name not in texts]
     prompt, response = (str(data.get(name, "")) for name in texts)
     return Sample(prompt, response, facts)
+
+
+NEARNESS = {
+    Likeness.SAME: "{runs}, with these settings over a model of this size",
+    Likeness.SETTINGS: "{runs}, over a model of this size with other settings: roughly",
+    Likeness.MODEL: "{runs}, over another model, scaled by size: roughly",
+}
+
+
+def basis_text(basis: Basis) -> str:
+    """`at the pace of A and B, with these settings over a model of this size`; what was set otherwise."""
+    names = [one.name for one in basis.runs]
+    runs = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    told = NEARNESS[basis.likeness].format(runs=runs)
+    differs = f" ({'; '.join(basis.differs)})" if basis.differs else ""
+    return f"at the pace of {told}{differs}"
 
 
 def pace_text(pace: Pace, unit: str) -> str:

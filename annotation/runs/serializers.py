@@ -11,6 +11,7 @@ from rest_framework import serializers
 from annotation.runs.estimates import Estimate, price_text
 from annotation.runs.headlines import headline_of
 from annotation.runs.models import RunEvent, TrainingRun
+from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import queue_places
 from annotation.runs.services.queueing import DAY
 
@@ -158,6 +159,27 @@ class MemorySerializer(serializers.Serializer[Any]):
     measuring = serializers.IntegerField()
 
 
+class PaceSerializer(serializers.Serializer[Any]):
+    """Which earlier runs a time rests on, and how near they are."""
+
+    runs = serializers.ListField(child=serializers.IntegerField())
+    likeness = serializers.ChoiceField(
+        [one.name.lower() for one in Likeness],
+        help_text="same: these settings, a model of this size; settings: others; model: another size, scaled.",
+    )
+    differs = serializers.ListField(
+        child=serializers.CharField(), help_text="Settings that the time hangs on, of the newest."
+    )
+
+    @staticmethod
+    def facts(basis: Basis | None) -> dict[str, Any] | None:
+        """The basis as JSON; None where no time is known."""
+        if basis is None:
+            return None
+        runs = [one.pk for one in basis.runs]
+        return {"runs": runs, "likeness": basis.likeness.name.lower(), "differs": basis.differs}
+
+
 class RunEstimateSerializer(serializers.Serializer[Any]):
     """What a run will cost; null where `why` says that it cannot be known."""
 
@@ -169,14 +191,23 @@ class RunEstimateSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField(allow_null=True)
     paced_by = serializers.IntegerField(help_text="Earlier runs that the time rests on.")
     is_scaled = serializers.BooleanField(help_text="These were over other models.")
+    pace = PaceSerializer(allow_null=True)
     cost = serializers.CharField(help_text="At the site's price an hour; empty without one.")
     why = serializers.ListField(child=serializers.CharField())
 
     @staticmethod
     def facts(found: Estimate) -> dict[str, Any]:
         """The estimate as JSON."""
-        memory = found.memory and found.memory._asdict()
-        return {**asdict(found), "memory": memory, "cost": price_text(found.seconds)}
+        basis, told = found.basis, asdict(found)
+        return {
+            **{name: one for name, one in told.items() if name != "basis"},
+            "memory": found.memory and found.memory._asdict(),
+            "seconds": found.seconds,
+            "paced_by": len(basis.runs) if basis else 0,
+            "is_scaled": bool(basis and basis.likeness is Likeness.MODEL),
+            "pace": PaceSerializer.facts(basis),
+            "cost": price_text(found.seconds),
+        }
 
 
 class SpecKindSerializer(serializers.Serializer[Any]):

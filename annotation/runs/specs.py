@@ -28,6 +28,12 @@ def preset_settings(name: str, kind: str) -> dict[str, Any]:
     return dict(PRESETS.get(name, {}).get(kind, {}))
 
 
+def settings_with(preset: str, kind: str) -> dict[str, Any]:
+    """All settings of a kind as a run of this preset has them."""
+    default = {one.name: one.default for one in fields(SPECS[kind]) if one.name not in PLACES}
+    return default | preset_settings(preset, kind)
+
+
 def settings_of(run: TrainingRun) -> dict[str, Any]:
     """What the form of a new run begins with, so that this one runs again with a change."""
     models = ("snapshot", "base_model", "reward_model", "held_out_reward_model")

@@ -145,6 +145,7 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
         "memory": estimates.size_text(found.memory_bytes),
         "training_memory": estimates.size_text(found.memory and found.memory.training),
         "time": "" if found.seconds is None else reading.duration_text(found.seconds),
+        "pace": reading.basis_text(found.basis) if found.basis else "",
     }
 
 

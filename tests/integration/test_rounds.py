@@ -519,15 +519,18 @@ def test_the_estimate_tells_the_machine_s_price_where_every_part_was_timed(
     now = timezone.now()
     times = {"status": "done", "started_at": now - timedelta(hours=2), "finished_at": now}
     address = reverse("rounds-new", args=[project.pk])
-    factories.training_run(project, kind="ppo", **times)
-    factories.training_run(project, **times)
+    for kind in ("ppo", "reward_model"):
+        factories.paced_run(project, kind, base_model=policy)
     assert "EUR" not in client.get(address).text
     GenerationRun.objects.create(project=project, policy=policy, per_prompt=1, **times)
     assert "EUR" not in client.get(address).text  # it made nothing, so it has no pace
     prompt = project.prompts.first()
     factories.candidate(prompt, run=GenerationRun.objects.get())
     found = client.get(address).context
-    assert found["cost"] == f"{(4 + 2 * found['estimate'].responses) * 10:.2f} EUR"
+    told = found["estimate"]
+    assert told.generation_seconds == 2 * 3600 * told.responses
+    trained = told.reward.seconds + told.policy.seconds
+    assert found["cost"] == f"{(told.generation_seconds + trained) / 360:.2f} EUR"
 
 
 def test_the_api_starts_reads_and_cancels_a_round(project, engineer, policy, api):

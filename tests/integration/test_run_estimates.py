@@ -11,6 +11,9 @@ from django.utils import timezone
 from annotation.projects.models import Role
 from annotation.runs import estimates
 from annotation.runs.models import RunEvent
+from annotation.runs.pacing import Likeness
+from annotation.runs.reading import basis_text
+from annotation.runs.serializers import RunEstimateSerializer
 from annotation.runs.weights import weights_of
 from deploy import env
 from deploy.env import Price
@@ -18,6 +21,7 @@ from tests import factories
 from training.models.tiny import tiny_llama
 
 pytestmark = pytest.mark.django_db
+SAME = Likeness.SAME
 REWARD = {"epochs": 2.0, "groups_per_step": 8, "max_steps": 0, "max_groups": 0}
 
 
@@ -175,7 +179,7 @@ def test_time_is_taken_from_earlier_runs_of_the_kind_over_the_same_model(project
     assert any("No Reward model run has ended in this project" in one for one in before.why)
     done(project, base)
     found = of_reward(project, base)
-    assert (found.seconds, found.paced_by, found.is_scaled) == (10.0, 1, False)
+    assert (found.seconds, len(found.basis.runs), found.basis.likeness) == (10.0, 1, SAME)
     assert (found.rows, found.steps) == (20, 5)
 
 
@@ -201,11 +205,42 @@ def test_a_first_run_over_a_model_goes_by_others_scaled_by_the_work_of_a_token(p
     done(project, small)
     factor = weights_of(large).count / weights_of(small).count
     found = of_reward(project, large)
-    assert found.is_scaled
+    assert found.basis.likeness is Likeness.MODEL
     assert found.seconds == pytest.approx(10.0 * factor)
     frozen = of_reward(project, small, trainable_layers=1)
     assert frozen.seconds < 10.0
-    assert not frozen.is_scaled
+    assert frozen.basis.likeness is SAME  # the earlier run does not say how many layers it trained
+
+
+def test_runs_with_the_same_settings_speak_before_newer_ones_with_others(project):
+    """Of 512 tokens a response 2 s a step, of 48 tokens 0.2 s: an estimate of 512 goes by the first alone."""
+    base = factories.policy(project)
+    long = done(project, base, {**REWARD, "max_response_tokens": 512})
+    short = factories.training_run(
+        project, base_model=base, spec={**REWARD, "max_response_tokens": 48}, status="done"
+    )
+    told(short, [1, 2, 3], start=timezone.now(), seconds=0.2)
+    found = of_reward(project, base, max_response_tokens=512)
+    assert (found.seconds, found.basis.runs) == (10.0, ((long.pk, long.name),))
+    assert basis_text(found.basis) == (
+        f"at the pace of {long.name}, with these settings over a model of this size"
+    )
+
+
+def test_where_none_had_the_settings_the_estimate_says_what_was_set_otherwise(project):
+    base = factories.policy(project)
+    names = [done(project, base, {**REWARD, "max_response_tokens": 48}).name for _ in range(2)]
+    found = of_reward(project, base, max_response_tokens=512)
+    assert basis_text(found.basis) == (
+        f"at the pace of {names[1]} and {names[0]}, over a model of this size with other settings: roughly "
+        "(max response tokens 48 there, 512 here)"
+    )
+    assert RunEstimateSerializer.facts(found)["pace"]["likeness"] == "settings"
+
+
+def test_a_model_that_a_round_trained_is_of_the_size_of_that_it_began_with(project, model):
+    done(project, model("first"))
+    assert of_reward(project, model("second")).basis.likeness is SAME
 
 
 def test_runs_of_other_projects_and_of_models_that_are_not_here_say_nothing(project, model):
