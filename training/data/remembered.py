@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from training.data.packing import Pack, TokenGroup, pack_groups, rows_under_budget
+from training.models.attention import Tree
 from training.models.load import LoadedModel
 from training.models.split import SplitBackbone
 from training.runtime.distributed import world
@@ -41,10 +42,10 @@ class RememberedStates:
             return
         rows = list(rows_under_budget(groups, budget))
         for row in run.track(rows, stage="frozen layers", total=len(rows), unit="batches"):
-            lower_TD = self._split.lower(pack_groups(row).to(self._loaded.device).tree)
+            tree = pack_groups(row).to(self._loaded.device).tree
+            lower_TD = self._split.lower(tree)
             if lower_TD is not None:
-                parts = torch.split(lower_TD, [len(group) for group in row])
-                self._lower.update(zip(row, (part.clone() for part in parts), strict=True))
+                self._lower.update(zip(row, _of_each(tree, lower_TD), strict=True))
 
     def nothing(self) -> Tensor:
         """A pass that adds 0, with gradients of 0: for a process that has fewer than the others."""
@@ -64,7 +65,20 @@ class RememberedStates:
         """The pack, and its states at the cut where there is one."""
         pack = pack_groups(groups).to(self._loaded.device)
         if all(group in self._lower for group in groups):
-            lower_TD: Tensor | None = torch.cat([self._lower[group] for group in groups])
+            lower_TD: Tensor | None = _in_a_row(pack.tree, [self._lower[one] for one in groups])
         else:
             lower_TD = self._split.lower(pack.tree)
         return pack, lower_TD
+
+
+def _of_each(tree: Tree, states_TD: Tensor) -> list[Tensor]:
+    """The states of each group with its whole prompt, cut out of a row."""
+    root_TD, *trees = torch.split(
+        states_TD, [tree.root, *(span.end - span.start for span in tree.spans)]
+    )
+    return [torch.cat([root_TD, one]) for one in trees]
+
+
+def _in_a_row(tree: Tree, states: Sequence[Tensor]) -> Tensor:
+    """The other way: the row's states from those of each group."""
+    return torch.cat([states[0][: tree.root], *(one[tree.root :] for one in states)])

@@ -2,10 +2,11 @@
 
 Trees lie end to end in a row of T tokens. A token attends, causally, to the prompt of its own tree
 and to its own branch. Positions restart after the prompt for every branch, so a response gets the
-hidden states it would have alone. Families whose attention is not plain causal attention run the
-same trees as padded rows: equal numbers, more tokens.
+hidden states it would have alone. What all prompts of a row begin with (a system turn) is the row's
+root: it lies there once, before the trees. Families whose attention is not plain causal attention
+run the same trees as padded rows: equal numbers, more tokens.
 
-Shapes: T tokens of a row, L tokens of a tree, D hidden size, B padded rows, S their length.
+Shapes: T tokens of a row, L tokens of a piece of it, D hidden size, B padded rows, S their length.
 """
 
 import inspect
@@ -17,15 +18,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention.flex_attention import BlockMask
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from training.models.expanded import Expanded
 from training.models.flex import flexible_attention, tree_block_mask, why_not_flexible
 from training.models.trimmed import last_layer_at
 
 PREFIX_TREE = "prefix_tree"
 FLEX = "flex"
+SHORTEST_ROOT = 16  # tokens: sharing fewer saves less than a mask for every prompt costs
 
 
 class TreeSpan(NamedTuple):
@@ -49,59 +53,102 @@ class TreeSpan(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """A row of trees: token ids, positions, and where each tree lies."""
+    """A row of trees: token ids, positions, where each tree lies, and the length of the row's root."""
 
     tokens_T: Tensor
     positions_T: Tensor
     spans: tuple[TreeSpan, ...]
+    root: int = 0
 
     def to(self, device: torch.device) -> "Tree":
-        return Tree(self.tokens_T.to(device), self.positions_T.to(device), self.spans)
+        return self._replace(
+            tokens_T=self.tokens_T.to(device), positions_T=self.positions_T.to(device)
+        )
+
+    def paths(self) -> Iterator[Tensor]:
+        """The places in the row of each response with all that it follows; of a bare prompt's too."""
+        root = torch.arange(self.root)
+        for span in self.spans:
+            trunk = torch.arange(span.start, span.start + span.prompt)
+            for start, length in zip(
+                span.branch_starts() or [span.end], span.branches or (0,), strict=True
+            ):
+                path = torch.cat([root, trunk, torch.arange(start, start + length)])
+                yield path.to(self.tokens_T.device)
 
 
-class TreeMask(NamedTuple):
-    """One tree of the row: the lengths of its pieces, and what the tokens of each branch attend to.
+class Piece(NamedTuple):
+    """Some tokens of a row that attend alike: to whole pieces before them, and causally to themselves.
 
-    The pieces are the prompt, then the branches; a tree of one branch is a single piece, plainly
-    causal. A branch's mask [R, P + R] is over the prompt and itself: branches never meet.
+    ``mask`` [L, tokens attended to] is 0 where a token attends and -inf elsewhere; None where a piece
+    attends to itself alone.
     """
 
-    lengths: tuple[int, ...]
-    masks: tuple[Tensor, ...]
+    length: int
+    before: tuple[int, ...]
+    mask: Tensor | None
 
 
 def plant_trees(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> Tree:
-    """Lay (prompt, responses) groups end to end."""
-    tokens: list[int] = []
-    positions: list[int] = []
+    """Lay (prompt, responses) groups end to end, after what their prompts begin with."""
+    root = _root([prompt for prompt, _ in groups])
+    tokens: list[int] = list(groups[0][0][:root])
+    positions: list[int] = list(range(root))
     spans = []
     for prompt, responses in groups:
         lengths = tuple(len(one) for one in responses)
-        spans.append(TreeSpan(len(tokens), len(prompt), lengths))
-        tokens.extend(prompt)
-        positions.extend(range(len(prompt)))
+        spans.append(TreeSpan(len(tokens), len(prompt) - root, lengths))
+        tokens.extend(prompt[root:])
+        positions.extend(range(root, len(prompt)))
         for response in responses:
             tokens.extend(response)
             positions.extend(range(len(prompt), len(prompt) + len(response)))
-    return Tree(torch.tensor(tokens), torch.tensor(positions), tuple(spans))
+    return Tree(torch.tensor(tokens), torch.tensor(positions), tuple(spans), root)
 
 
-def tree_masks(tree: Tree, dtype: torch.dtype) -> list[TreeMask]:
-    """The masks of a row, made once a batch and shared by all layers; ``dtype`` is that of queries."""
-    return [_mask(span, dtype, tree.tokens_T.device) for span in tree.spans]
+def _root(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; 0 where there are few, or one prompt.
+
+    Each keeps a last token of its own, whose state predicts the first token of its responses.
+    """
+    first = prompts[0]
+    shared = min(map(len, prompts)) - 1
+    for prompt in prompts:
+        differs = (at for at in range(shared) if prompt[at] != first[at])
+        shared = next(differs, shared)
+    return shared if len(prompts) > 1 and shared >= SHORTEST_ROOT else 0
 
 
-def _mask(span: TreeSpan, dtype: torch.dtype, device: torch.device) -> TreeMask:
-    """0 where a token attends, -inf elsewhere: a mask of truths would be turned into it in every layer."""
-    if len(span.branches) <= 1:
-        return TreeMask((span.end - span.start,), ())
-    masks = tuple(
-        torch.full((length, span.prompt + length), -torch.inf, dtype=dtype, device=device).triu_(
-            span.prompt + 1
-        )
-        for length in span.branches
-    )
-    return TreeMask((span.prompt, *span.branches), masks)
+def tree_pieces(tree: Tree, dtype: torch.dtype) -> list[Piece]:
+    """The pieces of a row, made once a batch and shared by all layers; ``dtype`` is that of queries.
+
+    They are the root, then of each tree the prompt and its branches; a tree of one branch is one piece.
+    """
+    pieces: list[Piece] = []
+
+    def add(length: int, before: tuple[int, ...]) -> None:
+        seen = sum(pieces[at].length for at in before)
+        mask = _mask(length, seen, dtype, tree.tokens_T.device) if seen else None
+        pieces.append(Piece(length, before, mask))
+
+    if tree.root:
+        add(tree.root, ())
+    below = tuple(range(len(pieces)))
+    for span in tree.spans:
+        trunk = (*below, len(pieces))
+        if len(span.branches) <= 1:
+            add(span.end - span.start, below)
+            continue
+        add(span.prompt, below)
+        for length in span.branches:
+            add(length, trunk)
+    return pieces
+
+
+def _mask(length: int, seen: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers, because a mask of truths would be turned into them in every layer."""
+    blocked = torch.full((length, seen + length), -torch.inf, dtype=dtype, device=device)
+    return blocked.triu_(seen + 1)
 
 
 def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformers calls
@@ -112,51 +159,38 @@ def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformer
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    tree_masks: list[TreeMask] | BlockMask | None = None,
+    tree_row: list[Piece] | BlockMask | None = None,
     **kwargs: Any,  # Any: whatever a family passes to its attention
 ) -> tuple[Tensor, None]:
-    """Attention of a row of trees; without masks of trees, SDPA as ever (generation uses that)."""
-    if tree_masks is None:
+    """Attention of a row of trees; of any other row, SDPA as ever (generation uses that)."""
+    if tree_row is None:
         plain: tuple[Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout, scaling, **kwargs
         )
         return plain
-    if isinstance(tree_masks, BlockMask):
-        row = flexible_attention(query, key, value, tree_masks, scale=scaling)
+    if isinstance(tree_row, BlockMask):
+        row = flexible_attention(query, key, value, tree_row, scale=scaling)
         return row.transpose(1, 2).contiguous(), None
-    groups = int(getattr(module, "num_key_value_groups", 1))
-    rows = (query, repeat_kv(key, groups), repeat_kv(value, groups))
     # All pieces by one split: a slice's gradient would be a row of zeros, for every piece anew.
-    lengths = [length for mask in tree_masks for length in mask.lengths]
-    pieces = iter(zip(*(torch.split(row, lengths, dim=2) for row in rows), strict=True))
-    outputs = [
-        output
-        for mask in tree_masks
-        for output in _tree_attention(
-            [next(pieces) for _ in mask.lengths], mask.masks, dropout_p=dropout, scale=scaling
-        )
-    ]
-    return torch.cat([output.transpose(1, 2) for output in outputs], dim=1), None
-
-
-def _tree_attention(
-    pieces: Sequence[tuple[Tensor, Tensor, Tensor]],
-    masks: Sequence[Tensor],
-    **settings: Any,  # Any: of SDPA
-) -> Iterator[Tensor]:
-    """Attention of the prompt's tokens to itself, then of each branch's to the prompt and itself."""
-    (query, prompt_key, prompt_value), *branches = pieces
-    yield F.scaled_dot_product_attention(
-        query, prompt_key, prompt_value, is_causal=True, **settings
-    )
-    for (query, key, value), mask in zip(branches, masks, strict=True):
-        yield F.scaled_dot_product_attention(
-            query,
-            torch.cat([prompt_key, key], dim=2),
-            torch.cat([prompt_value, value], dim=2),
-            attn_mask=mask,
-            **settings,
-        )
+    lengths = [piece.length for piece in tree_row]
+    queries, keys, values = (torch.split(row, lengths, dim=2) for row in (query, key, value))
+    repeats = int(getattr(module, "num_key_value_groups", 1))
+    outputs = []
+    for at, piece in enumerate(tree_row):
+        seen = (*piece.before, at)
+        expanded = Expanded(repeats)
+        with expanded:
+            output = F.scaled_dot_product_attention(
+                queries[at],
+                expanded([keys[one] for one in seen]),
+                expanded([values[one] for one in seen]),
+                attn_mask=piece.mask,
+                is_causal=piece.mask is None,
+                dropout_p=dropout,
+                scale=scaling,
+            )
+        outputs.append(output.transpose(1, 2))
+    return torch.cat(outputs, dim=1), None
 
 
 def use_prefix_tree(model: Any) -> str:
@@ -229,19 +263,19 @@ def tree_hidden(
         # A 4-D mask is handed on as it is, so that none of size T x T is ever built.
         attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool, device=tree.tokens_T.device),
         use_cache=False,
-        tree_masks=_masks_of(tree, backbone),
+        tree_row=_row_of(tree, backbone),
     )
     hidden: Tensor = outputs.last_hidden_state[0]
     return hidden
 
 
-def _masks_of(tree: Tree, backbone: Any) -> list[TreeMask] | BlockMask:  # Any: as above
-    """What the row attends to, for the kernel that its device calls for."""
+def _row_of(tree: Tree, backbone: Any) -> list[Piece] | BlockMask:  # Any: as above
+    """What attends to what in the row, for the kernel that its device calls for."""
     device = tree.tokens_T.device
     drops = backbone.training and _drops(backbone.config)
     if not drops and kernel_of(backbone, device).name == FLEX:
-        return tree_block_mask(tree.spans, device)
-    return tree_masks(tree, backbone.dtype)
+        return tree_block_mask(tree.spans, tree.root, device)
+    return tree_pieces(tree, backbone.dtype)
 
 
 class Kernel(NamedTuple):
@@ -271,40 +305,16 @@ def _drops(config: Any) -> bool:  # Any: as above
     return any(getattr(config, name, 0.0) for name in ("attention_dropout", "attn_pdrop"))
 
 
-class _Row(NamedTuple):
-    """One branch as a padded row: the pieces of the tree it is made of."""
-
-    prompt_start: int
-    prompt: int
-    branch_start: int
-    branch: int
-
-
-def _rows(tree: Tree) -> Iterator[_Row]:
-    for span in tree.spans:
-        starts, lengths = span.branch_starts() or [span.end], span.branches or (0,)
-        for start, length in zip(starts, lengths, strict=True):
-            yield _Row(span.start, span.prompt, start, length)
-
-
 def _padded_hidden(backbone: Any, tree: Tree) -> Tensor:  # Any: as above
-    """The same [T, D] from right-padded rows; a prompt's states come from its first branch."""
-    rows = list(_rows(tree))
-    device = tree.tokens_T.device
-    longest = max(row.prompt + row.branch for row in rows)
-    source_BS = torch.full((len(rows), longest), -1, device=device)
-    place_T = torch.empty_like(tree.tokens_T)
-    for number, row in reversed(list(enumerate(rows))):
-        prompt = torch.arange(row.prompt, device=device)
-        branch = torch.arange(row.branch, device=device)
-        source_BS[number, : row.prompt] = row.prompt_start + prompt
-        source_BS[number, row.prompt : row.prompt + row.branch] = row.branch_start + branch
-        place_T[row.prompt_start : row.prompt_start + row.prompt] = number * longest + prompt
-        place_T[row.branch_start : row.branch_start + row.branch] = (
-            number * longest + row.prompt + branch
-        )
+    """The same [T, D] from right-padded rows; states of what rows share come from the first."""
+    paths = list(tree.paths())
+    source_BS = pad_sequence(paths, batch_first=True, padding_value=-1)
     mask_BS = source_BS >= 0
     tokens_BS = tree.tokens_T[source_BS.clamp(min=0)]
     outputs = backbone(input_ids=tokens_BS, attention_mask=mask_BS.long(), use_cache=False)
+    place_T = torch.empty_like(tree.tokens_T)
+    for number, path in reversed(list(enumerate(paths))):
+        first = number * source_BS.shape[1]
+        place_T[path] = torch.arange(first, first + len(path), device=path.device)
     hidden: Tensor = outputs.last_hidden_state.flatten(0, 1)[place_T]
     return hidden

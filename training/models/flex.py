@@ -57,21 +57,24 @@ def _missing_for_compiling() -> str:
     return ""
 
 
-def tree_block_mask(spans: Sequence[Span], device: torch.device) -> BlockMask:
+def tree_block_mask(spans: Sequence[Span], root: int, device: torch.device) -> BlockMask:
     """Which blocks of a row attend which, made once a batch and shared by all layers.
 
-    A token attends, causally, to the prompt of its own tree (its branch 0) and to its own branch.
+    A token attends, causally, to the first ``root`` tokens of the row, to the prompt of its own tree
+    (its branch 0) and to its own branch.
     """
     pieces = [(tree, at) for tree, span in enumerate(spans) for at in range(1 + len(span.branches))]
-    lengths = torch.tensor([n for span in spans for n in (span.prompt, *span.branches)])
+    pieces = [(len(spans), 0), *pieces]  # the root, a tree of its own
+    lengths = torch.tensor([root, *(n for span in spans for n in (span.prompt, *span.branches))])
     tree_T, branch_T = (
         torch.tensor(column).repeat_interleave(lengths).to(device)
         for column in zip(*pieces, strict=True)
     )
 
     def attends(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        is_own = (branch_T[key] == 0) | (branch_T[key] == branch_T[query])
-        return (key <= query) & (tree_T[key] == tree_T[query]) & is_own
+        is_before = (branch_T[key] == 0) | (branch_T[key] == branch_T[query])
+        is_own = (tree_T[key] == tree_T[query]) & is_before
+        return (key <= query) & (is_own | (key < root))
 
     size = len(tree_T)
     return create_block_mask(attends, None, None, size, size, device=device)

@@ -197,13 +197,8 @@ def is_decoder(reward: LoadedModel) -> bool:
 
 def _score_rows(reward: LoadedModel, tree: Tree) -> Tensor:
     """Encoders read prompt and response together: one padded row a response, nothing shared."""
-    rows = [
-        torch.cat(
-            [tree.tokens_T[span.start : span.start + span.prompt], tree.tokens_T[at : at + n]]
-        )
-        for span in tree.spans
-        for at, n in zip(span.branch_starts(), span.branches, strict=True)
-    ]
+    answered = tree._replace(spans=tuple(span for span in tree.spans if span.branches))
+    rows = [tree.tokens_T[path] for path in answered.paths()]
     longest = reward.model.config.max_position_embeddings
     ids_BS = torch.nn.utils.rnn.pad_sequence([row[-longest:] for row in rows], batch_first=True)
     lengths = torch.tensor([min(len(row), longest) for row in rows], device=ids_BS.device)

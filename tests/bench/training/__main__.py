@@ -116,7 +116,7 @@ def _told(python: Path, module: str, jobs: Sequence[Job]) -> Iterator[Told]:
         return
     first = jobs[0]
     environment = os.environ | ({} if first.is_cuda else ONE_THREAD)
-    if first.measure == "memory":
+    if first.measure != "time":
         environment |= RETURNS_MEMORY
     if first.measure == "flops":
         environment |= COUNTED

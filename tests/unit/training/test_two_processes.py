@@ -146,7 +146,7 @@ def test_two_processes_equal_one(
     alone, both = metrics_of(tmp_path / "alone"), metrics_of(together / kind)
     assert [step for step, _ in both] == [*range(1, steps_of(kind) + 1)]
     for (_, one), (_, two) in zip(alone, both, strict=True):
-        assert two == pytest.approx(one, abs=1e-5, rel=1e-4)
+        assert two == pytest.approx(one, abs=2e-5, rel=1e-4)
     weights = [
         load_file(folder / "artifact" / "model.safetensors")
         for folder in (tmp_path / "alone", together / kind)

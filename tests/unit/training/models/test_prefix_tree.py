@@ -1,3 +1,7 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from weakref import ref
+
 import pytest
 import torch
 from torch._dynamo.exc import TorchDynamoException
@@ -15,8 +19,14 @@ from transformers import (
 )
 
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.models import attention, flex
-from training.models.attention import kernel_of, tree_hidden, use_prefix_tree, why_padded
+from training.models import attention, expanded, flex
+from training.models.attention import (
+    kernel_of,
+    plant_trees,
+    tree_hidden,
+    use_prefix_tree,
+    why_padded,
+)
 from training.models.load import LoadedModel
 from training.models.tiny import tiny_llama
 from training.spec.errors import ModelError
@@ -36,6 +46,9 @@ GROUPS = [
     TokenGroup(prompt_id="b", prompt=(15, 16), responses=((17, 18, 19, 20),)),
     TokenGroup(prompt_id="c", prompt=(21,), responses=((22,), (23, 24))),
 ]
+SYSTEM = tuple(range(40, 60))
+ROOTED = [replace(one, prompt=(*SYSTEM, *one.prompt)) for one in GROUPS]
+rows = pytest.mark.parametrize("groups", [GROUPS, ROOTED], ids=["trees", "trees of one root"])
 
 
 def alone(
@@ -45,11 +58,12 @@ def alone(
     return hidden[len(prompt) :]
 
 
-def test_a_response_has_the_states_it_would_have_alone() -> None:
+@rows
+def test_a_response_has_the_states_it_would_have_alone(groups: Sequence[TokenGroup]) -> None:
     model = tiny_llama()
-    expected = [alone(model.model, g.prompt, r) for g in GROUPS for r in g.responses]
+    expected = [alone(model.model, g.prompt, r) for g in groups for r in g.responses]
     assert use_prefix_tree(model) == ""
-    pack = pack_groups(GROUPS)
+    pack = pack_groups(groups)
     found = tree_hidden(model.model, pack.tree, is_tree=True)[pack.response_R]
     torch.testing.assert_close(found, torch.cat(expected), atol=1e-5, rtol=1e-5)
 
@@ -69,6 +83,7 @@ def test_no_scores_are_computed_between_branches(monkeypatch: pytest.MonkeyPatch
     assert sum(scores) == 54
 
 
+@rows
 @pytest.mark.parametrize(
     "config",
     [
@@ -80,10 +95,12 @@ def test_no_scores_are_computed_between_branches(monkeypatch: pytest.MonkeyPatch
     ],
     ids=lambda config: config.model_type,
 )
-def test_families_served_by_trees_equal_padded_rows(config: object) -> None:
+def test_families_served_by_trees_equal_padded_rows(
+    config: object, groups: Sequence[TokenGroup]
+) -> None:
     model = AutoModelForCausalLM.from_config(config).eval()
     assert use_prefix_tree(model) == ""
-    tree = pack_groups(GROUPS).tree
+    tree = pack_groups(groups).tree
     torch.testing.assert_close(
         tree_hidden(model.base_model, tree, is_tree=True),
         tree_hidden(model.base_model, tree, is_tree=False),
@@ -106,8 +123,11 @@ def test_other_families_say_why_they_are_padded(config: object, reason: str) -> 
     assert reason in why_padded(AutoModelForCausalLM.from_config(config))
 
 
-def test_gradients_of_trees_equal_those_of_padded_rows(tiny_policy: LoadedModel) -> None:
-    tree = pack_groups(GROUPS).tree
+@rows
+def test_gradients_of_trees_equal_those_of_padded_rows(
+    tiny_policy: LoadedModel, groups: Sequence[TokenGroup]
+) -> None:
+    tree = pack_groups(groups).tree
     weights = list(tiny_policy.backbone.parameters())
     of_tree = torch.autograd.grad(
         tree_hidden(tiny_policy.backbone, tree, is_tree=True).square().sum(), weights
@@ -118,14 +138,35 @@ def test_gradients_of_trees_equal_those_of_padded_rows(tiny_policy: LoadedModel)
     torch.testing.assert_close(of_tree, of_rows, atol=1e-3, rtol=1e-4)
 
 
+def test_copies_of_keys_and_values_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are made of what is kept anyway, in the forward pass and again in the backward pass."""
+    made: list[ref[torch.Tensor]] = []
+
+    def repeated(one: torch.Tensor, repeats: int) -> torch.Tensor:
+        copies = one.repeat_interleave(repeats, dim=1)
+        made.append(ref(copies))
+        return copies
+
+    monkeypatch.setattr(expanded, "repeat_kv", repeated)
+    model = tiny_llama(layers=1)
+    use_prefix_tree(model)
+    hidden = tree_hidden(model.model, pack_groups(GROUPS).tree, is_tree=True)
+    of_forward = len(made)
+    assert of_forward == 2 * 8  # keys and values of three prompts and five branches, b's in one
+    assert not any(one() is not None for one in made)
+    hidden.square().sum().backward()
+    assert len(made) == 2 * of_forward
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")
+@rows
 @torch.no_grad()
 def test_flexible_attention_gives_the_states_of_sdpa(
-    tiny_policy: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    tiny_policy: LoadedModel, monkeypatch: pytest.MonkeyPatch, groups: Sequence[TokenGroup]
 ) -> None:
     """On a CPU it runs uncompiled, forward only. The row is longer than a block of 128."""
-    long = TokenGroup(prompt_id="d", prompt=(3,) * 130, responses=())
-    tree = pack_groups([*GROUPS * 7, long]).tree
+    long = TokenGroup(prompt_id="d", prompt=(*SYSTEM, *(3,) * 130), responses=())
+    tree = pack_groups([*groups * 7, long]).tree
     states = []
     for kernel in ("sdpa", "flex"):
         monkeypatch.setenv("CONCORD_ATTENTION", kernel)
@@ -230,3 +271,31 @@ def test_rows_keep_the_budget_and_the_order() -> None:
     """Lengths 10, 6, 4 under 10: a alone, b and c together; under 3 each has its own row."""
     assert [len(row) for row in rows_under_budget(GROUPS, 10)] == [1, 2]
     assert [len(row) for row in rows_under_budget(GROUPS, 3)] == [1, 1, 1]
+
+
+def test_what_all_prompts_begin_with_lies_in_the_row_once() -> None:
+    """20 tokens, then the trees as they would lie without it, at positions that go on after it."""
+    tree, trees = pack_groups(ROOTED).tree, pack_groups(GROUPS).tree
+    assert tree.root == 20
+    assert tree.tokens_T.tolist() == [*SYSTEM, *trees.tokens_T.tolist()]
+    assert tree.positions_T.tolist() == [
+        *range(20),
+        *(20 + at for at in trees.positions_T.tolist()),
+    ]
+    assert pack_groups(ROOTED).predictor_R.tolist() == [
+        20 + at for at in pack_groups(GROUPS).predictor_R.tolist()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "root"),
+    [
+        ([SYSTEM], 0),  # nobody to share it with
+        ([SYSTEM, SYSTEM], 19),  # each keeps a token of its own
+        ([SYSTEM[:16], SYSTEM], 0),  # fifteen are too few
+        ([SYSTEM, (*SYSTEM[:17], 3, 4)], 17),
+        ([(3, *SYSTEM), SYSTEM], 0),
+    ],
+)
+def test_a_root_is_what_is_worth_sharing(prompts: list[tuple[int, ...]], root: int) -> None:
+    assert plant_trees([(one, [(5,)]) for one in prompts]).root == root

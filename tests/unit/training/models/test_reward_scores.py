@@ -1,6 +1,7 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def scores(reward: LoadedModel, *groups: TokenGroup) -> torch.Tensor:
 def test_a_score_does_not_change_with_its_neighbors(reward: LoadedModel) -> None:
     together = scores(reward, OTHER, GROUP, OTHER)[1:4]
     torch.testing.assert_close(together, scores(reward, GROUP), atol=1e-5, rtol=0)
+
+
+def test_a_score_does_not_change_with_a_shared_beginning(reward: LoadedModel) -> None:
+    groups = [replace(one, prompt=(*range(30, 50), *one.prompt)) for one in (OTHER, GROUP)]
+    apart = torch.cat([scores(reward, one) for one in groups])
+    torch.testing.assert_close(scores(reward, *groups), apart, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -106,7 +106,7 @@ def test_a_stop_is_heard_within_an_evaluation(spec: RunSpec, tmp_path: Path) -> 
     spec = replace(spec, max_steps=1, tokens_per_forward=16)
     train(tmp_path / "run", spec)
     with pytest.MonkeyPatch.context() as patch:
-        stop = StopAt(patch, "training.models.attention:tree_masks", time=3)
+        stop = StopAt(patch, "training.models.attention:tree_pieces", time=3)
         with pytest.raises(Cancelled):
             evaluate(tmp_path / "run", spec, stop)
     assert stop.came == 3
