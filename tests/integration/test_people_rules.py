@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -404,7 +405,7 @@ def test_a_repeat_that_follows_the_side_is_told_from_one_that_follows_the_respon
 def test_the_hours_statement_counts_undone_work_as_time(project, labeler):
     judged(project, (labeler, 1), active_ms=1_800_000)
     judged(project, (labeler, 1), active_ms=1_800_000, withdrawn_at=timezone.now())
-    (day,) = numbers.days_of(project, labeler.pk)
+    (day,) = numbers.days_of(project, labeler.pk, zone=ZoneInfo("UTC"))
     assert (day.judgments, day.hours) == (1, 1.0)
 
 
