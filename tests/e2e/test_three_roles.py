@@ -35,10 +35,10 @@ def test_a_labeler_judges_ten_comparisons_by_keyboard(sign_in, page, console):
     sign_in("labeler")
     open_section(page, "Label")
     counter = page.locator("[data-count]")
-    expect(counter).to_contain_text("0 of")
+    expect(counter).to_contain_text("0 today")
     for key in ("1", "2", "3", "4", "5", "6", "7", "b", "2", "6"):
         judge_by_key(page, key)
-    expect(counter).to_contain_text("10 of")
+    expect(counter).to_contain_text("10 today")
     page.keyboard.press("z")
     expect(counter).to_contain_text("9 of")
     assert console == []
