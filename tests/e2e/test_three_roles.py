@@ -40,7 +40,7 @@ def test_a_labeler_judges_ten_comparisons_by_keyboard(sign_in, page, console):
         judge_by_key(page, key)
     expect(counter).to_contain_text("10 today")
     page.keyboard.press("z")
-    expect(counter).to_contain_text("9 of")
+    expect(counter).to_contain_text("9 today")
     assert console == []
 
 
