@@ -12,6 +12,7 @@ Shapes: T tokens of a row, L tokens of a piece of it, D hidden size, B padded ro
 import inspect
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -175,11 +176,12 @@ def prefix_tree_attention(  # noqa: PLR0913, PLR0917 - the signature transformer
     lengths = [piece.length for piece in tree_row]
     queries, keys, values = (torch.split(row, lengths, dim=2) for row in (query, key, value))
     repeats = int(getattr(module, "num_key_value_groups", 1))
+    is_recomputed = bool(getattr(module, "is_recomputed", False))
     outputs = []
     for at, piece in enumerate(tree_row):
         seen = (*piece.before, at)
         expanded = Expanded(repeats)
-        with expanded:
+        with nullcontext() if is_recomputed else expanded:
             output = F.scaled_dot_product_attention(
                 queries[at],
                 expanded([keys[one] for one in seen]),

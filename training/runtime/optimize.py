@@ -59,6 +59,10 @@ def recompute_layers(model: Any) -> None:  # Any: as above
     """
     for layer in list(transformer_layers(model))[:-1]:
         layer.forward = partial(_recomputed, layer.forward)
+        for (
+            part
+        ) in layer.modules():  # what a part chooses to keep by hooks of its own, it would keep here
+            part.is_recomputed = True  # type: ignore[assignment] # torch types parts and tensors alone
 
 
 def _recomputed(forward: Callable[..., Any], *args: Any, **named: Any) -> Any:  # Any: a layer's own

@@ -1,6 +1,7 @@
 """Gradient checkpointing: the same gradients from what enters each layer, and less memory held for them."""
 
 from copy import deepcopy
+from weakref import ref
 
 import pytest
 import torch
@@ -49,6 +50,24 @@ def test_gradients_have_the_same_bits_and_less_is_held(family):
     found, after = outcome(model, is_tree=is_tree)
     assert all(torch.equal(one, other) for one, other in zip(found, right, strict=True))
     assert after < 0.6 * before
+
+
+@pytest.mark.parametrize("family", TREES)
+def test_attention_keeps_nothing_that_is_computed_again(family, monkeypatch):
+    """A quarter of the calls are the last layer's, which is not."""
+    sdpa, queries = torch.nn.functional.scaled_dot_product_attention, []
+
+    def attend(query, *told, **settings):
+        queries.append(ref(query))
+        return sdpa(query, *told, **settings)
+
+    model, is_tree = backbone(family)
+    recompute_layers(model)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", attend)
+    states = tree_hidden(model.eval().base_model, TREE, is_tree=is_tree)
+    kept = [one() is not None for one in queries]
+    assert states.requires_grad
+    assert kept == [False] * (len(kept) * 3 // 4) + [True] * (len(kept) // 4)
 
 
 def test_without_gradients_a_layer_is_passed_once():
