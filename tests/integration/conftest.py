@@ -1,4 +1,4 @@
-"""What tests of workers share: a trainer that only pretends, a run for it, a real S3 server, a real Redis."""
+"""What tests share: a project, its engineer, a trainer that only pretends, a run for it, a real S3 server and Redis."""
 
 import os
 import shlex
@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 import redis
 
+from annotation.projects.models import Role
 from tests import factories
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 REDIS_SERVER = os.environ.get("CONCORD_TEST_REDIS_SERVER", "redis://127.0.0.1:6379")
 FIRST_DATABASE = 6  # of its sixteen; each process of the tests has its own
+
+
+@pytest.fixture
+def project():
+    return factories.project()
+
+
+@pytest.fixture
+def engineer(project):
+    return factories.member(project, Role.ENGINEER)
 
 
 @pytest.fixture

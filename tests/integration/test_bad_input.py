@@ -64,11 +64,6 @@ def in_the_log(caplog, settings, tmp_path):
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def person(project):
     user = factories.member(project, Role.ADMIN)
     project.memberships.create(user=user, role=Role.ENGINEER)

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def engineer(project, client):
     client.force_login(factories.member(project, Role.ENGINEER, username="eve"))
     return client

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) [y](javascript:alert(1))"
 
 
-@pytest.fixture
-def project():
-    return factories.project()
-
-
 def signed_in(project, role) -> Client:
     client = Client()
     client.user = factories.member(project, role)

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from annotation.generation import services
 from annotation.generation.models import GenerationRun, PlaygroundRun, PromptOutcome
-from annotation.projects.models import Role
 from tests import factories
 from workers import generation
 from workers.generators.base import Outcome, Sampled
@@ -19,16 +18,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project, client, api):
-    person = factories.member(project, Role.ENGINEER)
-    client.force_login(person)
-    api.force_authenticate(person)
-    return person
+def engineer(engineer, client, api):
+    client.force_login(engineer)
+    api.force_authenticate(engineer)
+    return engineer
 
 
 def a_run(project, engineer, **fields):

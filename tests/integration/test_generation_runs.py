@@ -6,7 +6,6 @@ from annotation.comparisons.models import Comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.generation import services
 from annotation.generation.models import Candidate, GenerationRun, PromptOutcome
-from annotation.projects.models import Role
 from annotation.registry.services import promote
 from tests import factories
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -14,16 +13,6 @@ from workers import generation
 from workers.generators.base import GeneratorFailed, Outcome, Sampled
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project):
-    return factories.member(project, Role.ENGINEER)
 
 
 @pytest.fixture

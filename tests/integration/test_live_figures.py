@@ -140,11 +140,6 @@ def test_whatever_is_judged_the_figures_are_those_of_a_computation_over_all():
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def busy(project):
     """Forty comparisons that four labelers judged, each in a way of their own."""
     people = [factories.user() for _ in range(4)]

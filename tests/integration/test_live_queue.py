@@ -11,7 +11,6 @@ from django.utils import timezone
 from annotation.core import jobs
 from annotation.core.jobs import Job, Queue
 from annotation.generation import services
-from annotation.projects.models import Role
 from annotation.registry import scoring
 from deploy.supervisor import commands
 from tests import factories
@@ -31,16 +30,6 @@ def rung(monkeypatch):
 
     monkeypatch.setattr(jobs.current_app, "send_task", send_task)
     return sent
-
-
-@pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project):
-    return factories.member(project, Role.ENGINEER)
 
 
 def scores_wanted(project, engineer):

@@ -18,7 +18,6 @@ from annotation.judges.report import report_of
 from annotation.judges.services.appointing import appoint_judge, publish_constitution
 from annotation.judges.services.hearing import cancel, request_hearing, resume
 from annotation.judges.services.revising import request_revisions
-from annotation.projects.models import Role
 from tests import factories
 from training.spec.records import GROUPS_FILE
 from workers import judging
@@ -33,16 +32,6 @@ PRINCIPLES = [{"title": "Helpful", "text": "Prefer the response that answers the
 def long_lease(settings):
     """The heartbeat has a connection of its own and cannot see rows of a test's transaction."""
     settings.CONCORD_LEASE_SECONDS = 3600
-
-
-@pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project):
-    return factories.member(project, Role.ENGINEER)
 
 
 @pytest.fixture

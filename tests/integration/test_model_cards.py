@@ -63,16 +63,6 @@ def reward_facts(**changes):
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project):
-    return factories.member(project, Role.ENGINEER)
-
-
-@pytest.fixture
 def reward(project):
     return factories.policy(project, kind="reward", name="helpful")
 

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def admin(project, client):
     admin = factories.member(project, Role.ADMIN)
     client.force_login(admin)

@@ -26,11 +26,6 @@ REWARD = {"epochs": 2.0, "groups_per_step": 8, "max_steps": 0, "max_groups": 0}
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def engineer(project, client):
     client.force_login(factories.member(project, Role.ENGINEER, username="eve"))
     return client

@@ -3,7 +3,6 @@
 import pytest
 from django.urls import reverse
 
-from annotation.projects.models import Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -24,16 +23,10 @@ LOSS = {
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project, client, api):
-    person = factories.member(project, Role.ENGINEER)
-    client.force_login(person)
-    api.force_authenticate(person)
-    return person
+def engineer(engineer, client, api):
+    client.force_login(engineer)
+    api.force_authenticate(engineer)
+    return engineer
 
 
 def done(project, kind="reward_model", **metrics):

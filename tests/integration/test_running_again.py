@@ -13,11 +13,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def pages(client, project):
     client.force_login(factories.member(project, Role.ENGINEER))
     return client

@@ -20,16 +20,6 @@ def long_lease(settings):
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
-def engineer(project):
-    return factories.member(project, Role.ENGINEER)
-
-
-@pytest.fixture
 def reward(project):
     return factories.policy(project, kind="reward")
 

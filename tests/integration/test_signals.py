@@ -19,11 +19,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def admin(project, client, api):
     admin = factories.member(project, Role.ADMIN)
     client.force_login(admin)

@@ -21,11 +21,6 @@ from training.spec.records import DemonstrationText, group_from_dict, read_group
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def project():
-    return factories.project()
-
-
 def silent(done: int, total: int, unit: str) -> None:
     """Progress that nobody watches."""
 

@@ -16,11 +16,6 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def project():
-    return factories.project()
-
-
 def said(project, criterion=OVERALL):
     """What the stored columns hold, as tuples."""
     columns = stored.load_columns(project, criterion)

@@ -23,11 +23,6 @@ PAUSES = {
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def labeler(project):
     return factories.member(project)
 

@@ -24,11 +24,6 @@ MACHINE = {"host": "gpu-1", "device": "NVIDIA H200", "torch": "2.11.0", "bfloat1
 
 
 @pytest.fixture
-def project():
-    return factories.project()
-
-
-@pytest.fixture
 def engineer(project):
     return factories.member(project, Role.ENGINEER, username="eve")
 
