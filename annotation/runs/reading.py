@@ -42,11 +42,11 @@ class Told(NamedTuple):
 
 
 def headline_texts(headline: Headline) -> Told:
-    """`+0.42`, `reward gain`, `1.03 → 1.45, gain 0.31 to 0.53 on 24 prompts`."""
+    """`+0.42`, `reward gain`, `1.03 → 1.45, 95 %: 0.31 to 0.53, n 24`."""
     if headline.value is None:
         return Told("–", headline.name, "", headline.reason)
     is_gain = headline.after is not None
-    number = f"{headline.value:+.3g}" if is_gain else f"{headline.value:.3g}"
+    number = f"{headline.value:+.3g}" if is_gain else f"{headline.value:{_digits(headline)}}"
     parts = [_ends(headline), _spread(headline), f"n {headline.n:,}" if headline.n else ""]
     return Told(with_minus(number), headline.name, ", ".join(filter(None, parts)), "")
 
@@ -54,7 +54,7 @@ def headline_texts(headline: Headline) -> Told:
 def _ends(headline: Headline) -> str:
     if headline.before is None:
         return ""
-    before = with_minus(f"{headline.before:.3g}")
+    before = with_minus(f"{headline.before:{_digits(headline)}}")
     if headline.after is None:
         return f"from {before}"
     return f"{before} → {with_minus(f'{headline.after:.3g}')}"
@@ -63,7 +63,13 @@ def _ends(headline: Headline) -> str:
 def _spread(headline: Headline) -> str:
     if headline.interval is None:
         return ""
-    return " to ".join(with_minus(f"{end:.3g}") for end in headline.interval)
+    low, high = (with_minus(f"{end:.3g}") for end in headline.interval)
+    return f"95 %: {low} to {high}"
+
+
+def _digits(headline: Headline) -> str:
+    """Losses before and after may be near each other."""
+    return ".4g" if headline.is_better_low else ".3g"
 
 
 class Sample(NamedTuple):

@@ -17,8 +17,8 @@ GAIN = {
     "win_rate": {"value": 0.6, "interval": [0.5, 0.7], "n": 24},
 }
 LOSS = {
-    "loss_before": {"value": 2.31, "interval": [2.2, 2.4], "n": 400},
-    "loss_after": {"value": 1.98, "interval": [1.9, 2.1], "n": 400},
+    "loss_before": {"value": 2.311, "interval": [2.2, 2.4], "n": 400},
+    "loss_after": {"value": 2.306, "interval": [2.2, 2.4], "n": 400},
 }
 
 
@@ -48,8 +48,8 @@ def rows(client, project, **asked):
         ("reward_model", {"accuracy": ACCURACY}, ["0.714", "held-out accuracy", "0.632 to 0.785, n 62"]),
         ("kto", {"accuracy": ACCURACY}, ["0.714"]),
         ("dpo", {"accuracy": ACCURACY}, ["0.714"]),
-        ("sft", LOSS, ["1.98", "held-out loss", "from 2.31, 1.9 to 2.1, n 400"]),
-        ("ppo", GAIN, ["+0.42", "reward gain", "1.03 → 1.45, 0.31 to 0.53, n 24"]),
+        ("sft", LOSS, ["2.306", "held-out loss", "from 2.311, 95 %: 2.2 to 2.4, n 400"]),
+        ("ppo", GAIN, ["+0.42", "reward gain", "1.03 → 1.45, 95 %: 0.31 to 0.53, n 24"]),
         ("grpo", GAIN | {"reward_gain": -0.1}, ["−0.1"]),
     ],
 )  # fmt: skip
