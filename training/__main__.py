@@ -63,7 +63,7 @@ class Algorithm(NamedTuple):
 
 def algorithm(spec: RunSpec) -> Algorithm:
     """The algorithm of a spec; torch is loaded here, and what this run does not need is not."""
-    with quick_imports(unused=UNUSED if spec.quantize == "none" else ()):
+    with quick_imports(unused=() if spec.has_four_bits else UNUSED):
         trainer = import_module(f"training.trainers.{spec.kind}")
         measure = import_module(f"training.evals.{MEASURES[spec.kind]}")
     return Algorithm(trainer.train, measure.evaluate)

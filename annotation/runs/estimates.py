@@ -146,12 +146,14 @@ def memory(
     adapters keeps the weights it began with, as the reference; it is measured with one policy at a time beside the
     teacher, every other kind with one model at a time.
     """
-    precision, quantize = str(spec.get("precision", "auto")), str(spec.get("quantize", "none"))
+    precision = str(spec.get("precision", "auto"))
+    quantize, of_scorers = (str(spec.get(name, "none")) for name in ("quantize", "reward_quantize"))
 
     def size(one: Weights | None) -> int:
         return one.bytes_of_one(precision, computes_half=computes_half) if one else FULL_BYTES
 
-    kept, judges = trained_model(base, spec), [one.held(size(one)) if one else 0 for one in scorers]
+    kept = trained_model(base, spec)
+    judges = [one.held(size(one), of_scorers) if one else 0 for one in scorers]
     a_trained = GRADIENT_BYTES + MOMENT_BYTES
     if spec.get("lora_rank"):
         a_trained += FULL_BYTES

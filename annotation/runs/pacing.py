@@ -18,7 +18,7 @@ LOOKED_AT = 30  # newest runs of the kind
 PACE_SETTINGS = (
     *("max_prompt_tokens", "max_response_tokens", "trainable_layers", "lora_rank", "layers"),
     *("heads", "update_epochs", "tokens_per_forward", "gradient_checkpointing"),
-    *("precision", "quantize"),
+    *("precision", "quantize", "reward_quantize"),
 )
 LAST_KEY = 2**63 - 1
 

@@ -125,6 +125,16 @@ def test_four_bits_hold_the_matrices_of_the_layers_and_nothing_else(model):
     assert of_memory("ppo", weights, spec).measuring == held
 
 
+def test_a_reward_model_that_scores_is_counted_in_the_bits_that_it_is_held_in(model):
+    weights = weights_of(model())
+    inside = sum(one.numel() for one in tiny_llama().model.layers.parameters() if one.dim() == 2)
+    whole = of_memory("grpo", weights, {"lora_rank": 1}, teacher=weights)
+    spec = {"lora_rank": 1, "reward_quantize": "nf4"}
+    small = of_memory("grpo", weights, spec, teacher=weights)
+    saved = 4 * weights.count - round(4 * (weights.count - inside) + 0.52 * inside)
+    assert (whole.training - small.training, whole.measuring - small.measuring) == (saved, saved)
+
+
 def test_a_reward_model_of_the_lowest_layers_is_counted_without_the_others(model):
     weights = weights_of(model())
     kept = tiny_llama(layers=1)

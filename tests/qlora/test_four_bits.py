@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    MixtralConfig,
+    MixtralForSequenceClassification,
+)
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
@@ -17,9 +22,12 @@ from training.models import load
 from training.models.load import load_policy, save_model
 from training.models.reward import load_reward_model, new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout.scoring import scorer_of
 from training.spec.base import RunSpec
+from training.spec.errors import ModelError
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
-from training.spec.rollouts import GrpoSpec, PpoSpec
+from training.spec.records import Turn
+from training.spec.rollouts import GrpoSpec, PpoSpec, RolloutSpec
 
 IDS = torch.tensor([[5, 6, 7, 8, 9, 1]])
 STEPS = {"max_steps": 4, "checkpoint_every": 2}
@@ -33,6 +41,8 @@ ALGORITHMS: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
     "kto": (KtoSpec, STEPS),
     "ppo": (PpoSpec, UPDATES),
     "grpo": (GrpoSpec, UPDATES),
+    "ppo, reward model too": (PpoSpec, UPDATES | {"reward_quantize": "nf4"}),
+    "grpo, reward model too": (GrpoSpec, UPDATES | {"reward_quantize": "nf4"}),
 }
 
 
@@ -50,7 +60,9 @@ def folders(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(params=ALGORITHMS.values(), ids=ALGORITHMS)
 def spec(request: pytest.FixtureRequest, folders: Path, snapshot: Path) -> RunSpec:
     kind, settings = request.param
-    judge = {"reward_model": str(folders / "reward")} if "updates" in settings else {}
+    reward = str(folders / "reward")
+    judges = {"reward_model": reward, "held_out_reward_model": reward}
+    judge = judges if "updates" in settings else {}
     made: RunSpec = kind(
         model=str(folders / "policy"),
         data=str(snapshot),
@@ -112,7 +124,66 @@ def test_it_is_measured_in_4_bits_as_it_trained(
     assert evaluate(tmp_path, spec)
     is_rollout = isinstance(spec, PpoSpec | GrpoSpec)
     count = 1 if isinstance(spec, RewardModelSpec) else 2
-    assert sorted(bits for bits, _ in loaded) == ["nf4"] * count + ["none"] * is_rollout
+    judge = [getattr(spec, "reward_quantize", "none")] * is_rollout
+    assert sorted(bits for bits, _ in loaded) == sorted(["nf4"] * count + judge)
+
+
+@pytest.mark.parametrize("kind", [PpoSpec, GrpoSpec])
+def test_both_reward_models_score_in_4_bits_beside_a_policy_that_trains_whole(
+    kind: type[RolloutSpec],
+    folders: Path,
+    snapshot: Path,
+    tmp_path: Path,
+    loaded: list[tuple[str, str]],
+) -> None:
+    reward = str(folders / "reward")
+    spec = kind(
+        model=str(folders / "policy"),
+        data=str(snapshot),
+        reward_model=reward,
+        held_out_reward_model=reward,
+        reward_quantize="nf4",
+        groups_per_step=4,
+        **UPDATES,
+    )
+    train(tmp_path, spec)
+    assert sorted(bits for bits, _ in loaded) == ["nf4", "nf4", "none"]
+    told = [numbers for _, numbers in metrics_of(tmp_path)]
+    assert [one["held_out_reward"] for one in told] == pytest.approx(
+        [one["reward"] for one in told]
+    )
+
+
+def test_scores_in_4_bits_are_near_whole_ones_and_not_those(folders: Path) -> None:
+    whole, small = (
+        scorer_of(source, load_reward_model(source, **how, quantize=bits), budget=512)
+        for source, how in [(str(folders / "reward"), {"precision": "float32", "device": CPU})]
+        for bits in ("none", "nf4")
+    )
+    prompts = [(Turn(role="user", content=text),) for text in ("Hello", "Name three trees")]
+    answers = [["Hi.", "Good morning", "No", "A longer answer that says little"]] * 2
+    apart = torch.tensor(whole.score(prompts, answers)) - torch.tensor(
+        small.score(prompts, answers)
+    )
+    assert 0 < apart.abs().max() < 0.5
+
+
+def test_experts_in_stacks_which_would_stay_whole_are_refused(tmp_path: Path) -> None:
+    config = MixtralConfig(
+        vocab_size=259,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=2,
+        num_labels=1,
+        pad_token_id=0,
+    )
+    MixtralForSequenceClassification(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"^reward_quantize: .* 24,576 stay whole, in the stacks"):
+        load_reward_model(str(tmp_path), precision="float32", device=CPU, quantize="nf4")
 
 
 def test_a_stopped_run_goes_on_with_the_bits_of_one_that_never_stopped(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,9 +88,18 @@ def load_policy(
 
 
 def load_classifier(
-    source: str, *, precision: str, device: torch.device, is_new: bool, quantize: str = "none"
+    source: str,
+    *,
+    precision: str,
+    device: torch.device,
+    is_new: bool,
+    quantize: str = "none",
+    asked_by: str = "quantize",
 ) -> LoadedModel:
-    """A one-score classifier; with ``is_new`` its head is missing in ``source`` and made fresh."""
+    """A one-score classifier; with ``is_new`` its head is missing in ``source`` and made fresh.
+
+    ``asked_by`` is the setting that wishes for 4 bits, for the sentence where they cannot be.
+    """
     head = {"score.", "classifier.", "bert.pooler."} if is_new else set()
     return _load(
         source,
@@ -98,6 +108,7 @@ def load_classifier(
         device=device,
         may_miss=tuple(head),
         quantize=quantize,
+        asked_by=asked_by,
         num_labels=1,
     )
 
@@ -136,12 +147,13 @@ def _load(
     device: torch.device,
     may_miss: tuple[str, ...] = (),
     quantize: str = "none",
+    asked_by: str = "quantize",
     **options: object,
 ) -> LoadedModel:
     _refuse_empty(source)
     is_quantized = quantize != "none"
     if is_quantized:
-        refuse_without_bitsandbytes()
+        refuse_without_bitsandbytes(asked_by)
     with quiet(), _named_failures(f"The tokenizer of {source}"):
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     with quiet(), _named_failures(f"The model {source}"):
@@ -166,6 +178,7 @@ def _load(
     if padded_because:
         logger.warning("model.padded", extra={"model": source, "reason": padded_because})
     if is_quantized:
+        _refuse_mostly_whole(model, source, asked_by)
         _keep_gradients(model)
     else:
         model = model.to(device)
@@ -182,12 +195,24 @@ def _load(
     )
 
 
-def refuse_without_bitsandbytes() -> None:
-    """Raise ModelError where weights cannot be held in 4 bits."""
+def refuse_without_bitsandbytes(asked_by: str) -> None:
+    """Raise ModelError where weights cannot be held in 4 bits, as the setting ``asked_by`` wishes."""
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
-            "quantize: nf4 needs the package bitsandbytes, which is not installed here. Install it "
-            "(`pip install bitsandbytes`), or set quantize to none."
+            f"{asked_by}: nf4 needs the package bitsandbytes, which is not installed here. Install it "
+            f"(`pip install bitsandbytes`), or set {asked_by} to none."
+        )
+
+
+def _refuse_mostly_whole(model: Any, source: str, asked_by: str) -> None:  # Any: as in `_load`
+    """Raise ModelError where most of what should shrink is no linear layer: experts in stacks stay whole."""
+    linear = [one.quant_state.shape for one in model.parameters() if hasattr(one, "quant_state")]
+    small = sum(math.prod(one) for one in linear)
+    stacked = sum(one.numel() for one in model.parameters() if one.dim() > 2)
+    if stacked > small:
+        raise ModelError(
+            f"{asked_by}: nf4 holds linear layers in 4 bits, which are {small:,} weights of {source}; {stacked:,} "
+            f"stay whole, in the stacks of its experts. Set {asked_by} to none, or choose a model without experts."
         )
 
 

@@ -96,9 +96,21 @@ def save_reward_model(reward: LoadedModel, folder: Path) -> None:
         save_file(weights, folder / HEADS_FILE)
 
 
-def load_reward_model(source: str, *, precision: str, device: torch.device) -> LoadedModel:
-    """A trained reward model; a folder without a score head is refused."""
-    loaded = load_classifier(source, precision=precision, device=device, is_new=False)
+def load_reward_model(
+    source: str, *, precision: str, device: torch.device, quantize: str = "none"
+) -> LoadedModel:
+    """A trained reward model; a folder without a score head is refused.
+
+    With ``quantize`` nf4, which a run that it scores for calls `reward_quantize`, its backbone is held in 4 bits.
+    """
+    loaded = load_classifier(
+        source,
+        precision=precision,
+        device=device,
+        is_new=False,
+        quantize=quantize,
+        asked_by="reward_quantize",
+    )
     _set_heads(loaded, **dict(_head(loaded).named_parameters()))
     _restore_head(loaded, Path(source))
     _separate_padding(loaded)

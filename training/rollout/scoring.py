@@ -138,7 +138,12 @@ def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
 
     Raises SpecError where an uncertainty is to be paid for that one head cannot tell.
     """
-    reward = load_reward_model(spec.reward_model, precision=spec.precision, device=device)
+    reward = load_reward_model(
+        spec.reward_model,
+        precision=spec.precision,
+        device=device,
+        quantize=spec.reward_quantize,
+    )
     has_one_head = head_count(reward) == 1
     if spec.uncertainty_penalty and has_one_head:
         raise SpecError(

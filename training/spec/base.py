@@ -124,6 +124,12 @@ class RunSpec:
         "mlflow, trackio.",
     )
 
+    @property
+    def has_four_bits(self) -> bool:
+        """Whether one of its models is held in 4 bits."""
+        settings = [one.name for one in fields(self) if one.name.endswith("quantize")]
+        return any(getattr(self, name) != "none" for name in settings)
+
     def tracker_names(self) -> tuple[str, ...]:
         """The tools of ``trackers``, each once. Raises SpecError for one that is not known."""
         names = [one.strip() for one in self.trackers.split(",") if one.strip()]

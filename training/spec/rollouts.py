@@ -26,6 +26,11 @@ class RolloutSpec(RunSpec):
         help="Folder of a second reward model that does not teach: a guard warns where its scores fall "
         "while the reward rises.",
     )
+    reward_quantize: str = setting(
+        "none",
+        help="Hold the reward model, and the held-out one, in 4 bits; nf4 needs bitsandbytes.",
+        choices=("none", "nf4"),
+    )
     sampler_url: str = setting(
         "",
         help="Base address (with /v1) of a vLLM server that samples the responses, with the run's "

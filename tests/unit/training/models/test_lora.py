@@ -6,6 +6,7 @@ import torch
 from tests.unit.training.conftest import CPU
 from training.models.load import LoadedModel, load_policy
 from training.models.lora import Adapter, adapter_of, adapters_off, add_lora, merge_lora
+from training.models.reward import load_reward_model
 from training.runtime.metrics import Reporter
 from training.runtime.optimize import choose_trainable
 from training.runtime.run import Run
@@ -84,6 +85,14 @@ def test_four_bits_without_bitsandbytes_say_what_to_install(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"bitsandbytes.* not installed.*set quantize to none"):
         load_policy(str(tiny_folder), precision="float32", device=CPU, quantize="nf4")
+
+
+def test_a_reward_model_in_four_bits_without_bitsandbytes_names_the_setting_that_asked(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"^reward_quantize: nf4 needs .*set reward_quantize to n"):
+        load_reward_model(str(tiny_folder), precision="float32", device=CPU, quantize="nf4")
 
 
 def test_four_bits_without_adapters_are_refused() -> None:

@@ -34,6 +34,22 @@ def test_a_stored_spec_loses_only_what_its_kind_does_not_use():
     assert without_unused({"kind": "magic", "epochs": 2.0}) == {"kind": "magic", "epochs": 2.0}
 
 
+@pytest.mark.parametrize("kind", ["ppo", "grpo"])
+def test_a_frozen_reward_model_is_held_in_four_bits_without_adapters(kind):
+    spec = spec_from_dict(PPO | {"kind": kind, "reward_quantize": "nf4"})
+    assert (spec.quantize, spec.reward_quantize, spec.has_four_bits) == ("none", "nf4", True)
+    assert not spec_from_dict(PPO | {"kind": kind}).has_four_bits
+    with pytest.raises(SpecError, match=r"^reward_quantize: 'int8' is not one of none, nf4"):
+        spec_from_dict(PPO | {"kind": kind, "reward_quantize": "int8"})
+
+
+def test_what_scores_nothing_takes_no_four_bits_for_it():
+    with pytest.raises(
+        SpecError, match=r"^reward_quantize: Supervised fine-tuning has no such field"
+    ):
+        spec_from_dict({"kind": "sft", "model": "m", "data": "d", "reward_quantize": "nf4"})
+
+
 def test_sizes_of_an_update_that_go_up_are_taken():
     """32 rollouts over 8 prompts: 4 responses each."""
     spec = spec_from_dict(PPO | {"rollouts_per_update": 32, "groups_per_step": 8})
