@@ -1,6 +1,6 @@
 """What the columns of a file say: which an import does not use, and what the file holds beside prompts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import KNOWN_COLUMNS
@@ -9,6 +9,7 @@ from annotation.prompts.readers.labels import LABEL_COLUMNS, RESPONSE_COLUMNS, i
 from annotation.prompts.readers.unjudged import UNJUDGED_COLUMNS
 
 Contents = PromptImport.Contents
+MOST_NAMED = 30
 UNJUDGED = frozenset({Contents.COMPARISONS, Contents.SIGNALS, Contents.DEMONSTRATIONS})
 PAIRS = tuple(frozenset(names[:2]) for names in RESPONSE_COLUMNS)
 
@@ -31,3 +32,9 @@ def looks_like(columns: Collection[str]) -> Contents | None:
     if {"responses", "ranking"} <= names or (is_pair and not names.isdisjoint(LABEL_COLUMNS)):
         return Contents.JUDGMENTS
     return Contents.COMPARISONS if is_pair or "responses" in names else None
+
+
+def named(columns: Iterable[str]) -> list[str]:
+    """As many names as a person reads, as they can be stored and shown."""
+    cut = {str(name)[:60] for name in columns}
+    return sorted(name for name in cut if name.isprintable())[:MOST_NAMED]

@@ -11,7 +11,7 @@ from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
-from annotation.prompts.columns import unused_of
+from annotation.prompts.columns import named, unused_of
 from annotation.prompts.examples import EXAMPLES
 from annotation.prompts.forms import CONTENTS, UploadForm
 from annotation.prompts.models import PromptImport
@@ -85,7 +85,7 @@ def import_preview(request: HttpRequest, project_id: int) -> HttpResponse:
         except InvalidInput as error:
             form.add_error(error.field or None, str(error))
     unused = (
-        unused_of(PromptImport.Contents(form.cleaned_data["contents"]), preview.columns)
+        named(unused_of(PromptImport.Contents(form.cleaned_data["contents"]), preview.columns))
         if preview
         else []
     )

@@ -13,7 +13,7 @@ from annotation.comparisons.services.importing import run_any_import
 from annotation.core.errors import InvalidInput
 from annotation.core.text import from_inert, inert
 from annotation.projects.models import Role
-from annotation.prompts.models import PromptImport
+from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.readers import files
 from annotation.prompts.services.requesting import request_import
 from tests import factories
@@ -224,6 +224,30 @@ WHOLE = {
     "UTF-16": ("rows.jsonl", '{"text": "a"}'.encode("utf-16"), "UTF-16"),
     "a ZIP archive": ("rows.jsonl", b"PK\x03\x04rest", "ZIP"),
     "an array in Latin-1": ("rows.json", '[{"text": "Grün"}]'.encode("latin-1"), "UTF-8"),
+    "UTF-16 without a mark": ("rows.csv", "text\na\n".encode("utf-16-le"), "UTF-16"),
+    "an array in UTF-16": ("rows.json", '[{"text": "a"}]'.encode("utf-16-be"), "UTF-16"),
+    "one object over lines": ("rows.json", b'{\n  "data": []\n}', "each row in one line"),
+    "gzip in gzip": ("rows.csv.gz", gzip.compress(gzip.compress(b"text\na\n")), "packed twice"),
+    "a quote left open": (
+        "rows.csv",
+        b'text,source\na,b\n"c,d\ne,f\n',
+        "quote that opens in line 3",
+    ),
+    "a field of ten megabytes": (
+        "rows.csv",
+        b'text\ngood\n"' + (b"x" * 99 + b"\n") * 100_000 + b'"\nafter\n',
+        "begins in line 3 is longer than",
+    ),
+    "an object of ten megabytes": (
+        "rows.json",
+        b'[{"text": "a"}, {"text": "' + b"x" * 10_000_000 + b'"}]',
+        "Object 2 of the array is longer than",
+    ),
+    "an object nested deeply": (
+        "rows.json",
+        b'[{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
+        "Object 1 of the array cannot be read: it is nested too deeply",
+    ),
     "a gzip file cut off": ("rows.jsonl.gz", gzip.compress(GOOD * 999)[:-9], "breaks off"),
     "two arrays": ("rows.json", b'[{"text": "a"}]\n[{"text": "b"}]', "the end of the JSON array"),
     "CSV of old Macs": ("rows.csv", b"text\ra\rb\r", "line ends"),
@@ -236,6 +260,20 @@ def test_a_file_is_refused_whole_that_is(case):
     name, payload, words = WHOLE[case]
     with pytest.raises(InvalidInput, match=words):
         taken(payload, "prompts", name)
+    assert not Prompt.objects.exists()
+
+
+@pytest.mark.parametrize("case", ["nesting", "a huge number"])
+def test_a_reason_speaks_of_the_row_and_not_of_python(case):
+    reason = taken(BAD_LINES[case] + b"\n" + GOOD, "prompts").rejected_rows.get().reason
+    assert "recursion" not in reason
+    assert "sys." not in reason
+
+
+def test_a_header_of_half_a_million_columns_is_refused_within_a_request():
+    names = b",".join(b"c%d" % number for number in range(400_000))
+    with pytest.raises(InvalidInput, match="No row of the file"):
+        taken(names + b"\n" + names + b"\n", "prompts", "rows.csv")
 
 
 def test_a_gzip_bomb_is_refused(monkeypatch):

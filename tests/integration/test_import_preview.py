@@ -125,3 +125,11 @@ def test_the_command_reads_the_whole_file_and_stores_nothing(tmp_path, capsys):
     assert "rejected, line 7: The labeler gave the label 'maybe'" in said
     assert not Prompt.objects.exists()
     assert not PromptImport.objects.exists()
+
+
+def test_columns_that_cannot_be_shown_break_no_preview(client):
+    row = {"text": "Hello", "\ud83d": 1, "n" * 5_000: 2, "a\0b": 3}
+    page = shown(client, json.dumps(row).encode(), "prompts")
+    assert f"not used: {'n' * 60}." in page
+    page = shown(client, json.dumps({"\ud83d": 1}).encode(), "prompts")
+    assert "No column holds a prompt" in page

@@ -122,7 +122,7 @@ def test_a_row_that_is_not_json_is_listed_with_its_line_and_how_it_begins():
     row = take(b'{"text": "One"}\n\n{"text": "Two\n[1]\n"x"\n{"text": "Five"}')
     assert counts(row) == (2, 0, 3)
     assert row.rejected_rows.get(line=3).excerpt == '{"text": "Two'
-    assert "not JSON" in reason(row, 3)
+    assert "cannot be read as JSON" in reason(row, 3)
     assert "not an object" in reason(row, 4)
 
 

@@ -49,7 +49,7 @@ def test_a_deleted_project_leaves_no_link_between_comparisons_and_candidates():
 
 
 NOT_COMPARABLE = {
-    "one response": ({"prompt": "Q?", "responses": ["x"]}, "1 responses"),
+    "one response": ({"prompt": "Q?", "responses": ["x"]}, "this one has 1"),
     "an empty response": ({**PAIR, "response_b": " "}, "empty"),
     "the same twice": ({**PAIR, "response_b": "Blue.", "model_a": ""}, "the same"),
     "no responses": ({"prompt": "Q?"}, "no responses"),

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from annotation.prompts.readers.rows import JSON, MAX_TEXT, RowRefused, check_text, text_of
+from annotation.prompts.readers.rows import (
+    JSON,
+    MAX_TEXT,
+    RowRefused,
+    check_text,
+    json_fault,
+    text_of,
+)
 
 
 class RowForm(StrEnum):
@@ -98,7 +105,7 @@ def with_parsed_chats(fields: dict[str, Any]) -> dict[str, Any]:
             except (ValueError, RecursionError) as error:
                 if name not in NESTED_COLUMNS:
                     continue  # a text that only begins like a chat
-                raise RowRefused(f"{name} is not JSON: {error}.") from error
+                raise RowRefused(f"{name} cannot be read as JSON: {json_fault(error)}.") from error
     return {**fields, **parsed} if parsed else fields
 
 

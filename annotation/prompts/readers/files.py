@@ -3,7 +3,10 @@
 import codecs
 import csv
 import gzip
+import json
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -15,6 +18,7 @@ from annotation.prompts.readers.rows import (
     MAX_ROW_BYTES,
     Row,
     UnreadableFile,
+    json_fault,
     refused,
     storable,
     without_nan,
@@ -33,6 +37,7 @@ Item = TypeVar("Item")
 FORMATS = ("jsonl", "csv", "parquet")
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
+SPREAD_OBJECT = re.compile(rb"\{\s*\n")  # no line of JSON Lines begins so
 
 
 def file_format(filename: str) -> str:
@@ -80,11 +85,28 @@ def _guarded(path: Path, reader: Callable[[IO[bytes]], Iterator[Item]]) -> Itera
         plain.seek(0)
         stream: IO[bytes] = _Unpacked(path, plain) if is_gzip else plain  # type: ignore[assignment] # GzipFile is one in all but name
         try:
+            _refuse_other_kinds(peeked(stream))
             yield from reader(stream)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFile(
                 f"The gzip file breaks off or is damaged ({error}); pack or send it again."
             ) from error
+
+
+def _refuse_other_kinds(start: bytes) -> None:
+    """Refuse by its first bytes a file that is no text in UTF-8, or is JSON that is neither lines nor an array."""
+    if start.startswith(WIDE_BOMS) or b"\0" in start[:2]:
+        raise UnreadableFile("The file is UTF-16; save it as UTF-8.")
+    if start.startswith(b"PK\x03\x04"):
+        raise UnreadableFile("This is a ZIP archive; unpack it, or pack the file as .gz.")
+    if start.startswith(b"PAR1"):
+        raise UnreadableFile("This is a Parquet file; give it the ending .parquet.")
+    if start.startswith(b"\x1f\x8b"):
+        raise UnreadableFile("The file is packed twice; unpack it once.")
+    if SPREAD_OBJECT.match(start.removeprefix(BOM).lstrip()):
+        raise UnreadableFile(
+            "The file begins with an object over several lines; write each row in one line, or all in one array."
+        )
 
 
 class _Unpacked(gzip.GzipFile):
@@ -118,23 +140,13 @@ def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
     while line := stream.readline(MAX_ROW_BYTES + 1):
         number += 1
         if number == 1:
-            line = _without_bom(line)
+            line = line.removeprefix(BOM)
         if len(line) <= MAX_ROW_BYTES:
             yield number, line
             continue
         while line and not line.endswith(b"\n"):
             line = stream.readline(MAX_ROW_BYTES)
         yield number, None
-
-
-def _without_bom(line: bytes) -> bytes:
-    if line.startswith(WIDE_BOMS):
-        raise UnreadableFile("The file is UTF-16; save it as UTF-8.")
-    if line.startswith(b"PK\x03\x04"):
-        raise UnreadableFile("This is a ZIP archive; unpack it, or pack the file as .gz.")
-    if line.startswith(b"PAR1"):
-        raise UnreadableFile("This is a Parquet file; give it the ending .parquet.")
-    return line.removeprefix(BOM)
 
 
 def _too_long(number: int) -> Row:
@@ -171,7 +183,7 @@ def _json_row(number: int, line: bytes) -> Row:
         reason = f"byte 0x{line[error.start]:02X} at position {error.start + 1} is not UTF-8"
         return refused(number, f"{reason}; save the file as UTF-8.", line)
     except (ValueError, RecursionError) as error:
-        return refused(number, f"This is not JSON: {error}.", line)
+        return refused(number, f"The row cannot be read as JSON: {json_fault(error)}.", line)
     return _object_row(number, value, line[:SEEN], len(line))
 
 
@@ -205,9 +217,14 @@ def _array_rows(chunks: Iterator[str]) -> Iterator[Row]:
             return _refuse_more(buffer[1:], chunks, number)
         try:
             value, end = JSON.raw_decode(buffer)
-        except (ValueError, RecursionError) as error:
+        except json.JSONDecodeError as error:
             buffer = _longer(buffer, chunks, number, error)
             continue
+        except (ValueError, RecursionError) as error:
+            raise UnreadableFile(
+                f"Object {number + 1} of the array cannot be read: {json_fault(error)}; "
+                "write one object a line, then it alone is rejected."
+            ) from error
         number += 1
         yield _object_row(number, value, buffer[: min(end, SEEN)], end)
         buffer = buffer[end:]
@@ -227,6 +244,11 @@ def _longer(buffer: str, chunks: Iterator[str], number: int, error: Exception) -
     while added <= len(buffer) <= MAX_ROW_BYTES and (more := next(chunks, "")):
         parts.append(more)
         added += len(more)
+    if not added and len(buffer) > MAX_ROW_BYTES:
+        raise UnreadableFile(
+            f"Object {number + 1} of the array is longer than {MAX_ROW_BYTES:,} bytes, the limit of a row; "
+            "shorten it, or write one object a line, then it alone is rejected."
+        ) from error
     if not added:
         raise UnreadableFile(
             f"The JSON array breaks after object {number}: {error}. "
@@ -248,17 +270,33 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     is_ours = OURS.issubset(names)
     while True:
+        begins = reader.line_num + 2
         try:
             values = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
+            _refuse_open_quote(begins, str(error))
             yield refused(reader.line_num + 1, f"This is not CSV: {error}.")
             continue
         if is_ours:
             values = list(map(from_inert, values))
         if values:
             yield _csv_row(reader.line_num + 1, names, values)
+
+
+def _refuse_open_quote(line: int, fault: str) -> None:
+    """A quote that is not closed makes one field of the lines that follow: what comes after it is no row."""
+    if "end of data" in fault:
+        raise UnreadableFile(
+            f"A quote that opens in line {line} is not closed to the end of the file; "
+            "close it, or write it twice where it belongs to the text."
+        )
+    if "field limit" in fault:
+        raise UnreadableFile(
+            f"A field that begins in line {line} is longer than {MAX_ROW_BYTES:,} bytes, the limit of a row; "
+            "shorten it, or close the quote that opens there."
+        )
 
 
 def _csv_lines(stream: IO[bytes]) -> Iterator[str]:
@@ -274,9 +312,12 @@ def _csv_lines(stream: IO[bytes]) -> Iterator[str]:
 def _check_header(names: list[str]) -> None:
     if not any(names):
         raise UnreadableFile("The first line names no columns.")
-    doubled = {name for name in names if names.count(name) > 1}
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled:
-        raise UnreadableFile(f"The header names {', '.join(sorted(doubled))} more than once.")
+        named = ", ".join(name or "an empty name" for name in doubled[:10])
+        raise UnreadableFile(
+            f"The header names {named} more than once; give each column its own name."
+        )
 
 
 def _csv_row(line: int, names: list[str], values: list[str]) -> Row:

@@ -81,7 +81,7 @@ def comparison_of(
 ) -> ReadComparison:
     """The comparison of two to nine responses; an empty one is an answer too, where labelers judged it."""
     if not 2 <= len(responses) <= MOST_RESPONSES:
-        raise RowRefused(f"There are {len(responses)} responses; a row compares 2 to 9.")
+        raise RowRefused(f"A row compares 2 to 9 responses; this one has {len(responses)}.")
     return ReadComparison(prompt=prompt, responses=tuple(responses), verdicts=tuple(verdicts))
 
 

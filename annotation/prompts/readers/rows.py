@@ -53,6 +53,13 @@ def _constant(name: str) -> float | None:
 JSON = json.JSONDecoder(parse_constant=_constant)  # NaN is nothing, as tables write it
 
 
+def json_fault(error: ValueError | RecursionError) -> str:
+    """What stands in the way of reading JSON, without the words of Python's own limits."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
+
+
 def without_nan(value: Any) -> Any:  # Any: a cell, with what is nested in it
     """A cell of a table, with None for each NaN."""
     if isinstance(value, float):

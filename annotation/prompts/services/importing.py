@@ -4,7 +4,7 @@ A worker that dies in mid-file loses at most the batch in hand: the next one goe
 One that only stood still and wakes beside its successor stores nothing more: a batch counts from the row it began at.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from annotation.core.bulk import copy_rows
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.statements import commit_soon, take_turns
 from annotation.core.storage import artifact_path
-from annotation.prompts.columns import unused_of
+from annotation.prompts.columns import named, unused_of
 from annotation.prompts.models import PromptImport, RejectedRow
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt, RowForm
@@ -34,7 +34,6 @@ ATTEMPTS = 3
 BATCH_ROWS = 2_000
 BATCH_BYTES = 4 * 1024 * 1024
 TELL_EVERY = 2_000  # rows between two words about the first reading
-MOST_UNUSED_COLUMNS = 30
 TOO_DEEP = "The row is nested too deeply."
 TURNS = "import"  # batches of one project are stored one after the other
 Item = TypeVar("Item")
@@ -172,7 +171,7 @@ def _store_batch(
     copy_rows(RejectedRow, columns, reasons, prompt_import_id=prompt_import.pk)
     duplicate = batch.rows - len(rejected) - stored.created
     unused = unused_of(PromptImport.Contents(prompt_import.contents), batch.columns)
-    prompt_import.unused_columns = _named_columns({*prompt_import.unused_columns, *unused})
+    prompt_import.unused_columns = named({*prompt_import.unused_columns, *unused})
     counted = PromptImport.objects.filter(pk=prompt_import.pk, rows_read=done).update(
         rows_read=F("rows_read") + batch.rows,
         rows_created=F("rows_created") + stored.created,
@@ -182,12 +181,6 @@ def _store_batch(
     )
     if not counted:
         raise Conflict("Another worker goes on with this import; follow it on its page.")
-
-
-def _named_columns(names: Iterable[str]) -> list[str]:
-    """As many names as a person reads, as they can be stored."""
-    storable_names = {str(name)[:60] for name in names}
-    return sorted(name for name in storable_names if name.isprintable())[:MOST_UNUSED_COLUMNS]
 
 
 def _store_prompts(prompt_import: PromptImport, taken: Sequence[Taken[ReadPrompt]]) -> Stored:

@@ -18,7 +18,7 @@ from annotation.prompts.readers.files import file_format, read_rows
 from annotation.prompts.readers.forms import form_of, read_judged
 from annotation.prompts.readers.groups import read_demonstrations, read_signals
 from annotation.prompts.readers.judged import ReadComparison, ReadResponse, ReadVerdict
-from annotation.prompts.readers.rows import Row, RowRefused
+from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.readers.unjudged import ReadDemonstration, ReadSignal, read_unjudged
 from annotation.prompts.services.importing import OTHERWISE, TOO_DEEP
 from annotation.prompts.services.requesting import clean_filename
@@ -108,7 +108,7 @@ def _previews(row: Row, contents: Contents, form: RowForm) -> Iterator[Preview]:
     except RecursionError:
         reason = TOO_DEEP
     if reason:
-        yield Preview(line=row.line, reason=reason, excerpt=row.excerpt, read_as=read_as)
+        yield Preview(line=row.line, reason=storable(reason), excerpt=row.excerpt, read_as=read_as)
         return
     for one in read:
         yield _preview(row.line, one, read_as)
