@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from annotation.comparisons.letters import letters_of
 from annotation.comparisons.models import Assignment
 from annotation.comparisons.selectors import Asked
 from annotation.comparisons.services.queue import Lease
@@ -20,7 +21,6 @@ from annotation.comparisons.verdicts import has_tie, largest_strength
 from annotation.projects.models import Project
 from annotation.ui import markdown
 
-LETTERS = "ABCDEFGHI"
 STEPS: tuple[tuple[int, str | Promise, str], ...] = (
     (3, gettext_lazy("much better"), "≫"),
     (2, gettext_lazy("better"), ">"),
@@ -160,15 +160,16 @@ def _shown(text: str) -> SafeString:
 
 def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
     """Lay out a lease with the criteria of its project; asks the database nothing."""
+    letters = letters_of(list(lease.responses))
     candidates = [
         ShownCandidate(
             id=pk,
-            letter=letter,
+            letter=letters[pk],
             html=_shown(one.text),
             raw=markdown.raw(one.text),
             is_cut=not one.is_finished,
         )
-        for (pk, one), letter in zip(lease.responses.items(), LETTERS, strict=False)
+        for pk, one in lease.responses.items()
     ]
     return Bench(
         lease=lease,

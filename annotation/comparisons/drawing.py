@@ -14,7 +14,8 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
-from annotation.comparisons.bench import LETTERS, Bench, Marked, ShownCandidate, ShownTurn
+from annotation.comparisons.bench import Bench, Marked, ShownCandidate, ShownTurn
+from annotation.comparisons.letters import LETTERS
 from annotation.comparisons.selectors import Asked
 from annotation.projects.models import Project
 

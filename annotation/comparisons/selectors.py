@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -309,9 +309,18 @@ def flag_counts(project: Project) -> dict[str, int]:
 
 
 def flags_with_texts(flags: QuerySet[Flag]) -> QuerySet[Flag]:
-    """The same with who wrote them, about what, and who resolved them, the newest first."""
+    """The same with who wrote them, about what, in which order it was shown to them, and who resolved them.
+
+    The newest first. ``shown_order`` is None where the assignment is gone.
+    """
+    served = Assignment.objects.filter(
+        comparison=OuterRef("comparison"),
+        labeler=OuterRef("labeler"),
+        created_at__lte=OuterRef("created_at"),
+    )
+    shown = Subquery(served.order_by("-pk").values("shown_order")[:1])
     rows = flags.select_related("labeler", "resolved_by", "comparison__prompt")
-    return rows.order_by("-pk")
+    return rows.annotate(shown_order=shown).order_by("-pk")
 
 
 def prompts_to_pair(project: Project) -> QuerySet[Prompt]:

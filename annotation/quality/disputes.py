@@ -1,16 +1,15 @@
 """Disputes: a labeler appeals what was decided about their work; an admin answers; the labeler reads the outcome."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.gold import gold_answers
-from annotation.comparisons.models import Comparison, GoldItem
+from annotation.comparisons.models import Comparison, GoldItem, Judgment
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Project
 from annotation.quality import acts, adjudication, gold, rules
@@ -171,7 +170,11 @@ def disputes_about(comparison: Comparison) -> QuerySet[Dispute]:
     about = Q(subject=Subject.ADJUDICATION, subject_id__in=made)
     about |= Q(subject=Subject.GOLD, subject_id=comparison.pk)
     rows = Dispute.objects.filter(about, project_id=comparison.project_id)
-    return rows.select_related("labeler").order_by("-pk")
+    judged = Judgment.objects.filter(
+        comparison=comparison, labeler=OuterRef("labeler"), is_repeat=False
+    )
+    shown = Subquery(judged.order_by("-pk").values("shown_order")[:1])
+    return rows.annotate(shown_order=shown).select_related("labeler").order_by("-pk")
 
 
 def counts_of(project: Project) -> dict[str, int]:
@@ -179,45 +182,6 @@ def counts_of(project: Project) -> dict[str, int]:
     rows = Dispute.objects.filter(project=project).order_by().values_list("state")
     found = dict(rows.annotate(many=Count("pk")))
     return {state: found.get(state, 0) for state in State.values}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appealed:
-    """What a dispute is about, in words, and the comparison to look at where there is one."""
-
-    title: str
-    comparison_id: int | None
-
-
-def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]:
-    """By dispute id, what each is about; three queries, whatever their number."""
-    rows = list(listed)
-    asked = {
-        subject: [one.subject_id for one in rows if one.subject == subject] for subject in Subject
-    }
-    decided = Adjudication.objects.in_bulk(asked[Subject.ADJUDICATION])
-    ruled = {one.series: one for one in rules.rules_of(project)} if asked[Subject.EXCLUSION] else {}
-    paused = LabelerAct.objects.in_bulk(asked[Subject.PAUSE])
-    return {one.pk: _appealed(one, decided, ruled, paused) for one in rows}
-
-
-def _appealed(
-    one: Dispute,
-    decided: dict[int, Adjudication],
-    ruled: dict[int, Rule],
-    paused: dict[int, LabelerAct],
-) -> Appealed:
-    if one.subject == Subject.ADJUDICATION:
-        made = decided[one.subject_id]
-        verdict = gold.ranking_text(made.ranking) if made.has_verdict else "taste, the votes stay"
-        title = f"Comparison {made.comparison_id} was decided: {verdict}"
-        return Appealed(title=title, comparison_id=made.comparison_id)
-    if one.subject == Subject.GOLD:
-        title = f"The known answer of training comparison {one.subject_id}"
-        return Appealed(title=title, comparison_id=one.subject_id)
-    if one.subject == Subject.EXCLUSION:
-        return Appealed(title=ruled[one.subject_id].get_kind_display(), comparison_id=None)
-    return Appealed(title=f"Paused: {paused[one.subject_id].text}", comparison_id=None)
 
 
 def gold_by_comparison(project: Project, comparison_ids: Iterable[int]) -> dict[int, GoldItem]:

@@ -1,7 +1,7 @@
 """Gold: comparisons with a known answer. Marked, watched, retired, taken back; the answer never shows in real work."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import verdicts
 from annotation.comparisons.gold import gold_answers, is_right_answer, known_tiers
+from annotation.comparisons.letters import letters_of, ranking_text
 from annotation.comparisons.models import Assignment, Comparison, GoldItem, Judgment
 from annotation.comparisons.selectors import Tiers
 from annotation.comparisons.services.comparisons import state_by_judgments
@@ -25,6 +26,9 @@ NOTE_MAX, REASON_MAX = 1000, 300
 LINES_MAX = 5_000
 SUSPICIOUS_FROM = 4  # answers
 ALL_BAD = "all bad"
+_KNOWN = re.compile(
+    r"\s*(\d{1,18}|[A-Z])(\s*[>=]\s*(\d{1,18}|[A-Z])){1,8}\s*", re.ASCII | re.IGNORECASE
+)
 
 
 @transaction.atomic
@@ -184,7 +188,8 @@ class GoldRow:
 
     @property
     def known(self) -> str:
-        return ranking_text(known_tiers(self.item.comparison))
+        comparison = self.item.comparison
+        return ranking_text(known_tiers(comparison), letters_of(comparison.candidate_ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,21 +261,28 @@ def accuracy_on_gold(right: int, shown: int) -> Statistic:
     return gold_accuracy(right, shown=shown)
 
 
-def ranking_text(tiers: Tiers) -> str:
-    """``[[3], [1, 2]]`` as "3 > 1 = 2"; an empty ranking as "all bad"."""
-    return " > ".join(" = ".join(str(one) for one in tier) for tier in tiers) or ALL_BAD
-
-
-def ranking_from(text: str) -> Tiers:
-    """The other way round. Raises InvalidInput naming what was read."""
+def ranking_from(text: str, candidate_ids: Sequence[int]) -> Tiers:
+    """A known answer of a comparison in its letters or candidate numbers. Raises InvalidInput naming what was read."""
     if text.strip().lower() == ALL_BAD:
         return []
-    if not re.fullmatch(r"\s*\d{1,18}(\s*[>=]\s*\d{1,18}){1,8}\s*", text, flags=re.ASCII):
+    if not _KNOWN.fullmatch(text):
         raise InvalidInput(
-            f"{text[:60]!r} is no known answer; write candidate numbers, best first, such as "
-            "“12 > 15 = 14”, or “all bad”."
+            f"{text[:60]!r} is no known answer; write the letters of the comparison’s page or candidate numbers, best "
+            "first, such as “A > C = B”, or “all bad”."
         )
-    return [sorted(int(one) for one in tier.split("=")) for tier in text.split(">")]
+    named = {letter: pk for pk, letter in letters_of(candidate_ids).items()}
+    return [
+        sorted(_candidate(one.strip(), named) for one in tier.split("="))
+        for tier in text.split(">")
+    ]
+
+
+def _candidate(name: str, named: Mapping[str, int]) -> int:
+    if name.isdecimal():
+        return int(name)
+    if name.upper() not in named:
+        raise InvalidInput(f"There is no {name} here; the comparison has {', '.join(named)}.")
+    return named[name.upper()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,7 +321,7 @@ def _take(project: Project, line: str, actor: User) -> None:
         raise NotFound(f"There is no comparison {key} in this project.")
     mark_gold(
         comparison=comparison,
-        known_ranking=ranking_from(ranking),
+        known_ranking=ranking_from(ranking, comparison.candidate_ids),
         actor=actor,
         note=note,
         origin=GoldItem.Origin.IMPORTED,

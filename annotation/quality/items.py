@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from annotation.comparisons.letters import Said, letters_of, said_on
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
@@ -20,8 +21,6 @@ from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
 from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.tested import no_gold_answers
-
-WORDS = {1: "slightly better", 2: "better", 3: "much better"}
 
 
 class Aspect(StrEnum):
@@ -63,15 +62,6 @@ def _whole(query: Mapping[str, str], key: str, high: int) -> int:
     if not value.isascii() or not value.isdecimal() or len(value) > 16 or int(value) > high:
         raise InvalidInput(f"{key}={value[:60]!r} is not a whole number from 0 to {high}.")
     return int(value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One judgment as it is read side by side."""
-
-    judgment: Judgment
-    verdict: str
-    is_repeat: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +196,12 @@ def _items(project: Project, bits: Mapping[int, float | None]) -> list[Item]:
 
 def _item(comparison: Comparison, judgments: list[Judgment], bits: float | None) -> Item:
     texts = {one.pk: one.text for one in comparison.candidates.all()}
-    letters = {pk: chr(65 + at) for at, pk in enumerate(comparison.candidate_ids)}
+    letters = letters_of(comparison.candidate_ids)
     return Item(
         comparison=comparison,
         prompt=last_turn(comparison.prompt),
         responses=[(letters[pk], texts.get(pk, "")) for pk in comparison.candidate_ids],
-        said=[
-            Said(judgment=one, verdict=verdict_text(one, letters), is_repeat=one.is_repeat)
-            for one in judgments
-        ],
+        said=said_on(comparison, judgments),
         bits=bits,
     )
 
@@ -223,15 +210,3 @@ def last_turn(prompt: Prompt) -> str:
     """What the user said last."""
     turns: list[dict[str, Any]] = prompt.turns  # Any: JSON
     return str(turns[-1].get("content", "")) if turns else ""
-
-
-def verdict_text(judgment: Judgment, letters: Mapping[int, str]) -> str:
-    """Such as: A much better than B; A and B about the same; or tiers for more than two."""
-    if judgment.is_all_bad:
-        return "all bad"
-    tiers = [" = ".join(letters.get(pk, "?") for pk in tier) for tier in judgment.ranking]
-    if len(tiers) == 1:
-        return f"{' and '.join(tiers[0].split(' = '))} about the same"
-    if len(letters) == 2:
-        return f"{tiers[0]} {WORDS.get(judgment.strengths[0], 'better')} than {tiers[1]}"
-    return " > ".join(tiers)

@@ -1,12 +1,16 @@
-"""What a labeler may see of what was decided about their work: never who else said what, never real gold."""
+"""What a labeler may see of what was decided about their work: never who else said what, never real gold.
+
+Verdicts are in the letters that the labeler saw.
+"""
 
 from dataclasses import replace
 from typing import NamedTuple
 
 from django.utils.translation import gettext as _
 
-from annotation.comparisons.gold import gold_answers, is_right_answer
-from annotation.comparisons.models import Flag, Judgment
+from annotation.comparisons.gold import gold_answers, is_right_answer, known_tiers
+from annotation.comparisons.letters import letters_of, ranking_text, verdict_in_signs
+from annotation.comparisons.models import Comparison, Flag, Judgment
 from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 from annotation.quality import disputes, rule_kinds
@@ -24,6 +28,8 @@ class Decided(NamedTuple):
     judgment: Judgment
     question: str
     is_same: bool  # the same verdict, or none: the cause is taste
+    verdict: str
+    said: str
 
 
 def decided_otherwise(project: Project, labeler_id: int) -> list[Decided]:
@@ -47,7 +53,20 @@ def decided_otherwise(project: Project, labeler_id: int) -> list[Decided]:
 def _decided(one: Adjudication, judgment: Judgment) -> Decided:
     verdict, own = (one.is_all_bad, one.ranking), (judgment.is_all_bad, judgment.ranking)
     is_same = not one.has_verdict or verdict == own
-    return Decided(one, judgment, question_of(one.comparison.prompt.turns), is_same)
+    letters = letters_seen(judgment, one.comparison)
+    return Decided(
+        adjudication=one,
+        judgment=judgment,
+        question=question_of(one.comparison.prompt.turns),
+        is_same=is_same,
+        verdict=verdict_in_signs(one, letters),
+        said=verdict_in_signs(judgment, letters),
+    )
+
+
+def letters_seen(judgment: Judgment, comparison: Comparison) -> dict[int, str]:
+    """The letters on the screen of the labeler; the fixed ones where nothing is known of it."""
+    return letters_of(judgment.shown_order or comparison.candidate_ids)
 
 
 class Trained(NamedTuple):
@@ -57,21 +76,27 @@ class Trained(NamedTuple):
     question: str
     is_right: bool
     note: str
+    known: str
+    said: str
 
 
 def training_answers(project: Project, labeler_id: int) -> list[Trained]:
     """The newest training answers of this labeler; one query."""
     rows = gold_answers(project).filter(labeler_id=labeler_id, assignment__is_training=True)
     rows = rows.select_related("comparison__prompt", "comparison__gold").order_by("-pk")
-    return [
-        Trained(
-            one.comparison_id,
-            question_of(one.comparison.prompt.turns),
-            is_right_answer(one),
-            one.comparison.gold.note,
-        )
-        for one in rows[:SHOWN]
-    ]
+    return [_trained(one) for one in rows[:SHOWN]]
+
+
+def _trained(one: Judgment) -> Trained:
+    letters, tiers = letters_seen(one, one.comparison), known_tiers(one.comparison)
+    return Trained(
+        comparison_id=one.comparison_id,
+        question=question_of(one.comparison.prompt.turns),
+        is_right=is_right_answer(one),
+        note=one.comparison.gold.note,
+        known=ranking_text(tiers, letters) if tiers else _("All bad"),
+        said=verdict_in_signs(one, letters),
+    )
 
 
 class Flagged(NamedTuple):

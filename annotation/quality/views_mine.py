@@ -16,6 +16,7 @@ from annotation.projects.models import Membership, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.quality import disputes, mine, numbers
 from annotation.quality.acts import acts_on, read_messages
+from annotation.quality.appealed import appealed
 from annotation.quality.people_forms import key_from
 from annotation.quality.tables import csv_lines
 
@@ -29,7 +30,7 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.LABELER)
     me = person(request)
     appeals = list(disputes.disputes_of(project).filter(labeler=me))
-    about = disputes.appealed(project, appeals)
+    about = appealed(project, appeals)
     training = mine.training_answers(project, me.pk)
     found = numbers.numbers_of(project, me.pk)
     context = {

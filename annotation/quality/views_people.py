@@ -1,6 +1,6 @@
 """Pages on which admins look after labelers, comparisons and gold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.core.paginator import Paginator
@@ -12,7 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of, sequential_test
-from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.gold import known_tiers
+from annotation.comparisons.letters import letters_of, ranking_text, said_on, verdict_text
+from annotation.comparisons.models import Comparison
 from annotation.comparisons.selectors import (
     comparison_of,
     flags_with_texts,
@@ -158,24 +160,6 @@ def verdict_steps(candidate_ids: Sequence[int]) -> list[Step]:
     return [*before, Step("tie", "about the same"), *after]
 
 
-class Said(NamedTuple):
-    """A judgment in the letters of the page."""
-
-    judgment: Judgment
-    verdict: str
-
-
-def lettered(candidate_ids: Sequence[int]) -> dict[int, str]:
-    """Letters for candidates by id: fixed, so that they say nothing about a side."""
-    return {pk: chr(ord("A") + place) for place, pk in enumerate(candidate_ids)}
-
-
-def _in_letters(tiers: Iterable[Iterable[int]], letters: dict[int, str]) -> str:
-    return (
-        " > ".join(" = ".join(letters.get(pk, "?") for pk in tier) for tier in tiers) or "all bad"
-    )
-
-
 @require_http_methods(["GET", "POST"])
 def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
     """One comparison with what labelers said, to adjudicate it or to make it gold. A post adjudicates."""
@@ -187,7 +171,7 @@ def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> Htt
 
 
 def _comparison_context(request: HttpRequest, project: Project, row: Comparison) -> Context:
-    texts, letters = texts_of(row.candidate_ids), lettered(row.candidate_ids)
+    texts, letters = texts_of(row.candidate_ids), letters_of(row.candidate_ids)
     found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
     item = disputes.gold_by_comparison(project, [row.pk]).get(row.pk)
     return {
@@ -195,18 +179,15 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": [(letters[pk], pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
-        "said": [
-            Said(one, "all bad" if one.is_all_bad else _in_letters(one.ranking, letters))
-            for one in judgments_on(row)
-        ],
+        "said": said_on(row, judgments_on(row)),
         "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
         "causes": Adjudication.Cause.choices,
         "disputes": disputes.disputes_about(row),
         "flags": flags_with_texts(row.flags.all()),
         "adjudication": found,
-        "adjudicated": _in_letters(found.ranking, letters) if found else "",
+        "adjudicated": verdict_text(found, row) if found and found.has_verdict else "",
         "gold": item,
-        "known": _in_letters((row.known_ranking or {}).get("ranking", []), letters),
+        "known": ranking_text(known_tiers(row), letters),
         "votes_standing": row.judgments.filter(withdrawn_at=None, is_counted=True).count(),
     }
 

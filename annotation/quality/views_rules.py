@@ -15,6 +15,7 @@ from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.projects.services.projects import update_settings
 from annotation.quality import asking, disputes, people_forms, rules
+from annotation.quality.appealed import appealed
 from annotation.quality.models import Dispute
 from annotation.quality.people_frame import Context, done, people_context, refused
 from annotation.quality.rule_kinds import sentence_of
@@ -181,7 +182,7 @@ def dispute_list(request: HttpRequest, project_id: int) -> HttpResponse:
     state = request.GET.get("state", Dispute.State.OPEN)
     rows = disputes.disputes_of(project, state=state)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-    about = disputes.appealed(project, page.object_list)
+    about = appealed(project, page.object_list)
     context = {
         **people_context(request, project, "disputes"),
         "page": page,

@@ -55,7 +55,7 @@ def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, clie
     first, second = comparison.candidate_ids
     url = at("comparison", project, comparison.pk)
     page = client.get(url).content.decode()
-    assert "B &gt; A" in page
+    assert "B better than A" in page
     assert "<script>alert(1)" not in page
     assert "Say which response is better" in post(client, url, cause="ambiguous")
     told = post(client, url, cause="labeler_error", verdict=f"{first}:2", note="Look at the date.")

@@ -1,0 +1,121 @@
+"""What disputes are about, told to admins and to the labelers who appeal."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.utils.translation import gettext as _
+
+from annotation.comparisons.letters import (
+    letters_of,
+    own_letters,
+    verdict_in_signs,
+    verdict_text,
+)
+from annotation.comparisons.models import Comparison, Judgment
+from annotation.projects.models import Project
+from annotation.quality import rules
+from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+
+Subject = Dispute.Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appealed:
+    """The subject of a dispute, and the comparison to look at where there is one."""
+
+    title: str
+    own_title: str  # to its labeler: in their letters and language
+    own_letters: str = ""  # how these map to those of admins
+    comparison_id: int | None = None
+
+
+class _Subjects(NamedTuple):
+    """Rows that disputes are about, by the id that disputes name, and the orders that labelers saw."""
+
+    decided: dict[int, Adjudication]
+    known: dict[int, Comparison]
+    ruled: dict[int, Rule]
+    paused: dict[int, LabelerAct]
+    shown: dict[tuple[int, int], list[int]]  # by comparison and labeler
+
+    def order_seen(self, comparison: Comparison, labeler_id: int) -> Sequence[int]:
+        """The order of the candidates on the labeler's screen; the fixed one where nothing is known of it."""
+        return self.shown.get((comparison.pk, labeler_id)) or comparison.candidate_ids
+
+
+def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]:
+    """By dispute id, what each is about; five queries at most, whatever their number."""
+    rows = list(listed)
+    asked = {
+        subject: [one.subject_id for one in rows if one.subject == subject] for subject in Subject
+    }
+    made = Adjudication.objects.select_related("comparison__project")
+    decided = made.in_bulk(asked[Subject.ADJUDICATION])
+    known = Comparison.objects.in_bulk(asked[Subject.GOLD])
+    found = _Subjects(
+        decided=decided,
+        known=known,
+        ruled={one.series: one for one in rules.rules_of(project)}
+        if asked[Subject.EXCLUSION]
+        else {},
+        paused=LabelerAct.objects.in_bulk(asked[Subject.PAUSE]),
+        shown=_orders_shown(rows, {*known, *(one.comparison_id for one in decided.values())}),
+    )
+    return {one.pk: _ABOUT[Subject(one.subject)](one, found) for one in rows}
+
+
+def _orders_shown(
+    rows: Iterable[Dispute], comparisons: Iterable[int]
+) -> dict[tuple[int, int], list[int]]:
+    labelers = {one.labeler_id for one in rows}
+    judged = Judgment.objects.filter(
+        comparison__in=comparisons, labeler__in=labelers, is_repeat=False
+    )
+    values = judged.order_by("pk").values_list("comparison", "labeler", "shown_order")
+    return {(comparison, labeler): order for comparison, labeler, order in values}
+
+
+def _adjudication(one: Dispute, found: _Subjects) -> Appealed:
+    made = found.decided[one.subject_id]
+    comparison, order = made.comparison, found.order_seen(made.comparison, one.labeler_id)
+    verdict, own = "taste, the votes stay", _("a matter of taste")
+    if made.has_verdict:
+        verdict, own = verdict_text(made, comparison), verdict_in_signs(made, letters_of(order))
+    told = _("Comparison %(number)s was decided: %(verdict)s")
+    return Appealed(
+        title=f"Comparison {comparison.pk} was decided: {verdict}",
+        own_title=told % {"number": comparison.pk, "verdict": own},
+        own_letters=own_letters(order, comparison.candidate_ids),
+        comparison_id=comparison.pk,
+    )
+
+
+def _gold(one: Dispute, found: _Subjects) -> Appealed:
+    comparison = found.known[one.subject_id]
+    told = _("The known answer of training comparison %(number)s")
+    order = found.order_seen(comparison, one.labeler_id)
+    return Appealed(
+        title=f"The known answer of training comparison {comparison.pk}",
+        own_title=told % {"number": comparison.pk},
+        own_letters=own_letters(order, comparison.candidate_ids),
+        comparison_id=comparison.pk,
+    )
+
+
+def _exclusion(one: Dispute, found: _Subjects) -> Appealed:
+    told = _("Some of your judgments are left out of data sets.")
+    return Appealed(title=found.ruled[one.subject_id].get_kind_display(), own_title=told)
+
+
+def _pause(one: Dispute, found: _Subjects) -> Appealed:
+    text = found.paused[one.subject_id].text
+    return Appealed(title=f"Paused: {text}", own_title=f"{_('Paused')}: {text}")
+
+
+_ABOUT: dict[Subject, Callable[[Dispute, _Subjects], Appealed]] = {
+    Subject.ADJUDICATION: _adjudication,
+    Subject.GOLD: _gold,
+    Subject.EXCLUSION: _exclusion,
+    Subject.PAUSE: _pause,
+}
