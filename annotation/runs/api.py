@@ -17,6 +17,7 @@ from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.runs import estimates, headlines, selectors, services
+from annotation.runs.charts import charts_of
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.serializers import (
     CloneSerializer,
@@ -204,8 +205,8 @@ class RunCurves(APIView):
     def get(self, _request: Request, **_address: int) -> Response:
         run = run_of(self)
         curves = selectors.curves_of(run)
-        answer = {"status": run.status, "steps": curves.steps, "series": curves.series}
-        return Response(answer)
+        answer = {"status": run.status, **curves._asdict(), "charts": charts_of(curves, run.kind)}
+        return Response(CurvesSerializer(answer).data)
 
 
 class SpecList(APIView):

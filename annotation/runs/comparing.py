@@ -10,10 +10,12 @@ from annotation.core.errors import InvalidInput
 from annotation.core.text import is_key
 from annotation.projects.models import Project
 from annotation.registry.results import change_rows, number_text, result_rows, words
+from annotation.runs.charts import is_zero, titled
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.chart_parts import Axis
 from annotation.ui.minus import with_minus
+from training.spec.metrics import Metric, metric
 
 FEWEST, MOST = 2, 5
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
@@ -30,8 +32,10 @@ class Overlay(NamedTuple):
     """One metric of all runs in one drawing, and their newest values."""
 
     name: str
+    metric: Metric
     svg: SafeString
     newest: list[str]
+    is_zero: bool
 
 
 def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
@@ -88,16 +92,12 @@ def overlays(runs: Sequence[TrainingRun]) -> list[Overlay]:
     """One drawing a metric that at least one run has, what people look at first coming first."""
     curves = [curves_of(run) for run in runs]
     names = sorted({name for one in curves for name in one.series}, key=rank)
-    return [
-        Overlay(words(name), drawing, newest)
-        for name in names
-        for drawing, newest in [_overlay(name, runs, curves)]
-    ]
+    return [_overlay(name, runs, curves) for name in names]
 
 
-def _overlay(
-    name: str, runs: Sequence[TrainingRun], curves: Sequence[Curves]
-) -> tuple[SafeString, list[str]]:
+def _overlay(name: str, runs: Sequence[TrainingRun], curves: Sequence[Curves]) -> Overlay:
+    kinds = {run.kind for run, one in zip(runs, curves, strict=True) if name in one.series}
+    meant = metric(name, kinds.pop() if len(kinds) == 1 else "")
     lines = [_points(name, one) for one in curves]
     values = [value for line in lines for _, value in line] or [0.0]
     steps = [step for line in lines for step, _ in line] or [0, 1]
@@ -119,14 +119,17 @@ def _overlay(
             for at, text in zip(heights, texts_apart(heights), strict=True)
         ),
     )
-    label = f"{words(name)} of {', '.join(run.name for run in runs)}, by step"
+    label = f"{titled(meant)} of {', '.join(run.name for run in runs)}, by step"
     svg = format_html(
         '<svg class="chart" viewBox="0 0 {} {}" role="img"><title>{}</title>{}{}'
         '<text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">step {}</text></svg>',
         *(WIDTH, HEIGHT, label, ticks, drawn),
         *(LEFT, BOTTOM + 20, min(steps), RIGHT, BOTTOM + 20, max(steps)),
     )
-    return svg, [number_text(line[-1][1]) if line else "–" for line in lines]
+    newest = [number_text(line[-1][1]) if line else "–" for line in lines]
+    return Overlay(
+        name, meant, svg, newest, is_zero([[value for _, value in line] for line in lines])
+    )
 
 
 def texts_apart(values: Sequence[float]) -> list[str]:

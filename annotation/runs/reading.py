@@ -9,26 +9,30 @@ from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import Curves, Pace
 from annotation.ui.minus import with_minus
 from training.spec.events import EventKind
+from training.spec.metrics import metric
 
 
 class Latest(NamedTuple):
     """One metric in the table beside the charts."""
 
-    name: str
+    title: str
+    unit: str
+    name: str  # as the API, the events and the docs have it
     first: str
     newest: str
     lowest: str
     highest: str
 
 
-def metric_rows(curves: Curves) -> list[Latest]:
+def metric_rows(curves: Curves, kind: str) -> list[Latest]:
     """First, newest, lowest and highest value of each metric."""
     rows = []
     for name, values in curves.series.items():
         known = [one for one in values if one is not None]
         if known:
             ends = (known[0], known[-1], min(known), max(known))
-            rows.append(Latest(words(name), *map(number_text, ends)))
+            one = metric(name, kind)
+            rows.append(Latest(one.title, one.unit, name, *map(number_text, ends)))
     return rows
 
 

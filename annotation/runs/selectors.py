@@ -1,7 +1,8 @@
 """Reading runs: rows of a project, curves, samples, how fast it goes, whether a worker is there."""
 
 import math
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -18,10 +19,12 @@ from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.specs import trained_kind
 from training.spec.events import EventKind
+from training.spec.metrics import METRICS, Tells
 
 POINTS = 600  # of one curve
 SAMPLED = 40  # steps with samples to choose from
-FIRST = ("loss", "accuracy", "reward", "kl", "length", "entropy")
+ORDER = list(Tells)
+PLACES = {name: place for place, name in enumerate(METRICS)}
 RECENT_STEPS = 20  # from which the rate is taken
 
 
@@ -86,19 +89,55 @@ class Curves(NamedTuple):
 
 
 def curves_of(run: TrainingRun) -> Curves:
-    """What the live charts draw."""
+    """What the live charts draw: what the run told, and how fast it went, in the order in which people look."""
+    rows = list(thinned(run).order_by("step", "pk").values_list("step", "at", "data"))
+    names = sorted({name for _, _, data in rows for name in data}, key=rank)
+    series = {name: [number(data.get(name)) for _, _, data in rows] for name in names}
+    return Curves([step for step, _, _ in rows], series | speeds(run, rows))
+
+
+def thinned(run: TrainingRun) -> QuerySet[RunEvent]:
+    """The metrics of at most `POINTS` steps, and of so many of those that tell of held-out records."""
     metrics = RunEvent.objects.filter(run=run, kind=EventKind.METRICS)
     last = metrics.aggregate(last=Max("step"))["last"] or 0
-    looked = int(
-        run.spec.get("eval_every") or 1
-    )  # steps between those that tell of held-out records
-    thinned = metrics.annotate(
+    looked = int(run.spec.get("eval_every") or 1)
+    numbered = metrics.annotate(
         rest=Mod("step", stride(last)), looked=Mod("step", stride(last, looked))
-    ).filter(Q(rest=0) | Q(looked=0) | Q(step__in=(1, last)))
-    rows = list(thinned.order_by("step", "pk").values_list("step", "data"))
-    names = sorted({name for _, data in rows for name in data}, key=rank)
-    series = {name: [number(data.get(name)) for _, data in rows] for name in names}
-    return Curves([step for step, _ in rows], series)
+    )
+    return numbered.filter(Q(rest=0) | Q(looked=0) | Q(step__in=(1, last)))
+
+
+Row = tuple[int, datetime, dict[str, Any]]  # Any: JSON
+
+
+def speeds(run: TrainingRun, rows: Sequence[Row]) -> dict[str, list[float | None]]:
+    """Seconds a step between what it told, and response tokens a second; {} before the second step."""
+    if not rows:
+        return {}
+    starts = list(events_of(run, EventKind.STARTED).values_list("at", flat=True))
+    taken = [None, *(_seconds(early, late, starts) for early, late in pairwise(rows))]
+    responses = run.spec.get("rollouts_per_update", 0)
+    drawn = [
+        number(data.get("tokens")) or (number(data.get("length")) or 0) * responses
+        for _, _, data in rows
+    ]
+    told = {
+        "seconds_a_step": taken,
+        "tokens_a_second": [
+            tokens / seconds if tokens and seconds else None
+            for tokens, seconds in zip(drawn, taken, strict=True)
+        ],
+    }
+    return {name: values for name, values in told.items() if any(values)}
+
+
+def _seconds(early: Row, late: Row, starts: Sequence[datetime]) -> float | None:
+    """Of one step between two that were told; None where the run stopped in between."""
+    steps, seconds = late[0] - early[0], (late[1] - early[1]).total_seconds()
+    is_whole = steps > 0 and seconds > 0
+    return (
+        seconds / steps if is_whole and not any(early[1] < at <= late[1] for at in starts) else None
+    )
 
 
 def stride(last: int, every: int = 1) -> int:
@@ -106,9 +145,12 @@ def stride(last: int, every: int = 1) -> int:
     return every * (math.ceil(last / every / POINTS) or 1)
 
 
-def rank(name: str) -> tuple[int, str]:
-    """What people look at first comes first."""
-    return (FIRST.index(name) if name in FIRST else len(FIRST), name)
+def rank(name: str) -> tuple[int, int, str]:
+    """What people look at first comes first; what is not known comes last."""
+    known = METRICS.get(name)
+    if known is None:
+        return len(ORDER), 0, name
+    return ORDER.index(known.tells), PLACES[name], name
 
 
 def number(value: Any) -> float | None:  # Any: JSON

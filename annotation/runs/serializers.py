@@ -14,6 +14,7 @@ from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import queue_places
 from annotation.runs.services.queueing import DAY
+from training.spec.metrics import Tells
 
 LAST_KEY = 2**63 - 1
 
@@ -142,10 +143,28 @@ class EventSerializer(serializers.ModelSerializer[RunEvent]):
         read_only_fields = fields
 
 
+class LineSerializer(serializers.Serializer[Any]):
+    """One metric in a chart; `title` tells it from the others there."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+
+
+class ChartSerializer(serializers.Serializer[Any]):
+    """Metrics that are drawn together, with what they are of."""
+
+    title = serializers.CharField()
+    unit = serializers.CharField(help_text="Empty: a number without one.")
+    tells = serializers.ChoiceField(list(Tells))
+    lines = LineSerializer(many=True)
+    is_zero = serializers.BooleanField(help_text="Zero at every step.")
+
+
 class CurvesSerializer(serializers.Serializer[Any]):
-    """The metrics of a run by name, one value a step, thinned to 600 steps."""
+    """The metrics of a run by name, one value a step, thinned to 600 steps, and the charts they make."""
 
     status = serializers.CharField()
+    charts = ChartSerializer(many=True)
     steps = serializers.ListField(child=serializers.IntegerField())
     series = serializers.DictField(
         child=serializers.ListField(child=serializers.FloatField(allow_null=True))

@@ -159,11 +159,13 @@ def run_compare(request: HttpRequest, project_id: int) -> HttpResponse:
     except InvalidInput as error:
         messages.error(request, str(error))
         return redirect("runs-list", project_id)
+    overlays = comparing.overlays(runs)
     context = page_context(user, project, "runs") | {
         "runs": runs,
         "differences": comparing.differences(runs),
         "results": comparing.results(runs),
-        "overlays": comparing.overlays(runs),
+        "overlays": [one for one in overlays if not one.is_zero],
+        "zeros": [one.metric.title for one in overlays if one.is_zero],
     }
     return render(request, "runs/compare.html", context)
 
@@ -206,7 +208,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     """What the page of a run shows besides its samples."""
     return {
         "run": run,
-        "metrics": reading.metric_rows(selectors.curves_of(run)),
+        "metrics": reading.metric_rows(selectors.curves_of(run), run.kind),
         "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
         "changes": results.change_rows(run.result.get("metrics", {})),

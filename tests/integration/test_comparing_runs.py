@@ -47,14 +47,17 @@ def test_curves_lie_over_each_other_and_a_metric_that_one_lacks_is_a_dash(projec
     first, second = factories.training_run(project), factories.training_run(project)
     told(first, [1.0, 0.5])
     found = comparing.overlays([first, second])
-    assert [(one.name, one.newest) for one in found] == [("loss", ["0.5", "–"])]
+    assert [(one.name, one.newest) for one in found] == [
+        ("loss", ["0.5", "–"]),
+        ("seconds_a_step", ["2", "–"]),
+    ]
     assert found[0].svg.count("<polyline") == 2
 
 
 def test_a_curve_below_zero_is_drawn_with_a_true_minus(project):
     runs = [factories.training_run(project) for _ in range(2)]
     told(runs[0], [-1.5, -0.5])
-    (found,) = comparing.overlays(runs)
+    found, *_ = comparing.overlays(runs)
     assert ">−1.5<" in found.svg
     assert found.newest == ["−0.5", "–"]
 
@@ -75,6 +78,8 @@ def test_the_page_compares_two_to_five_runs_of_the_project(project, engineer):
     page = engineer.get(address, {"run": [one.pk for one in runs]})
     assert page.status_code == 200
     assert "Run a" in page.text
+    assert "Progress</h3>" in page.text
+    assert "<b>Time a step</b>" in page.text
     page = engineer.get(address, {"run": [runs[0].pk]}, follow=True)
     assert page.redirect_chain == [(reverse("runs-list", args=[project.pk]), 302)]
     assert "Choose 2 to 5 runs, not 1." in page.text
@@ -83,3 +88,12 @@ def test_the_page_compares_two_to_five_runs_of_the_project(project, engineer):
     assert f"There is no run {stranger.pk} in" in page.text
     with pytest.raises(InvalidInput, match="not 6"):
         comparing.runs_in(project, [str(key) for key in range(6)])
+
+
+def test_numbers_that_are_zero_in_all_runs_are_named_and_not_drawn(project, engineer):
+    runs = [factories.training_run(project) for _ in range(2)]
+    for run in runs:
+        told(run, [0.0, 0.0])
+    page = engineer.get(reverse("runs-compare", args=[project.pk]), {"run": [r.pk for r in runs]})
+    assert "Zero at every step of all: Loss." in page.text
+    assert "<b>Loss</b>" not in page.text

@@ -391,7 +391,33 @@ def test_a_metric_that_was_not_finite_is_a_gap(api, project):
     said(run, 1)
     RunEvent.objects.create(run=run, kind="metrics", step=2, at=timezone.now(), data={"loss": None})
     series = api.get(address("api-run-curves", project, run.pk)).data["series"]
-    assert series == {"loss": [1.0, None]}
+    assert series["loss"] == [1.0, None]
+
+
+def test_curves_tell_how_fast_the_run_went_and_no_time_between_two_attempts(api, project):
+    """2 s from step 1 to 2 and 4 s to step 4, 8 responses of 10 tokens each; an hour passed before step 5."""
+    run = factories.training_run(project, kind="ppo", spec={"rollouts_per_update": 8})
+    began = timezone.now()
+    for step, seconds in ((1, 0), (2, 2), (4, 6), (5, 3600)):
+        at = began + timedelta(seconds=seconds)
+        data = {"length": 10.0, "loss": 1.0}
+        RunEvent.objects.create(run=run, kind="metrics", step=step, at=at, data=data)
+    RunEvent.objects.create(run=run, kind="started", step=4, at=began + timedelta(seconds=3590))
+    series = api.get(address("api-run-curves", project, run.pk)).data["series"]
+    assert series["seconds_a_step"] == [None, 2.0, 2.0, None]
+    assert series["tokens_a_second"] == [None, 40.0, 40.0, None]
+
+
+def test_curves_name_their_charts_with_unit_and_what_they_tell_of(api, project):
+    run = factories.training_run(project)
+    data = {"loss": 1.0, "held_out_loss": 1.5, "disagreement": 0.0}
+    RunEvent.objects.create(run=run, kind="metrics", step=1, at=timezone.now(), data=data)
+    charts = api.get(address("api-run-curves", project, run.pk)).json()["charts"]
+    assert [(one["title"], one["unit"], one["tells"], one["is_zero"]) for one in charts] == [
+        ("Loss", "nats", "Progress", False),
+        ("Disagreement of the heads", "score", "Reward", True),
+    ]
+    assert charts[0]["lines"][1] == {"name": "held_out_loss", "title": "held out"}
 
 
 def test_the_schema_of_a_spec_leaves_out_what_rows_fill_in(api, project):

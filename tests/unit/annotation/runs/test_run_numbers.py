@@ -3,8 +3,10 @@
 import pytest
 
 from annotation.registry.results import change_rows, number_text, result_rows
+from annotation.runs.charts import charts_of, titled
 from annotation.runs.reading import duration_text, metric_rows, pace_text, sample_of
 from annotation.runs.selectors import Curves, Pace
+from training.spec.metrics import Tells
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,31 @@ def test_a_statistic_without_a_value_gives_its_reason():
 
 def test_the_table_of_a_curve_skips_gaps_and_leaves_out_empty_metrics():
     curves = Curves([1, 2, 3], {"loss": [None, 2.0, 0.5], "kl": [None, None, None]})
-    assert [tuple(row) for row in metric_rows(curves)] == [("loss", "2", "0.5", "0.5", "2")]
+    assert [tuple(row) for row in metric_rows(curves, "sft")] == [
+        ("Loss", "nats a token", "loss", "2", "0.5", "0.5", "2")
+    ]
+
+
+def test_what_is_measured_on_held_out_records_is_drawn_with_what_is_trained():
+    curves = Curves([1, 2], {"loss": [2.0, 1.0], "held_out_loss": [None, 1.5], "kl": [0.0, 0.1]})
+    loss, kl = charts_of(curves, "reward_model")
+    assert (loss.title, loss.unit, loss.tells) == ("Loss", "nats", Tells.PROGRESS)
+    assert loss.lines == [("loss", "training"), ("held_out_loss", "held out")]
+    assert titled(kl) == "KL to the reference (nats a response)"
+
+
+def test_what_is_drawn_beside_another_stands_alone_where_that_one_is_missing():
+    (alone,) = charts_of(Curves([1], {"held_out_loss": [1.0]}), "sft")
+    assert titled(alone) == "Loss on held-out records (nats a token)"
+
+
+@pytest.mark.parametrize(
+    ("values", "answer"),
+    [([0.0, 0.0], True), ([0.0, None], True), ([0.0, -0.5], False), ([None, None], False)],
+)
+def test_a_chart_of_zeros_alone_is_told_apart_from_one_without_numbers(values, answer):
+    (chart,) = charts_of(Curves([1, 2], {"disagreement": values}), "ppo")
+    assert chart.is_zero is answer
 
 
 def test_a_list_of_named_statistics_is_one_line_each():

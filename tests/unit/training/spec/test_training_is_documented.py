@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from training.spec.metrics import METRICS as DESCRIBED
+from training.spec.metrics import OF_KIND, Tells, metric
 from training.spec.runs import SPECS
 from training.trainers import dpo, grpo, kto, ppo, reward_model
 
@@ -12,6 +14,26 @@ STEPS = (dpo.Learned, grpo.Learned, kto.Learned, ppo.Learned, ppo.Judged, reward
 METRICS = {name for one in STEPS for name in one._fields} - {"minibatches"}
 
 
-@pytest.mark.parametrize("name", sorted(SETTINGS | METRICS))
+@pytest.mark.parametrize("name", sorted(SETTINGS | METRICS | set(DESCRIBED)))
 def test_every_setting_and_metric_is_explained(name):
     assert f"`{name}`" in TEXT
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_every_metric_of_a_step_has_a_title_and_says_what_it_tells_of(name):
+    assert DESCRIBED[name].title
+    assert DESCRIBED[name].tells is not Tells.OTHER
+
+
+def test_a_metric_is_drawn_beside_one_that_has_the_same_unit_and_tells_of_the_same():
+    apart = [
+        name
+        for name, one in DESCRIBED.items()
+        if one.beside and one[1:3] != DESCRIBED[one.beside][1:3]
+    ]
+    assert apart == []
+    assert all(set(names) <= set(DESCRIBED) for names in OF_KIND.values())
+
+
+def test_a_metric_that_nobody_described_reads_as_its_name():
+    assert metric("sparse_reward", "ppo")[:3] == ("Sparse reward", "", Tells.OTHER)
