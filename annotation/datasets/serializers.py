@@ -82,7 +82,9 @@ class DifferenceSerializer(serializers.Serializer[Any]):
     groups_moved = serializers.IntegerField()
     pairs_added = serializers.IntegerField()
     pairs_removed = serializers.IntegerField()
-    pairs_flipped = serializers.IntegerField()
+    pairs_flipped = serializers.IntegerField(help_text="The other response is chosen.")
+    pairs_evened = serializers.IntegerField(help_text="Ties now.")
+    pairs_decided = serializers.IntegerField(help_text="Ties no more.")
     pairs_kept = serializers.IntegerField()
 
 

@@ -12,19 +12,28 @@ from annotation.quality.columns import VERDICTS, Ints, PairColumns
 from annotation.quality.exclusions import Exclusion, kept
 
 FAST_ANSWERS_MIN = 10  # scored against others, before "wrong when fast" says anything
+LEADS = 4  # what `leads` tells apart
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """The effects of one rule on history, beside the rules that are on already."""
+    """The effects of one rule on history, beside the rules that are on already.
+
+    A verdict leads a pair: one of the responses, or all bad; or it is even, with no response ahead. Of the preferences
+    each is in one of kept, flipped, evened, decided, bad and lost, so that these add up.
+    """
 
     judgments: int  # that count now
     judgments_dropped: int = 0
     judgments_added: int = 0  # of a machine judge
-    preferences: int  # pairs with a verdict now
-    preferences_flipped: int
-    preferences_lost: int  # pairs without a vote left
+    preferences: int  # pairs with a vote now
+    preferences_kept: int
+    preferences_flipped: int  # the other response leads
+    preferences_evened: int  # a response led, and none does
+    preferences_decided: int  # none led, and a response does
+    preferences_bad: int  # all bad came to lead, or leads no more
+    preferences_lost: int  # no vote is left
     preferences_gained: int  # pairs without a vote now
     labelers_left_out: tuple[int, ...] = ()
     labelers_paused: tuple[int, ...] = ()
@@ -88,14 +97,21 @@ def effects_of_counting(
 
 def _effects(before: PairColumns, after: PairColumns) -> DryRun:
     had, has = verdict_counts(before), verdict_counts(after)
-    decided, remains = had.sum(axis=1) > 0, has.sum(axis=1) > 0
-    flipped = decided & remains & (leads(had) != leads(has))
+    judged, remains = had.sum(axis=1) > 0, has.sum(axis=1) > 0
+    both = judged & remains
+    changes = np.zeros((LEADS, LEADS), np.int64)
+    np.add.at(changes, (leads(had)[both] + 1, leads(has)[both] + 1), 1)
+    second, even, first, bad = range(LEADS)  # leads, from -1 on
     return DryRun(
         judgments=len(np.unique(before.judgments)),
-        preferences=int(decided.sum()),
-        preferences_flipped=int(flipped.sum()),
-        preferences_lost=int((decided & ~remains).sum()),
-        preferences_gained=int((remains & ~decided).sum()),
+        preferences=int(judged.sum()),
+        preferences_kept=int(changes.trace()),
+        preferences_flipped=int(changes[first, second] + changes[second, first]),
+        preferences_evened=int(changes[first, even] + changes[second, even]),
+        preferences_decided=int(changes[even, first] + changes[even, second]),
+        preferences_bad=int(changes[bad, :bad].sum() + changes[:bad, bad].sum()),
+        preferences_lost=int((judged & ~remains).sum()),
+        preferences_gained=int((remains & ~judged).sum()),
     )
 
 
@@ -171,7 +187,7 @@ def verdict_counts(columns: PairColumns) -> Counts:
 
 
 def leads(counts: Counts) -> Ints:
-    """The verdict of most: 1 the first, -1 the second, 0 a tie, 2 all bad."""
+    """What most say: 1 the first, -1 the second, 0 neither (as many of both, or a tie), 2 all bad."""
     first, tied, second, bad = counts.T
     is_tie = (first == second) | (tied >= np.maximum(first, second))
     side = np.where(is_tie, 0, np.where(first > second, 1, -1))

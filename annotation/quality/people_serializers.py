@@ -122,8 +122,14 @@ class DryRunSerializer(serializers.Serializer[Any]):
     judgments = serializers.IntegerField()
     judgments_dropped = serializers.IntegerField()
     judgments_added = serializers.IntegerField(help_text="Of a machine judge that would count.")
-    preferences = serializers.IntegerField()
-    preferences_flipped = serializers.IntegerField()
+    preferences = serializers.IntegerField(
+        help_text="Pairs with a vote now: the sum of the next six."
+    )
+    preferences_kept = serializers.IntegerField()
+    preferences_flipped = serializers.IntegerField(help_text="The other response leads.")
+    preferences_evened = serializers.IntegerField(help_text="A response led, and none does.")
+    preferences_decided = serializers.IntegerField(help_text="None led, and a response does.")
+    preferences_bad = serializers.IntegerField(help_text="All bad came to lead, or leads no more.")
     preferences_lost = serializers.IntegerField(help_text="Pairs that no vote is left for.")
     preferences_gained = serializers.IntegerField(help_text="Pairs that no vote counts for now.")
     labelers_left_out = serializers.ListField(child=serializers.IntegerField())

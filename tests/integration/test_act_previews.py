@@ -59,7 +59,8 @@ def test_a_pause_is_told_from_the_last_thirty_days(project, lea, history):
     assert found.longer == pytest.approx(4 / 6)
     effects = found.dry_run
     assert (effects.judgments_dropped, effects.preferences) == (4, 5)
-    assert (effects.preferences_flipped, effects.preferences_lost) == (3, 1)
+    assert (effects.preferences_evened, effects.preferences_lost) == (3, 1)
+    assert (effects.preferences_kept, effects.preferences_flipped) == (1, 0)
     assert found.exam is None
 
 
@@ -92,7 +93,8 @@ def test_the_page_shows_it_before_the_act_and_writes_nothing(project, admin, cli
     url = reverse("quality-act-try", args=[project.pk, lea.pk])
     page = client.post(url, {"kind": "pause", "text": "Let us talk <b>first</b>."}).content.decode()
     assert "4 of 10 judgments of these days would be missing (40 %)" in page
-    assert "3 of 5 preferences would be another (60 %)" in page
+    assert "Of 5 preferences 0 would flip to the other response (0.0 %), 3 become even" in page
+    assert "1 have no vote left; 1 would stay." in page
     assert "Let us talk &lt;b&gt;first&lt;/b&gt;." in page
     assert "<h2>What was done</h2>" in page
     assert not LabelerAct.objects.exists()
@@ -107,7 +109,7 @@ def test_where_a_rule_leaves_them_out_already_it_says_so(project, admin, client,
     rules.save_rule(project=project, kind="exclude", params={"labeler": lea.pk}, actor=admin)
     url = reverse("quality-act-try", args=[project.pk, lea.pk])
     page = client.post(url, {"kind": "pause", "text": "x"}).content.decode()
-    assert "0 of 3 preferences would be another" in page
+    assert "All 3 preferences would stay as they are." in page
     assert "A rule leaves out what they gave, so no preference changes." in page
 
 

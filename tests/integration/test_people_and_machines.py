@@ -110,11 +110,11 @@ def test_the_figures_stay_those_of_people_under_such_a_rule(apart, admin, judge)
     assert report.data["statistics"]["percent"]["value"] == 1.0
 
 
-def test_a_dry_run_counts_the_preferences_a_machine_judge_would_flip(project, judge):
-    """One person against the judge: a preference becomes a tie."""
+def test_a_dry_run_counts_the_preferences_a_machine_judge_would_make_even(project, judge):
+    """One person against the judge."""
     judged(project, [(factories.user(), 1), (judge, -1)])
     tried = rules.dry_run(project=project, kind="count_machine", params={"labeler": judge.pk})
-    assert (tried.preferences, tried.preferences_flipped) == (1, 1)
+    assert (tried.preferences, tried.preferences_evened, tried.preferences_flipped) == (1, 1, 0)
 
 
 def test_only_a_machine_judge_of_the_project_can_be_counted(apart):
@@ -127,8 +127,8 @@ def test_only_a_machine_judge_of_the_project_can_be_counted(apart):
 def test_the_page_of_rules_tries_a_machine_judge_on_history(client, admin, apart, judge):
     asked = {"kind": "count_machine", "labeler": judge.pk}
     content = client.post(reverse("quality-rule-try", args=[apart.pk]), asked).content.decode()
-    assert "would count 44 more judgments beside 120, flip 0 of 40 preferences" in content
-    assert "decide 4 pairs that no person judged" in content
+    assert "would count 44 more judgments beside 120, which decide 4 pairs" in content
+    assert "All 40 preferences would stay as they are." in content
     client.post(reverse("quality-rule-save", args=[apart.pk]), asked)
     content = client.get(reverse("quality-rules", args=[apart.pk])).content.decode()
     assert "Count the verdicts of judge in resolutions" in content

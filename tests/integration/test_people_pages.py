@@ -146,7 +146,8 @@ def test_a_rule_is_tried_before_it_is_saved_and_switched_off_after(project, admi
     judged(project, (factories.user(), 1), (labeler, -1))
     fields = {"kind": "exclude", "labeler": str(labeler.pk), "since": ""}
     tried = post(client, at("rule-try", project), **fields)
-    assert "would drop 1 of 2 judgments, flip 1 of 1 preference (100 %)" in tried
+    assert "would drop 1 of 2 judgments." in tried
+    assert "Of 1 preference 0 would flip to the other response (0.0 %), 1 be even no more" in tried
     assert "Concerns lea." in tried
     assert not Rule.objects.exists()
     assert "Rule 1 is on, version 1" in post(client, at("rule-save", project), **fields)
@@ -351,3 +352,12 @@ def test_a_labeler_alone_reads_it_to_themselves_and_the_hours_of_the_table(proje
     assert "This labeler" not in page
     assert "0.04 active hours" in page
     assert "<td>0.04</td>" in page
+
+
+def test_a_rule_saved_before_even_was_told_from_flipped_says_so(project, admin, client, labeler):
+    old = {"judgments": 9, "judgments_dropped": 2, "preferences_flipped": 3, "preferences_lost": 1}
+    rules.save_rule(project=project, kind="exclude", params={"labeler": labeler.pk}, actor=admin)
+    Rule.objects.update(dry_run=old)
+    told = "flipped or made even 3"
+    assert told in client.get(at("rules", project)).content.decode()
+    assert told in client.get(at("rule", project, 1)).content.decode()

@@ -138,11 +138,11 @@ def test_a_dry_run_counts_what_would_be_dropped_flipped_and_lost(project, contra
     assert rules.rules_of(project) == []
 
 
-def test_a_dry_run_counts_flips(project, labeler):
-    """One against one is a tie; without the second it is a preference."""
+def test_a_dry_run_tells_flips_from_what_is_even_no_more(project, labeler):
+    """One against one is even; two against one is another preference without the two."""
     judged(project, (factories.user(), 1), (labeler, -1))
     tried = rules.dry_run(project=project, kind="exclude", params={"labeler": labeler.pk})
-    assert (tried.preferences_flipped, tried.flipped_share) == (1, 1.0)
+    assert (tried.preferences_flipped, tried.preferences_decided) == (0, 1)
 
 
 def test_fast_answers_are_left_out_only_of_who_is_wrong_when_fast(project, contrary):

@@ -120,16 +120,20 @@ def test_the_list_costs_the_same_however_long_it_is(
         client.get(url)
 
 
-def test_a_difference_counts_what_was_added_and_flipped(client, api, engineer, project):
+def test_a_difference_tells_flips_from_ties_that_came(client, api, engineer, project):
     before = finished(api, project)
-    flipped = project.comparisons.first()
+    flipped, evened = project.comparisons.order_by("pk")[:2]
     for _ in range(2):
         factories.judgment(flipped, ranking=[[pk] for pk in reversed(flipped.candidate_ids)])
+    factories.judgment(evened, ranking=[[pk] for pk in reversed(evened.candidate_ids)])
     factories.judgment(factories.comparison(factories.prompt(project, "Four")))
     after = finished(api, project)
     url = reverse("api-snapshot-difference", args=[project.pk, after.pk])
     found = api.get(url, {"against": before.pk}).json()
-    assert (found["pairs_added"], found["pairs_flipped"], found["pairs_kept"]) == (1, 1, 2)
+    assert (found["pairs_added"], found["pairs_flipped"], found["pairs_kept"]) == (1, 1, 1)
+    assert (found["pairs_evened"], found["pairs_decided"]) == (1, 0)
+    back = reverse("api-snapshot-difference", args=[project.pk, before.pk])
+    assert api.get(back, {"against": after.pk}).json()["pairs_decided"] == 1
     page = reverse("datasets-difference", args=[project.pk, after.pk])
     assert client.get(page, {"against": before.pk}).status_code == 200
     assert client.get(page, {"against": "x"}).status_code == 400

@@ -1,4 +1,4 @@
-"""What changed between two snapshots: pairs added, removed, flipped."""
+"""What changed between two snapshots: pairs added, removed, flipped, even or no more."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,6 +10,7 @@ from annotation.datasets.selectors import folder_of
 from training.spec.errors import DataError
 from training.spec.records import Group, read_groups
 
+TIE = "tie"
 Verdicts = dict[tuple[str, str], str]
 
 
@@ -22,7 +23,9 @@ class Difference:
     groups_moved: int = 0  # to another split
     pairs_added: int = 0
     pairs_removed: int = 0
-    pairs_flipped: int = 0
+    pairs_flipped: int = 0  # the other response is chosen
+    pairs_evened: int = 0  # a tie now
+    pairs_decided: int = 0  # no tie any more
     pairs_kept: int = 0
 
     def as_json(self) -> dict[str, int]:
@@ -64,9 +67,16 @@ def _count(found: Difference, new: Group | None, old: Group | None) -> None:
     found.groups_moved += bool(new and old and new.split != old.split)
     ours, theirs = _verdicts(new), _verdicts(old)
     for pair, verdict in ours.items():
-        found.pairs_added += pair not in theirs
-        found.pairs_kept += theirs.get(pair) == verdict
-        found.pairs_flipped += pair in theirs and theirs[pair] != verdict
+        if pair not in theirs:
+            found.pairs_added += 1
+        elif theirs[pair] == verdict:
+            found.pairs_kept += 1
+        elif verdict == TIE:
+            found.pairs_evened += 1
+        elif theirs[pair] == TIE:
+            found.pairs_decided += 1
+        else:
+            found.pairs_flipped += 1
     found.pairs_removed += len(theirs.keys() - ours.keys())
 
 
@@ -74,7 +84,7 @@ def _verdicts(group: Group | None) -> Verdicts:
     if group is None:
         return {}
     return {
-        (min(pair.chosen, pair.rejected), max(pair.chosen, pair.rejected)): "tie"
+        (min(pair.chosen, pair.rejected), max(pair.chosen, pair.rejected)): TIE
         if pair.is_tie
         else pair.chosen
         for pair in group.pairs
