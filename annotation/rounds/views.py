@@ -103,7 +103,7 @@ def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:
         return {"estimate": None, "why_no_estimate": str(error)}
     if form.is_bound and plan is None:
         return {"estimate": None, "why_no_estimate": "Some values need a change first."}
-    policy = form.cleaned_data["policy"] if plan else selectors.start_policy(project)
+    policy = form.cleaned_data["policy"] if plan else form.fields["policy"].initial
     found = estimate(project, plan or Plan.from_json(begin_with(project)), policy)
     times = {
         name: None if seconds is None else duration_text(seconds)

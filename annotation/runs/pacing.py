@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import number_text, words
+from annotation.runs.lengths import LIMIT, growth
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.weights import Weights, weights_of
 from training.spec.events import EventKind
@@ -20,6 +21,8 @@ PACE_SETTINGS = (
     *("heads", "update_epochs", "tokens_per_forward", "gradient_checkpointing"),
     *("precision", "quantize", "reward_quantize"),
 )
+BY_WORK = frozenset({"trainable_layers", "lora_rank", "layers"})  # `work` counts them
+OF_ZERO = {"trainable_layers": "all", "layers": "all", "lora_rank": "none"}
 LAST_KEY = 2**63 - 1
 
 
@@ -46,12 +49,13 @@ class Paced(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """A time, the runs that it rests on, how near these are, and what was set otherwise."""
+    """A time, the runs that it rests on, how near these are, and what the newest of them had set otherwise."""
 
     seconds: float
     runs: tuple[Paced, ...]
     likeness: Likeness
-    differs: tuple[str, ...]
+    scaled_for: tuple[str, ...]
+    not_scaled_for: tuple[str, ...]
 
 
 class _Earlier(NamedTuple):
@@ -69,7 +73,8 @@ def seconds_of(
 ) -> Basis | None:
     """The mean of the newest runs of the kind in the project that are nearest to this one; None without any.
 
-    Each is scaled by the work of a token, so that other layers or adapters, or a model of another size, count.
+    Each is scaled by the work of a token, so that other layers or adapters, or a model of another size, count, and
+    by the tokens that its responses would have under this limit of them.
     """
     done = TrainingRun.objects.filter(
         project=base_model.project_id, kind=kind, status=TrainingRun.Status.DONE
@@ -82,7 +87,7 @@ def seconds_of(
             groups[likeness].append(_Earlier(run, theirs))
     for likeness, earlier in groups.items():
         if told := list(islice(_told(earlier, spec, units, weights), PACED_BY)):
-            return _basis(told, likeness, spec)
+            return _basis(told, likeness, spec, is_weighed=weights is not None)
     return None
 
 
@@ -119,6 +124,8 @@ def _told(
         timed = timed_of(run)
         factor = work(weights, spec) / work(theirs, run.spec) if weights and theirs else 1.0
         if timed is not None:
+            grown = growth(run, spec)
+            factor *= grown.factor if grown else 1.0
             yield run, timed.a_unit * units * factor + timed.beside
 
 
@@ -126,17 +133,32 @@ def _basis(
     told: Sequence[tuple[TrainingRun, float]],
     likeness: Likeness,
     spec: Mapping[str, Any],  # Any: as above
+    *,
+    is_weighed: bool,
 ) -> Basis:
     newest = told[0][0]
+    grown = growth(newest, spec)
+    scaled = (BY_WORK if is_weighed else frozenset()) | ({LIMIT} if grown else frozenset())
+    texts = {name: _difference(name, newest.spec, spec) for name in _differing(newest.spec, spec)}
+    if grown and LIMIT in texts:
+        texts[LIMIT] = f"{texts[LIMIT]} ({100 * grown.cut:.0f} % of its responses were cut)"
     return Basis(
         seconds=sum(seconds for _, seconds in told) / len(told),
         runs=tuple(Paced(run.pk, run.name) for run, _ in told),
         likeness=likeness,
-        differs=tuple(
-            f"{words(name)} {number_text(newest.spec[name])} there, {number_text(spec[name])} here"
-            for name in _differing(newest.spec, spec)
-        ),
+        scaled_for=tuple(text for name, text in texts.items() if name in scaled),
+        not_scaled_for=tuple(text for name, text in texts.items() if name not in scaled),
     )
+
+
+def _difference(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:  # Any: above
+    """`layers 16 there, all here`."""
+    there, here = (_value_text(name, one[name]) for one in (theirs, ours))
+    return f"{words(name)} {there} there, {here} here"
+
+
+def _value_text(name: str, value: Any) -> str:  # Any: as above
+    return number_text(value) if value else OF_ZERO.get(name, number_text(value))
 
 
 def work(weights: Weights, spec: Mapping[str, Any]) -> int:  # Any: as above

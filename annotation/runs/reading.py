@@ -93,9 +93,9 @@ def sample_of(data: dict[str, Any]) -> Sample:  # Any: JSON
 
 
 NEARNESS = {
-    Likeness.SAME: "{runs}, with these settings over a model of this size",
-    Likeness.SETTINGS: "{runs}, over a model of this size with other settings: roughly",
-    Likeness.MODEL: "{runs}, over another model, scaled by size: roughly",
+    Likeness.SAME: "with these settings over a model of this size",
+    Likeness.SETTINGS: "over a model of this size with other settings: roughly",
+    Likeness.MODEL: "over another model, scaled by size: roughly",
 }
 
 
@@ -103,9 +103,12 @@ def basis_text(basis: Basis) -> str:
     """`at the pace of A and B, with these settings over a model of this size`; what was set otherwise."""
     names = [one.name for one in basis.runs]
     runs = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    told = NEARNESS[basis.likeness].format(runs=runs)
-    differs = f" ({'; '.join(basis.differs)})" if basis.differs else ""
-    return f"at the pace of {told}{differs}"
+    told = [f"at the pace of {runs}, {NEARNESS[basis.likeness]}"]
+    if basis.scaled_for:
+        told.append(f"Scaled for: {'; '.join(basis.scaled_for)}")
+    if basis.not_scaled_for:
+        told.append(f"Not scaled for: {'; '.join(basis.not_scaled_for)}")
+    return ". ".join(told)
 
 
 def pace_text(pace: Pace, unit: str) -> str:

@@ -186,8 +186,12 @@ class PaceSerializer(serializers.Serializer[Any]):
         [one.name.lower() for one in Likeness],
         help_text="same: these settings, a model of this size; settings: others; model: another size, scaled.",
     )
-    differs = serializers.ListField(
-        child=serializers.CharField(), help_text="Settings that the time hangs on, of the newest."
+    scaled_for = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Settings that the newest had otherwise and that the time accounts for.",
+    )
+    not_scaled_for = serializers.ListField(
+        child=serializers.CharField(), help_text="Those that it does not account for."
     )
 
     @staticmethod
@@ -195,8 +199,12 @@ class PaceSerializer(serializers.Serializer[Any]):
         """The basis as JSON; None where no time is known."""
         if basis is None:
             return None
-        runs = [one.pk for one in basis.runs]
-        return {"runs": runs, "likeness": basis.likeness.name.lower(), "differs": basis.differs}
+        return {
+            "runs": [one.pk for one in basis.runs],
+            "likeness": basis.likeness.name.lower(),
+            "scaled_for": basis.scaled_for,
+            "not_scaled_for": basis.not_scaled_for,
+        }
 
 
 class RunEstimateSerializer(serializers.Serializer[Any]):
@@ -208,8 +216,6 @@ class RunEstimateSerializer(serializers.Serializer[Any]):
     trained = serializers.IntegerField(allow_null=True)
     memory = MemorySerializer(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
-    paced_by = serializers.IntegerField(help_text="Earlier runs that the time rests on.")
-    is_scaled = serializers.BooleanField(help_text="These were over other models.")
     pace = PaceSerializer(allow_null=True)
     cost = serializers.CharField(help_text="At the site's price an hour; empty without one.")
     why = serializers.ListField(child=serializers.CharField())
@@ -217,14 +223,12 @@ class RunEstimateSerializer(serializers.Serializer[Any]):
     @staticmethod
     def facts(found: Estimate) -> dict[str, Any]:
         """The estimate as JSON."""
-        basis, told = found.basis, asdict(found)
+        told = asdict(found)
         return {
             **{name: one for name, one in told.items() if name != "basis"},
             "memory": found.memory and found.memory._asdict(),
             "seconds": found.seconds,
-            "paced_by": len(basis.runs) if basis else 0,
-            "is_scaled": bool(basis and basis.likeness is Likeness.MODEL),
-            "pace": PaceSerializer.facts(basis),
+            "pace": PaceSerializer.facts(found.basis),
             "cost": price_text(found.seconds),
         }
 

@@ -109,3 +109,13 @@ def test_the_page_names_the_runs_that_the_times_rest_on(client):
     assert f"at the pace of {run.name}, over a model of this size with other settings" in page
     assert "max response tokens 48 there, 512 here" in page
     assert "which was asked for at most 512 tokens: roughly" in page
+
+
+def test_before_a_policy_serves_the_estimate_is_of_that_which_the_form_shows(client):
+    project = factories.project()
+    client.force_login(factories.member(project, Role.ENGINEER))
+    policy = factories.policy(project)
+    run = factories.paced_run(project, "ppo", base_model=policy)
+    page = client.get(reverse("rounds-new", args=[project.pk]))
+    assert page.context["form"]["policy"].initial == policy
+    assert f"at the pace of {run.name}, with these settings" in page.text

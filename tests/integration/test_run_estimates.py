@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.projects.models import Role
-from annotation.runs import estimates
+from annotation.runs import estimates, pacing
 from annotation.runs.models import RunEvent
 from annotation.runs.pacing import Likeness
 from annotation.runs.reading import basis_text
@@ -22,6 +22,7 @@ from training.models.tiny import tiny_llama
 
 pytestmark = pytest.mark.django_db
 SAME = Likeness.SAME
+PPO = {"updates": 3, "rollouts_per_update": 8, "update_epochs": 1, "minibatches": 1}
 REWARD = {"epochs": 2.0, "groups_per_step": 8, "max_steps": 0, "max_groups": 0}
 
 
@@ -237,10 +238,74 @@ def test_where_none_had_the_settings_the_estimate_says_what_was_set_otherwise(pr
     names = [done(project, base, {**REWARD, "max_response_tokens": 48}).name for _ in range(2)]
     found = of_reward(project, base, max_response_tokens=512)
     assert basis_text(found.basis) == (
-        f"at the pace of {names[1]} and {names[0]}, over a model of this size with other settings: roughly "
-        "(max response tokens 48 there, 512 here)"
+        f"at the pace of {names[1]} and {names[0]}, over a model of this size with other settings: roughly. "
+        "Not scaled for: max response tokens 48 there, 512 here"
     )
-    assert RunEstimateSerializer.facts(found)["pace"]["likeness"] == "settings"
+    pace = RunEstimateSerializer.facts(found)["pace"]
+    assert (pace["likeness"], pace["scaled_for"]) == ("settings", ())
+    assert pace["not_scaled_for"] == ("max response tokens 48 there, 512 here",)
+
+
+def test_no_limit_of_layers_reads_as_all_of_them(project, model):
+    base = model()
+    done(project, base, {**REWARD, "layers": 1, "trainable_layers": 1})
+    found = of_reward(project, base, layers=0, trainable_layers=0)
+    assert found.basis.scaled_for == (
+        "trainable layers 1 there, all here",
+        "layers 1 there, all here",
+    )
+
+
+def rollouts(project, base, *, limit, length, ended):
+    """Three updates of 8 responses, 2 s apart: 0.25 s a response."""
+    spec = {**PPO, "max_response_tokens": limit}
+    run = factories.training_run(project, kind="ppo", base_model=base, spec=spec, status="done")
+    told(run, [1, 2, 3], start=timezone.now())
+    data = {"length": length, "eos_share": ended}
+    RunEvent.objects.filter(run=run, kind="metrics").update(data=data)
+
+
+def of_rollouts(project, base, limit):
+    """Seconds of ten updates, 80 responses, and the basis."""
+    spec = {**PPO, "max_response_tokens": limit, "updates": 10}
+    found = pacing.seconds_of("ppo", spec, units=80.0, base_model=base, weights=None)
+    return found.seconds, found
+
+
+def test_responses_that_were_cut_are_taken_to_reach_a_higher_limit(project):
+    """Mean 40 tokens, half of them cut at 48: with 64 they are 40 + 0.5 * 16 = 48, and 20 s become 24."""
+    base = factories.policy(project)
+    rollouts(project, base, limit=48, length=40.0, ended=0.5)
+    seconds, basis = of_rollouts(project, base, 64)
+    assert seconds == pytest.approx(24.0)
+    assert basis.scaled_for == (
+        "max response tokens 48 there, 64 here (50 % of its responses were cut)",
+    )
+
+
+def test_responses_that_all_ended_are_as_long_under_a_higher_limit(project):
+    base = factories.policy(project)
+    rollouts(project, base, limit=48, length=40.0, ended=1.0)
+    assert of_rollouts(project, base, 512)[0] == pytest.approx(20.0)
+
+
+def test_a_lower_limit_cuts_what_is_longer_on_average(project):
+    """Mean 40 tokens under a limit of 10: at most a quarter; under one of 44: as long as before."""
+    base = factories.policy(project)
+    rollouts(project, base, limit=48, length=40.0, ended=0.5)
+    assert of_rollouts(project, base, 10)[0] == pytest.approx(5.0)
+    assert of_rollouts(project, base, 44)[0] == pytest.approx(20.0)
+
+
+def test_records_that_the_limit_cut_are_read_further(project):
+    """8 of 2 * 20 responses were cut at 48: of 96 tokens they are 1 + 0.2 * 48 / 48 = 1.2 times as long."""
+    base = factories.policy(project)
+    result = {"metrics": {"records": {"pairs_used": 20, "responses_cut": 8}}}
+    done(project, base, {**REWARD, "max_response_tokens": 48}, result=result)
+    assert of_reward(project, base, max_response_tokens=96).seconds == pytest.approx(12.0)
+    shorter = of_reward(project, base, max_response_tokens=24)
+    assert shorter.seconds == 10.0
+    assert shorter.basis.not_scaled_for == ("max response tokens 48 there, 24 here",)
 
 
 def test_a_model_that_a_round_trained_is_of_the_size_of_that_it_began_with(project, model):
