@@ -12,6 +12,7 @@ from annotation.generation.services import request_candidates
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import roles_of
 from annotation.projects.services.members import set_roles
+from annotation.prompts.selectors import imports_under_way
 
 
 @transaction.atomic
@@ -48,8 +49,14 @@ def start(*, project: Project, actor: User, is_labeling: bool) -> str:
                 f"{plan.policy.name} answers {run.progress_total:,} prompts; comparisons appear as it does."
             )
     if not told and not project.comparisons.exists():
-        raise Conflict(
-            "There is nothing to compare yet: import responses or judgments, or choose a policy "
-            "that answers the prompts."
-        )
+        raise Conflict(_why_nothing_begins(project))
     return " ".join(told) or "Everything is under way."
+
+
+def _why_nothing_begins(project: Project) -> str:
+    if (one := imports_under_way(project).first()) is not None:
+        return f"{one.filename} is still being imported, and nothing is here to compare before; start when it is done."
+    return (
+        "There is nothing to compare yet: import responses or judgments, or choose a policy "
+        "that answers the prompts."
+    )

@@ -35,12 +35,15 @@ from annotation.projects.rubric import STARTING_CRITERIA
 from annotation.projects.selectors import current_guideline, members_of
 from annotation.projects.services import inviting, projects, rubric
 from annotation.projects.services.rubric import Aspect
+from annotation.prompts.examples import EXAMPLES
+from annotation.prompts.forms import NO_FILE
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
-from annotation.prompts.selectors import imports_of
+from annotation.prompts.selectors import imports_of, imports_under_way
 from annotation.prompts.services import requesting
 from annotation.ui import markdown
 
+SHOWN_IMPORTS = 5
 SHOWN_CHOICES = ("answer_scale", "rationale_rule", "serving_order")
 
 
@@ -85,13 +88,14 @@ def invitation_link(request: HttpRequest, token: str) -> str:
 def take_prompts(request: HttpRequest, project: Project) -> Turn:
     """Import a file, or go on with what is there."""
     form = PromptsForm(_posted(request), request.FILES or None)
-    facts = {"imports": imports_of(project)[:5], "prompts": project.prompts.count()}
+    facts = {**imports_so_far(project), "examples": EXAMPLES}
     shown = Turn(template="overview/setup/prompts.html", form=form, facts=facts)
-    if request.method != "POST":
+    if request.method != "POST" or not form.is_valid():
         return shown
-    if not form.is_valid():
+    file, is_import = form.cleaned_data["file"], request.POST.get("act") == "import"
+    if file is None and is_import:
+        form.add_error("file", NO_FILE)
         return shown
-    file = form.cleaned_data["file"]
     if file is None:
         return Turn(is_saved=True)
     try:
@@ -106,7 +110,16 @@ def take_prompts(request: HttpRequest, project: Project) -> Turn:
     except DomainError as error:
         form.add_error("file", str(error))
         return shown
-    return Turn(is_saved=True)
+    return Turn(is_saved=True, stays=is_import)
+
+
+def imports_so_far(project: Project) -> dict[str, Any]:  # Any: a template's context
+    """The newest imports, whether one is under way, and how many prompts are here."""
+    return {
+        "imports": imports_of(project)[:SHOWN_IMPORTS],
+        "is_importing": imports_under_way(project).exists(),
+        "prompts": project.prompts.count(),
+    }
 
 
 def take_responses(request: HttpRequest, project: Project) -> Turn:
@@ -256,9 +269,8 @@ def take_start(request: HttpRequest, project: Project) -> Turn:
     """What is set up, what lacks, and the button that starts it."""
     plan = SamplingPlan.objects.filter(project=project).select_related("policy").first()
     facts = {
+        **imports_so_far(project),
         "plan": plan,
-        "prompts": project.prompts.count(),
-        "imports": imports_of(project).filter(status__in=["queued", "running"]),
         "waiting": prompts_to_pair(project).count(),
         "comparisons": project.comparisons.count(),
         "criteria": project.criteria.all(),

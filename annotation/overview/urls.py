@@ -16,6 +16,7 @@ page_patterns = [
     path(f"{_PROJECT}setup/", views.setup, name="overview-setup"),
     path(f"{_PROJECT}setup/begin/", views.setup_start, name="overview-setup-start"),
     path(f"{_PROJECT}setup/side/", views.setup_side, name="overview-setup-side"),
+    path(f"{_PROJECT}setup/imports/", views.setup_imports, name="overview-setup-imports"),
     path(f"{_PROJECT}setup/<slug:step>/", views.setup_step, name="overview-setup-step"),
 ]
 
@@ -28,5 +29,6 @@ ROUTE_ROLES = {
     "overview-setup": {"GET": ADMIN},
     "overview-setup-start": {"POST": ADMIN},
     "overview-setup-side": {"GET": ADMIN},
+    "overview-setup-imports": {"GET": ADMIN},
     "overview-setup-step": {"GET": ADMIN, "POST": ADMIN},
 }

@@ -106,6 +106,18 @@ def setup_side(request: HttpRequest, project_id: int) -> HttpResponse:
     return render(request, "overview/setup/drawn.html", _drawn(project))
 
 
+@never_cache
+@require_GET
+def setup_imports(request: HttpRequest, project_id: int) -> HttpResponse:
+    """How far the imports are, asked again until they are over; then the estimate is told to follow."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    facts = steps.imports_so_far(project)
+    answer = render(request, "overview/setup/imports.html", {"project": project, **facts})
+    if not facts["is_importing"]:
+        answer["HX-Trigger"] = "imported"
+    return answer
+
+
 def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpResponse:
     """What changes beside a form while it is filled in: whether it is saved, and the estimate."""
     fresh = project_for(request.user, project.pk, Role.ADMIN)

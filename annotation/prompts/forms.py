@@ -33,6 +33,7 @@ JUDGED_FORMS = {
     RowForm.VOTES: _("Votes exported from here"),
     RowForm.GROUPS: _("Groups exported from here"),
 }
+NO_FILE = _("Choose a file first.")
 ROW_FORMS = [
     (RowForm.AUTO, _("Find out by the columns")),
     (_("Prompts"), list(PROMPT_FORMS.items())),
@@ -46,6 +47,7 @@ class UploadForm(forms.Form):
     )
     file = forms.FileField(
         label=_("File"),
+        error_messages={"required": NO_FILE},
         help_text=_("JSON Lines, a JSON array, CSV or Parquet; also packed as .gz."),
         widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.gz"}),
     )

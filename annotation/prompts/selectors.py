@@ -36,6 +36,12 @@ def imports_of(project: Project) -> QuerySet[PromptImport]:
     return PromptImport.objects.filter(project=project).order_by("-pk")
 
 
+def imports_under_way(project: Project) -> QuerySet[PromptImport]:
+    """Those that wait or run, newest first."""
+    under_way = (PromptImport.Status.QUEUED, PromptImport.Status.RUNNING)
+    return imports_of(project).filter(status__in=under_way)
+
+
 def import_of(project: Project, import_id: int) -> PromptImport:
     """One import of the project."""
     row = imports_of(project).filter(pk=import_id).first()

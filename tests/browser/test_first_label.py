@@ -43,9 +43,11 @@ def set_up(page: Page) -> None:
     page.wait_for_url("**/setup/prompts/")
     page.get_by_label("What is in the file?").select_option("comparisons")
     page.get_by_label("File", exact=True).set_input_files(FILE)
+    page.get_by_role("button", name="Preview the first rows").click()
+    expect(page.locator("#rows")).to_contain_text("All 2 rows can be taken")
     page.get_by_role("button", name="Import and stay").click()
     expect(page.get_by_role("link", name="kitchen.jsonl")).to_be_visible()
-    import_prompts(PromptImport.objects.get().pk)
+    follow_the_import(page)
     for step in (*STEPS_BETWEEN, "people"):
         page.get_by_role("button", name="Save and continue", exact=True).last.click()
         page.wait_for_url(f"**/setup/{step}/")
@@ -53,6 +55,19 @@ def set_up(page: Page) -> None:
     page.wait_for_url("**/setup/start/")
     page.get_by_role("button", name="Start", exact=True).last.click()
     expect(page.get_by_text("Everything is under way.")).to_be_visible()
+
+
+def follow_the_import(page: Page) -> None:
+    """The page says how far it is, and at the end what is here and what it comes to, without a reload."""
+    row = page.locator("#imports tbody tr")
+    expect(row.locator("progress")).to_be_visible()
+    PromptImport.objects.update(progress_total=2)
+    expect(row).to_contain_text("0 of 2")
+    import_prompts(PromptImport.objects.get().pk)
+    expect(page.get_by_text("2 prompts are here.")).to_be_visible()
+    expect(row.locator(".tag")).to_have_text("done")
+    expect(row.locator("progress")).to_have_count(0)
+    expect(page.locator("#drawn")).to_contain_text("on 2 comparisons of 2 prompts")
 
 
 def link_for_a_labeler(page: Page) -> str:

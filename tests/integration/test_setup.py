@@ -161,6 +161,52 @@ def test_prompts_that_are_there_need_no_file(admin, project):
     assert admin.post(address(project, "prompts"), {}).status_code == 302
 
 
+def test_an_import_without_a_file_says_what_to_do(admin, project):
+    answer = admin.post(address(project, "prompts"), {"act": "import"})
+    assert answer.status_code == 400
+    assert "Choose a file first." in answer.content.decode()
+
+
+def test_a_spreadsheet_is_told_to_be_saved_as_csv(admin, project):
+    file = SimpleUploadedFile("table.xlsx", b"PK")
+    answer = admin.post(address(project, "prompts"), {"act": "import", "file": file})
+    assert "is a spreadsheet; save the table in it as CSV" in answer.content.decode()
+
+
+def test_an_import_under_way_is_told_of_until_it_is_over(admin, project):
+    row = PromptImport.objects.create(
+        project=project,
+        filename="big.jsonl",
+        status="running",
+        rows_read=1_500,
+        progress_total=6_000,
+        rows_created=1_400,
+        rows_rejected=100,
+    )
+    polled = f'hx-get="{reverse("overview-setup-imports", args=[project.pk])}"'
+    assert polled in admin.get(address(project, "prompts")).content.decode()
+    part = admin.get(reverse("overview-setup-imports", args=[project.pk]))
+    page = part.content.decode()
+    assert polled in page
+    assert '<progress value="1500" max="6000"' in page
+    assert "1,500 of 6,000" in page
+    assert f'<a href="{reverse("prompts-import", args=[project.pk, row.pk])}">100</a>' in page
+    assert "HX-Trigger" not in part
+    PromptImport.objects.update(status="failed", error="The disk was full.")
+    part = admin.get(reverse("overview-setup-imports", args=[project.pk]))
+    assert polled not in part.content.decode()
+    assert "The disk was full." in part.content.decode()
+    assert part["HX-Trigger"] == "imported"
+
+
+def test_a_start_while_the_only_file_is_imported_says_to_wait_for_it(admin, project):
+    PromptImport.objects.create(project=project, filename="big.jsonl", status="queued")
+    answer = admin.post(reverse("overview-setup-start", args=[project.pk]), follow=True)
+    page = answer.content.decode()
+    assert "big.jsonl is still being imported" in page
+    assert ", and an import under way" in page
+
+
 def test_the_rubric_is_set_moved_and_cut_by_buttons(admin, project):
     names, questions = aspects_of(project), ["A?", "B?", "C?", "D?"]
     rows = {"name": names, "question": questions}

@@ -35,6 +35,7 @@ FREELY_UNPACKED = 1024**3
 LARGEST_ROW_GROUP = 1024**3  # bytes of a Parquet file, unpacked
 Item = TypeVar("Item")
 FORMATS = ("jsonl", "csv", "parquet")
+SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 SPREAD_OBJECT = re.compile(rb"\{\s*\n")  # no line of JSON Lines begins so
@@ -48,9 +49,11 @@ def file_format(filename: str) -> str:
     for ending, found in endings.items():
         if name.endswith(ending):
             return found
+    if name.endswith(SPREADSHEETS):
+        raise UnreadableFile(f"{filename!r} is a spreadsheet; save the table in it as CSV (UTF-8).")
     raise UnreadableFile(
         f"{filename!r} ends in none of .jsonl, .json, .csv, .tsv, .parquet (each also .gz); "
-        "rename the file, or name its format."
+        "rename the file by what it holds."
     )
 
 
