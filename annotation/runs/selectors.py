@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import Mod
 from django.utils import timezone
 
@@ -217,6 +217,34 @@ def events_of(run: TrainingRun, *kinds: EventKind) -> QuerySet[RunEvent]:
     """What the run said, newest first."""
     rows = RunEvent.objects.filter(run=run).order_by("-pk")
     return rows.filter(kind__in=kinds) if kinds else rows
+
+
+class Alarm(NamedTuple):
+    """What a guard said, however often: its newest sentence, and the steps between which it spoke."""
+
+    action: str
+    message: str
+    first: int
+    last: int
+    times: int
+
+
+def alarms_of(run: TrainingRun) -> list[Alarm]:
+    """One for each guard and what it did, the newest first."""
+    said = RunEvent.objects.filter(run=run, kind=EventKind.GUARD).order_by()
+    by_guard = said.values("data__name", "data__action").annotate(
+        first=Min("step"), last=Max("step"), times=Count("pk"), newest=Max("pk")
+    )
+    rows = sorted(by_guard, key=lambda row: -row["newest"])
+    told = RunEvent.objects.in_bulk([row["newest"] for row in rows])
+    return [
+        Alarm(
+            action=str(row["data__action"]),
+            message=str(told[row["newest"]].data.get("message", "")),
+            **{name: row[name] for name in ("first", "last", "times")},
+        )
+        for row in rows
+    ]
 
 
 def why_it_waits(run: TrainingRun, place: int = 1) -> str:

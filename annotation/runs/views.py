@@ -216,7 +216,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "spec": run.spec.items(),
         "notice": selectors.why_it_waits(run, place_of(run)),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
-        "guards": selectors.events_of(run, EventKind.GUARD)[:20],
+        "guards": selectors.alarms_of(run),
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),
         "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
     }

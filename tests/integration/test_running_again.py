@@ -100,3 +100,15 @@ def test_a_run_that_was_resumed_says_that_its_time_is_that_of_the_last_attempt(
         RunEvent(run=run, kind="started", step=0, at=now) for _ in range(attempts)
     )
     assert said in pages.get(f"/projects/{project.pk}/runs/{run.pk}/").text
+
+
+def test_a_guard_that_spoke_at_many_steps_is_told_once_with_its_newest_sentence(pages, project):
+    run = factories.training_run(project, kind="ppo", spec={"kind": "ppo"}, status="done")
+    for step, name, action in ((4, "length", "warn"), (5, "length", "warn"), (6, "kl", "stop")):
+        data = {"name": name, "action": action, "message": f"{name} of step {step}."}
+        RunEvent.objects.create(run=run, kind="guard", step=step, at=timezone.now(), data=data)
+    page = pages.get(f"/projects/{project.pk}/runs/{run.pk}/").text
+    assert "2 times from step 4 to 5, at last: length of step 5." in page
+    assert "length of step 4." not in page
+    assert "A guard stopped the run at step 6. kl of step 6." in page
+    assert page.index("kl of step 6") < page.index("length of step 5")
