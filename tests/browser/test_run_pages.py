@@ -1,4 +1,4 @@
-"""The curves of a run: titled with their unit, grouped by what they tell, zeros behind a fold."""
+"""The pages of runs: curves titled with their unit, grouped by what they tell; the list on a phone."""
 
 from datetime import timedelta
 
@@ -55,3 +55,18 @@ def test_zeros_are_named_and_drawn_on_request(page):
 def test_the_table_of_their_numbers_is_one_link_away(page):
     page.get_by_role("link", name="Their numbers in a table, and the log").click()
     expect(page.get_by_role("region", name="Numbers of the curves")).to_be_in_viewport()
+
+
+def test_on_a_phone_the_list_has_a_card_for_each_run_that_needs_no_sideways_scrolling(
+    page, project
+):
+    factories.training_run(project, name="A second one")
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.get_by_role("link", name="All runs").click()
+    result = page.locator("td.result").first
+    expect(result).to_be_in_viewport(ratio=1)
+    assert result.bounding_box()["width"] > 250
+    expect(page.get_by_text("Snapshot", exact=True)).to_be_hidden()
+    assert page.locator("table.runs").evaluate(
+        "(one) => one.scrollWidth <= one.parentElement.clientWidth"
+    )
