@@ -99,13 +99,20 @@ def signals_of(material: PromptMaterial, names: Mapping[int, str]) -> tuple[Sign
 
 
 def demonstrations_of(material: PromptMaterial) -> tuple[DemonstrationText, ...]:
-    """What people wrote for this prompt, each text once: here, with review, or imported as written by people."""
+    """What people wrote for this prompt, each text once: here, with review, or imported as written by people.
+
+    Only a file may say of what it holds that a limit cut it: what was written here is whole.
+    """
     kinds = {
         one.candidate_id: MACHINE if one.by_machine else one.kind
         for one in sorted(material.demonstrations, key=lambda each: not each.by_machine)
     }
     return tuple(
-        DemonstrationText(text=one.text, source=kinds.get(one.pk, IMPORTED))
+        DemonstrationText(
+            text=one.text,
+            source=kinds.get(one.pk, IMPORTED),
+            is_finished=one.is_finished or one.pk in kinds,
+        )
         for one in material.candidates
         if one.pk in kinds
         or (one.source == Candidate.Source.DEMONSTRATION and one.author_id is None)

@@ -56,6 +56,70 @@ def preferences(snapshot):
     }
 
 
+FORMATS = [FileFormat.JSONL, FileFormat.CSV, FileFormat.PARQUET]
+WINNER, BOTH = {"It breaks 0"}, {"It breaks 0", "It breaks 1"}
+CUT_ROWS = [
+    (Form.PREFERENCE, Contents.PREFERENCES, BOTH),
+    (Form.PREFERENCE_CHAT, Contents.PREFERENCES, BOTH),
+    (Form.KTO, Contents.SIGNALS, BOTH),
+    (Form.KTO_CHAT, Contents.SIGNALS, BOTH),
+    (Form.SFT, Contents.DEMONSTRATIONS, WINNER),
+    (Form.SFT_CHAT, Contents.DEMONSTRATIONS, WINNER),
+]
+CUT_VOTES = [(form, Contents.JUDGMENTS, BOTH) for form in (Form.VOTES, Form.RANKING)]
+
+
+@pytest.fixture
+def cut_project():
+    """A cut response that won against one that ended, and one that ended that won against a cut one."""
+    project = factories.project()
+    for number, side in enumerate((0, 1)):
+        comparison = factories.comparison(factories.prompt(project, f"Question {number}?"))
+        factories.judgment(comparison)
+        cut = comparison.candidate_ids[side]
+        project.candidates.filter(pk=cut).update(is_finished=False, text=f"It breaks {number}")
+    return project
+
+
+def cut_texts(records) -> set[str]:
+    """The texts in the records of a snapshot that say they have no end."""
+    return {
+        one.text
+        for group in records
+        for one in (*group.candidates, *group.demonstrations)
+        if not one.is_finished
+    }
+
+
+@pytest.mark.parametrize(("form", "contents", "cut"), CUT_ROWS + CUT_VOTES)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_cut_response_comes_back_cut(cut_project, form, contents, cut, file_format):
+    before = snapshot_of(cut_project)
+    payload = b"".join(exporting.export_of(before, form=form).pieces(file_format))
+    fresh = imported(payload, contents, f"rows.{file_format}")
+    assert cut_texts(read_groups(Path(snapshot_of(fresh).folder))) == cut
+
+
+@pytest.mark.parametrize(("form", "_contents", "cut"), CUT_ROWS)
+def test_a_cut_response_is_gathered_cut_without_the_site(
+    cut_project, form, _contents, cut, tmp_path
+):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(files.jsonl(exporting.rows_of(snapshot_of(cut_project), form=form))))
+    gather([path], tmp_path / "made", shares={"train": 1.0, "validation": 0.0, "test": 0.0}, seed=1)
+    assert cut_texts(read_groups(tmp_path / "made")) == cut
+
+
+def test_a_mark_that_is_neither_true_nor_false_is_refused():
+    row = {"prompt": "Why?", "chosen": "So", "rejected": "No."}
+    rows = [row, row | {"chosen_is_finished": "perhaps"}]
+    payload = b"\n".join(json.dumps(one).encode() for one in rows)
+    taken = taken_into(factories.project(), payload, Contents.PREFERENCES)
+    assert taken.unused_columns == []
+    [reason] = taken.rejected_rows.values_list("reason", flat=True)
+    assert reason == ("chosen_is_finished is 'perhaps'; it is true, or false for a cut response.")
+
+
 @pytest.mark.parametrize("form", [Form.PREFERENCE, Form.PREFERENCE_CHAT])
 def test_exported_preferences_come_back_as_the_same_preferences(form):
     project = factories.project()
@@ -154,14 +218,14 @@ def test_groups_come_back_as_the_same_groups(file_format):
     project = factories.project()
     for contents, rows in GROUPED:
         taken_into(project, b"\n".join(json.dumps(row).encode() for row in rows), contents)
-    project.candidates.filter(text="Elm").update(is_finished=False)  # cut by the token limit
+    project.candidates.filter(text__in=["Elm", "Cod."]).update(is_finished=False)
     before = groups_of(project, file_format)
     fresh = factories.project()
     for contents, _ in GROUPED:
         taken_into(fresh, before, contents, f"groups.{file_format}")
     assert groups_of(fresh).splitlines() == groups_of(project).splitlines()
     assert len(groups_of(project).splitlines()) == 4
-    assert groups_of(fresh).count(b'"is_finished": false') == 1
+    assert groups_of(fresh).count(b'"is_finished": false') == 2
 
 
 def rows_out(project, form) -> list[tuple[str, ...]]:

@@ -33,7 +33,7 @@ def demonstration_groups(
 def _imitated(group: Group, includes_chosen: bool) -> list[CandidateText]:
     """The demonstrations, and the best candidate unless one of them says the same."""
     texts = [
-        CandidateText(id=f"demonstration {at}", text=one.text)
+        CandidateText(id=f"demonstration {at}", text=one.text, is_finished=one.is_finished)
         for at, one in enumerate(group.demonstrations)
     ]
     best = best_candidate(group) if includes_chosen else None

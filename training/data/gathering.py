@@ -101,8 +101,10 @@ class _Draft:
     imitated: dict[str, None] = field(default_factory=dict)  # in the order they came
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    cut: set[str] = field(default_factory=set)  # texts of which a row says so
 
     def add(self, said: Said) -> None:
+        self.cut.update(said.cut)
         if said.chosen:
             self._add_pair(said)
         if said.imitated:
@@ -129,11 +131,13 @@ class _Draft:
             prompt=self.prompt,
             split=self.split,
             candidates=tuple(
-                CandidateText(id=name, text=text) for name, text in sorted(self.texts.items())
+                CandidateText(id=name, text=text, is_finished=text not in self.cut)
+                for name, text in sorted(self.texts.items())
             ),
             pairs=tuple(votes.pair(*names) for names, votes in sorted(self.votes.items())),
             demonstrations=tuple(
-                DemonstrationText(text=text, source="imported") for text in self.imitated
+                DemonstrationText(text=text, source="imported", is_finished=text not in self.cut)
+                for text in self.imitated
             ),
             signals=tuple(
                 Signal(candidate=name, accepted=self.accepted[name], rejected=self.rejected[name])

@@ -28,6 +28,7 @@ class Said:
     """What one row says: of two responses, of one, or nothing but the prompt.
 
     ``favor`` is the probability that ``chosen`` is better than ``rejected``, ``margin`` by how many steps.
+    ``cut`` are those of the responses that a token limit cut.
     """
 
     prompt: Turns
@@ -39,6 +40,7 @@ class Said:
     imitated: str = ""
     signaled: str = ""
     is_accepted: bool = False
+    cut: tuple[str, ...] = ()
 
 
 def read_row(row: object) -> Said:
@@ -63,16 +65,19 @@ def _read(row: object) -> Said:
     if "messages" in row:
         *before, last = _turns(row["messages"], "messages")
         answer = _answer((last,), "messages")
-        return Said(prompt=_asked(tuple(before)), split=split, imitated=answer)
+        cut = _cut(row, completion=answer)
+        return Said(prompt=_asked(tuple(before)), split=split, imitated=answer, cut=cut)
     prompt = _asked(_turns(row.get("prompt"), "prompt"))
     if "completion" not in row:
         return Said(prompt=prompt, split=split)
     completion = _response(row["completion"], "completion")
+    cut = _cut(row, completion=completion)
     if "label" not in row:
-        return Said(prompt=prompt, split=split, imitated=completion)
+        return Said(prompt=prompt, split=split, imitated=completion, cut=cut)
     if not isinstance(row["label"], bool):
         raise RowRefused(f"label is {_shown(row['label'])}, not true or false.")
-    return Said(prompt=prompt, split=split, signaled=completion, is_accepted=row["label"])
+    is_accepted = row["label"]
+    return Said(prompt=prompt, split=split, signaled=completion, is_accepted=is_accepted, cut=cut)
 
 
 def _preference(row: Row, split: str) -> Said:
@@ -92,7 +97,17 @@ def _preference(row: Row, split: str) -> Said:
         rejected=rejected,
         favor=favor,
         margin=margin,
+        cut=_cut(row, chosen=chosen, rejected=rejected),
     )
+
+
+def _cut(row: Row, **texts: str) -> tuple[str, ...]:
+    """Those of the texts of which the row says, in `NAME_is_finished`, that a token limit cut them."""
+    said = {name: row.get(f"{name}_is_finished") for name in texts}
+    for name, is_finished in said.items():
+        if not (is_finished is None or isinstance(is_finished, bool)):
+            raise RowRefused(f"{name}_is_finished is {_shown(is_finished)}, not true or false.")
+    return tuple(text for name, text in texts.items() if said[name] is False)
 
 
 def _apart(chosen: object, rejected: object) -> tuple[Turns, str, str]:

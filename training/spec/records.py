@@ -42,10 +42,14 @@ class CandidateText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemonstrationText:
-    """A response to imitate; ``source`` is written, edited (of a candidate) or imported, by people, or machine."""
+    """A response to imitate; ``source`` is written, edited (of a candidate) or imported, by people, or machine.
+
+    Only an imported one may be cut by a token limit: then ``is_finished`` is False.
+    """
 
     text: str
     source: str = "written"
+    is_finished: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +106,13 @@ class Group:
     signals: tuple[Signal, ...] = ()
     criterion_pairs: tuple[Pair, ...] = ()
 
+    def candidate(self, candidate_id: str) -> CandidateText:
+        """One candidate; KeyError if the group has none by that id."""
+        return next_or_key_error(self.candidates, candidate_id)
+
     def text_of(self, candidate_id: str) -> str:
         """The text of one candidate; KeyError if the group has none by that id."""
-        return next_or_key_error(self.candidates, candidate_id).text
+        return self.candidate(candidate_id).text
 
 
 def next_or_key_error(candidates: Iterable[CandidateText], candidate_id: str) -> CandidateText:
@@ -117,9 +125,9 @@ def next_or_key_error(candidates: Iterable[CandidateText], candidate_id: str) ->
 def group_to_json(group: Group) -> str:
     """One canonical JSON line (sorted keys, no spaces, UTF-8): equal groups give equal bytes."""
     row = asdict(group)
-    for candidate in row["candidates"]:
-        if candidate["is_finished"]:
-            del candidate["is_finished"]  # as nearly all are
+    for response in (*row["candidates"], *row["demonstrations"]):
+        if response["is_finished"]:
+            del response["is_finished"]  # as nearly all are
     if not group.criterion_pairs:
         del row["criterion_pairs"]  # most projects have no criteria
     return json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -168,10 +176,12 @@ def _refuse_odd_values(group: Group) -> None:
     for value in numbers:
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise DataError(f"Prompt {group.prompt_id}: {value!r} stands where a number belongs.")
-    for one in group.candidates:
-        if not isinstance(one.is_finished, bool):
+    ends = [(one.id, one.is_finished) for one in group.candidates]
+    ends += [("a demonstration", one.is_finished) for one in group.demonstrations]
+    for name, is_finished in ends:
+        if not isinstance(is_finished, bool):
             raise DataError(
-                f"Prompt {group.prompt_id}: is_finished of {one.id} is {one.is_finished!r}, not true or false."
+                f"Prompt {group.prompt_id}: is_finished of {name} is {is_finished!r}, not true or false."
             )
 
 

@@ -194,16 +194,19 @@ def _pair_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iter
     for pair in group.pairs:
         if pair.is_tie:
             continue
+        chosen, rejected = group.candidate(pair.chosen), group.candidate(pair.rejected)
         yield {
             "prompt": prompt,
-            "chosen": reply(group.text_of(pair.chosen)),
-            "rejected": reply(group.text_of(pair.rejected)),
+            "chosen": reply(chosen.text),
+            "rejected": reply(rejected.text),
             "margin": pair.margin,
             "soft_label": pair.soft_label,
             "votes_chosen": pair.votes_chosen,
             "votes_rejected": pair.votes_rejected,
             "votes_tied": pair.votes_tied,
             "votes_machine": pair.votes_machine,
+            "chosen_is_finished": chosen.is_finished,
+            "rejected_is_finished": rejected.is_finished,
             "source": pair.source,
             "split": group.split,
             "prompt_id": group.prompt_id,
@@ -240,6 +243,7 @@ def _kto_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Itera
                 "prompt": prompt,
                 "completion": reply(candidate.text),
                 "label": wins[candidate.id] > 0 and not is_bad,
+                "completion_is_finished": candidate.is_finished,
                 "source": JUDGED if is_bad else _source(sources[candidate.id]),
                 "split": group.split,
                 "prompt_id": group.prompt_id,
@@ -272,7 +276,8 @@ def responses_to_imitate(group: Group) -> tuple[DemonstrationText, ...]:
     ]
     if not liked:
         return ()
-    return (DemonstrationText(text=max(liked, key=lambda one: wins[one.id]).text, source=CHOSEN),)
+    best = max(liked, key=lambda one: wins[one.id])
+    return (DemonstrationText(text=best.text, source=CHOSEN, is_finished=best.is_finished),)
 
 
 def _sft(group: Group) -> Iterator[Row]:
@@ -281,6 +286,7 @@ def _sft(group: Group) -> Iterator[Row]:
         yield {
             "prompt": prompt,
             "completion": one.text,
+            "completion_is_finished": one.is_finished,
             "source": one.source,
             "split": group.split,
             "prompt_id": group.prompt_id,
@@ -292,6 +298,7 @@ def _chat_sft(group: Group) -> Iterator[Row]:
         messages = [*_messages(group.prompt), *_reply(one.text)]
         yield {
             "messages": messages,
+            "completion_is_finished": one.is_finished,
             "source": one.source,
             "split": group.split,
             "prompt_id": group.prompt_id,
@@ -300,8 +307,11 @@ def _chat_sft(group: Group) -> Iterator[Row]:
 
 def _whole(group: Group) -> Iterator[Row]:
     row = json.loads(group_to_json(group))
-    candidates = [{"is_finished": True, **one} for one in row["candidates"]]
-    yield {"criterion_pairs": [], **row, "candidates": candidates}
+    told = {
+        name: [{"is_finished": True, **one} for one in row[name]]
+        for name in ("candidates", "demonstrations")
+    }
+    yield {"criterion_pairs": [], **row, **told}
 
 
 FORMS: dict[Form, Callable[[Group], Iterator[Row]]] = {

@@ -33,6 +33,7 @@ _PAIR: Columns = tuple(
         "votes_machine",
     )
 )
+_ENDED = ("completion_is_finished", "flag")
 _PLACE: Columns = (("source", "text"), ("split", "text"), ("prompt_id", "text"))
 _FACTS: Columns = (("id", "text"), ("category", "text"), ("tags", "texts"))
 _FACTS += (("language", "text"), ("source", "text"), ("license", "text"))
@@ -40,10 +41,13 @@ _ORIGIN: Columns = (("labeler", "text"), ("labeler_kind", "text"), ("judged_at",
 _ORIGIN += (("active_ms", "whole"), ("guideline_version", "whole"))
 _SAID: Columns = (("strengths", "wholes"), ("is_all_bad", "flag"))
 _COLUMNS: dict[str, Columns] = {
-    "preference": (("prompt", "said"), ("chosen", "said"), ("rejected", "said"), *_PAIR, *_PLACE),
-    "kto": (("prompt", "said"), ("completion", "said"), ("label", "flag"), *_PLACE),
-    "sft": (("prompt", "text"), ("completion", "text"), *_PLACE),
-    "sft_chat": (("messages", "messages"), *_PLACE),
+    "preference": (
+        *(("prompt", "said"), ("chosen", "said"), ("rejected", "said"), *_PAIR),
+        *(("chosen_is_finished", "flag"), ("rejected_is_finished", "flag"), *_PLACE),
+    ),
+    "kto": (("prompt", "said"), ("completion", "said"), ("label", "flag"), _ENDED, *_PLACE),
+    "sft": (("prompt", "text"), ("completion", "text"), _ENDED, *_PLACE),
+    "sft_chat": (("messages", "messages"), _ENDED, *_PLACE),
     "groups": (
         *(("prompt_id", "text"), ("prompt", "messages"), ("split", "text")),
         *(("candidates", "candidates"), ("pairs", "pairs")),
@@ -159,7 +163,8 @@ def _schema(pa: Any, columns: Columns) -> Any:  # Any: pyarrow has no types
     def objects(*fields: tuple[str, Any]) -> Any:  # Any: as above
         return pa.list_(pa.struct(fields))
 
-    response = (("text", text), ("model", text))
+    ended = ("is_finished", pa.bool_())
+    response = (("text", text), ("model", text), ended)
     pair = [("chosen", text), ("rejected", text), ("is_tie", pa.bool_()), ("criterion", text)]
     kinds = {
         "text": text,
@@ -171,13 +176,13 @@ def _schema(pa: Any, columns: Columns) -> Any:  # Any: pyarrow has no types
         "wholes": pa.list_(whole),
         "tiers": pa.list_(pa.list_(whole)),
         "messages": objects(("role", text), ("content", text)),
-        "candidates": objects(("id", text), ("text", text), ("is_finished", pa.bool_())),
+        "candidates": objects(("id", text), ("text", text), ended),
         "responses": objects(*response),
         "ranked": objects(*response, ("rank", whole)),
         "pairs": objects(
             *pair, *((name, number) for name, _ in _PAIR), ("weight", number), ("source", text)
         ),
         "signals": objects(("candidate", text), ("accepted", whole), ("rejected", whole)),
-        "demonstrations": objects(("text", text), ("source", text)),
+        "demonstrations": objects(("text", text), ("source", text), ended),
     }
     return pa.schema([(name, kinds[kind]) for name, kind in columns])

@@ -135,7 +135,7 @@ def votes_of(project: Project, judgments: QuerySet[Judgment]) -> Iterator[Vote]:
 
 _PROMPTS = f"SELECT id, turns, {', '.join(FACTS)} FROM prompts_prompt WHERE id = ANY(%(keys)s)"  # noqa: S608 - our own names
 _RESPONSES = """
-SELECT candidate.id, candidate.text, candidate.source_name, version.name
+SELECT candidate.id, candidate.text, candidate.source_name, version.name, candidate.is_finished
 FROM generation_candidate candidate LEFT JOIN registry_modelversion version ON version.id = candidate.policy_id
 WHERE candidate.id = ANY(%(keys)s)
 """
@@ -148,8 +148,8 @@ def _items(wanted: Mapping[tuple[int, int], Sequence[int]]) -> dict[int, Item]:
     }
     keys = list({key for ids in wanted.values() for key in ids})
     responses = {
-        pk: {"text": text, "model": policy or source_name}
-        for pk, text, source_name, policy in run(_RESPONSES, {"keys": keys})
+        pk: {"text": text, "model": policy or source_name, "is_finished": is_finished}
+        for pk, text, source_name, policy, is_finished in run(_RESPONSES, {"keys": keys})
     }
     return {
         comparison: _item(prompts[prompt], ids, responses)

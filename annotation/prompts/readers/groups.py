@@ -13,6 +13,7 @@ from annotation.prompts.readers.judged import (
     ReadComparison,
     ReadResponse,
     comparison_of,
+    is_finished,
     prompt_of,
     verdict_of,
     whole_of,
@@ -107,7 +108,10 @@ def _demonstrations(fields: Fields) -> tuple[ReadDemonstration, ...]:
     """The responses that people wrote."""
     prompt = _prompt(fields)
     found = [
-        ReadDemonstration(prompt=prompt, response=ReadResponse(text_of(one, "text")))
+        ReadDemonstration(
+            prompt=prompt,
+            response=ReadResponse(text_of(one, "text"), is_finished=is_finished(one)),
+        )
         for one in _objects(fields, "demonstrations")
     ]
     if not found or not all(one.response.text.strip() for one in found):
@@ -121,9 +125,7 @@ def _prompt(fields: Fields) -> ReadPrompt:
 
 def _responses(fields: Fields) -> dict[str, ReadResponse]:
     return {
-        text_of(one, "id"): ReadResponse(
-            text_of(one, "text"), is_finished=one.get("is_finished") is not False
-        )
+        text_of(one, "id"): ReadResponse(text_of(one, "text"), is_finished=is_finished(one))
         for one in _objects(fields, "candidates")
     }
 

@@ -76,6 +76,24 @@ class ReadComparison:
     verdicts: tuple[ReadVerdict, ...]
 
 
+def response_of(entry: object) -> ReadResponse:
+    """A response that stands as a text, or as an object with text, model and is_finished."""
+    given: dict[str, Any] = entry if isinstance(entry, dict) else {"text": entry}
+    return ReadResponse(
+        text_of(given, "text"), text_of(given, "model", limit=200), is_finished(given)
+    )
+
+
+def is_finished(fields: Mapping[str, Any], name: str = "is_finished") -> bool:
+    """False where the row says that a token limit cut the response: what it says nothing of has ended."""
+    said = fields.get(name)
+    if said in (None, ""):
+        return True
+    if str(said).lower() not in {"true", "false"}:
+        raise RowRefused(f"{name} is {str(said)[:40]!r}; it is true, or false for a cut response.")
+    return str(said).lower() == "true"
+
+
 def comparison_of(
     prompt: ReadPrompt, responses: Sequence[ReadResponse], verdicts: Sequence[ReadVerdict]
 ) -> ReadComparison:

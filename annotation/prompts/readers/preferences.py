@@ -11,6 +11,7 @@ from annotation.prompts.readers.judged import (
     ReadVerdict,
     Tiers,
     comparison_of,
+    is_finished,
     is_true,
     margin_of,
     prompt_of,
@@ -24,6 +25,7 @@ from annotation.prompts.readers.judged import (
 from annotation.prompts.readers.rows import RowRefused, text_of
 
 PREFERENCE_COLUMNS = frozenset({"chosen", "rejected", "chosen_model", "rejected_model"})
+PREFERENCE_COLUMNS |= {"chosen_is_finished", "rejected_is_finished"}
 PREFERENCE_COLUMNS |= {"responses", "ranks", "strength", "strengths", "margin", "soft_label"}
 VOTE_COLUMNS = ("votes_chosen", "votes_rejected", "votes_tied")
 PREFERENCE_COLUMNS |= set(VOTE_COLUMNS)
@@ -43,10 +45,14 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
     for name, text in (("chosen", chosen), ("rejected", rejected)):
         if not text.strip():
             raise RowRefused(f"{name} is empty.")
-    responses = (
-        ReadResponse(chosen, text_of(fields, "chosen_model", limit=200)),
-        ReadResponse(rejected, text_of(fields, "rejected_model", limit=200)),
-    )
+    responses = [
+        ReadResponse(
+            text,
+            text_of(fields, f"{name}_model", limit=200),
+            is_finished(fields, f"{name}_is_finished"),
+        )
+        for name, text in (("chosen", chosen), ("rejected", rejected))
+    ]
     is_counted = fields.get("votes_chosen") not in (None, "")
     verdicts = counted_votes(fields) if is_counted else [verdict_of(fields, FIRST)]
     return comparison_of(prompt_of(fields, turns), responses, verdicts)
@@ -169,4 +175,4 @@ def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, obje
     if not text.strip():
         raise RowRefused(f"Response {place + 1} is empty.")
     source = text_of(given, "model", limit=200) or text_of(given, "source", limit=200)
-    return ReadResponse(text, source), rank
+    return ReadResponse(text, source, is_finished(given)), rank

@@ -12,9 +12,11 @@ from annotation.prompts.readers.judged import (
     ReadComparison,
     ReadResponse,
     comparison_of,
+    is_finished,
     labeler_of,
     prompt_of,
     prompt_turns,
+    response_of,
     seen,
     time_of,
 )
@@ -23,11 +25,13 @@ from annotation.prompts.readers.rows import RowRefused, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 RESPONSE_COLUMNS = ("response", "completion", "output", "answer")
+COMPLETION_ENDED = "completion_is_finished"
 SIGNAL_COLUMNS = ("accepted", "is_accepted", "label", "feedback", "thumbs", "signal")
 ACCEPTED = frozenset({"true", "1", "1.0", "yes", "accept", "accepted", "up", "thumbs_up", "good"})
 REJECTED = frozenset({"false", "0", "0.0", "-1", "no", "reject", "rejected", "down"})
 REJECTED |= {"thumbs_down", "bad"}
 UNJUDGED_COLUMNS = frozenset({*RESPONSE_COLUMNS, *SIGNAL_COLUMNS, "model", "models", "split"})
+UNJUDGED_COLUMNS |= {COMPLETION_ENDED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ def read_unjudged(fields: Fields) -> ReadComparison:
     fields = chats.with_parsed_chats(fields)
     entries = fields.get("responses")
     if isinstance(entries, list):
-        responses = [_entry(one) for one in entries]
+        responses = [response_of(one) for one in entries]
     else:
         responses = [
             ReadResponse(text_of(fields, column), text_of(fields, f"model_{letter}", limit=200))
@@ -75,11 +79,6 @@ def read_unjudged(fields: Fields) -> ReadComparison:
     if any(not one.text.strip() for one in responses):
         raise RowRefused("A response is empty; there is nothing to judge.")
     return comparison_of(prompt_of(fields, prompt_turns(fields)), responses, [])
-
-
-def _entry(entry: object) -> ReadResponse:
-    given: Fields = entry if isinstance(entry, dict) else {"text": entry}
-    return ReadResponse(text_of(given, "text"), text_of(given, "model", limit=200))
 
 
 def read_signal(fields: Fields) -> ReadSignal:
@@ -114,7 +113,10 @@ def read_demonstration(fields: Fields) -> ReadDemonstration:
         if turns[-1]["role"] != "assistant":
             raise RowRefused("messages do not end with an assistant turn.")
         prompt = prompt_of(fields, turns[:-1])
-        return ReadDemonstration(prompt=prompt, response=ReadResponse(turns[-1]["content"]))
+        answer = ReadResponse(
+            turns[-1]["content"], is_finished=is_finished(fields, COMPLETION_ENDED)
+        )
+        return ReadDemonstration(prompt=prompt, response=answer)
     prompt = prompt_of(fields, prompt_turns(fields))
     return ReadDemonstration(prompt=prompt, response=_response(fields))
 
@@ -133,4 +135,5 @@ def _response(fields: Fields) -> ReadResponse:
         text = text_of(fields, column)
     if not text.strip():
         raise RowRefused(f"{column} is empty.")
-    return ReadResponse(text, text_of(fields, "model", limit=200))
+    model = text_of(fields, "model", limit=200)
+    return ReadResponse(text, model, is_finished(fields, COMPLETION_ENDED))

@@ -13,6 +13,7 @@ from annotation.prompts.readers.judged import (
     is_true,
     prompt_of,
     prompt_turns,
+    response_of,
     verdict_of,
     whole_of,
 )
@@ -32,7 +33,7 @@ def read_vote(fields: Fields) -> ReadComparison:
     entries = fields.get("responses")
     if not isinstance(entries, list):
         raise RowRefused("responses is not a list of responses.")
-    responses = [_response(one) for one in entries]
+    responses = [response_of(one) for one in entries]
     tiers = _tiers(fields.get("ranking"), len(responses), "ranking")
     if bool(tiers) == is_true(fields.get("is_all_bad")):
         raise RowRefused("A vote is either a ranking or all bad; this row has both or neither.")
@@ -54,11 +55,6 @@ def with_details(
         marks=_marks(fields.get("marks") or [], responses),
         shown=_shown(fields.get("shown_order") or [], len(responses)),
     )
-
-
-def _response(entry: object) -> ReadResponse:
-    given: Fields = entry if isinstance(entry, dict) else {"text": entry}
-    return ReadResponse(text_of(given, "text"), text_of(given, "model", limit=200))
 
 
 def _tiers(value: object, count: int, name: str) -> Tiers:

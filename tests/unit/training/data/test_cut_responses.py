@@ -46,6 +46,16 @@ def test_a_record_says_nothing_of_responses_that_ended() -> None:
     assert group_to_json(with_cut("bad")).count("is_finished") == 1
 
 
+def test_an_imported_text_to_imitate_that_was_cut_stays_so_and_has_no_end() -> None:
+    cut = DemonstrationText(text="It is because of", source="imported", is_finished=False)
+    group = replace(WHOLE, demonstrations=(cut,))
+    assert group_from_dict(json.loads(group_to_json(group))) == group
+    (row,) = demonstration_groups(
+        TOKENIZER, [group], limits=LIMITS, includes_chosen=False, tally=Tally()
+    )
+    assert ended(row) == {"demonstration 0": False}
+
+
 @pytest.mark.parametrize("value", [None, 0, "false"])
 def test_a_record_says_true_or_false(value: object) -> None:
     row = json.loads(group_to_json(WHOLE))

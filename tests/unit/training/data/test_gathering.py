@@ -61,6 +61,19 @@ PREFERRED = Said(prompt=ASKED, chosen="So.", rejected="No.")
         ({"prompt": "Why?", "completion": "So."}, Said(prompt=ASKED, imitated="So.")),
         ({"messages": [WHY, SO]}, Said(prompt=ASKED, imitated="So.")),
         ({"prompt": "Why?"}, Said(prompt=ASKED)),
+        (
+            {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
+            | {"chosen_is_finished": True, "rejected_is_finished": False},
+            Said(prompt=ASKED, chosen="So.", rejected="No.", cut=("No.",)),
+        ),
+        (
+            {"prompt": "Why?", "completion": "So", "label": True, "completion_is_finished": False},
+            Said(prompt=ASKED, signaled="So", is_accepted=True, cut=("So",)),
+        ),
+        (
+            {"messages": [WHY, SO], "completion_is_finished": False},
+            Said(prompt=ASKED, imitated="So.", cut=("So.",)),
+        ),
     ],
 )
 def test_what_a_row_says(row: dict[str, Any], said: Said) -> None:
@@ -91,6 +104,10 @@ def test_what_a_row_says(row: dict[str, Any], said: Said) -> None:
             "soft_label is nan, not a number from 0 to 1",
         ),
         ({"prompt": "Why?", "completion": "\ud800"}, "half a character"),
+        (
+            {"prompt": "Why?", "completion": "So", "completion_is_finished": "no"},
+            "completion_is_finished is 'no', not true or false",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_taken_says_why(row: object, reason: str) -> None:
@@ -150,6 +167,14 @@ def test_signals_of_one_response_are_counted(tmp_path: Path) -> None:
     _, [group] = gathered(tmp_path, rows)
     [signal] = group.signals
     assert (signal.accepted, signal.rejected) == (2, 1)
+
+
+def test_a_response_is_cut_where_one_of_its_rows_says_so(tmp_path: Path) -> None:
+    pair = {"prompt": "Why?", "chosen": "So", "rejected": "No."}
+    rows = [pair, pair | {"chosen_is_finished": False}, {"prompt": "Why?", "completion": "So"}]
+    _, [group] = gathered(tmp_path, rows)
+    assert {one.text: one.is_finished for one in group.candidates} == {"So": False, "No.": True}
+    assert [one.is_finished for one in group.demonstrations] == [False]
 
 
 def test_prompts_are_dealt_as_in_snapshots_of_the_site(tmp_path: Path) -> None:
