@@ -1,23 +1,38 @@
 """The page after a new guideline version: what changed, and which comparisons it asks again."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.models import Requeue
 from annotation.comparisons.services import requeue as services
 from annotation.projects.guidelines import difference
-from annotation.projects.models import Role
+from annotation.projects.models import Guideline, Role
 from annotation.projects.selectors import guideline_of, page_context, project_for
 
 SHOWN = 50
+UNDER_EACH = 5  # earlier versions, each to be asked again alone
+
+
+class Choice(NamedTuple):
+    """Comparisons that can be queued again: the value of the button, in words, and how many; None: not counted yet."""
+
+    value: str
+    words: str
+    comparisons: int | None
 
 
 @require_http_methods(["GET", "POST"])
 def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse:
-    """Counts first; POST queues again what was chosen."""
+    """What changed, and what can be asked again; POST queues again what was chosen.
+
+    Of a million comparisons the counts take seconds: the page asks for them once it is there. ``?counted=yes`` waits.
+    """
     project = project_for(request.user, project_id, Role.ADMIN)
     guideline = guideline_of(project=project, version=version)
     earlier = list(project.guidelines.filter(version__lt=version).order_by("-version")[:SHOWN])
@@ -30,23 +45,57 @@ def requeue(request: HttpRequest, project_id: int, version: int) -> HttpResponse
         count = len(row.comparison_ids)
         messages.success(request, f"Comparisons with one further slot: {count:,}.")
         return redirect("comparisons-requeue", project.pk, version)
-    scopes = Requeue.Scope
-    under_each = [
-        (one, services.requeued_by(guideline, scope=scopes.JUDGED_UNDER, judged_under=one).count())
-        for one in earlier[:5]
-    ]
+    is_counted = "counted" in request.GET
     context = page_context(person(request), project, "settings")
     context.update(
         tab="guideline",
         guideline=guideline,
         lines=difference(earlier[0].text, guideline.text) if earlier else [],
         before=earlier[0] if earlier else None,
-        judged_before=services.requeued_by(guideline, scope=scopes.BEFORE).count(),
-        disagreed=services.requeued_by(guideline, scope=scopes.DISAGREED).count(),
-        under_each=under_each,
+        choices=_choices(guideline, earlier, is_counted=is_counted),
+        is_counted=is_counted,
         requeues=services.requeues_of(project)[:SHOWN],
     )
     return render(request, "comparisons/requeue.html", context)
+
+
+@require_GET
+def requeue_counts(request: HttpRequest, project_id: int, version: int) -> HttpResponse:
+    """The choices with how many comparisons each has: a part of the page."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    guideline = guideline_of(project=project, version=version)
+    earlier = project.guidelines.filter(version__lt=version).order_by("-version")[:UNDER_EACH]
+    choices = _choices(guideline, list(earlier), is_counted=True)
+    context = {
+        "project": project,
+        "guideline": guideline,
+        "choices": choices,
+        "is_counted": True,
+    }
+    return render(request, "comparisons/_requeue_choices.html", context)
+
+
+def _choices(
+    guideline: Guideline, earlier: Sequence[Guideline], *, is_counted: bool
+) -> list[Choice]:
+    """What can be queued again, with or without how much that is."""
+    scopes, before = Requeue.Scope, f"judged before version {guideline.version} only"
+    offered: list[tuple[str, str, dict[str, Guideline]]] = [
+        (scopes.BEFORE, before, {}),
+        (scopes.DISAGREED, "where labelers gave different verdicts", {}),
+        *(
+            (scopes.JUDGED_UNDER, f"judged under version {one.version}", {"judged_under": one})
+            for one in earlier[:UNDER_EACH]
+        ),
+    ]
+    return [
+        Choice(
+            ":".join([scope, *(str(one.version) for one in under.values())]),
+            words,
+            services.requeued_by(guideline, scope=scope, **under).count() if is_counted else None,
+        )
+        for scope, words, under in offered
+    ]
 
 
 @require_POST

@@ -76,6 +76,11 @@ page_patterns = [
         name="comparisons-requeue",
     ),
     path(
+        f"{_PROJECT}guideline/<int:version>/requeue/counts/",
+        requeue_views.requeue_counts,
+        name="comparisons-requeue-counts",
+    ),
+    path(
         f"{_PROJECT}requeues/<int:requeue_id>/undo/",
         requeue_views.requeue_undo,
         name="comparisons-requeue-undo",
@@ -116,6 +121,7 @@ ROUTE_ROLES = {
     "api-requeue-dry-run": {"POST": ADMIN},
     "api-requeue-detail": {"DELETE": ADMIN},
     "comparisons-requeue": {"GET": ADMIN, "POST": ADMIN},
+    "comparisons-requeue-counts": {"GET": ADMIN},
     "comparisons-requeue-undo": {"POST": ADMIN},
     "comparisons-batches": {"GET": ADMIN},
     "comparisons-batch-new": {"GET": ADMIN, "POST": ADMIN},

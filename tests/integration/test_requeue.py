@@ -1,6 +1,8 @@
 """A new guideline version asks again: counted first, one further slot each, taken back while unserved."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.comparisons.models import Assignment, Comparison, Requeue
@@ -87,7 +89,8 @@ def test_what_was_judged_before_a_version_alone_is_asked_again_once(client, proj
     listed = client.get(reverse("comparisons-list", args=[project.pk]), {"before": 2})
     assert {one.pk for one in listed.context["page"]} == {old.pk, imported.pk}
     url = reverse("comparisons-requeue", args=[project.pk, 2])
-    assert "<b>2</b> judged before version 2 only" in client.get(url).content.decode()
+    counted = client.get(url, {"counted": "yes"}).content.decode()
+    assert "<b>2</b> judged before version 2 only" in counted
     client.post(url, {"scope": "before"})
     assert sorted(Requeue.objects.get().comparison_ids) == sorted([old.pk, imported.pk])
     assert not requeued_by(new, scope="before").exists()  # they wait for it already
@@ -153,13 +156,13 @@ def test_a_scope_that_is_none_is_refused(project):
         requeued_by(project.guidelines.get(), scope="everything")
 
 
-def test_publishing_leads_to_the_count_and_the_button_queues(client, project):
+def test_publishing_leads_to_the_choices_and_the_button_queues(client, project):
     judged(project, flipped=True)
     client.force_login(project.created_by)
     page = client.post(
         reverse("projects-guideline", args=[project.pk]), {"text": "# Only this"}, follow=True
     ).content.decode()
-    assert "<b>1</b> where labelers gave different verdicts" in page
+    assert "where labelers gave different verdicts" in page
     assert "<ins>+ # Only this</ins>" in page
     assert not Requeue.objects.exists()
     client.post(reverse("comparisons-requeue", args=[project.pk, 2]), {"scope": "disagreed"})
@@ -168,6 +171,28 @@ def test_publishing_leads_to_the_count_and_the_button_queues(client, project):
     row.refresh_from_db()
     assert row.undone_at is not None
     assert client.get(reverse("comparisons-requeue", args=[project.pk, 9])).status_code == 404
+
+
+def test_the_page_is_there_before_its_counts(client, project):
+    """At a million comparisons each count takes a second; the page asks for them, and its buttons do not wait."""
+    judged(project, guideline=project.guidelines.get())
+    projects.publish_guideline(project=project, text="# Two", actor=project.created_by)
+    client.force_login(project.created_by)
+    url = reverse("comparisons-requeue", args=[project.pk, 2])
+    with CaptureQueriesContext(connection) as asked:
+        page = client.get(url).content.decode()
+    assert "comparisons_judgment" not in str([one["sql"] for one in asked])
+    counts = reverse("comparisons-requeue-counts", args=[project.pk, 2])
+    assert f'hx-get="{counts}"' in page
+    assert "<b>…</b> judged under version 1" in page
+    part = client.get(counts).content.decode()
+    assert "<b>1</b> judged under version 1" in part
+    assert "<b>0</b> where labelers gave different verdicts" in part
+    assert part.count(" disabled") == 1
+    assert "hx-get" not in part
+    assert (
+        client.get(reverse("comparisons-requeue-counts", args=[project.pk, 9])).status_code == 404
+    )
 
 
 def test_a_difference_keeps_two_lines_around_and_names_the_gap():

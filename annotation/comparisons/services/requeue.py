@@ -65,10 +65,12 @@ def _judged(project: Project) -> QuerySet[Judgment]:
 def _disagreed(project: Project) -> Q:
     """At least two different orders; where all are bad there is none.
 
-    By the least and the greatest text of an order: to count different ones the database would sort all judgments.
+    By the least and the greatest text of an order: to count different ones the database would sort all judgments. Where
+    most comparisons have one label, only those with more are looked at.
     """
     order = Collate(Cast("ranking", TextField()), "C")
-    rows = _judged(project).values("comparison").annotate(least=Min(order), most=Max(order))
+    several = _judged(project).filter(comparison__judgments_counted__gt=1)
+    rows = several.values("comparison").annotate(least=Min(order), most=Max(order))
     return Q(pk__in=rows.exclude(least=F("most")).values("comparison"))
 
 
