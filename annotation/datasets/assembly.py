@@ -24,9 +24,11 @@ from training.spec.records import (
     Turn,
 )
 from training.spec.splits import split_key
+from training.spec.verdicts import verdicts_of
 
 NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
 IMPORTED = "imported"
+VERDICTS = ("desirable", "undesirable", "undecided", "prompts", "prompts_without")
 LENGTH_EDGES = (50, 100, 200, 400, 800, 1600, 3200, 6400)  # characters of a response
 
 
@@ -166,6 +168,9 @@ class Totals:
     longer_chosen: int = 0
     unequal_lengths: int = 0
     splits: Counter[str] = field(default_factory=Counter)
+    verdicts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {split: Counter() for split in SPLITS}
+    )
     pairs_by_split: Counter[str] = field(default_factory=Counter)
     votes_a_pair: Counter[int] = field(default_factory=Counter)
     margins: Counter[int] = field(default_factory=Counter)
@@ -185,6 +190,19 @@ class Totals:
         for candidate in group.candidates:
             self.lengths[_bucket(len(candidate.text))] += 1
         self._add_pairs(group)
+        self._add_verdicts(group)
+
+    def _add_verdicts(self, group: Group) -> None:
+        """As KTO reads the group."""
+        found, told = verdicts_of(group), self.verdicts[group.split]
+        if not found:
+            told["prompts_without"] += 1
+            return
+        good = sum(found.values())
+        told["prompts"] += 1
+        told["desirable"] += good
+        told["undesirable"] += len(found) - good
+        told["undecided"] += len(group.candidates) - len(found)
 
     def _add_pairs(self, group: Group) -> None:
         lengths = {candidate.id: len(candidate.text) for candidate in group.candidates}
@@ -232,6 +250,10 @@ class Totals:
             },
             "splits": {name: self.splits[name] for name in SPLITS},
             "pairs_by_split": {name: self.pairs_by_split[name] for name in SPLITS},
+            "verdicts_by_split": {
+                split: {name: told[name] for name in VERDICTS}
+                for split, told in self.verdicts.items()
+            },
             "tie_share": _ratio(self.ties, self.pairs),
             "votes_a_pair": _sorted(self.votes_a_pair),
             "margins": _sorted(self.margins),

@@ -16,6 +16,7 @@ from annotation.registry.models import ModelVersion
 from annotation.runs.pacing import Basis, seconds_of
 from annotation.runs.selectors import computes_half
 from annotation.runs.specs import needs_reward_model
+from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
 from annotation.runs.weights import FULL_BYTES, HALF_BYTES, Weights, weights_of
 from training.spec.runs import SPECS
 
@@ -40,6 +41,7 @@ class Estimate:
     trained: int | None
     memory: Memory | None
     basis: Basis | None  # of the time
+    verdicts: Verdicts | None  # that KTO learns from; None for other kinds, or an older snapshot
     why: tuple[str, ...]
 
     @property
@@ -62,7 +64,8 @@ def estimate(
     held_out_reward_model: ModelVersion | None = None,
 ) -> Estimate:
     """The estimate of a run with these settings."""
-    rows = int(snapshot.splits.get("train", 0))
+    verdicts = verdicts_in(snapshot) if kind == "kto" else None
+    rows = verdicts.prompts if verdicts else int(snapshot.splits.get("train", 0))
     if limit := int(spec.get("max_groups", 0)):
         rows = min(rows, limit)
     weights = weights_of(base_model)
@@ -77,6 +80,8 @@ def estimate(
             "No run has told yet what the training machine computes in: auto is taken for float32 here; "
             "where it computes in bfloat16, weights take half of that."
         )
+    if verdicts and (unequal := imbalance(verdicts, spec)):
+        why.append(unequal)
     if basis is None:
         why.append(f"No {SPECS[kind].title} run has ended in this project to go by. {TRIED_FIRST}")
     return Estimate(
@@ -96,6 +101,7 @@ def estimate(
         if weights
         else None,
         basis=basis,
+        verdicts=verdicts,
         why=tuple(why),
     )
 

@@ -207,6 +207,20 @@ class PaceSerializer(serializers.Serializer[Any]):
         }
 
 
+class VerdictsSerializer(serializers.Serializer[Any]):
+    """The single responses that KTO learns from in the training split, and what it leaves out."""
+
+    desirable = serializers.IntegerField()
+    undesirable = serializers.IntegerField()
+    undecided = serializers.IntegerField(
+        help_text="Responses without a verdict beside others that have one."
+    )
+    prompts = serializers.IntegerField()
+    prompts_without = serializers.IntegerField(help_text="Prompts without a verdict.")
+    all_desirable = serializers.IntegerField(help_text="In the whole snapshot.")
+    all_undesirable = serializers.IntegerField(help_text="In the whole snapshot.")
+
+
 class RunEstimateSerializer(serializers.Serializer[Any]):
     """What a run will cost; null where `why` says that it cannot be known."""
 
@@ -217,6 +231,7 @@ class RunEstimateSerializer(serializers.Serializer[Any]):
     memory = MemorySerializer(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
     pace = PaceSerializer(allow_null=True)
+    verdicts = VerdictsSerializer(allow_null=True)
     cost = serializers.CharField(help_text="At the site's price an hour; empty without one.")
     why = serializers.ListField(child=serializers.CharField())
 
@@ -229,6 +244,7 @@ class RunEstimateSerializer(serializers.Serializer[Any]):
             "memory": found.memory and found.memory._asdict(),
             "seconds": found.seconds,
             "pace": PaceSerializer.facts(found.basis),
+            "verdicts": found.verdicts and found.verdicts._asdict(),
             "cost": price_text(found.seconds),
         }
 

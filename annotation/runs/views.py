@@ -20,6 +20,7 @@ from annotation.runs import comparing, estimates, headlines, reading, selectors,
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
 from annotation.runs.specs import preset_settings, settings_of
+from annotation.runs.verdicts import verdicts_in
 from training.spec.events import EventKind
 from training.spec.runs import SPECS
 
@@ -214,6 +215,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "changes": results.change_rows(run.result.get("metrics", {})),
         "results": results.result_rows(run.result.get("metrics", {})),
         "spec": run.spec.items(),
+        "verdicts": verdicts_in(run.snapshot) if run.kind == "kto" else None,
         "notice": selectors.why_it_waits(run, place_of(run)),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
         "guards": selectors.alarms_of(run),

@@ -8,6 +8,7 @@ from training.data.chat import Limits, encode_texts
 from training.data.packing import TokenGroup
 from training.data.tokens import Tally
 from training.spec.records import Group
+from training.spec.verdicts import verdicts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +23,6 @@ class SignalGroup:
 
     def __len__(self) -> int:
         return len(self.tokens)
-
-
-def verdicts_of(group: Group) -> dict[str, bool]:
-    """Candidates that won more than they lost (by weight), or were accepted more often alone, are good.
-
-    Those with less, or judged unacceptable, are bad; the others have no verdict.
-    """
-    balance: dict[str, float] = {}
-    for pair in group.pairs:
-        won = 0.0 if pair.is_tie else pair.weight * (2 * pair.soft_label - 1)
-        balance[pair.chosen] = balance.get(pair.chosen, 0.0) + won
-        balance[pair.rejected] = balance.get(pair.rejected, 0.0) - won
-    for signal in group.signals:
-        alone = signal.accepted - signal.rejected
-        balance[signal.candidate] = balance.get(signal.candidate, 0.0) + alone
-    verdicts = {name: won > 0 for name, won in balance.items() if won}
-    return verdicts | dict.fromkeys(group.unacceptable, False)
 
 
 def signal_groups(

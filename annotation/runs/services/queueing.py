@@ -24,6 +24,7 @@ from annotation.runs.specs import (
     stored_spec,
     trained_kind,
 )
+from annotation.runs.verdicts import verdicts_in
 from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
@@ -145,6 +146,10 @@ def material(spec: RunSpec, snapshot: DatasetSnapshot) -> tuple[int, str]:
         case SftSpec():
             chosen = min(decided, snapshot.rows)  # one a prompt
             return counts["demonstrations"] + chosen, "demonstrations and chosen responses"
+        case KtoSpec() if told := verdicts_in(snapshot):
+            good, bad = told.desirable, told.undesirable
+            where = "in its train split"
+            return min((good, f"desirable responses {where}"), (bad, f"undesirable ones {where}"))
         case KtoSpec():
             good = decided + counts.get("accepted", counts["signals"])
             bad = decided + counts.get("rejected", counts["signals"]) + counts["unacceptable"]

@@ -1,7 +1,7 @@
 """Which single responses KTO takes for good and for bad."""
 
-from training.data.signals import verdicts_of
 from training.spec.records import CandidateText, Group, Pair, Signal, Turn
+from training.spec.verdicts import verdicts_of
 
 
 def group(**facts):

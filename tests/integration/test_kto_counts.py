@@ -1,0 +1,107 @@
+"""KTO's material, told before a run and on its page: desirable and undesirable responses, and what is left out."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.services import building, requesting
+from annotation.projects.models import Project, Role
+from annotation.prompts.models import Prompt
+from annotation.runs import estimates
+from annotation.runs.serializers import RunEstimateSerializer
+from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+KTO = {"kind": "kto", "epochs": 1.0, "groups_per_step": 4}
+
+
+@pytest.fixture
+def snapshot(project) -> DatasetSnapshot:
+    """All prompts to train on: 12 won pairs (one prompt has a tie besides), 2 all bad, 3 ties."""
+    for _ in range(12):
+        judged(project)
+    tied(project.prompts.first())
+    for _ in range(2):
+        judged(project, is_all_bad=True)
+    for _ in range(3):
+        tied(factories.prompt(project))
+    row = requesting.request_snapshot(
+        project=project,
+        name="All",
+        query={"train": 1.0, "validation": 0.0, "test": 0.0},
+        actor=None,
+    )
+    built = building.build_snapshot(snapshot=row, progress=lambda *_: None)
+    built.status = DatasetSnapshot.Status.DONE
+    built.save(update_fields=["status"])
+    return built
+
+
+def tied(prompt: Prompt) -> None:
+    comparison = factories.comparison(prompt)
+    factories.judgment(comparison, ranking=[comparison.candidate_ids])
+
+
+def judged(project: Project, **verdict: object) -> None:
+    factories.judgment(factories.comparison(factories.prompt(project)), **verdict)
+
+
+def test_the_manifest_counts_what_kto_would_read(snapshot):
+    assert snapshot.manifest["verdicts_by_split"]["train"] == {
+        "desirable": 12,
+        "undesirable": 12 + 4,
+        "undecided": 2,
+        "prompts": 14,
+        "prompts_without": 3,
+    }
+
+
+def test_the_estimate_goes_by_prompts_with_a_verdict_and_tells_the_rest(project, snapshot):
+    found = estimates.estimate(
+        kind="kto",
+        spec=KTO,
+        snapshot=snapshot,
+        base_model=factories.policy(project),
+        reward_model=None,
+    )
+    assert (found.rows, found.steps) == (14, 4)
+    assert found.verdicts == verdicts_in(snapshot)
+    assert RunEstimateSerializer.facts(found)["verdicts"]["prompts_without"] == 3
+    assert "over undesirable responses is 0.75" in found.why[1]
+
+
+def test_form_and_page_tell_what_is_learned_from_and_what_is_left_out(project, snapshot, client):
+    client.force_login(factories.member(project, Role.ENGINEER))
+    factories.policy(project)
+    left_out = "3 prompts, and 2 responses to others"
+    form = client.get(reverse("runs-new", args=[project.pk]), {"kind": "kto"}).text
+    assert "12 + 16" in form
+    assert left_out in form
+    run = factories.training_run(project, kind="kto", spec=KTO, snapshot=snapshot)
+    page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).text
+    assert "12 desirable and 16 undesirable responses to 14 prompts of the training split" in page
+    assert left_out in page
+    shown = client.get(reverse("datasets-snapshot", args=[project.pk, snapshot.pk])).text
+    assert "12 desirable and 16 undesirable responses to 14 prompts; 3 prompts without" in shown
+
+
+def test_a_snapshot_from_before_these_counts_is_estimated_by_its_prompts(project):
+    old = factories.snapshot(project, splits={"train": 20})
+    assert verdicts_in(old) is None
+    found = estimates.estimate(
+        kind="kto", spec=KTO, snapshot=old, base_model=factories.policy(project), reward_model=None
+    )
+    assert (found.rows, found.verdicts) == (20, None)
+
+
+def counted(desirable: int, undesirable: int) -> Verdicts:
+    return Verdicts(desirable, undesirable, 0, 10, 0, desirable, undesirable)
+
+
+def test_weights_that_do_not_make_up_for_the_numbers_are_told_with_those_that_would():
+    """54 * 1 / (72 * 1) = 0.75: 1 is reached with a weight of 72 / 54 = 1.33, 4/3 with 1.78."""
+    told = imbalance(counted(54, 72), {})
+    assert "is 0.75; the paper advises 1 to 1.33: a desirable_weight of 1.33 to 1.78" in told
+    assert imbalance(counted(54, 72), {"desirable_weight": 1.5}) == ""
+    assert imbalance(counted(0, 72), {}) == ""
