@@ -24,7 +24,7 @@ class Funnel:
     overdispersion: float
 
     def limit(self, n: float, z: float) -> float:
-        """The lower limit at ``n`` scored judgments; the upper is its mirror about the mean."""
+        """The lower limit at ``n`` scored judgments; the upper with ``-z``."""
         spread = self.overdispersion * self.mean * (1 - self.mean) / max(n, 1)
         return self.mean - z * sqrt(spread)
 
@@ -34,11 +34,6 @@ class Funnel:
         if self.mean in (0.0, 1.0):
             return np.ones_like(spread)
         return np.asarray(ndtr((shares - self.mean) / spread))
-
-    def curve(self, *, up_to: int, z: float) -> list[tuple[float, float]]:
-        """Places of a limit for a plot."""
-        steps = np.geomspace(1, max(up_to, 2), 40)
-        return [(float(n), self.limit(float(n), z)) for n in steps]
 
 
 def funnel_of(hits: Sequence[int], scored: Sequence[int]) -> Funnel | None:

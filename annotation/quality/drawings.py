@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date
+from math import floor
+from statistics import median
 from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
 from annotation.measures.funnel import LOOK, OUTSIDE, Funnel
 from annotation.ui import charts
-from annotation.ui.charts import Dot, Stop, Whisker
+from annotation.ui.charts import Dot, Limit, Stop, Whisker
 
 Data = dict[str, Any]  # Any: the report
 SHADES = 5
@@ -29,18 +31,21 @@ def funnel_plot(data: Data) -> SafeString | None:
         )
         for row in rows
     ]
-    most = int(max(dot.x for dot in dots))
-    lows = [funnel.curve(up_to=most, z=z) for z in (LOOK, OUTSIDE)]
-    highs = [[(n, min(2 * funnel.mean - low, 1.0)) for n, low in curve] for curve in lows]
-    floor = max(0.0, min([dot.y for dot in dots] + [0.5]) - 0.1)
+    usual = median(dot.x for dot in dots)
+    lowest = min(funnel.limit(usual, OUTSIDE), *(dot.y for dot in dots))
     out = [dot.name for dot in dots if dot.is_out]
     told = f"{', '.join(out)} below the limits." if out else "All are within the limits."
     return charts.scatter(
         dots,
         label=f"Funnel plot: agreement of each labeler with the others by number of judgments. {told}",
         x_name="judgments that others made too",
-        y_range=(round(floor, 1), 1.0),
-        limits=[*lows, *highs],
+        y_range=(min(max(floor(lowest * 5) / 5, 0.0), 0.8), 1.0),
+        limits=[
+            Limit(of=lambda n: funnel.limit(n, LOOK), name="95 %"),
+            Limit(of=lambda n: funnel.limit(n, OUTSIDE), name="99.8 %"),
+            Limit(of=lambda n: funnel.limit(n, -LOOK), name="95 %", is_named_above=False),
+            Limit(of=lambda n: funnel.limit(n, -OUTSIDE), name="99.8 %"),
+        ],
         middle=funnel.mean,
     )
 

@@ -58,14 +58,15 @@ def caption(text: str) -> SafeString:
     )
 
 
-def ends_from_zero(x: Axis) -> SafeString:
+def ends_from_zero(x: Axis, last: float) -> SafeString:
+    """Zero, and the greatest value where it lies."""
     return format_html(
-        '<text x="{}" y="{}">0</text><text x="{}" y="{}" text-anchor="end">{}</text>',
+        '<text x="{}" y="{}">0</text><text x="{}" y="{}" text-anchor="middle">{}</text>',
         LEFT,
         BOTTOM + 18,
-        RIGHT,
+        x.place(last),
         BOTTOM + 18,
-        f"{x.high / 1.05:,.0f}",
+        f"{last:,.0f}",
     )
 
 

@@ -3,7 +3,7 @@
 Every chart needs a table of the same numbers beside it; the page owns that table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,8 @@ from annotation.ui.minus import with_minus
 
 BAR_MAX = 72
 NAMED_LEFT, ROW_HEIGHT, NAME_MAX = 170, 30, 24
+LIMIT_STEPS = 60
+ABOVE, BELOW = -5, 13  # a line, for its name
 LETTER = 6.2  # the width of a letter of the plots, about
 
 
@@ -42,6 +44,15 @@ class Dot:
     y: float
     name: str
     is_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A curve over a scatter plot that wears its name at its right end."""
+
+    of: Callable[[float], float]
+    name: str
+    is_named_above: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +137,28 @@ def scatter(
     label: str,
     x_name: str,
     y_range: tuple[float, float],
-    limits: Sequence[Sequence[tuple[float, float]]] = (),
+    limits: Sequence[Limit] = (),
     middle: float | None = None,
 ) -> SafeString:
-    """Points between limit curves (a funnel plot); ``y`` in shares, shown as percent."""
-    x = Axis(0, max([dot.x for dot in dots] + [1.0]) * 1.05, LEFT, RIGHT)
-    y = Axis(*y_range, BOTTOM, TOP)
-    seen = [[(a, b) for a, b in curve if y.low <= b <= y.high] for curve in limits]
+    """Points between limit curves (a funnel plot); ``y`` in shares, shown as percent.
+
+    A curve leaves the plot where it crosses its edge; beyond it nothing is drawn.
+    """
+    most = max([dot.x for dot in dots] + [1.0])
+    x, y = Axis(0, most * 1.05, LEFT, RIGHT), Axis(*y_range, BOTTOM, TOP)
     curves = format_html_join(
-        "", '<polyline class="limit" points="{}"/>', ((placed(curve, x, y),) for curve in seen)
+        "",
+        '<polyline class="limit" points="{}"/>',
+        ((placed(places, x, y),) for one in limits if (places := _within(one, x, y))),
+    )
+    limit_names = format_html_join(
+        "",
+        '<text x="{}" y="{}" text-anchor="end">{}</text>',
+        (
+            (RIGHT, y.place(one.of(x.high)) + (ABOVE if one.is_named_above else BELOW), one.name)
+            for one in limits
+            if y.low < one.of(x.high) < y.high
+        ),
     )
     points = format_html_join(
         "",
@@ -161,10 +185,11 @@ def scatter(
         percent_ticks(y),
         middle_line(middle, y),
         curves,
+        limit_names,
         points,
         names,
         caption(x_name),
-        ends_from_zero(x),
+        ends_from_zero(x, most),
     )
 
 
@@ -254,6 +279,28 @@ def walk(
         len(values),
     )
     return svg(label, axis_line(), limits, path, dots, ends, caption("answers"))
+
+
+def _within(limit: Limit, x: Axis, y: Axis) -> list[tuple[float, float]]:
+    """The part of a curve that lies in the plot, to its very edge; the steps are the finer the nearer to zero."""
+    steps = [x.high * (step / LIMIT_STEPS) ** 2 for step in range(1, LIMIT_STEPS + 1)]
+    curve = [(at, limit.of(at)) for at in steps]
+    found: list[tuple[float, float]] = []
+    for start, end in pairwise(curve):
+        found += [place for place in _cut(start, end, y) if place not in found[-1:]]
+    return found
+
+
+def _cut(
+    start: tuple[float, float], end: tuple[float, float], y: Axis
+) -> list[tuple[float, float]]:
+    """The ends of what an axis shows of a straight line; empty where it shows nothing."""
+    (x0, y0), (x1, y1) = start, end
+    if y0 == y1:
+        return [start, end] if y.low <= y0 <= y.high else []
+    shares = sorted(((y.low - y0) / (y1 - y0), (y.high - y0) / (y1 - y0)))
+    first, last = max(0.0, shares[0]), min(1.0, shares[1])
+    return [(x0 + at * (x1 - x0), y0 + at * (y1 - y0)) for at in (first, last) if first <= last]
 
 
 def _named(dot: Dot, x: Axis, y: Axis) -> tuple[float, float, str, str]:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from annotation.ui import charts
-from annotation.ui.charts import Bar, Dot, Stop
+from annotation.ui.charts import Bar, Dot, Limit, Stop
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -15,7 +15,12 @@ def drawings():
     yield charts.shares([Bar("train", 8), Bar("test", 2)], label=HOSTILE)
     dots = [Dot(x=10, y=0.5, name=HOSTILE, is_out=True), Dot(x=30, y=0.8, name="b")]
     yield charts.scatter(
-        dots, label=HOSTILE, x_name="n", y_range=(0.4, 1), limits=[[(1, 0.2), (9, 0.6)]], middle=0.7
+        dots,
+        label=HOSTILE,
+        x_name="n",
+        y_range=(0.4, 1),
+        limits=[Limit(of=lambda n: n / 30, name=HOSTILE)],
+        middle=0.7,
     )
     stops = [Stop(x=1, y=0.4, low=0.2, high=0.6), Stop(x=2, y=0.5)]
     yield charts.line(stops, label=HOSTILE, y_range=(0, 1), marks=[(1.5, HOSTILE)])
@@ -38,10 +43,30 @@ def test_the_height_of_a_bar_follows_its_count():
     assert heights[0] == pytest.approx(2 * heights[1], abs=0.2)
 
 
-def test_what_a_limit_has_outside_of_the_chart_is_not_drawn_along_its_edge():
+def limits_of(*limits):
+    """The places of each drawn curve; the plot shows 40 to 100 % of up to 10 judgments."""
     dots = [Dot(x=10, y=0.5, name="a")]
-    svg = charts.scatter(
-        dots, label="a", x_name="n", y_range=(0.4, 1), limits=[[(1, 0.2), (5, 0.5), (9, 0.6)]]
-    )
-    (curve,) = ElementTree.fromstring(svg).iter("polyline")  # noqa: S314 - our own output
-    assert len(curve.get("points").split()) == 2
+    svg = charts.scatter(dots, label="a", x_name="n", y_range=(0.4, 1), limits=limits)
+    curves = ElementTree.fromstring(svg).iter("polyline")  # noqa: S314 - our own output
+    return [
+        [tuple(map(float, place.split(","))) for place in one.get("points").split()]
+        for one in curves
+    ]
+
+
+def test_a_limit_leaves_the_plot_where_it_crosses_its_edge_and_goes_to_its_right_end():
+    """n / 10 crosses 40 % at n = 4 and 100 % at n = 10, of 10.5 on the axis: 52 + 568 * 4 / 10.5 = 268.4."""
+    (rising,) = limits_of(Limit(of=lambda n: n / 10, name="95 %"))
+    assert rising[0] == (pytest.approx(268.4, abs=0.1), 236)
+    assert rising[-1] == (pytest.approx(52 + 568 / 1.05, abs=0.1), 16)
+    (flat,) = limits_of(Limit(of=lambda n: 0.7 + 0 * n, name="95 %"))
+    assert flat[-1] == (620, 126)
+
+
+def test_a_limit_is_not_drawn_along_the_edge_of_the_plot():
+    (upper,) = limits_of(Limit(of=lambda n: 1.2 - n / 20, name="95 %"))
+    assert [y for _, y in upper].count(16) == 1
+
+
+def test_a_limit_outside_of_the_plot_is_not_drawn():
+    assert limits_of(Limit(of=lambda n: 0.1 + 0 * n, name="95 %")) == []
