@@ -36,8 +36,8 @@ def annotation(labeler, *results, **facts):
     }
 
 
-def pairwise(side):
-    return {"from_name": "pw", "to_name": "a1,a2", "type": "pairwise", "value": {"selected": side}}
+def pairwise(side, sides="a1,a2"):
+    return {"from_name": "pw", "to_name": sides, "type": "pairwise", "value": {"selected": side}}
 
 
 def ranker(value):
@@ -80,6 +80,46 @@ def test_label_studio_pairs_hold_a_judgment_for_each_annotation_that_stands():
     judgment = Judgment.objects.get(project=row.project, labeler__first_name="ann@x.org")
     assert (judgment.strengths, judgment.rationale) == ([3], "A number\nis none")
     assert judgment.created_at.isoformat() == "2026-03-09T22:16:08.728353+00:00"
+
+
+NAMED_TASK = {
+    "prompt": "Name a color.",
+    "model_1": "m1",
+    "model_2": "m2",
+    "response_1": "Blue.",
+    "response_2": "Seven.",
+    "score_a": 0.1,
+    "score_b": 0.2,
+}
+TWO_PAIRS = {"prompt": "Hi", "draft1": "w", "draft2": "x", "final1": "y", "final2": "z"}
+
+
+def test_label_studio_responses_are_not_taken_from_the_columns_of_models_and_scores():
+    task = {"data": NAMED_TASK, "annotations": [annotation("ann", pairwise("left"))]}
+    found = read_judged(task)[0]
+    assert [(one.text, one.source) for one in found.responses] == [
+        ("Blue.", "m1"),
+        ("Seven.", "m2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sides", "verdict"),
+    [("final1,final2", "y > z"), ("final2, final1", "z > y"), ("draft1,draft2", "w > x")],
+)
+def test_the_left_response_of_label_studio_is_the_first_that_the_answer_points_at(sides, verdict):
+    task = {"data": TWO_PAIRS, "annotations": [annotation("ann", pairwise("left", sides))]}
+    assert verdicts(take(lines(task), Contents.JUDGMENTS)) == {"ann": verdict}
+
+
+def test_each_annotation_of_label_studio_is_read_by_what_it_points_at_itself():
+    turned = annotation("bo", pairwise("left", "final2,final1"))
+    task = {
+        "data": TWO_PAIRS,
+        "annotations": [annotation("ann", pairwise("left", "final1,final2")), turned],
+    }
+    row = take(lines(task), Contents.JUDGMENTS)
+    assert verdicts(row) == {"ann": "y > z", "bo": "z > y"}
 
 
 @pytest.mark.parametrize(
@@ -306,6 +346,24 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "a pairwise answer in the middle": (
         {**PAIR_TASK, "annotations": [annotation("x", pairwise("middle"))]},
         "left or right",
+    ),
+    "two pairs that may be the responses": (
+        {"data": TWO_PAIRS, "annotations": [annotation("x", pairwise("left"))]},
+        "draft1 and draft2 or final1 and final2.* to_name",
+    ),
+    "annotations of different columns": (
+        {
+            "data": TWO_PAIRS,
+            "annotations": [
+                annotation("x", pairwise("left", "draft1,draft2")),
+                annotation("y", pairwise("left", "final1,final2")),
+            ],
+        },
+        "different columns: draft1,draft2 and final1,final2",
+    ),
+    "a pairwise answer of three": (
+        {**RANKED_TASK, "annotations": [annotation("x", pairwise("left"))]},
+        "of 3 responses",
     ),
     "a ranker that forgets one": (
         {**RANKED_TASK, "annotations": [annotation("x", ranker({"r": ["m1"]}))]},

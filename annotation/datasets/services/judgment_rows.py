@@ -334,8 +334,8 @@ def _annotation(vote: Vote, number: int, task: int) -> Row:
     }
 
 
-def _result(name: str, kind: str, value: Row) -> Row:
-    return {"from_name": name, "to_name": "responses", "type": kind, "value": value}
+def _result(name: str, kind: str, value: Row, *, of: str = "responses") -> Row:
+    return {"from_name": name, "to_name": of, "type": kind, "value": value}
 
 
 def _answer(vote: Vote) -> Row:
@@ -344,7 +344,7 @@ def _answer(vote: Vote) -> Row:
         return _result("tie", "choices", {"choices": [choice]})
     if len(vote.item.keys) == 2:
         side = "left" if vote.ranking[0] == [0] else "right"
-        return _result("pairwise", "pairwise", {"selected": side})
+        return _result("pairwise", "pairwise", {"selected": side}, of="answer1,answer2")
     buckets = [[str(place + 1) for place in tier] for tier in vote.ranking]
     return _result("ranker", "ranker", {"ranker": {str(n): b for n, b in enumerate(buckets, 1)}})
 

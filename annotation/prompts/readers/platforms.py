@@ -5,7 +5,7 @@ points at, then by the usual names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from annotation.prompts.readers import chats
@@ -30,8 +30,8 @@ from annotation.prompts.readers.votes import with_details
 
 Fields = dict[str, Any]  # Any: JSON values
 PAIR_NAME = re.compile(r"(.*?)[-_ ]?(1|2|a|b)", re.IGNORECASE)
+ABOUT_A_RESPONSE = re.compile(r"(.*[-_ ])?(model|score|rating|id)s?", re.IGNORECASE)  # a stem
 RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
-PICKS = {"left": ((0,), (1,)), "right": ((1,), (0,))}
 CONTROLS = frozenset({"strength", "strengths", "rationale", "criteria", "marks", "shown_order"})
 CONTROLS |= {"guideline_version", "active_ms", "labeler_kind"}
 
@@ -42,14 +42,18 @@ def read_label_studio(fields: Fields) -> ReadComparison:
     if not isinstance(data, dict) or not isinstance(annotations, list):
         raise RowRefused(f"The task has no data and annotations; seen: {seen(fields)}.")
     items = _items(data)
-    columns = [] if items else _pair_columns(data)
+    given = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
+    columns = [] if items else _compared_columns(data, given)
     responses = (
         [ReadResponse(_item_text(one), text_of(one, "model", limit=200)) for one in items]
         if items
-        else [ReadResponse(text_of(data, column), _model(data, column)) for column in columns]
+        else [
+            ReadResponse(text_of(data, column), model)
+            for column, model in zip(columns, _models(data, columns), strict=True)
+        ]
     )
-    places = {str(one.get("id")): place for place, one in enumerate(items)}
-    given = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
+    names = columns or [str(one.get("id")) for one in items]
+    places = {name: place for place, name in enumerate(names)}
     verdicts = [_annotation(one, places, responses) for one in given]
     if not verdicts:
         raise RowRefused("No annotation of this task was submitted.")
@@ -79,22 +83,49 @@ def _item_text(item: Fields) -> str:
     return next((text for name in ("body", "text", "html") if (text := text_of(item, name))), "")
 
 
+def _compared_columns(data: Fields, annotations: list[Fields]) -> list[str]:
+    """The columns that the Pairwise answers point at, left before right, or the two that are named alike."""
+    answers = [one for annotation in annotations for one in annotation.get("result") or []]
+    pointed = [_sides(one, data) for one in answers if one.get("type") == "pairwise"]
+    pointed = [sides for sides in pointed if sides]
+    if len({frozenset(sides) for sides in pointed}) > 1:
+        told = " and ".join(",".join(sides) for sides in pointed[:2])
+        raise RowRefused(f"The annotations of this task compare different columns: {told}.")
+    return pointed[0] if pointed else _pair_columns(data)
+
+
+def _sides(result: Fields, columns: Collection[str]) -> list[str]:
+    """The left and the right column of a Pairwise, where its toName, as ``answer1,answer2``, names columns."""
+    names = [name.strip() for name in str(result.get("to_name")).split(",")]
+    return names if len(set(names)) == 2 and all(name in columns for name in names) else []
+
+
 def _pair_columns(data: Fields) -> list[str]:
     """Two columns whose names differ in 1 and 2, or in a and b: answer1 and answer2, text_a and text_b."""
     stems: dict[str, list[str]] = {}
     for name in data:
-        if found := PAIR_NAME.fullmatch(name):
+        found = PAIR_NAME.fullmatch(name)
+        if found and not ABOUT_A_RESPONSE.fullmatch(found[1]):
             stems.setdefault(found[1].lower(), []).append(name)
-    pair = next((sorted(names) for names in stems.values() if len(names) == 2), None)
-    if pair is None:
+    pairs = [sorted(names) for names in stems.values() if len(names) == 2]
+    if not pairs:
         raise RowRefused(
             f"The task's data names no two responses, such as answer1 and answer2; seen: {seen(data)}."
         )
-    return pair
+    if len(pairs) > 1:
+        told = " or ".join(" and ".join(pair) for pair in pairs[:3])
+        raise RowRefused(
+            f"The task's data has several pairs that may be the responses: {told}. "
+            "Name two columns in to_name, as the Pairwise's toName, or rename the others."
+        )
+    return pairs[0]
 
 
-def _model(data: Fields, column: str) -> str:
-    return text_of(data, f"model_{column[-1:]}", limit=200)
+def _models(data: Fields, columns: list[str]) -> list[str]:
+    """The model beside each column: model_1 beside answer_1, if the columns are named alike."""
+    if len({column[:-1] for column in columns}) > 1:
+        return ["" for _ in columns]
+    return [text_of(data, f"model_{column[-1:]}", limit=200) for column in columns]
 
 
 def _annotation(
@@ -106,7 +137,7 @@ def _annotation(
     for result in annotation.get("result") or []:
         kind, value = result.get("type"), result.get("value") or {}
         if kind == "pairwise":
-            tiers = _picked(value.get("selected"))
+            tiers = _picked(result, value.get("selected"), places)
         elif kind == "ranker":
             tiers = _order(value.get("ranker"), places, count)
         elif kind == "choices" and tiers is None:
@@ -126,10 +157,14 @@ def _annotation(
     return with_details(verdict, facts, responses)
 
 
-def _picked(selected: object) -> Tiers:
-    if isinstance(selected, str) and selected in PICKS:
-        return PICKS[selected]
-    raise RowRefused(f"The pairwise answer is {str(selected)[:40]!r}; it is left or right.")
+def _picked(result: Fields, selected: object, places: Mapping[str, int]) -> Tiers:
+    if selected not in ("left", "right") or len(places) != 2:
+        raise RowRefused(
+            f"The pairwise answer is {str(selected)[:40]!r} of {len(places)} responses; "
+            "it is left or right of two."
+        )
+    left, right = (places[name] for name in _sides(result, places) or places)
+    return ((left,), (right,)) if selected == "left" else ((right,), (left,))
 
 
 def _order(ranker: object, places: Mapping[str, int], count: int) -> Tiers:
