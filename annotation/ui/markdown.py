@@ -1,8 +1,9 @@
-"""Untrusted text as safe HTML. Everything a model wrote is hostile.
+r"""Untrusted text as safe HTML. Everything a model wrote is hostile.
 
 1. pulldown-cmark parses, in a time that grows with the text and no faster. Tags in the text stay text, images are
    dropped, links lose their address.
-2. Pygments colors code by class, latex2mathml turns $...$ into MathML; what they do not understand stays text.
+2. Pygments colors code by class, latex2mathml turns $...$, \(...\) and \[...\] into MathML; what they do not
+   understand stays text.
 3. nh3 keeps an allow-list of tags and attributes. Nothing is ever fetched, nothing can be clicked.
 """
 
@@ -10,30 +11,24 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from html import escape
+from itertools import cycle
 from typing import Any
 
 import nh3
 from django.utils.safestring import SafeString, mark_safe
-from latex2mathml import exceptions
-from latex2mathml.converter import convert
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
-from pyromark import Options, events
+from pyromark import Options, events, events_with_range
 from pyromark.event import Event
+
+from annotation.ui import latex
 
 LONGEST_RENDERED = 100_000  # characters; longer text is shown raw
 LONGEST_COLORED = 20_000
-LONGEST_FORMULA = 2_000
 KEPT_IN_CACHE = 1_000
 DEEPEST = 30  # tags in each other
-
-# latex2mathml's own errors share no base, and broken input reaches its innards.
-NOT_LATEX: tuple[type[Exception], ...] = (
-    *(one for one in vars(exceptions).values() if isinstance(one, type)),
-    *(IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError),
-)
 
 _MATHML = [
     "math",
@@ -90,16 +85,27 @@ _TAGS = {
 _ATTRIBUTES = {
     "span": {"class", "title"},
     "div": {"class"},
+    "td": {"class"},
+    "th": {"class"},
     "ol": {"start"},
     "math": {"display"},
     "mo": {"stretchy", "fence", "form", "separator"},
     "mfrac": {"linethickness"},
     "mi": {"mathvariant"},
+    "mtable": {"displaystyle"},
     "mtd": {"columnalign"},
+    "menclose": {"notation"},
     "mstyle": {"displaystyle", "scriptlevel"},
 }
+_CELL = re.compile(r"<(t[dh])>")
+_SIDES = {
+    "None": "",
+    "Left": ' class="to-left"',
+    "Center": ' class="to-center"',
+    "Right": ' class="to-right"',
+}
 _BLOCKS = ["p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "td", "th"]
-_CLASS = re.compile(r"hl-[a-z0-9]{1,3}|inert-link|formula|not-shown")
+_CLASS = re.compile(r"hl-[a-z0-9]{1,3}|inert-link|formula|not-shown|to-left|to-center|to-right")
 _FORMATTER = HtmlFormatter(nowrap=True, classprefix="hl-")
 
 
@@ -139,14 +145,27 @@ _CLEANER = nh3.Cleaner(
     link_rel=None,
 )
 _EXTENSIONS = Options.ENABLE_TABLES | Options.ENABLE_STRIKETHROUGH | Options.ENABLE_MATH
-# The parser knows HTML; a tag must stay text. So it sees another punctuation mark, of a script that nobody writes.
-_LESS_THAN = "\N{OLD SOUTH ARABIAN NUMERIC INDICATOR}"
+_STAND_IN = re.compile(f"[{latex.STAND_INS}]")
+_APART = {"Code", "Start CodeBlock", "InlineMath", "DisplayMath"}
 
 
 def _parsed(text: str) -> str:
     """The Markdown as HTML, which is not clean yet."""
-    held = text.replace(_LESS_THAN, "\N{REPLACEMENT CHARACTER}").replace("<", _LESS_THAN)
-    return _html(_shallow(events(held, options=_EXTENSIONS))).replace(_LESS_THAN, "&lt;")
+    own = _STAND_IN.sub("\N{REPLACEMENT CHARACTER}", text).replace("<", latex.LESS_THAN)
+    drawn = _html(_shallow(events(_with_formulas_held(own), options=_EXTENSIONS)))
+    return drawn.replace(latex.LESS_THAN, "&lt;")
+
+
+def _with_formulas_held(text: str) -> str:
+    """The text as the parser may see it, without the formulas whose delimiters it does not know."""
+    if "\\(" not in text and "\\[" not in text:
+        return text
+    apart = [
+        (place["start"], place["end"])
+        for event, place in events_with_range(text, options=_EXTENSIONS)
+        if _named(event)[0] in _APART
+    ]
+    return latex.held(text, apart)
 
 
 def _shallow(parsed: Iterator[Event]) -> Iterator[Event]:
@@ -184,7 +203,7 @@ def _named(event: Event) -> tuple[str, Any]:  # Any: a text, or what a tag has
 
 
 def _text(text: str, _parsed: Iterator[Event]) -> str:
-    return escape(text)
+    return latex.released(escape(text))
 
 
 def _code(code: str, _parsed: Iterator[Event]) -> str:
@@ -210,7 +229,7 @@ def _colored(code: str, language: str) -> str:
         lexer = get_lexer_by_name(language)
     except ClassNotFound:
         return escape(code)
-    return str(highlight(code.replace(_LESS_THAN, "<"), lexer, _FORMATTER))
+    return str(highlight(code.replace(latex.LESS_THAN, "<"), lexer, _FORMATTER))
 
 
 def _link(what: dict[str, str], _parsed: Iterator[Event]) -> str:
@@ -222,20 +241,13 @@ def _head(_what: None, parsed: Iterator[Event]) -> str:
     return f"<thead><tr>{cells}</tr></thead><tbody>"
 
 
-def _formula(display: str) -> Callable[[str, Iterator[Event]], str]:
-    def drawn(content: str, _parsed: Iterator[Event]) -> str:
-        """MathML, or the source where it is not LaTeX."""
-        source = f'<span class="formula">{escape(content)}</span>'
-        if len(content) > LONGEST_FORMULA:
-            return source
-        try:
-            # With the stand-in: it writes the words of \text{} as they are, and a tag among them.
-            math = convert(content, display=display)
-        except NOT_LATEX:
-            return source
-        return math.replace(f"<mi>{_LESS_THAN}</mi>", "<mo>&lt;</mo>")
-
-    return drawn
+def _table(sides: tuple[str, ...], parsed: Iterator[Event]) -> str:
+    """Every row of a table has a cell for each of its columns."""
+    side = cycle(sides)
+    inside = _CELL.sub(
+        lambda cell: f"<{cell[1]}{_SIDES[next(side)]}>", _html(parsed, until="End Table")
+    )
+    return f"<table>{inside}</tbody></table>\n"
 
 
 _DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
@@ -244,8 +256,8 @@ _DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
     "HardBreak": "<br>\n",
     "Rule": "<hr>\n",
     "Code": _code,
-    "InlineMath": _formula("inline"),
-    "DisplayMath": _formula("block"),
+    "InlineMath": lambda content, _: latex.formula(content, display="inline"),
+    "DisplayMath": lambda content, _: latex.formula(content, display="block"),
     "Start CodeBlock": _code_block,
     "Start Image": '<span class="not-shown">[image: ',
     "End Image": "]</span>",
@@ -255,9 +267,8 @@ _DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
     "End Heading": lambda level, _: f"</{level.lower()}>\n",
     "Start List": lambda first, _: "<ul>\n" if first is None else f'<ol start="{first}">\n',
     "End List": lambda is_numbered, _: "</ol>\n" if is_numbered else "</ul>\n",
-    "Start Table": "<table>",
+    "Start Table": _table,
     "Start TableHead": _head,
-    "End Table": "</tbody></table>\n",
 }
 for _name, _tag in {"Emphasis": "em", "Strong": "strong", "Strikethrough": "s"}.items():
     _DRAWN |= {f"Start {_name}": f"<{_tag}>", f"End {_name}": f"</{_tag}>"}

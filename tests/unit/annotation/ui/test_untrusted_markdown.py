@@ -24,6 +24,9 @@ ATTACKS = [
     "$\\href{javascript:alert(1)}{x}$",
     "$$\\style{background:url(https://evil.example)}{x}$$",
     '$\\text{<img src=x onerror="alert(1)">}$',
+    '\\(\\text{<img src=x onerror="alert(1)">}\\) \\[\\href{javascript:alert(1)}{x}\\]',
+    '[click](\\(" onmouseover=alert(1) x\\))',
+    '| a |\n|:-|\n| <td class="x" onclick=alert(1)> |',
     '<math><mtext></p><img src=x onerror="alert(1)"></mtext></math>',
     "<style>@import 'https://evil.example/x.css';</style>",
     '<form action="https://evil.example"><input name=q></form>',
@@ -120,6 +123,80 @@ def test_the_head_of_a_table_is_one():
 def test_nothing_nests_too_deep(nesting):
     html = render(nesting * (90_000 // len(nesting)) + "x")
     assert html.count("<blockquote") + html.count("<li") <= 30
+
+
+def test_the_delimiters_of_latex_hold_formulas():
+    html = render(r"The root \(x_1*y_2*\) of **\(|a|\)**\(b\)")
+    assert html.count('<math display="inline">') == 3
+    assert "<em>" not in html
+    assert "<strong><math" in html
+
+
+def test_a_displayed_formula_may_have_lines_that_markdown_reads_as_its_own():
+    html = render("> \\[\n> a\n> + b\n> =\n> \\]\n\n- \\[\n  - c < d\n  \\]")
+    assert html == (
+        '<blockquote dir="auto"><p dir="auto"><math display="block"><mrow><mi>a</mi><mo>+</mo><mi>b</mi><mo>=</mo>'
+        '</mrow></math></p>\n</blockquote>\n<ul>\n<li dir="auto"><math display="block"><mrow><mo>\N{MINUS SIGN}</mo>'
+        "<mi>c</mi><mo>&lt;</mo><mi>d</mi></mrow></math></li>\n</ul>\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`\\(x\\)`",
+        "```\n\\[x\\]\n```",
+        "é\n\n    \\(x\\)",
+        "\\(x",
+        "\\\\(x\\)",
+        "\\(x\n\ny\\)",
+        "\\[ \\]",
+        "\\(x\\]",
+    ],
+)
+def test_what_is_code_or_never_closed_is_no_formula(text):
+    html = render(text)
+    assert "<math" not in html
+    assert "x" in html or "[ ]" in html
+
+
+@pytest.mark.parametrize("environment", ["aligned", "align*", "split"])
+def test_aligned_equations_have_a_line_each(environment):
+    html = render(f"\\[\\begin{{{environment}}} a&=b\\\\[2pt] c&<d \\end{{{environment}}}\\]")
+    assert html.count("<mtr>") == 2
+    assert html.count('<mtd columnalign="right">') == 2
+    assert "&amp;" not in html
+    assert "2pt" not in html
+
+
+@pytest.mark.parametrize("name", ["gathered", "gather*", "dcases", "equation*"])
+def test_other_environments_are_drawn(name):
+    assert "<math" in render(f"$$\\begin{{{name}}} a \\end{{{name}}}$$")
+
+
+def test_an_environment_that_cannot_be_drawn_is_shown_as_its_source():
+    html = render(r"$$\begin{tikzcd} a & b \\ c \end{tikzcd}$$")
+    assert html == (
+        '<p dir="auto"><span class="formula">\\begin{tikzcd} a &amp; b \\\\ c \\end{tikzcd}</span></p>\n'
+    )
+
+
+def test_the_place_of_an_environment_is_not_drawn():
+    assert "<mi>t</mi>" not in render(r"\(\begin{aligned}[t] a \end{aligned}\)")
+
+
+def test_a_boxed_answer_has_its_box():
+    assert '<menclose notation="box">' in render(r"\(\boxed{42}\)")
+
+
+def test_the_columns_of_a_table_are_aligned():
+    html = render("| a | b | c | d |\n|---|:--|:-:|--:|\n| 1 | 2 | 3 | <td> |\n| 5 |")
+    cells = ['<{} dir="auto">'] + [
+        f'<{{}} class="to-{side}" dir="auto">' for side in ("left", "center", "right")
+    ]
+    assert re.findall("<t[hd](?: [^>]*)?>", html) == [
+        cell.format(tag) for tag in ("th", "td", "td") for cell in cells
+    ]
 
 
 def test_prices_are_not_formulas():
