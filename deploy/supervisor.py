@@ -26,26 +26,32 @@ from honcho.manager import Manager
 from honcho.printer import Printer
 from honcho.process import Process
 
-from deploy.child import adopt_orphans, die_with_parent
+from deploy.child import STARTED_BY, adopt_orphans, die_with_parent
 
 STOP_SECONDS = 30  # a run saves what it can after it is asked to stop
 STARTS_AGAIN, WITHIN_SECONDS = 3, 60.0
 
 
 class MortalProcess(Process):  # type: ignore[misc] # honcho has no types
-    """A honcho process whose runner dies with the supervisor, and starts it again where it ended badly."""
+    """A honcho process whose runner dies with the supervisor, and starts it again where it ended badly.
+
+    The supervisor asks the runner for an end, and the runner its process: the supervisor may not have heard yet of
+    one that was started again.
+    """
 
     def __init__(self, *args: Any, stopping: Event, **options: Any) -> None:  # Any: honcho's
         super().__init__(*args, **options)
         self._stopping = stopping
+        self._ended: Any = None  # the process that was asked to end
 
     def run(self, events: "Queue[Any] | None" = None, ignore_signals: bool = False) -> None:
         """Until it ends well, the supervisor stops, or it has ended badly too often."""
-        die_with_parent(signal.SIGKILL)
+        supervisor = multiprocessing.parent_process()
+        die_with_parent(signal.SIGKILL, supervisor.pid if supervisor else None)
         self._events = events
         if ignore_signals:  # by a handler: what it starts would inherit that they are ignored
             signal.signal(signal.SIGINT, _heed_nothing)
-            signal.signal(signal.SIGTERM, _heed_nothing)
+            signal.signal(signal.SIGTERM, self._end_if_stopping)
         ends: deque[float] = deque(maxlen=STARTS_AGAIN + 1)
         while (code := self._once()) and not self._stopping.is_set():
             ends.append(time.monotonic())
@@ -57,15 +63,22 @@ class MortalProcess(Process):  # type: ignore[misc] # honcho has no types
 
     def _once(self) -> int:
         """Start it, pass its lines on until it and all that it left have ended; its exit code."""
-        child = self._child = self._child_ctor(self.cmd, env=self.env, cwd=self.cwd)
-        if self._stopping.is_set():  # the supervisor, which knows the one before, signaled that
-            _end(child)
+        env = self.env | {STARTED_BY: str(os.getpid())}
+        child = self._child = self._child_ctor(self.cmd, env=env, cwd=self.cwd)
+        self._end_if_stopping()  # the signal may have come before there was a child
         self._send_message({"pid": child.pid}, type="start")
         threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
         for line in iter(child.stdout.readline, b""):
             self._send_message(line)
         child.stdout.close()
         return int(child.wait())
+
+    def _end_if_stopping(self, *_: object) -> None:
+        """Once the supervisor stops, ask the process to end, one time: a second signal would hurry it."""
+        child = self._child
+        if self._stopping.is_set() and child is not None and child is not self._ended:
+            self._ended = child
+            _end(child)
 
     def _say(self, sentence: str) -> None:
         self._send_message(f"{self.name} {sentence}\n".encode())
@@ -97,11 +110,27 @@ class Supervisor(Manager):  # type: ignore[misc] # as above
     def __init__(self, printer: Printer) -> None:
         super().__init__(printer)
         self.stopping = multiprocessing.Event()
+        self._terminating = False
         self._process_ctor = partial(MortalProcess, stopping=self.stopping)
 
     def terminate(self) -> None:
+        """Ask all runners for an end, also those that are about to start or to start again."""
+        if self._terminating:
+            return
+        self._terminating = True
         self.stopping.set()
-        super().terminate()
+        self._ring()
+
+    def _start(self) -> None:
+        super()._start()
+        if self._terminating:  # a signal came between
+            self._ring()
+
+    def _ring(self) -> None:
+        runners = [one["process"] for one in self._processes.values() if "process" in one]
+        for pid in [one.pid for one in runners if one.pid is not None]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def commands(*, host: str, port: int) -> dict[str, list[str]]:

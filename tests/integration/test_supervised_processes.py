@@ -1,15 +1,21 @@
 """A supervised process that ends badly is started again; one that does so again and again ends for good."""
 
+import io
 import multiprocessing
 import os
 import queue
 import signal
+import subprocess
+import sys
 from contextlib import suppress
+from functools import partial
 
 import pytest
+from honcho.printer import Printer
 from honcho.process import Message
 
-from deploy.supervisor import MortalProcess
+from deploy.child import STARTED_BY
+from deploy.supervisor import MortalProcess, Supervisor
 
 SECONDS = 30
 
@@ -70,7 +76,7 @@ def test_a_killed_process_is_started_again_with_a_sentence(supervise):
     second = web.heard("start")["pid"]
     assert second != first
     web.stopping.set()
-    os.kill(second, signal.SIGTERM)
+    os.kill(web.runner.pid, signal.SIGTERM)
     assert web.heard("stop") == {"returncode": -signal.SIGTERM}
 
 
@@ -107,3 +113,71 @@ def test_what_is_started_again_while_the_supervisor_stops_is_ended_too(supervise
     """The end was asked for after the runner had looked, and signaled to the process before."""
     web = supervise("exec sleep 60", is_stopping=True)
     assert web.heard("stop") == {"returncode": -signal.SIGTERM}
+
+
+class Restarted(MortalProcess):
+    """Says when it has been started again and has looked whether the supervisor stops."""
+
+    def __init__(self, *args, looked, **options):
+        super().__init__(*args, **options)
+        self._looked, self._starts = looked, 0
+
+    def _send_message(self, data, type="line"):  # noqa: A002 - honcho's
+        if type == "start":
+            self._starts += 1
+        if self._starts == 2:
+            self._looked.set()
+        super()._send_message(data, type)
+
+
+class StopAtTheRestart(Printer):
+    """Stops the supervisor that prints a restart, once the new process runs: its start is not yet heard of."""
+
+    def __init__(self, looked):
+        super().__init__(io.StringIO())
+        self._looked, self.stop = looked, None
+
+    def write(self, message):
+        super().write(message)
+        if "started again" in str(message.data):
+            assert self._looked.wait(SECONDS)
+            self.stop()
+
+
+@pytest.fixture
+def signals():
+    """The supervisor takes them for itself."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_process_that_the_supervisor_has_not_heard_of_yet_ends_with_the_others(signals, tmp_path):
+    """It fails at first; what runs after it would end by itself in 20 seconds, with code 0."""
+    looked = multiprocessing.Event()
+    printer = StopAtTheRestart(looked)
+    manager = Supervisor(printer)
+    printer.stop = manager.terminate
+    manager._process_ctor = partial(Restarted, stopping=manager.stopping, looked=looked)
+    manager.add_process(
+        "web", "test -f again || { touch again; exit 3; }; exec sleep 20", cwd=tmp_path
+    )
+    manager.loop()
+    assert "web stopped (rc=-15)" in printer.output.getvalue()
+
+
+def test_an_end_that_is_wanted_before_anything_runs_is_heard(signals):
+    manager = Supervisor(Printer(io.StringIO()))
+    manager.add_process("web", "exec sleep 20")
+    manager.terminate()
+    manager.loop()
+    assert manager.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(("parent", "told"), [(os.getpid(), "ran"), (1, "")])
+def test_a_command_does_not_outlive_a_parent_that_ended_before_it_began(parent, told):
+    command = [sys.executable, "-m", "deploy.child", "echo", "ran"]
+    env = os.environ | {STARTED_BY: str(parent)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == told

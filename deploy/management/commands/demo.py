@@ -1,5 +1,6 @@
 """`manage.py demo`: start web and workers, run one lap of RLHF with real parts, leave the site running."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from deploy import env
+from deploy.child import STARTED_BY
 from deploy.demo import accounts, report
 from deploy.demo.lap import Lap
 from deploy.demo.plan import ALSO, DEMO, REAL, SMOKE, Plan
@@ -133,7 +135,9 @@ def supervised(port: int) -> Iterator[Workers]:
             stdout=output,
             stderr=output,
             cwd=settings.BASE_DIR,
-            env=env.with_values(DATABASE_URL=settings.CONCORD_DATABASE_URL),
+            env=env.with_values(
+                DATABASE_URL=settings.CONCORD_DATABASE_URL, **{STARTED_BY: str(os.getpid())}
+            ),
         )
     try:
         yield Workers(process)
