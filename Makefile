@@ -37,7 +37,7 @@ test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed run
 e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest tests/browser tests/e2e --ignore tests/browser/test_pictures.py
 
-proofs: setup ## Every algorithm killed (kill -9) and resumed bit for bit
+proofs: setup ## Every algorithm killed (kill -9) and resumed bit for bit; a small model unfit as a judge
 	python -m pytest tests/proofs
 
 journeys: setup ## Film a labeler's morning, an admin's and an engineer's into var/journeys

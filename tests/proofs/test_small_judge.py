@@ -1,7 +1,8 @@
 """SmolLM2-135M-Instruct as a machine judge of real pairs that three people judged: it must come out as unfit.
 
-`pytest tests/bench/test_small_judge.py -s` prints its figures. The model is the one of the demo: CONCORD_SMALL_MODEL
-names its folder, else it is fetched into var/models as the demo does.
+`pytest tests/proofs/test_small_judge.py -s` prints its figures. The model is the one of the demo: CONCORD_SMALL_MODEL
+names its folder, else it is fetched into var/models as the demo does. CONCORD_JUDGE_STYLES="word reasons" hears it
+in both styles, which takes much longer, CONCORD_JUDGE_PAIRS more pairs.
 """
 
 import gzip
@@ -24,11 +25,12 @@ from tests import factories
 from training.models.convert import fetch_embedded_policy
 from workers import judging
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CONCORD_DATA", ROOT / ".." / "shared" / "data"))
 PANDALM = DATA / "pandalm_3annotators.jsonl.gz"
-PAIRS = int(os.environ.get("CONCORD_JUDGE_PAIRS", "60"))
+PAIRS = int(os.environ.get("CONCORD_JUDGE_PAIRS", "34"))
+STYLES = os.environ.get("CONCORD_JUDGE_STYLES", "word").split()
 
 
 def small_model() -> Path:
@@ -45,7 +47,7 @@ def real_rows() -> bytes:
 
 
 @pytest.mark.skipif(not PANDALM.exists(), reason="the real data is not on this machine")
-@pytest.mark.parametrize("style", ["word", "reasons"])
+@pytest.mark.parametrize("style", STYLES)
 def test_a_model_of_135_million_parameters_is_unfit_as_a_labeler(style, settings):
     settings.CONCORD_LEASE_SECONDS = 36_000  # the heartbeat cannot see rows of a test
     project = factories.project()
