@@ -7,6 +7,7 @@ import pytest
 import torch
 from django.db import connections, transaction
 from django.urls import reverse
+from django.utils.timezone import now
 
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.comparisons.services.batches import set_state
@@ -15,12 +16,14 @@ from annotation.core.errors import Conflict
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards import origin
 from annotation.evaluations.cards.markdown import as_markdown, plain
+from annotation.evaluations.cards.policy import risks
 from annotation.evaluations.cards.reward import trusted
 from annotation.evaluations.cards.sections import Quote, Section
 from annotation.evaluations.cards.whole import sections_of
 from annotation.evaluations.models import ModelCard
 from annotation.evaluations.services import HeldOutPair, ask_where_it_disagrees, keep_card
 from annotation.projects.models import Criterion, Role
+from annotation.runs.models import RunEvent
 from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
 from tests.waiting import somebody_waits_for_this_transaction
@@ -299,6 +302,20 @@ def test_the_card_of_a_policy_says_why_and_what_moved(project):
     told = " ".join(sections["risks"].bullets)
     assert "Answers grew longer, by a factor of 2.00" in told
     assert "cannot be told from none" in told
+
+
+def test_a_guard_that_spoke_at_every_update_is_one_line_on_the_card(project):
+    version = factories.policy(project)
+    run = factories.training_run(project, kind="ppo", model_version=version)
+    for step in range(1, 31):
+        for name, action in (("length", "warn"), ("kl", "stop" if step == 30 else "warn")):
+            data = {"name": name, "action": action, "message": f"{name} at {step}."}
+            RunEvent.objects.create(run=run, kind="guard", step=step, at=now(), data=data)
+    assert risks(version, {}).bullets == [
+        "A guard stopped the run at step 30: kl at 30.",
+        "30 times from step 1 to 30, at last: length at 30.",
+        "29 times from step 1 to 29, at last: kl at 29.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """The card of a policy: what its training moved, why it is held back, what was measured."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from annotation.evaluations.cards.sections import Section, Table, interval_of, number, percent
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation, ModelCard
 from annotation.registry.models import ModelVersion
-from annotation.runs.models import RunEvent
-from training.spec.events import EventKind
+from annotation.runs.models import TrainingRun
+from annotation.runs.selectors import Alarm, alarms_of
 
 Facts = dict[str, Any]  # Any: JSON
 WHY = {
@@ -185,6 +184,15 @@ def _factor(metrics: Facts, name: str) -> float | None:
     return None
 
 
-def _guards(version: ModelVersion) -> Sequence[str]:
-    said = RunEvent.objects.filter(run__model_version=version, kind=EventKind.GUARD).order_by("pk")
-    return [f"Step {one.step}: {one.data.get('message', '')}" for one in said[:20]]
+def _guards(version: ModelVersion) -> list[str]:
+    """A line for each guard, however often it spoke."""
+    run = TrainingRun.objects.filter(model_version=version).first()
+    return [] if run is None else [f"{_when(one)}: {one.message}" for one in alarms_of(run)]
+
+
+def _when(alarm: Alarm) -> str:
+    if alarm.action == "stop":
+        return f"A guard stopped the run at step {alarm.last}"
+    if alarm.times > 1:
+        return f"{alarm.times} times from step {alarm.first} to {alarm.last}, at last"
+    return f"Step {alarm.last}"
