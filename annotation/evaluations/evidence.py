@@ -186,12 +186,14 @@ class Goodhart:
 def goodhart(row: Evaluation) -> Goodhart | None:
     """From the curves of the run that made the policy; None where it has no KL and reward."""
     said = RunEvent.objects.filter(run__model_version=row.policy_id, kind=EventKind.METRICS)
-    reached = tuple(
-        Reached(sqrt(data["kl"]), data["reward"])
+    told = [
+        Reached(sqrt(max(data["kl"], 0.0)), data["reward"])
         for data in said.order_by("step").values_list("data", flat=True)
-        if _is_number(data.get("kl")) and data["kl"] > 0 and _is_number(data.get("reward"))
-    )
-    if not reached:
+        if _is_number(data.get("kl")) and _is_number(data.get("reward"))
+    ]
+    # the first update samples from the starting policy itself
+    reached = tuple(one for at, one in enumerate(told) if at == 0 or one.distance)
+    if not any(one.distance for one in reached):
         return None
     start = reached[0].reward
     fit = overoptimization_fit(

@@ -22,7 +22,7 @@ class EvaluationForm(forms.Form):
         initial=100,
         min_value=1,
         max_value=10_000,
-        help_text="Held out for both: in no training split behind either. One vote each.",
+        help_text="In no training split behind either, its teacher, or the reward model. One vote each.",
     )
     temperature = forms.FloatField(initial=0.8, min_value=0, max_value=10)
     max_tokens = forms.IntegerField(

@@ -1,6 +1,7 @@
 """Reading what models are worth: cards, evaluations, prompts that neither policy was trained on."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from django.db.models import QuerySet
@@ -13,7 +14,6 @@ from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
-from annotation.registry.selectors import ancestry
 from training.spec.records import Turn
 from training.spec.splits import split_key
 
@@ -51,7 +51,7 @@ def evaluation_in(project: Project, pk: int) -> Evaluation:
 
 
 def held_out_prompts(project: Project, versions: Sequence[ModelVersion], *, most: int) -> list[int]:
-    """Prompts, the oldest first, that no snapshot behind these versions put into its training split."""
+    """Prompts, the oldest first, that no snapshot behind these versions or their teachers has for training."""
     queries = list(_queries_behind(project, versions))
     return list(islice(_held_out(project, queries), most))
 
@@ -65,15 +65,28 @@ def _held_out(project: Project, queries: Sequence[SnapshotQuery]) -> Iterator[in
 
 
 def _queries_behind(project: Project, versions: Sequence[ModelVersion]) -> Iterator[SnapshotQuery]:
-    """The queries of all snapshots that the versions and their ancestors were trained on."""
-    keys = {
-        step.version.lineage.get("snapshot", {}).get("id")
-        for version in versions
-        for step in ancestry(version)
-    }
+    """The queries of all snapshots that the versions, their ancestors and their teachers were trained on."""
+    keys = {one.lineage.get("snapshot", {}).get("id") for one in _behind(versions)}
     rows = DatasetSnapshot.objects.filter(project=project, pk__in=[key for key in keys if key])
     for query in rows.values_list("query", flat=True):
         yield SnapshotQuery.from_json(query)
+
+
+def _behind(versions: Iterable[ModelVersion]) -> Iterator[ModelVersion]:
+    """The versions, the ones that each started from, the reward models that taught them, and what is behind these."""
+    waiting, seen = deque(versions), set[int]()
+    while waiting:
+        version = waiting.popleft()
+        if version.pk in seen:
+            continue
+        seen.add(version.pk)
+        yield version
+        if version.parent is not None:
+            waiting.append(version.parent)
+        if teacher := version.lineage.get("reward_model"):
+            waiting.extend(
+                ModelVersion.objects.filter(project=version.project_id, pk=teacher["id"])
+            )
 
 
 def answers_of(row: Evaluation) -> dict[int, tuple[Candidate, Candidate]]:

@@ -1,5 +1,7 @@
 """Two policies compared blind: held-out prompts, one vote each, an interval that stops it, a reward model beside."""
 
+from math import log, sqrt
+
 import pytest
 from django.urls import reverse
 
@@ -109,6 +111,32 @@ def test_prompts_that_either_was_trained_on_are_left_out(project, policies):
     policy.save()
     held_out = set(held_out_prompts(project, (child, baseline), most=100))
     assert 0 < len(held_out) < 30
+
+
+def trained_on_everything(project, **fields):
+    query = SnapshotQuery(train=1.0, validation=0.0, test=0.0)
+    snapshot = factories.snapshot(project, query=query.as_json())
+    lineage = {"snapshot": {"id": snapshot.pk}}
+    return factories.policy(project, lineage=lineage, **fields)
+
+
+def test_prompts_that_a_teacher_was_trained_on_are_left_out(project, policies):
+    teacher = factories.policy(
+        project, kind="reward", parent=trained_on_everything(project, name="base")
+    )
+    policy, baseline = policies
+    policy.lineage = {"reward_model": {"id": teacher.pk}}
+    policy.save()
+    child = factories.policy(project, parent=policy)
+    assert held_out_prompts(project, (child, baseline), most=100) == []
+
+
+def test_prompts_that_the_reward_model_which_scores_was_trained_on_are_left_out(
+    project, engineer, policies
+):
+    reward = trained_on_everything(project, kind="reward")
+    with pytest.raises(Conflict, match="the reward model"):
+        started(project, engineer, policies, reward_model=reward)
 
 
 def test_the_answers_become_comparisons_of_one_vote_each_in_one_batch(project, engineer, policies):
@@ -254,6 +282,26 @@ def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(
     assert [(one.distance, one.name, one.win_rate.value) for one in found.judged] == [
         (2.0, "after v1", 0.75)
     ]
+
+
+def curve_of(project, engineer, policies, points):
+    run = factories.training_run(project, kind="ppo", model_version=policies[0])
+    for step, (kl, reward) in enumerate(points, start=1):
+        data = {"kl": kl, "reward": reward}
+        RunEvent.objects.create(run=run, kind="metrics", step=step, at=run.created_at, data=data)
+    return goodhart(started(project, engineer, policies, prompts=4))
+
+
+def test_the_goodhart_plot_begins_at_the_first_update_whose_kl_is_zero(project, engineer, policies):
+    """R - 1 = d (2 - log d): rewards over the first update's, 1, at KL 0."""
+    curve = [(kl, 1.0 + sqrt(kl) * (2.0 - log(sqrt(kl)))) for kl in (0.25, 1.0, 4.0, 9.0)]
+    found = curve_of(project, engineer, policies, [(0.0, 1.0), *curve])
+    assert found.reached[0] == (0.0, 1.0)
+    assert (found.fit.a, found.fit.b) == pytest.approx((2.0, 1.0))
+
+
+def test_a_run_that_went_nowhere_has_no_goodhart_plot(project, engineer, policies):
+    assert curve_of(project, engineer, policies, [(0.0, 1.0)]) is None
 
 
 def test_a_policy_that_began_elsewhere_has_no_place_on_the_goodhart_plot(

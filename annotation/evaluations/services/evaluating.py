@@ -47,7 +47,7 @@ def start_evaluation(  # noqa: PLR0913 - what an evaluation is made of
     _check(project, policy, baseline, reward_model, prompts)
     if not is_judged and reward_model is None:
         raise InvalidInput.at("reward_model", "Ask people, a reward model, or both; nobody was.")
-    chosen = _chosen_prompts(project, policy, baseline, most=prompts)
+    chosen = _chosen_prompts(project, policy, baseline, reward_model, most=prompts)
     row = Evaluation.objects.create(
         project=project,
         policy=policy,
@@ -84,14 +84,21 @@ def start_evaluation(  # noqa: PLR0913 - what an evaluation is made of
 
 
 def _chosen_prompts(
-    project: Project, policy: ModelVersion, baseline: ModelVersion, *, most: int
+    project: Project,
+    policy: ModelVersion,
+    baseline: ModelVersion,
+    reward_model: ModelVersion | None,
+    *,
+    most: int,
 ) -> list[int]:
-    """Prompts that neither was trained on. Raises Conflict where there are none."""
-    chosen = held_out_prompts(project, (policy, baseline), most=most)
+    """Prompts that none of them was trained on. Raises Conflict where there are none."""
+    versions = [one for one in (policy, baseline, reward_model) if one is not None]
+    chosen = held_out_prompts(project, versions, most=most)
     if not chosen:
         raise Conflict(
-            "Every prompt of this project was in the training split of one of the two; import more "
-            "prompts, or build snapshots with a larger test split."
+            "Every prompt of this project was in the training split of one of the two, of a reward model that "
+            "taught them, or of the reward model that scores; import more prompts, or build snapshots "
+            "with a larger test split."
         )
     return chosen
 
