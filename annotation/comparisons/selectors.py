@@ -5,7 +5,8 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BooleanField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -111,10 +112,23 @@ def pair_rows(
         yield from _pairs_of(row, criterion)
 
 
+class Origin(NamedTuple):
+    """Where a judgment came from; ``is_asked_again``: the comparison was, before it was given."""
+
+    is_repeat: bool
+    is_imported: bool
+    is_asked_again: bool
+
+
+_ASKED_AGAIN = Q(created_at__gte=F("comparison__asked_again_at"), is_imported=False) & ~Q(
+    labeler__kind=User.Kind.MACHINE
+)
+
+
 def pairs_of_judgments(
     project: Project, *, criterion: str, where: Q
-) -> Iterator[tuple[PairRow, bool, bool]]:
-    """The pairs of chosen judgments that were not withdrawn, by id; with each whether it is imported, and a repeat.
+) -> Iterator[tuple[PairRow, Origin]]:
+    """The pairs of chosen judgments that were not withdrawn, by id; with each where it came from.
 
     Repeats and gold after training come too, unlike in `pair_rows`: they measure the labeler.
     """
@@ -122,10 +136,11 @@ def pairs_of_judgments(
     gold = Q(comparison__kind=Comparison.Kind.GOLD) & ~Q(assignment__is_training=True)
     judgments = Judgment.objects.filter(measures | gold, where)
     judgments = judgments.filter(project=project, withdrawn_at=None).order_by("pk")
-    rows = judgments.values_list(*_COLUMNS, "is_imported", "is_repeat")
-    for *row, is_imported, is_repeat in rows.iterator(chunk_size=2_000):
+    is_asked_again = Coalesce(_ASKED_AGAIN, Value(value=False), output_field=BooleanField())
+    rows = judgments.values_list(*_COLUMNS, "is_repeat", "is_imported", is_asked_again)
+    for *row, is_repeat, is_imported, is_again in rows.iterator(chunk_size=2_000):
         for pair in _pairs_of(tuple(row), criterion):
-            yield pair, is_imported, is_repeat
+            yield pair, Origin(is_repeat, is_imported, is_again)
 
 
 def _standing_on(project: Project, prompt_ids: Sequence[int]) -> QuerySet[Judgment]:

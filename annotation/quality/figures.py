@@ -26,6 +26,9 @@ class Counts:
     rows: int = 0
     judgments: int = 0
     comparisons: int = 0
+    asked_again: int = (
+        0  # judgments on what was chosen to be asked again, which may be beside the rows
+    )
     pairs: int = 0
     ties: int = 0
     all_bad: int = 0
@@ -60,7 +63,9 @@ class Counts:
         )
 
 
-def counts_of(judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int]) -> Counts:
+def counts_of(
+    judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int], asked_again: int
+) -> Counts:
     """Counted from judged pairs; ``beside`` are they with those of machine judges, whose ids are ``machines``."""
     told = judged.told
     is_machine = np.isin(beside.labeler_ids, np.fromiter(machines, dtype=np.int64))
@@ -70,6 +75,7 @@ def counts_of(judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[in
         rows=len(judged),
         judgments=int(judged.opens_judgment.sum()),
         comparisons=judged.comparison_count,
+        asked_again=asked_again,
         pairs=judged.item_count,
         ties=int(told.said(TIE_CODE).sum()),
         all_bad=int(told.said(ALL_BAD_CODE).sum()),
@@ -135,11 +141,14 @@ def tallied_figures(counts: Counts, tally: Tally, *, kinds: Iterable[str]) -> Fi
 class Measured:
     """Judged pairs with the agreement of their verdicts and of their strengths, each computed once.
 
-    ``beside`` are they with those of machine judges, where these are apart.
+    ``beside`` are they with those of machine judges, where these are apart; ``asked_again`` as in `Counts`.
     """
 
-    def __init__(self, judged: JudgedPairs, *, beside: JudgedPairs | None = None) -> None:
+    def __init__(
+        self, judged: JudgedPairs, *, beside: JudgedPairs | None = None, asked_again: int = 0
+    ) -> None:
         self.judged = judged
+        self.asked_again = asked_again
         self.beside = judged if beside is None else beside
 
     @cached_property
@@ -160,7 +169,9 @@ class Measured:
         met = {kinds[pk] for pk in self.judged.labeler_ids.tolist() if pk in kinds}
         machines = [pk for pk, kind in kinds.items() if kind == "machine"]
         return Figures(
-            counts=counts_of(self.judged, beside=self.beside, machines=machines),
+            counts=counts_of(
+                self.judged, beside=self.beside, machines=machines, asked_again=self.asked_again
+            ),
             verdicts=self.verdicts,
             strengths=self.strengths,
             labelers_count=len(self.judged.labeler_ids),

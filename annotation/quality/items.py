@@ -112,8 +112,8 @@ def _of_labeler(project: Project, scope: Scope, asked: Asked) -> Data:
     """The same of one labeler's comparisons; what others said of these alone is looked at."""
     scoped = ScopedJudgments(project, scope)
     chosen = _chosen(scoped, asked)
-    about = np.isin(scoped.judged.pairs["comparison"], chosen)[scoped.judged.pair_codes]
-    gains = gains_of(scoped.judged.where(about), scoped.known)
+    about = np.isin(scoped.votes.pairs["comparison"], chosen)[scoped.votes.pair_codes]
+    gains = gains_of(scoped.votes.where(about), scoped.known)
     bits = gains.of(chosen)
     places = foremost(chosen, bits, at_most=SHOWN * PAGES_MAX)
     first = list(zip(chosen[places].tolist(), bits[places].tolist(), strict=True))

@@ -1,7 +1,8 @@
 """The judgments that a view looks at, as small arrays that the measures take as they are.
 
 An item is a pair of a comparison under one version of the guideline: judgments under two versions
-are not compared with each other. Gold and repeats are no part of it.
+are not compared with each other. Gold and repeats are no part of it, and what was given on comparisons
+that were asked again for what was said of them is apart.
 """
 
 from collections.abc import Iterable
@@ -197,9 +198,20 @@ def judged_pairs(columns: StoredColumns, kept: Mask, *, by_version: bool = True)
     )
 
 
-def agreement_mask(columns: StoredColumns) -> Mask:
-    """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
+def votes_mask(columns: StoredColumns) -> Mask:
+    """What decides a comparison: normal and overlap ones; gold and repeats are apart."""
     return ~stored.is_gold(columns) & ~stored.is_repeat(columns)
+
+
+def agreement_mask(columns: StoredColumns) -> Mask:
+    """What agreement looks at: the votes without those on what was chosen to be asked again for its votes."""
+    return votes_mask(columns) & ~stored.is_asked_again(columns)
+
+
+def asked_again(columns: StoredColumns, kept: Mask) -> int:
+    """How many judgments of the kept rows were given on what was asked again; a judgment's rows follow each other."""
+    ids = columns.judgments[kept & stored.is_asked_again(columns) & ~stored.is_gold(columns)]
+    return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
 
 
 def _judged(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from django.db import connection
 from django.db.models import Q
 
-from annotation.comparisons.selectors import OVERALL, PairRow, pairs_of_judgments
+from annotation.comparisons.selectors import OVERALL, Origin, PairRow, pairs_of_judgments
 from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.models import ColumnStore
@@ -25,7 +25,11 @@ COPY (
               ELSE 3 - ({strengths}->>0)::int END
          + (CASE WHEN j.shown_order = '{{}}' THEN 2
                  WHEN j.shown_order[1] = c.candidate_ids[1] THEN 1 ELSE 0 END << 3)
-         + (j.is_imported::int << 5) + (j.is_repeat::int << 6))::bigint
+         + (CASE WHEN j.is_repeat THEN 2
+                 WHEN j.is_imported THEN 1
+                 WHEN j.created_at >= c.asked_again_at AND NOT EXISTS (
+                     SELECT FROM accounts_user u WHERE u.id = j.labeler_id AND u.kind = 'machine')
+                 THEN 3 ELSE 0 END << 5))::bigint
     FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
     WHERE j.id = ANY(%(ids)s) AND j.withdrawn_at IS NULL
         AND (j.is_counted OR j.is_repeat OR c.kind = 'gold' AND NOT EXISTS (
@@ -92,22 +96,28 @@ def _ranked(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Row
     where = Q(pk__in=ids.tolist(), comparison__candidate_ids__len__gt=2)
     rows = list[tuple[int, ...]]()
     seen: tuple[int, int] = (0, 0)
-    for row, is_imported, is_repeat in pairs_of_judgments(
-        project, criterion=criterion, where=where
-    ):
+    for row, origin in pairs_of_judgments(project, criterion=criterion, where=where):
         seen = (row.judgment_id, seen[1] + 1 if seen[0] == row.judgment_id else 0)
-        rows.append(_found(row, is_imported, is_repeat, seen[1]))
+        rows.append(_found(row, origin, seen[1]))
     return np.array(rows, dtype=_FOUND)
 
 
-def _found(row: PairRow, is_imported: bool, is_repeat: bool, place: int) -> tuple[int, ...]:
+def _found(row: PairRow, origin: Origin, place: int) -> tuple[int, ...]:
     left = stored.PLACE_UNKNOWN if row.is_first_shown_left is None else int(row.is_first_shown_left)
     said = stored.ALL_BAD_CODE if row.is_all_bad else row.strength + 3
-    said |= left << stored.LEFT_SHIFT | is_imported << 5 | is_repeat << 6
+    said |= left << stored.LEFT_SHIFT | _origin_code(origin)
     at = int(row.created_at.timestamp())
     guideline = row.guideline_id or 0
     ids = (row.judgment_id, row.comparison_id, row.labeler_id, guideline)
     return (*ids, at, row.active_ms // 100, said, place)
+
+
+def _origin_code(origin: Origin) -> int:
+    if origin.is_repeat:
+        return stored.REPEAT
+    if origin.is_imported:
+        return stored.IMPORTED
+    return stored.ASKED_AGAIN if origin.is_asked_again else 0
 
 
 def read_pairs(store: ColumnStore, comparisons: Sequence[int]) -> Rows:

@@ -36,6 +36,7 @@ def headline(figures: Figures, *, is_filtered: bool = False) -> Data:
         "labelers_count": figures.labelers_count,
         "pairs_by_machines": counts.by_machines,
         "comparisons": counts.comparisons,
+        "judgments_asked_again": counts.asked_again,
         "pairs": counts.pairs,
         "pairs_shared": figures.items_shared,
         "is_rough": is_rough(figures),

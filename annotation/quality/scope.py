@@ -54,9 +54,16 @@ def _kind_q(kind: LabelerKind) -> Q:
     return Q(is_imported=False, labeler__kind=USER_KINDS[kind])
 
 
+class AskedAgain(StrEnum):
+    """What was said of comparisons that were asked again for what was said of them: with the rest, or alone."""
+
+    WITH = "with"
+    ONLY = "only"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The filters of the agreement page; the empty value lets in all but machine judges."""
+    """The filters of the agreement page; the empty value lets in all but machine judges and what was asked again."""
 
     labelers: str = ""  # a LabelerKind, or EVERYBODY
     guideline: int = 0
@@ -67,6 +74,7 @@ class Scope:
     tag: str = ""
     chosen: tuple[int, ...] = ()  # ids of labelers; empty: everybody
     group: int = 0  # id of a group of labelers
+    again: str = ""  # an AskedAgain; empty: apart
 
     @classmethod
     def from_query(cls, asked: Mapping[str, str]) -> "Scope":
@@ -75,6 +83,9 @@ class Scope:
         if labelers and labelers not in (*LabelerKind, EVERYBODY):
             allowed = ", ".join((*LabelerKind, EVERYBODY))
             raise InvalidInput(f"labelers={labelers!r} is not one of {allowed}.")
+        again = asked.get("again", "")
+        if again and again not in tuple(AskedAgain):
+            raise InvalidInput(f"again={again[:60]!r} is not one of {', '.join(AskedAgain)}.")
         return cls(
             labelers=labelers,
             guideline=_number(asked, "guideline", 2**31 - 1),
@@ -85,6 +96,7 @@ class Scope:
             tag=_name(asked, "tag", TAG_MAX),
             chosen=_chosen(asked),
             group=_number(asked, "group", 2**31 - 1),
+            again=again,
         )
 
     @property

@@ -12,11 +12,18 @@ from annotation.quality import stored
 from annotation.quality.columns import PairColumns
 from annotation.quality.figures import Measured
 from annotation.quality.groups import chosen_of
-from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs, wide_columns
+from annotation.quality.judged import (
+    JudgedPairs,
+    agreement_mask,
+    asked_again,
+    judged_pairs,
+    votes_mask,
+    wide_columns,
+)
 from annotation.quality.labeler_table import Tests
 from annotation.quality.models import LabelerModel
 from annotation.quality.report import Labeler
-from annotation.quality.scope import EVERYBODY, USER_KINDS, LabelerKind, Scope
+from annotation.quality.scope import EVERYBODY, USER_KINDS, AskedAgain, LabelerKind, Scope
 from annotation.quality.stored import Mask, StoredColumns
 from annotation.quality.tested import tests_of
 from annotation.quality.truth import KnownLabelers, known_labelers
@@ -49,8 +56,16 @@ class ScopedJudgments:
 
     @cached_property
     def judged(self) -> JudgedPairs:
-        """What agreement looks at: normal and overlap comparisons; gold and repeats are apart."""
+        """What agreement looks at: the votes; those on what was asked again only where the filter names them."""
         return self._judged(self.mask)
+
+    @cached_property
+    def votes(self) -> JudgedPairs:
+        """All that decides the comparisons."""
+        if self.scope.again or not stored.is_asked_again(self.columns).any():
+            return self.judged
+        kept = self.mask & votes_mask(self.columns)
+        return judged_pairs(self.columns, kept, by_version=self._by_version)
 
     @cached_property
     def beside_machines(self) -> JudgedPairs:
@@ -65,7 +80,7 @@ class ScopedJudgments:
             return np.ones(len(rows), dtype=bool)
         if not labelers:
             return ~self._machines | among(counted, self.columns.labeler_ids, rows["labeler"])
-        kind, is_imported = LabelerKind(labelers), (rows["said"] & stored.IMPORTED) > 0
+        kind, is_imported = LabelerKind(labelers), stored.is_imported(self.columns)
         if kind is LabelerKind.MACHINE:
             return self._machines
         if kind is LabelerKind.IMPORTED:
@@ -73,17 +88,23 @@ class ScopedJudgments:
         return _kind_mask(USER_KINDS[kind], self.columns) & ~is_imported
 
     def _judged(self, mask: Mask) -> JudgedPairs:
-        kept = mask & agreement_mask(self.columns)
+        kept = mask & self.agreement
         return judged_pairs(self.columns, kept, by_version=self._by_version)
+
+    @cached_property
+    def agreement(self) -> Mask:
+        """Rows that agreement looks at, whoever gave them."""
+        return (votes_mask if self.scope.again else agreement_mask)(self.columns)
 
     @property
     def by_people(self) -> Mask:
-        """Rows of all but machine judges under the criterion, whatever the filters."""
-        return ~self._machines & agreement_mask(self.columns)
+        """Votes of all but machine judges under the criterion, whatever the filters."""
+        return ~self._machines & votes_mask(self.columns)
 
     @cached_property
     def measured(self) -> Measured:
-        return Measured(self.judged, beside=self.beside_machines)
+        again = asked_again(self.columns, self.mask)
+        return Measured(self.judged, beside=self.beside_machines, asked_again=again)
 
     @cached_property
     def labelers(self) -> dict[int, Labeler]:
@@ -93,8 +114,8 @@ class ScopedJudgments:
     def known(self) -> KnownLabelers | None:
         """The model of the labelers: the stored one, or one of its own for few judgments."""
         found = stored_labelers(self.project, self.scope.criterion)
-        if found is None and len(self.judged) <= FIT_AT_ONCE:
-            return known_labelers(self.judged)
+        if found is None and len(self.votes) <= FIT_AT_ONCE:
+            return known_labelers(self.votes)
         return found
 
     @cached_property
@@ -104,7 +125,7 @@ class ScopedJudgments:
 
 def counting_judgments(project: Project, *, counted: Collection[int]) -> JudgedPairs:
     """What resolutions and rules look at: all but machine judges, and those ``counted``; an item is a pair."""
-    return ScopedJudgments(project, Scope(), by_version=False, counted=counted).judged
+    return ScopedJudgments(project, Scope(), by_version=False, counted=counted).votes
 
 
 def columns_that_count(project: Project, *, counted: Collection[int]) -> PairColumns:
@@ -150,6 +171,10 @@ def _pairs_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask 
     if scope.tag:
         prompts = project.prompts.filter(tags__contains=[scope.tag]).values_list("pk", flat=True)
         wanted &= np.isin(columns.pairs["prompt"], np.fromiter(prompts, dtype=np.int64))
+    if scope.again == AskedAgain.ONLY:
+        chosen = np.zeros(len(columns.pairs), dtype=bool)
+        chosen[columns.rows["pair"][stored.is_asked_again(columns)]] = True
+        wanted &= chosen
     return None if wanted.all() else wanted
 
 

@@ -43,7 +43,7 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
             scoped.columns, scoped.by_people, newest=newest_guideline(scoped.project)
         )
     },
-    "items": lambda scoped: {"items": items_part(scoped.judged, scoped.known)},
+    "items": lambda scoped: {"items": items_part(scoped.votes, scoped.known)},
     "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
     "models": lambda scoped: {"models": models_part(scoped.judged)},
     "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
@@ -194,6 +194,7 @@ EMPTY: Data = {
     "labelers_count": 0,
     "pairs_by_machines": 0,
     "comparisons": 0,
+    "judgments_asked_again": 0,
     "pairs": 0,
     "pairs_shared": 0,
     "is_rough": True,

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.quality.scope import EVERYBODY, LabelerKind
+from annotation.quality.scope import EVERYBODY, AskedAgain, LabelerKind
 
 
 class SignalScopeSerializer(serializers.Serializer[Any]):
@@ -28,6 +28,11 @@ class ScopeSerializer(SignalScopeSerializer):
     guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
     criterion = serializers.CharField(required=False, max_length=40)
     batch = serializers.IntegerField(required=False, min_value=1)
+    again = serializers.ChoiceField(
+        choices=list(AskedAgain),
+        required=False,
+        help_text="Comparisons that were asked again for what was said of them: with the rest, or alone.",
+    )
 
 
 class AgreementSerializer(serializers.Serializer[Any]):

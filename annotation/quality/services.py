@@ -86,8 +86,8 @@ def _put_off(report: AgreementReport) -> bool:
 def _counting(scoped: ScopedJudgments, counted: Collection[int]) -> JudgedPairs:
     """What resolutions count: the judgments of people, and of machine judges that a rule names."""
     if not counted:
-        return scoped.judged
-    return ScopedJudgments(scoped.project, scoped.scope, counted=counted).judged
+        return scoped.votes
+    return ScopedJudgments(scoped.project, scoped.scope, counted=counted).votes
 
 
 def _fitted(project: Project, judged: JudgedPairs) -> tuple[KnownLabelers | None, bool]:

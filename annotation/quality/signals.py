@@ -150,7 +150,7 @@ def _verdicts(project: Project, scope: Scope, signals: Signals) -> dict[str, Sta
 
     A verdict counts where it decides, and where the accepted shares differ. The interval is over pairs.
     """
-    judged = ScopedJudgments(project, replace(scope, chosen=(), group=0)).judged
+    judged = ScopedJudgments(project, replace(scope, chosen=(), group=0)).votes
     first, second = (judged.pairs[side][judged.pair_codes] for side in ("first", "second"))
     gap = _share_of(signals, first) - _share_of(signals, second)
     kept = (judged.strengths != 0) & (np.nan_to_num(gap) != 0)

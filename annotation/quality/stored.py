@@ -45,11 +45,12 @@ PAIR = np.dtype(
 )
 KINDS = ("normal", "overlap", "gold")
 GOLD = KINDS.index("gold")
-# The byte ``said``: a strength, or all bad; where the first stood; what the judgment is.
+# The byte ``said``: a strength, or all bad; where the first stood; where the judgment came from.
 STRENGTH, TIE_CODE, ALL_BAD_CODE = 0b111, 3, 7
 LEFT_SHIFT, LEFT = 3, 0b11
 RIGHT_CODE, LEFT_CODE, PLACE_UNKNOWN = 0, 1, 2
-IMPORTED, REPEAT, DEAD = 1 << 5, 1 << 6, 1 << 7
+ORIGIN, IMPORTED, REPEAT, ASKED_AGAIN = 0b11 << 5, 1 << 5, 2 << 5, 3 << 5  # 0: a usual place
+DEAD = 1 << 7
 
 Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
@@ -101,8 +102,17 @@ def is_gold(columns: StoredColumns) -> Mask:
     return np.asarray(gold[columns.rows["pair"]])
 
 
+def is_imported(columns: StoredColumns) -> Mask:
+    return np.asarray((columns.rows["said"] & ORIGIN) == IMPORTED)
+
+
 def is_repeat(columns: StoredColumns) -> Mask:
-    return np.asarray((columns.rows["said"] & REPEAT) > 0)
+    return np.asarray((columns.rows["said"] & ORIGIN) == REPEAT)
+
+
+def is_asked_again(columns: StoredColumns) -> Mask:
+    """Given after the comparison was asked again for what was said of it."""
+    return np.asarray((columns.rows["said"] & ORIGIN) == ASKED_AGAIN)
 
 
 def load_columns(project: Project, criterion: str) -> StoredColumns:

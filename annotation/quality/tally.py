@@ -24,7 +24,7 @@ from annotation.measures.table import RatingTable
 from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.figures import Counts, Figures, counts_of, tallied_figures
-from annotation.quality.judged import JudgedPairs, agreement_mask, judged_pairs
+from annotation.quality.judged import JudgedPairs, agreement_mask, asked_again, judged_pairs
 from annotation.quality.models import AgreementTally, ColumnStore, LabelerTally, RowChunk
 from annotation.quality.stored import StoredColumns
 
@@ -65,9 +65,10 @@ def move(*, store: ColumnStore, moved: Moved, version: int) -> None:
     both = [judged_pairs(one, agreement_mask(one)) for one in moved]
     machines = machines_among(np.union1d(*(one.labeler_ids for one in both)).tolist())
     counts, histogram = Counts(**row.counts), LiveHistogram(len(SAID))
-    for judged, times in zip(both, (-1, 1), strict=True):
-        people = judged.without(machines)
-        counts = counts.plus(counts_of(people, beside=judged, machines=machines), times=times)
+    for columns, judged, times in zip(moved, both, (-1, 1), strict=True):
+        people, again = judged.without(machines), _asked_again(columns)
+        told = counts_of(people, beside=judged, machines=machines, asked_again=again)
+        counts = counts.plus(told, times=times)
         for said in _items(people):
             histogram.put(said, times)
     row.counts, row.version = asdict(counts), version
@@ -139,15 +140,20 @@ def ensure(project: Project) -> None:
     store = ColumnStore.objects.select_for_update().filter(project=project).first()
     if store is not None and not is_followed(store):
         columns = stored.load_columns(project, OVERALL)
-        _count(project, judged_pairs(columns, agreement_mask(columns)), version=store.version)
+        _count(project, columns, version=store.version)
 
 
-def _count(project: Project, judged: JudgedPairs, *, version: int) -> None:
+def _asked_again(columns: StoredColumns) -> int:
+    return asked_again(columns, np.ones(len(columns), dtype=bool))
+
+
+def _count(project: Project, columns: StoredColumns, *, version: int) -> None:
+    judged = judged_pairs(columns, agreement_mask(columns))
     machines = machines_among(judged.labeler_ids.tolist())
     people = judged.without(machines)
     table = RatingTable.from_columns(people.items, people.labelers, people.said, SAID)
     tally = tally_of(table)
-    counts = counts_of(people, beside=judged, machines=machines)
+    counts = counts_of(people, beside=judged, machines=machines, asked_again=_asked_again(columns))
     AgreementTally.objects.update_or_create(
         project=project,
         defaults={

@@ -11,14 +11,14 @@ from annotation.comparisons.selectors import tier_levels
 from annotation.projects.models import Project
 from annotation.quality.judged import JudgedPairs, judged_pairs
 from annotation.quality.labeler_table import Tests
-from annotation.quality.stored import IMPORTED, Mask, StoredColumns, is_gold, is_repeat
+from annotation.quality.stored import Mask, StoredColumns, is_gold, is_imported, is_repeat
 
 
 def tests_of(project: Project, columns: StoredColumns, mask: Mask) -> Tests:
     """Gold and repeats of each labeler, as (right, shown) and (same, flipped, shown)."""
     gold = mask & is_gold(columns) & ~is_repeat(columns)
     if gold.any():
-        gold &= (columns.rows["said"] & IMPORTED) == 0
+        gold &= ~is_imported(columns)
         gold &= ~np.isin(columns.judgments, no_gold_answers(project))
     again = mask & is_repeat(columns)
     return Tests(

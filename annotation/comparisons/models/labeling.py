@@ -94,6 +94,8 @@ class Comparison(models.Model):
     slots_taken = models.PositiveSmallIntegerField(default=0)  # live leases and counted judgments
     judgments_counted = models.PositiveSmallIntegerField(default=0)
     known_ranking = models.JSONField(null=True, blank=True)  # gold only
+    # When it first got a further place for what was said of it; what people say since is apart from agreement.
+    asked_again_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

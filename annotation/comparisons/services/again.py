@@ -12,7 +12,12 @@ from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.batches import open_batch
-from annotation.comparisons.services.further import give_place, take_back, with_room
+from annotation.comparisons.services.further import (
+    give_place,
+    mark_chosen,
+    take_back,
+    with_room,
+)
 from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Project
 
@@ -42,6 +47,7 @@ def ask_again(
             f"None of the {len(comparisons):,} comparisons can be asked again: they wait for a label already, are "
             "withdrawn, gold, or part of a blind evaluation."
         )
+    mark_chosen(free)
     rows = Comparison.objects.filter(pk__in=free)
     batch.asked_again = [
         {**row, "free": free[row["pk"]]} for row in rows.values("pk", "batch", "priority")

@@ -1,11 +1,12 @@
 """One further place for comparisons that are judged, and taking it back while nobody has it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
 
 from annotation.comparisons.batches import state_with_free_places
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.services.comparisons import having_agreed
 from annotation.projects.models import Project
 
@@ -35,6 +36,12 @@ def give_place(found: QuerySet[Comparison], *, most: int) -> dict[int, int]:
     return given
 
 
+def mark_chosen(keys: Iterable[int]) -> None:
+    """Keep what is said from now on apart from agreement: these were asked again for what was said of them."""
+    rows = Comparison.objects.filter(pk__in=keys, asked_again_at=None)
+    rows.update(asked_again_at=timezone.now())
+
+
 def take_back(project: Project, given: Mapping[int, int]) -> list[int]:
     """Take the place back that nobody has, and let the free ones be as many as they were: of which comparisons.
 
@@ -52,4 +59,14 @@ def take_back(project: Project, given: Mapping[int, int]) -> list[int]:
         state = Case(When(is_over, then=Value(Comparison.State.JUDGED)), default=F("state"))
         alike = [pk for pk in unserved if given[pk] == free]
         Comparison.objects.filter(pk__in=alike).update(state=state, overlap=overlap)
+    _unmark(unserved)
     return unserved
+
+
+def _unmark(keys: Iterable[int]) -> None:
+    """Nobody said anything since these were chosen, and no place is left in which they would."""
+    since = Judgment.objects.filter(
+        comparison=OuterRef("pk"), created_at__gte=OuterRef("asked_again_at"), withdrawn_at=None
+    )
+    rows = Comparison.objects.filter(~Exists(since), pk__in=keys, asked_again_at__isnull=False)
+    rows.update(asked_again_at=None)

@@ -20,7 +20,12 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Batch, Comparison, Judgment, Requeue
 from annotation.comparisons.selectors import judgments_of_people
-from annotation.comparisons.services.further import give_place, take_back, with_room
+from annotation.comparisons.services.further import (
+    give_place,
+    mark_chosen,
+    take_back,
+    with_room,
+)
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Guideline, Project
 
@@ -105,6 +110,8 @@ def requeue(
         raise Conflict("No comparison fits; nothing was queued again.")
     if len(given) > MOST_COMPARISONS:
         raise InvalidInput(f"These are more than {MOST_COMPARISONS:,} comparisons; choose fewer.")
+    if scope == Requeue.Scope.DISAGREED:
+        mark_chosen(given)
     row = Requeue.objects.create(
         project=project,
         guideline=guideline,
