@@ -6,20 +6,19 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from annotation.comparisons.letters import Said, letters_of, said_on
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
-from annotation.quality import stored
 from annotation.quality.gains import PAGES_MAX, SHOWN, Ids, foremost, gains_of
+from annotation.quality.judged import JudgedPairs, judged_pairs
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.report import Data
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
-from annotation.quality.stored import Mask, StoredColumns, is_gold, is_repeat
+from annotation.quality.stored import TIE_CODE, Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.tested import no_gold_answers
 
 
@@ -125,61 +124,55 @@ def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:
 
     Without a filter on kinds, who asks for one labeler's items means them of whatever kind.
     """
-    columns, let_in = scoped.columns, scoped.mask if scoped.scope.labelers else scoped.let_in
-    ids = columns.labeler_ids
+    columns, ids = scoped.columns, scoped.columns.labeler_ids
     own = columns.rows["labeler"] == (ids.index(asked.labeler) if asked.labeler in ids else -1)
+    kept = scoped.mask if scoped.scope.labelers else scoped.mask | own & scoped.let_in
     is_met = np.zeros(len(columns.pairs), dtype=bool)
-    is_met[columns.rows["pair"][own]] = True
-    near = is_met[columns.rows["pair"]]  # rows on the pairs that the labeler judged
-    columns, kept = columns.where(near), (let_in & own)[near]
-    kept &= _ABOUT[asked.aspect](columns)
-    if asked.aspect is Aspect.GOLD:
-        kept &= ~np.isin(columns.judgments, no_gold_answers(scoped.project))
-    return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])
+    is_met[columns.rows["pair"][own & kept]] = True
+    kept &= is_met[columns.rows["pair"]]  # rows on the pairs that the labeler judged
+    if asked.aspect in _TESTED:
+        kept &= own & _TESTED[asked.aspect](columns)
+        if asked.aspect is Aspect.GOLD:
+            kept &= ~np.isin(columns.judgments, no_gold_answers(scoped.project))
+        return np.unique(columns.pairs["comparison"][columns.rows["pair"][kept]])
+    judged = judged_pairs(columns, kept & scoped.agreement)
+    is_own = (judged.labeler_ids == asked.labeler)[judged.labelers]
+    found = judged.pair_codes[is_own & _ABOUT[asked.aspect](judged)]
+    return np.unique(judged.pairs["comparison"][found])
 
 
-def _strengths(columns: StoredColumns) -> npt.NDArray[np.int64]:
-    """0 to 6 for the strengths, 7 for all bad."""
-    return (columns.rows["said"] & stored.STRENGTH).astype(np.int64)
+def _is_left(judged: JudgedPairs) -> Mask:
+    return np.asarray(judged.chose_left == 1)
 
 
-def _is_left(columns: StoredColumns) -> Mask:
-    place, strength = columns.rows["said"] >> stored.LEFT_SHIFT & stored.LEFT, _strengths(columns)
-    first_won, second_won = (strength > 3) & (strength < 7), strength < 3
-    left, right = place == stored.LEFT_CODE, place == stored.RIGHT_CODE
-    return np.asarray(first_won & left | second_won & right)
+def _is_fast(judged: JudgedPairs) -> Mask:
+    seconds = judged.rows["active"] / 10
+    lengths = judged.pairs["first_length"] + judged.pairs["second_length"]
+    return np.asarray((seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths[judged.pair_codes]))
 
 
-def _is_fast(columns: StoredColumns) -> Mask:
-    seconds = columns.rows["active"] / 10
-    lengths = columns.pairs["first_length"] + columns.pairs["second_length"]
-    return np.asarray(
-        (seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths[columns.rows["pair"]])
-    )
-
-
-def _is_apart(columns: StoredColumns) -> Mask:
-    """Rows whose verdict is not the strict plurality of the others on the pair."""
-    said = _strengths(columns)
-    verdicts = np.where(said == 7, 3, 1 - np.sign(said - 3))
-    pairs = columns.rows["pair"].astype(np.int64)
-    votes = np.bincount(pairs * 4 + verdicts, minlength=len(columns.pairs) * 4).reshape(-1, 4)
-    others = votes[pairs]
-    others[np.arange(len(pairs)), verdicts] -= 1
-    most = others.max(axis=1)
+def _is_apart(judged: JudgedPairs) -> Mask:
+    """Rows whose verdict is not the strict plurality of the others on the item."""
+    said, items = judged.verdicts, judged.items.astype(np.int64)
+    votes = np.bincount(items * 4 + said, minlength=judged.item_count * 4).reshape(-1, 4)
+    others = votes[items]
+    others[np.arange(len(items)), said] -= 1
+    most = others.max(axis=1, initial=0)
     is_strict = (others == most[:, None]).sum(axis=1) == 1
-    return np.asarray((most > 0) & is_strict & (others.argmax(axis=1) != verdicts))
+    return np.asarray((most > 0) & is_strict & (others.argmax(axis=1) != said))
 
 
-_ABOUT: dict[Aspect, Callable[[StoredColumns], Mask]] = {
-    Aspect.ALL: lambda columns: ~is_gold(columns),
-    Aspect.APART: _is_apart,
-    Aspect.LEFT: _is_left,
-    Aspect.TIE: lambda columns: np.asarray(_strengths(columns) == 3),
-    Aspect.BAD: lambda columns: np.asarray(_strengths(columns) == stored.ALL_BAD_CODE),
-    Aspect.FAST: _is_fast,
+_TESTED: dict[Aspect, Callable[[StoredColumns], Mask]] = {
     Aspect.GOLD: is_gold,
     Aspect.REPEAT: is_repeat,
+}
+_ABOUT: dict[Aspect, Callable[[JudgedPairs], Mask]] = {
+    Aspect.ALL: lambda judged: np.ones(len(judged), dtype=bool),
+    Aspect.APART: _is_apart,
+    Aspect.LEFT: _is_left,
+    Aspect.TIE: lambda judged: np.asarray(judged.said == TIE_CODE),
+    Aspect.BAD: lambda judged: judged.is_all_bad,
+    Aspect.FAST: _is_fast,
 }
 
 

@@ -290,6 +290,39 @@ def test_a_number_of_a_labeler_leads_to_its_items(client, admin, busy, aspect, m
     assert context["found"].total == many
 
 
+def apart_of(client, project, name, **filters):
+    """How many items lead from a labeler's *With others*, and how many the number itself says they are."""
+    labeler = User.objects.get(username=name)
+    asked = {"of": labeler.pk, "aspect": "apart", **filters}
+    found = client.get(reverse("quality-items", args=[project.pk]), asked).context["found"]
+    page = client.get(reverse("quality-labelers", args=[project.pk]), filters)
+    [row] = [row for row in page.context["report"]["labelers"] if row["name"] == name]
+    return found.total, round(row["agreement"]["n"] * (1 - row["agreement"]["value"]))
+
+
+def test_who_decided_otherwise_is_held_against_the_votes_of_the_number(client, admin, project):
+    """Two people agree on 1 of 2 and two machine judges contradict on both: Ada is apart on 1, with the judges on 2."""
+    ada, ben = factories.user("ada"), factories.user("ben")
+    judges = [factories.user(kind="machine") for _ in range(2)]
+    for sign in (1, -1):
+        judged(project, [(ada, 1), (ben, sign), *((one, -1) for one in judges)])
+    assert apart_of(client, project, "ada") == (1, 1)
+    assert apart_of(client, project, "ada", labelers="all") == (2, 2)
+
+
+def test_a_vote_under_another_version_or_of_another_group_is_not_held_against(
+    client, admin, project
+):
+    """Under v1 Ada and Ben agree; under v2 two others contradict, who are in no item of hers."""
+    ada, ben, cleo, dora = (factories.user(name) for name in ("ada", "ben", "cleo", "dora"))
+    old, new = (project.guidelines.create(version=one, text="x") for one in (1, 2))
+    comparison = judged(project, [(ada, 1), (ben, 1)], guideline=old)
+    for one in (cleo, dora):
+        ranking = [[pk] for pk in reversed(comparison.candidate_ids)]
+        factories.judgment(comparison, one, ranking=ranking, guideline=new)
+    assert apart_of(client, project, "ada") == (0, 0)
+
+
 @pytest.mark.parametrize("asked", [{"of": "x"}, {"aspect": "shoe"}, {"page": "-1"}])
 def test_a_wrong_question_of_the_items_tab_is_refused(client, admin, project, asked):
     assert client.get(reverse("quality-items", args=[project.pk]), asked).status_code == 400
