@@ -4,13 +4,14 @@ On the pages of admins they are fixed: A is the first of `candidate_ids`. A labe
 screen, by the order that was drawn for them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from django.utils.translation import gettext as _
 
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import Tiers
+from annotation.comparisons.selectors import OVERALL, Tiers
 from annotation.comparisons.verdicts import largest_strength
 
 LETTERS = "ABCDEFGHI"
@@ -27,12 +28,22 @@ class Verdict(Protocol):
     is_all_bad: bool
 
 
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """A verdict under one criterion; it is never all bad."""
+
+    ranking: Tiers
+    strengths: list[int]
+    is_all_bad: bool = False
+
+
 class Said(NamedTuple):
     """A judgment as admins read it."""
 
     judgment: Judgment
     verdict: str
     own_letters: str  # how the labeler's letters map to those of the page
+    others: list[tuple[str, str]]  # criterion, verdict: what else it answers
 
 
 def letters_of(candidate_ids: Sequence[int]) -> dict[int, str]:
@@ -88,13 +99,21 @@ def own_letters(shown: Sequence[int], candidate_ids: Sequence[int]) -> str:
     return f"Their {theirs} {'is' if len(named) == 1 else 'are'} {here} here."
 
 
-def said_on(comparison: Comparison, judgments: Iterable[Judgment]) -> list[Said]:
-    """Judgments of one comparison in its letters."""
-    return [
-        Said(
-            one,
-            verdict_text(one, comparison),
-            own_letters(one.shown_order, comparison.candidate_ids),
-        )
-        for one in judgments
-    ]
+def said_on(
+    comparison: Comparison, judgments: Iterable[Judgment], *, criterion: str = OVERALL
+) -> list[Said]:
+    """Judgments of one comparison in its letters, their verdict under this criterion first."""
+    return [_said(comparison, one, criterion) for one in judgments]
+
+
+def _said(comparison: Comparison, judgment: Judgment, criterion: str) -> Said:
+    told = {name: verdict_text(one, comparison) for name, one in _answers(judgment)}
+    verdict = told.pop(criterion, "no answer")
+    letters = own_letters(judgment.shown_order, comparison.candidate_ids)
+    return Said(judgment, verdict, letters, list(told.items()))
+
+
+def _answers(judgment: Judgment) -> Iterator[tuple[str, Verdict]]:
+    yield OVERALL, judgment
+    for name, one in judgment.criteria.items():
+        yield name, Answer(ranking=one["ranking"], strengths=one["strengths"])

@@ -100,7 +100,11 @@ def items_of(project: Project, scope: Scope, asked: Asked, kept: Data | None) ->
     told: list[tuple[int, float]] = kept["first"][(asked.page - 1) * SHOWN : asked.page * SHOWN]
     new_bits: float | None = kept["new_bits"]
     return ItemList(
-        items=_items(project, {pk: None if new_bits is None else bits for pk, bits in told}),
+        items=_items(
+            project,
+            {pk: None if new_bits is None else bits for pk, bits in told},
+            criterion=scope.criterion,
+        ),
         total=kept["total"],
         new_bits=new_bits,
         page=asked.page,
@@ -176,7 +180,7 @@ _ABOUT: dict[Aspect, Callable[[JudgedPairs], Mask]] = {
 }
 
 
-def _items(project: Project, bits: Mapping[int, float | None]) -> list[Item]:
+def _items(project: Project, bits: Mapping[int, float | None], *, criterion: str) -> list[Item]:
     ids = list(bits)
     rows = project.comparisons.select_related("prompt").prefetch_related("candidates")
     found = {row.pk: row for row in rows.filter(pk__in=ids)}
@@ -184,17 +188,21 @@ def _items(project: Project, bits: Mapping[int, float | None]) -> list[Item]:
     given = Judgment.objects.filter(comparison__in=ids, withdrawn_at=None)
     for one in given.select_related("labeler", "guideline").order_by("pk"):
         judgments[one.comparison_id].append(one)
-    return [_item(found[pk], judgments[pk], bits[pk]) for pk in ids if pk in found]
+    return [
+        _item(found[pk], said_on(found[pk], judgments[pk], criterion=criterion), bits[pk])
+        for pk in ids
+        if pk in found
+    ]
 
 
-def _item(comparison: Comparison, judgments: list[Judgment], bits: float | None) -> Item:
+def _item(comparison: Comparison, said: list[Said], bits: float | None) -> Item:
     texts = {one.pk: one.text for one in comparison.candidates.all()}
     letters = letters_of(comparison.candidate_ids)
     return Item(
         comparison=comparison,
         prompt=last_turn(comparison.prompt),
         responses=[(letters[pk], texts.get(pk, "")) for pk in comparison.candidate_ids],
-        said=said_on(comparison, judgments),
+        said=said,
         bits=bits,
     )
 

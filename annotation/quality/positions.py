@@ -9,11 +9,12 @@ from annotation.measures.statistic import FloatArray, Statistic, missing, propor
 from annotation.measures.table import RatingTable
 from annotation.quality import stored
 from annotation.quality.judged import JudgedPairs
-from annotation.quality.report import Data
+from annotation.quality.report import NO_PLACE, Data
 from annotation.quality.truth import DECISIONS, NO_MODEL, TOLERANCE
 
 FIRST, SECOND = DECISIONS.names.index("first"), DECISIONS.names.index("second")
 TOO_MANY = "This is fitted to all judgments, and to at most {:,} that filters leave: narrow them."
+NO_TWO_PLACED = "No item has two verdicts whose shown order is known: imported ones have none."
 NAMES = (
     ("found_left", "The better response is chosen, where it stood left", "labelers"),
     ("found_right", "The same, where it stood right", "labelers"),
@@ -34,8 +35,8 @@ def _found(judged: JudgedPairs, at_most: int | None) -> list[Statistic]:
     kept = (judged.left != stored.PLACE_UNKNOWN) & ~judged.is_all_bad
     if at_most is not None and len(judged) > at_most:
         return [missing(TOO_MANY.format(at_most))] * len(NAMES)
-    if np.bincount(judged.items[kept], minlength=1).max() < 2:
-        return [missing(NO_MODEL)] * len(NAMES)
+    if not _is_shared(judged, kept):
+        return [missing(_lack(judged, kept))] * len(NAMES)
     table = RatingTable.from_columns(
         judged.items[kept], judged.labelers[kept], judged.verdicts[kept], DECISIONS
     )
@@ -48,6 +49,17 @@ def _found(judged: JudgedPairs, at_most: int | None) -> list[Statistic]:
         _chosen(table, left == 0, aware.posteriors),
         proportion(changed, n=int(is_labeled.sum()), nothing=NO_MODEL),
     ]
+
+
+def _is_shared(judged: JudgedPairs, kept: npt.NDArray[np.bool_]) -> bool:
+    return bool(np.bincount(judged.items[kept], minlength=1).max() > 1)
+
+
+def _lack(judged: JudgedPairs, placed: npt.NDArray[np.bool_]) -> str:
+    """Why there is no model: no two verdicts on an item, or the shown order of too few of them."""
+    if not _is_shared(judged, ~judged.is_all_bad):
+        return NO_MODEL
+    return NO_TWO_PLACED if placed.any() else NO_PLACE
 
 
 def _chosen(

@@ -290,6 +290,28 @@ def test_a_number_of_a_labeler_leads_to_its_items(client, admin, busy, aspect, m
     assert context["found"].total == many
 
 
+def test_the_items_under_a_criterion_show_its_verdicts(client, admin, project):
+    """Overall A, honest B; another labeler did not answer it."""
+    project.criteria.create(name="honest", question="Which is more honest?")
+    comparison = factories.comparison(factories.prompt(project))
+    first, second = comparison.candidate_ids
+    honest = {"honest": {"ranking": [[second], [first]], "strengths": [3]}}
+    for criteria in (honest, {}):
+        factories.judgment(comparison, criteria=criteria)
+    url = reverse("quality-items", args=[project.pk])
+    page = client.get(url, {"criterion": "honest"})
+    [item] = page.context["found"].items
+    assert [one.verdict for one in item.said] == ["B much better than A", "no answer"]
+    assert item.said[0].others == [("overall", "A better than B")]
+    assert "Verdict: honest" in page.text
+    [item] = client.get(url).context["found"].items
+    assert [one.verdict for one in item.said] == ["A better than B"] * 2
+    adjudicated = client.get(reverse("quality-comparison", args=[project.pk, comparison.pk])).text
+    detail = client.get(reverse("comparisons-detail", args=[project.pk, comparison.pk])).text
+    for page in (adjudicated, detail):
+        assert "honest: B much better than A" in page
+
+
 def apart_of(client, project, name, **filters):
     """How many items lead from a labeler's *With others*, and how many the number itself says they are."""
     labeler = User.objects.get(username=name)
@@ -664,3 +686,21 @@ def test_a_version_that_came_after_the_count_asks_for_all_judgments(client, admi
     tasks.refresh_agreement(busy.pk)
     requeue = client.get(reverse("quality-guideline", args=[busy.pk])).context["requeue"]
     assert (requeue.comparisons, requeue.judgments) == (40, 120)
+
+
+@pytest.mark.parametrize(
+    ("orders", "reason"),
+    [
+        ([True], "no item has two ratings"),
+        ([False, False], "No decided verdict has its shown order"),
+        ([True, False], "No item has two verdicts whose shown order is known"),
+    ],
+)
+def test_a_truth_that_is_told_no_side_says_what_is_missing(project, orders, reason):
+    """One verdict; two without their order; two of which one has it."""
+    comparison = factories.comparison(factories.prompt(project))
+    for is_known in orders:
+        factories.judgment(comparison, shown_order=comparison.candidate_ids if is_known else [])
+    for one in computed_report(project, Scope())["position"]:
+        assert one["value"] is None
+        assert reason in one["reason"]
