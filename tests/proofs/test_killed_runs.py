@@ -48,7 +48,7 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
     "kto": (KtoSpec, {}),
     "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),
     "ppo without a value": (PpoSpec, ROLLOUTS | {"baseline": "leave_one_out"}),
-    "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2, "trainable_layers": 0}),
+    "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2, "trainable_layers": 0, "eval_every": 2}),
     "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo", "gradient_checkpointing": True}),
 }
 

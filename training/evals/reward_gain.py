@@ -17,7 +17,6 @@ from torch import Tensor
 
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.data.records import groups_of
 from training.evals.diversity import distinct_pairs
 from training.evals.heldout_loss import heldout_loss
 from training.evals.scored_pairs import half_win
@@ -25,7 +24,7 @@ from training.functional.intervals import Measured, cluster_bootstrap, mean_of_c
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
 from training.rollout.buffer import Rollout
-from training.rollout.explorer import answers, rollout_seed
+from training.rollout.explorer import heldout_answers, heldout_prompts
 from training.rollout.sampler import LocalSampler
 from training.rollout.scoring import Scorer, load_scorer
 from training.runtime.device import pick_device
@@ -97,12 +96,6 @@ def _taxed(loss: Measured, when: str) -> dict[str, object]:
     return {f"loss_{when}": loss._asdict(), f"perplexity_{when}": perplexity}
 
 
-def heldout_prompts(spec: RolloutSpec) -> list[Group]:
-    """The first prompts of the test split, filled up from the validation split."""
-    found = [*groups_of(spec.data, "test"), *groups_of(spec.data, "validation")]
-    return found[: spec.eval_prompts]
-
-
 class _Stage(NamedTuple):
     reporter: Reporter
     name: str
@@ -115,15 +108,8 @@ def _answers(
         data = {"stage": stage.name, "done": done, "total": total, "unit": "answers"}
         stage.reporter.say(EventKind.PROGRESS, data)
 
-    return answers(
-        LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once),
-        scorer,
-        groups,
-        spec,
-        n=spec.eval_samples,
-        seed=rollout_seed(spec.seed, 2**31),  # of no update
-        on_progress=say,
-    )
+    sampler = LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
+    return heldout_answers(sampler, scorer, groups, spec, on_progress=say)
 
 
 def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) -> dict[str, object]:

@@ -1,11 +1,14 @@
-"""Prompts answered by the policy and scored by a reward; which prompts an update gets."""
+"""Prompts answered by the policy and scored by a reward; which prompts an update gets, and which watch it."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import NamedTuple
 
 from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
+from training.data.records import groups_of
 from training.data.stream import Stream
 from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
@@ -13,6 +16,15 @@ from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
 from training.spec.records import Group, Turn
 from training.spec.rollouts import RolloutSpec
+
+OF_NO_UPDATE = 2**31
+
+
+class Explored(NamedTuple):
+    """The rollouts of an update, and what the answers to held-out prompts tell where it looks at them."""
+
+    rollouts: list[Rollout]
+    seen: dict[str, float]
 
 
 class Explorer:
@@ -37,17 +49,34 @@ class Explorer:
             epochs=1 + spec.updates * spec.groups_per_step / len(prompts),
         )
         self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
+        self._watched = heldout_prompts(spec) if spec.eval_every else []
 
-    def rollouts(self, update: int) -> list[Rollout]:
+    def explored(self, update: int) -> Explored:
         """The whole batch; of several processes each answers a share, and is told the others'."""
         records = [self._prompts[at] for at in self._stream.batch(update)]
         mine = _my_places(records)
         with self._sampler.following(update):
             made = self._answered([records[at] for at in mine], update)
+            seen = self._seen(update)
         told = told_by_all(dict(zip(mine, made, strict=True)))
-        return shuffled(
-            [told[at] for at in range(len(records))], seed=f"{self._spec.seed}/{update}"
+        rollouts = [told[at] for at in range(len(records))]
+        return Explored(shuffled(rollouts, seed=f"{self._spec.seed}/{update}"), seen)
+
+    def _seen(self, update: int) -> dict[str, float]:
+        """Mean score of answers to held-out prompts by the policy as this update finds it; {} where none is due.
+
+        The first update looks too, and each look has the random streams of the result's measure.
+        """
+        is_due = update == 0 or self._spec.looks_at(update + 1)
+        if not self._watched or not is_due:
+            return {}
+        mine = _my_places(self._watched)
+        made = heldout_answers(
+            self._sampler, self._scorer, [self._watched[at] for at in mine], self._spec
         )
+        told = told_by_all({at: one.scores for at, one in zip(mine, made, strict=True)})
+        scores = chain.from_iterable(told[at] for at in range(len(self._watched)))
+        return {"eval_reward": statistics.fmean(scores)}
 
     def _answered(self, records: Sequence[Group], update: int) -> list[Rollout]:
         made = answers(
@@ -126,6 +155,32 @@ def answers(
         )
         for record, prompt, drawn, scored in zip(records, prompts, samples, judged, strict=True)
     ]
+
+
+def heldout_prompts(spec: RolloutSpec) -> list[Group]:
+    """The first prompts of the test split, filled up from the validation split."""
+    found = [*groups_of(spec.data, "test"), *groups_of(spec.data, "validation")]
+    return found[: spec.eval_prompts]
+
+
+def heldout_answers(
+    sampler: TokenSampler,
+    scorer: Scorer,
+    groups: Sequence[Group],
+    spec: RolloutSpec,
+    *,
+    on_progress: Progress | None = None,
+) -> list[Rollout]:
+    """Answers to held-out prompts: the same random streams whenever and of whichever policy they are asked."""
+    return answers(
+        sampler,
+        scorer,
+        groups,
+        spec,
+        n=spec.eval_samples,
+        seed=rollout_seed(spec.seed, OF_NO_UPDATE),
+        on_progress=on_progress,
+    )
 
 
 def rollout_seed(seed: int, update: int) -> int:

@@ -104,7 +104,8 @@ class RunSpec:
     checkpoint_every: int = setting(50, help="Steps between checkpoints.", low=1, high=10**9)
     eval_every: int = setting(
         0,
-        help="Steps between looks at the loss on the validation split; 0 never looks.",
+        help="Steps between looks at the loss on the validation split (PPO, GRPO: updates between looks at the "
+        "reward of held-out prompts); 0 never looks.",
         low=0,
         high=10**9,
     )
@@ -146,7 +147,7 @@ class RunSpec:
         return names
 
     def looks_at(self, step: int) -> bool:
-        """Whether the held-out loss is measured after this step."""
+        """Whether held-out records or prompts are looked at in this step."""
         return bool(self.eval_every) and step % self.eval_every == 0
 
     @classmethod

@@ -11,7 +11,7 @@ from training.spec.errors import SpecError
 class RolloutSpec(RunSpec):
     """What every algorithm needs that learns from its own scored responses."""
 
-    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps", "eval_every")
+    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps")
     guards: ClassVar[tuple[str, ...]] = (
         "entropy",
         "length",
@@ -96,6 +96,11 @@ class RolloutSpec(RunSpec):
                     f"the rows; set updates, and leave {one.name} at {one.default}."
                 )
         self.samples_per_prompt(self.groups_per_step)
+        if self.eval_every and not self.eval_prompts:
+            raise SpecError(
+                "eval_every: there are no held-out prompts to look at; set eval_prompts above 0, or leave "
+                "eval_every at 0."
+            )
         if "held_out_reward" in self.stopping_guards() and not self.held_out_reward_model:
             raise SpecError(
                 "stop_on: held_out_reward looks at the scores of a held-out reward model; choose one "

@@ -74,7 +74,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
 
     for update in run.steps(progress.updates, spec.updates, stage="GRPO", unit="updates"):
         with run.may_break_off(reached):
-            rollouts = explorer.rollouts(update)
+            rollouts, seen = explorer.explored(update)
             minibatches = recall(actor, rollouts, spec)
         rollouts = by_process(rollouts, minibatches=spec.minibatches)
         lessons = compared(minibatches, advantages_of(rollouts, spec), spec)
@@ -82,7 +82,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         vitals = vitals_of(minibatches, signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
-        metrics = _metrics(rollouts, vitals, learned, learner) | sampler_gap(minibatches)
+        metrics = _metrics(rollouts, vitals, learned, learner) | sampler_gap(minibatches) | seen
         tell_update(run, rollouts, metrics, update=progress.updates, spec=spec)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
             run.guard(**alarm._asdict(), step=progress.updates)

@@ -92,7 +92,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
 
     for update in run.steps(progress.updates, spec.updates, stage="PPO", unit="updates"):
         with run.may_break_off(reached):
-            rollouts = explorer.rollouts(update)
+            rollouts, seen = explorer.explored(update)
             parts = recall(actor, rollouts, spec)
         rollouts = by_process(rollouts, minibatches=spec.minibatches)
         progress.moments, scores_N = normalized(rollouts, progress.moments, spec)
@@ -104,7 +104,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         vitals = Vitals(batch.kl, batch.entropy, batch.length, **signs(rollouts))
         progress.first = progress.first or vitals
         progress.updates = update + 1
-        metrics = _metrics(rollouts, batch, learned, progress, learner) | sampler_gap(parts)
+        metrics = _metrics(rollouts, batch, learned, progress, learner) | sampler_gap(parts) | seen
         tell_update(run, rollouts, metrics, update=progress.updates, spec=spec)
         for alarm in alarms(vitals, Vitals(*progress.first), spec):
             run.guard(**alarm._asdict(), step=progress.updates)

@@ -40,7 +40,7 @@ CHOICES: dict[str, tuple[type[RunSpec], dict[str, object]]] = {
     "kto": (KtoSpec, {}),
     "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),
     "ppo without a value": (PpoSpec, ROLLOUTS | {"baseline": "leave_one_out", "minibatches": 5}),
-    "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2}),
+    "grpo": (GrpoSpec, ROLLOUTS | {"lora_rank": 2, "eval_every": 2}),
     "dr_grpo": (GrpoSpec, ROLLOUTS | {"variant": "dr_grpo"}),
 }
 PARTS: dict[str, object] = {"sharding": "full", "tokens_per_forward": 32}
@@ -49,7 +49,7 @@ CHOICES |= {
     "reward_model in parts": (RewardModelSpec, PARTS | {"lora_rank": 1, "heads": 2}),
     "dpo in parts": (DpoSpec, PARTS | {"trainable_layers": 1}),
     "kto in parts": (KtoSpec, PARTS | {"eval_every": 2}),
-    "ppo in parts": (PpoSpec, ROLLOUTS | PARTS | {"ptx_weight": 1.0}),
+    "ppo in parts": (PpoSpec, ROLLOUTS | PARTS | {"ptx_weight": 1.0, "eval_every": 2}),
     "ppo whole in parts": (PpoSpec, ROLLOUTS | PARTS | {"trainable_layers": 0, "minibatches": 5}),
     "grpo in parts": (
         GrpoSpec,

@@ -28,6 +28,12 @@ def test_passes_over_rows_are_refused_where_updates_are_counted(kind, field):
         spec_from_dict(PPO | {"kind": kind, field: 3})
 
 
+@pytest.mark.parametrize("kind", ["ppo", "grpo"])
+def test_no_held_out_prompts_can_be_looked_at_where_none_are_taken(kind):
+    with pytest.raises(SpecError, match=r"^eval_every: .* set eval_prompts above 0"):
+        spec_from_dict(PPO | {"kind": kind, "eval_every": 5, "eval_prompts": 0})
+
+
 def test_a_stored_spec_loses_only_what_its_kind_does_not_use():
     assert without_unused(PPO | {"epochs": 2.0, "max_steps": 3, "speed": 9}) == PPO | {"speed": 9}
     assert without_unused({"kind": "sft", "epochs": 2.0}) == {"kind": "sft", "epochs": 2.0}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
+from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import guards
@@ -76,6 +76,27 @@ def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, run_of, tmp_p
     assert watched.pop("held_out_error") > 0
     assert watched == alone
     assert 0 < alone["distinct"] <= 1
+
+
+def test_a_look_at_held_out_prompts_changes_nothing_else(spec, run_of, tmp_path):
+    """The first look is at the policy that the run began with, as the result measures it."""
+    found = train(tmp_path, replace(spec, eval_every=2))
+    told = dict(metrics_of(tmp_path))
+    looks = {step: one.pop("eval_reward") for step, one in told.items() if "eval_reward" in one}
+    assert list(looks) == [1, 2, 4]
+    assert told == dict(metrics_of(run_of(spec)))
+    whole, watched = (
+        load_file(run / "artifact" / "model.safetensors") for run in (run_of(spec), tmp_path)
+    )
+    assert [name for name in whole if not torch.equal(whole[name], watched[name])] == []
+    assert found["stop_reason"] == "all updates done"
+
+
+def test_the_first_look_is_at_the_policy_that_the_run_began_with(spec, tmp_path):
+    spec = replace(spec, updates=1, eval_every=1)
+    train(tmp_path, spec)
+    [(_, told)] = metrics_of(tmp_path)
+    assert told["eval_reward"] == pytest.approx(evaluate(tmp_path, spec)["reward_before"], abs=1e-6)
 
 
 def test_doubt_of_one_head_cannot_be_paid_for(spec, tmp_path):
