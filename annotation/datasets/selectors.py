@@ -56,6 +56,12 @@ def judgments_for(
     return judgments if up_to is None else judgments.filter(pk__lte=up_to)
 
 
+def votes_for(project: Project, query: SnapshotQuery) -> QuerySet[Judgment]:
+    """The same with the repeats of labelers, which measure them and count for nothing else."""
+    rows = Judgment.objects.filter(Q(is_counted=True) | Q(is_repeat=True), query.judgments_q())
+    return rows.filter(project=project, withdrawn_at=None)
+
+
 def demonstrations_for(project: Project, query: SnapshotQuery) -> QuerySet[Demonstration]:
     """The approved demonstrations a query reads; none if it wants neither texts nor edits."""
     rows = Demonstration.objects.filter(

@@ -66,7 +66,7 @@ CUT_ROWS = [
     (Form.SFT, Contents.DEMONSTRATIONS, WINNER),
     (Form.SFT_CHAT, Contents.DEMONSTRATIONS, WINNER),
 ]
-CUT_VOTES = [(form, Contents.JUDGMENTS, BOTH) for form in (Form.VOTES, Form.RANKING)]
+CUT_VOTES = [(form, Contents.JUDGMENTS, BOTH) for form in (Form.VOTES, Form.RANKING, Form.LABELS)]
 
 
 @pytest.fixture

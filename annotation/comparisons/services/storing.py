@@ -36,6 +36,7 @@ ReadRow = tuple[Spoken[ReadComparison], ...]  # most rows hold one; a tree of me
 Refused = list[tuple[Row, str]]
 Ids = tuple[int, ...]  # the candidates of a comparison, sorted
 Ranking = list[list[int]]
+Once = tuple[int, int, bool]  # comparison, labeler, whether it is a repeat: what is judged once
 
 
 class NewJudgment(NamedTuple):
@@ -50,6 +51,8 @@ class NewJudgment(NamedTuple):
     criteria: Mapping[str, Any]  # Any: JSON
     marks: Sequence[Mapping[str, Any]]  # Any: JSON
     rationale: str
+    is_repeat: bool
+    is_counted: bool
     shown_order: Sequence[int]
     active_ms: int
     imported_guideline_version: int | None
@@ -93,12 +96,12 @@ def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]
     verdicts = [verdict for one in placed for verdict in one.item.verdicts]
     labelers = labelers_of(project, {one.labeler: one.labeler_kind for one in verdicts})
     told = _told(placed, compared, labelers)
-    counts = Counter([one.comparison_id for one in told.judgments])
+    counts = Counter([one.comparison_id for one in told.judgments if one.is_counted])
 
     def slots(ids: Ids) -> Slots:
-        """As many as the file has."""
+        """As many as the file has; one at least, where it has repeats alone."""
         count = counts[compared.keys[ids]]
-        return Slots(count, Comparison.Kind.NORMAL, Comparison.State.JUDGED, filled=count)
+        return Slots(max(count, 1), Comparison.Kind.NORMAL, Comparison.State.JUDGED, filled=count)
 
     _store_comparisons(project, compared, slots)
     columns = NewJudgment._fields
@@ -208,11 +211,11 @@ def _told(
     known = _known_rankings(compared.known(), labelers.values())
     told, now = Told(), timezone.now()
     for row, group in groupby(placed, key=attrgetter("row")):
-        fresh, reasons = dict[tuple[int, int], NewJudgment](), list[str]()
+        fresh, reasons = dict[Once, NewJudgment](), list[str]()
         for one in group:
             comparison_id = compared.keys[one.candidate_ids]
             for verdict in one.item.verdicts:
-                key = (comparison_id, labelers[verdict.labeler])
+                key = (comparison_id, labelers[verdict.labeler], verdict.is_repeat)
                 judgment = _judgment(key, verdict, one.keys, now)
                 twin = fresh.setdefault(key, judgment)
                 if known.get(key, twin.ranking) != judgment.ranking:
@@ -234,27 +237,27 @@ def _contradiction(verdict: ReadVerdict) -> str:
     )
 
 
-def _known_rankings(
-    comparisons: Collection[int], labelers: Collection[int]
-) -> dict[tuple[int, int], Ranking]:
+def _known_rankings(comparisons: Collection[int], labelers: Collection[int]) -> dict[Once, Ranking]:
     if not comparisons:
         return {}
     rows = Judgment.objects.filter(
         comparison_id__in=comparisons, labeler__in=labelers, withdrawn_at=None
     )
-    facts = rows.values_list("comparison_id", "labeler_id", "ranking")
-    return {(comparison, labeler): ranking for comparison, labeler, ranking in facts}
+    facts = rows.values_list("comparison_id", "labeler_id", "is_repeat", "ranking")
+    return {(comparison, labeler, again): said for comparison, labeler, again, said in facts}
 
 
 def _ranking(keys: Sequence[int], tiers: Tiers) -> Ranking:
     return [sorted([keys[place] for place in tier]) for tier in tiers]
 
 
-def _judgment(
-    key: tuple[int, int], verdict: ReadVerdict, keys: Sequence[int], now: datetime
-) -> NewJudgment:
+def _judgment(key: Once, verdict: ReadVerdict, keys: Sequence[int], now: datetime) -> NewJudgment:
+    comparison_id, labeler_id, is_repeat = key
     return NewJudgment(
-        *key,
+        comparison_id,
+        labeler_id,
+        is_repeat=is_repeat,
+        is_counted=not is_repeat,
         client_uuid=uuid4(),
         ranking=_ranking(keys, verdict.tiers),
         strengths=verdict.strengths,

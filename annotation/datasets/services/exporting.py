@@ -19,7 +19,7 @@ from annotation.comparisons.models import Judgment
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import EVERYBODY, SnapshotQuery
-from annotation.datasets.selectors import folder_of, judgments_for
+from annotation.datasets.selectors import folder_of, judgments_for, votes_for
 from annotation.datasets.services import files, judgment_rows
 from annotation.datasets.services.judgment_rows import label_columns
 from annotation.projects.models import Project
@@ -112,11 +112,11 @@ def export_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Expo
 
 
 def judgments_export(project: Project, *, form: Form) -> Export:
-    """Every judgment of the project that stands, as it is now; no snapshot is needed."""
+    """Every judgment of the project that stands, as it is now; no snapshot is needed. Votes have repeats too."""
     if form not in JUDGMENT_FORMS:
         known = ", ".join(JUDGMENT_FORMS)
         raise InvalidInput(f"form={form.value!r} needs a snapshot; without one there is {known}.")
-    judgments = judgments_for(project, EVERYTHING)
+    judgments = (votes_for if form == Form.VOTES else judgments_for)(project, EVERYTHING)
     columns = files.columns_of(form.value)
     if form == Form.LABELS:
         columns = files.text_columns(label_columns(judgments))

@@ -40,6 +40,8 @@ _FACTS += (("language", "text"), ("source", "text"), ("license", "text"))
 _ORIGIN: Columns = (("labeler", "text"), ("labeler_kind", "text"), ("judged_at", "text"))
 _ORIGIN += (("active_ms", "whole"), ("guideline_version", "whole"))
 _SAID: Columns = (("strengths", "wholes"), ("is_all_bad", "flag"))
+_DETAILS: Columns = (("criteria", "json"), ("marks", "json"))
+_DETAILS += (("rationale", "text"), ("shown_order", "wholes"))
 _COLUMNS: dict[str, Columns] = {
     "preference": (
         *(("prompt", "said"), ("chosen", "said"), ("rejected", "said"), *_PAIR),
@@ -56,12 +58,10 @@ _COLUMNS: dict[str, Columns] = {
     ),
     "votes": (
         *(*_FACTS, ("prompt", "messages"), ("responses", "responses"), ("ranking", "tiers")),
-        *(*_SAID, ("criteria", "json"), ("marks", "json"), ("rationale", "text")),
-        *(("shown_order", "wholes"), *_ORIGIN),
+        *(*_SAID, *_DETAILS, *_ORIGIN, ("is_repeat", "flag")),
     ),
     "ranking": (
-        *(*_FACTS, ("prompt", "messages"), ("responses", "ranked"), *_SAID),
-        *(("rationale", "text"), *_ORIGIN),
+        *(*_FACTS, ("prompt", "messages"), ("responses", "ranked"), *_SAID, *_DETAILS, *_ORIGIN),
     ),
     "labels": (),  # as wide as its largest comparison
     "label_studio": (),

@@ -63,13 +63,14 @@ class Item:
     def cells(self) -> Row:
         """What each vote's line of a flat table begins with."""
         shown = list(zip(ascii_lowercase, self.responses, strict=False))
-        facts = {name: value for name, value in self.facts.items() if name != "tags"}
         return {
             "item": self.name,
-            **facts,
+            **self.facts,
+            "tags": _cell(self.facts.get("tags")),
             "prompt": self.prompt_text,
             **{f"response_{letter}": one["text"] for letter, one in shown},
             **{f"model_{letter}": one["model"] for letter, one in shown},
+            **{f"is_finished_{letter}": _cell(one["is_finished"]) for letter, one in shown},
         }
 
 
@@ -89,6 +90,7 @@ class Vote(NamedTuple):
     judged_at: datetime
     active_ms: int
     guideline_version: int | None
+    is_repeat: bool
 
 
 _COLUMNS = (
@@ -110,6 +112,7 @@ _COLUMNS = (
     "active_ms",
     "guideline__version",
     "imported_guideline_version",
+    "is_repeat",
 )
 
 
@@ -172,7 +175,7 @@ def _item(prompt: tuple[Any, Any], ids: Sequence[int], responses: Mapping[int, R
 def _vote(project: Project, row: tuple[Any, ...], item: Item, names: dict[int, str]) -> Vote:
     labeler_id, kind, first_name, is_imported = row[3:7]
     ranking, strengths, is_all_bad, criteria, marks, rationale, shown = row[7:14]
-    judged_at, active_ms, version, imported_version = row[14:]
+    judged_at, active_ms, version, imported_version, is_repeat = row[14:]
     if labeler_id not in names:
         names[labeler_id] = pseudonym(project, labeler_id, first_name if is_imported else "")
     places = item.places
@@ -193,6 +196,7 @@ def _vote(project: Project, row: tuple[Any, ...], item: Item, names: dict[int, s
         judged_at=judged_at,
         active_ms=active_ms,
         guideline_version=version or imported_version,
+        is_repeat=is_repeat,
     )
 
 
@@ -234,12 +238,19 @@ def vote_rows(votes: Iterator[Vote]) -> Iterator[Row]:
             "ranking": vote.ranking,
             "strengths": vote.strengths,
             "is_all_bad": vote.is_all_bad,
-            "criteria": vote.criteria,
-            "marks": vote.marks,
-            "rationale": vote.rationale,
-            "shown_order": vote.shown,
+            **_details(vote),
             **_origin(vote),
+            "is_repeat": vote.is_repeat,
         }
+
+
+def _details(vote: Vote) -> Row:
+    return {
+        "criteria": vote.criteria,
+        "marks": vote.marks,
+        "rationale": vote.rationale,
+        "shown_order": vote.shown,
+    }
 
 
 def _origin(vote: Vote) -> Row:
@@ -264,21 +275,29 @@ def ranking_rows(votes: Iterator[Vote]) -> Iterator[Row]:
             ],
             "strengths": vote.strengths,
             "is_all_bad": vote.is_all_bad,
-            "rationale": vote.rationale,
+            **_details(vote),
             **_origin(vote),
         }
 
 
 def label_rows(votes: Iterator[Vote]) -> Iterator[Row]:
-    """Every vote as a line of a flat table: item, labeler, label; strengths as JSON where there are several."""
+    """Every vote as a line of a flat table: item, labeler, label; lists and objects as JSON."""
     for vote in votes:
         yield {
             **vote.item.cells,
             "label": _label(vote),
             "strengths": str(vote.strengths),  # as JSON, and faster
+            "criteria": _cell(vote.criteria),
+            "marks": _cell(vote.marks),
             "rationale": vote.rationale,
+            "shown_order": _cell(vote.shown),
             **_origin(vote),
         }
+
+
+def _cell(value: object) -> str:
+    """As JSON in a cell; an empty one where there is nothing."""
+    return "" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)
 
 
 def _label(vote: Vote) -> str:
@@ -309,10 +328,17 @@ def _data(item: Item) -> Row:
         shown = list(enumerate(item.responses, start=1))
         responses: Row = {f"answer{place}": one["text"] for place, one in shown}
         responses |= {f"model_{place}": one["model"] for place, one in shown}
+        responses |= {f"is_finished_{place}": one["is_finished"] for place, one in shown}
     else:
         responses = {
             "items": [
-                {"id": str(place), "title": "", "body": one["text"], "model": one["model"]}
+                {
+                    "id": str(place),
+                    "title": "",
+                    "body": one["text"],
+                    "model": one["model"],
+                    "is_finished": one["is_finished"],
+                }
                 for place, one in enumerate(item.responses, start=1)
             ]
         }
@@ -382,11 +408,9 @@ def label_columns(judgments: QuerySet[Judgment]) -> list[str]:
     comparisons = Comparison.objects.filter(pk__in=judgments.values("comparison_id"))
     size = Func("candidate_ids", function="cardinality", output_field=IntegerField())
     letters = ascii_lowercase[: comparisons.aggregate(most=Max(size))["most"] or 2]
-    facts = ["id", "category", "language", "source", "license"]
+    facts = ["id", *FACTS[1:]]
     responses = [f"response_{letter}" for letter in letters]
-    models = [f"model_{letter}" for letter in letters]
-    said = ["label", "strengths", "rationale", "labeler", "labeler_kind", "judged_at"]
-    return [
-        *("item", *facts, "prompt", *responses, *models),
-        *(*said, "active_ms", "guideline_version"),
-    ]
+    about = [f"{name}_{letter}" for name in ("model", "is_finished") for letter in letters]
+    said = ["label", "strengths", "criteria", "marks", "rationale", "shown_order"]
+    origin = ["labeler", "labeler_kind", "judged_at", "active_ms", "guideline_version"]
+    return ["item", *facts, "prompt", *responses, *about, *said, *origin]

@@ -65,6 +65,7 @@ class ReadVerdict:
     active_ms: int = 0
     judged_at: datetime | None = None
     guideline_version: int | None = None
+    is_repeat: bool = False  # the same labeler judged it before: it measures the labeler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,7 @@ def verdict_of(
         judged_at=time_of(fields),
         guideline_version=whole_of(fields, "guideline_version", low=1),
         active_ms=whole_of(fields, "active_ms") or 0,
+        is_repeat=is_true(fields.get("is_repeat")),
     )
 
 
@@ -175,6 +177,16 @@ def step_of(said: object) -> int:
             f"strength is {str(said)[:20]!r}; it is 1 slightly, 2 better or 3 much better."
         )
     return int(str(said))
+
+
+def steps_of(value: object, tiers: Tiers) -> tuple[int, ...] | None:
+    """The strengths of a ranking, one a step; None where the row tells none."""
+    if value is None or value == "":
+        return None
+    steps = len(tiers) - 1 if tiers else 0
+    if not isinstance(value, list) or len(value) != steps:
+        raise RowRefused(f"strengths is {str(value)[:40]}, not a list of {steps} numbers.")
+    return tuple(step_of(one) for one in value)
 
 
 def margin_of(said: str) -> float:

@@ -4,6 +4,7 @@ import re
 from string import ascii_lowercase
 from typing import Any
 
+from annotation.prompts.readers.details import with_told_details
 from annotation.prompts.readers.judged import (
     LABELER_COLUMNS,
     MOST_RESPONSES,
@@ -12,13 +13,14 @@ from annotation.prompts.readers.judged import (
     ReadVerdict,
     Tiers,
     comparison_of,
+    is_finished,
     named,
     prompt_of,
     prompt_turns,
     seen,
+    steps_of,
     verdict_of,
 )
-from annotation.prompts.readers.preferences import steps_of
 from annotation.prompts.readers.rows import RowRefused, text_of
 
 LETTERS = ascii_lowercase[:MOST_RESPONSES]
@@ -36,7 +38,7 @@ LABEL_COLUMNS = ("label", "winner", "preference", "verdict")
 RANKED_LABEL = re.compile(r"[a-i](\s*[>=]\s*[a-i])+")
 LABELS_COLUMNS = frozenset(
     {f"{stem}{name}" for stem, names in NAMINGS for name in names}
-    | {f"model_{letter}" for letter in LETTERS}
+    | {f"{about}_{letter}" for about in ("model", "is_finished") for letter in LETTERS}
     | {*LABEL_COLUMNS, "labels", "item", "strength", "strengths"}
 )
 
@@ -55,11 +57,15 @@ def read_labels(fields: dict[str, Any]) -> ReadComparison:
     if not columns:
         raise RowRefused(f"The row has no response_a and response_b; seen: {seen(fields)}.")
     responses = [
-        ReadResponse(text_of(fields, column), text_of(fields, f"model_{letter}", limit=200))
+        ReadResponse(
+            text_of(fields, column),
+            text_of(fields, f"model_{letter}", limit=200),
+            is_finished(fields, f"is_finished_{letter}"),
+        )
         for column, letter in zip(columns, LETTERS, strict=False)
     ]
     verdicts = [
-        _labeled(fields, name, label, len(responses))
+        _labeled(fields, name, label, responses)
         for name, label in _labels(fields).items()
         if str(label if label is not None else "").strip()
     ]
@@ -90,17 +96,19 @@ def is_wide(name: str) -> bool:
     return name[-1:].isdigit() and stem in LABELER_COLUMNS
 
 
-def _labeled(fields: dict[str, Any], labeler: str, label: object, count: int) -> ReadVerdict:
+def _labeled(
+    fields: dict[str, Any], labeler: str, label: object, responses: list[ReadResponse]
+) -> ReadVerdict:
     name = named(labeler) if labeler else ""
-    tiers = tiers_of_label(str(label), count)
+    tiers = tiers_of_label(str(label), len(responses))
     if tiers is None:
         raise RowRefused(
             f"{name or 'The labeler'} gave the label {str(label)[:40]!r}; known are a, b, tie, 1, 2, 0 "
             "and all_bad, and for several responses an order as b>a=c."
         )
-    return verdict_of(
-        fields, tiers, labeler=name, strengths=steps_of(fields.get("strengths"), tiers)
-    )
+    steps = steps_of(fields.get("strengths"), tiers)
+    verdict = verdict_of(fields, tiers, labeler=name, strengths=steps)
+    return verdict if labeler else with_told_details(verdict, fields, responses)
 
 
 def tiers_of_label(label: str, count: int) -> Tiers | None:

@@ -9,28 +9,31 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from annotation.prompts.readers import chats
+from annotation.prompts.readers.details import with_details
 from annotation.prompts.readers.judged import (
     ReadComparison,
     ReadResponse,
     ReadVerdict,
     Tiers,
     comparison_of,
+    is_finished,
     named,
     prompt_of,
     prompt_turns,
     rank_of,
     seen,
+    steps_of,
     tiers_by_rank,
     time_of,
     verdict_of,
 )
-from annotation.prompts.readers.preferences import steps_of
 from annotation.prompts.readers.rows import RowRefused, text_of
-from annotation.prompts.readers.votes import with_details
 
 Fields = dict[str, Any]  # Any: JSON values
 PAIR_NAME = re.compile(r"(.*?)[-_ ]?(1|2|a|b)", re.IGNORECASE)
-ABOUT_A_RESPONSE = re.compile(r"(.*[-_ ])?(model|score|rating|id)s?", re.IGNORECASE)  # a stem
+ABOUT_A_RESPONSE = re.compile(
+    r"(.*[-_ ])?(model|score|rating|id|is_finished)s?", re.IGNORECASE
+)  # a stem
 RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
 CONTROLS = frozenset({"strength", "strengths", "rationale", "criteria", "marks", "shown_order"})
 CONTROLS |= {"guideline_version", "active_ms", "labeler_kind"}
@@ -45,12 +48,7 @@ def read_label_studio(fields: Fields) -> ReadComparison:
     given = [one for one in annotations if isinstance(one, dict) and not one.get("was_cancelled")]
     columns = [] if items else _compared_columns(data, given)
     responses = (
-        [ReadResponse(_item_text(one), text_of(one, "model", limit=200)) for one in items]
-        if items
-        else [
-            ReadResponse(text_of(data, column), model)
-            for column, model in zip(columns, _models(data, columns), strict=True)
-        ]
+        [_item_response(one) for one in items] if items else _column_responses(data, columns)
     )
     names = columns or [str(one.get("id")) for one in items]
     places = {name: place for place, name in enumerate(names)}
@@ -79,8 +77,9 @@ def _items(data: Fields) -> list[Fields]:
     return []
 
 
-def _item_text(item: Fields) -> str:
-    return next((text for name in ("body", "text", "html") if (text := text_of(item, name))), "")
+def _item_response(item: Fields) -> ReadResponse:
+    said = next((text for name in ("body", "text", "html") if (text := text_of(item, name))), "")
+    return ReadResponse(said, text_of(item, "model", limit=200), is_finished(item))
 
 
 def _compared_columns(data: Fields, annotations: list[Fields]) -> list[str]:
@@ -121,11 +120,18 @@ def _pair_columns(data: Fields) -> list[str]:
     return pairs[0]
 
 
-def _models(data: Fields, columns: list[str]) -> list[str]:
-    """The model beside each column: model_1 beside answer_1, if the columns are named alike."""
+def _column_responses(data: Fields, columns: list[str]) -> list[ReadResponse]:
+    """The responses, with what stands beside them where both are named alike: answer1 and model_1."""
     if len({column[:-1] for column in columns}) > 1:
-        return ["" for _ in columns]
-    return [text_of(data, f"model_{column[-1:]}", limit=200) for column in columns]
+        return [ReadResponse(text_of(data, column)) for column in columns]
+    return [
+        ReadResponse(
+            text_of(data, column),
+            text_of(data, f"model_{column[-1]}", limit=200),
+            is_finished(data, f"is_finished_{column[-1]}"),
+        )
+        for column in columns
+    ]
 
 
 def _annotation(

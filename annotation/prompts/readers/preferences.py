@@ -4,6 +4,7 @@ from typing import Any
 
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import Turn
+from annotation.prompts.readers.details import with_told_details
 from annotation.prompts.readers.judged import (
     DEFAULT_LABELER,
     ReadComparison,
@@ -18,7 +19,7 @@ from annotation.prompts.readers.judged import (
     prompt_turns,
     rank_of,
     seen,
-    step_of,
+    steps_of,
     tiers_by_rank,
     verdict_of,
 )
@@ -154,17 +155,8 @@ def read_ranked(fields: dict[str, Any]) -> ReadComparison:
     tiers = tiers_by_rank(ranks)
     verdict = verdict_of(fields, tiers, strengths=steps_of(fields.get("strengths"), tiers))
     prompt = prompt_of(fields, prompt_turns(fields))
-    return comparison_of(prompt, [response for response, _ in read], [verdict])
-
-
-def steps_of(value: object, tiers: Tiers) -> tuple[int, ...] | None:
-    """The strengths of a ranking, one a step; None where the row tells none."""
-    if value is None or value == "":
-        return None
-    steps = len(tiers) - 1 if tiers else 0
-    if not isinstance(value, list) or len(value) != steps:
-        raise RowRefused(f"strengths is {str(value)[:40]}, not a list of {steps} numbers.")
-    return tuple(step_of(one) for one in value)
+    responses = [response for response, _ in read]
+    return comparison_of(prompt, responses, [with_told_details(verdict, fields, responses)])
 
 
 def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, object]:

@@ -1,31 +1,24 @@
 """This product's own rows of votes: each judgment with all that is known of it, so that a round trip loses nothing."""
 
-from dataclasses import replace
 from typing import Any
 
+from annotation.prompts.readers.details import tiers_of_places, with_details
 from annotation.prompts.readers.judged import (
     ReadComparison,
-    ReadMark,
-    ReadResponse,
-    ReadVerdict,
-    Tiers,
     comparison_of,
     is_true,
     prompt_of,
     prompt_turns,
     response_of,
+    steps_of,
     verdict_of,
-    whole_of,
 )
-from annotation.prompts.readers.preferences import steps_of
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused
 
 Fields = dict[str, Any]  # Any: JSON values
-MOST_CRITERIA = 50
-MOST_MARKS = 1_000
 VOTES_COLUMNS = frozenset({"responses", "ranking", "strengths", "is_all_bad", "criteria", "marks"})
 VOTES_COLUMNS |= {"labeler", "labeler_kind", "rationale", "shown_order", "judged_at"}
-VOTES_COLUMNS |= {"active_ms", "guideline_version"}
+VOTES_COLUMNS |= {"active_ms", "guideline_version", "is_repeat"}
 
 
 def read_vote(fields: Fields) -> ReadComparison:
@@ -34,7 +27,7 @@ def read_vote(fields: Fields) -> ReadComparison:
     if not isinstance(entries, list):
         raise RowRefused("responses is not a list of responses.")
     responses = [response_of(one) for one in entries]
-    tiers = _tiers(fields.get("ranking"), len(responses), "ranking")
+    tiers = tiers_of_places(fields.get("ranking"), len(responses), "ranking")
     if bool(tiers) == is_true(fields.get("is_all_bad")):
         raise RowRefused("A vote is either a ranking or all bad; this row has both or neither.")
     verdict = verdict_of(fields, tiers, strengths=steps_of(fields.get("strengths") or [], tiers))
@@ -43,73 +36,3 @@ def read_vote(fields: Fields) -> ReadComparison:
         responses,
         [with_details(verdict, fields, responses)],
     )
-
-
-def with_details(
-    verdict: ReadVerdict, fields: Fields, responses: list[ReadResponse]
-) -> ReadVerdict:
-    """The verdict with criteria, marks and the order shown, where the row tells them."""
-    return replace(
-        verdict,
-        criteria=_criteria(fields.get("criteria") or {}, len(responses)),
-        marks=_marks(fields.get("marks") or [], responses),
-        shown=_shown(fields.get("shown_order") or [], len(responses)),
-    )
-
-
-def _tiers(value: object, count: int, name: str) -> Tiers:
-    """Tiers that name each place once, or no tier."""
-    if value in (None, ""):
-        return ()
-    if not isinstance(value, list) or not all(isinstance(tier, list) for tier in value):
-        raise RowRefused(f"{name} is {str(value)[:40]}, not a list of lists of places.")
-    named = [place for tier in value for place in tier]
-    if value and (
-        not all(tier for tier in value)
-        or any(type(place) is not int for place in named)
-        or sorted(named) != list(range(count))
-    ):
-        raise RowRefused(
-            f"{name} names the places {str(named)[:60]}, not each of 0 to {count - 1} once."
-        )
-    return tuple(tuple(sorted(tier)) for tier in value)
-
-
-def _criteria(value: object, count: int) -> dict[str, tuple[Tiers, tuple[int, ...]]]:
-    if not isinstance(value, dict) or len(value) > MOST_CRITERIA:
-        raise RowRefused(f"criteria is not an object of at most {MOST_CRITERIA} criteria.")
-    found = {}
-    for name, given in value.items():
-        if not isinstance(given, dict) or len(name) > 40 or not name.isprintable() or not name:
-            raise RowRefused(f"The criterion {str(name)[:40]!r} has no ranking and strengths.")
-        tiers = _tiers(given.get("ranking"), count, f"The ranking under {name}")
-        if not tiers:
-            raise RowRefused(f"The criterion {name!r} has no ranking.")
-        found[name] = (tiers, steps_of(given.get("strengths") or [], tiers) or ())
-    return found
-
-
-def _marks(value: object, responses: list[ReadResponse]) -> list[ReadMark]:
-    if not isinstance(value, list) or len(value) > MOST_MARKS:
-        raise RowRefused(f"marks is not a list of at most {MOST_MARKS} marks.")
-    return [_mark(one, responses) for one in value]
-
-
-def _mark(mark: object, responses: list[ReadResponse]) -> ReadMark:
-    given: Fields = mark if isinstance(mark, dict) else {}
-    place, start, end = (whole_of(given, name) for name in ("response", "start", "end"))
-    if place is None or start is None or end is None or place >= len(responses):
-        raise RowRefused(f"The mark {str(mark)[:60]} has no response, start and end.")
-    if not start < end <= len(responses[place].text):
-        raise RowRefused(f"The mark {str(mark)[:60]} lies outside of its response.")
-    return ReadMark(response=place, start=start, end=end, kind=text_of(given, "kind", limit=40))
-
-
-def _shown(value: object, count: int) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        raise RowRefused("shown_order is not a list of places.")
-    if value and (
-        any(type(one) is not int for one in value) or sorted(value) != list(range(count))
-    ):
-        raise RowRefused(f"shown_order is {str(value)[:60]}, not each of 0 to {count - 1} once.")
-    return tuple(value)
