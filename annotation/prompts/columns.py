@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from annotation.prompts.models import PromptImport
+from annotation.prompts.readers import argilla
 from annotation.prompts.readers.chats import KNOWN_COLUMNS
 from annotation.prompts.readers.forms import JUDGED_COLUMNS
 from annotation.prompts.readers.labels import LABEL_COLUMNS, RESPONSE_COLUMNS, is_wide
@@ -20,7 +21,8 @@ def unused_of(contents: Contents, columns: Collection[str]) -> list[str]:
         return sorted(set(columns) - KNOWN_COLUMNS)
     if contents in UNJUDGED:
         return sorted(set(columns) - JUDGED_COLUMNS - UNJUDGED_COLUMNS)
-    return sorted(name for name in set(columns) - JUDGED_COLUMNS if not is_wide(name))
+    unknown = set(columns) - JUDGED_COLUMNS
+    return sorted(name for name in unknown if not (is_wide(name) or argilla.is_answer(name)))
 
 
 def looks_like(columns: Collection[str]) -> Contents | None:

@@ -169,6 +169,55 @@ ARGILLA = {
         "external_id": "q1",
         "metadata": "{}",
     },
+    "a flat record of 2.x": {
+        "id": "q1",
+        "status": "completed",
+        "_server_id": "0e4a",
+        **TEXTS,
+        "ranking.responses": [["response-2", "response-1"], ["response-1", "response-2"]],
+        "ranking.responses.users": ["u1", "u2"],
+        "ranking.responses.status": ["submitted", "discarded"],
+        "ranking.suggestion": None,
+        "quality.responses": [5],
+        "quality.responses.users": ["u1"],
+        "quality.responses.status": ["submitted"],
+    },
+    "a flat record with ranks": {
+        "id": "q1",
+        **TEXTS,
+        "ranking.responses": [RANKING],
+        "ranking.responses.users": ["u1"],
+        "ranking.responses.status": ["submitted"],
+    },
+    "a label of the server's record": {
+        "fields": TEXTS,
+        "external_id": "q1",
+        "responses": [
+            {"user_id": "u1", "status": "submitted", "values": {"which": {"value": "response-2"}}}
+        ],
+    },
+    "a label of 2.x": {
+        "id": "q1",
+        "fields": TEXTS,
+        "responses": {
+            "preference": [{"user_id": "u1", "value": "response2"}],
+            "topic": [{"user_id": "u1", "value": "colors"}],
+        },
+    },
+    "a flat label of 2.x": {
+        "id": "q1",
+        **TEXTS,
+        "response_length": 6,
+        "preference.responses": ["b"],
+        "preference.responses.users": ["u1"],
+        "preference.responses.status": ["submitted"],
+    },
+}
+FLAT_TIE = {
+    **TEXTS,
+    "better.responses": ["tie"],
+    "better.responses.users": ["u1"],
+    "better.responses.status": ["submitted"],
 }
 
 
@@ -372,6 +421,18 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "only cancelled annotations": (
         {**PAIR_TASK, "annotations": [annotation("x", was_cancelled=True)]},
         "submitted",
+    ),
+    "a label that names no response": (
+        {**FLAT_TIE, "better.responses": ["politics"]},
+        "label 'politics' of better names no response",
+    ),
+    "labels that ask something else": (
+        {"fields": TEXTS, "responses": {"topic": [{"user_id": "u1", "value": "colors"}]}},
+        "a label that names a response",
+    ),
+    "more answers than users": (
+        {**FLAT_TIE, "better.responses": ["tie", "a"]},
+        "2 answers of 1 users",
     ),
     "results that are words": ({**PAIR_TASK, "annotations": [{"result": ["x"]}]}, "nested"),
     "a tree without ranks": ({"prompt": message("Hi", "prompter")}, "two replies"),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.prompts.readers import (
+    argilla,
     chats,
     groups,
+    label_studio,
     labels,
-    platforms,
     preferences,
     published,
     votes,
@@ -48,7 +49,7 @@ def _is_oasst(fields: Fields) -> bool:
 def _is_argilla(fields: Fields) -> bool:
     if isinstance(fields.get("fields"), dict) and "responses" in fields:
         return True
-    return any(
+    return argilla.is_flat(fields) or any(
         isinstance(value, list) and value and isinstance(value[0], dict) and "user_id" in value[0]
         for name, value in fields.items()
         if name != "responses"
@@ -68,9 +69,9 @@ JUDGED_FORMS = (
     JudgedForm(
         form=RowForm.LABEL_STUDIO,
         fits=_has("data", "annotations"),
-        read=platforms.read_label_studio,
+        read=label_studio.read_label_studio,
     ),
-    JudgedForm(form=RowForm.ARGILLA, fits=_is_argilla, read=platforms.read_argilla),
+    JudgedForm(form=RowForm.ARGILLA, fits=_is_argilla, read=argilla.read_argilla),
     JudgedForm(form=RowForm.VOTES, fits=_has("responses", "ranking"), read=votes.read_vote),
     JudgedForm(form=RowForm.RANKED, fits=_has("responses"), read=preferences.read_ranked),
     JudgedForm(form=RowForm.TRL, fits=_has("chosen", "rejected"), read=preferences.read_preference),

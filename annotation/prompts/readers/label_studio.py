@@ -1,10 +1,9 @@
-"""What other labeling tools export: Label Studio's tasks (pairwise and ranker), Argilla's records (ranking questions).
+"""Tasks that Label Studio exports: pairwise and ranker answers.
 
-Neither names which part of a task is the prompt and which are the responses, so both are found: by what the answer
+A task does not name which part of it is the prompt and which are the responses, so both are found: by what the answer
 points at, then by the usual names.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -20,21 +19,14 @@ from annotation.prompts.readers.judged import (
     named,
     prompt_of,
     prompt_turns,
-    rank_of,
     seen,
     steps_of,
-    tiers_by_rank,
-    time_of,
     verdict_of,
 )
+from annotation.prompts.readers.naming import alike, facts_among, told_pairs, without
 from annotation.prompts.readers.rows import RowRefused, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
-PAIR_NAME = re.compile(r"(.*?)[-_ ]?(1|2|a|b)", re.IGNORECASE)
-ABOUT_A_RESPONSE = re.compile(
-    r"(.*[-_ ])?(model|score|rating|id|is_finished)s?", re.IGNORECASE
-)  # a stem
-RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
 CONTROLS = frozenset({"strength", "strengths", "rationale", "criteria", "marks", "shown_order"})
 CONTROLS |= {"guideline_version", "active_ms", "labeler_kind"}
 
@@ -55,17 +47,8 @@ def read_label_studio(fields: Fields) -> ReadComparison:
     verdicts = [_annotation(one, places, responses) for one in given]
     if not verdicts:
         raise RowRefused("No annotation of this task was submitted.")
-    turns = prompt_turns(chats.with_parsed_chats(_without(data, columns)))
-    return comparison_of(prompt_of(_facts(data), turns), responses, verdicts)
-
-
-def _without(data: Fields, columns: list[str]) -> Fields:
-    return {name: value for name, value in data.items() if name not in columns}
-
-
-def _facts(data: Fields) -> Fields:
-    names = {"category", "tags", "language", "source", "license", "id"}
-    return chats.with_parsed_chats({name: data[name] for name in data.keys() & names})
+    turns = prompt_turns(chats.with_parsed_chats(without(data, columns)))
+    return comparison_of(prompt_of(facts_among(data), turns), responses, verdicts)
 
 
 def _items(data: Fields) -> list[Fields]:
@@ -100,21 +83,14 @@ def _sides(result: Fields, columns: Collection[str]) -> list[str]:
 
 
 def _pair_columns(data: Fields) -> list[str]:
-    """Two columns whose names differ in 1 and 2, or in a and b: answer1 and answer2, text_a and text_b."""
-    stems: dict[str, list[str]] = {}
-    for name in data:
-        found = PAIR_NAME.fullmatch(name)
-        if found and not ABOUT_A_RESPONSE.fullmatch(found[1]):
-            stems.setdefault(found[1].lower(), []).append(name)
-    pairs = [sorted(names) for names in stems.values() if len(names) == 2]
+    pairs = alike(data)
     if not pairs:
         raise RowRefused(
             f"The task's data names no two responses, such as answer1 and answer2; seen: {seen(data)}."
         )
     if len(pairs) > 1:
-        told = " or ".join(" and ".join(pair) for pair in pairs[:3])
         raise RowRefused(
-            f"The task's data has several pairs that may be the responses: {told}. "
+            f"The task's data has several pairs that may be the responses: {told_pairs(pairs)}. "
             "Name two columns in to_name, as the Pairwise's toName, or rename the others."
         )
     return pairs[0]
@@ -212,80 +188,3 @@ def _completed_by(user: object) -> str:
     if isinstance(user, dict):
         user = user.get("email") or user.get("username") or user.get("id")
     return named("unknown" if user is None else user)
-
-
-def read_argilla(fields: Fields) -> ReadComparison:
-    """A record with a ranking question: as the server exports it (fields, responses) or as a data set's row."""
-    texts = fields.get("fields") if isinstance(fields.get("fields"), dict) else fields
-    assert isinstance(texts, dict)  # noqa: S101 - both are
-    answers = _argilla_answers(fields)
-    if not answers:
-        raise RowRefused("No response of this record was submitted with a ranking.")
-    names = sorted({name for _, ranks in answers for name in ranks if name in texts})
-    if len(names) < 2:
-        names = sorted(name for name in texts if RESPONSE_NAME.fullmatch(name))
-    if len(names) < 2:
-        raise RowRefused(f"The fields name no two responses that were ranked; seen: {seen(texts)}.")
-    facts = _facts(fields.get("metadata") or {}) if isinstance(fields.get("metadata"), dict) else {}
-    facts |= {"id": fields.get("external_id") or ""}
-    verdicts = [
-        verdict_of(
-            {"judged_at": time_of(fields)}, _argilla_tiers(ranks, names), labeler=named(user)
-        )
-        for user, ranks in answers
-    ]
-    turns = prompt_turns(_without(texts, names))
-    responses = [ReadResponse(text_of(texts, name)) for name in names]
-    return comparison_of(prompt_of(facts, turns), responses, verdicts)
-
-
-def _argilla_tiers(ranks: Mapping[str, object], names: list[str]) -> Tiers:
-    if sorted(ranks) != names:
-        raise RowRefused(f"The ranking does not name each of {', '.join(names)} once.")
-    return tiers_by_rank([rank_of(ranks[name], place) for place, name in enumerate(names)])
-
-
-Answers = list[tuple[object, dict[str, object]]]
-
-
-def _argilla_answers(fields: Fields) -> Answers:
-    """Who submitted which ranks, whichever of the three shapes the record has."""
-    responses = fields.get("responses")
-    if isinstance(
-        responses, list
-    ):  # server: [{"user_id", "status", "values": {question: {"value"}}}]
-        return [
-            (one.get("user_id"), ranks)
-            for one in responses
-            if isinstance(one, dict) and one.get("status", "submitted") == "submitted"
-            for value in (one.get("values") or {}).values()
-            if isinstance(value, dict) and (ranks := _ranks(value.get("value")))
-        ]
-    if isinstance(responses, dict):  # 2.x: {question: [{"user_id", "value": [best, ...]}]}
-        return _submitted(one for ones in responses.values() for one in ones)
-    return _submitted(  # data set: a column a question, [{"user_id", "status", "value"}]
-        one for value in fields.values() if isinstance(value, list) for one in value
-    )
-
-
-def _submitted(answers: Any) -> Answers:  # Any: an iterable of JSON values
-    return [
-        (one["user_id"], ranks)
-        for one in answers
-        if isinstance(one, dict) and "user_id" in one and "value" in one
-        if (one.get("status") or "submitted") == "submitted" and (ranks := _ranks(one["value"]))
-    ]
-
-
-def _ranks(value: object) -> dict[str, object]:
-    """Rank by name: a list of {"value", "rank"}, the lists value and rank, or names with the best first."""
-    if isinstance(value, dict) and isinstance(value.get("value"), list):
-        ranks = value.get("rank")
-        names = value["value"]
-        if isinstance(ranks, list) and len(ranks) == len(names):
-            return dict(zip(map(str, names), ranks, strict=True))
-    if not isinstance(value, list):
-        return {}
-    if all(isinstance(one, dict) and "value" in one and "rank" in one for one in value):
-        return {str(one["value"]): one["rank"] for one in value}
-    return {str(name): rank for rank, name in enumerate(value, start=1) if isinstance(name, str)}

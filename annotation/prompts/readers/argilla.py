@@ -1,0 +1,205 @@
+"""Records that Argilla exports: questions that rank the responses, or whose label names the better of two."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from annotation.prompts.readers.judged import (
+    ReadComparison,
+    ReadResponse,
+    Tiers,
+    comparison_of,
+    named,
+    prompt_of,
+    prompt_turns,
+    rank_of,
+    seen,
+    tiers_by_rank,
+    time_of,
+    verdict_of,
+)
+from annotation.prompts.readers.labels import tiers_of_label
+from annotation.prompts.readers.naming import alike, facts_among, told_pairs, without
+from annotation.prompts.readers.rows import RowRefused, text_of
+
+Fields = dict[str, Any]  # Any: JSON values
+RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
+ANSWERS = re.compile(r".+\.responses(\.users|\.status)?")
+PREFERENCE_QUESTION = re.compile(r"prefer|better|best|winner|label|verdict|choice", re.IGNORECASE)
+
+
+class Answer(NamedTuple):
+    """What somebody submitted to one question of a record."""
+
+    user: object
+    question: str
+    value: object
+
+
+Ranks = Mapping[str, object]
+
+
+def read_argilla(fields: Fields) -> ReadComparison:
+    """A record whose question ranks the responses or names the better of two, in any shape of an export."""
+    texts = _texts(fields)
+    answers = _answers(fields)
+    ranked = [(one.user, ranks) for one in answers if (ranks := _ranks(one.value))]
+    ranked = [one for one in ranked if not texts.keys().isdisjoint(one[1])] or ranked
+    if ranked:
+        names = _ranked_names(texts, ranked)
+        said = [(user, _tiers(ranks, names)) for user, ranks in ranked]
+    else:
+        names, said = _labeled(texts, answers)
+    verdicts = [
+        verdict_of({"judged_at": time_of(fields)}, tiers, labeler=named(user))
+        for user, tiers in said
+    ]
+    turns = prompt_turns(without(texts, names))
+    responses = [ReadResponse(text_of(texts, name)) for name in names]
+    return comparison_of(prompt_of(_facts(fields), turns), responses, verdicts)
+
+
+def is_answer(name: str) -> bool:
+    """Whether a column of a flat record holds answers of a question, or who gave them."""
+    return ANSWERS.fullmatch(name) is not None
+
+
+def _texts(fields: Fields) -> Fields:
+    texts = fields.get("fields")
+    return texts if isinstance(texts, dict) else fields
+
+
+def _facts(fields: Fields) -> Fields:
+    metadata = fields if _flat_questions(fields) else fields.get("metadata")
+    facts = facts_among(metadata) if isinstance(metadata, dict) else {}
+    name = "external_id" if "external_id" in fields else "id"  # a server's own id is not the file's
+    return facts | {"id": fields.get(name) or ""}
+
+
+def _ranked_names(texts: Fields, ranked: Sequence[tuple[object, Ranks]]) -> list[str]:
+    names = sorted({name for _, ranks in ranked for name in ranks if name in texts})
+    if len(names) < 2:
+        names = sorted(name for name in texts if RESPONSE_NAME.fullmatch(name))
+    if len(names) < 2:
+        raise RowRefused(f"The fields name no two responses that were ranked; seen: {seen(texts)}.")
+    return names
+
+
+def _tiers(ranks: Ranks, names: list[str]) -> Tiers:
+    if sorted(ranks) != names:
+        raise RowRefused(f"The ranking does not name each of {', '.join(names)} once.")
+    return tiers_by_rank([rank_of(ranks[name], place) for place, name in enumerate(names)])
+
+
+def _labeled(
+    texts: Fields, answers: Sequence[Answer]
+) -> tuple[list[str], list[tuple[object, Tiers]]]:
+    """The two responses, and who preferred which by a label that names one of them, or a tie."""
+    given = [one for one in answers if isinstance(one.value, str) and one.value]
+    fields = {_bare(name): name for name in texts}
+    labels = {_bare(str(one.value)) for one in given}
+    names = sorted(fields[label] for label in labels & fields.keys())
+    if not names and not any(PREFERENCE_QUESTION.search(one.question) for one in given):
+        raise RowRefused(
+            "No response of this record was submitted with a ranking, or with a label that names a response."
+        )
+    if len(names) != 2:
+        names = _pair(texts)
+    told = ((one.user, _label_tiers(one, names)) for one in given)
+    return names, [(user, tiers) for user, tiers in told if tiers is not None]
+
+
+def _pair(texts: Fields) -> list[str]:
+    pairs = alike(name for name, text in texts.items() if isinstance(text, str))
+    if len(pairs) != 1:
+        told = told_pairs(pairs) or seen(texts)
+        raise RowRefused(f"The fields name no two responses that a label is of; seen: {told}.")
+    return pairs[0]
+
+
+def _label_tiers(answer: Answer, names: Sequence[str]) -> Tiers | None:
+    """None where the question asks something else."""
+    said = str(answer.value)
+    if _bare(said) in (bare := [_bare(name) for name in names]):
+        place = bare.index(_bare(said))
+        return ((place,), (1 - place,))
+    if not PREFERENCE_QUESTION.search(answer.question):
+        return None
+    tiers = tiers_of_label(said, len(names))
+    if tiers is None:
+        raise RowRefused(
+            f"The label {said[:40]!r} of {answer.question} names no response; known are "
+            f"{', '.join(names)}, a, b, 1, 2, tie and all_bad."
+        )
+    return tiers
+
+
+def _bare(name: str) -> str:
+    """A name without the marks in which labels and fields differ: response-1 as response_1."""
+    return re.sub(r"[\W_]", "", name).casefold()
+
+
+def _answers(fields: Fields) -> list[Answer]:
+    """Who submitted what, whichever of the four shapes the record has."""
+    responses = fields.get("responses")
+    if questions := _flat_questions(
+        fields
+    ):  # 2.x, flat: question.responses and its .users, .status
+        return [one for name in questions for one in _flat_answers(fields, name)]
+    if isinstance(
+        responses, list
+    ):  # server: [{"user_id", "status", "values": {question: {"value"}}}]
+        return [
+            Answer(one.get("user_id"), name, value.get("value"))
+            for one in responses
+            if isinstance(one, dict) and one.get("status", "submitted") == "submitted"
+            for name, value in (one.get("values") or {}).items()
+            if isinstance(value, dict)
+        ]
+    # 2.x: {question: [{"user_id", "value"}]}; data set: a column a question, [{..., "status"}]
+    asked = responses if isinstance(responses, dict) else fields
+    return [
+        Answer(one["user_id"], name, one["value"])
+        for name, given in asked.items()
+        if isinstance(given, list)
+        for one in given
+        if isinstance(one, dict) and "user_id" in one and "value" in one
+        if (one.get("status") or "submitted") == "submitted"
+    ]
+
+
+def _flat_questions(fields: Fields) -> list[str]:
+    """The columns of answers, ``ranking.responses``; that of who gave them stands beside each."""
+    return [name for name in fields if name.endswith(".responses") and f"{name}.users" in fields]
+
+
+def is_flat(fields: Fields) -> bool:
+    """Whether a row is a flat record."""
+    return bool(_flat_questions(fields))
+
+
+def _flat_answers(fields: Fields, column: str) -> list[Answer]:
+    values, users = fields[column] or [], fields[f"{column}.users"] or []
+    states = fields.get(f"{column}.status") or ["submitted"] * len(values)
+    if not len(values) == len(users) == len(states):
+        raise RowRefused(f"{column} has {len(values)} answers of {len(users)} users.")
+    question = column.removesuffix(".responses")
+    return [
+        Answer(user, question, value)
+        for value, user, state in zip(values, users, states, strict=True)
+        if (state or "submitted") == "submitted"
+    ]
+
+
+def _ranks(value: object) -> dict[str, object]:
+    """Rank by name: a list of {"value", "rank"}, the lists value and rank, or names with the best first."""
+    if isinstance(value, dict) and isinstance(value.get("value"), list):
+        ranks = value.get("rank")
+        names = value["value"]
+        if isinstance(ranks, list) and len(ranks) == len(names):
+            return dict(zip(map(str, names), ranks, strict=True))
+    if not isinstance(value, list):
+        return {}
+    if all(isinstance(one, dict) and "value" in one and "rank" in one for one in value):
+        return {str(one["value"]): one["rank"] for one in value}
+    return {str(name): rank for rank, name in enumerate(value, start=1) if isinstance(name, str)}
