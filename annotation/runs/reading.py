@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from annotation.registry.results import number_text, words
-from annotation.runs.headlines import Headline
+from annotation.registry.results import Result, number_text, result_rows, words
+from annotation.runs.headlines import MEASURES, Headline
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import Curves, Pace
@@ -74,6 +74,21 @@ def _spread(headline: Headline) -> str:
 def _digits(headline: Headline) -> str:
     """Losses before and after may be near each other."""
     return ".4g" if headline.is_better_low else ".3g"
+
+
+def results_of(run: TrainingRun) -> list[Result]:
+    """What it came to, the number that its kind is judged by first; what became of its records stands elsewhere."""
+    metrics = run.result.get("metrics") or {}
+    first = words(MEASURES[run.kind].key) if run.kind in MEASURES else ""
+    rows = result_rows({name: one for name, one in metrics.items() if name != "records"})
+    return sorted(rows, key=lambda row: row.name != first)
+
+
+def memory_text(megabytes: object) -> str:
+    """`543 MB`; empty where the run told none."""
+    if not isinstance(megabytes, (int, float)):
+        return ""
+    return f"{megabytes:,.0f} MB" if megabytes < 10_000 else f"{megabytes / 1000:,.1f} GB"
 
 
 class Sample(NamedTuple):

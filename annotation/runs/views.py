@@ -19,6 +19,7 @@ from annotation.registry import results
 from annotation.runs import comparing, estimates, headlines, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
+from annotation.runs.records import fates_of
 from annotation.runs.specs import preset_settings, settings_of
 from annotation.runs.verdicts import verdicts_in
 from training.spec.events import EventKind
@@ -213,7 +214,9 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
         "changes": results.change_rows(run.result.get("metrics", {})),
-        "results": results.result_rows(run.result.get("metrics", {})),
+        "results": reading.results_of(run),
+        "fates": fates_of(run),
+        "peak_memory": reading.memory_text(run.result.get("peak_memory_mb")),
         "spec": run.spec.items(),
         "verdicts": verdicts_in(run.snapshot) if run.kind == "kto" else None,
         "notice": selectors.why_it_waits(run, place_of(run)),

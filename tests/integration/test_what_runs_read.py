@@ -1,13 +1,16 @@
-"""KTO's material, told before a run and on its page: desirable and undesirable responses, and what is left out."""
+"""What a run learns from, told before it starts and on its page: counts of KTO, what was cut, what is left out."""
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.services import building, requesting
 from annotation.projects.models import Project, Role
 from annotation.prompts.models import Prompt
 from annotation.runs import estimates
+from annotation.runs.models import RunEvent
+from annotation.runs.records import fates_of
 from annotation.runs.serializers import RunEstimateSerializer
 from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
 from tests import factories
@@ -105,3 +108,36 @@ def test_weights_that_do_not_make_up_for_the_numbers_are_told_with_those_that_wo
     assert "is 0.75; the paper advises 1 to 1.33: a desirable_weight of 1.33 to 1.78" in told
     assert imbalance(counted(54, 72), {"desirable_weight": 1.5}) == ""
     assert imbalance(counted(0, 72), {}) == ""
+
+
+def test_a_run_tells_what_it_learned_from_as_soon_as_it_has_read_it(project, client):
+    client.force_login(factories.member(project, Role.ENGINEER))
+    run = factories.training_run(project, kind="dpo", spec={"kind": "dpo"}, status="running")
+    told = {"message": "The training pairs are read.", "pairs_used": 1054, "ties_dropped": 11}
+    RunEvent.objects.create(run=run, kind="log", at=timezone.now(), data=told)
+    assert fates_of(run) == [("Learned from", ["1,054 pairs"]), ("Left out", ["11 ties"])]
+    page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).text
+    assert "What it learned from" in page
+
+
+def test_the_result_begins_with_what_the_kind_is_judged_by_and_counts_records_apart(
+    project, client
+):
+    client.force_login(factories.member(project, Role.ENGINEER))
+    metrics = {
+        "ceiling": {"value": 0.9, "interval": [0.8, 1.0], "n": 9},
+        "accuracy": {"value": 0.7, "interval": [0.6, 0.8], "n": 9},
+        "records": {"good_responses": 54, "responses_lost": 2},
+    }
+    result = {"metrics": metrics, "peak_memory_mb": 542.9}
+    machine = {"device": "CPU", "host": "here", "torch": "2", "bfloat16": True}
+    run = factories.training_run(
+        project, kind="kto", spec=KTO, status="done", result=result, machine=machine
+    )
+    page = client.get(reverse("runs-detail", args=[project.pk, run.pk]))
+    assert [row.name for row in page.context["results"]] == ["accuracy", "ceiling"]
+    assert fates_of(run) == [
+        ("Learned from", ["54 desirable responses"]),
+        ("Counted besides", ["2 responses lost"]),
+    ]
+    assert "at most 543 MB of memory" in page.text

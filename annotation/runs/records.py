@@ -1,0 +1,60 @@
+"""What became of a snapshot's rows as a run read them, in words: learned from, cut, left out."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from annotation.registry.results import words
+from annotation.runs.models import RunEvent, TrainingRun
+from training.spec.events import EventKind
+
+FATES: Mapping[str, Mapping[str, str]] = {
+    "Learned from": {
+        "pairs_used": "pairs",
+        "responses_used": "responses to imitate",
+        "good_responses": "desirable responses",
+        "bad_responses": "undesirable responses",
+        "prompts_ranked": "prompts as rankings",
+        "prompts_without_a_ranking": "prompts by their pairs, which leave no single order",
+    },
+    "Cut": {
+        "prompts_cut": "prompts at max_prompt_tokens, of which the end is kept",
+        "responses_cut": "responses at max_response_tokens",
+        "responses_without_an_end": "responses as they were sampled: learned from without an end",
+    },
+    "Left out": {
+        "prompts_without_a_pair": "prompts without a pair to learn from",
+        "prompts_without_a_response": "prompts without a response to imitate",
+        "prompts_without_a_verdict": "prompts without a verdict: as many wins as losses, ties alone, or not judged",
+        "ties_dropped": "ties",
+        "pairs_without_weight": "pairs of weight 0",
+        "pairs_of_equal_text": "pairs of equal text",
+        "pairs_equal_after_cut": "pairs that differ only behind the cut",
+    },
+}
+KNOWN = frozenset(name for names in FATES.values() for name in names)
+
+
+class Fate(NamedTuple):
+    """What happened to some rows, and how many of which."""
+
+    title: str
+    lines: list[str]
+
+
+def fates_of(run: TrainingRun) -> list[Fate]:
+    """Of the rows of the training split; [] before they are read, and of what learns from its own responses."""
+    counts = (run.result.get("metrics") or {}).get("records") or _read_so_far(run)
+    found = [
+        Fate(title, [f"{counts[name]:,} {text}" for name, text in names.items() if name in counts])
+        for title, names in FATES.items()
+    ]
+    others = [f"{count:,} {words(name)}" for name, count in counts.items() if name not in KNOWN]
+    return [one for one in (*found, Fate("Counted besides", others)) if one.lines]
+
+
+def _read_so_far(run: TrainingRun) -> dict[str, int]:
+    """As the run said when it had read them."""
+    said = RunEvent.objects.filter(run=run, kind=EventKind.LOG, data__has_any_keys=sorted(KNOWN))
+    event = said.order_by("pk").last()
+    data: dict[str, Any] = event.data if event else {}  # Any: JSON
+    return {name: count for name, count in data.items() if name in KNOWN}
