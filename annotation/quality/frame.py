@@ -16,7 +16,14 @@ from annotation.projects.selectors import page_context
 from annotation.quality.cards import cards_of
 from annotation.quality.groups import groups_of
 from annotation.quality.models import ColumnStore
-from annotation.quality.scope import EVERYBODY, SIGNAL_FILTERS, AskedAgain, LabelerKind, Scope
+from annotation.quality.scope import (
+    EVERYBODY,
+    FILTERS,
+    SIGNAL_FILTERS,
+    AskedAgain,
+    LabelerKind,
+    Scope,
+)
 from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import AgreementView, open_disputes, tags_of, view_of
 from annotation.quality.services import catch_up
@@ -42,7 +49,7 @@ class Tab:
     key: str
     label: str
     route: str
-    filters: tuple[str, ...] = ()  # of the address, that go with it; empty: all
+    filters: tuple[str, ...] = FILTERS  # of the address, that go with it
 
 
 TABS = (
@@ -84,10 +91,18 @@ def frame_context(
         **figures_context(project, view),
         **filters_context(project, view.scope),
         "of_judgments": True,
-        "tab": tab,
-        "tabs": [_link(project, one, asked, is_on=one.key == tab) for one in TABS],
-        "disputes_open": open_disputes(project).count(),
+        **tabs_context(request, project, tab),
         "query": asked.urlencode(),
+    }
+
+
+def tabs_context(request: HttpRequest, project: Project, tab: str) -> Context:
+    """What `quality/_tabs.html` needs, and the filters of the address for other links."""
+    return {
+        "tab": tab,
+        "tabs": [_link(project, one, request.GET, is_on=one.key == tab) for one in TABS],
+        "disputes_open": open_disputes(project).count(),
+        "filter_query": query_of(request.GET, FILTERS),
     }
 
 
@@ -108,11 +123,17 @@ def _age(at: datetime | None) -> timedelta:
 
 
 def _link(project: Project, tab: Tab, asked: QueryDict, *, is_on: bool) -> Link:
-    url, kept = reverse(tab.route, args=[project.pk]), asked.copy()
-    for name in asked.keys() - set(tab.filters or asked):
-        del kept[name]
-    query = kept.urlencode()
+    url, query = reverse(tab.route, args=[project.pk]), query_of(asked, tab.filters)
     return Link(tab.label, f"{url}?{query}" if query else url, is_on)
+
+
+def query_of(asked: QueryDict, names: Sequence[str]) -> str:
+    """What of an address has these names and says something."""
+    kept = QueryDict(mutable=True)
+    for name, values in asked.lists():
+        if name in names:
+            kept.setlist(name, [one for one in values if one])
+    return kept.urlencode()
 
 
 def filters_context(project: Project, scope: Scope) -> Context:

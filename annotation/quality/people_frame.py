@@ -5,14 +5,12 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from annotation.accounts.authentication import person
 from annotation.core.errors import DomainError
 from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
-from annotation.quality.frame import TABS, Link
-from annotation.quality.selectors import open_disputes
+from annotation.quality.frame import tabs_context
 
 Context = dict[str, Any]  # Any: a template's context
 
@@ -21,11 +19,7 @@ def people_context(request: HttpRequest, project: Project, tab: str) -> Context:
     """The frame of these pages: the tabs of agreement, without its figures and filters."""
     return {
         **page_context(person(request), project, "agreement"),
-        "tab": tab,
-        "tabs": [
-            Link(one.label, reverse(one.route, args=[project.pk]), one.key == tab) for one in TABS
-        ],
-        "disputes_open": open_disputes(project).count(),
+        **tabs_context(request, project, tab),
     }
 
 

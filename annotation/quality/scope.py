@@ -13,7 +13,19 @@ from annotation.core.errors import InvalidInput
 DAYS_MAX = 3650
 CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
 CHOSEN_MAX = 200
-SIGNAL_FILTERS = ("days", "language", "tag", "labeler", "group")  # the names in an address
+FILTERS = (  # the names in an address
+    "labelers",
+    "guideline",
+    "criterion",
+    "again",
+    "days",
+    "batch",
+    "language",
+    "tag",
+    "labeler",
+    "group",
+)
+SIGNAL_FILTERS = ("days", "language", "tag", "labeler", "group")  # of these
 
 
 class LabelerKind(StrEnum):

@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from annotation.comparisons.services.judging import ring_agreement
@@ -12,7 +13,7 @@ from annotation.quality.adjudication import adjudications_by_comparison
 from annotation.quality.frame import FIT, Context, figures_context, frame_context
 from annotation.quality.items import Asked, items_of
 from annotation.quality.report import Data
-from annotation.quality.scope import Scope
+from annotation.quality.scope import FILTERS, Scope
 from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import (
     guideline_rows,
@@ -53,6 +54,17 @@ def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
     rows = context["report"]["labelers"]
     is_all = request.GET.get("rows") == "all" or len(rows) <= LABELERS_SHOWN
     context["labelers_shown"] = rows if is_all else _first_labelers(rows)
+    query = context["filter_query"]
+    context["to_items"] = (
+        reverse("quality-items", args=[project.pk]) + f"?{query}" + "&" * bool(query)
+    )
+    context["other_filters"] = [
+        (name, one)
+        for name, values in request.GET.lists()
+        if name in FILTERS and name != "labeler"
+        for one in values
+        if one
+    ]
     context["all_query"] = "&".join(part for part in (context["query"], "rows=all") if part)
     return render(request, "quality/labelers.html", context)
 
@@ -75,7 +87,6 @@ def items(request: HttpRequest, project_id: int) -> HttpResponse:
     context["found"] = found
     shown = [item.comparison.pk for item in found.items]
     context["adjudicated"] = adjudications_by_comparison(project, shown)
-    context["filter_query"] = filters_of(request)
     data = context["report"]
     context["next_policies"] = named_policies(project, data.get("policies", {}).get("next", []))
     context["about"] = labelers_of([asked.labeler]).get(asked.labeler)
@@ -122,14 +133,6 @@ def agreement_table(request: HttpRequest, project_id: int, table: str) -> Stream
     project = project_for(request.user, project_id, Role.ADMIN)
     view = view_of(project, Scope.from_query(request.GET), parts=parts_of_table(table))
     return csv_answer(view.report, table)
-
-
-def filters_of(request: HttpRequest) -> str:
-    """The filters of the address, without the question of the items tab."""
-    asked = request.GET.copy()
-    for name in ("of", "aspect", "page"):
-        asked.pop(name, None)
-    return asked.urlencode()
 
 
 def _labeler_drawings(context: Context) -> Context:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from datetime import timedelta
 
 import numpy as np
@@ -177,6 +178,40 @@ def test_the_filters_go_with_the_tabs(client, admin, busy):
         reverse("quality-agreement", args=[busy.pk]), {"labelers": "people"}
     ).content.decode()
     assert f'{reverse("quality-labelers", args=[busy.pk])}?labelers=people"' in content
+
+
+def links_of(client, url, **asked):
+    return re.findall(r'href="([^"]+)"', client.get(url, asked).text.replace("&amp;", "&"))
+
+
+def test_the_filters_go_from_the_labelers_to_their_items_and_on(client, admin, busy):
+    ada = User.objects.get(username="ada")
+    asked = {"labelers": "people", "days": "30"}
+    table, items = (reverse(f"quality-{one}", args=[busy.pk]) for one in ("labelers", "items"))
+    behind = f"{items}?labelers=people&days=30&of={ada.pk}&aspect=tie"
+    assert behind in links_of(client, table, **asked, tag="")
+    found = links_of(client, behind)
+    assert "?labelers=people&days=30" in found  # all items
+    assert f"?labelers=people&days=30&of={ada.pk}" in found  # beside each judgment
+    first = client.get(behind).context["found"].items[0].comparison
+    about = reverse("quality-comparison", args=[busy.pk, first.pk])
+    assert f"{about}?labelers=people&days=30#adjudicate" in found
+    page = client.get(table, asked).text
+    assert '<input type="hidden" name="days" value="30">' in page
+
+
+def test_a_version_is_chosen_beside_the_other_filters(client, admin, project):
+    version = project.guidelines.create(version=1, text="x")
+    judged(project, [(factories.user(), 1)], guideline=version)
+    found = links_of(client, reverse("quality-guideline", args=[project.pk]), days="30")
+    assert "?days=30&guideline=1" in found
+
+
+@pytest.mark.parametrize("tab", ["rules", "gold", "disputes"])
+def test_the_filters_stay_over_the_tabs_that_have_none(client, admin, busy, tab):
+    asked = {"labelers": "people", "tag": ""}
+    found = links_of(client, reverse(f"quality-{tab}", args=[busy.pk]), **asked)
+    assert f"{reverse('quality-labelers', args=[busy.pk])}?labelers=people" in found
 
 
 def test_the_labelers_tab_says_who_is_simulated(client, admin, busy):

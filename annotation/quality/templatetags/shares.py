@@ -40,6 +40,6 @@ def leaning(left: Share) -> str:
 
 @register.simple_tag
 def row_cell(row: Share, name: str, items: str = "", aspect: str = "") -> SafeString:
-    """The same of one column of a labeler's row; ``items`` is the address of the items tab."""
-    address = f"{items}?of={row['id']}&aspect={aspect}" if aspect else ""
+    """The same of one column of a labeler's row; ``items`` begins the address of the items tab, with its filters."""
+    address = f"{items}of={row['id']}&aspect={aspect}" if aspect else ""
     return share_cell(row[name], address)
