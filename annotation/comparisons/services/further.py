@@ -1,4 +1,4 @@
-"""One further place for comparisons that are judged, and taking it back while nobody has it."""
+"""One further place for comparisons that are judged, marking those chosen by their votes, and taking it back."""
 
 from collections.abc import Iterable, Mapping
 
