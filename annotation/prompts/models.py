@@ -35,7 +35,7 @@ class PromptImport(JobModel):
 
 
 class RejectedRow(models.Model):
-    """A row that was not taken: its line and the reason, for the person to mend."""
+    """A row that was not taken, or not whole: its line and the reason, for the person to mend."""
 
     prompt_import = models.ForeignKey(
         PromptImport, on_delete=models.CASCADE, related_name="rejected_rows"
@@ -43,6 +43,7 @@ class RejectedRow(models.Model):
     line = models.PositiveIntegerField()
     reason = models.CharField(max_length=500)
     excerpt = models.CharField(max_length=300, blank=True, default="")
+    is_taken = models.BooleanField(default=False)  # but for what the reason names
 
 
 class Prompt(models.Model):

@@ -51,7 +51,7 @@ def import_of(project: Project, import_id: int) -> PromptImport:
 
 
 def rejected_of(prompt_import: PromptImport) -> QuerySet[RejectedRow]:
-    """The rows that were not taken, by line."""
+    """The rows that were not taken, or not whole, by line."""
     return RejectedRow.objects.filter(prompt_import=prompt_import).order_by("line", "pk")
 
 
@@ -65,6 +65,6 @@ class _Echo:
 def rejected_csv(prompt_import: PromptImport) -> Iterator[str]:
     """The rejected rows as CSV, line by line; no cell can act as a formula."""
     writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
-    yield writer.writerow(["line", "reason", "excerpt"])
+    yield writer.writerow(["line", "reason", "excerpt", "is_taken"])
     for row in rejected_of(prompt_import).iterator(chunk_size=1000):
-        yield writer.writerow([row.line, inert(row.reason), inert(row.excerpt)])
+        yield writer.writerow([row.line, inert(row.reason), inert(row.excerpt), row.is_taken])

@@ -86,7 +86,7 @@ class UploadSerializer(serializers.Serializer[None]):
 class RejectedRowSerializer(serializers.ModelSerializer[RejectedRow]):
     class Meta:
         model = RejectedRow
-        fields = ["line", "reason", "excerpt"]
+        fields = ["line", "reason", "excerpt", "is_taken"]
 
 
 class PreviewedResponseSerializer(serializers.Serializer[Any]):  # Any: a response as it was read

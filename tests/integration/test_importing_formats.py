@@ -7,10 +7,12 @@ import pytest
 
 from annotation.comparisons.models import Judgment
 from annotation.core.errors import InvalidInput
+from annotation.projects.models import Role
 from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.forms import JUDGED_FORMS, read_judged
 from annotation.prompts.readers.rows import RowRefused
+from annotation.prompts.selectors import rejected_of
 from annotation.prompts.services.requesting import request_import
 from tests import factories
 from tests.integration.test_importing_judgments import lines, take, told
@@ -265,6 +267,23 @@ def test_a_tree_gives_a_ranking_wherever_replies_are_ranked():
     assert [turn["content"] for turn in deeper.turns] == ["Hello?", "Hi!", "Why?"]
     assert deeper.language == "en"
     assert (row.rows_created, row.rows_rejected) == (1, 0)
+
+
+def test_a_tree_of_many_replies_keeps_the_best_ranked_and_the_report_says_what_is_left_out(client):
+    replies = [message(f"Reply {rank}", "assistant", rank=rank) for rank in range(11, -1, -1)]
+    tree = {"prompt": message("Howdy?", "prompter", *replies)}
+    row = take(lines(TREE, tree), Contents.PREFERENCES)
+    judgment = Judgment.objects.get(project=row.project, comparison__prompt__external_id="Howdy?")
+    assert told(judgment) == " > ".join(f"Reply {rank}" for rank in range(9))
+    assert (row.rows_created, row.rows_rejected, row.rows_duplicate) == (2, 0, 0)
+    [part] = rejected_of(row)
+    assert (part.line, part.is_taken) == (2, True)
+    assert part.reason == (
+        "Message 'Howdy?' has 12 ranked replies: the 9 of the best ranks are compared, 3 are left out."
+    )
+    client.force_login(factories.member(row.project, Role.ADMIN))
+    page = client.get(f"/projects/{row.project_id}/prompts/imports/{row.pk}/")
+    assert "taken in part</span> Message &#x27;Howdy?&#x27; has 12" in page.content.decode()
 
 
 TULU = {

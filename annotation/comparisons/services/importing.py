@@ -78,4 +78,5 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
     return Importer(
         read=lambda fields: tuple(map(compared, read_judged(fields, form, otherwise=otherwise))),
         store=storing.store_judgments,
+        left_out=lambda row: " ".join(one.item.left_out for one in row if one.item.left_out),
     )

@@ -70,11 +70,12 @@ class ReadVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadComparison:
-    """A prompt, its responses, and what labelers said of them."""
+    """A prompt, its responses, and what labelers said of them; ``left_out`` says what of the row is not in it."""
 
     prompt: ReadPrompt
     responses: tuple[ReadResponse, ...]
     verdicts: tuple[ReadVerdict, ...]
+    left_out: str = ""
 
 
 def response_of(entry: object) -> ReadResponse:

@@ -1,6 +1,8 @@
 """Shapes of published data sets: OASST's message trees, Tulu's evaluation tables, WMT's relative rankings."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from operator import itemgetter
 from string import digits
 from typing import Any
 
@@ -54,7 +56,7 @@ def _ranked_replies(message: Fields, before: list[Turn], tree: Fields) -> Iterat
     turns = [*before, _turn(message)]
     replies = [one for one in message.get("replies") or [] if _stands(one)]
     if turns[-1]["role"] == "user":
-        ranked = [one for one in replies if isinstance(one.get("rank"), int)][:MOST_RESPONSES]
+        ranked = [one for one in replies if isinstance(one.get("rank"), int)]
         if len(ranked) > 1:
             yield _comparison(message, turns, ranked, tree)
     for reply in replies:
@@ -75,13 +77,26 @@ def _turn(message: Fields) -> Turn:
 def _comparison(
     message: Fields, turns: list[Turn], ranked: list[Fields], tree: Fields
 ) -> ReadComparison:
-    facts = {"id": text_of(message, "message_id", limit=200), "language": message.get("lang")}
+    name = text_of(message, "message_id", limit=200)
+    facts = {"id": name, "language": message.get("lang")}
+    left_out = _left_out(name, ranked)
+    ranked = sorted(ranked, key=itemgetter("rank"))[:MOST_RESPONSES]
     ranks = [rank_of(one["rank"], place) for place, one in enumerate(ranked)]
     verdict = verdict_of(tree if "labeler" in tree else {}, tiers_by_rank(ranks))
     responses = [
         ReadResponse(text_of(one, "text"), text_of(one, "model_name", limit=200)) for one in ranked
     ]
-    return comparison_of(prompt_of(facts, turns), responses, [verdict])
+    found = comparison_of(prompt_of(facts, turns), responses, [verdict])
+    return replace(found, left_out=left_out)
+
+
+def _left_out(message_id: str, ranked: list[Fields]) -> str:
+    if len(ranked) <= MOST_RESPONSES:
+        return ""
+    return (
+        f"Message {message_id[:80]!r} has {len(ranked)} ranked replies: the {MOST_RESPONSES} of the best ranks "
+        f"are compared, {len(ranked) - MOST_RESPONSES} are left out."
+    )
 
 
 def read_tulu(fields: Fields) -> ReadComparison:

@@ -61,6 +61,7 @@ class Batch(Generic[Item]):
     taken: Sequence[Taken[Item]]
     rejected: Sequence[tuple[Row, str]]
     columns: set[str]
+    left_out: Sequence[tuple[Row, str]]  # of rows that are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Importer(Generic[Item]):
 
     read: Callable[[dict[str, Any]], Item]  # Any: JSON values
     store: Callable[[PromptImport, Sequence[Taken[Item]]], Stored]
+    left_out: Callable[[Item], str] = lambda _item: ""  # of a row that is taken, in words
 
 
 def prompt_importer(form: RowForm) -> Importer[ReadPrompt]:
@@ -141,7 +143,8 @@ def _read(rows: Sequence[Row], importer: Importer[Item]) -> Batch[Item]:
             rejected.append((row, str(refusal)))
         except RecursionError:
             rejected.append((row, TOO_DEEP))
-    return Batch(len(rows), taken, rejected, columns)
+    told = [(one.row, importer.left_out(one.item)) for one in taken]
+    return Batch(len(rows), taken, rejected, columns, [one for one in told if one[1]])
 
 
 def _take_batch(
@@ -166,9 +169,10 @@ def _store_batch(
     commit_soon()
     stored = importer.store(prompt_import, batch.taken)
     rejected = [*batch.rejected, *stored.rejected]
-    reasons = ((row.line, storable(reason)[:500], row.excerpt) for row, reason in rejected)
-    columns = ("line", "reason", "excerpt")
-    copy_rows(RejectedRow, columns, reasons, prompt_import_id=prompt_import.pk)
+    _report(prompt_import, rejected, is_taken=False)
+    lines = {row.line for row, _ in rejected}
+    in_part = [one for one in batch.left_out if one[0].line not in lines]
+    _report(prompt_import, in_part, is_taken=True)
     duplicate = batch.rows - len(rejected) - stored.created
     unused = unused_of(PromptImport.Contents(prompt_import.contents), batch.columns)
     prompt_import.unused_columns = named({*prompt_import.unused_columns, *unused})
@@ -181,6 +185,14 @@ def _store_batch(
     )
     if not counted:
         raise Conflict("Another worker goes on with this import; follow it on its page.")
+
+
+def _report(
+    prompt_import: PromptImport, told: Sequence[tuple[Row, str]], *, is_taken: bool
+) -> None:
+    rows = ((row.line, storable(reason)[:500], row.excerpt) for row, reason in told)
+    facts = {"prompt_import_id": prompt_import.pk, "is_taken": is_taken}
+    copy_rows(RejectedRow, ("line", "reason", "excerpt"), rows, **facts)
 
 
 def _store_prompts(prompt_import: PromptImport, taken: Sequence[Taken[ReadPrompt]]) -> Stored:
@@ -201,6 +213,6 @@ def _finish(prompt_import: PromptImport) -> None:
     }
     audit.record("import.finished", prompt_import, actor=prompt_import.created_by, **counts)
     if prompt_import.rows_rejected == prompt_import.rows_read:
-        first = prompt_import.rejected_rows.order_by("line").first()
+        first = prompt_import.rejected_rows.filter(is_taken=False).order_by("line").first()
         reason = f"Line {first.line}: {first.reason}" if first else ""
         raise InvalidInput(f"No row of the file could be taken. {reason}")

@@ -96,7 +96,8 @@ class Command(BaseCommand):
             f"{row.rows_rejected} rejected."
         )
         for one in rejected_of(row)[:SHOWN_REJECTED]:
-            self.stdout.write(f"  line {one.line}: {one.reason}")
+            part = ", taken in part" if one.is_taken else ""
+            self.stdout.write(f"  line {one.line}{part}: {one.reason}")
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
