@@ -386,6 +386,37 @@ def test_criteria_take_the_same_keys_one_after_the_other(bench, project):
     assert row.criteria["honest"]["strengths"] == [3]
 
 
+@pytest.mark.parametrize("sides", [2, 3])
+def test_after_all_bad_the_digits_go_on_to_the_criteria(bench, project, sides):
+    project.criteria.create(name="helpful", question="Which is more helpful?")
+    factories.comparison(factories.prompt(project), size=sides)
+    bench.open()
+    bench.form.locator("[data-candidate]").first.focus()
+    bench.press("b", *"123"[: 1 if sides == 2 else 3])
+    expect(bench.form.locator("[data-all-bad]")).to_be_checked()
+    bench.submit()
+    row = eventually(Judgment.objects.first)
+    assert row.is_all_bad
+    assert row.criteria["helpful"]["ranking"][0] == [row.shown_order[0]]
+
+
+def test_zero_takes_the_answer_of_the_row_in_focus_back(bench, project):
+    project.criteria.create(name="helpful", question="Which is more helpful?")
+    fill(project)
+    bench.open().press("2", "3", "Backspace", "0")
+    expect(bench.form.locator("[data-row=criterion-helpful] input:checked")).to_have_count(0)
+    expect(bench.form.locator("[data-row=criterion-helpful]")).to_be_focused()
+    bench.submit()
+    assert eventually(Judgment.objects.first).criteria == {}
+
+
+def test_delete_takes_a_verdict_back_with_both_bad(bench, project):
+    fill(project)
+    bench.open().press("b", "Backspace", "Delete", "Enter")
+    bench.expect_says("Choose which is better first")
+    expect(bench.form.locator(":checked")).to_have_count(0)
+
+
 @pytest.mark.parametrize(("scale", "steps"), [("five", 5), ("three", 3), ("two", 2)])
 def test_the_bar_has_the_steps_of_the_scale(bench, project, scale, steps):
     project.answer_scale = scale

@@ -5,19 +5,28 @@ const isTextField = (element) => element.matches("textarea, select:not([data-ran
 const isControl = (element) => element.matches("button, a, summary");
 
 const rows = (form) => [...form.querySelectorAll("[data-row]")].filter((row) => !row.hidden);
-const isAnswered = (row) => row.querySelector("input:checked") !== null || Boolean(row.querySelector("select")?.value);
+const rowInFocus = () => document.activeElement?.closest("[data-row]");
 
-/** The row that digits answer: the one in focus, else the first without an answer, else the last. */
+/** Whether "all bad" is chosen in place of this row. */
+const isAllBad = (row) => !row.dataset.row.startsWith("criterion-") && row.closest("form").querySelector("[data-all-bad]").checked;
+const isAnswered = (row) => isAllBad(row) || row.querySelector("input:checked") !== null || Boolean(row.querySelector("select")?.value);
+const firstOpen = (form) => rows(form).find((row) => !isAnswered(row));
+
+/** The row in focus, else the first without an answer; undefined where all are answered. */
+function nextRow(form) {
+  const card = document.activeElement?.closest("[data-candidate]")?.querySelector("[data-row]");
+  return rowInFocus() ?? card ?? firstOpen(form);
+}
+
+/** The row that digits answer: where all are answered the last, or the first where "all bad" is all of the answer. */
 function currentRow(form) {
   const all = rows(form);
-  const focused = document.activeElement?.closest("[data-row]");
-  const card = document.activeElement?.closest("[data-candidate]")?.querySelector("[data-row]");
-  return focused ?? card ?? all.find((row) => !isAnswered(row)) ?? all.at(-1);
+  return nextRow(form) ?? all.findLast((row) => !isAllBad(row)) ?? all[0];
 }
 
 /** Show which row the next digit answers; none where all are answered and none has the focus. */
 export function markRow(form) {
-  const now = document.activeElement?.closest("[data-row]") ?? rows(form).find((row) => !isAnswered(row));
+  const now = rowInFocus() ?? firstOpen(form);
   for (const row of rows(form)) row.classList.toggle("now", row === now);
 }
 
@@ -33,7 +42,8 @@ export const goToFirst = (form) => goTo(rows(form)[0]);
 
 function goBack(form) {
   const all = rows(form);
-  goTo(all[Math.max(all.indexOf(currentRow(form)) - 1, 0)]);
+  const row = nextRow(form);
+  goTo(all[Math.max((row ? all.indexOf(row) : all.length) - 1, 0)]);
 }
 
 function answer(form, digit) {
@@ -52,13 +62,21 @@ function choose(row, digit) {
   return field;
 }
 
+/** Take the answer of the row in focus back, "all bad" with that of a verdict. */
+function clear(form) {
+  const row = rowInFocus();
+  if (!row) return;
+  for (const input of form.querySelectorAll(`[name="${CSS.escape(row.dataset.row)}"]`)) input.checked = false;
+  row.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 function advance(form, row) {
-  const open = rows(form).find((one) => !isAnswered(one));
+  const open = firstOpen(form);
   const card = open?.closest("[data-candidate]");
   if (card) {
     card.focus({ preventScroll: false });
     card.scrollIntoView({ block: "nearest" });
-  } else if (open?.querySelector("select") || document.activeElement?.closest("[data-row]") === row) {
+  } else if (open?.querySelector("select") || rowInFocus() === row) {
     (open?.querySelector("input, select") ?? form.querySelector("[data-submit]")).focus();
   }
 }
@@ -67,6 +85,7 @@ export function allBad(form) {
   const input = form.querySelector("[data-all-bad]");
   input.checked = input.type === "radio" ? true : !input.checked;
   input.dispatchEvent(new Event("input", { bubbles: true }));
+  if (input.checked) advance(form, rowInFocus() ?? undefined);
 }
 
 /** Write the labeler's own keys where keys are shown. */
@@ -90,6 +109,8 @@ function digitOf(event) {
   return isPrinted ? Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? 0) : 0;
 }
 
+const CORRECTIONS = { Backspace: goBack, 0: clear, Delete: clear };
+
 /** `keys`: action -> key; `desk`: form(), submit(), and `actions`, by the same names as the keys. */
 export function bindKeys(keys, desk) {
   const actionOf = new Map(Object.entries(keys).map(([action, key]) => [key, action]));
@@ -102,7 +123,7 @@ export function bindKeys(keys, desk) {
     if (chooseReason(desk.form(), event, digitOf(event))) event.preventDefault();
     else if (event.key === "Enter") onEnter(event, target, desk);
     else if (action) act(event, () => desk.actions[action]?.());
-    else if (event.key === "Backspace" && desk.form() && !event.defaultPrevented) act(event, () => goBack(desk.form()));
+    else if (desk.form() && !event.defaultPrevented && event.key in CORRECTIONS) act(event, () => CORRECTIONS[event.key](desk.form()));
     else if (digitOf(event) && desk.form()) act(event, () => answer(desk.form(), digitOf(event)));
   });
 }
