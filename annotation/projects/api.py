@@ -96,9 +96,12 @@ class MemberList(APIView):
         """Add a person who has an account."""
         project = project_for(request.user, project_id, Role.ADMIN)
         fields = sent(shapes.NewMemberSerializer, request)
-        role = Role(fields["role"])
         members.add_member(
-            project=project, username=fields["username"], role=role, actor=person(request)
+            project=project,
+            username=fields["username"],
+            role=Role(fields["role"]),
+            languages=fields["languages"],
+            actor=person(request),
         )
         listed = shapes.MemberSerializer(members_of(project), many=True)
         return Response(listed.data, status=status.HTTP_201_CREATED)
@@ -109,10 +112,16 @@ class MemberDetail(APIView):
 
     @extend_schema(request=shapes.RolesSerializer, responses=shapes.MemberSerializer(many=True))
     def put(self, request: Request, project_id: int, user_id: int) -> Response:
-        """Let the member hold exactly these roles."""
+        """Let the member hold exactly these roles; the languages of a labeler stay where they are left out."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        roles = {Role(role) for role in sent(shapes.RolesSerializer, request)["roles"]}
-        members.set_roles(project=project, user_id=user_id, roles=roles, actor=person(request))
+        fields = sent(shapes.RolesSerializer, request)
+        members.set_roles(
+            project=project,
+            user_id=user_id,
+            roles={Role(role) for role in fields["roles"]},
+            languages=fields.get("languages"),
+            actor=person(request),
+        )
         return Response(shapes.MemberSerializer(members_of(project), many=True).data)
 
     @extend_schema(responses={204: None})
@@ -145,6 +154,7 @@ class InvitationList(generics.ListAPIView[Invitation]):
             role=Role(fields["role"]),
             actor=person(request),
             note=fields["note"],
+            languages=fields["languages"],
             days=fields["days"],
         )
         body = {

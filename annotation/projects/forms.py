@@ -222,20 +222,42 @@ class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at
         help_texts = {"name": _("Small letters, digits and hyphens, such as “follows-format”.")}
 
 
+class LanguagesField(forms.CharField):
+    """The languages that a labeler is given comparisons in, as codes with commas between."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("Languages"),
+            max_length=200,
+            required=False,
+            help_text=_("Codes such as “en, de”: only comparisons in these. Empty: any language."),
+        )
+
+    def clean(self, value: Any) -> Any:  # Any: as Django's fields
+        return languages_in(super().clean(value))
+
+
 class MemberForm(forms.Form):
     username = forms.CharField(label=_("Username"), max_length=150)
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+    languages = LanguagesField()
 
 
 class RolesForm(forms.Form):
     roles = forms.MultipleChoiceField(choices=Role.choices, required=False)
+    languages = LanguagesField()
 
     def chosen(self) -> set[Role]:
         return {Role(role) for role in self.cleaned_data["roles"]}
 
+    def languages_sent(self) -> list[str] | None:
+        """None where the form has no field for them, as of who was no labeler."""
+        return self.cleaned_data["languages"] if "languages" in self.data else None
+
 
 class InvitationForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+    languages = LanguagesField()
     note = forms.CharField(max_length=120, required=False, label=_("For whom?"))
     days = forms.IntegerField(
         min_value=1, max_value=90, initial=INVITATION_DAYS, label=_("Valid for days")
@@ -254,12 +276,7 @@ class InvitePeopleForm(forms.Form):
         ),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
-    languages = forms.CharField(
-        label=_("Languages"),
-        max_length=200,
-        required=False,
-        help_text=_("Codes such as “en, de”: only comparisons in these. Empty: any language."),
-    )
+    languages = LanguagesField()
 
     def __init__(self, *args: Any, needs_addresses: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)  # Any: as Django's form
@@ -267,9 +284,6 @@ class InvitePeopleForm(forms.Form):
 
     def clean_addresses(self) -> list[str]:
         return addresses_in(self.cleaned_data["addresses"])
-
-    def clean_languages(self) -> list[str]:
-        return languages_in(self.cleaned_data["languages"])
 
 
 def addresses_in(text: str) -> list[str]:
@@ -295,11 +309,11 @@ def _is_address(text: str) -> bool:
 
 def languages_in(text: str) -> list[str]:
     """Language codes in small letters, each once."""
-    found = list(dict.fromkeys(one.lower() for one in re.split(r"[\s,;]+", text) if one))
-    wrong = [one for one in found if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})?", one)]
+    found = [one for one in re.split(r"[\s,;]+", text) if one]
+    wrong = [one for one in found if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})?", one.lower())]
     if wrong:
         raise forms.ValidationError(f"No language code such as “en” or “pt-br”: {wrong[0][:40]}.")
-    return found
+    return list(dict.fromkeys(one.lower() for one in found))
 
 
 def first_error(form: forms.BaseForm) -> str:

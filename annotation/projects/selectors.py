@@ -1,6 +1,7 @@
 """The project gate: every row is found through its project. An id from a request proves nothing."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import AnonymousUser
@@ -88,19 +89,25 @@ def may_create_projects(user: User) -> bool:
 
 
 class Member(NamedTuple):
-    """A person of the project with all roles held there."""
+    """A person of the project with all roles held there, and the languages they label in; none for any."""
 
     user: User
     roles: list[Role]
+    languages: list[str]
 
 
 def members_of(project: Project) -> list[Member]:
     """The members by name, each once."""
     rows = project.memberships.select_related("user").order_by("user__username", "role")
-    roles: defaultdict[User, list[Role]] = defaultdict(list)
+    held: defaultdict[User, list[Membership]] = defaultdict(list)
     for row in rows:
-        roles[row.user].append(Role(row.role))
-    return [Member(user, held) for user, held in roles.items()]
+        held[row.user].append(row)
+    return [_member(user, theirs) for user, theirs in held.items()]
+
+
+def _member(user: User, rows: Sequence[Membership]) -> Member:
+    labeler = next((row for row in rows if row.role == Role.LABELER), None)
+    return Member(user, [Role(row.role) for row in rows], labeler.languages if labeler else [])
 
 
 def usable_invitations() -> QuerySet[Invitation]:

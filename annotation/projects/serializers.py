@@ -46,9 +46,19 @@ class ArchiveSerializer(serializers.Serializer[Project]):
     is_archived = serializers.BooleanField()
 
 
+class LanguagesField(serializers.ListField):
+    """Codes such as "en" or "pt-br": a labeler gets only comparisons in these. Empty: in any."""
+
+    child = serializers.RegexField(LANGUAGE)
+
+    def __init__(self, **options: Any) -> None:  # Any: DRF's own options
+        super().__init__(max_length=20, help_text=self.__doc__, **options)
+
+
 class NewMemberSerializer(serializers.Serializer[None]):
     username = serializers.CharField(max_length=150)
     role = serializers.ChoiceField(choices=Role.choices)
+    languages = LanguagesField(default=list)
 
 
 class MemberSerializer(serializers.Serializer[Any]):  # Any: one Member or many
@@ -56,24 +66,27 @@ class MemberSerializer(serializers.Serializer[Any]):  # Any: one Member or many
     username = serializers.CharField(source="user.username")
     kind = serializers.CharField(source="user.kind")
     roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
+    languages = LanguagesField()
 
 
 class RolesSerializer(serializers.Serializer[None]):
     roles = serializers.ListField(
         child=serializers.ChoiceField(choices=Role.choices), max_length=len(Role)
     )
+    languages = LanguagesField(required=False)
 
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
     class Meta:
         model = Invitation
-        fields = ["id", "role", "note", "created_at", "expires_at"]
+        fields = ["id", "role", "note", "languages", "created_at", "expires_at"]
         read_only_fields = ["created_at", "expires_at"]
 
 
 class SendInvitationSerializer(serializers.Serializer[None]):
     role = serializers.ChoiceField(choices=Role.choices)
     note = serializers.CharField(max_length=120, default="", allow_blank=True)
+    languages = LanguagesField(default=list)
     days = serializers.IntegerField(min_value=1, max_value=90, default=INVITATION_DAYS)
 
 
@@ -87,15 +100,13 @@ class NewInvitationSerializer(InvitationSerializer):
 
 
 class InvitePeopleSerializer(serializers.Serializer[None]):
-    """Whom to invite by mail; ``languages`` are codes such as "en": only comparisons in these."""
+    """Whom to invite by mail."""
 
     addresses = serializers.ListField(
         child=serializers.EmailField(max_length=254), min_length=1, max_length=MOST_AT_ONCE
     )
     role = serializers.ChoiceField(choices=Role.choices)
-    languages = serializers.ListField(
-        child=serializers.RegexField(LANGUAGE), max_length=20, default=list
-    )
+    languages = LanguagesField(default=list)
     days = serializers.IntegerField(min_value=1, max_value=90, default=INVITATION_DAYS)
 
 

@@ -125,6 +125,7 @@ UNDO_PAGES = {
     "project.archived": "projects-settings",
     "member.added": "projects-members",
     "member.removed": "projects-members",
+    "member.languages": "projects-members",
 }
 
 

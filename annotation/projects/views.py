@@ -134,7 +134,13 @@ def member_list(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         name, role = form.cleaned_data["username"], Role(form.cleaned_data["role"])
-        members.add_member(project=project, username=name, role=role, actor=person(request))
+        members.add_member(
+            project=project,
+            username=name,
+            role=role,
+            languages=form.cleaned_data["languages"],
+            actor=person(request),
+        )
         told = _("%(name)s has the role %(role)s now.")
         messages.success(request, told % {"name": name, "role": role.label})
         return redirect("projects-members", project.pk)
@@ -159,13 +165,19 @@ def _members_context(request: HttpRequest, project: Project) -> dict[str, object
 
 @require_POST
 def set_roles(request: HttpRequest, project_id: int, user_id: int) -> HttpResponse:
-    """Let a member hold exactly the roles that are ticked; none removes the member."""
+    """Let a member hold exactly the roles that are ticked, and label in the languages named; no role removes them."""
     project = project_for(request.user, project_id, Role.ADMIN)
     form = forms.RolesForm(request.POST)
     if not form.is_valid():
         raise InvalidInput(forms.first_error(form))
-    members.set_roles(project=project, user_id=user_id, roles=form.chosen(), actor=person(request))
-    messages.success(request, _("The roles are saved."))
+    members.set_roles(
+        project=project,
+        user_id=user_id,
+        roles=form.chosen(),
+        languages=form.languages_sent(),
+        actor=person(request),
+    )
+    messages.success(request, _("Roles and languages are saved."))
     if not project.memberships.filter(user=person(request)).exists():
         return redirect("projects-index")
     return redirect("projects-members", project.pk)
@@ -181,9 +193,14 @@ def invite(request: HttpRequest, project_id: int) -> HttpResponse:
     if not form.is_valid():
         context["invitation_form"] = form
         return render(request, "projects/members.html", context, status=400)
-    role = Role(form.cleaned_data["role"])
-    note, days = form.cleaned_data["note"], form.cleaned_data["days"]
-    new = members.invite(project=project, role=role, actor=person(request), note=note, days=days)
+    new = members.invite(
+        project=project,
+        role=Role(form.cleaned_data["role"]),
+        languages=form.cleaned_data["languages"],
+        note=form.cleaned_data["note"],
+        days=form.cleaned_data["days"],
+        actor=person(request),
+    )
     context["link"] = request.build_absolute_uri(reverse("projects-invitation", args=[new.token]))
     context["invitation"] = new.invitation
     return render(request, "projects/members.html", context)

@@ -105,6 +105,84 @@ def test_a_member_is_added_by_name_and_a_stranger_to_the_server_is_not(api, proj
     assert "invitation" in answer.json()["error"]["message"]
 
 
+def test_an_admin_sees_and_changes_the_languages_of_a_labeler(client, project, admin):
+    labeler = factories.member(project, Role.LABELER, username="ada")
+    client.force_login(admin)
+    url = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    client.post(url, {"roles": ["labeler"], "languages": "DE, en"})
+    page = client.get(reverse("projects-members", args=[project.pk])).content.decode()
+    assert re.search(r'name="languages" value="de, en"[^>]* aria-label="Languages of ada"', page)
+    act = last_act(project)
+    assert (act.verb, act.data["before"], act.data["languages"]) == (
+        "member.languages",
+        [],
+        ["de", "en"],
+    )
+    client.post(url, {"roles": ["labeler"], "languages": ""})
+    assert project.memberships.get(user=labeler).languages == []
+
+
+def test_languages_that_did_not_change_are_not_audited(client, project, admin):
+    labeler = factories.member(project, Role.LABELER)
+    project.memberships.filter(user=labeler).update(languages=["de"])
+    client.force_login(admin)
+    url = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    client.post(url, {"roles": ["labeler"], "languages": "de"})
+    assert not AuditEvent.objects.filter(verb="member.languages").exists()
+
+
+def test_what_is_no_language_is_named_and_nothing_is_changed(client, project, admin):
+    labeler = factories.member(project, Role.LABELER)
+    client.force_login(admin)
+    url = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    answer = client.post(url, {"roles": ["admin"], "languages": "German"})
+    assert "German" in answer.content.decode()
+    assert roles_of(labeler, project.pk) == {Role.LABELER}
+
+
+def test_the_api_tells_and_changes_languages_and_leaves_them_where_they_are_left_out(
+    api, project, admin
+):
+    labeler = factories.member(project, Role.LABELER, username="zoe")
+    api.force_authenticate(admin)
+    url = reverse("api-member-detail", args=[project.pk, labeler.pk])
+    sent = {"roles": ["labeler"], "languages": ["de"]}
+    assert api.put(url, sent, format="json").json()[-1]["languages"] == ["de"]
+    both = api.put(url, {"roles": ["labeler", "engineer"]}, format="json").json()
+    assert both[-1]["languages"] == ["de"]
+    wrong = api.put(url, {**sent, "languages": ["German"]}, format="json")
+    assert "languages" in wrong.json()["error"]["fields"]
+
+
+def test_only_an_admin_changes_languages(api, client, project):
+    labeler = factories.member(project, Role.LABELER)
+    api.force_authenticate(labeler)
+    client.force_login(labeler)
+    sent = {"roles": ["labeler"], "languages": ["de"]}
+    url = reverse("api-member-detail", args=[project.pk, labeler.pk])
+    assert api.put(url, sent, format="json").status_code == 403
+    page = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    assert client.post(page, {**sent, "languages": "de"}).status_code == 403
+    assert project.memberships.get(user=labeler).languages == []
+
+
+def test_who_is_added_or_invited_by_a_link_has_languages(api, client, project, admin):
+    User.objects.create_user("bo", password=PASSWORD)
+    api.force_authenticate(admin)
+    new = {"username": "bo", "role": "labeler", "languages": ["fr"]}
+    api.post(reverse("api-member-list", args=[project.pk]), new, format="json")
+    assert project.memberships.get(user__username="bo").languages == ["fr"]
+    invited = {"role": "labeler", "languages": ["de"]}
+    made = api.post(reverse("api-invitation-list", args=[project.pk]), invited, format="json")
+    assert made.json()["languages"] == ["de"]
+    client.force_login(admin)
+    url = reverse("projects-invite", args=[project.pk])
+    client.post(url, {"role": "labeler", "languages": "en", "days": 3})
+    kim = factories.user()
+    members.accept_invitation(invitation=Invitation.objects.latest("pk"), user=kim)
+    assert project.memberships.get(user=kim).languages == ["en"]
+
+
 def test_a_link_lets_one_person_make_an_account_and_join(client, project, admin):
     client.force_login(admin)
     page = client.post(

@@ -103,7 +103,14 @@ def _make(
         created_by=actor,
         expires_at=timezone.now() + timedelta(days=days),
     )
-    audit.record("invitation.made", invitation, actor=actor, role=role.value, email=address)
+    audit.record(
+        "invitation.made",
+        invitation,
+        actor=actor,
+        role=role.value,
+        email=address,
+        languages=invitation.languages,
+    )
     return NewInvitation(invitation, token)
 
 

@@ -1,7 +1,7 @@
 """Who belongs to a project: members, their roles, and the links that invite them."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -26,8 +26,15 @@ class NewInvitation(NamedTuple):
 
 
 @transaction.atomic
-def add_member(*, project: Project, username: str, role: Role, actor: User | None) -> Membership:
-    """Give a person who has an account already a role."""
+def add_member(
+    *,
+    project: Project,
+    username: str,
+    role: Role,
+    actor: User | None,
+    languages: Sequence[str] = (),
+) -> Membership:
+    """Give a person who has an account already a role; ``languages``: what a labeler gets, empty for any."""
     user = User.objects.filter(username__iexact=username.strip(), kind=User.Kind.PERSON).first()
     if user is None or not user.has_usable_password():
         raise InvalidInput(f"There is no user {username!r}; send an invitation link instead.")
@@ -35,16 +42,25 @@ def add_member(*, project: Project, username: str, role: Role, actor: User | Non
     if not is_new:
         raise Conflict(f"{user.username} is {role.value} of this project already.")
     audit.record("member.added", membership, actor=actor, username=user.username, role=role.value)
+    if languages:
+        _set_languages(membership, languages, actor=actor)
     return membership
 
 
 @transaction.atomic
-def set_roles(*, project: Project, user_id: int, roles: Collection[Role], actor: User) -> None:
+def set_roles(
+    *,
+    project: Project,
+    user_id: int,
+    roles: Collection[Role],
+    actor: User,
+    languages: Sequence[str] | None = None,
+) -> None:
     """Let a member hold exactly these roles; none removes the member. Never the last admin.
 
     1. Lock the project, so that two admins cannot remove each other at once.
     2. Refuse what would leave the project without an admin.
-    3. Write the difference.
+    3. Write the difference, and for a labeler the ``languages``: empty for any, None where they stay.
     """
     Project.objects.select_for_update().get(pk=project.pk)
     rows = Membership.objects.filter(project=project, user_id=user_id).select_related("user")
@@ -60,6 +76,27 @@ def set_roles(*, project: Project, user_id: int, roles: Collection[Role], actor:
     for role in set(roles) - held.keys():
         row = Membership.objects.create(project=project, user_id=user_id, role=role)
         audit.record("member.added", row, actor=actor, username=username, role=role.value)
+    if languages is not None and Role.LABELER in roles:
+        labeler = Membership.objects.select_related("user").get(
+            project=project, user_id=user_id, role=Role.LABELER
+        )
+        _set_languages(labeler, languages, actor=actor)
+
+
+def _set_languages(row: Membership, languages: Sequence[str], *, actor: User | None) -> None:
+    before = row.languages
+    if before == list(languages):
+        return
+    row.languages = list(languages)
+    row.save(update_fields=["languages"])
+    audit.record(
+        "member.languages",
+        row,
+        actor=actor,
+        username=row.user.username,
+        languages=row.languages,
+        before=before,
+    )
 
 
 def _refuse_without_admin(project: Project, user_id: int) -> None:
@@ -70,19 +107,33 @@ def _refuse_without_admin(project: Project, user_id: int) -> None:
 
 @transaction.atomic
 def invite(
-    *, project: Project, role: Role, actor: User, note: str = "", days: int = INVITATION_DAYS
+    *,
+    project: Project,
+    role: Role,
+    actor: User,
+    note: str = "",
+    languages: Sequence[str] = (),
+    days: int = INVITATION_DAYS,
 ) -> NewInvitation:
-    """Make a link that gives whoever opens it first this role."""
+    """Make a link that gives whoever opens it first this role, and a labeler these languages."""
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
         project=project,
         role=role,
         note=note,
+        languages=list(languages),
         token_hash=hash_key(token),
         created_by=actor,
         expires_at=timezone.now() + timedelta(days=days),
     )
-    audit.record("invitation.made", invitation, actor=actor, role=role.value, note=note)
+    audit.record(
+        "invitation.made",
+        invitation,
+        actor=actor,
+        role=role.value,
+        note=note,
+        languages=invitation.languages,
+    )
     return NewInvitation(invitation, token)
 
 
