@@ -102,6 +102,24 @@ class Membership(models.Model):
         ]
 
 
+class FormerLabeler(models.Model):
+    """What a labeler had as they lost the role: they take it up again with it, a pause too."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    languages = ArrayField(models.CharField(max_length=12), default=list, blank=True)
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user"], name="a_former_labeler_is_kept_once"
+            )
+        ]
+
+
 class Guideline(models.Model):
     """One version of the labeling guideline, in Markdown; judgments point at the version they followed."""
 

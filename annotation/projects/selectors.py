@@ -89,11 +89,12 @@ def may_create_projects(user: User) -> bool:
 
 
 class Member(NamedTuple):
-    """A person of the project with all roles held there, and the languages they label in; none for any."""
+    """A person of the project with all roles held there, and what they are as a labeler."""
 
     user: User
     roles: list[Role]
-    languages: list[str]
+    languages: list[str]  # empty: any
+    is_paused: bool
 
 
 def members_of(project: Project) -> list[Member]:
@@ -107,7 +108,12 @@ def members_of(project: Project) -> list[Member]:
 
 def _member(user: User, rows: Sequence[Membership]) -> Member:
     labeler = next((row for row in rows if row.role == Role.LABELER), None)
-    return Member(user, [Role(row.role) for row in rows], labeler.languages if labeler else [])
+    return Member(
+        user,
+        [Role(row.role) for row in rows],
+        languages=labeler.languages if labeler else [],
+        is_paused=labeler is not None and labeler.paused_at is not None,
+    )
 
 
 def usable_invitations() -> QuerySet[Invitation]:

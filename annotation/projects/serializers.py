@@ -67,6 +67,7 @@ class MemberSerializer(serializers.Serializer[Any]):  # Any: one Member or many
     kind = serializers.CharField(source="user.kind")
     roles = serializers.ListField(child=serializers.ChoiceField(choices=Role.choices))
     languages = LanguagesField()
+    is_paused = serializers.BooleanField(help_text="As a labeler: gets no work.")
 
 
 class RolesSerializer(serializers.Serializer[None]):

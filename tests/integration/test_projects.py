@@ -95,6 +95,54 @@ def test_roles_are_set_to_exactly_those_that_are_ticked(client, project, admin):
     assert roles_of(labeler, project.pk) == frozenset()
 
 
+@pytest.fixture
+def paused(project):
+    """A labeler who passed the exam, reads German, and is paused."""
+    labeler = factories.member(project, Role.LABELER)
+    project.memberships.filter(user=labeler).update(
+        languages=["de"],
+        qualified_at=timezone.now(),
+        paused_at=timezone.now(),
+        pause_reason="Ask me.",
+    )
+    return labeler
+
+
+def standing(project, labeler) -> dict:
+    names = ("languages", "qualified_at", "paused_at", "pause_reason")
+    return project.memberships.filter(role=Role.LABELER).values(*names).get(user=labeler)
+
+
+def test_who_loses_the_role_of_a_labeler_takes_it_up_again_as_it_was(project, admin, paused):
+    before = standing(project, paused)
+    for roles in ({Role.ENGINEER}, {Role.ENGINEER, Role.LABELER}):
+        members.set_roles(project=project, user_id=paused.pk, roles=roles, actor=admin)
+    assert standing(project, paused) == before
+
+
+def test_who_was_removed_and_is_added_again_is_paused_as_before(project, admin, paused):
+    paused.set_password(PASSWORD)
+    paused.save()
+    before = standing(project, paused)
+    members.set_roles(project=project, user_id=paused.pk, roles=(), actor=admin)
+    members.add_member(project=project, username=paused.username, role=Role.LABELER, actor=admin)
+    assert standing(project, paused) == before
+
+
+def test_a_link_ends_no_pause(project, admin, paused):
+    before = standing(project, paused)
+    members.set_roles(project=project, user_id=paused.pk, roles=(), actor=admin)
+    new = members.invite(project=project, role=Role.LABELER, actor=admin, languages=["en"])
+    members.accept_invitation(invitation=new.invitation, user=paused)
+    assert standing(project, paused) == {**before, "languages": ["de", "en"]}
+
+
+def test_the_members_page_says_who_is_paused(client, project, admin, paused):
+    client.force_login(admin)
+    page = client.get(reverse("projects-members", args=[project.pk])).content.decode()
+    assert re.search(rf"<td>{paused.username} <span [^>]*>paused</span>", page)
+
+
 def test_a_member_is_added_by_name_and_a_stranger_to_the_server_is_not(api, project, admin):
     User.objects.create_user("bo", password=PASSWORD)
     api.force_authenticate(admin)

@@ -12,10 +12,11 @@ from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput, NotFound
-from annotation.projects.models import Invitation, Membership, Project, Role
+from annotation.projects.models import FormerLabeler, Invitation, Membership, Project, Role
 from annotation.projects.selectors import usable_invitations
 
 INVITATION_DAYS = 14
+_STANDING = ("languages", "qualified_at", "paused_at", "pause_reason")  # of a labeler
 
 
 class NewInvitation(NamedTuple):
@@ -38,7 +39,7 @@ def add_member(
     user = User.objects.filter(username__iexact=username.strip(), kind=User.Kind.PERSON).first()
     if user is None or not user.has_usable_password():
         raise InvalidInput(f"There is no user {username!r}; send an invitation link instead.")
-    membership, is_new = Membership.objects.get_or_create(project=project, user=user, role=role)
+    membership, is_new = _give(project, user.pk, role)
     if not is_new:
         raise Conflict(f"{user.username} is {role.value} of this project already.")
     audit.record("member.added", membership, actor=actor, username=user.username, role=role.value)
@@ -72,15 +73,34 @@ def set_roles(
     username = next(iter(held.values())).user.username
     for role in held.keys() - set(roles):
         audit.record("member.removed", held[role], actor=actor, username=username, role=role.value)
-        held[role].delete()
+        _take(held[role])
     for role in set(roles) - held.keys():
-        row = Membership.objects.create(project=project, user_id=user_id, role=role)
+        row, _is_new = _give(project, user_id, role)
         audit.record("member.added", row, actor=actor, username=username, role=role.value)
     if languages is not None and Role.LABELER in roles:
         labeler = Membership.objects.select_related("user").get(
             project=project, user_id=user_id, role=Role.LABELER
         )
         _set_languages(labeler, languages, actor=actor)
+
+
+def _take(row: Membership) -> None:
+    if row.role == Role.LABELER:
+        FormerLabeler.objects.update_or_create(
+            project_id=row.project_id,
+            user_id=row.user_id,
+            defaults={name: getattr(row, name) for name in _STANDING},
+        )
+    row.delete()
+
+
+def _give(project: Project, user_id: int, role: Role) -> tuple[Membership, bool]:
+    """The membership, and whether it is new; a labeler takes up again what they had: no role change ends a pause."""
+    former = FormerLabeler.objects.filter(project=project, user_id=user_id)
+    kept = former.values(*_STANDING).first() if role == Role.LABELER else None
+    return Membership.objects.get_or_create(
+        project=project, user_id=user_id, role=role, defaults=kept or {}
+    )
 
 
 def _set_languages(row: Membership, languages: Sequence[str], *, actor: User | None) -> None:
@@ -143,14 +163,11 @@ def accept_invitation(*, invitation: Invitation, user: User) -> Project:
     open_row = usable_invitations().filter(pk=invitation.pk)
     if not open_row.update(accepted_by=user, accepted_at=timezone.now()):
         raise Conflict("This invitation was used, withdrawn or has expired; ask for another.")
-    membership, is_new = Membership.objects.get_or_create(
-        project=invitation.project,
-        user=user,
-        role=invitation.role,
-        defaults={"languages": invitation.languages},
-    )
-    if not is_new and membership.languages and invitation.languages:
-        membership.languages = sorted({*membership.languages, *invitation.languages})
+    membership, is_new = _give(invitation.project, user.pk, Role(invitation.role))
+    is_narrowed = bool(membership.languages) or is_new
+    if is_narrowed and invitation.languages:
+        both = [*membership.languages, *invitation.languages]
+        membership.languages = list(dict.fromkeys(both))
         membership.save(update_fields=["languages"])
     audit.record(
         "invitation.accepted", membership, actor=user, username=user.username, role=invitation.role
