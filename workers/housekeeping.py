@@ -18,6 +18,7 @@ from annotation.core.jobs import Job, JobModel, JobQuerySet, Queue, queue_of
 from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
+from annotation.quality.selectors import with_old_reports
 from annotation.rounds.services import advance_all
 from workers.checkpoints import remove_unused
 
@@ -39,6 +40,7 @@ def sweep() -> None:
             ring_again(model, queue)
     if not has_messages[Queue.CPU]:
         ring_for_early_stop()
+        ring_for_old_reports()
     expire_leases()
     expire_drafts()
     advance_evaluations()
@@ -69,6 +71,12 @@ def ring_for_early_stop() -> None:
     """Ring for projects whose setting changed and that nobody looks back on."""
     for pk in behind_early_stop().values_list("pk", flat=True)[:RING_AT_ONCE]:
         current_app.send_task(Job.SETTLE_EARLY_STOP.value, args=[pk], queue=Queue.CPU.value)
+
+
+def ring_for_old_reports() -> None:
+    """Ring for projects whose stored figures other formulas computed: those of before an upgrade."""
+    for pk in with_old_reports().values_list("pk", flat=True)[:RING_AT_ONCE]:
+        current_app.send_task(Job.REFRESH_AGREEMENT.value, args=[pk], queue=Queue.CPU.value)
 
 
 def release_the_dead(jobs: JobQuerySet) -> None:

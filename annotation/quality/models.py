@@ -16,6 +16,7 @@ class AgreementReport(models.Model):
     last_judgment_id = models.BigIntegerField(default=0)
     judgments_counted = models.PositiveIntegerField(default=0)
     version = models.PositiveBigIntegerField(default=0)  # of the columns it was computed from
+    formulas = models.PositiveIntegerField(default=0)  # that computed it: `figures.FORMULAS`
     data = models.JSONField(default=dict)
     computed_at = models.DateTimeField(auto_now=True)
     seconds = models.FloatField(default=0)  # that computing it took
@@ -304,6 +305,7 @@ class AgreementTally(models.Model):
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="tally")
     version = models.PositiveBigIntegerField(null=True)  # of the columns; None: count anew
+    formulas = models.PositiveIntegerField(default=0)  # that counted it: `figures.FORMULAS`
     counts = models.JSONField(default=dict)
     vectors = models.BinaryField(default=bytes)  # patterns x 8, int32
     items = models.BinaryField(default=bytes)  # that show each pattern, int64

@@ -13,6 +13,7 @@ from annotation.core.errors import InvalidInput
 from annotation.measures.statistic import Interval, Statistic, missing
 from annotation.projects.models import Project
 from annotation.quality import stored, tally
+from annotation.quality.figures import FORMULAS
 from annotation.quality.further import budget_of, coefficients_part, judges_part
 from annotation.quality.gains import items_part
 from annotation.quality.labeler_table import labelers_part, matrix_part
@@ -92,6 +93,16 @@ def stored_report(project: Project) -> AgreementReport | None:
     return AgreementReport.objects.filter(project=project).first()
 
 
+def is_old(report: AgreementReport) -> bool:
+    """Whether other formulas computed it than those of now."""
+    return report.formulas != FORMULAS
+
+
+def with_old_reports() -> QuerySet[Project]:
+    """Projects whose stored report other formulas computed, as an upgrade leaves it."""
+    return Project.objects.filter(agreement__formulas__lt=FORMULAS).order_by("pk")
+
+
 def _stored_parts(project: Project, parts: Iterable[str]) -> AgreementReport | None:
     """The same with the parts asked for alone: the rows of a thousand labelers are long to read."""
     unasked = [key for part in PARTS if part not in parts for key in _KEYS.get(part, (part,))]
@@ -156,7 +167,7 @@ def _together(project: Project, row: AgreementReport | None, live: AgreementView
     """The stored tables under the live figures, or under their own where those have to be counted."""
     store = ColumnStore.objects.filter(project=project).values_list("version", flat=True).first()
     version = None if row is None else row.version
-    are_current = live.is_current and version == store
+    are_current = live.is_current and version == store and (row is None or not is_old(row))
     tables = EMPTY if row is None else {**EMPTY, **row.data}
     tables_at = None if row is None else row.computed_at
     if live.computed_at is None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotation.core.jobs import Job, ring
 from annotation.projects.models import Project
 from annotation.quality import resolving, rules, selectors, stored, storing, tally
+from annotation.quality.figures import FORMULAS
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.models import AgreementReport, ColumnStore, LabelerModel
 from annotation.quality.scope import Scope
@@ -42,13 +43,14 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
     tally.ensure(project)
     store = ColumnStore.objects.filter(project=project).first()
     report = selectors.stored_report(project)
-    if store is None or (report is not None and report.version == store.version):
+    is_old = report is not None and selectors.is_old(report)
+    if store is None or (report is not None and report.version == store.version and not is_old):
         return None
-    if report is not None and _put_off(report):
+    if report is not None and not is_old and _put_off(report):
         return None
     started = time.perf_counter()
     scoped, counted = ScopedJudgments(project, Scope()), rules.counted_machines(project)
-    known, is_new = _fitted(project, _counting(scoped, counted))
+    known, is_new = _fitted(project, _counting(scoped, counted), anew=is_old)
     scoped.known = known
     rules.enforce(project=project, columns=columns_that_count(project, counted=counted))
     resolving.resolve_changed(project=project, store=store, known=known, everything=is_new)
@@ -58,6 +60,7 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
             "last_judgment_id": int(scoped.columns.judgments.max(initial=0)),
             "judgments_counted": int(scoped.judged.opens_judgment.sum()),
             "version": scoped.columns.version,
+            "formulas": FORMULAS,
             "data": selectors.report_from(scoped),
             "seconds": time.perf_counter() - started,
             "rung_for": None,
@@ -90,11 +93,13 @@ def _counting(scoped: ScopedJudgments, counted: Collection[int]) -> JudgedPairs:
     return ScopedJudgments(scoped.project, scoped.scope, counted=counted).votes
 
 
-def _fitted(project: Project, judged: JudgedPairs) -> tuple[KnownLabelers | None, bool]:
-    """The model of the labelers, and whether it was fitted anew."""
+def _fitted(
+    project: Project, judged: JudgedPairs, *, anew: bool
+) -> tuple[KnownLabelers | None, bool]:
+    """The model of the labelers, and whether it was fitted anew: where that is wanted, or their judgments grew."""
     criterion, rows = Scope().criterion, len(judged)
     known = stored_labelers(project, criterion)
-    if known is not None and REFIT_ROWS < rows < known.judgments * REFIT_GROWTH:
+    if known is not None and not anew and REFIT_ROWS < rows < known.judgments * REFIT_GROWTH:
         return known, False
     known = known_labelers(judged)
     if known is None:

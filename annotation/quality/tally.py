@@ -23,7 +23,13 @@ from annotation.measures.live import LiveHistogram, Said, Tally, Vector, tally_o
 from annotation.measures.table import RatingTable
 from annotation.projects.models import Project
 from annotation.quality import stored
-from annotation.quality.figures import Counts, Figures, counts_of, tallied_figures
+from annotation.quality.figures import (
+    FORMULAS,
+    Counts,
+    Figures,
+    counts_of,
+    tallied_figures,
+)
 from annotation.quality.judged import JudgedPairs, agreement_mask, asked_again, judged_pairs
 from annotation.quality.models import AgreementTally, ColumnStore, LabelerTally, RowChunk
 from annotation.quality.stored import StoredColumns
@@ -51,12 +57,14 @@ def row_of(project: Project) -> AgreementTally | None:
 
 def is_lost(project: Project) -> bool:
     """Whether there is nothing that a judgment could move."""
-    return not AgreementTally.objects.filter(project=project, version__isnull=False).exists()
+    known = AgreementTally.objects.filter(project=project, formulas=FORMULAS)
+    return not known.filter(version__isnull=False).exists()
 
 
 def is_followed(store: ColumnStore) -> bool:
     """Whether there is a tally that knows what the columns know, so that it can be moved."""
-    return AgreementTally.objects.filter(project=store.project, version=store.version).exists()
+    known = AgreementTally.objects.filter(project=store.project, formulas=FORMULAS)
+    return known.filter(version=store.version).exists()
 
 
 def move(*, store: ColumnStore, moved: Moved, version: int) -> None:
@@ -158,6 +166,7 @@ def _count(project: Project, columns: StoredColumns, *, version: int) -> None:
         project=project,
         defaults={
             "version": version,
+            "formulas": FORMULAS,
             "counts": asdict(counts),
             "vectors": tally.vectors.astype(np.int32).tobytes(),
             "items": tally.items.astype(np.int64).tobytes(),
@@ -227,11 +236,15 @@ def fresh(project: Project, compute: Callable[[Figures], Data]) -> AgreementTall
     ``compute`` turns what was tallied into figures as JSON.
     """
     row = row_of(project)
-    if row is None or row.version is None or row.figures_version == row.version:
-        return None if row is None or row.version is None else row
+    if row is None or not _is_known(row) or row.figures_version == row.version:
+        return row if row is not None and _is_known(row) else None
     row = AgreementTally.objects.select_for_update().get(pk=row.pk)
-    if row.version is not None and row.figures_version != row.version:
+    if _is_known(row) and row.figures_version != row.version:
         row.figures, row.figures_version = compute(figures_from(row)), row.version
         row.figures_at = timezone.now()
         row.save(update_fields=["figures", "figures_version", "figures_at"])
-    return None if row.version is None else row
+    return row if _is_known(row) else None
+
+
+def _is_known(row: AgreementTally) -> bool:
+    return row.version is not None and row.formulas == FORMULAS
