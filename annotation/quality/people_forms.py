@@ -1,10 +1,12 @@
 """What admins post about comparisons, gold, rules and the exam, as values; errors name the field."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time
 from math import isfinite
 from typing import Any
 
 from django.http import QueryDict
+from django.utils import timezone
 
 from annotation.comparisons.forms import tiers_from_ranks
 from annotation.comparisons.selectors import Tiers
@@ -100,9 +102,13 @@ def _number(text: str) -> float | int | str:
 
 
 def _moment(fields: Mapping[str, str]) -> str | None:
-    """A day means its beginning in UTC."""
+    """A day means its beginning for who writes it, as an instant. What is no day is kept for the refusal to show."""
     day = fields.get("since", "").strip()[:40]
-    return f"{day}T00:00:00+00:00" if len(day) == len("2026-01-31") else day or None
+    try:
+        begins = datetime.combine(date.fromisoformat(day), time.min)
+    except ValueError:
+        return day or None
+    return begins.replace(tzinfo=timezone.get_current_timezone()).isoformat()
 
 
 def key_from(fields: Mapping[str, str], name: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -115,8 +116,13 @@ def sentence_of(rule: Rule) -> str:
 def _exclude_sentence(rule: Rule) -> str:
     name = rule.labeler.username if rule.labeler else "a labeler"
     since = rule.params.get("since")
-    when = f" given since {since[:10]}" if since else ""
+    when = f" given since {_instant(since)}" if since else ""
     return f"Leave out all judgments of {name}{when}."
+
+
+def _instant(text: str) -> str:
+    """A stored moment with its offset, so that it is one instant to every reader: 2026-01-31 00:00 UTC+01:00."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}"
 
 
 def _counting_sentence(rule: Rule) -> str:

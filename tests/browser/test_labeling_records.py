@@ -305,6 +305,17 @@ def test_the_strip_says_when_the_work_is_due(bench, project):
     expect(bench.page.locator("[data-due]")).to_have_text("due Mar 5")
 
 
+def test_what_is_due_is_told_in_the_zone_of_the_labeler(bench, project, labeler):
+    """17:00 in UTC is the next day in Tokyo, wherever the browser thinks that it is."""
+    project.deadline = "2099-03-05T17:00Z"
+    project.save()
+    labeler.time_zone = "Asia/Tokyo"
+    labeler.save()
+    fill(project)
+    bench.open()
+    expect(bench.page.locator("[data-due]")).to_have_text("due Mar 6")
+
+
 def test_the_deadline_of_the_batch_goes_before_that_of_the_project(bench, project):
     project.deadline = "2099-03-05T17:00Z"
     project.save()

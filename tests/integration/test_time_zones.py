@@ -18,6 +18,7 @@ from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
+from annotation.quality import rules
 from annotation.quality.numbers import days_of
 from tests import factories
 
@@ -147,6 +148,43 @@ def test_a_deadline_is_read_in_the_zone_that_its_label_names(client, project):
     posted = {"name": "first", "priority": 0, "deadline": "2026-03-10T12:00", "act": "make"}
     client.post(address, posted)
     assert project.batches.get().deadline == NOON_IN_TOKYO
+
+
+def test_the_day_of_a_rule_begins_at_midnight_of_who_writes_it(client, project):
+    """In Tokyo 31 January begins at 15:00 UTC of the 30th: the judgment of 14:59 counts, that of 15:00 does not."""
+    client.force_login(factories.member(project, Role.ADMIN, time_zone="Asia/Tokyo"))
+    labeler = factories.member(project)
+    for minute in (
+        datetime(2026, 1, 30, 14, 59, tzinfo=UTC),
+        datetime(2026, 1, 30, 15, tzinfo=UTC),
+    ):
+        row = factories.comparison(factories.prompt(project))
+        factories.judgment(row, labeler, created_at=minute)
+    asked = {"kind": "exclude", "labeler": labeler.pk, "since": "2026-01-31"}
+    tried = client.post(reverse("quality-rule-try", args=[project.pk]), asked).content.decode()
+    assert "would drop 1 of 2 judgments" in tried
+    client.post(reverse("quality-rule-save", args=[project.pk]), asked)
+    rule = rules.rules_of(project)[0]
+    assert rule.params["since"] == "2026-01-31T00:00:00+09:00"
+    page = client.get(reverse("quality-rules", args=[project.pk])).content.decode()
+    assert "given since 2026-01-31 00:00 UTC+09:00" in page
+    assert "midnight in <a" in page
+    (kept,) = rules.exclusions_of(project)
+    assert kept.since == datetime(2026, 1, 30, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "tomorrow", "2026-01-31T00:00"])
+def test_a_day_of_a_rule_that_is_none_is_refused_with_what_was_sent(client, project, day):
+    client.force_login(factories.member(project, Role.ADMIN))
+    asked = {"kind": "exclude", "labeler": factories.member(project).pk, "since": day}
+    told = client.post(reverse("quality-rule-try", args=[project.pk]), asked).content.decode()
+    assert f"{day}&#x27; is not a moment with a zone" in told
+
+
+def test_the_strip_gets_the_zone_of_its_labeler(client, project):
+    client.force_login(factories.member(project, time_zone="Asia/Tokyo"))
+    page = client.get(reverse("comparisons-label", args=[project.pk])).content.decode()
+    assert 'data-zone="Asia/Tokyo"' in page
 
 
 def test_a_zone_is_kept_and_audited():

@@ -8,6 +8,15 @@ const DAY = { day: "numeric", month: "short" };
 const HOUR = { weekday: "short", hour: "numeric", minute: "2-digit" };
 const FULL = { dateStyle: "full", timeStyle: "short" };
 
+/** A zone as this browser knows it; its own where it does not, or where the reader's is not known yet. */
+function known(timeZone) {
+  try {
+    return timeZone && new Intl.DateTimeFormat("en", { timeZone }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
 export class Strip {
   #page;
   #status;
@@ -102,14 +111,15 @@ export class Strip {
     this.#page.querySelector("[data-batch-count]").textContent = batch ? interpolate(words, batch) : "";
   }
 
-  /** When the work is due, in the zone and the way of writing of the reader: the day, or the hour where it is near. */
+  /** When the work is due, in the reader's zone and way of writing: the day, or the hour where it is near. */
   #showDue(deadline) {
     const place = this.#page.querySelector("[data-due]");
     place.hidden = deadline === "";
     place.dateTime = deadline;
     if (place.hidden) return;
     const left = Date.parse(deadline) - Date.now();
-    const written = (how) => new Intl.DateTimeFormat(document.documentElement.lang, how).format(new Date(deadline));
+    const timeZone = known(place.dataset.zone || undefined);
+    const written = (how) => new Intl.DateTimeFormat(document.documentElement.lang, { ...how, timeZone }).format(new Date(deadline));
     const words = left < 0 ? gettext("was due %(when)s") : gettext("due %(when)s");
     place.textContent = interpolate(words, { when: written(Math.abs(left) < A_DAY ? HOUR : DAY) });
     place.title = written(FULL);
