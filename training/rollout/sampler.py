@@ -3,7 +3,8 @@
 What a sampler does to be fast and repeatable:
 
 1. Prompts are sorted by length, and a prompt is prefilled once for its n samples.
-2. A row that ends leaves the batch, its cache with it; nobody waits for the longest.
+2. A row that ends leaves the batch, its cache with it; nobody waits for the longest. Keys and values
+   are written in place (``kv_cache``).
 3. Every row draws from its own stream, named by seed, prompt, occurrence and sample number: a
    response does not depend on which rows happen to share its batch.
 4. The log-prob is gathered as the token is drawn: of the tempered distribution, before top-p cuts
@@ -23,10 +24,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from training.data.chat import encode_prompt
 from training.data.tokens import pad_rows
+from training.rollout.kv_cache import closing_ranks, roomy_cache
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 from training.spec.records import Turn
@@ -227,8 +228,9 @@ def draw_batch(
         rows.write(alive_R, picked, ended_R=~goes_on_R)
         if step + 1 == knobs.max_tokens or not bool(goes_on_R.any()):
             break
-        alive_R = alive_R[goes_on_R]
-        decoder.advance(picked.tokens_R, goes_on_R)
+        stays_R = closing_ranks(goes_on_R)
+        alive_R = alive_R[stays_R]
+        decoder.advance(picked.tokens_R[stays_R], stays_R)
     return rows.drawn()
 
 
@@ -295,19 +297,18 @@ class _Decoder:
         padded = pad_rows(prompts, pad_id=0, left=True)
         mask_BS = padded.mask_BS.to(self.device)
         places_BS = (mask_BS.cumsum(-1) - 1).clamp(min=0)
-        self.cache = DynamicCache(config=model.config)
+        self.cache = roomy_cache(model.config)
         logits_BV = self._forward(padded.ids_BS.to(self.device), places_BS, mask_BS)
         self.cache.batch_repeat_interleave(n)
         self.mask_RS = mask_BS.repeat_interleave(n, dim=0)
         self.next_place_R = places_BS[:, -1].repeat_interleave(n) + 1
         self.logits_RV = logits_BV.repeat_interleave(n, dim=0)
 
-    def advance(self, tokens_R: Tensor, goes_on_R: Tensor) -> None:
-        """Feed one token a row; rows that do not go on leave the batch first."""
-        if not bool(goes_on_R.all()):
-            self.cache.batch_select_indices(goes_on_R.nonzero()[:, 0])
-            self.mask_RS, tokens_R = self.mask_RS[goes_on_R], tokens_R[goes_on_R]
-            self.next_place_R = self.next_place_R[goes_on_R]
+    def advance(self, tokens_R: Tensor, stays_R: Tensor) -> None:
+        """Feed one token to each row that stays (its place in the batch); the others leave first."""
+        if len(stays_R) < len(self.mask_RS):
+            self.cache.batch_select_indices(stays_R)
+            self.mask_RS, self.next_place_R = self.mask_RS[stays_R], self.next_place_R[stays_R]
         ones_R1 = self.mask_RS.new_ones(len(tokens_R), 1)
         self.mask_RS = torch.cat([self.mask_RS, ones_R1], dim=1)
         self.logits_RV = self._forward(tokens_R[:, None], self.next_place_R[:, None], self.mask_RS)

@@ -24,6 +24,7 @@ from training.models.load import load_policy, save_model
 from training.models.lora import Adapter, add_lora, merge_lora
 from training.models.reward import new_reward_model, save_reward_model, score_tree
 from training.models.tiny import tiny_tokenizer
+from training.rollout.sampler import Knobs, LocalSampler
 from training.spec.preferences import SftSpec
 
 SPECIAL = {"vocab_size": 259, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
@@ -82,6 +83,25 @@ def test_a_policys_losses_are_those_of_the_plain_model(folder, tmp_path, caplog)
         places = range(len(GROUP.prompt) - 1, row.shape[1] - 1)
         expected += [logprob_SV[at, token] for at, token in zip(places, response, strict=True)]
     torch.testing.assert_close(found, torch.stack(expected), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_sampled_log_probs_are_those_of_the_plain_model(folder):
+    """Of rows that leave the batch at different tokens, under windows shorter than the rows too."""
+    policy = load_policy(str(folder), precision="float32", device=CPU)
+    ends = tuple(range(10))
+    policy.model.generation_config.eos_token_id = list(ends)
+    prompts = [list(GROUP.prompt), [9, 8, 7, 6, 5, 4], [3]]
+    knobs = Knobs(n=3, temperature=1.0, top_p=1.0, max_tokens=40, seed=3)
+    sampled = LocalSampler(policy.model, policy.tokenizer).sample_tokens(prompts, knobs)
+    plain = AutoModelForCausalLM.from_pretrained(folder)
+    for prompt, group in zip(prompts, sampled, strict=True):
+        for one in group:
+            row = torch.tensor([[*prompt, *one.token_ids]])
+            logprob_SV = plain(row).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+            expected = logprob_SV.gather(1, row[0, len(prompt) :, None])[:, 0]
+            torch.testing.assert_close(torch.tensor(one.logprobs), expected, atol=1e-4, rtol=0)
+    assert len({len(one.token_ids) for group in sampled for one in group}) > 3
 
 
 @torch.no_grad()

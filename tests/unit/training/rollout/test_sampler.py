@@ -1,7 +1,10 @@
 import pytest
 import torch
+from transformers import DynamicCache
 
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.rollout import sampler
+from training.rollout.kv_cache import ROOM, RoomyLayer, closing_ranks
 from training.rollout.sampler import Knobs, LocalSampler, pick_tokens
 from training.spec.errors import Diverged
 from training.spec.records import Turn
@@ -155,6 +158,45 @@ def test_a_flat_distribution_wider_than_the_nucleus_is_sampled_whole():
     uniform = (torch.arange(1000) + 0.5) / 1000
     picked = pick_tokens(logits, uniform, temperature=1.0, top_p=0.9)
     assert len(set(picked.tokens_R.tolist())) == 900
+
+
+def test_a_token_is_written_beside_those_that_are_held():
+    layer, states = RoomyLayer(), torch.randn(3, 2, 1, 4)
+    layer.update(torch.randn(3, 2, 5, 4), torch.randn(3, 2, 5, 4))
+    before, values = layer.keys, layer.values.clone()
+    keys, _ = layer.update(states, 2 * states)
+    assert keys.data_ptr() == before.data_ptr()
+    torch.testing.assert_close(keys, torch.cat([before, states], 2), rtol=0, atol=0)
+    torch.testing.assert_close(layer.values, torch.cat([values, 2 * states], 2), rtol=0, atol=0)
+
+
+def test_a_layer_that_is_full_is_laid_out_with_more_room():
+    layer, states = RoomyLayer(), torch.randn(2, 1, 3 * ROOM, 4)
+    for one in states.split(1, dim=2):
+        layer.update(one, -one)
+    assert torch.equal(layer.keys, states)
+    assert torch.equal(layer.values, -states)
+
+
+def test_rows_from_the_end_take_the_places_of_those_that_leave():
+    """Of rows 0 to 4, 1 and 3 leave: 4 comes to the place of 1, and nothing else is moved."""
+    stays = closing_ranks(torch.tensor([True, False, True, False, True]))
+    assert stays.tolist() == [0, 4, 2]
+    layer, states = RoomyLayer(), torch.randn(5, 2, 6, 4)
+    layer.update(states, -states)
+    place = layer.keys.data_ptr()
+    layer.batch_select_indices(stays)
+    assert torch.equal(layer.keys, states[[0, 4, 2]])
+    assert torch.equal(layer.values, -states[[0, 4, 2]])
+    assert layer.keys.data_ptr() == place
+
+
+def test_a_cache_with_room_samples_what_transformers_own_does(model, tokenizer, monkeypatch):
+    here = sampled(model, tokenizer)
+    monkeypatch.setattr(sampler, "roomy_cache", lambda config: DynamicCache(config=config))
+    there = sampled(model, tokenizer)
+    tokens = [[one.token_ids for group in some for one in group] for some in (here, there)]
+    assert tokens[0] == tokens[1]
 
 
 def test_damaged_weights_are_named(model, tokenizer):
