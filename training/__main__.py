@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from importlib import import_module
@@ -21,7 +22,7 @@ from training.runtime.loading import UNUSED, quick_imports
 from training.runtime.stopping import FOLLOW_STDIN, StopRequest, listening
 from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
-from training.spec.errors import Cancelled, DiskFull, SpecError, TrainingError
+from training.spec.errors import Broke, Cancelled, DiskFull, SpecError, TrainingError
 from training.spec.events import json_value
 from training.spec.layout import (
     ARTIFACT_DIR,
@@ -313,11 +314,21 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
         try:
             with named_failures():
                 metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}
-        except TrainingError as error:
-            reporter.say(EventKind.FAILED, {"kind": error.kind, "message": str(error)})
-            raise
+        except Exception as error:
+            named = error if isinstance(error, TrainingError) else _broke(error)
+            reporter.say(EventKind.FAILED, {"kind": named.kind, "message": str(named)})
+            raise named from error
         reporter.say(EventKind.FINISHED, metrics)
     return metrics
+
+
+def _broke(error: Exception) -> Broke:
+    """What nobody expected, with its traceback on standard error for whoever mends it."""
+    sys.stderr.write("".join(traceback.format_exception(error)))
+    return Broke(
+        f"Something that should not happen: {type(error).__name__}: {error}. What was done is kept; "
+        "report it with the traceback above and spec.json."
+    )
 
 
 def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:

@@ -10,6 +10,8 @@ from jinja2.exceptions import TemplateError
 
 from training.data.packing import TokenGroup
 from training.data.tokens import Tally
+from training.models.load import LoadedModel
+from training.spec.base import RunSpec
 from training.spec.errors import DataError
 from training.spec.records import CandidateText, Group, Turn
 
@@ -27,10 +29,16 @@ class Encoded(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The longest prompt and response, in tokens."""
+    """The longest prompt and response, in tokens, and the most of both together; 0: any number."""
 
     prompt: int
     response: int
+    together: int = 0
+
+
+def reading_limits(model: LoadedModel, spec: RunSpec) -> Limits:
+    """How much of a text a model reads in a run."""
+    return Limits(spec.max_prompt_tokens, spec.max_response_tokens, model.positions)
 
 
 def encode_prompt(tokenizer: Any, turns: Sequence[Turn], *, max_tokens: int) -> Encoded:
@@ -82,6 +90,25 @@ def encode_response(
     return Encoded(tuple(ids[:max_tokens]), max(0, len(ids) - max_tokens))
 
 
+def fitted(
+    prompt: Encoded, responses: Sequence[Encoded], together: int
+) -> tuple[Encoded, list[Encoded]]:
+    """The same where they have no more than ``together`` tokens, as a model has positions for; 0: any number.
+
+    The beginning of a longer prompt goes first, down to a quarter of all tokens, then the ends of responses.
+    """
+    longest = max((len(one.ids) for one in responses), default=0)
+    if not together or len(prompt.ids) + longest <= together:
+        return prompt, list(responses)
+    kept = min(len(prompt.ids), max(together - longest, together // 4))
+    prompt = Encoded(prompt.ids[-kept:], prompt.cut + len(prompt.ids) - kept)
+    return prompt, [_ended_at(one, together - kept) for one in responses]
+
+
+def _ended_at(response: Encoded, longest: int) -> Encoded:
+    return Encoded(response.ids[:longest], response.cut + max(0, len(response.ids) - longest))
+
+
 def encode_texts(
     tokenizer: Any,  # Any: as above
     group: Group,
@@ -98,6 +125,7 @@ def encode_texts(
         )
         for one in texts
     ]
+    prompt, responses = fitted(prompt, responses, limits.together)
     tally.add("prompts_cut", int(prompt.cut > 0))
     tally.add("responses_cut", sum(one.cut > 0 for one in responses))
     tally.add("responses_without_an_end", sum(not one.is_finished for one in texts))

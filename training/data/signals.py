@@ -45,9 +45,10 @@ def signal_groups(
         tally.add("good_responses", sum(is_good))
         tally.add("bad_responses", len(is_good) - sum(is_good))
         read.append(SignalGroup(tokens=tokens, is_good=is_good))
-    return [_with_foreign(one, read[at - 1]) for at, one in enumerate(read)]
+    return [_with_foreign(one, read[at - 1], limits.together) for at, one in enumerate(read)]
 
 
-def _with_foreign(mine: SignalGroup, other: SignalGroup) -> SignalGroup:
-    responses = (*mine.tokens.responses, other.tokens.responses[0])
+def _with_foreign(mine: SignalGroup, other: SignalGroup, together: int) -> SignalGroup:
+    room = together - len(mine.tokens.prompt) if together else None
+    responses = (*mine.tokens.responses, other.tokens.responses[0][:room])
     return replace(mine, tokens=replace(mine.tokens, responses=responses))

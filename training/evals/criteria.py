@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
@@ -108,9 +108,7 @@ def _verdicts(
     run: Run, spec: RewardModelSpec, reward: LoadedModel, *splits: str, stage: str, read: Reading
 ) -> dict[str, Verdicts]:
     """The pairs of these splits under every criterion, at most `MOST` of each."""
-    reader = PairReader(
-        tokenizer=reward.tokenizer, limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens)
-    )
+    reader = PairReader(tokenizer=reward.tokenizer, limits=reading_limits(reward, spec))
     records = _under_criteria(
         groups_of(spec.data, *splits, at_most=spec.max_groups), seed=spec.seed
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
@@ -58,7 +58,7 @@ def heldout_loss(
     groups = demonstration_groups(
         policy.tokenizer,
         records,
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        limits=reading_limits(policy, spec),
         includes_chosen=includes_chosen,
         tally=Tally(),
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.forward import response_logprobs
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
@@ -67,7 +67,7 @@ class _Answers(NamedTuple):
         run.watch(policy.model)
         reader = PairReader(
             tokenizer=policy.tokenizer,
-            limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+            limits=reading_limits(policy, spec),
         )
         groups = reader.read(groups_of(spec.data, "validation", "test"), Tally())
         rows = list(rows_under_budget(groups, spec.tokens_per_forward))

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.functional.intervals import Measured, mean_of_clusters, wilson_interval
 from training.models.load import LoadedModel
 from training.rollout.scoring import Scorer
@@ -71,7 +71,7 @@ def probe(
     asked = [(group, text) for group, text in chosen if text.strip()][:MOST]
     if not asked:
         return {"n": 0, "reason": NOTHING, "changes": [], "order": None}
-    limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    limits = reading_limits(reward, spec)
     scorer = Scorer(reward=reward, limits=limits, budget=spec.tokens_per_forward)
     variants = _variants([text for _, text in asked])
     parts = range(0, len(asked), 8)

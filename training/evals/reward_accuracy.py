@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
@@ -131,7 +131,7 @@ def _agreement(pair: ScoredPair) -> float:
 
 
 def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
-    limits = Limits(spec.max_prompt_tokens, spec.max_response_tokens)
+    limits = reading_limits(reward, spec)
     reader = PairReader(
         tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
     )

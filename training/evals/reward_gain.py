@@ -17,6 +17,7 @@ from torch import Tensor
 
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.tokens import Tally
 from training.evals.diversity import distinct_pairs
 from training.evals.heldout_loss import heldout_loss
 from training.evals.scored_pairs import half_win
@@ -24,7 +25,7 @@ from training.functional.intervals import Measured, cluster_bootstrap, mean_of_c
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
 from training.rollout.buffer import Rollout
-from training.rollout.explorer import heldout_answers, heldout_prompts
+from training.rollout.explorer import asked, heldout_answers, heldout_prompts
 from training.rollout.sampler import LocalSampler
 from training.rollout.scoring import Scorer, load_scorer
 from training.runtime.device import pick_device
@@ -108,8 +109,11 @@ def _answers(
         data = {"stage": stage.name, "done": done, "total": total, "unit": "answers"}
         stage.reporter.say(EventKind.PROGRESS, data)
 
+    tally = Tally()
+    prompts = asked(policy, groups, spec, tally)
+    stage.reporter.log("The held-out prompts are read.", **tally.as_dict())
     sampler = LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
-    return heldout_answers(sampler, scorer, groups, spec, on_progress=say)
+    return heldout_answers(sampler, scorer, prompts, spec, on_progress=say)
 
 
 def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) -> dict[str, object]:

@@ -31,6 +31,11 @@ logger = logging.getLogger(__name__)
 
 LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
 AGAIN = "Copy the model again, or choose another."
+COUNT_FROM_PADDING = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+}  # positions begin after that of the padding
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -61,6 +66,14 @@ class LoadedModel:
                 f"{self.pieces_because} Attention is computed response by response: the same numbers, slower."
             )
         return told
+
+    @property
+    def positions(self) -> int:
+        """The most tokens of prompt and response together; 0 where the model's config names none."""
+        config = self.model.config
+        room = int(getattr(config, "max_position_embeddings", None) or 0)
+        counts_from_padding = config.model_type in COUNT_FROM_PADDING
+        return room - config.pad_token_id - 1 if counts_from_padding else room
 
     @property
     def backbone(self) -> Any:  # Any: as above

@@ -211,9 +211,8 @@ def _score_rows(reward: LoadedModel, tree: Tree) -> Tensor:
     """Encoders read prompt and response together: one padded row a response, nothing shared."""
     answered = tree._replace(spans=tuple(span for span in tree.spans if span.branches))
     rows = [tree.tokens_T[path] for path in answered.paths()]
-    longest = reward.model.config.max_position_embeddings
-    ids_BS = torch.nn.utils.rnn.pad_sequence([row[-longest:] for row in rows], batch_first=True)
-    lengths = torch.tensor([min(len(row), longest) for row in rows], device=ids_BS.device)
+    ids_BS = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    lengths = torch.tensor([len(row) for row in rows], device=ids_BS.device)
     mask_BS = torch.arange(ids_BS.shape[1], device=ids_BS.device) < lengths[:, None]
     scores: Tensor = reward.model(input_ids=ids_BS, attention_mask=mask_BS.long()).logits
     return scores.float()

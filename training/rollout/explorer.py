@@ -10,10 +10,13 @@ from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
 from training.data.records import groups_of
 from training.data.stream import Stream
+from training.data.tokens import Tally
+from training.models.load import LoadedModel
 from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
 from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
+from training.spec.errors import SpecError
 from training.spec.records import Group, Turn
 from training.spec.rollouts import RolloutSpec
 
@@ -27,6 +30,34 @@ class Explored(NamedTuple):
     seen: dict[str, float]
 
 
+class Asked(NamedTuple):
+    """A prompt as a record and as the tokens that the policy is given of it."""
+
+    record: Group
+    tokens: tuple[int, ...]
+
+
+def asked(
+    policy: LoadedModel, records: Sequence[Group], spec: RolloutSpec, tally: Tally
+) -> list[Asked]:
+    """The prompts of these records; those that are cut are counted in ``tally``.
+
+    Raises SpecError where the model has no position left for a prompt before the longest response.
+    """
+    longest = spec.max_prompt_tokens
+    if policy.positions:
+        longest = min(longest, policy.positions - spec.max_response_tokens)
+    if longest < 1:
+        raise SpecError(
+            f"max_response_tokens: {spec.max_response_tokens}, but {spec.model} reads {policy.positions} tokens of "
+            "prompt and response together. Lower it, so that a prompt has room."
+        )
+    prompts = [encode_prompt(policy.tokenizer, one.prompt, max_tokens=longest) for one in records]
+    tally.add("prompts_used", len(prompts))
+    tally.add("prompts_cut", sum(one.cut > 0 for one in prompts))
+    return [Asked(record, one.ids) for record, one in zip(records, prompts, strict=True)]
+
+
 class Explorer:
     """Draws the rollouts of an update: prompts in their order, sampled and scored."""
 
@@ -34,12 +65,13 @@ class Explorer:
         self,
         sampler: TokenSampler,
         scorer: Scorer,
-        prompts: list[Group],
+        prompts: Sequence[Asked],
         spec: RolloutSpec,
         *,
         held_out: Scorer | None = None,
+        watched: Sequence[Asked] = (),
     ) -> None:
-        """``held_out`` scores what was sampled, and teaches nothing."""
+        """``held_out`` scores what was sampled, and teaches nothing; ``watched`` are held-out prompts to look at."""
         self._held_out = held_out
         self._sampler, self._scorer, self._prompts, self._spec = sampler, scorer, prompts, spec
         self._stream = Stream(
@@ -49,17 +81,17 @@ class Explorer:
             epochs=1 + spec.updates * spec.groups_per_step / len(prompts),
         )
         self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
-        self._watched = heldout_prompts(spec) if spec.eval_every else []
+        self._watched = watched
 
     def explored(self, update: int) -> Explored:
         """The whole batch; of several processes each answers a share, and is told the others'."""
-        records = [self._prompts[at] for at in self._stream.batch(update)]
-        mine = _my_places(records)
+        prompts = [self._prompts[at] for at in self._stream.batch(update)]
+        mine = _my_places([one.record for one in prompts])
         with self._sampler.following(update):
-            made = self._answered([records[at] for at in mine], update)
+            made = self._answered([prompts[at] for at in mine], update)
             seen = self._seen(update)
         told = told_by_all(dict(zip(mine, made, strict=True)))
-        rollouts = [told[at] for at in range(len(records))]
+        rollouts = [told[at] for at in range(len(prompts))]
         return Explored(shuffled(rollouts, seed=f"{self._spec.seed}/{update}"), seen)
 
     def _seen(self, update: int) -> dict[str, float]:
@@ -70,7 +102,7 @@ class Explorer:
         is_due = update == 0 or self._spec.looks_at(update + 1)
         if not self._watched or not is_due:
             return {}
-        mine = _my_places(self._watched)
+        mine = _my_places([one.record for one in self._watched])
         made = heldout_answers(
             self._sampler, self._scorer, [self._watched[at] for at in mine], self._spec
         )
@@ -78,11 +110,11 @@ class Explorer:
         scores = chain.from_iterable(told[at] for at in range(len(self._watched)))
         return {"eval_reward": statistics.fmean(scores)}
 
-    def _answered(self, records: Sequence[Group], update: int) -> list[Rollout]:
+    def _answered(self, prompts: Sequence[Asked], update: int) -> list[Rollout]:
         made = answers(
             self._sampler,
             self._scorer,
-            records,
+            prompts,
             self._spec,
             n=self._per_prompt,
             seed=rollout_seed(self._spec.seed, update),
@@ -120,18 +152,14 @@ def _judged(
 def answers(
     sampler: TokenSampler,
     scorer: Scorer,
-    records: Sequence[Group],
+    prompts: Sequence[Asked],
     spec: RolloutSpec,
     *,
     n: int,
     seed: int,
     on_progress: Progress | None = None,
 ) -> list[Rollout]:
-    """Every prompt with ``n`` responses and their scores, in the order of the records."""
-    prompts = [
-        encode_prompt(sampler.tokenizer, one.prompt, max_tokens=spec.max_prompt_tokens).ids
-        for one in records
-    ]
+    """Every prompt with ``n`` responses and their scores, in the order of the prompts."""
     knobs = Knobs(
         n=n,
         temperature=spec.temperature,
@@ -139,8 +167,8 @@ def answers(
         max_tokens=spec.max_response_tokens,
         seed=seed,
     )
-    samples = sampler.sample_tokens(prompts, knobs, on_progress=on_progress)
-    judged = _judged(scorer, records, samples)
+    samples = sampler.sample_tokens([one.tokens for one in prompts], knobs, on_progress=on_progress)
+    judged = _judged(scorer, [one.record for one in prompts], samples)
     return [
         Rollout(
             record=record,
@@ -153,7 +181,7 @@ def answers(
             scores=tuple(one.mean for one in scored),
             deviations=tuple(one.deviation for one in scored),
         )
-        for record, prompt, drawn, scored in zip(records, prompts, samples, judged, strict=True)
+        for (record, prompt), drawn, scored in zip(prompts, samples, judged, strict=True)
     ]
 
 
@@ -163,10 +191,15 @@ def heldout_prompts(spec: RolloutSpec) -> list[Group]:
     return found[: spec.eval_prompts]
 
 
+def watched_prompts(spec: RolloutSpec) -> list[Group]:
+    """Those that the policy is asked while it trains; none where the spec does not look."""
+    return heldout_prompts(spec) if spec.eval_every else []
+
+
 def heldout_answers(
     sampler: TokenSampler,
     scorer: Scorer,
-    groups: Sequence[Group],
+    prompts: Sequence[Asked],
     spec: RolloutSpec,
     *,
     on_progress: Progress | None = None,
@@ -175,7 +208,7 @@ def heldout_answers(
     return answers(
         sampler,
         scorer,
-        groups,
+        prompts,
         spec,
         n=spec.eval_samples,
         seed=rollout_seed(spec.seed, OF_NO_UPDATE),

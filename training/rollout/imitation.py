@@ -6,7 +6,7 @@ of the train split stand for the language that is not to be forgotten.
 
 from torch import Tensor
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.demonstrations import demonstration_groups
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.records import groups_of, refuse_too_few
@@ -29,7 +29,7 @@ class Imitation:
         self._rows = demonstration_groups(
             actor.policy.tokenizer,
             groups_of(spec.data, "train", at_most=spec.max_groups),
-            limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+            limits=reading_limits(actor.policy, spec),
             includes_chosen=True,
             tally=Tally(),
         )

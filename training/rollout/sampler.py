@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.chat import encode_prompt
+from training.data.chat import Limits, encode_prompt
 from training.data.tokens import pad_rows
 from training.rollout.kv_cache import closing_ranks, roomy_cache
 from training.runtime.sharding import whole_layers
@@ -112,9 +112,11 @@ class LocalSampler:
         seed: int,
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
-        limit = self._prompt_limit(max_tokens)
-        encoded = [encode_prompt(self.tokenizer, one, max_tokens=limit).ids for one in prompts]
-        knobs = Knobs(n, temperature, top_p, max_tokens, seed)
+        limits = self._limits(max_tokens)
+        encoded = [
+            encode_prompt(self.tokenizer, one, max_tokens=limits.prompt).ids for one in prompts
+        ]
+        knobs = Knobs(n, temperature, top_p, limits.response, seed)
         return self.sample_tokens(encoded, knobs, on_progress=on_progress)
 
     def following(self, update: int) -> AbstractContextManager[None]:  # noqa: ARG002 - TokenSampler
@@ -158,11 +160,13 @@ class LocalSampler:
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         return Sample(text=text, **drawn._asdict())
 
-    def _prompt_limit(self, max_tokens: int) -> int:
+    def _limits(self, max_tokens: int) -> Limits:
+        """Of a model with few positions a prompt keeps a quarter, and the response is that much shorter."""
         room: int | None = getattr(self.model.config, "max_position_embeddings", None)
         if room is None:
-            return self.max_prompt_tokens
-        return max(1, min(self.max_prompt_tokens, room - max_tokens))
+            return Limits(self.max_prompt_tokens, max_tokens)
+        prompt = min(self.max_prompt_tokens, max(room - max_tokens, room // 4))
+        return Limits(prompt, min(max_tokens, room - prompt))
 
 
 def end_token_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:  # Any: as in LocalSampler

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.data.chat import Limits, encode_prompt, encode_response
+from training.data.chat import Limits, encode_prompt, encode_response, fitted
 from training.data.packing import Pack, TokenGroup, pack_groups, rows_under_budget
 from training.models.load import LoadedModel
 from training.models.reward import (
@@ -118,6 +118,7 @@ class Scorer:
             encode_response(tokenizer, text, max_tokens=longest, is_finished=is_finished)
             for text, is_finished in zip(responses, finished, strict=True)
         ]
+        told, answers = fitted(told, answers, self.limits.together)
         ids = tuple(one.ids for one in answers)
         group = TokenGroup(prompt_id="", prompt=told.ids, responses=ids)
         return group, [told.cut + one.cut > 0 for one in answers]
@@ -177,9 +178,8 @@ def _tell_limits(run: Run, spec: RolloutSpec, limits: Limits) -> None:
 def scorer_of(source: str, reward: LoadedModel, *, budget: int) -> Scorer:
     """A reward model as all use it: what lies beside its weights says how it reads texts, and where its zero is."""
     folder = Path(source)
-    return Scorer(
-        reward=reward, limits=limits_of(folder), budget=budget, offset=load_offset(folder)
-    )
+    limits = limits_of(folder)._replace(together=reward.positions)
+    return Scorer(reward=reward, limits=limits, budget=budget, offset=load_offset(folder))
 
 
 def limits_of(folder: Path) -> Limits:

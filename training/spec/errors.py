@@ -51,6 +51,12 @@ class SamplerFailed(TrainingError):
     kind = "sampler_failed"
 
 
+class Broke(TrainingError):
+    """A mistake of the program: what is raised that nobody expected. Its traceback is in the log."""
+
+    kind = "broke"
+
+
 class Cancelled(TrainingError):
     """The run was asked to stop (SIGTERM or a closed stdin)."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.logratios import LogRatios, lengths_of
 from training.data.packing import rows_under_budget
 from training.data.preferences import PairGroup, PairReader
@@ -99,7 +99,7 @@ def training_pairs(policy: LoadedModel, spec: DpoSpec, tally: Tally) -> list[Pai
 def _pairs(policy: LoadedModel, spec: DpoSpec, split: str, tally: Tally) -> list[PairGroup]:
     reader = PairReader(
         tokenizer=policy.tokenizer,
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        limits=reading_limits(policy, spec),
         uses_soft_labels=spec.use_soft_labels,
     )
     return reader.read(groups_of(spec.data, split, at_most=spec.max_groups), tally)

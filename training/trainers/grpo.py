@@ -25,11 +25,12 @@ import torch
 from torch import Tensor
 
 from training.data.records import groups_of, refuse_too_few
+from training.data.tokens import Tally
 from training.functional.grouped import against_the_group, grouped_policy_loss
 from training.models.lora import publish_policy, starting_policy
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Part, Rollout, by_process
-from training.rollout.explorer import Explorer
+from training.rollout.explorer import Explorer, asked, watched_prompts
 from training.rollout.guards import Vitals, alarms
 from training.rollout.learner import Learner
 from training.rollout.recall import minibatch_orders, recall
@@ -53,7 +54,9 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     actor = ActorCritic(policy, spec, has_critic=False)
     scorer = load_scorer(run, spec, device)
-    prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
+    tally = Tally()
+    prompts = asked(policy, groups_of(spec.data, "train", at_most=spec.max_groups), spec, tally)
+    run.reporter.log("The prompts are read.", **tally.as_dict())
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(
         sampler_of(run, policy, spec),
@@ -61,6 +64,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         prompts,
         spec,
         held_out=load_held_out(run, spec, device),
+        watched=asked(policy, watched_prompts(spec), spec, Tally()),
     )
     learner = Learner(actor.weights, spec)
     progress = Progress()
@@ -94,6 +98,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         "updates": progress.updates,
         "stop_reason": run.outcome("updates"),
         "prompts": len(prompts),
+        "records": tally.as_dict(),
     }
 
 

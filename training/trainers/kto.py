@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.logratios import LogRatios
 from training.data.packing import rows_under_budget
 from training.data.records import groups_of, refuse_too_few
@@ -90,7 +90,7 @@ def _rows(policy: LoadedModel, spec: KtoSpec, split: str, tally: Tally) -> list[
     return signal_groups(
         policy.tokenizer,
         groups_of(spec.data, split, at_most=spec.max_groups),
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        limits=reading_limits(policy, spec),
         tally=tally,
     )
 

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from training.data.records import groups_of, refuse_too_few
+from training.data.tokens import Tally
 from training.functional.advantages import (
     Advantages,
     explained_variance,
@@ -45,7 +46,7 @@ from training.functional.policy import clipped_policy_loss, clipped_value_loss
 from training.models.lora import publish_policy, starting_policy
 from training.rollout.actor_critic import Actor, ActorCritic
 from training.rollout.buffer import Lesson, Padded, Part, Rollout, by_process
-from training.rollout.explorer import Explorer
+from training.rollout.explorer import Explorer, asked, watched_prompts
 from training.rollout.guards import Vitals, alarms
 from training.rollout.imitation import Imitation
 from training.rollout.learner import Learner
@@ -70,7 +71,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     actor = ActorCritic(policy, spec, has_critic=spec.baseline == "value")
     scorer = load_scorer(run, spec, device)
-    prompts = groups_of(spec.data, "train", at_most=spec.max_groups)
+    tally = Tally()
+    prompts = asked(policy, groups_of(spec.data, "train", at_most=spec.max_groups), spec, tally)
+    run.reporter.log("The prompts are read.", **tally.as_dict())
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(
         sampler_of(run, policy, spec),
@@ -78,6 +81,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         prompts,
         spec,
         held_out=load_held_out(run, spec, device),
+        watched=asked(policy, watched_prompts(spec), spec, Tally()),
     )
     learner = Learner(actor.weights, spec, value_head=actor.value_head)
     imitation = Imitation(actor, spec) if spec.ptx_weight else None
@@ -129,6 +133,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         "stop_reason": run.outcome("updates"),
         "beta": progress.beta,
         "prompts": len(prompts),
+        "records": tally.as_dict(),
     }
 
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from training.data.bootstrap import bootstrap_weights
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.head_start import fitted_heads
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
@@ -211,7 +211,7 @@ def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardMo
 def _rows(reward: LoadedModel, spec: RewardModelSpec, split: str, tally: Tally) -> list[PairGroup]:
     reader = PairReader(
         tokenizer=reward.tokenizer,
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        limits=reading_limits(reward, spec),
         uses_soft_labels=spec.use_soft_labels,
         keeps_ties=spec.ties != "drop",
     )

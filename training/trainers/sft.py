@@ -10,7 +10,7 @@
 import torch
 from torch import Tensor
 
-from training.data.chat import Limits
+from training.data.chat import reading_limits
 from training.data.demonstrations import demonstration_groups
 from training.data.packing import TokenGroup, rows_under_budget
 from training.data.records import groups_of, refuse_too_few
@@ -89,7 +89,7 @@ def _rows(policy: LoadedModel, spec: SftSpec, split: str, tally: Tally) -> list[
     return demonstration_groups(
         policy.tokenizer,
         groups_of(spec.data, split, at_most=spec.max_groups),
-        limits=Limits(spec.max_prompt_tokens, spec.max_response_tokens),
+        limits=reading_limits(policy, spec),
         includes_chosen=spec.include_chosen,
         tally=tally,
     )

@@ -253,3 +253,18 @@ def test_help_needs_no_torch() -> None:
         "except SystemExit: sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, stdout=-3).returncode == 0
+
+
+def test_what_nobody_expected_is_written_into_the_result_and_told_with_its_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise IndexError("index out of range in self")
+
+    monkeypatch.setattr(command_line, "_measured", broken)
+    assert main(["run", str(folder)]) == 1
+    error = result(folder)["error"]
+    assert error["kind"] == "broke"
+    assert "IndexError: index out of range in self" in error["message"]
+    assert last_event(folder)["kind"] == "failed"
+    assert "Traceback" in capsys.readouterr().err

@@ -98,7 +98,7 @@ def test_a_run_is_told_where_its_reward_model_reads_less_of_a_response(reward, t
 
 def test_a_reward_model_that_tells_no_limits_reads_1024_tokens(reward, tmp_path):
     save_reward_model(reward, tmp_path)
-    assert limits_of(tmp_path) == UNTOLD == (1024, 1024)
+    assert limits_of(tmp_path) == UNTOLD == Limits(1024, 1024)
 
 
 def test_a_response_that_did_not_finish_gets_no_end_token(reward):
