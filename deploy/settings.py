@@ -283,6 +283,7 @@ STATICFILES_FINDERS = [
 ]
 CONCORD_BUNDLES = {
     "comparisons/label.bundle.js": ["comparisons/label.js"],
+    "comparisons/preview.bundle.js": ["comparisons/preview.js"],
     "comparisons/label.bundle.css": [
         "ui/tokens.css",
         "ui/components.css",

@@ -3,7 +3,7 @@
 It holds no model name and nothing that tells candidates apart but their ids and texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from annotation.comparisons.letters import letters_of
 from annotation.comparisons.models import Assignment
-from annotation.comparisons.selectors import Asked
+from annotation.comparisons.selectors import Asked, Response
 from annotation.comparisons.services.queue import Lease
 from annotation.comparisons.verdicts import has_tie, largest_strength
 from annotation.projects.models import Project
@@ -160,8 +160,25 @@ def _shown(text: str) -> SafeString:
 
 def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
     """Lay out a lease with the criteria of its project; asks the database nothing."""
-    letters = letters_of(list(lease.responses))
-    candidates = [
+    return Bench(
+        lease=lease,
+        client_uuid=uuid4(),
+        turns=shown_turns(lease.row.turns),
+        candidates=shown_candidates(lease.responses),
+        criteria=criteria,
+        is_upsetting=lease.row.is_upsetting,
+    )
+
+
+def shown_turns(turns: Iterable[Mapping[str, str]]) -> list[ShownTurn]:
+    """The turns of a prompt as HTML."""
+    return [ShownTurn(role=turn["role"], html=markdown.render(turn["content"])) for turn in turns]
+
+
+def shown_candidates(responses: Mapping[int, Response]) -> list[ShownCandidate]:
+    """Responses as HTML, in their order, each with a letter."""
+    letters = letters_of(list(responses))
+    return [
         ShownCandidate(
             id=pk,
             letter=letters[pk],
@@ -169,19 +186,8 @@ def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
             raw=markdown.raw(one.text),
             is_cut=not one.is_finished,
         )
-        for pk, one in lease.responses.items()
+        for pk, one in responses.items()
     ]
-    return Bench(
-        lease=lease,
-        client_uuid=uuid4(),
-        turns=[
-            ShownTurn(role=turn["role"], html=markdown.render(turn["content"]))
-            for turn in lease.row.turns
-        ],
-        candidates=candidates,
-        criteria=criteria,
-        is_upsetting=lease.row.is_upsetting,
-    )
 
 
 def answer_keys(scale: str) -> list[tuple[list[str], str]]:

@@ -293,6 +293,13 @@ class Response(NamedTuple):
     is_finished: bool
 
 
+def responses_of(candidate_ids: Sequence[int]) -> dict[int, Response]:
+    """Candidates in this order, as labelers may see them."""
+    rows = Candidate.objects.filter(pk__in=candidate_ids).only("text", "is_finished")
+    found = {one.pk: Response(one.text, one.is_finished) for one in rows}
+    return {pk: found[pk] for pk in candidate_ids}
+
+
 def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:
     """The comparisons of a project, narrowed by state and kind where those are given."""
     rows = project.comparisons.select_related("prompt")

@@ -210,6 +210,8 @@ def take_guideline(request: HttpRequest, project: Project) -> Turn:
     stays = request.POST.get("act") == "preview"
     if request.method != "POST" or not form.is_valid():
         return Turn(template=template, form=form, facts=facts)
+    if is_labeled and request.headers.get("HX-Request"):
+        return Turn(template=template, form=form)  # a version is published when the step is left
     if not is_labeled:
         projects.amend_guideline(project=project, text=text, actor=person(request))
     elif not stays and text != (current and current.text):

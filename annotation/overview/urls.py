@@ -18,6 +18,9 @@ page_patterns = [
     path(f"{_PROJECT}setup/side/", views.setup_side, name="overview-setup-side"),
     path(f"{_PROJECT}setup/imports/", views.setup_imports, name="overview-setup-imports"),
     path(f"{_PROJECT}setup/<slug:step>/", views.setup_step, name="overview-setup-step"),
+    path(
+        f"{_PROJECT}setup/<slug:step>/preview/", views.setup_preview, name="overview-setup-preview"
+    ),
 ]
 
 ADMIN = frozenset({Role.ADMIN})
@@ -30,5 +33,6 @@ ROUTE_ROLES = {
     "overview-setup-start": {"POST": ADMIN},
     "overview-setup-side": {"GET": ADMIN},
     "overview-setup-imports": {"GET": ADMIN},
+    "overview-setup-preview": {"GET": ADMIN, "POST": ADMIN},
     "overview-setup-step": {"GET": ADMIN, "POST": ADMIN},
 }

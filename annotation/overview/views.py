@@ -2,22 +2,27 @@
 
 from typing import Any
 
+from csp.decorators import csp_replace
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.comparisons.preview import preview_context
 from annotation.comparisons.services.overlap import draws_under_way
 from annotation.core.errors import DomainError, InvalidInput, NotFound
-from annotation.overview import estimate, starting, steps
+from annotation.overview import drafts, estimate, starting, steps
 from annotation.overview.forms import EstimateForm
 from annotation.overview.selectors import counts_of, next_steps, waiting_for_admins
 from annotation.projects.forms import first_error
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
+
+IN_A_FRAME = {"frame-ancestors": ["'self'"], "form-action": ["'none'"]}
 
 
 @require_GET
@@ -86,6 +91,8 @@ def setup_step(request: HttpRequest, project_id: int, step: str) -> HttpResponse
         steps=steps.STEPS,
         before=steps.step_before(here.key),
         after=steps.step_after(here.key),
+        has_preview=here.key in drafts.PREVIEWED,
+        is_followed=here.key in drafts.TYPED,
         **_drawn(project),
     )
     return render(request, turn.template, context, status=400 if is_refused else 200)
@@ -96,6 +103,22 @@ def _target(request: HttpRequest, here: steps.Step, turn: steps.Turn) -> str:
         return here.key
     wanted = request.POST.get("go", "")
     return wanted if wanted in steps.KEYS else steps.step_after(here.key)
+
+
+@csp_replace(IN_A_FRAME)  # type: ignore[arg-type] # its stubs know no arguments beside the request
+@xframe_options_sameorigin
+@never_cache
+@require_http_methods(["GET", "POST"])
+def setup_preview(request: HttpRequest, project_id: int, step: str) -> HttpResponse:
+    """What labelers will see: as it is saved, or with what is typed in a step. Nothing is leased or written."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    if step not in drafts.PREVIEWED:
+        raise NotFound(f"The step {step!r} has no preview.")
+    if request.method == "POST":
+        draft = drafts.typed(project, step, request.POST)
+    else:
+        draft = drafts.saved(project, step)
+    return render(request, "comparisons/preview.html", preview_context(draft))
 
 
 @never_cache

@@ -1,0 +1,71 @@
+"""What a step of the set-up would make of the project, were it saved now: for the preview. Nothing is written."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.http import QueryDict
+
+from annotation.comparisons.preview import Draft, size_of
+from annotation.comparisons.selectors import Asked
+from annotation.generation.models import SamplingPlan
+from annotation.generation.selectors import policies_of
+from annotation.overview.forms import ResponsesForm
+from annotation.projects.forms import AnswersForm
+from annotation.projects.models import Project
+from annotation.projects.selectors import current_guideline
+
+PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "start")
+
+
+def saved(project: Project, step: str) -> Draft:
+    """As the project stands."""
+    plan = SamplingPlan.objects.filter(project=project).first() or SamplingPlan(project=project)
+    guideline = current_guideline(project)
+    return Draft(
+        project=project,
+        criteria=[Asked(one.name, one.question) for one in project.criteria.all()],
+        guideline=guideline.text if guideline else "",
+        guideline_version=guideline.version if guideline else 1,
+        size=size_of(pairing=project.pairing, per_prompt=plan.per_prompt),
+        is_size_planned=plan.policy_id is not None,
+        is_about_guideline=step == "guideline",
+    )
+
+
+def typed(project: Project, step: str, posted: QueryDict) -> Draft:
+    """As what is typed in a step would make it; what is wrong there stays as it was."""
+    draft = saved(project, step)
+    return TYPED[step](draft, posted) if step in TYPED else draft
+
+
+def _answers(draft: Draft, posted: QueryDict) -> Draft:
+    form = AnswersForm(posted, instance=Project.objects.get(pk=draft.project.pk))
+    form.is_valid()  # writes what is right on the instance
+    return replace(draft, project=form.instance)
+
+
+def _responses(draft: Draft, posted: QueryDict) -> Draft:
+    form = ResponsesForm(posted, policies=policies_of(draft.project))
+    form.is_valid()
+    pairing = form.cleaned_data.get("pairing") or draft.project.pairing
+    per_prompt = form.cleaned_data.get("per_prompt") or draft.size
+    size = size_of(pairing=pairing, per_prompt=per_prompt)
+    return replace(draft, size=size, is_size_planned=True)
+
+
+def _rubric(draft: Draft, posted: QueryDict) -> Draft:
+    rows = zip(posted.getlist("name"), posted.getlist("question"), strict=False)
+    named = [Asked(name.strip(), question.strip()) for name, question in rows if name.strip()]
+    return replace(draft, criteria=list({one.name: one for one in named}.values()))
+
+
+def _guideline(draft: Draft, posted: QueryDict) -> Draft:
+    return replace(draft, guideline=posted.get("text", ""))
+
+
+TYPED: dict[str, Callable[[Draft, QueryDict], Draft]] = {
+    "answers": _answers,
+    "responses": _responses,
+    "rubric": _rubric,
+    "guideline": _guideline,
+}

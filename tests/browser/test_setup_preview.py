@@ -1,0 +1,92 @@
+"""The preview in the set-up follows the form while it is filled in; it can be tried, and nothing is sent."""
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
+
+from annotation.comparisons.models import Assignment, Judgment
+from annotation.projects.models import Role
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def admin(context: BrowserContext, project, signed_in):
+    user = factories.member(project, Role.ADMIN, username="root")
+    signed_in(context, user)
+    return user
+
+
+@pytest.fixture
+def go(page: Page, live_server, project, admin):
+    """Open a step; the frame below it."""
+
+    def act(step: str) -> FrameLocator:
+        page.goto(live_server.url + reverse("overview-setup-step", args=[project.pk, step]))
+        frame = page.frame_locator("[data-as-seen]")
+        expect(frame.locator("[data-row].now, [data-row=overall]").first).to_be_visible()
+        return frame
+
+    return act
+
+
+def test_the_scale_follows_the_form_and_can_be_tried_without_a_trace(
+    page: Page, go, project, complaints
+):
+    factories.comparison(factories.prompt(project, "How long does rice cook?"))
+    sent: list[str] = []
+    page.on("request", lambda one: sent.append(one.url) if one.method != "GET" else None)
+    frame = go("answers")
+    expect(frame.locator("[data-turns]")).to_contain_text("How long does rice cook?")
+    expect(frame.locator("[data-row=overall] input")).to_have_count(7)
+    page.get_by_label("Answers a labeler may give").select_option("three")
+    expect(frame.locator("[data-row=overall] input")).to_have_count(3)
+    frame.locator("[data-row=overall] label").first.click()
+    page.keyboard.press("Enter")
+    expect(frame.locator("[data-status]")).to_have_text(
+        "This is a preview: nothing is sent or kept."
+    )
+    frame.get_by_role("button", name="Submit and next").click()
+    page.keyboard.press("?")
+    expect(frame.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert [url for url in sent if "/assignments/" in url or "/label/" in url] == []
+    assert not Assignment.objects.exists()
+    assert not Judgment.objects.exists()
+    assert complaints == []
+
+
+def test_a_criterion_stands_in_the_bar_while_it_is_typed(page: Page, go, project, complaints):
+    project.criteria.create(name="kind", question="Which is kinder?", position=1)
+    frame = go("rubric")
+    expect(frame.locator("[data-row=criterion-kind]")).to_be_visible()
+    page.locator("#name-0").fill("kinder")
+    expect(frame.locator("[data-row=criterion-kinder]")).to_be_visible()
+    expect(page.locator("#name-0")).to_be_focused()
+    assert project.criteria.get().name == "kind"
+    assert complaints == []
+
+
+def test_the_guideline_is_read_as_it_is_written(page: Page, go, project, complaints):
+    frame = go("guideline")
+    page.get_by_label("Guideline (Markdown)").press_sequentially("# Rice")
+    expect(frame.locator("#guideline h1")).to_have_text("Rice")
+    expect(page.get_by_label("Guideline (Markdown)")).to_be_focused()
+    page.locator("[data-as-seen]").scroll_into_view_if_needed()
+    frame.get_by_role("button", name="Close").click()
+    expect(frame.locator("#guideline")).to_be_hidden()
+    assert complaints == []
+
+
+def test_a_ranking_takes_the_place_of_a_pair(page: Page, go, project, complaints):
+    frame = go("responses")
+    expect(frame.locator("[data-candidate]")).to_have_count(2)
+    page.get_by_label("Responses a prompt").fill("4")
+    page.get_by_label("Which responses are compared").select_option("one_ranking")
+    expect(frame.locator("[data-candidate]")).to_have_count(4)
+    expect(frame.locator("[data-board]")).to_be_visible()
+    frame.locator("[data-candidate]").first.click()
+    page.keyboard.press("2")
+    expect(frame.locator("[data-lane='2'] [data-token]")).to_have_text("A")
+    assert complaints == []
