@@ -30,6 +30,7 @@ SAME_IN_BOTH = {
     ),
     *("Labels", "Labeler", "Version 1", "Policy", "Webhooks", "helpful, honest, harmless, concise"),
     *("follows-format", "kim@example.org", "kim@example.org, bo@example.org", "rule."),
+    *("Label Studio", "Argilla"),
     *("Normal", "System", "Position", "Version", "Start", "Flag", "Text", "in", "Kontrast", "CSV"),
 }
 WORD = re.compile(r"[A-Za-z]{2,}")
