@@ -22,7 +22,14 @@ from training.runtime.loading import UNUSED, quick_imports
 from training.runtime.stopping import FOLLOW_STDIN, StopRequest, listening
 from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
-from training.spec.errors import Broke, Cancelled, DiskFull, SpecError, TrainingError
+from training.spec.errors import (
+    Broke,
+    Cancelled,
+    DiskFull,
+    ModelError,
+    SpecError,
+    TrainingError,
+)
 from training.spec.events import json_value
 from training.spec.layout import (
     ARTIFACT_DIR,
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "gather rows in the formats of TRL into a snapshot, which runs learn from"
 NEW = "write the instructions DIR/spec.json from defaults, --preset and --set"
+INTERRUPTED = 130  # the exit code of shells after Ctrl-C
 MOST_REFUSED = 20  # that are shown
 RUN_DIR = "folder of the run, with its spec.json"
 DIR_HELP = {"fetch": "folder for the model"}
@@ -79,6 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         sys.stderr.write(f"{error}\n")
         code = 1
+    except OSError as error:
+        if error.filename is None:  # of something else than a file
+            raise
+        sys.stderr.write(
+            f"{error.filename} cannot be used: {error.strerror}. "
+            "Name another path, or see who may read and write there.\n"
+        )
+        code = 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        code = INTERRUPTED
     return code
 
 
@@ -195,7 +214,7 @@ def _new(options: argparse.Namespace) -> int:
 def _setting(kind: str, text: str) -> tuple[str, object]:
     """FIELD=VALUE; the value is JSON except where the field is text."""
     name, sign, value = text.partition("=")
-    if not sign:
+    if not (name and sign):
         raise SpecError(f"--set {text}: write it as FIELD=VALUE.")
     is_text = any(one.name == name and one.type in {str, "str"} for one in fields(SPECS[kind]))
     if is_text:
@@ -213,7 +232,7 @@ def read_spec(folder: Path) -> RunSpec:
         raise SpecError(f"There is no {SPEC_FILE} in {folder}; make one with `new`.")
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpecError(f"{path} is not JSON: {error}.") from error
     if not isinstance(row, dict):
         raise SpecError(f"{path} must hold a JSON object, not {type(row).__name__}.")
@@ -237,14 +256,22 @@ def _begin(options: argparse.Namespace) -> None:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    path = options.dir / RESULT_FILE
-    if path.is_file() and json.loads(path.read_text())["status"] == "done":
+    if _is_done(options.dir):
         sys.stderr.write(f"{options.dir} is done already.\n")
         return 0
     from training.runtime.distributed import joined
 
     with joined():
         return execute(options.dir)
+
+
+def _is_done(folder: Path) -> bool:
+    """Whether its result says so; what cannot be read says nothing."""
+    try:
+        result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(result, dict) and result.get("status") == "done"
 
 
 def execute(folder: Path) -> int:
@@ -346,8 +373,12 @@ def _once_trained(run: "Run", train: Callable[[], Mapping[str, object]]) -> dict
     path = run.folder / TRAINED_FILE
     if not run.is_published:
         write_atomically(path, json.dumps(json_value(train())))
-    metrics: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    return metrics
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({error}). Delete it, and resume: the run trains on from its last checkpoint."
+        ) from error
 
 
 def _write_result(

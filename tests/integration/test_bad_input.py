@@ -311,7 +311,7 @@ def test_a_model_that_is_missing_corrupt_or_diverges_fails_the_run(case, run, mo
 
 BAD_REWARDS = {
     "no folder": (shutil.rmtree, "is not there. Bring it back, or choose another model."),
-    "no score head": (lambda _: None, "lacks 1 weights of its architecture (first: score.weight)"),
+    "no score head": (lambda _: None, "has no head that scores (score.weight): it is a policy"),
     "damaged numbers": (
         lambda folder: (with_head(folder), overflow(folder)),
         "The reward model gave a score that is not finite; train it again.",

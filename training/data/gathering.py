@@ -188,8 +188,11 @@ def gather(paths: Sequence[Path], folder: Path, *, shares: dict[str, float], see
             except RowRefused as error:
                 refused.append(f"{path.name}, line {number}: {error}")
     if not taken:
-        first = f" The first says: {refused[0]}" if refused else ""
-        raise DataError(f"None of the {len(refused)} rows can be taken.{first}")
+        if not refused:
+            raise DataError(f"There is no row in {', '.join(map(str, paths))}.")
+        raise DataError(
+            f"None of the {len(refused)} rows can be taken. The first says: {refused[0]}"
+        )
     return _write(folder, list(drafts.groups()), rows=taken, refused=refused)
 
 

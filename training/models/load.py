@@ -277,6 +277,10 @@ def _fitting_dtype(source: str, device: torch.device) -> torch.dtype:
 
 def _refuse_holes(source: str, missing: set[str], may_miss: tuple[str, ...]) -> None:
     holes = sorted(name for name in missing if not name.startswith(may_miss or ("\0",)))
+    if holes and all(name.startswith(("score.", "classifier.")) for name in holes):
+        raise ModelError(
+            f"{source} has no head that scores ({holes[0]}): it is a policy. Name the artifact of a reward_model run."
+        )
     if holes:
         raise ModelError(
             f"{source} lacks {len(holes)} weights of its architecture (first: {holes[0]}); "

@@ -101,21 +101,22 @@ def latest_state(folder: Path) -> State | None:
         return None
     path = folder / str(steps[-1])
     try:
-        facts = json.loads((path / FACTS_FILE).read_text())
+        told = json.loads((path / FACTS_FILE).read_text())
         tensors = load_file(path / TENSORS_FILE)
-    except (OSError, ValueError, SafetensorError) as error:
+        step, facts = told["step"], told["facts"]
+        set_random_states(
+            {
+                name.removeprefix("rng."): tensors.pop(name)
+                for name in list(tensors)
+                if name.startswith("rng.")
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
-            f"The checkpoint {path} cannot be read ({error}). "
+            f"The checkpoint {path} cannot be read ({error!r}). "
             "Delete it to resume from the one before."
         ) from error
-    set_random_states(
-        {
-            name.removeprefix("rng."): tensors.pop(name)
-            for name in list(tensors)
-            if name.startswith("rng.")
-        }
-    )
-    return State(facts["step"], tensors, facts["facts"])
+    return State(step, tensors, facts)
 
 
 def random_states() -> dict[str, Tensor]:

@@ -166,6 +166,7 @@ def test_new_does_not_overwrite_a_spec(folder: Path, capsys: pytest.CaptureFixtu
     [
         ("{", "is not JSON"),
         ("[]", "must hold a JSON object, not list"),
+        ("[" * 100_000, "is not JSON"),
         ('{"kind": "magic"}', "kind: 'magic' is not one of"),
         ('{"kind": "sft", "model": "m"}', "data: this field is required"),
     ],
@@ -244,6 +245,75 @@ def test_a_run_stopped_while_it_is_measured_is_only_measured_when_resumed(
     assert (folder / "artifact" / "model.safetensors").stat() == weights
     found = result(folder)["metrics"]
     assert (found["steps"], found["accuracy"]["n"]) == (2, 48)  # type: ignore[index] # parsed JSON
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"status": "failed"}'])
+def test_a_result_that_says_nothing_of_an_end_does_not_keep_a_run_from_going_on(
+    done: Path, tmp_path: Path, text: str
+) -> None:
+    folder = shutil.copytree(done, tmp_path / "again")
+    (folder / "result.json").write_text(text)
+    assert main(["resume", str(folder)]) == 0
+    assert result(folder)["status"] == "done"
+
+
+def test_a_spoiled_file_of_what_the_trainer_told_says_how_to_go_on(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(done, tmp_path / "again")
+    (folder / "result.json").unlink()
+    (folder / "trained.json").write_text("{")
+    assert main(["resume", str(folder)]) == 1
+    assert f"{folder / 'trained.json'} cannot be read" in capsys.readouterr().err
+    (folder / "trained.json").unlink()
+    assert main(["resume", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("text", ["x", "{}", "[]", '{"step": 2}'])
+def test_a_spoiled_checkpoint_says_which_to_delete(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    folder = shutil.copytree(done, tmp_path / "again")
+    for name in ("result.json", "trained.json"):
+        (folder / name).unlink()
+    checkpoint = max((folder / "checkpoints").iterdir())
+    (checkpoint / "state.json").write_text(text)
+    assert main(["resume", str(folder)]) == 1
+    assert f"The checkpoint {checkpoint} cannot be read" in capsys.readouterr().err
+    assert result(folder)["error"]["kind"] == "model_error"  # type: ignore[index] # parsed JSON
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["new", "sft", "FILE", "--set", "model=m", "--set", "data=d"],
+        ["new", "sft", "FILE/run", "--set", "model=m", "--set", "data=d"],
+        ["snapshot", "FILE/made", "ROWS"],
+    ],
+)
+def test_a_file_where_a_folder_belongs_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "rows").write_text('{"prompt": "Why?"}')
+    places = {"FILE": str(tmp_path / "file"), "ROWS": str(tmp_path / "rows")}
+    for name, place in places.items():
+        words = [one.replace(name, place) for one in words]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(str(tmp_path / "file"))
+    assert "cannot be used: " in told
+
+
+def test_ctrl_c_is_a_word_and_not_a_traceback(
+    done: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "settings_text", interrupted)
+    assert main(["settings", "sft"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 def test_help_needs_no_torch() -> None:
