@@ -219,7 +219,7 @@ def gold_items(project: Project) -> QuerySet[GoldItem]:
     """All gold of the project: what is in use first, the newest first."""
     rows = GoldItem.objects.filter(project=project)
     return rows.select_related("comparison__prompt", "created_by").order_by(
-        "retired_at", "-created_at", "-pk"
+        F("retired_at").asc(nulls_first=True), "-created_at", "-pk"
     )
 
 

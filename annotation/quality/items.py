@@ -1,6 +1,6 @@
 """The items tab: where one more judgment changes most, and what each number of a labeler is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -109,6 +109,16 @@ def items_of(project: Project, scope: Scope, asked: Asked, kept: Data | None) ->
         new_bits=new_bits,
         page=asked.page,
     )
+
+
+def every_item(project: Project, scope: Scope, asked: Asked, kept: Data | None) -> Iterator[Item]:
+    """The items of all pages, one page in memory at a time."""
+    kept = _of_labeler(project, scope, asked) if asked.labeler else kept
+    page: int | None = 1
+    while page is not None:
+        found = items_of(project, scope, Asked(page=page), kept)
+        yield from found.items
+        page = found.next_page
 
 
 def _of_labeler(project: Project, scope: Scope, asked: Asked) -> Data:

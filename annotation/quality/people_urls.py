@@ -11,6 +11,7 @@ from annotation.quality import (
     views_people,
     views_rules,
     views_signals,
+    views_tables,
 )
 from annotation.quality import api_people as api
 
@@ -40,6 +41,9 @@ page_patterns = [
     path(f"{_GROUP}restore/", views_groups.group_restore, name="quality-group-restore"),
     path(f"{_AT}signals/", views_signals.signals, name="quality-signals"),
     path(f"{_AT}signals.csv", views_signals.signals_csv, name="quality-signals-table"),
+    path(f"{_AT}items.csv", views_tables.items_csv, name="quality-items-table"),
+    path(f"{_AT}gold.csv", views_tables.gold_csv, name="quality-gold-table"),
+    path(f"{_AT}disputes.csv", views_tables.disputes_csv, name="quality-disputes-table"),
     path(f"{_AT}gold/", views_people.gold_page, name="quality-gold"),
     path(f"{_AT}exam/", views_people.exam_set, name="quality-exam"),
     path(f"{_AT}rules/", views_rules.rule_list, name="quality-rules"),
@@ -109,6 +113,9 @@ ROUTE_ROLES = {
     "quality-group-remove": {"POST": ADMIN},
     "quality-group-restore": {"POST": ADMIN},
     "quality-signals": {"GET": ADMIN},
+    "quality-items-table": {"GET": ADMIN},
+    "quality-gold-table": {"GET": ADMIN},
+    "quality-disputes-table": {"GET": ADMIN},
     "quality-signals-table": {"GET": ADMIN},
     "quality-gold": {"GET": ADMIN, "POST": ADMIN},
     "quality-exam": {"POST": ADMIN},

@@ -1,0 +1,42 @@
+"""The lists of items, gold and disputes as CSV: every row of what a page shows some of."""
+
+from django.http import HttpRequest, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from annotation.projects.models import Role
+from annotation.projects.selectors import project_for
+from annotation.quality import disputes, gold, list_tables
+from annotation.quality.appealed import appealed
+from annotation.quality.items import Asked, every_item
+from annotation.quality.models import Dispute
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import view_of
+from annotation.quality.tables import csv_download
+
+
+@require_GET
+def items_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
+    """The judgments on the items that the page shows, in its order."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    scope, asked = Scope.from_query(request.GET), Asked.from_query(request.GET)
+    kept = view_of(project, scope, parts=("items",)).report["items"]
+    found = every_item(project, scope, asked, kept)
+    return csv_download(*list_tables.items_table(found), name="items")
+
+
+@require_GET
+def gold_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
+    """All gold with how it was answered."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    report = gold.gold_report(project, gold.gold_items(project))
+    return csv_download(*list_tables.gold_table(report), name="gold")
+
+
+@require_GET
+def disputes_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
+    """The disputes of the state that the page shows."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    state = request.GET.get("state", Dispute.State.OPEN)
+    rows = list(disputes.disputes_of(project, state=state))
+    table = list_tables.disputes_table(rows, appealed(project, rows))
+    return csv_download(*table, name="disputes")
