@@ -319,6 +319,19 @@ def test_a_guard_that_spoke_at_every_update_is_one_line_on_the_card(project):
 
 
 @pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({}, "how length, perplexity and diversity moved was not measured."),
+        ({"perplexity": 9.0}, "in the policy it began with: perplexity."),
+        ({"length": 20.0, "distinct": 0.9}, "in the policy it began with: length, diversity."),
+    ],
+)
+def test_a_card_without_a_risk_names_what_was_looked_at_alone(project, measured, said):
+    metrics = {f"{name}_{when}": n for name, n in measured.items() for when in ("before", "after")}
+    assert risks(factories.policy(project), metrics).sentences[0].endswith(said)
+
+
+@pytest.mark.parametrize(
     ("kinds", "said"),
     [
         ({"simulated": 9}, "as simulated labelers."),

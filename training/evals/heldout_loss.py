@@ -1,6 +1,5 @@
 """The loss of a policy on held-out responses, before and after training."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,6 +10,7 @@ from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
 from training.data.tokens import Tally
+from training.evals.answers import taxed
 from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
@@ -27,12 +27,7 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     device = pick_device()
     before = _loss_of(starting_policy(spec, device), spec, run, stage="held-out loss before")
     after = _loss_of(trained_policy(run, spec, device), spec, run, stage="held-out loss after")
-    metrics = {
-        "loss_before": before._asdict(),
-        "loss_after": after._asdict(),
-        "perplexity_before": None if before.value is None else math.exp(before.value),
-        "perplexity_after": None if after.value is None else math.exp(after.value),
-    }
+    metrics = taxed(before, after)
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
 

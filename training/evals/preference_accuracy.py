@@ -1,20 +1,33 @@
-"""What a policy that learned from preferences directly makes of held-out pairs.
+"""What a policy that learned from preferences directly makes of held-out pairs, and what it paid for it.
 
 Its implicit reward is beta times the log-ratio to the policy it began with (Rafailov et al. 2023,
-eq. 5); it agrees with people where the chosen response gained more probability.
+eq. 5); it agrees with people where the chosen response gained more probability. The price is read
+from the loss on held-out responses and from its own answers, both policies with the same random
+streams. The trained policy is asked first: one policy at a time is in memory.
 """
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from training.data.chat import reading_limits
+from training.data.chat import encode_prompt, reading_limits
 from training.data.forward import response_logprobs
-from training.data.packing import pack_groups, rows_under_budget
+from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
+from training.evals.answers import (
+    Samples,
+    answer_logprobs,
+    changed,
+    kl_a_response,
+    taxed,
+    telling,
+)
+from training.evals.heldout_loss import heldout_loss
 from training.evals.reward_accuracy import (
     accuracy_ceiling,
     longer_wins,
@@ -22,59 +35,147 @@ from training.evals.reward_accuracy import (
     reward_accuracy,
 )
 from training.evals.scored_pairs import ScoredPair
-from training.functional.intervals import mean_of_clusters
+from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
+from training.rollout.explorer import OF_NO_UPDATE, heldout_prompts, rollout_seed
+from training.rollout.sampler import Knobs, LocalSampler
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.preferences import ReferenceSpec
 
 NO_PAIRS = "There are no held-out pairs."
+TEMPERATURE = 1.0  # of the answers: their log-ratios are those of the policies as they are
 
 
 def evaluate(run: Run, spec: ReferenceSpec) -> Mapping[str, object]:
-    """Accuracy of the implicit reward on held-out pairs, and how far chosen and rejected moved."""
+    """Accuracy of the implicit reward on held-out pairs, how far these and the answers moved, and the loss."""
     device = pick_device()
-    before = _Answers.of(starting_policy(spec, device), spec, run, stage="held-out pairs before")
-    after = _Answers.of(trained_policy(run, spec, device), spec, run, stage="held-out pairs after")
+    last = _told(trained_policy(run, spec, device), spec, run, when="after")
+    gc.collect()
+    answered = last.answers.tokens
+    first = _told(starting_policy(spec, device), spec, run, when="before", answered=answered)
+    metrics = {
+        **_sides_taken(first.pairs, last.pairs, spec.beta),
+        **taxed(first.loss, last.loss),
+        **_moved(first, last),
+    }
+    run.reporter.say(EventKind.EVALUATION, metrics)
+    return metrics
+
+
+class _Pairs(NamedTuple):
+    """Held-out pairs, and the log-probability of every response of every group."""
+
+    groups: list[PairGroup]
+    sums: list[list[float]]
+
+
+class _Answers(NamedTuple):
+    """What a policy answered, as tokens and as samples."""
+
+    tokens: list[TokenGroup]
+    samples: Samples
+
+
+class _Told(NamedTuple):
+    """What one policy makes of the held-out records, and its log-probs of the later one's answers."""
+
+    pairs: _Pairs
+    loss: Measured
+    answers: _Answers
+    logprobs: list[Tensor]
+
+
+def _told(
+    policy: LoadedModel,
+    spec: ReferenceSpec,
+    run: Run,
+    *,
+    when: str,
+    answered: Sequence[TokenGroup] | None = None,
+) -> _Told:
+    run.watch(policy.model)
+    pairs = _pairs(policy, spec, run, stage=f"held-out pairs {when}")
+    records = groups_of(spec.data, "validation", "test")
+    loss = heldout_loss(
+        *(policy, records, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
+    )
+    answers = _answers(policy, spec, run, stage=f"held-out answers {when}")
+    answered = answers.tokens if answered is None else answered
+    logprobs = answer_logprobs(policy, answered, spec, temperature=TEMPERATURE)
+    return _Told(pairs, loss, answers, logprobs)
+
+
+def _sides_taken(before: _Pairs, after: _Pairs, beta: float) -> dict[str, object]:
     scored: list[ScoredPair] = []
     chosen, rejected = [], []
     for group, old, new in zip(before.groups, before.sums, after.sums, strict=True):
         moved = [later - sooner for sooner, later in zip(old, new, strict=True)]
         scored.extend(pairs_of(group, moved))
-        chosen.append([spec.beta * moved[pair.chosen] for pair in group.pairs])
-        rejected.append([spec.beta * moved[pair.rejected] for pair in group.pairs])
-    metrics = {
+        chosen.append([beta * moved[pair.chosen] for pair in group.pairs])
+        rejected.append([beta * moved[pair.rejected] for pair in group.pairs])
+    return {
         "accuracy": reward_accuracy(scored)._asdict(),
         "longer_wins": longer_wins(scored)._asdict(),
         "ceiling": accuracy_ceiling(scored)._asdict(),
         "chosen_reward": mean_of_clusters(chosen, why_empty=NO_PAIRS)._asdict(),
         "rejected_reward": mean_of_clusters(rejected, why_empty=NO_PAIRS)._asdict(),
     }
-    run.reporter.say(EventKind.EVALUATION, metrics)
-    return metrics
 
 
-class _Answers(NamedTuple):
-    """Held-out pairs, and the log-probability of every response of every group."""
+def _moved(first: _Told, last: _Told) -> dict[str, object]:
+    """KL, length, endings and diversity of the answers; {} where no prompt was asked."""
+    answered = last.answers.tokens
+    if not answered:
+        return {}
+    kl = kl_a_response(last.logprobs, first.logprobs, answered)
+    return {"kl": kl, **changed(first.answers.samples, last.answers.samples)}
 
-    groups: list[PairGroup]
-    sums: list[list[float]]
 
-    @classmethod
-    def of(cls, policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> "_Answers":
-        run.watch(policy.model)
-        reader = PairReader(
-            tokenizer=policy.tokenizer,
-            limits=reading_limits(policy, spec),
+def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Pairs:
+    reader = PairReader(
+        tokenizer=policy.tokenizer,
+        limits=reading_limits(policy, spec),
+    )
+    groups = reader.read(groups_of(spec.data, "validation", "test"), Tally())
+    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+    sums: list[list[float]] = []
+    for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
+        sums.extend(_response_sums(policy, row))
+    return _Pairs(groups, sums)
+
+
+def _answers(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Answers:
+    """One answer to each of ``eval_prompts`` held-out prompts.
+
+    Where the model has fewer positions than the longest prompt and answer take, half of them are for the answer.
+    """
+    records = heldout_prompts(spec)
+    positions = policy.positions or spec.max_prompt_tokens + spec.max_response_tokens
+    longest = min(spec.max_response_tokens, max(1, positions // 2))
+    room = min(spec.max_prompt_tokens, positions - longest)
+    prompts = [encode_prompt(policy.tokenizer, one.prompt, max_tokens=room).ids for one in records]
+    knobs = Knobs(
+        n=1,
+        temperature=TEMPERATURE,
+        top_p=1.0,
+        max_tokens=longest,
+        seed=rollout_seed(spec.seed, OF_NO_UPDATE),
+    )
+    samples = LocalSampler(policy.model, policy.tokenizer).sample_tokens(
+        prompts, knobs, on_progress=telling(run.reporter, stage)
+    )
+    tokens = [
+        TokenGroup(
+            prompt_id=record.prompt_id,
+            prompt=prompt,
+            responses=tuple(one.token_ids for one in drawn),
         )
-        groups = reader.read(groups_of(spec.data, "validation", "test"), Tally())
-        rows = list(rows_under_budget(groups, spec.tokens_per_forward))
-        sums: list[list[float]] = []
-        for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
-            sums.extend(_response_sums(policy, row))
-        return cls(groups, sums)
+        for record, prompt, drawn in zip(records, prompts, samples, strict=True)
+    ]
+    return _Answers(tokens, samples)
 
 
 @torch.no_grad()

@@ -6,19 +6,23 @@ time is in memory, beside the reward model, as while it trained.
 """
 
 import gc
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from training.data.forward import response_logprobs
-from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.packing import TokenGroup
 from training.data.tokens import Tally
-from training.evals.diversity import distinct_pairs
+from training.evals.answers import (
+    Samples,
+    answer_logprobs,
+    changed,
+    kl_a_response,
+    taxed,
+    telling,
+)
 from training.evals.heldout_loss import heldout_loss
 from training.evals.scored_pairs import half_win
 from training.functional.intervals import Measured, cluster_bootstrap, mean_of_clusters
@@ -29,7 +33,6 @@ from training.rollout.explorer import asked, heldout_answers, heldout_prompts
 from training.rollout.sampler import LocalSampler
 from training.rollout.scoring import Scorer, load_scorer
 from training.runtime.device import pick_device
-from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.records import Group
@@ -55,9 +58,8 @@ def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
     )
     metrics = {
         **_compared(first.rollouts, last.rollouts, spec.seed),
-        "kl": _kl(last.logprobs, first.logprobs) / sum(len(one.responses) for one in answered),
-        **_taxed(first.loss, "before"),
-        **_taxed(last.loss, "after"),
+        "kl": kl_a_response(last.logprobs, first.logprobs, answered),
+        **taxed(first.loss, last.loss),
     }
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
@@ -82,38 +84,29 @@ def _told(
     answered: Sequence[TokenGroup] | None = None,
 ) -> _Told:
     run.watch(policy.model)
-    stage = _Stage(run.reporter, f"held-out answers {when}")
-    rollouts = _answers(policy, groups, scorer, spec, stage)
+    rollouts = _answers(policy, groups, scorer, spec, run, stage=f"held-out answers {when}")
     answered = [one.tokens for one in rollouts] if answered is None else answered
     loss = heldout_loss(
         *(policy, groups, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
     )
-    return _Told(rollouts, _logprobs(policy, answered, spec), loss)
-
-
-def _taxed(loss: Measured, when: str) -> dict[str, object]:
-    """Held-out loss and perplexity: what was paid in the language that people use."""
-    perplexity = None if loss.value is None else math.exp(loss.value)
-    return {f"loss_{when}": loss._asdict(), f"perplexity_{when}": perplexity}
-
-
-class _Stage(NamedTuple):
-    reporter: Reporter
-    name: str
+    logprobs = answer_logprobs(policy, answered, spec, temperature=spec.temperature)
+    return _Told(rollouts, logprobs, loss)
 
 
 def _answers(
-    policy: LoadedModel, groups: Sequence[Group], scorer: Scorer, spec: RolloutSpec, stage: _Stage
+    policy: LoadedModel,
+    groups: Sequence[Group],
+    scorer: Scorer,
+    spec: RolloutSpec,
+    run: Run,
+    *,
+    stage: str,
 ) -> list[Rollout]:
-    def say(done: int, total: int) -> None:
-        data = {"stage": stage.name, "done": done, "total": total, "unit": "answers"}
-        stage.reporter.say(EventKind.PROGRESS, data)
-
     tally = Tally()
     prompts = asked(policy, groups, spec, tally)
-    stage.reporter.log("The held-out prompts are read.", **tally.as_dict())
+    run.reporter.log("The held-out prompts are read.", **tally.as_dict())
     sampler = LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
-    return heldout_answers(sampler, scorer, prompts, spec, on_progress=say)
+    return heldout_answers(sampler, scorer, prompts, spec, on_progress=telling(run.reporter, stage))
 
 
 def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) -> dict[str, object]:
@@ -129,12 +122,7 @@ def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) ->
         "reward_gain": statistics.fmean(chain.from_iterable(gains)),
         "interval": cluster_bootstrap(gains, seed=seed),
         "n": len(gains),
-        "length_before": _mean_length(before),
-        "length_after": _mean_length(after),
-        "eos_before": _eos_share(before),
-        "eos_after": _eos_share(after),
-        "distinct_before": distinct_pairs(_texts(before)),
-        "distinct_after": distinct_pairs(_texts(after)),
+        **changed(_samples(before), _samples(after)),
     }
 
 
@@ -142,35 +130,5 @@ def _mean_reward(answered: Sequence[Rollout]) -> float:
     return statistics.fmean(score for one in answered for score in one.scores)
 
 
-def _texts(answered: Sequence[Rollout]) -> list[str]:
-    return [each.text for one in answered for each in one.samples]
-
-
-def _mean_length(answered: Sequence[Rollout]) -> float:
-    return statistics.fmean(len(each.token_ids) for one in answered for each in one.samples)
-
-
-def _eos_share(answered: Sequence[Rollout]) -> float:
-    return statistics.fmean(each.finished for one in answered for each in one.samples)
-
-
-@torch.no_grad()
-def _logprobs(
-    policy: LoadedModel, answered: Sequence[TokenGroup], spec: RolloutSpec
-) -> list[Tensor]:
-    """The log-prob of every token of these answers, a row after the other."""
-    packs = (
-        pack_groups(row).to(policy.device)
-        for row in rows_under_budget(answered, spec.tokens_per_forward)
-    )
-    return [
-        response_logprobs(policy, pack, temperature=spec.temperature).logprob_R.cpu()
-        for pack in packs
-    ]
-
-
-def _kl(policy: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
-    """KL(policy || reference) over all answers of the policy, estimated by their log-ratios (k1)."""
-    return math.fsum(
-        (one - other).sum().item() for one, other in zip(policy, reference, strict=True)
-    )
+def _samples(answered: Sequence[Rollout]) -> Samples:
+    return [one.samples for one in answered]

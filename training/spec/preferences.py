@@ -93,6 +93,12 @@ class ReferenceSpec(RunSpec):
         low=0.0,
         high=1e6,
     )
+    eval_prompts: int = setting(
+        32,
+        help="Held-out prompts that both policies answer once, for KL, length and diversity; 0 asks none.",
+        low=0,
+        high=10**6,
+    )
     stop_on: str = stopping(guards)
 
 

@@ -69,6 +69,7 @@ MEASURES = {
     "win_rate_length_controlled": "The same, as if both were equally long",
 }
 MOST_EVALUATIONS = 20
+DRIFTS = {"length": "length", "perplexity": "perplexity", "distinct": "diversity"}
 LENGTH_DRIFT = 1.25
 TAX = 1.05
 DIVERSITY_LOSS = 0.8
@@ -144,13 +145,21 @@ def _told(metrics: Facts, name: str) -> tuple[str, str, str]:
 def risks(version: ModelVersion, metrics: Facts) -> Section:
     """What the figures and the guards of the run warn of."""
     found = [*_drift(metrics), *_guards(version)]
-    nothing = (
-        "No guard of the run fired, and length, perplexity and diversity stayed near those of the "
-        "policy it began with, as far as they were measured."
-    )
     return Section(
-        title="Risks seen", key="risks", sentences=[] if found else [nothing], bullets=found
+        title="Risks seen",
+        key="risks",
+        sentences=[] if found else [_nothing_seen(metrics)],
+        bullets=found,
     )
+
+
+def _nothing_seen(metrics: Facts) -> str:
+    """What was looked at, and no more."""
+    looked = [about for name, about in DRIFTS.items() if _factor(metrics, name) is not None]
+    if not looked:
+        return "No guard of the run fired; how length, perplexity and diversity moved was not measured."
+    near = "Measured, and near what it was in the policy it began with"
+    return f"No guard of the run fired. {near}: {', '.join(looked)}."
 
 
 def _drift(metrics: Facts) -> list[str]:

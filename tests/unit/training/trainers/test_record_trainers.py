@@ -201,6 +201,43 @@ def test_without_held_out_rows_the_numbers_say_why(spec: RunSpec, tmp_path: Path
     assert first["reason"]
 
 
+def alike(spec: RunSpec, folder: Path) -> Path:
+    """A run whose policy is the one that it began with."""
+    folder.mkdir()
+    shutil.copytree(spec.model, folder / "artifact")
+    return folder
+
+
+@pytest.mark.parametrize("kind", [DpoSpec, KtoSpec])
+def test_what_preferences_cost_in_language_is_measured(
+    kind: type[DpoSpec | KtoSpec], tiny_folder: Path, snapshot: Path, tmp_path: Path
+) -> None:
+    """The loss is that of SFT on the same records; answers of 8 prompts, which moved as the policy did."""
+    settings = {"model": str(tiny_folder), "data": str(snapshot), "max_response_tokens": 16}
+    own = kind(**settings, learning_rate=3e-3, eval_prompts=8)
+    train(tmp_path / "run", own)
+    told = evaluate(tmp_path / "run", own)
+    imitated = evaluate(tmp_path / "run", SftSpec(**settings))
+    assert {name: told[name] for name in imitated} == imitated
+    assert told["kl"] > 0
+    assert told["length_before"] <= 16
+    assert {"eos_before", "eos_after", "distinct_before", "distinct_after", "length_after"} <= set(
+        told
+    )
+    assert evaluate(tmp_path / "run", own) == told
+    assert "kl" not in evaluate(tmp_path / "run", replace(own, eval_prompts=0))
+
+
+def test_a_policy_that_preferences_did_not_move_paid_nothing(
+    tiny_folder: Path, snapshot: Path, tmp_path: Path
+) -> None:
+    spec = DpoSpec(model=str(tiny_folder), data=str(snapshot), max_response_tokens=16)
+    told = evaluate(alike(spec, tmp_path / "run"), spec)
+    assert told["kl"] == 0.0
+    for name in ("loss", "perplexity", "length", "eos", "distinct"):
+        assert told[f"{name}_before"] == told[f"{name}_after"]
+
+
 def test_a_snapshot_limit_is_kept(spec: RunSpec, tmp_path: Path) -> None:
     assert train(tmp_path / "run", replace(spec, max_groups=9, max_steps=1))["prompts"] == 9
 
