@@ -2,7 +2,7 @@
 
 Each is a package of its own, imported only where the spec names it. A tracker that fails is left out and the run goes
 on: its events hold everything. Nothing leaves the machine unless the tool's own environment says so (WANDB_MODE,
-MLFLOW_TRACKING_URI); what they keep lies in DIR/trackers.
+MLFLOW_TRACKING_URI, MLFLOW_DISABLE_TELEMETRY); what they keep lies in DIR/trackers.
 """
 
 import hashlib
@@ -84,6 +84,7 @@ class MLflow:
     """An MLflow run in DIR/trackers/mlflow.db unless MLFLOW_TRACKING_URI names a store. A resumed run goes on in it."""
 
     def __init__(self, folder: Path, name: str, config: Config) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it is read as the package loads
         self._mlflow = _needed("mlflow")
         if "MLFLOW_TRACKING_URI" not in os.environ:
             self._mlflow.set_tracking_uri(f"sqlite:///{folder.resolve() / 'mlflow.db'}")
@@ -104,9 +105,10 @@ class MLflow:
 
 
 class Trackio:
-    """A trackio run, local unless its own environment names a space."""
+    """A trackio run in DIR/trackers/trackio unless TRACKIO_DIR says otherwise, for `trackio show`."""
 
-    def __init__(self, folder: Path, name: str, config: Config) -> None:  # noqa: ARG002 - as the others
+    def __init__(self, folder: Path, name: str, config: Config) -> None:
+        os.environ.setdefault("TRACKIO_DIR", str(folder.resolve() / "trackio"))  # read as it loads
         self._trackio = _needed("trackio")
         self._trackio.init(project=PROJECT, name=name, config=dict(config), resume="allow")
 

@@ -68,6 +68,17 @@ def test_the_gradient_is_right(loss):
     )
 
 
+def test_the_gradient_of_kto_is_right():
+    is_good = torch.tensor([True, False, True, False, True])
+    logratio = torch.randn(5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda one: kahneman_tversky_losses(
+            one, is_good, reference_point=torch.tensor(0.2), beta=0.3
+        ),
+        (logratio,),
+    )
+
+
 def test_population_dpo_finds_the_closed_form():
     """With labels sigmoid(r_i - r_j) on all pairs, pi is proportional to ref exp(r / beta)."""
     beta, generator = 0.5, torch.Generator().manual_seed(3)

@@ -68,3 +68,26 @@ def test_the_upper_clip_may_be_wider():
         count=1.0,
     )
     assert made.loss.item() == pytest.approx(-1.25)
+
+
+def test_the_losss_gradient_agrees_with_differences():
+    """With KL to a reference, and two of six tokens clipped; none is at an edge of the clip."""
+    old = torch.tensor([-1.0, -2.0, -0.5, -1.5, -3.0, -0.7], dtype=torch.float64)
+    moved = torch.tensor([0.05, -0.1, 0.4, -0.5, 0.1, 0.0], dtype=torch.float64)
+    advantages = torch.tensor([1.0, -1.0, 2.0, -0.5, -1.0, 0.3], dtype=torch.float64)
+    new = (old + moved).requires_grad_()
+
+    def loss(logprobs):
+        return grouped_policy_loss(
+            logprobs,
+            old,
+            old - 0.2,
+            advantages,
+            weight_R=torch.tensor([0.5, 0.5, 0.25, 0.25, 0.25, 0.25], dtype=torch.float64),
+            clip=(0.2, 0.3),
+            beta=0.1,
+            count=6,
+        )
+
+    assert loss(new).clip_fraction == pytest.approx(2 / 6)
+    assert torch.autograd.gradcheck(lambda one: loss(one).loss, (new,))

@@ -4,6 +4,7 @@ The fakes have the names and arguments of the packages' documented functions, an
 """
 
 import json
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -35,6 +36,14 @@ def installed(monkeypatch, name, **functions):
     for key, function in functions.items():
         setattr(module, key, function)
     monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    """As it was before the tools' own defaults were set."""
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "TRACKIO_DIR"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
 
 
 HEARD = [
@@ -111,6 +120,7 @@ def test_mlflow_keeps_its_run_in_the_folder_and_goes_on_in_it(tmp_path, monkeypa
     assert calls[0] == f"sqlite:///{tmp_path / 'trackers' / 'mlflow.db'}"
     assert calls[1:4] == ["concord", ("start", None, tmp_path.name), 1e-5]
     assert calls[4:] == [*HEARD, "FINISHED"]
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
     calls.clear()
     told(tmp_path, "mlflow")
     assert ("start", "r17", None) in calls
@@ -129,6 +139,7 @@ def test_trackio_hears_every_number(tmp_path, monkeypatch):
     )
     told(tmp_path, "trackio")
     assert calls == [("concord", tmp_path.name, "allow"), *HEARD, "finish"]
+    assert os.environ["TRACKIO_DIR"] == str(tmp_path / "trackers" / "trackio")
 
 
 def test_tensorboard_event_files_hold_every_number(tmp_path):

@@ -16,7 +16,8 @@ from training.data.packing import TokenGroup, pack_groups
 from training.data.preferences import PairGroup, PairReader
 from training.data.tokens import Tally
 from training.functional.direct import kahneman_tversky_losses, mismatched_kl
-from training.functional.grouped import grouped_policy_loss
+from training.functional.grouped import against_the_others, grouped_policy_loss
+from training.functional.policy import clipped_policy_loss
 from training.functional.preference import bradley_terry_loss
 from training.models.load import load_policy
 from training.models.reward import new_reward_model, save_reward_model, score_tree
@@ -283,6 +284,55 @@ def test_the_loss_of_compared_responses_equals_trls(
     }
     expected = trainer._compute_loss(trainer.model.eval(), rows)
     assert abs(found.loss.item() - expected.item()) < 1e-5
+
+
+def test_the_gradient_of_responses_beside_the_others_equals_trls(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    """At the first step, where the ratio is 1: TRL's RLOO clips the ratio of a response, PPO's here that of a token.
+
+    A mean over responses, as TRL takes it, is the sum over tokens by their number.
+    """
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM
+    from trl import RLOOConfig, RLOOTrainer
+
+    policy = load_policy(str(tiny_folder), precision="float32", device=CPU)
+    prompt, responses = (5, 6, 7), ((9, 10, 1), (11, 12, 13, 14, 1), (15, 1))
+    advantages_N = against_the_others(torch.tensor([1.2, -0.7, 0.4]))
+    pack = pack_groups([TokenGroup(prompt_id="", prompt=prompt, responses=responses)])
+    weight = policy.model.get_parameter("model.layers.0.mlp.down_proj.weight")
+    logprob_R = response_logprobs(policy, pack).logprob_R
+    found = clipped_policy_loss(
+        logprob_R, logprob_R.detach(), advantages_N[pack.branch_R], clip_range=0.2, count=3
+    )
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    trainer = RLOOTrainer(
+        model=model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=RLOOConfig(str(tmp_path), max_completion_length=8, num_generations=2, **QUIET),
+        train_dataset=Dataset.from_list([{"prompt": "a"}] * 4),
+        processing_class=policy.tokenizer,
+    )
+    completions = [torch.tensor(one) for one in responses]
+    sums_N = torch.zeros(3).index_add(0, pack.branch_R, logprob_R.detach())
+    rows = {
+        "prompt_ids": torch.tensor([prompt] * 3),
+        "prompt_mask": torch.ones(3, 3, dtype=torch.long),
+        "completion_ids": pad_sequence(completions, batch_first=True),
+        "completion_mask": pad_sequence([torch.ones_like(one) for one in completions], batch_first=True),
+        "advantages": advantages_N,
+        "old_logps": sums_N,
+    }  # fmt: skip
+    expected = trainer._compute_loss(trainer.model.eval(), rows)
+    theirs = trainer.model.get_parameter("model.layers.0.mlp.down_proj.weight")
+    torch.testing.assert_close(
+        torch.autograd.grad(found.loss, weight),
+        torch.autograd.grad(expected, theirs),
+        atol=1e-5,
+        rtol=1e-4,
+    )
 
 
 def _move(model: Any, *, by: float = 0.05) -> None:
