@@ -9,6 +9,7 @@ from training.spec.events import EventKind
 
 FATES: Mapping[str, Mapping[str, str]] = {
     "Learned from": {
+        "prompts_used": "prompts",
         "pairs_used": "pairs",
         "responses_used": "responses to imitate",
         "good_responses": "desirable responses",
@@ -42,7 +43,7 @@ class Fate(NamedTuple):
 
 
 def fates_of(run: TrainingRun) -> list[Fate]:
-    """Of the rows of the training split; [] before they are read, and of what learns from its own responses."""
+    """Of the rows of the training split; [] before they are read."""
     counts = (run.result.get("metrics") or {}).get("records") or _read_so_far(run)
     found = [
         Fate(title, [f"{counts[name]:,} {text}" for name, text in names.items() if name in counts])

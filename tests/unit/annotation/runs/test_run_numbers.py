@@ -1,10 +1,14 @@
 """Numbers of a run as people read them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from annotation.registry.results import change_rows, number_text, result_rows
 from annotation.runs.charts import charts_of, titled
 from annotation.runs.reading import duration_text, metric_rows, pace_text, sample_of
+from annotation.runs.records import KNOWN
 from annotation.runs.selectors import Curves, Pace
 from training.spec.metrics import Tells
 
@@ -119,3 +123,14 @@ def test_a_list_of_named_statistics_is_one_line_each():
         ("criteria concise: accuracy", "0.5", "8"),
         ("criteria concise: trained on", "24", ""),
     ]
+
+
+def test_all_that_trainers_count_of_their_records_is_told_in_words():
+    sources = (Path(__file__).parents[4] / "training").rglob("*.py")
+    counted = {
+        name
+        for source in sources
+        for name in re.findall(r'tally\.add\(\s*"(\w+)"', source.read_text(encoding="utf-8"))
+    }
+    assert "pairs_used" in counted
+    assert counted - KNOWN == set()
