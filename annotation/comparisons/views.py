@@ -21,7 +21,8 @@ from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
-from annotation.comparisons.letters import letters_of, said_on
+from annotation.comparisons.letters import said_on
+from annotation.comparisons.marked import responses_of
 from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue
@@ -192,13 +193,13 @@ def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int)
     """One comparison: its texts side by side, and what each labeler said."""
     project = project_for(request.user, project_id, Role.ADMIN)
     row = selectors.comparison_of(project=project, pk=comparison_id)
-    texts, letters = selectors.texts_of(row.candidate_ids), letters_of(row.candidate_ids)
+    given = list(selectors.judgments_on(row))
     context = {
         **page_context(person(request), project, "comparisons"),
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
-        "candidates": [(letters[pk], pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
-        "said": said_on(row, selectors.judgments_on(row)),
+        "candidates": responses_of(row, given),
+        "said": said_on(row, given),
         "flags": selectors.flags_with_texts(row.flags.all()),
     }
     return render(request, "comparisons/detail.html", context)

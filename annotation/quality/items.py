@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from annotation.comparisons.letters import Said, letters_of, said_on
+from annotation.comparisons.marked import Marked, marked_in
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
@@ -63,13 +64,21 @@ def _whole(query: Mapping[str, str], key: str, high: int) -> int:
     return int(value)
 
 
+class Response(NamedTuple):
+    """One response of an item; ``marked`` where labelers marked anything in it."""
+
+    letter: str
+    text: str
+    marked: Marked | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A comparison with its judgments, and what one more would tell."""
 
     comparison: Comparison
     prompt: str
-    responses: list[tuple[str, str]]  # letter, text
+    responses: list[Response]
     said: list[Said]
     bits: float | None  # None where no model of the labelers is there
 
@@ -207,11 +216,14 @@ def _items(project: Project, bits: Mapping[int, float | None], *, criterion: str
 
 def _item(comparison: Comparison, said: list[Said], bits: float | None) -> Item:
     texts = {one.pk: one.text for one in comparison.candidates.all()}
-    letters = letters_of(comparison.candidate_ids)
+    letters, given = letters_of(comparison.candidate_ids), [one.judgment for one in said]
     return Item(
         comparison=comparison,
         prompt=last_turn(comparison.prompt),
-        responses=[(letters[pk], texts.get(pk, "")) for pk in comparison.candidate_ids],
+        responses=[
+            Response(letter, texts.get(pk, ""), marked_in(pk, texts.get(pk, ""), given))
+            for pk, letter in letters.items()
+        ],
         said=said,
         bits=bits,
     )

@@ -14,12 +14,12 @@ from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of, sequential_test
 from annotation.comparisons.gold import known_tiers
 from annotation.comparisons.letters import letters_of, ranking_text, said_on, verdict_text
+from annotation.comparisons.marked import responses_of
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.selectors import (
     comparison_of,
     flags_with_texts,
     judgments_on,
-    texts_of,
 )
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.projects.models import Membership, Project, Role
@@ -171,15 +171,15 @@ def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> Htt
 
 
 def _comparison_context(request: HttpRequest, project: Project, row: Comparison) -> Context:
-    texts, letters = texts_of(row.candidate_ids), letters_of(row.candidate_ids)
+    letters, given = letters_of(row.candidate_ids), list(judgments_on(row))
     found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
     item = disputes.gold_by_comparison(project, [row.pk]).get(row.pk)
     return {
         **people_context(request, project, "items"),
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
-        "candidates": [(letters[pk], pk, markdown.render(texts[pk])) for pk in row.candidate_ids],
-        "said": said_on(row, judgments_on(row)),
+        "candidates": responses_of(row, given),
+        "said": said_on(row, given),
         "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
         "causes": Adjudication.Cause.choices,
         "disputes": disputes.disputes_about(row),
