@@ -72,6 +72,12 @@ class AdjudicationSerializer(serializers.ModelSerializer[Adjudication]):
         ]
 
 
+class AskedMoreSerializer(serializers.Serializer[Any]):
+    """The batch in which one more label is asked for."""
+
+    batch = serializers.IntegerField()
+
+
 class NewAdjudicationSerializer(serializers.Serializer[Any]):
     comparison = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
     cause = serializers.ChoiceField(choices=Adjudication.Cause.choices)

@@ -6,6 +6,7 @@ from annotation.projects.models import Role
 from annotation.quality import api as api_agreement
 from annotation.quality import (
     api_groups,
+    views_asking,
     views_groups,
     views_mine,
     views_people,
@@ -27,6 +28,8 @@ page_patterns = [
     path(f"{_LABELER}act/try/", views_people.labeler_act_try, name="quality-act-try"),
     path(f"{_AT}acts/<int:act_id>/undo/", views_people.act_undo, name="quality-act-undo"),
     path(_COMPARISON, views_people.comparison, name="quality-comparison"),
+    path(f"{_COMPARISON}ask/", views_asking.ask_more, name="quality-ask"),
+    path(f"{_COMPARISON}ask/undo/", views_asking.ask_undo, name="quality-ask-undo"),
     path(f"{_COMPARISON}gold/", views_people.gold_mark, name="quality-gold-mark"),
     path(f"{_COMPARISON}gold/state/", views_people.gold_state, name="quality-gold-state"),
     path(
@@ -75,6 +78,7 @@ api_patterns = [
     path(f"{_AT}gold/", api.GoldList.as_view(), name="api-gold-list"),
     path(f"{_AT}gold/<int:comparison_id>/", api.GoldDetail.as_view(), name="api-gold-detail"),
     path(f"{_AT}exam/", api.ExamDetail.as_view(), name="api-exam-detail"),
+    path(f"{_COMPARISON}ask/", api.ComparisonAsking.as_view(), name="api-comparison-asking"),
     path(f"{_AT}adjudications/", api.AdjudicationList.as_view(), name="api-adjudication-list"),
     path(
         f"{_AT}adjudications/<int:pk>/",
@@ -107,6 +111,8 @@ ROUTE_ROLES = {
     "quality-gold-mark": {"POST": ADMIN},
     "quality-gold-state": {"POST": ADMIN},
     "quality-adjudication-undo": {"POST": ADMIN},
+    "quality-ask": {"POST": ADMIN},
+    "quality-ask-undo": {"POST": ADMIN},
     "quality-groups": {"GET": ADMIN},
     "quality-group-new": {"POST": ADMIN},
     "quality-group": {"GET": ADMIN, "POST": ADMIN},
@@ -138,6 +144,7 @@ ROUTE_ROLES = {
     "api-gold-list": {"GET": ADMIN, "POST": ADMIN},
     "api-gold-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
     "api-exam-detail": {"GET": ADMIN, "PATCH": ADMIN},
+    "api-comparison-asking": {"POST": ADMIN},
     "api-adjudication-list": {"GET": READERS, "POST": ADMIN},
     "api-adjudication-detail": {"DELETE": ADMIN},
     "api-rule-list": {"GET": READERS, "POST": ADMIN},

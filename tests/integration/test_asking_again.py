@@ -60,7 +60,7 @@ def test_what_waits_for_a_label_stays_where_it_is(project, admin, first):
 
 def test_nothing_is_asked_where_all_wait_already(project, admin, first):
     waiting = judged(project, first, state="open", overlap=2)
-    with pytest.raises(Conflict, match="wait for a label already"):
+    with pytest.raises(Conflict, match="waits for a label already"):
         asked(admin, waiting)
     assert list(Batch.objects.all()) == [first]
 

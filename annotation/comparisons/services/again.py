@@ -5,13 +5,14 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Greatest
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Batch, Comparison
-from annotation.comparisons.services.batches import open_batch
+from annotation.comparisons.services.batches import free_name, open_batch
 from annotation.comparisons.services.further import (
     give_place,
     mark_chosen,
@@ -43,10 +44,7 @@ def ask_again(
     found = with_room(project.comparisons.filter(pk__in=comparisons))
     free = give_place(found.exclude(batch__made_from__has_key="evaluation"), most=len(comparisons))
     if not free:
-        raise Conflict(
-            f"None of the {len(comparisons):,} comparisons can be asked again: they wait for a label already, are "
-            "withdrawn, gold, or part of a blind evaluation."
-        )
+        raise Conflict(_nothing(len(comparisons)))
     mark_chosen(free)
     rows = Comparison.objects.filter(pk__in=free)
     batch.asked_again = [
@@ -56,6 +54,39 @@ def ask_again(
     rows.update(batch=batch, priority=Greatest("priority", FIRST), state=Comparison.State.OPEN)
     audit.record("batch.asked_again", batch, actor=actor, comparisons=sorted(free))
     return batch
+
+
+def _nothing(many: int) -> str:
+    if many == 1:
+        return (
+            "This comparison cannot be asked again: it waits for a label already, is withdrawn, gold, or part of a "
+            "blind evaluation."
+        )
+    return (
+        f"None of the {many:,} comparisons can be asked again: they wait for a label already, are withdrawn, gold, "
+        "or part of a blind evaluation."
+    )
+
+
+def ask_one_more(*, comparison: Comparison, actor: User) -> Batch:
+    """One further label on a comparison, in a batch of its own by which it is undone."""
+    project = comparison.project
+    return ask_again(
+        project=project,
+        name=free_name(project, f"One more label on comparison {comparison.pk}"),
+        comparisons=[comparison.pk],
+        made_from={"comparison": comparison.pk},
+        actor=actor,
+    )
+
+
+def asked_more(project: Project, comparisons: Sequence[int]) -> dict[int, int]:
+    """Of these comparisons those on which one more label was asked for and is waited for: the batch of each."""
+    batches = project.batches.filter(made_from__comparison__in=list(comparisons))
+    waiting = Comparison.objects.filter(
+        slots_taken__lt=F("overlap"), batch__in=batches.exclude(asked_again=[])
+    )
+    return dict(waiting.values_list("pk", "batch"))
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import chain, count
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -18,6 +19,7 @@ from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 
 MOST_PROMPTS = 10_000  # in one request
+LONGEST_NAME = 120
 _UNPAIRED = ~Exists(Comparison.objects.filter(prompt=OuterRef("pk")))
 
 
@@ -112,6 +114,14 @@ def create_batch(
         raise Conflict(_nothing(len(prompts)))
     audit.record("batch.made", batch, actor=actor, name=batch.name, taken=taken, made=made)
     return batch
+
+
+def free_name(project: Project, name: str) -> str:
+    """The name with the least number behind it that no batch of the project has, and none where it is free."""
+    taken = set(project.batches.values_list("name", flat=True))
+    endings = chain([""], (f" ({number})" for number in count(2)))
+    names = (name[: LONGEST_NAME - len(ending)] + ending for ending in endings)
+    return next(one for one in names if one not in taken)
 
 
 @transaction.atomic

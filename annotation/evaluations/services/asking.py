@@ -1,18 +1,15 @@
 """People are asked again where a reward model contradicts them."""
 
-from itertools import chain, count
-
 from django.db import transaction
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.comparisons.models import Batch
 from annotation.comparisons.services.again import ask_again
+from annotation.comparisons.services.batches import free_name
 from annotation.core.errors import Conflict
 from annotation.evaluations.disagreements import batch_asked, comparisons_of
 from annotation.evaluations.models import ModelCard
-
-LONGEST_NAME = 120  # of a batch
 
 
 @transaction.atomic
@@ -33,22 +30,10 @@ def ask_where_it_disagrees(*, card: ModelCard, actor: User) -> Batch:
         )
     batch = ask_again(
         project=version.project,
-        name=_name(card),
+        name=free_name(version.project, f"Where {version} disagrees with people"),
         comparisons=keys,
         made_from={"card": card.pk},
         actor=actor,
     )
     record("card.asked_again", card, actor=actor, batch=batch.pk)
     return batch
-
-
-def _name(card: ModelCard) -> str:
-    """Of the next batch: the first that no batch of the project has."""
-    version = card.version
-    taken = set(version.project.batches.values_list("name", flat=True))
-    endings = chain([""], (f" ({number})" for number in count(2)))
-    names = (
-        f"Where {version} disagrees with people"[: LONGEST_NAME - len(ending)] + ending
-        for ending in endings
-    )
-    return next(name for name in names if name not in taken)

@@ -1,0 +1,51 @@
+"""One more label on a comparison, asked for and taken back where its judgments are read."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from annotation.accounts.authentication import person
+from annotation.comparisons.selectors import comparison_of
+from annotation.comparisons.services.again import ask_one_more, asked_more, undo_asking
+from annotation.core.errors import Conflict
+from annotation.projects.models import Project, Role
+from annotation.projects.selectors import project_for
+
+
+@require_POST
+def ask_more(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """Ask for one more label on a comparison."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = comparison_of(project=project, pk=comparison_id)
+    try:
+        ask_one_more(comparison=row, actor=person(request))
+    except Conflict as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"One more label is asked for on comparison {row.pk}.")
+    return _back(request, project, row.pk)
+
+
+@require_POST
+def ask_undo(request: HttpRequest, project_id: int, comparison_id: int) -> HttpResponse:
+    """Take that back while nobody has been served it."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    row = comparison_of(project=project, pk=comparison_id)
+    batch = asked_more(project, [row.pk]).get(row.pk)
+    if batch is None:
+        messages.error(
+            request,
+            f"Nobody is waited for on comparison {row.pk}; somebody has it, or it was taken back.",
+        )
+    else:
+        undo_asking(project=project, pk=batch, actor=person(request))
+        messages.success(request, f"No further label is asked for on comparison {row.pk}.")
+    return _back(request, project, row.pk)
+
+
+def _back(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    """To the items, with what was asked there."""
+    query = QueryDict(request.POST.get("query", "")).urlencode()
+    return redirect(f"{reverse('quality-items', args=[project.pk])}?{query}#comparison-{pk}")

@@ -1,0 +1,102 @@
+"""One more label on a comparison, asked for where its judgments are read, and taken back there."""
+
+import pytest
+from django.urls import reverse
+
+from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.projects.models import Role
+from annotation.quality import services
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(project, client, api):
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    api.force_authenticate(admin)
+    return admin
+
+
+@pytest.fixture
+def judged(project):
+    """Two labels of two."""
+    places = {"overlap": 2, "slots_taken": 2, "judgments_counted": 2}
+    one = factories.comparison(factories.prompt(project), state="judged", **places)
+    for _ in range(2):
+        factories.judgment(one)
+    services.catch_up(project=project)
+    return one
+
+
+def items(client, project, **asked):
+    return client.get(reverse("quality-items", args=[project.pk]), asked).text
+
+
+def post(client, route, one, **fields):
+    return client.post(reverse(route, args=[one.project_id, one.pk]), fields)
+
+
+def test_one_more_is_asked_for_from_the_items_and_taken_back(project, admin, client, judged):
+    assert "Ask one more" in items(client, project)
+    answer = post(client, "quality-ask", judged, query="days=30")
+    assert answer.url.endswith(f"/agreement/items/?days=30#comparison-{judged.pk}")
+    judged.refresh_from_db()
+    assert (judged.state, judged.overlap, judged.slots_taken) == ("open", 3, 2)
+    page = items(client, project)
+    assert "one more asked for" in page
+    assert "Ask one more" not in page
+    post(client, "quality-ask-undo", judged)
+    judged.refresh_from_db()
+    assert (judged.state, judged.overlap, judged.batch) == ("judged", 2, None)
+    assert "Ask one more" in items(client, project)
+    assert not Batch.objects.exists()
+
+
+def test_it_is_served_to_somebody_else_and_then_stays(project, admin, client, judged):
+    post(client, "quality-ask", judged)
+    lease = lease_next_comparison(project=project, labeler=factories.member(project))
+    assert lease.comparison_id == judged.pk
+    assert "one more asked for" not in items(client, project)
+    page = client.post(reverse("quality-ask-undo", args=[project.pk, judged.pk]), follow=True).text
+    assert "somebody has it, or it was taken back" in page
+    assert Comparison.objects.get(pk=judged.pk).overlap == 3
+
+
+def test_twice_is_once(project, admin, client, judged):
+    for _ in range(2):
+        answer = client.post(reverse("quality-ask", args=[project.pk, judged.pk]), follow=True)
+    assert "This comparison cannot be asked again: it waits for a label already" in answer.text
+    assert Comparison.objects.get(pk=judged.pk).overlap == 3
+
+
+def test_the_way_back_leads_nowhere_else(project, admin, client, judged):
+    answer = post(client, "quality-ask", judged, query="//evil.example/?a=1\r\nX: y")
+    assert answer.url.startswith(f"/projects/{project.pk}/agreement/items/?")
+    assert "\n" not in answer.url
+
+
+def test_the_api_asks_for_one_more_and_its_batch_takes_it_back(project, admin, api, judged):
+    url = reverse("api-comparison-asking", args=[project.pk, judged.pk])
+    answer = api.post(url)
+    assert answer.status_code == 201
+    batch = Batch.objects.get(pk=answer.json()["batch"])
+    assert batch.name == f"One more label on comparison {judged.pk}"
+    assert api.post(url).status_code == 409
+    assert (
+        api.delete(reverse("api-batch-asked-again", args=[project.pk, batch.pk])).status_code == 200
+    )
+    foreign = factories.comparison(factories.prompt(factories.project()))
+    assert (
+        api.post(reverse("api-comparison-asking", args=[project.pk, foreign.pk])).status_code == 404
+    )
+
+
+def test_a_filtered_page_says_that_it_does_not_follow(project, admin, client, judged):
+    url = reverse("quality-agreement", args=[project.pk])
+    page = client.get(url, {"days": 30}).text
+    assert "Computed for these filters as this page was opened" in page
+    assert '<a href="?days=30">Compute anew</a>' in page
+    assert 'hx-trigger="every 2s"' not in page
