@@ -116,6 +116,7 @@ READERS: dict[str, Callable[[Any], Fact]] = {  # Any: JSON
     "guideline_versions": lambda value: Fact("Guideline versions", words(value)),
     "base_model": _model("Started from"),
     "reward_model": _model("Reward model"),
+    "held_out_reward_model": _model("Held-out reward model"),
     "code_revision": lambda value: Fact("Code", str(value)[:12]),
     "registered_by_hand": lambda value: Fact("Registered by hand", words(value)),
 }

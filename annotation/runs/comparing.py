@@ -56,6 +56,9 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
             "snapshot": run.snapshot.name,
             "starts from": str(run.base_model),
             "reward model": str(run.reward_model) if run.reward_model else None,
+            "held-out reward model": str(run.held_out_reward_model)
+            if run.held_out_reward_model
+            else None,
             **run.spec,
             "kind": run.title,
         }

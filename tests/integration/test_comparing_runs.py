@@ -8,8 +8,10 @@ from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
+from annotation.registry.selectors import lineage_facts
 from annotation.runs import comparing
 from annotation.runs.models import RunEvent
+from annotation.runs.services.finishing import lineage_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +36,18 @@ def test_only_what_differs_is_told(project):
     first = factories.training_run(project, spec={"seed": 17, "epochs": 1.0}, **shared)
     second = factories.training_run(project, spec={"seed": 17, "epochs": 2.0}, **shared)
     assert comparing.differences([first, second]) == [("epochs", ["1", "2"])]
+
+
+def test_the_reward_model_that_only_watches_is_told_where_it_differs(project):
+    shared = {"snapshot": factories.snapshot(project), "base_model": factories.policy(project)}
+    watcher = factories.policy(project, kind="reward", name="watcher")
+    runs = [
+        factories.training_run(project, held_out_reward_model=one, **shared)
+        for one in (watcher, None)
+    ]
+    assert comparing.differences(runs) == [("held-out reward model", ["watcher v1", "–"])]
+    facts = lineage_facts(lineage_of(runs[0]))
+    assert ("Held-out reward model", "watcher v1") in [one[:2] for one in facts]
 
 
 def test_settings_that_one_kind_does_not_have_come_last(project):

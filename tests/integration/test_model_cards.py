@@ -331,6 +331,46 @@ def test_a_card_without_a_risk_names_what_was_looked_at_alone(project, measured,
     assert risks(factories.policy(project), metrics).sentences[0].endswith(said)
 
 
+@pytest.fixture
+def rewarded(project, reward):
+    """A policy that PPO made of a fine-tuned one, taught by the reward model."""
+    ModelCard.objects.create(version=reward, facts=reward_facts())
+    tuned = factories.policy(project, name="tuned", lineage={"run": 3, "spec": {"kind": "sft"}})
+    lineage = {
+        "run": 7,
+        "spec": {"kind": "ppo"},
+        "reward_model": {"id": reward.pk, "name": "helpful", "number": 1},
+    }
+    version = factories.policy(project, parent=tuned, lineage=lineage)
+    ModelCard.objects.create(version=version, facts={"metrics": {"kl": 3.1}})
+    return version
+
+
+def test_the_card_of_a_policy_tells_what_its_reward_learned(rewarded):
+    sections = {one.key: one for one in sections_of(rewarded, rewarded.card)}
+    told = " ".join(sections["teacher"].sentences)
+    assert "helpful v1" in told
+    assert "it sides with people in 68.0 %" in told
+    assert "Expected calibration error 0.12" in told
+    assert any("Probe “flattery” is suspect" in one for one in sections["teacher"].bullets)
+
+
+def test_the_stages_of_a_card_begin_at_the_first_ancestor(rewarded):
+    rows = origin.stage_rows(rewarded)
+    assert rows[0] == ("Supervised fine-tuning, before", "run 3, which made tuned v1")
+
+
+def test_a_card_explains_the_figures_that_it_shows_and_no_others(project, rewarded, reward):
+    def explained(version):
+        sections = {one.key: one for one in sections_of(version, version.card)}
+        return {row[0] for row in sections["measured"].tables[0].rows}
+
+    assert {"KL", "The longer wins", "Expected calibration error"} <= explained(rewarded)
+    assert not {"Perplexity", "Win rate by people", "Probes"} & explained(rewarded)
+    assert "Probes" in explained(reward)
+    assert "KL" not in explained(reward)
+
+
 @pytest.mark.parametrize(
     ("kinds", "said"),
     [

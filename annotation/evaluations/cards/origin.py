@@ -7,6 +7,7 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.selectors import folder_of
 from annotation.evaluations.cards.sections import Quote, Section, Table, number
 from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import ancestry
 from training.spec.errors import DataError
 from training.spec.records import Group, Pair, read_groups
 from training.spec.runs import SPECS
@@ -58,6 +59,7 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
     by_kind = ", ".join(f"{count:,} {JUDGED_BY.get(kind, kind)}" for kind, count in kinds.items())
     guidelines = ", ".join(str(one) for one in lineage.get("guideline_versions", []))
     rows = [
+        *_stages_before(version),
         (
             "Judgments",
             (
@@ -78,13 +80,25 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
         rows.append(("Rewarded by", named(lineage["reward_model"])))
     if lineage.get("held_out_reward_model"):
         rows.append(("Watched by", named(lineage["held_out_reward_model"])))
-    spec = lineage.get("spec", {})
-    title = SPECS[spec["kind"]].title if spec.get("kind") in SPECS else "Training"
     code = str(lineage.get("code_revision") or "–")[:16]
-    rows.append((title, f"run {lineage['run']}, code {code}"))
+    rows.append((_title(version), f"run {lineage['run']}, code {code}"))
     if machine := lineage.get("machine"):
         rows.append(("Computed on", machine_text(machine)))
     return rows
+
+
+def _stages_before(version: ModelVersion) -> list[tuple[str, str]]:
+    """A row for each ancestor that was trained here, the first one first."""
+    trained = [one.version for one in ancestry(version)[1:] if "run" in one.version.lineage]
+    return [
+        (f"{_title(one)}, before", f"run {one.lineage['run']}, which made {one}")
+        for one in reversed(trained)
+    ]
+
+
+def _title(version: ModelVersion) -> str:
+    kind = version.lineage.get("spec", {}).get("kind")
+    return SPECS[kind].title if kind in SPECS else "Training"
 
 
 def machine_text(machine: dict[str, Any]) -> str:  # Any: JSON

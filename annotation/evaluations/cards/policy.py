@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from annotation.evaluations.cards import reward
 from annotation.evaluations.cards.sections import Section, Table, interval_of, number, percent
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation, ModelCard
@@ -66,7 +67,6 @@ MEASURES = {
     "distinct_before": "Different word pairs in its answers, before",
     "distinct_after": "Different word pairs in its answers, after",
     "win_rate": "Its answer scores higher than the start’s",
-    "win_rate_length_controlled": "The same, as if both were equally long",
 }
 MOST_EVALUATIONS = 20
 DRIFTS = {"length": "length", "perplexity": "perplexity", "distinct": "diversity"}
@@ -82,8 +82,34 @@ def sections(version: ModelVersion, card: ModelCard) -> list[Section]:
     return [
         Section(title="Why it was trained so", key="why", sentences=WHY.get(kind, ())),
         learned(metrics),
+        *taught(version),
         *said_by_people(version),
         risks(version, metrics),
+    ]
+
+
+def taught(version: ModelVersion) -> list[Section]:
+    """What the reward model that taught it learned, from its own card; nothing where there is none."""
+    teacher = version.lineage.get("reward_model")
+    cards = ModelCard.objects.filter(version__project=version.project_id).select_related("version")
+    card = cards.filter(version=teacher["id"]).first() if teacher else None
+    if card is None:
+        return []
+    metrics: Facts = card.facts.get("metrics", {})
+    measured, warned = reward.learned(metrics), reward.risks(card, card.facts, metrics)
+    return [
+        Section(
+            title="What the reward learned",
+            key="teacher",
+            sentences=[
+                f"{card.version} scored its answers. What a policy is taught is as good as this.",
+                *measured.sentences,
+                *reward.trusted(card.facts, metrics).sentences,
+                *warned.sentences,
+            ],
+            tables=measured.tables,
+            bullets=warned.bullets,
+        )
     ]
 
 
