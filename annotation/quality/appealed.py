@@ -1,6 +1,6 @@
 """What disputes are about, told to admins and to the labelers who appeal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,8 +13,11 @@ from annotation.comparisons.letters import (
     verdict_text,
 )
 from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.selectors import texts_of
 from annotation.projects.models import Project
+from annotation.prompts.models import Prompt
 from annotation.quality import rules
+from annotation.quality.items import last_turn
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
 
 Subject = Dispute.Subject
@@ -27,21 +30,52 @@ class Appealed:
     title: str
     own_title: str  # to its labeler: in their letters and language
     own_letters: str = ""  # how these map to those of admins
-    comparison_id: int | None = None
+    said: str = ""  # the labeler's own verdict, in the letters of admins
+    comparison: Comparison | None = None
+
+    @property
+    def comparison_id(self) -> int | None:
+        return self.comparison.pk if self.comparison else None
+
+
+class Compared(NamedTuple):
+    """What there was to compare: the question, and each response with its letter."""
+
+    question: str
+    responses: list[tuple[str, str]]
+
+
+def compared_in(about: Mapping[int, Appealed]) -> dict[int, Compared]:
+    """By dispute, what there was to compare, where it is about that; two queries, whatever their number."""
+    rows = {pk: one.comparison for pk, one in about.items() if one.comparison is not None}
+    texts = texts_of([pk for row in rows.values() for pk in row.candidate_ids])
+    prompts = Prompt.objects.in_bulk({row.prompt_id for row in rows.values()})
+    return {
+        pk: Compared(
+            last_turn(prompts[row.prompt_id]),
+            [(letter, texts[key]) for key, letter in letters_of(row.candidate_ids).items()],
+        )
+        for pk, row in rows.items()
+    }
 
 
 class _Subjects(NamedTuple):
-    """Rows that disputes are about, by the id that disputes name, and the orders that labelers saw."""
+    """Rows that disputes are about, by the id that disputes name, and what their labelers had judged."""
 
     decided: dict[int, Adjudication]
     known: dict[int, Comparison]
     ruled: dict[int, Rule]
     paused: dict[int, LabelerAct]
-    shown: dict[tuple[int, int], list[int]]  # by comparison and labeler
+    judged: dict[tuple[int, int], Judgment]  # by comparison and labeler
 
     def order_seen(self, comparison: Comparison, labeler_id: int) -> Sequence[int]:
         """The order of the candidates on the labeler's screen; the fixed one where nothing is known of it."""
-        return self.shown.get((comparison.pk, labeler_id)) or comparison.candidate_ids
+        judgment = self.judged.get((comparison.pk, labeler_id))
+        return (judgment and judgment.shown_order) or comparison.candidate_ids
+
+    def said(self, comparison: Comparison, labeler_id: int) -> str:
+        judgment = self.judged.get((comparison.pk, labeler_id))
+        return verdict_text(judgment, comparison) if judgment else ""
 
 
 def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]:
@@ -52,7 +86,7 @@ def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]
     }
     made = Adjudication.objects.select_related("comparison__project")
     decided = made.in_bulk(asked[Subject.ADJUDICATION])
-    known = Comparison.objects.in_bulk(asked[Subject.GOLD])
+    known = Comparison.objects.select_related("project").in_bulk(asked[Subject.GOLD])
     found = _Subjects(
         decided=decided,
         known=known,
@@ -60,20 +94,17 @@ def appealed(project: Project, listed: Iterable[Dispute]) -> dict[int, Appealed]
         if asked[Subject.EXCLUSION]
         else {},
         paused=LabelerAct.objects.in_bulk(asked[Subject.PAUSE]),
-        shown=_orders_shown(rows, {*known, *(one.comparison_id for one in decided.values())}),
+        judged=_judged(rows, {*known, *(one.comparison_id for one in decided.values())}),
     )
     return {one.pk: _ABOUT[Subject(one.subject)](one, found) for one in rows}
 
 
-def _orders_shown(
-    rows: Iterable[Dispute], comparisons: Iterable[int]
-) -> dict[tuple[int, int], list[int]]:
+def _judged(rows: Iterable[Dispute], comparisons: Iterable[int]) -> dict[tuple[int, int], Judgment]:
     labelers = {one.labeler_id for one in rows}
     judged = Judgment.objects.filter(
         comparison__in=comparisons, labeler__in=labelers, is_repeat=False
     )
-    values = judged.order_by("pk").values_list("comparison", "labeler", "shown_order")
-    return {(comparison, labeler): order for comparison, labeler, order in values}
+    return {(one.comparison_id, one.labeler_id): one for one in judged.order_by("pk")}
 
 
 def _adjudication(one: Dispute, found: _Subjects) -> Appealed:
@@ -87,7 +118,8 @@ def _adjudication(one: Dispute, found: _Subjects) -> Appealed:
         title=f"Comparison {comparison.pk} was decided: {verdict}",
         own_title=told % {"number": comparison.pk, "verdict": own},
         own_letters=own_letters(order, comparison.candidate_ids),
-        comparison_id=comparison.pk,
+        said=found.said(comparison, one.labeler_id),
+        comparison=comparison,
     )
 
 
@@ -99,7 +131,8 @@ def _gold(one: Dispute, found: _Subjects) -> Appealed:
         title=f"The known answer of training comparison {comparison.pk}",
         own_title=told % {"number": comparison.pk},
         own_letters=own_letters(order, comparison.candidate_ids),
-        comparison_id=comparison.pk,
+        said=found.said(comparison, one.labeler_id),
+        comparison=comparison,
     )
 
 

@@ -15,7 +15,7 @@ from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.projects.services.projects import update_settings
 from annotation.quality import asking, disputes, people_forms, rules
-from annotation.quality.appealed import appealed
+from annotation.quality.appealed import appealed, compared_in
 from annotation.quality.models import Dispute
 from annotation.quality.people_frame import Context, done, people_context, refused
 from annotation.quality.rule_kinds import sentence_of
@@ -183,10 +183,11 @@ def dispute_list(request: HttpRequest, project_id: int) -> HttpResponse:
     rows = disputes.disputes_of(project, state=state)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     about = appealed(project, page.object_list)
+    compared = compared_in(about)
     context = {
         **people_context(request, project, "disputes"),
         "page": page,
-        "rows": [(one, about[one.pk]) for one in page.object_list],
+        "rows": [(one, about[one.pk], compared.get(one.pk)) for one in page.object_list],
         "counts": disputes.counts_of(project),
         "state": state,
     }

@@ -127,12 +127,16 @@ def test_a_dispute_is_told_in_the_letters_of_its_reader(project, admin, labeler,
     appealed(adjudicated(comparison, admin), labeler)
     told = page(admin, "quality-disputes", project.pk)
     assert "was decided: A much better than B" in told
+    assert f"{labeler.username} had said:</b> B much better than A" in told
+    for one in comparison.candidates.all():
+        assert one.text in told
     assert told.count(MAPPED) == 1
     assert page(admin, "quality-comparison", project.pk, comparison.pk).count(MAPPED) == 2
     own = page(labeler, "quality-my-work", project.pk)
     assert "was decided: B ≫ A" in own
     assert "Decided: B ≫ A. You said: A ≫ B." in own
     assert " here." not in own
+    assert not [one for one in comparison.candidates.all() if one.text in own]
 
 
 def test_the_order_of_the_adjudicated_verdict_is_told_in_letters(project, admin, comparison):
@@ -164,7 +168,7 @@ def test_disputes_cost_the_same_however_many(
         served(row, labeler, row.candidate_ids[::-1])
         appealed(adjudicated(row, admin), labeler)
     client.force_login(admin)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         client.get(reverse("quality-disputes", args=[project.pk]))
 
 
