@@ -1,16 +1,18 @@
 """The page after a new guideline version: what changed, and which comparisons it asks again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.models import Requeue
 from annotation.comparisons.services import requeue as services
+from annotation.core.csv_tables import csv_download
 from annotation.projects.guidelines import difference
 from annotation.projects.models import Guideline, Role
 from annotation.projects.selectors import guideline_of, page_context, project_for
@@ -64,8 +66,7 @@ def requeue_counts(request: HttpRequest, project_id: int, version: int) -> HttpR
     """The choices with how many comparisons each has: a part of the page."""
     project = project_for(request.user, project_id, Role.ADMIN)
     guideline = guideline_of(project=project, version=version)
-    earlier = project.guidelines.filter(version__lt=version).order_by("-version")[:UNDER_EACH]
-    choices = _choices(guideline, list(earlier), is_counted=True)
+    choices = _counted(guideline)
     context = {
         "project": project,
         "guideline": guideline,
@@ -75,8 +76,23 @@ def requeue_counts(request: HttpRequest, project_id: int, version: int) -> HttpR
     return render(request, "comparisons/_requeue_choices.html", context)
 
 
+@require_GET
+def requeue_csv(request: HttpRequest, project_id: int, version: int) -> StreamingHttpResponse:
+    """The same counts as CSV."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    choices = _counted(guideline_of(project=project, version=version))
+    rows = (list(one) for one in choices)
+    head = ["choice", "which", "comparisons"]
+    return csv_download(head, rows, filename=f"ask-again-version-{version}.csv")
+
+
+def _counted(guideline: Guideline) -> list[Choice]:
+    earlier = guideline.project.guidelines.filter(version__lt=guideline.version)
+    return _choices(guideline, earlier.order_by("-version")[:UNDER_EACH], is_counted=True)
+
+
 def _choices(
-    guideline: Guideline, earlier: Sequence[Guideline], *, is_counted: bool
+    guideline: Guideline, earlier: Iterable[Guideline], *, is_counted: bool
 ) -> list[Choice]:
     """What can be queued again, with or without how much that is."""
     scopes, before = Requeue.Scope, f"judged before version {guideline.version} only"
@@ -85,7 +101,7 @@ def _choices(
         (scopes.DISAGREED, "where labelers gave different verdicts", {}),
         *(
             (scopes.JUDGED_UNDER, f"judged under version {one.version}", {"judged_under": one})
-            for one in earlier[:UNDER_EACH]
+            for one in islice(earlier, UNDER_EACH)
         ),
     ]
     return [

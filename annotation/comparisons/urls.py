@@ -76,6 +76,11 @@ page_patterns = [
         name="comparisons-requeue",
     ),
     path(
+        f"{_PROJECT}guideline/<int:version>/requeue.csv",
+        requeue_views.requeue_csv,
+        name="comparisons-requeue-table",
+    ),
+    path(
         f"{_PROJECT}guideline/<int:version>/requeue/counts/",
         requeue_views.requeue_counts,
         name="comparisons-requeue-counts",
@@ -121,6 +126,7 @@ ROUTE_ROLES = {
     "api-requeue-dry-run": {"POST": ADMIN},
     "api-requeue-detail": {"DELETE": ADMIN},
     "comparisons-requeue": {"GET": ADMIN, "POST": ADMIN},
+    "comparisons-requeue-table": {"GET": ADMIN},
     "comparisons-requeue-counts": {"GET": ADMIN},
     "comparisons-requeue-undo": {"POST": ADMIN},
     "comparisons-batches": {"GET": ADMIN},

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from annotation.core.csv_tables import Row
 from annotation.quality.appealed import Appealed
 from annotation.quality.gold import GoldReport
 from annotation.quality.items import Item
 from annotation.quality.models import Dispute
-from annotation.quality.tables import Row
 
 Table = tuple[list[str], Iterable[Row]]
 

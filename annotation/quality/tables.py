@@ -1,16 +1,15 @@
-"""The report as tables for spreadsheets. A cell that a spreadsheet would run as a formula is quoted."""
+"""The report as tables for spreadsheets."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
+from annotation.core import csv_tables
+from annotation.core.csv_tables import Row
 from annotation.core.errors import NotFound
 from annotation.quality.report import ceiling_ends
 
-Row = list[Any]  # Any: a cell is text or a number
 PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "statistics": (),
     "labelers": ("labelers",),
@@ -25,7 +24,6 @@ PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "judges": ("judges",),
     "budget": (),
 }
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def parts_of_table(name: str) -> tuple[str, ...]:
@@ -197,27 +195,11 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     return head, rows
 
 
-def csv_lines(head: list[str], rows: Iterable[Row]) -> Iterator[str]:
-    """The table as CSV text, a line at a time."""
-    for row in (head, *rows):
-        line = io.StringIO()
-        csv.writer(line).writerow([_safe(cell) for cell in row])
-        yield line.getvalue()
-
-
-def _safe(cell: Any) -> Any:  # Any: as above
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
 def csv_answer(data: dict[str, Any], name: str) -> StreamingHttpResponse:
     """One table of the report as a download."""
     return csv_download(*table_of(data, name), name=name)
 
 
 def csv_download(head: list[str], rows: Iterable[Row], *, name: str) -> StreamingHttpResponse:
-    """Any table as a download."""
-    headers: dict[str, Any] = {
-        "Content-Disposition": f'attachment; filename="agreement-{name}.csv"'
-    }
-    lines = (line.encode() for line in csv_lines(head, rows))
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    """Any table of agreement as a download."""
+    return csv_tables.csv_download(head, rows, filename=f"agreement-{name}.csv")

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.accounts.authentication import person
 from annotation.accounts.zones import zone_of
+from annotation.core.csv_tables import csv_lines
 from annotation.core.errors import DomainError
 from annotation.projects.models import Membership, Role
 from annotation.projects.selectors import page_context, project_for
@@ -18,7 +19,6 @@ from annotation.quality import disputes, mine, numbers
 from annotation.quality.acts import acts_on, read_messages
 from annotation.quality.appealed import appealed
 from annotation.quality.people_forms import key_from
-from annotation.quality.tables import csv_lines
 
 DAYS_SHOWN = 14
 

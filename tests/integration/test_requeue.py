@@ -195,6 +195,26 @@ def test_the_page_is_there_before_its_counts(client, project):
     )
 
 
+def test_the_counts_of_a_requeue_are_a_table(client, project):
+    judged(project, guideline=project.guidelines.get())
+    projects.publish_guideline(project=project, text="# Two", actor=project.created_by)
+    client.force_login(project.created_by)
+    url = reverse("comparisons-requeue-table", args=[project.pk, 2])
+    answer = client.get(url)
+    assert answer["Content-Disposition"] == 'attachment; filename="ask-again-version-2.csv"'
+    assert answer.getvalue().decode().splitlines() == [
+        "choice,which,comparisons",
+        "before,judged before version 2 only,1",
+        "disagreed,where labelers gave different verdicts,0",
+        "judged_under:1,judged under version 1,1",
+    ]
+    part = client.get(reverse("comparisons-requeue-counts", args=[project.pk, 2])).content.decode()
+    assert f'href="{url}"' in part
+    assert client.post(url).status_code == 405
+    missing = reverse("comparisons-requeue-table", args=[project.pk, 9])
+    assert client.get(missing).status_code == 404
+
+
 def test_a_difference_keeps_two_lines_around_and_names_the_gap():
     before = "\n".join(str(one) for one in range(20))
     after = before.replace("3\n", "three\n", 1).replace("18", "eighteen")
