@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from playwright.sync_api import Page, expect
 
+from annotation.comparisons.models import LabelerSettings
 from tests import factories
 from tests.world import World
 
@@ -98,6 +99,63 @@ def test_no_page_before_the_sign_in_has_a_violation(page, live_server):
     for address in DOORS:
         page.goto(live_server.url + address)
         found += violations(page)
+    assert found == [], "\n".join(found)
+
+
+def test_no_dialog_of_the_bench_has_a_violation(bench, project, labeler):
+    LabelerSettings.objects.create(labeler=labeler, break_after_minutes=1)
+    project.guidelines.create(version=1, text="# Be kind\n\nRead it all.\n\n| a |\n|--:|\n| 1 |")
+    for _ in range(3):
+        factories.comparison(factories.prompt(project))
+    bench.page.clock.install()
+    bench.open()
+    bench.page.clock.fast_forward((project.lease_seconds - 60) * 1000)
+    bench.expect_says("Little time is left")
+    found = violations(bench.page)
+    for key in ("!", "g"):
+        bench.press(key)
+        expect(bench.page.locator("dialog[open]")).to_have_count(1)
+        found += violations(bench.page)
+        bench.press("Escape")
+    for _ in range(4):
+        bench.press("s")
+        bench.page.clock.run_for(20_000)
+    bench.answer("2")
+    expect(bench.page.get_by_role("dialog", name="Time for a break")).to_be_visible()
+    found += violations(bench.page)
+    assert found == [], "\n".join(found)
+
+
+def test_nothing_blurred_no_wait_no_empty_queue_and_no_feedback_has_a_violation(
+    bench, project, context
+):
+    row = factories.comparison(factories.prompt(project), overlap=2)
+    project.assignments.create(
+        comparison=row,
+        labeler=factories.member(project),
+        state="skipped",
+        skip_reason="upsetting",
+        shown_order=row.candidate_ids,
+        lease_until="2026-01-01T00:00Z",
+    )
+    bench.open()
+    expect(bench.form.locator("[data-reveal]")).to_be_visible()
+    found = violations(bench.page)
+    context.set_offline(True)
+    bench.answer("2")
+    bench.expect_state("waiting")
+    found += violations(bench.page)
+    context.set_offline(False)
+    bench.expect_state("empty")
+    found += violations(bench.page)
+    project.must_qualify = True
+    project.save()
+    gold = factories.comparison(factories.prompt(project), kind="gold")
+    gold.known_ranking = {"ranking": [[one] for one in gold.candidate_ids], "is_all_bad": False}
+    gold.save()
+    bench.open().answer("b")
+    bench.expect_state("feedback")
+    found += violations(bench.page)
     assert found == [], "\n".join(found)
 
 

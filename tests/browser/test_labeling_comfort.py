@@ -145,6 +145,33 @@ def test_an_empty_response_says_that_it_is(bench, project, compared):
     expect(bench.form.get_by_text("This response is empty.")).to_be_visible()
 
 
+def test_a_response_in_arabic_runs_from_right_to_left_and_its_code_from_left_to_right(
+    bench, project
+):
+    row = factories.comparison(factories.prompt(project, "مرحبا؟"))
+    row.candidates.update(text="مرحبا\n\n- واحد\n\n`x = 1`\n\n```\ny = 2\n```")
+    bench.open()
+    sides = """(one) => {
+        const words = document.createRange();
+        words.selectNodeContents(one);
+        const [box, text] = [one.getBoundingClientRect(), words.getBoundingClientRect()];
+        return [text.left - box.left, box.right - text.right];
+    }"""
+    for part in (".turn p", ".resp [data-view=read] > p", ".resp [data-view=read] li"):
+        said = bench.form.locator(part).first
+        expect(said).to_have_css("direction", "rtl")
+        left, right = said.evaluate(sides)
+        assert left > right + 50, part
+    for part in ("p code", "pre"):
+        expect(bench.form.locator(f".resp [data-view=read] {part}").first).to_have_css(
+            "direction", "ltr"
+        )
+    bench.press("r")
+    left, right = bench.form.locator(".resp [data-view=raw] pre").first.evaluate(sides)
+    assert right < 1
+    expect(bench.form.locator(".resp [data-view=raw] pre").first).to_have_css("direction", "rtl")
+
+
 @pytest.mark.parametrize(("language", "width"), [("en", 320), ("de", 320), ("en", 620)])
 def test_a_phone_shows_the_verdict_and_its_button_in_every_language(
     bench, compared, language, width

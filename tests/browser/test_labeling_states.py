@@ -81,6 +81,9 @@ def test_offline_answers_wait_in_order_and_go_out_with_the_connection(bench, pro
     bench.expect_says("offline. Your answers are kept here")
     expect(bench.page.locator("[data-unsent]")).to_have_text("3 to send")
     bench.expect_state("waiting")
+    expect(bench.page.locator("[data-place]")).to_contain_text(
+        "All that was ready here is answered"
+    )
     assert judged() == 0
     context.set_offline(False)
     eventually(lambda: judged() == 3)
@@ -522,6 +525,14 @@ def test_views_and_sheets_open_by_key(bench, project):
     expect(bench.form.locator("[data-view=raw]").first).to_be_visible()
     bench.press("r", "p")
     expect(bench.form.locator("[data-prompt]")).not_to_have_attribute("open", "")
+
+
+def test_raw_text_and_a_closed_prompt_stay_for_the_next_comparison(bench, project):
+    fill(project)
+    bench.open().press("p", "r")
+    bench.answer("2")
+    expect(bench.form.locator("[data-prompt]")).not_to_have_attribute("open", "")
+    expect(bench.form.locator("[data-view=raw]").first).to_be_visible()
 
 
 def test_the_browser_tells_its_time_zone_once(signed_in, browser, live_server, project, labeler):

@@ -257,6 +257,14 @@ def test_words_that_the_raw_text_says_otherwise_are_marked_there(pair):
     expect(pair.form.locator(".mark")).to_have_count(0)
 
 
+def test_a_mark_in_the_word_diff_is_led_to_the_raw_text(bench, project):
+    compare(project, "Call it twice, then stop.", "Call it once, then stop.")
+    bench.open().press("d")
+    expect(bench.form.locator("[data-view=diff]").first).to_be_visible()
+    bench.press("+")
+    bench.expect_says("press R and mark them there")
+
+
 def test_marks_come_back_with_the_draft_and_can_be_removed(pair):
     pair.page.clock.install()
     choose(pair, GOOD)

@@ -107,6 +107,15 @@ function showEmpty(empty) {
   askAgain(empty.ask_again_seconds);
 }
 
+/** All that was ready is answered, and what comes next waits for the server. */
+function showWaiting() {
+  if (page.dataset.state === "waiting") return;
+  strip.state = "waiting";
+  place.replaceChildren(document.getElementById("waiting").content.cloneNode(true));
+  showKeys(place, keys);
+  showUndo();
+}
+
 export function askAgain(seconds) {
   clearTimeout(desk.askTimer);
   desk.askTimer = setTimeout(() => { if (!desk.form) next(); }, seconds * 1000);
@@ -187,7 +196,7 @@ function refused(act, error) {
 
 function waiting(error, pause) {
   strip.isReached = false;
-  if (!desk.form) strip.state = "waiting";
+  if (!desk.form) showWaiting();
   return error instanceof SignedOut ? strip.saySignedOut() : strip.sayWaiting(pause);
 }
 
@@ -204,7 +213,7 @@ function failed(error) {
   else if (error instanceof Refused) say(error.message, "bad");
   else if (!isTold) say(gettext("The server does not answer. Trying again."), "bad");
   if (desk.form) return;
-  if (isTold) strip.state = "waiting";
+  if (!strip.isReached) showWaiting();
   askAgain(5);
 }
 
@@ -233,10 +242,9 @@ function refuse(why) {
 }
 
 /** Enter where no comparison is in hand: go on after feedback, look again where the queue was empty. */
-function again() {
+export function again() {
   if (page.dataset.state === "feedback") return place.querySelector("[data-continue]").click();
-  if (page.dataset.state === "empty") return next();
-  return outbox.retry();
+  return outbox.entries.length ? outbox.retry() : next();
 }
 
 function leave(kind, path, body) {

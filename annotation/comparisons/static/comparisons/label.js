@@ -1,6 +1,6 @@
 // The labeling page: which key, click and event leads to which act at the desk.
 import { gettext } from "../ui/gettext.js";
-import { advance, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, say, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
+import { advance, again, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, say, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
 import { allBad, bindKeys, showKeys } from "./keys.js";
 import { leaseFor, watchLease } from "./lease.js";
 import { bindSheets, openSheet } from "./sheets.js";
@@ -36,7 +36,7 @@ page.addEventListener("click", (event) => {
   const sheet = event.target.closest("[data-open]")?.dataset.open;
   if (sheet === "guideline") guideline.open();
   else if (sheet) openSheet(sheet);
-  if (event.target.closest("[data-again]")) next();
+  if (event.target.closest("[data-again]")) again();
   if (event.target.closest("[data-flag]") && inHand()) flag();
   if (event.target.closest("[data-reveal]") && inHand()) reveal(desk.form);
 });

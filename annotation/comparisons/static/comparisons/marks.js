@@ -3,6 +3,7 @@ import { gettext, interpolate } from "../ui/gettext.js";
 
 const SHOWN = 40; // characters of a phrase in the list
 const KINDS = ["good", "wrong"];
+const markInRaw = () => gettext("These words stand differently in the raw text: press R and mark them there.");
 const field = (form) => form.querySelector("[data-marks]");
 const cardOf = (node) => (node?.nodeType === Node.ELEMENT_NODE ? node : node?.parentElement)?.closest("[data-candidate]");
 const viewOf = (card, name) => card.querySelector(`[data-view="${name}"]`);
@@ -69,7 +70,7 @@ function chosen(form) {
 function add(form, kind, tell) {
   const found = chosen(form);
   if (!found) return;
-  if (found.start < 0) { tell(gettext("These words stand differently in the raw text: press R and mark them there.")); return; }
+  if (found.start < 0) { tell(markInRaw()); return; }
   const start = points(found.raw, found.start);
   const mark = { candidate: Number(found.card.dataset.candidate), start, end: start + [...found.phrase].length, kind };
   const others = marksOf(form).filter((one) => one.candidate !== mark.candidate || one.end <= mark.start || one.start >= mark.end);
@@ -153,7 +154,8 @@ function chooseByKey(event) {
 function onKey(event, form, tell) {
   if (event.target.matches("textarea, input:not([type=radio], [type=checkbox])")) return;
   const kind = { "+": "good", "-": "wrong", "−": "wrong" }[event.key];
-  if (kind && chosen(form)) { event.preventDefault(); event.stopPropagation(); add(form, kind, tell); } else chooseByKey(event);
+  if (kind && form.querySelector('[data-view="diff"]:not([hidden])')) tell(markInRaw());
+  else if (kind && chosen(form)) { event.preventDefault(); event.stopPropagation(); add(form, kind, tell); } else chooseByKey(event);
 }
 
 let current = null;

@@ -66,6 +66,10 @@ export class Strip {
     this.showLink();
   }
 
+  get isReached() {
+    return this.#isReached;
+  }
+
   /** The dot: by what the browser knows of the network, and by whether the server is reached. */
   showLink() {
     const dot = this.#page.querySelector("[data-link]");

@@ -39,7 +39,9 @@ export async function showView(page, form, name, say) {
 /** Show what is blurred because someone found it upsetting, or blur it again. */
 export const reveal = (form) => form.toggleAttribute("data-revealed");
 
-/** Bind the views of a new bench; raw stays on from one comparison to the next, a diff does not. */
+let isPromptOpen = true;
+
+/** Bind the views of a new bench; raw and a closed prompt stay from one comparison to the next, a diff does not. */
 export function bindViews(page, form, say) {
   pressed(page, "diff").setAttribute("aria-pressed", "false");
   if (pressed(page, "raw").getAttribute("aria-pressed") === "true") setView(form, "raw");
@@ -49,6 +51,9 @@ export function bindViews(page, form, say) {
   bindRanking(form);
   bindCriteria(form);
   bindMarks(form, (text) => say(text, "warn"));
+  const prompt = form.querySelector("[data-prompt]");
+  prompt.open = isPromptOpen;
+  prompt.ontoggle = () => { if (prompt.isConnected) isPromptOpen = prompt.open; };
   showNewestTurn(form.querySelector("[data-turns]"));
   const cards = form.matches(".pair") ? [...form.querySelectorAll("[data-candidate]")] : [];
   for (const card of cards) card.addEventListener("scroll", () => scrollTogether(page, cards, card), { passive: true });
