@@ -90,10 +90,16 @@ def _alt_test(test: AltTestFacts) -> Card:
     return Card(
         title=title,
         value=_percent(test.winning_rate),
-        detail=f"{test.people} tested, half are needed",
+        detail=f"{test.people} tested, half are needed{_left_out(test)}",
         meaning=meaning,
         is_bad=not test.passes,
     )
+
+
+def _left_out(test: AltTestFacts) -> str:
+    if not test.undecided:
+        return ""
+    return f"; {test.undecided:,} of {test.pairs:,} pairs left out, on which it kept no verdict in both orders"
 
 
 def _percent(share: float) -> str:

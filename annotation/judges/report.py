@@ -58,6 +58,10 @@ class AltTestFacts:
     passes: bool
     people: int  # tested
     reason: str
+    pairs: int  # that at least two people judged and the judge heard
+    undecided: (
+        int  # of these: the judge kept no verdict in both orders, so that the test leaves them out
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,8 +265,10 @@ def _alt_test(heard: Sequence[Heard], people: Votes) -> AltTestFacts:
     """The test over the pairs with a final verdict and at least two people."""
     verdicts = {pair: better for one in heard for pair, better in one.verdicts()}
     pairs = [pair for pair, votes in sorted(people.items()) if len(votes) > 1]
-    if not any(pair in verdicts for pair in pairs):
-        return _untested("It needs pairs that the judge decided and at least two people judged.")
+    counts = {"pairs": len(pairs), "undecided": sum(pair not in verdicts for pair in pairs)}
+    if counts["undecided"] == counts["pairs"]:
+        nothing = "It needs pairs that the judge decided and at least two people judged."
+        return _untested(nothing, **counts)
     labelers = sorted({labeler for pair in pairs for labeler, _ in people[pair]})
     codes = {labeler: code for code, labeler in enumerate(labelers)}
     rows = [
@@ -273,7 +279,7 @@ def _alt_test(heard: Sequence[Heard], people: Votes) -> AltTestFacts:
     items, by, labels = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
     table = RatingTable.from_columns(items, by, labels, DECISIONS)
     judged = [_decision(pair, verdicts[pair]) if pair in verdicts else -1 for pair in pairs]
-    return _tested(alt_test(table, judged))
+    return _tested(alt_test(table, judged), **counts)
 
 
 def _decision(pair: Pair, better: int) -> int:
@@ -281,18 +287,23 @@ def _decision(pair: Pair, better: int) -> int:
     return 1 if better == 0 else 0 if better == pair[1] else 2
 
 
-def _tested(test: AltTest) -> AltTestFacts:
+def _tested(test: AltTest, **counts: int) -> AltTestFacts:
     if test.winning_rate is None:
         return _untested(
-            f"It needs somebody with at least {ITEMS_MIN} pairs that the judge and another person decided too."
+            f"It needs somebody with at least {ITEMS_MIN} pairs that the judge and another person decided too.",
+            **counts,
         )
     return AltTestFacts(
-        winning_rate=test.winning_rate, passes=test.passes, people=len(test.labelers), reason=""
+        winning_rate=test.winning_rate,
+        passes=test.passes,
+        people=len(test.labelers),
+        reason="",
+        **counts,
     )
 
 
-def _untested(reason: str) -> AltTestFacts:
-    return AltTestFacts(winning_rate=None, passes=False, people=0, reason=reason)
+def _untested(reason: str, **counts: int) -> AltTestFacts:
+    return AltTestFacts(winning_rate=None, passes=False, people=0, reason=reason, **counts)
 
 
 def _fitness(

@@ -85,12 +85,14 @@ class FactsSerializer(serializers.Serializer[HearingFacts]):
 
 
 class AltTestSerializer(serializers.Serializer[dict[str, object]]):
-    """May it replace people? The share of them that it may, and how many were tested."""
+    """May it replace people? The share of them that it may, how many were tested, and the pairs left undecided."""
 
     winning_rate = serializers.FloatField(allow_null=True)
     passes = serializers.BooleanField()
     people = serializers.IntegerField()
     reason = serializers.CharField()
+    pairs = serializers.IntegerField()
+    undecided = serializers.IntegerField()
 
 
 class FitnessSerializer(serializers.Serializer[dict[str, object]]):

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.urls import reverse
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
@@ -13,11 +14,13 @@ from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.services.building import build_snapshot
 from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate
+from annotation.judges.cards import cards_of
 from annotation.judges.models import Constitution, Hearing, Judge, JudgeRun, Revision, RevisionRun
 from annotation.judges.report import report_of
 from annotation.judges.services.appointing import appoint_judge, publish_constitution
 from annotation.judges.services.hearing import cancel, request_hearing, resume
 from annotation.judges.services.revising import request_revisions
+from annotation.projects.models import Role
 from tests import factories
 from training.spec.records import GROUPS_FILE
 from workers import judging
@@ -260,6 +263,22 @@ def test_an_even_handed_judge_that_agrees_with_people_is_fit(project, judge, mod
     assert (report.alt_test.passes, report.alt_test.people) == (True, 3)
 
 
+def test_the_alt_test_tells_the_pairs_on_which_the_judge_kept_no_verdict(
+    project, judge, model_says
+):
+    """Of 50 pairs that three people judged, 10 are answered by the side."""
+    people = [factories.member(project) for _ in range(3)]
+    for _ in range(50):
+        judged_comparison(project, people)
+    asked = itertools.count()
+    model_says(lambda question: "A" if next(asked) < 20 else prefers_good(question))
+    hear(judge)
+    report = report_of(judge)
+    assert (report.alt_test.pairs, report.alt_test.undecided) == (50, 10)
+    details = [one.detail for one in cards_of(report)]
+    assert any("; 10 of 50 pairs left out" in one for one in details)
+
+
 def test_a_judge_that_always_says_the_first_is_unfit_and_says_why(project, judge, model_says):
     people = [factories.member(project) for _ in range(3)]
     for _ in range(30):
@@ -295,6 +314,26 @@ def test_a_judge_against_people_is_unfit(project, judge, model_says):
     report = report_of(judge)
     assert (report.fitness.state, report.agreement.value) == ("unfit", 0.0)
     assert report.alt_test.winning_rate == 0.0
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_a_snapshot_warns_of_the_verdicts_of_an_unfit_judge(
+    project, judge, model_says, client, better
+):
+    """People say the same as the judge, or the contrary."""
+    people = [factories.member(project) for _ in range(3)]
+    for _ in range(40):
+        judged_comparison(project, people, better=better)
+    model_says(prefers_good)
+    hear(judge)
+    query = SnapshotQuery.from_json({"labelers": ["people", "machine"]}).as_json()
+    row = factories.snapshot(project, query=query, status="running")
+    built = build_snapshot(snapshot=row, progress=lambda *_: None)
+    told = [one for one in built.manifest["warnings"] if "machine judge Judge" in one]
+    assert len(told) == better
+    client.force_login(factories.member(project, Role.ENGINEER))
+    page = client.get(reverse("datasets-list", args=[project.pk])).text
+    assert ">machine</span>" in page
 
 
 def test_few_hearings_say_nothing_of_fitness(project, judge, model_says):

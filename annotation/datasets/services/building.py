@@ -24,6 +24,7 @@ from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.selectors import pair_rows
@@ -37,8 +38,11 @@ from annotation.datasets.query import Aggregation, SnapshotQuery
 from annotation.datasets.splits import LeakCheck
 from annotation.datasets.votes import Posterior
 from annotation.demonstrations.models import Demonstration
+from annotation.judges.report import report_of
+from annotation.judges.selectors import judges_of
 from annotation.measures.agreement import Agreement
 from annotation.measures.coefficients import Level
+from annotation.projects.models import Project
 from annotation.quality.adjudication import adjudicated_pairs
 from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_of
 from annotation.quality.report import shown_from
@@ -189,7 +193,10 @@ def _manifest(
         "guideline_versions": sorted(int(version) for version in guidelines if version != "none"),
         "judgments_by_guideline": guidelines,
         "code_revision": code_revision(),
-        "warnings": _warnings(built.totals),
+        "warnings": [
+            *_warnings(built.totals),
+            *_unfit_judges(project, query, up_to=built.up_to),
+        ],
     }
 
 
@@ -212,6 +219,20 @@ def _warnings(totals: Totals) -> list[str]:
     elif totals.preferences + totals.edit_preferences == 0:
         found.append("Every pair is a tie: a reward model has nothing to learn from these.")
     return found
+
+
+def _unfit_judges(project: Project, query: SnapshotQuery, *, up_to: int) -> list[str]:
+    """A sentence for each judge whose verdicts go in and who is no labeler by its report."""
+    machines = selectors.judgments_for(project, query, up_to=up_to).filter(
+        labeler__kind=User.Kind.MACHINE
+    )
+    judges = judges_of(project).filter(labeler__in=machines.order_by().values("labeler"))
+    found = ((judge.name, report_of(judge).fitness) for judge in judges)
+    return [
+        f"Verdicts of the machine judge {name} go in, which is unfit as a labeler: {' '.join(fitness.reasons)}"
+        for name, fitness in found
+        if fitness.state == "unfit"
+    ]
 
 
 def _write_manifest(path: Path, manifest: dict[str, Any]) -> None:  # Any: JSON

@@ -88,7 +88,7 @@ FIGURES = (
     Figure(
         "The longer wins",
         (
-            "Share of decided held-out pairs whose preferred response has more tokens: what a reward "
+            "Share of decided held-out pairs whose preferred response has more characters: what a reward "
             "that only counts words reaches."
         ),
         ("longer response reaches",),
