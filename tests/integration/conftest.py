@@ -1,4 +1,4 @@
-"""What tests share: a project, its engineer, a trainer that only pretends, a run for it, a real S3 server and Redis."""
+"""What tests share: a project, its engineer, a trainer that only pretends, a run for it, an S3 server and Redis."""
 
 import os
 import shlex

@@ -1,4 +1,6 @@
-"""Artifacts in a bucket, against a real S3 server: what one machine makes another uses, whole or not at all."""
+"""Artifacts in a bucket, against a server that speaks S3 (and checks no signatures): what one machine makes another
+uses, whole or not at all.
+"""
 
 import hashlib
 import json

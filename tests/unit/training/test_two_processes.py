@@ -219,3 +219,22 @@ def test_four_bits_are_not_sharded() -> None:
     row = {"kind": "sft", "model": "m", "data": "d", "quantize": "nf4", "lora_rank": 2}
     with pytest.raises(SpecError, match="sharding: weights in 4 bits"):
         spec_from_dict(row | {"sharding": "full"})
+
+
+def test_the_command_of_the_docs_runs_and_resumes(
+    specs: dict[str, RunSpec], tmp_path: Path
+) -> None:
+    """`torchrun -m training`, which joins and leaves by itself; a run that is done is not done again."""
+    spec = replace(specs["dpo"], max_steps=1)
+    (tmp_path / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
+    for command in ("run", "resume"):
+        done = subprocess.run(
+            [sys.executable, *TORCHRUN, "-m", "training", command, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / "result.json").read_text())["metrics"]["steps"] == 1
+    assert [step for step, _ in metrics_of(tmp_path)] == [1]
