@@ -29,6 +29,7 @@ from training.spec.errors import (
     ModelError,
     SpecError,
     TrainingError,
+    UnusableFile,
 )
 from training.spec.events import json_value
 from training.spec.layout import (
@@ -90,10 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:  # of something else than a file
             raise
-        sys.stderr.write(
-            f"{error.filename} cannot be used: {error.strerror}. "
-            "Name another path, or see who may read and write there.\n"
-        )
+        sys.stderr.write(f"{UnusableFile.of(error)}\n")
         code = 1
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
@@ -342,15 +340,19 @@ def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
             with named_failures():
                 metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}
         except Exception as error:
-            named = error if isinstance(error, TrainingError) else _broke(error)
+            named = _named(error)
             reporter.say(EventKind.FAILED, {"kind": named.kind, "message": str(named)})
             raise named from error
         reporter.say(EventKind.FINISHED, metrics)
     return metrics
 
 
-def _broke(error: Exception) -> Broke:
-    """What nobody expected, with its traceback on standard error for whoever mends it."""
+def _named(error: Exception) -> TrainingError:
+    """A failure as `result.json` tells it; the traceback of what nobody expected goes to standard error."""
+    if isinstance(error, TrainingError):
+        return error
+    if isinstance(error, OSError) and error.filename is not None:
+        return UnusableFile.of(error)
     sys.stderr.write("".join(traceback.format_exception(error)))
     return Broke(
         f"Something that should not happen: {type(error).__name__}: {error}. What was done is kept; "

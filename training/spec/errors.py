@@ -51,6 +51,19 @@ class SamplerFailed(TrainingError):
     kind = "sampler_failed"
 
 
+class UnusableFile(TrainingError):
+    """A file or folder that cannot be read or written as it is."""
+
+    kind = "unusable_file"
+
+    @classmethod
+    def of(cls, error: OSError) -> "UnusableFile":
+        return cls(
+            f"{error.filename} cannot be used: {error.strerror}. "
+            "Name another path, or see who may read and write there."
+        )
+
+
 class Broke(TrainingError):
     """A mistake of the program: what is raised that nobody expected. Its traceback is in the log."""
 

@@ -338,3 +338,12 @@ def test_what_nobody_expected_is_written_into_the_result_and_told_with_its_trace
     assert "IndexError: index out of range in self" in error["message"]
     assert last_event(folder)["kind"] == "failed"
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_file_in_the_way_of_a_run_is_named_in_its_result(folder: Path) -> None:
+    (folder / "checkpoints").write_text("a file")
+    assert main(["run", str(folder)]) == 1
+    error = result(folder)["error"]
+    assert error["kind"] == "unusable_file"
+    assert "checkpoints" in error["message"]
+    assert "cannot be used: Not a directory" in error["message"]
