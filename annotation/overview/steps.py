@@ -88,7 +88,11 @@ def invitation_link(request: HttpRequest, token: str) -> str:
 def take_prompts(request: HttpRequest, project: Project) -> Turn:
     """Import a file, or go on with what is there."""
     form = PromptsForm(_posted(request), request.FILES or None)
-    facts = {**imports_so_far(project), "examples": EXAMPLES}
+    facts = {
+        **imports_so_far(project),
+        "prompts": project.prompts.count(),
+        "examples": EXAMPLES,
+    }
     shown = Turn(template="overview/setup/prompts.html", form=form, facts=facts)
     if request.method != "POST" or not form.is_valid():
         return shown
@@ -114,11 +118,10 @@ def take_prompts(request: HttpRequest, project: Project) -> Turn:
 
 
 def imports_so_far(project: Project) -> dict[str, Any]:  # Any: a template's context
-    """The newest imports, whether one is under way, and how many prompts are here."""
+    """The newest imports, and whether one is under way."""
     return {
         "imports": imports_of(project)[:SHOWN_IMPORTS],
         "is_importing": imports_under_way(project).exists(),
-        "prompts": project.prompts.count(),
     }
 
 

@@ -132,11 +132,18 @@ def setup_side(request: HttpRequest, project_id: int) -> HttpResponse:
 @never_cache
 @require_GET
 def setup_imports(request: HttpRequest, project_id: int) -> HttpResponse:
-    """How far the imports are, asked again until they are over; then the estimate is told to follow."""
+    """How far the imports are, asked again until they are over; then the estimate is told to follow.
+
+    The step of the prompts says then how many are here.
+    """
     project = project_for(request.user, project_id, Role.ADMIN)
-    facts = steps.imports_so_far(project)
-    answer = render(request, "overview/setup/imports.html", {"project": project, **facts})
-    if not facts["is_importing"]:
+    step, facts = request.GET.get("step", ""), steps.imports_so_far(project)
+    is_over = not facts["is_importing"]
+    if is_over and step == "prompts":
+        facts["prompts"] = project.prompts.count()
+    context = {"project": project, "step": {"key": step}, **facts}
+    answer = render(request, "overview/setup/imports.html", context)
+    if is_over:
         answer["HX-Trigger"] = "imported"
     return answer
 

@@ -99,8 +99,9 @@ def is_old(report: AgreementReport) -> bool:
 
 
 def with_old_reports() -> QuerySet[Project]:
-    """Projects whose stored report other formulas computed, as an upgrade leaves it."""
-    return Project.objects.filter(agreement__formulas__lt=FORMULAS).order_by("pk")
+    """Projects with judgments whose report other formulas computed, or is away, as upgrades leave it."""
+    is_behind = Q(agreement=None) | Q(agreement__formulas__lt=FORMULAS)
+    return Project.objects.filter(is_behind, columns__isnull=False).order_by("pk")
 
 
 def _stored_parts(project: Project, parts: Iterable[str]) -> AgreementReport | None:

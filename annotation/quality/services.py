@@ -43,14 +43,14 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
     tally.ensure(project)
     store = ColumnStore.objects.filter(project=project).first()
     report = selectors.stored_report(project)
-    is_old = report is not None and selectors.is_old(report)
-    if store is None or (report is not None and report.version == store.version and not is_old):
+    fresh = report if report is not None and not selectors.is_old(report) else None
+    if store is None or (fresh is not None and fresh.version == store.version):
         return None
-    if report is not None and not is_old and _put_off(report):
+    if fresh is not None and _put_off(fresh):
         return None
     started = time.perf_counter()
     scoped, counted = ScopedJudgments(project, Scope()), rules.counted_machines(project)
-    known, is_new = _fitted(project, _counting(scoped, counted), anew=is_old)
+    known, is_new = _fitted(project, _counting(scoped, counted), anew=fresh is None)
     scoped.known = known
     rules.enforce(project=project, columns=columns_that_count(project, counted=counted))
     resolving.resolve_changed(project=project, store=store, known=known, everything=is_new)

@@ -109,6 +109,14 @@ def test_the_sweep_rings_for_reports_of_older_formulas(upgraded, monkeypatch):
     assert not with_old_reports()
 
 
+def test_the_sweep_rings_for_a_project_whose_report_an_upgrade_deleted(upgraded):
+    AgreementReport.objects.all().delete()
+    assert list(with_old_reports()) == [upgraded]
+    services.refresh_agreement(project=upgraded)
+    assert AgreementReport.objects.exists()
+    assert not with_old_reports()
+
+
 def test_the_model_of_the_labelers_is_fitted_anew_by_newer_formulas(upgraded, monkeypatch):
     """Among many judgments it is kept else until they grow by a twentieth."""
     monkeypatch.setattr(services, "REFIT_ROWS", 1)

@@ -183,18 +183,23 @@ def test_an_import_under_way_is_told_of_until_it_is_over(admin, project):
         rows_created=1_400,
         rows_rejected=100,
     )
-    polled = f'hx-get="{reverse("overview-setup-imports", args=[project.pk])}"'
+    imports = reverse("overview-setup-imports", args=[project.pk])
+    polled = f'hx-get="{imports}?step=prompts"'
     assert polled in admin.get(address(project, "prompts")).content.decode()
-    part = admin.get(reverse("overview-setup-imports", args=[project.pk]))
+    factories.prompt(project)
+    part = admin.get(imports, {"step": "prompts"})
     page = part.content.decode()
     assert polled in page
+    assert "Import more, or continue." not in page
     assert '<progress value="1500" max="6000"' in page
     assert "1,500 of 6,000" in page
     assert f'<a href="{reverse("prompts-import", args=[project.pk, row.pk])}">100</a>' in page
     assert "HX-Trigger" not in part
     PromptImport.objects.update(status="failed", error="The disk was full.")
-    part = admin.get(reverse("overview-setup-imports", args=[project.pk]))
+    assert "Import more, or continue." not in admin.get(imports, {"step": "start"}).content.decode()
+    part = admin.get(imports, {"step": "prompts"})
     assert polled not in part.content.decode()
+    assert "1 prompt is here. Import more, or continue." in part.content.decode()
     assert "The disk was full." in part.content.decode()
     assert part["HX-Trigger"] == "imported"
 

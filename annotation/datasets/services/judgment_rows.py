@@ -57,7 +57,7 @@ class Item:
         """The prompt in one cell: its text, or its turns as JSON where the text alone would be read otherwise."""
         text = self.turns[0]["content"]
         is_plain = len(self.turns) == 1 and not (CHAT_TEXT.match(text) or is_transcript(text))
-        return text if is_plain else json.dumps(self.turns, ensure_ascii=False)
+        return text if is_plain else _encode(self.turns)
 
     @cached_property
     def cells(self) -> Row:
@@ -119,6 +119,7 @@ _COLUMNS = (
 _AS_TEXT = {f"{name}_json": Cast(name, TextField()) for name in ("ranking", "strengths")}
 _AS_TEXT |= {f"{name}_json": Cast(name, TextField()) for name in ("criteria", "marks")}
 _raw_decode = json.JSONDecoder().raw_decode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def votes_of(project: Project, judgments: QuerySet[Judgment]) -> Iterator[Vote]:
@@ -286,18 +287,18 @@ def label_rows(votes: Iterator[Vote]) -> Iterator[Row]:
         yield {
             **vote.item.cells,
             "label": _label(vote),
-            "strengths": str(vote.strengths),  # as JSON, and faster
+            "strengths": str(vote.strengths),  # as JSON, and faster; the order shown likewise
             "criteria": _cell(vote.criteria),
             "marks": _cell(vote.marks),
             "rationale": vote.rationale,
-            "shown_order": _cell(vote.shown),
+            "shown_order": str(vote.shown) if vote.shown else "",
             **_origin(vote),
         }
 
 
 def _cell(value: object) -> str:
     """As JSON in a cell; an empty one where there is nothing."""
-    return "" if value in (None, [], {}) else json.dumps(value, ensure_ascii=False)
+    return _encode(value) if value or value is False else ""
 
 
 def _label(vote: Vote) -> str:

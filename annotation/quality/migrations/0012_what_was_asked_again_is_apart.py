@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("quality", "0011_labeler_groups"),
-        ("comparisons", "0020_comparisons_asked_again"),
+        ("comparisons", "0021_mark_what_was_asked_again"),
     ]
 
     operations = [
