@@ -49,7 +49,10 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
 
 
 class BatchAtHandSerializer(serializers.Serializer[Any]):
-    """The batch that you work on: its name, how many comparisons are judged by all, and how many there are."""
+    """The batch that you work on: its name, how many comparisons are judged by all, and how many there are.
+
+    The name is empty where it would tell why these are asked again.
+    """
 
     name = serializers.CharField()
     judged = serializers.IntegerField()

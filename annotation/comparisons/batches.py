@@ -93,7 +93,8 @@ def batch_at_hand(
 
     By leases that take a place and not by what is on the screen: gold and repeats stay unseen. ``languages`` are the
     primary ones that they read, none for any. The counts are those of up to a minute ago, so that many labelers cost no
-    more than one.
+    more than one. That a comparison is asked again, or which model contradicts people on it, is told to nobody who is
+    asked: such batches have no name here, and one of a single comparison is none.
     """
     leases = project.assignments.filter(labeler_id=labeler_id, state=Assignment.State.LEASED)
     leased = leases.filter(takes_place=True).order_by("-pk").values_list("comparison__batch")
@@ -105,13 +106,16 @@ def batch_at_hand(
 
 
 @lru_cache(maxsize=1_000)
-def _at_hand(pk: int, _minute: int) -> BatchAtHand:
+def _at_hand(pk: int, _minute: int) -> BatchAtHand | None:
+    batch = Batch.objects.get(pk=pk)
+    if "comparison" in batch.made_from:
+        return None
     left_out = Q(state=Comparison.State.CLOSED) | Q(kind=Comparison.Kind.GOLD)
     rows = Comparison.objects.filter(batch=pk).exclude(left_out)
     judged = Count("pk", filter=Q(state=Comparison.State.JUDGED))
     counts = rows.aggregate(judged=judged, total=Count("pk"))
-    batch = Batch.objects.get(pk=pk)
-    return BatchAtHand(batch.name, batch.deadline, **counts)
+    name = "" if "card" in batch.made_from else batch.name
+    return BatchAtHand(name, batch.deadline, **counts)
 
 
 def deadline_of(project: Project, batch: BatchAtHand | None) -> datetime | None:

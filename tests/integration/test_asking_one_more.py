@@ -72,6 +72,17 @@ def test_twice_is_once(project, admin, client, judged):
     assert Comparison.objects.get(pk=judged.pk).overlap == 3
 
 
+def test_the_batch_of_one_comparison_is_offered_in_no_filter(project, admin, client, judged):
+    factories.comparison(factories.prompt(project), batch=project.batches.create(name="Pilot"))
+    post(client, "quality-ask", judged)
+    batch = Batch.objects.get(made_from__comparison=judged.pk)
+    option = f'<option value="{batch.pk}"'
+    page = items(client, project)
+    assert ">Pilot</option>" in page
+    assert option not in page
+    assert f"{option} selected" in items(client, project, batch=batch.pk)
+
+
 def test_the_way_back_leads_nowhere_else(project, admin, client, judged):
     answer = post(client, "quality-ask", judged, query="//evil.example/?a=1\r\nX: y")
     assert answer.url.startswith(f"/projects/{project.pk}/agreement/items/?")

@@ -215,6 +215,30 @@ def test_the_work_at_hand_is_due_when_its_batch_says_else_its_project(api, proje
     assert answer.json()["deadline"] == (of_batch or "2099-06-01T12:00:00Z")
 
 
+def test_a_batch_that_asks_one_comparison_again_is_not_at_hand(api, project):
+    Project.objects.update(deadline="2099-06-01T12:00:00Z")
+    batch = project.batches.create(
+        name="One more label on comparison 31", made_from={"comparison": 31}
+    )
+    factories.comparison(factories.prompt(project), batch=batch)
+    api.force_authenticate(factories.member(project))
+    answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.json() == {"batch": None, "deadline": "2099-06-01T12:00:00Z"}
+
+
+def test_the_name_of_what_a_model_contradicts_is_kept_from_labelers(client, project):
+    batch = project.batches.create(
+        name="Where judge v2 disagrees with people", made_from={"card": 1}
+    )
+    factories.comparison(factories.prompt(project), batch=batch)
+    client.force_login(factories.member(project))
+    answer = client.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
+    assert answer.json()["batch"] == {"name": "", "judged": 0, "total": 1}
+    page = client.get(f"/projects/{project.pk}/label/").text
+    assert "0 of 1 judged" in page
+    assert "judge v2" not in page
+
+
 def test_a_batch_in_a_language_that_they_do_not_read_is_not_at_hand(api, project):
     for language, name in (("de", "German"), ("en-GB", "English")):
         batch = project.batches.create(name=name)
