@@ -398,6 +398,36 @@ def test_a_vote_keeps_all_that_it_tells():
     assert one.created_at.isoformat() == VOTE["judged_at"]
 
 
+RANKED = {"prompt": "Q?", "responses": ["alpha", "beta"], "ranks": [2, 1]}
+LABELED = {"prompt": "Q?", "response_a": "alpha", "response_b": "beta", "label": "b"}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"criteria": ["helpfulness"]},
+        {"criteria": {"helpful": 0.3}},
+        {"marks": [8, 9]},
+        {"marks": {"alpha": 8}},
+        {"shown_order": ["beta", "alpha"]},
+        {"shown_order": [2, 1]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("table", [RANKED, LABELED], ids=["ranked", "labels"])
+def test_a_column_that_has_the_name_of_a_detail_and_another_shape_is_left(table, column):
+    assert read_judged({**table, **column}) == read_judged(table)
+
+
+@pytest.mark.parametrize("table", [RANKED, LABELED], ids=["ranked", "labels"])
+def test_a_table_may_tell_criteria_marks_and_the_order_shown(table):
+    details = {name: VOTE[name] for name in ("criteria", "marks", "shown_order")}
+    [read] = read_judged({**table, **details})
+    [verdict] = read.verdicts
+    assert verdict.criteria == {"honest": (((0, 1),), ())}
+    assert (verdict.marks, verdict.shown) == (VOTE["marks"], (1, 0))
+
+
 SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "a ranking that names a place twice": ({**VOTE, "ranking": [[0], [0]]}, "names the places"),
     "neither a ranking nor all bad": ({**VOTE, "ranking": []}, "either a ranking or all bad"),

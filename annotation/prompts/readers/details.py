@@ -15,6 +15,7 @@ from annotation.prompts.readers.rows import RowRefused, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 DETAILS = ("criteria", "marks", "shown_order")
+MARK_KEYS = frozenset({"response", "start", "end"})
 MOST_CRITERIA = 50
 MOST_MARKS = 1_000
 
@@ -34,9 +35,23 @@ def with_details(
 def with_told_details(
     verdict: ReadVerdict, fields: Fields, responses: list[ReadResponse]
 ) -> ReadVerdict:
-    """The same of a table that others write too: a column of such a name that holds text is theirs."""
-    told = {name: fields[name] for name in DETAILS if isinstance(fields.get(name), dict | list)}
+    """The same of a table that others write too: a column of such a name in another shape is theirs."""
+    told = {name: fields[name] for name in DETAILS if _is_ours(name, fields.get(name), responses)}
     return with_details(verdict, told, responses) if told else verdict
+
+
+def _is_ours(name: str, value: object, responses: list[ReadResponse]) -> bool:
+    """Whether it has the shape in which an export writes it."""
+    if name == "criteria":
+        return isinstance(value, dict) and all(
+            isinstance(one, dict) and "ranking" in one for one in value.values()
+        )
+    if not isinstance(value, list):
+        return False
+    if name == "marks":
+        return all(isinstance(one, dict) and one.keys() >= MARK_KEYS for one in value)
+    is_whole = all(type(place) is int for place in value)
+    return is_whole and sorted(value) == list(range(len(responses)))
 
 
 def tiers_of_places(value: object, count: int, name: str) -> Tiers:
