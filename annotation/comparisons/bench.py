@@ -17,16 +17,11 @@ from annotation.comparisons.letters import letters_of
 from annotation.comparisons.models import Assignment
 from annotation.comparisons.selectors import Asked, Response
 from annotation.comparisons.services.queue import Lease
+from annotation.comparisons.steps import Step, steps_of
 from annotation.comparisons.verdicts import has_tie, largest_strength
 from annotation.projects.models import Project
 from annotation.ui import markdown
 
-STEPS: tuple[tuple[int, str | Promise, str], ...] = (
-    (3, gettext_lazy("much better"), "≫"),
-    (2, gettext_lazy("better"), ">"),
-    (1, gettext_lazy("slightly better"), "›"),
-)
-BETTER: tuple[str | Promise, str] = (gettext_lazy("better"), ">")  # the one step of a short scale
 SPEAKERS: dict[str, str | Promise] = {
     "system": gettext_lazy("System"),
     "user": gettext_lazy("User"),
@@ -130,8 +125,8 @@ class Bench:
     @property
     def step_strengths(self) -> list[tuple[int, str, str]]:
         """Strength, its words and its sign, the slightest first."""
-        steps = reversed(_steps_of(self.project.answer_scale))
-        return [(strength, str(words), sign) for strength, words, sign in steps]
+        steps = reversed(steps_of(self.project.answer_scale))
+        return [(strength, _(words), sign) for strength, words, sign in steps]
 
     @property
     def project(self) -> Project:
@@ -192,21 +187,13 @@ def shown_candidates(responses: Mapping[int, Response]) -> list[ShownCandidate]:
 
 def answer_keys(scale: str) -> list[tuple[list[str], str]]:
     """The digits of a scale and what they answer, for the list of keys."""
-    steps, tie = len(_steps_of(scale)), has_tie(scale)
+    steps, tie = len(steps_of(scale)), has_tie(scale)
     digits = [str(number) for number in range(1, 2 * steps + tie + 1)]
     return [
         (digits[:steps], _("the first is better, the clearest first")),
         *([([digits[steps]], _("about the same"))] if tie else []),
         (digits[steps + tie :], _("the second is better, the clearest last")),
     ]
-
-
-def _steps_of(scale: str) -> list[tuple[int, str | Promise, str]]:
-    """The strengths of a scale with their words, the strongest first; a scale of one step says just "better"."""
-    largest = largest_strength(scale)
-    if largest == 1:
-        return [(1, *BETTER)]
-    return [one for one in STEPS if one[0] <= largest]
 
 
 def _rows(scale: str, candidates: Sequence[ShownCandidate], criteria: Sequence[Asked]) -> list[Row]:
@@ -225,11 +212,11 @@ def _criterion(criterion: Asked, *, name: str, options: Sequence[Option]) -> Row
 
 def _options(scale: str, first: ShownCandidate, second: ShownCandidate) -> list[Option]:
     """The steps of the scale, from the first clearly better to the second clearly better: digits in that order."""
-    steps = _steps_of(scale)
+    steps = steps_of(scale)
     found = [
-        *(_step(first, *one) for one in steps),
+        *(_step(first, one) for one in steps),
         *([("tie", _("About the same"), "=")] if has_tie(scale) else []),
-        *(_step(second, *one) for one in reversed(steps)),
+        *(_step(second, one) for one in reversed(steps)),
     ]
     return [
         Option(value=value, key=str(number), label=label, short=short)
@@ -237,7 +224,6 @@ def _options(scale: str, first: ShownCandidate, second: ShownCandidate) -> list[
     ]
 
 
-def _step(
-    better: ShownCandidate, strength: int, words: str | Promise, sign: str
-) -> tuple[str, str, str]:
-    return f"{better.id}:{strength}", f"{better.letter} {words}", f"{better.letter}{sign}"
+def _step(better: ShownCandidate, step: Step) -> tuple[str, str, str]:
+    label = f"{better.letter} {_(step.words)}"
+    return f"{better.id}:{step.strength}", label, f"{better.letter}{step.sign}"

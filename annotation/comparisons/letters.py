@@ -12,12 +12,10 @@ from django.utils.translation import gettext as _
 
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import OVERALL, Tiers
-from annotation.comparisons.verdicts import largest_strength
+from annotation.comparisons.steps import step_of
 
 LETTERS = "ABCDEFGHI"
 Letters = Mapping[int, str]
-SIGNS = {1: " › ", 2: " > ", 3: " ≫ "}
-WORDS = {1: "slightly better", 2: "better", 3: "much better"}
 
 
 class Verdict(Protocol):
@@ -68,20 +66,20 @@ def verdict_text(said: Verdict, comparison: Comparison) -> str:
     if len(said.ranking) == 1:
         *others, last = sorted(letters.values())
         return f"{', '.join(others)} and {last} about the same"
-    if len(letters) > 2:
-        return verdict_in_signs(said, letters)
     scale = comparison.project.answer_scale
-    words = "better" if largest_strength(scale) == 1 else WORDS[said.strengths[0]]
+    if len(letters) > 2:
+        return verdict_in_signs(said, letters, scale=scale)
+    words = step_of(said.strengths[0], scale).words
     first, second = (_tier(tier, letters) for tier in said.ranking)
     return f"{first} {words} than {second}"
 
 
-def verdict_in_signs(said: Verdict, letters: Letters) -> str:
-    """Such as "A ≫ B = C", in any language."""
+def verdict_in_signs(said: Verdict, letters: Letters, *, scale: str) -> str:
+    """Such as "A ≫ B = C", in any language, with the signs that the scale has on the screen."""
     if said.is_all_bad:
         return _("All bad")
     tiers = [_tier(tier, letters) for tier in said.ranking]
-    steps = [SIGNS[strength] for strength in said.strengths]
+    steps = [f" {step_of(strength, scale).sign} " for strength in said.strengths]
     return "".join(part for pair in zip(tiers, [*steps, ""], strict=True) for part in pair)
 
 

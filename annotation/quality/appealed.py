@@ -112,7 +112,9 @@ def _adjudication(one: Dispute, found: _Subjects) -> Appealed:
     comparison, order = made.comparison, found.order_seen(made.comparison, one.labeler_id)
     verdict, own = "taste, the votes stay", _("a matter of taste")
     if made.has_verdict:
-        verdict, own = verdict_text(made, comparison), verdict_in_signs(made, letters_of(order))
+        scale = comparison.project.answer_scale
+        verdict = verdict_text(made, comparison)
+        own = verdict_in_signs(made, letters_of(order), scale=scale)
     told = _("Comparison %(number)s was decided: %(verdict)s")
     return Appealed(
         title=f"Comparison {comparison.pk} was decided: {verdict}",

@@ -47,10 +47,11 @@ def decided_otherwise(project: Project, labeler_id: int) -> list[Decided]:
         comparison_id__in=[one.comparison_id for one in found],
     )
     own = {one.comparison_id: one for one in mine}
-    return [_decided(one, own[one.comparison_id]) for one in found]
+    scale = project.answer_scale
+    return [_decided(one, own[one.comparison_id], scale) for one in found]
 
 
-def _decided(one: Adjudication, judgment: Judgment) -> Decided:
+def _decided(one: Adjudication, judgment: Judgment, scale: str) -> Decided:
     verdict, own = (one.is_all_bad, one.ranking), (judgment.is_all_bad, judgment.ranking)
     is_same = not one.has_verdict or verdict == own
     letters = letters_seen(judgment, one.comparison)
@@ -59,8 +60,8 @@ def _decided(one: Adjudication, judgment: Judgment) -> Decided:
         judgment=judgment,
         question=question_of(one.comparison.prompt.turns),
         is_same=is_same,
-        verdict=verdict_in_signs(one, letters),
-        said=verdict_in_signs(judgment, letters),
+        verdict=verdict_in_signs(one, letters, scale=scale),
+        said=verdict_in_signs(judgment, letters, scale=scale),
     )
 
 
@@ -84,10 +85,10 @@ def training_answers(project: Project, labeler_id: int) -> list[Trained]:
     """The newest training answers of this labeler; one query."""
     rows = gold_answers(project).filter(labeler_id=labeler_id, assignment__is_training=True)
     rows = rows.select_related("comparison__prompt", "comparison__gold").order_by("-pk")
-    return [_trained(one) for one in rows[:SHOWN]]
+    return [_trained(one, project.answer_scale) for one in rows[:SHOWN]]
 
 
-def _trained(one: Judgment) -> Trained:
+def _trained(one: Judgment, scale: str) -> Trained:
     letters, tiers = letters_seen(one, one.comparison), known_tiers(one.comparison)
     return Trained(
         comparison_id=one.comparison_id,
@@ -95,7 +96,7 @@ def _trained(one: Judgment) -> Trained:
         is_right=is_right_answer(one),
         note=one.comparison.gold.note,
         known=ranking_text(tiers, letters) if tiers else _("All bad"),
-        said=verdict_in_signs(one, letters),
+        said=verdict_in_signs(one, letters, scale=scale),
     )
 
 

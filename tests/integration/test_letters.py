@@ -1,11 +1,13 @@
 """Admins read one letter for a candidate everywhere, and beside what labelers wrote how theirs map to it."""
 
+from html import unescape
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.comparisons.letters import own_letters, verdict_text
+from annotation.comparisons.letters import letters_of, own_letters, verdict_in_signs, verdict_text
 from annotation.comparisons.models import Assignment, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
@@ -208,6 +210,37 @@ def test_a_scale_without_strengths_just_says_better():
     row = factories.comparison(factories.prompt(project))
     said = Judgment(ranking=[[pk] for pk in row.candidate_ids], strengths=[1])
     assert verdict_text(said, row) == "A better than B"
+
+
+@pytest.mark.parametrize("scale", ["two", "three"])
+def test_a_labeler_reads_the_sign_of_a_short_scale_that_was_on_the_screen(
+    project, admin, labeler, comparison, scale
+):
+    Judgment.objects.update(strengths=[1])
+    Project.objects.update(answer_scale=scale)
+    comparison.refresh_from_db()
+    first, second = comparison.candidate_ids
+    made = adjudication.adjudicate(
+        comparison=comparison,
+        cause="labeler_error",
+        verdict=Verdict(ranking=[[first], [second]], strengths=[1]),
+        actor=admin,
+    )
+    appealed(made, labeler)
+    told = unescape(page(labeler, "quality-my-work", project.pk))
+    assert "was decided: B > A" in told
+    assert "Decided: B > A. You said: A > B." in told
+
+
+@pytest.mark.parametrize(
+    ("scale", "strength", "told"),
+    [("three", 1, "A > B"), ("three", 3, "A > B"), ("five", 1, "A › B"), ("five", 3, "A ≫ B")],
+)
+def test_a_short_scale_tells_no_strength_not_even_one_from_when_it_was_longer(
+    scale, strength, told
+):
+    said = Judgment(ranking=[[1], [2]], strengths=[strength])
+    assert verdict_in_signs(said, letters_of([1, 2]), scale=scale) == told
 
 
 def test_known_answers_are_imported_by_letters_or_numbers(project, admin):
