@@ -230,6 +230,38 @@ def test_argilla_rankings_are_read_from(case):
     assert Prompt.objects.get(project=row.project).turns[-1]["content"] == "Name a color."
 
 
+BESIDE = {
+    "a question of several labels": {"tags": ["a", "b"]},
+    "a label of another kind": {"label_quality": "good"},
+    "a label that is a place elsewhere": {"choice_certainty": "1"},
+    "a label that names the prompt": {"topic": "prompt"},
+    "a label that names what else is known": {"topic": "context"},
+}
+
+
+def answered(**values):
+    return [{"user_id": "u1", "values": {name: {"value": one} for name, one in values.items()}}]
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_the_preference_of_an_argilla_record_is_read_beside(case):
+    texts = {**TEXTS, "context": "Of the sky."}
+    alone, beside = (
+        read_judged({"fields": texts, "responses": answered(preference="response2", **more)})
+        for more in ({}, BESIDE[case])
+    )
+    assert beside == alone
+    assert [one.tiers for one in alone[0].verdicts] == [((1,), (0,))]
+
+
+def test_a_label_of_argilla_may_name_a_response_that_is_called_by_its_model():
+    texts = {"prompt": "Name a color.", "gpt": "Seven.", "llama": "Blue."}
+    answers = [*answered(which="gpt", topic="prompt"), *answered(which="llama")]
+    [read] = read_judged({"fields": texts, "responses": answers})
+    assert [one.text for one in read.responses] == ["Seven.", "Blue."]
+    assert [one.tiers for one in read.verdicts] == [((0,), (1,)), ((1,), (0,))]
+
+
 def message(text, role, *replies, **facts):
     return {"message_id": text, "text": text, "role": role, "replies": list(replies), **facts}
 

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from annotation.prompts.readers.chats import KNOWN_COLUMNS
 from annotation.prompts.readers.judged import (
+    ANSWER_COLUMNS,
     ReadComparison,
     ReadResponse,
     Tiers,
@@ -25,6 +27,7 @@ from annotation.prompts.readers.rows import RowRefused, text_of
 Fields = dict[str, Any]  # Any: JSON values
 RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")
 ANSWERS = re.compile(r".+\.responses(\.users|\.status)?")
+PROMPT_COLUMNS = KNOWN_COLUMNS - ANSWER_COLUMNS
 PREFERENCE_QUESTION = re.compile(r"prefer|better|best|winner|label|verdict|choice", re.IGNORECASE)
 
 
@@ -44,12 +47,13 @@ def read_argilla(fields: Fields) -> ReadComparison:
     texts = _texts(fields)
     answers = _answers(fields)
     ranked = [(one.user, ranks) for one in answers if (ranks := _ranks(one.value))]
-    ranked = [one for one in ranked if not texts.keys().isdisjoint(one[1])] or ranked
-    if ranked:
-        names = _ranked_names(texts, ranked)
-        said = [(user, _tiers(ranks, names)) for user, ranks in ranked]
+    touching = [one for one in ranked if not texts.keys().isdisjoint(one[1])]
+    labels = _labels(texts, answers)
+    if touching or (ranked and not labels):
+        names = _ranked_names(texts, touching or ranked)
+        said = [(user, _tiers(ranks, names)) for user, ranks in touching or ranked]
     else:
-        names, said = _labeled(texts, answers)
+        names, said = _labeled(texts, labels)
     verdicts = [
         verdict_of({"judged_at": time_of(fields)}, tiers, labeler=named(user))
         for user, tiers in said
@@ -91,22 +95,47 @@ def _tiers(ranks: Ranks, names: list[str]) -> Tiers:
     return tiers_by_rank([rank_of(ranks[name], place) for place, name in enumerate(names)])
 
 
+def _labels(texts: Fields, answers: Sequence[Answer]) -> list[Answer]:
+    """Answers of the questions whose label names a response; without one, of those that ask for a preference."""
+    given = [one for one in answers if isinstance(one.value, str) and one.value]
+    named_by = _by_bare_name(_likely_responses(texts))
+    asked = {one.question for one in given if _bare(str(one.value)) in named_by}
+    return [
+        one
+        for one in given
+        if (one.question in asked if asked else PREFERENCE_QUESTION.search(one.question))
+    ]
+
+
 def _labeled(
-    texts: Fields, answers: Sequence[Answer]
+    texts: Fields, labels: Sequence[Answer]
 ) -> tuple[list[str], list[tuple[object, Tiers]]]:
     """The two responses, and who preferred which by a label that names one of them, or a tie."""
-    given = [one for one in answers if isinstance(one.value, str) and one.value]
-    fields = {_bare(name): name for name in texts}
-    labels = {_bare(str(one.value)) for one in given}
-    names = sorted(fields[label] for label in labels & fields.keys())
-    if not names and not any(PREFERENCE_QUESTION.search(one.question) for one in given):
+    if not labels:
         raise RowRefused(
             "No response of this record was submitted with a ranking, or with a label that names a response."
         )
+    named_by = _by_bare_name(_likely_responses(texts))
+    said = {_bare(str(one.value)) for one in labels}
+    names = sorted(named_by[name] for name in said & named_by.keys())
     if len(names) != 2:
         names = _pair(texts)
-    told = ((one.user, _label_tiers(one, names)) for one in given)
-    return names, [(user, tiers) for user, tiers in told if tiers is not None]
+    told = [(one.user, tiers) for one in labels if (tiers := _label_tiers(one, names)) is not None]
+    if not told:
+        [unknown, *_] = labels
+        raise RowRefused(
+            f"The label {str(unknown.value)[:40]!r} of {unknown.question} names no response; known are "
+            f"{', '.join(names)}, a, b, 1, 2, tie and all_bad."
+        )
+    return names, told
+
+
+def _likely_responses(texts: Fields) -> list[str]:
+    """The fields that are called responses or differ in 1 and 2; without two of them, all but the prompt's."""
+    held = [name for name, text in texts.items() if isinstance(text, str)]
+    paired = {name for pair in alike(held) for name in pair}
+    likely = [name for name in held if name in paired or RESPONSE_NAME.fullmatch(name)]
+    return likely if len(likely) > 1 else [name for name in held if name not in PROMPT_COLUMNS]
 
 
 def _pair(texts: Fields) -> list[str]:
@@ -117,21 +146,16 @@ def _pair(texts: Fields) -> list[str]:
     return pairs[0]
 
 
-def _label_tiers(answer: Answer, names: Sequence[str]) -> Tiers | None:
-    """None where the question asks something else."""
-    said = str(answer.value)
-    if _bare(said) in (bare := [_bare(name) for name in names]):
+def _label_tiers(label: Answer, names: Sequence[str]) -> Tiers | None:
+    said, bare = str(label.value), [_bare(name) for name in names]
+    if _bare(said) in bare:
         place = bare.index(_bare(said))
         return ((place,), (1 - place,))
-    if not PREFERENCE_QUESTION.search(answer.question):
-        return None
-    tiers = tiers_of_label(said, len(names))
-    if tiers is None:
-        raise RowRefused(
-            f"The label {said[:40]!r} of {answer.question} names no response; known are "
-            f"{', '.join(names)}, a, b, 1, 2, tie and all_bad."
-        )
-    return tiers
+    return tiers_of_label(said, len(names))
+
+
+def _by_bare_name(names: Sequence[str]) -> dict[str, str]:
+    return {_bare(name): name for name in names}
 
 
 def _bare(name: str) -> str:
