@@ -231,6 +231,28 @@ def test_who_is_added_or_invited_by_a_link_has_languages(api, client, project, a
     assert project.memberships.get(user=kim).languages == ["en"]
 
 
+def test_only_a_labeler_is_added_or_invited_with_languages(api, project, admin):
+    User.objects.create_user("bo", password=PASSWORD)
+    api.force_authenticate(admin)
+    new = {"username": "bo", "role": "admin", "languages": ["de"]}
+    answer = api.post(reverse("api-member-list", args=[project.pk]), new, format="json")
+    assert answer.status_code == 201
+    asked = members.invite(project=project, role=Role.ENGINEER, actor=admin, languages=["de"])
+    members.accept_invitation(invitation=asked.invitation, user=factories.user())
+    assert not project.memberships.exclude(languages=[]).exists()
+    assert not AuditEvent.objects.filter(verb="member.languages").exists()
+
+
+def test_languages_that_a_link_adds_are_audited(project, admin):
+    labeler = factories.member(project)
+    project.memberships.filter(user=labeler).update(languages=["de"])
+    asked = members.invite(project=project, role=Role.LABELER, actor=admin, languages=["en"])
+    members.accept_invitation(invitation=asked.invitation, user=labeler)
+    act = AuditEvent.objects.get(verb="member.languages")
+    assert act.actor == labeler
+    assert (act.data["before"], act.data["languages"]) == (["de"], ["de", "en"])
+
+
 def test_a_link_lets_one_person_make_an_account_and_join(client, project, admin):
     client.force_login(admin)
     page = client.post(

@@ -43,7 +43,7 @@ def add_member(
     if not is_new:
         raise Conflict(f"{user.username} is {role.value} of this project already.")
     audit.record("member.added", membership, actor=actor, username=user.username, role=role.value)
-    if languages:
+    if languages and role == Role.LABELER:
         _set_languages(membership, languages, actor=actor)
     return membership
 
@@ -164,14 +164,13 @@ def accept_invitation(*, invitation: Invitation, user: User) -> Project:
     if not open_row.update(accepted_by=user, accepted_at=timezone.now()):
         raise Conflict("This invitation was used, withdrawn or has expired; ask for another.")
     membership, is_new = _give(invitation.project, user.pk, Role(invitation.role))
-    is_narrowed = bool(membership.languages) or is_new
-    if is_narrowed and invitation.languages:
-        both = [*membership.languages, *invitation.languages]
-        membership.languages = list(dict.fromkeys(both))
-        membership.save(update_fields=["languages"])
     audit.record(
         "invitation.accepted", membership, actor=user, username=user.username, role=invitation.role
     )
+    is_narrowed = membership.role == Role.LABELER and (is_new or bool(membership.languages))
+    if is_narrowed and invitation.languages:
+        both = dict.fromkeys([*membership.languages, *invitation.languages])
+        _set_languages(membership, list(both), actor=user)
     return invitation.project
 
 
