@@ -13,6 +13,7 @@ from annotation.quality.truth import KnownLabelers, item_posteriors
 
 SHOWN = 10  # comparisons a page
 PAGES_MAX = 100
+LISTED = SHOWN * PAGES_MAX  # comparisons on all pages
 DIGITS = 6  # of the bits that are kept
 Ids = npt.NDArray[np.int64]
 
@@ -47,7 +48,7 @@ def gains_of(judged: JudgedPairs, known: KnownLabelers | None) -> Gains:
 def items_part(judged: JudgedPairs, known: KnownLabelers | None) -> Data:
     """The comparisons that the pages of the items tab may show, the one first that tells most, then the newest."""
     gains = gains_of(judged, known)
-    places = foremost(gains.comparisons, gains.bits, at_most=SHOWN * PAGES_MAX)
+    places = foremost(gains.comparisons, gains.bits, at_most=LISTED)
     shown = gains.bits[places].round(DIGITS).tolist()
     return {
         "first": [list(one) for one in zip(gains.comparisons[places].tolist(), shown, strict=True)],

@@ -13,7 +13,7 @@ from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
-from annotation.quality.gains import PAGES_MAX, SHOWN, Ids, foremost, gains_of
+from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Ids, foremost, gains_of
 from annotation.quality.judged import JudgedPairs, judged_pairs
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.report import Data
@@ -93,6 +93,11 @@ class ItemList:
     page: int
 
     @property
+    def listed(self) -> int:
+        """How many of them the pages show."""
+        return min(self.total, LISTED)
+
+    @property
     def next_page(self) -> int | None:
         return self.page + 1 if self.page * SHOWN < self.total and self.page < PAGES_MAX else None
 
@@ -137,7 +142,7 @@ def _of_labeler(project: Project, scope: Scope, asked: Asked) -> Data:
     about = np.isin(scoped.votes.pairs["comparison"], chosen)[scoped.votes.pair_codes]
     gains = gains_of(scoped.votes.where(about), scoped.known)
     bits = gains.of(chosen)
-    places = foremost(chosen, bits, at_most=SHOWN * PAGES_MAX)
+    places = foremost(chosen, bits, at_most=LISTED)
     first = list(zip(chosen[places].tolist(), bits[places].tolist(), strict=True))
     return {"first": first, "total": len(chosen), "new_bits": gains.new}
 

@@ -1,4 +1,4 @@
-"""The lists of items, gold and disputes as CSV: every row of what a page shows some of."""
+"""The lists of items, gold and disputes as CSV: what all pages of a list show."""
 
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_GET
@@ -16,7 +16,7 @@ from annotation.quality.tables import csv_download
 
 @require_GET
 def items_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
-    """The judgments on the items that the page shows, in its order."""
+    """The judgments on the items of all pages, in their order: 1,000 comparisons at most."""
     project = project_for(request.user, project_id, Role.ADMIN)
     scope, asked = Scope.from_query(request.GET), Asked.from_query(request.GET)
     kept = view_of(project, scope, parts=("items",)).report["items"]

@@ -1,4 +1,4 @@
-"""Items, gold and disputes as CSV: all rows of what the pages show some of."""
+"""Items, gold and disputes as CSV: what all pages of a list show."""
 
 import csv
 
@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from annotation.projects.models import Role
-from annotation.quality import disputes, gold, services
+from annotation.quality import disputes, gold, items, services
 from annotation.quality.models import Dispute, LabelerAct
 from tests import factories
 
@@ -65,6 +65,19 @@ def test_the_items_of_one_labeler_are_a_table_under_the_same_address(client, adm
     assert {row["comparison"] for row in rows} == {str(both.pk)}
     page = client.get(reverse("quality-items", args=[project.pk]) + f"?of={bo.pk}&page=1")
     assert f'/items.csv?of={bo.pk}">CSV' in page.content.decode()
+
+
+def test_the_items_beyond_the_last_page_are_told_beside_their_table(
+    client, admin, project, monkeypatch
+):
+    bo = factories.user("bo")
+    for _ in range(3):
+        disagreed(project, bo)
+    services.catch_up(project=project)
+    monkeypatch.setattr(items, "LISTED", 2)
+    page = client.get(reverse("quality-items", args=[project.pk]) + f"?of={bo.pk}")
+    assert "CSV of the first 2<" in page.content.decode()
+    assert len(table(client, "quality-items-table", project, f"?of={bo.pk}")) == 2
 
 
 def test_all_gold_is_a_table_with_how_it_was_answered(client, admin, project):
