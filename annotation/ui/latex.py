@@ -77,6 +77,16 @@ def released(html: str) -> str:
     return _HELD.sub(_drawn, html)
 
 
+def as_written(text: str) -> str:
+    """The text with the sources of the formulas that it holds, for where none is drawn."""
+    return _HELD.sub(_source, text)
+
+
+def _source(word: re.Match[str]) -> str:
+    opening, closing = (r"\(", r"\)") if word[1] == _INLINE else (r"\[", r"\]")
+    return f"{opening}{bytes.fromhex(word[2]).decode()}{closing}"
+
+
 def _drawn(word: re.Match[str]) -> str:
     display = "inline" if word[1] == _INLINE else "block"
     return formula(bytes.fromhex(word[2]).decode(), display=display)

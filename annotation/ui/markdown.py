@@ -207,12 +207,12 @@ def _text(text: str, _parsed: Iterator[Event]) -> str:
 
 
 def _code(code: str, _parsed: Iterator[Event]) -> str:
-    return f"<code>{escape(code)}</code>"
+    return f"<code>{escape(latex.as_written(code))}</code>"
 
 
 def _code_block(kind: Any, parsed: Iterator[Event]) -> str:  # Any: "Indented" or {"Fenced": words}
     words = "" if kind == "Indented" else str(kind["Fenced"])
-    code = _text_until("End CodeBlock", parsed)
+    code = latex.as_written(_text_until("End CodeBlock", parsed))
     return f"<pre><code>{_colored(code, words.partition(' ')[0])}</code></pre>\n"
 
 
@@ -233,7 +233,7 @@ def _colored(code: str, language: str) -> str:
 
 
 def _link(what: dict[str, str], _parsed: Iterator[Event]) -> str:
-    return f'<span class="inert-link" title="{escape(what["dest_url"])}">'
+    return f'<span class="inert-link" title="{escape(latex.as_written(what["dest_url"]))}">'
 
 
 def _head(_what: None, parsed: Iterator[Event]) -> str:
@@ -256,8 +256,8 @@ _DRAWN: dict[str, str | Callable[[Any, Iterator[Event]], str]] = {
     "HardBreak": "<br>\n",
     "Rule": "<hr>\n",
     "Code": _code,
-    "InlineMath": lambda content, _: latex.formula(content, display="inline"),
-    "DisplayMath": lambda content, _: latex.formula(content, display="block"),
+    "InlineMath": lambda content, _: latex.formula(latex.as_written(content), display="inline"),
+    "DisplayMath": lambda content, _: latex.formula(latex.as_written(content), display="block"),
     "Start CodeBlock": _code_block,
     "Start Image": '<span class="not-shown">[image: ',
     "End Image": "]</span>",

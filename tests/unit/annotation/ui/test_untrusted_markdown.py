@@ -160,6 +160,21 @@ def test_what_is_code_or_never_closed_is_no_formula(text):
     assert "x" in html or "[ ]" in html
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`\\(\n- \\)\\)`", "<code>\\(-\\)\\)</code>"),
+        ("- a \\(\n  1. \\)\n\n       \\[<\\]", "<code> \\[&lt;\\]</code>"),
+        ("x$$\\( \n$\\)> - $$", "<mi>$</mi>"),
+        (">  $\\[`` \n1. \\]$`", "<mo>.</mo><mi>\\]</mi>"),
+        ('[a](\\("\\))', 'title="\\(&quot;\\)"'),
+    ],
+)
+def test_a_formula_that_cannot_be_drawn_where_it_stands_is_shown_as_its_source(text, shown):
+    """Its lines are one for Markdown, which may then see code or another formula around it."""
+    assert shown in render(text)
+
+
 @pytest.mark.parametrize("environment", ["aligned", "align*", "split"])
 def test_aligned_equations_have_a_line_each(environment):
     html = render(f"\\[\\begin{{{environment}}} a&=b\\\\[2pt] c&<d \\end{{{environment}}}\\]")
