@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from annotation.comparisons.services.again import asked_more
+from annotation.comparisons.services.again import askable, asked_more
 from annotation.comparisons.services.judging import ring_agreement
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
@@ -87,6 +87,7 @@ def items(request: HttpRequest, project_id: int) -> HttpResponse:
     found = items_of(project, context["scope"], asked, context["report"]["items"])
     context["found"] = found
     shown = [item.comparison.pk for item in found.items]
+    context["askable"] = askable(project, shown)
     context["asked_more"] = asked_more(project, shown)
     context["adjudicated"] = adjudications_by_comparison(project, shown)
     data = context["report"]

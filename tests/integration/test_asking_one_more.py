@@ -72,15 +72,28 @@ def test_twice_is_once(project, admin, client, judged):
     assert Comparison.objects.get(pk=judged.pk).overlap == 3
 
 
+def test_one_of_a_blind_evaluation_or_with_the_most_labels_offers_none(
+    project, admin, client, judged
+):
+    assert "Ask one more" in items(client, project)
+    blind = project.batches.create(name="Evaluation 1", made_from={"evaluation": 1})
+    Comparison.objects.update(batch=blind)
+    assert "Ask one more" not in items(client, project)
+    Comparison.objects.update(batch=None, slots_taken=50, overlap=50)
+    assert "Ask one more" not in items(client, project)
+    answer = client.post(reverse("quality-ask", args=[project.pk, judged.pk]), follow=True)
+    assert "part of a blind evaluation, or has the 50 labels that it may have" in answer.text
+
+
 def test_the_batch_of_one_comparison_is_offered_in_no_filter(project, admin, client, judged):
     factories.comparison(factories.prompt(project), batch=project.batches.create(name="Pilot"))
     post(client, "quality-ask", judged)
     batch = Batch.objects.get(made_from__comparison=judged.pk)
-    option = f'<option value="{batch.pk}"'
+    option = f">{batch.name}</option>"
     page = items(client, project)
     assert ">Pilot</option>" in page
     assert option not in page
-    assert f"{option} selected" in items(client, project, batch=batch.pk)
+    assert f"selected{option}" in items(client, project, batch=batch.pk)
 
 
 def test_the_way_back_leads_nowhere_else(project, admin, client, judged):

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
 from annotation.accounts.models import User
@@ -14,6 +14,7 @@ from annotation.comparisons.batches import state_with_free_places
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.batches import free_name, open_batch
 from annotation.comparisons.services.further import (
+    MOST_LABELS,
     give_place,
     mark_chosen,
     take_back,
@@ -41,8 +42,7 @@ def ask_again(
     is left.
     """
     batch = open_batch(project=project, name=name, made_from=made_from, actor=actor, priority=FIRST)
-    found = with_room(project.comparisons.filter(pk__in=comparisons))
-    free = give_place(found.exclude(batch__made_from__has_key="evaluation"), most=len(comparisons))
+    free = give_place(_askable(project, comparisons), most=len(comparisons))
     if not free:
         raise Conflict(_nothing(len(comparisons)))
     mark_chosen(free)
@@ -56,15 +56,25 @@ def ask_again(
     return batch
 
 
+def _askable(project: Project, comparisons: Sequence[int]) -> QuerySet[Comparison]:
+    found = with_room(project.comparisons.filter(pk__in=comparisons))
+    return found.exclude(batch__made_from__has_key="evaluation")
+
+
+def askable(project: Project, comparisons: Sequence[int]) -> set[int]:
+    """Of these comparisons those that can be asked again now."""
+    return set(_askable(project, comparisons).values_list("pk", flat=True))
+
+
 def _nothing(many: int) -> str:
     if many == 1:
         return (
-            "This comparison cannot be asked again: it waits for a label already, is withdrawn, gold, or part of a "
-            "blind evaluation."
+            "This comparison cannot be asked again: it waits for a label already, is withdrawn, gold, part of a blind "
+            f"evaluation, or has the {MOST_LABELS} labels that it may have."
         )
     return (
         f"None of the {many:,} comparisons can be asked again: they wait for a label already, are withdrawn, gold, "
-        "or part of a blind evaluation."
+        f"part of a blind evaluation, or have the {MOST_LABELS} labels that each may have."
     )
 
 
