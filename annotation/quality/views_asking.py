@@ -34,14 +34,13 @@ def ask_undo(request: HttpRequest, project_id: int, comparison_id: int) -> HttpR
     project = project_for(request.user, project_id, Role.ADMIN)
     row = comparison_of(project=project, pk=comparison_id)
     batch = asked_more(project, [row.pk]).get(row.pk)
-    if batch is None:
+    if batch and undo_asking(project=project, pk=batch, actor=person(request)):
+        messages.success(request, f"No further label is asked for on comparison {row.pk}.")
+    else:
         messages.error(
             request,
             f"Nobody is waited for on comparison {row.pk}; somebody has it, or it was taken back.",
         )
-    else:
-        undo_asking(project=project, pk=batch, actor=person(request))
-        messages.success(request, f"No further label is asked for on comparison {row.pk}.")
     return _back(request, project, row.pk)
 
 

@@ -3,10 +3,12 @@
 import pytest
 from django.urls import reverse
 
+from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Batch, Comparison
-from annotation.comparisons.services.queue import lease_next_comparison
+from annotation.comparisons.services.again import asked_more
+from annotation.comparisons.services.queue import lease_next_comparison, skip_assignment
 from annotation.projects.models import Role
-from annotation.quality import services
+from annotation.quality import services, views_asking
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +65,29 @@ def test_it_is_served_to_somebody_else_and_then_stays(project, admin, client, ju
     page = client.post(reverse("quality-ask-undo", args=[project.pk, judged.pk]), follow=True).text
     assert "somebody has it, or it was taken back" in page
     assert Comparison.objects.get(pk=judged.pk).overlap == 3
+
+
+def test_one_that_is_served_as_it_is_taken_back_can_be_taken_back_later(
+    project, admin, client, judged, monkeypatch
+):
+    post(client, "quality-ask", judged)
+    labeler, leases = factories.member(project), []
+
+    def waiting_then_served(*asked):
+        found = asked_more(*asked)
+        leases.append(lease_next_comparison(project=project, labeler=labeler))
+        return found
+
+    undo = reverse("quality-ask-undo", args=[project.pk, judged.pk])
+    with monkeypatch.context() as race:
+        race.setattr(views_asking, "asked_more", waiting_then_served)
+        told = client.post(undo, follow=True).text
+    assert "somebody has it, or it was taken back" in told
+    assert "No further label is asked for" not in told
+    assert not AuditEvent.objects.filter(verb="batch.asking_undone").exists()
+    skip_assignment(assignment=leases[0], reason="other")
+    assert "No further label is asked for" in client.post(undo, follow=True).text
+    assert Comparison.objects.get(pk=judged.pk).overlap == 2
 
 
 def test_twice_is_once(project, admin, client, judged):

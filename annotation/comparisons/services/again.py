@@ -103,7 +103,8 @@ def asked_more(project: Project, comparisons: Sequence[int]) -> dict[int, int]:
 def undo_asking(*, project: Project, pk: int, actor: User) -> int:
     """Take back the places that nobody has taken, and put those comparisons where they were: how many.
 
-    Those served meanwhile stay in the batch; without any it is removed, so that the same can be asked anew.
+    Those served meanwhile stay in the batch; without any it is removed, so that the same can be asked anew. Where all
+    were served nothing changes, and what they give back can be taken back later.
     """
     batch = Batch.objects.select_for_update().filter(project=project, pk=pk).first()
     if batch is None:
@@ -113,6 +114,8 @@ def undo_asking(*, project: Project, pk: int, actor: User) -> int:
     here = set(batch.comparisons.values_list("pk", flat=True))
     was = {row["pk"]: row for row in batch.asked_again if row["pk"] in here}
     taken_back = take_back(project, {key: row["free"] for key, row in was.items()})
+    if here and not taken_back:
+        return 0
     _put_back(project, [was[key] for key in taken_back])
     audit.record("batch.asking_undone", batch, actor=actor, comparisons=sorted(taken_back))
     batch.asked_again = []
