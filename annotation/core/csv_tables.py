@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -14,7 +15,7 @@ Row = list[Any]  # Any: a cell is text or a number
 
 def csv_lines(head: list[str], rows: Iterable[Row]) -> Iterator[str]:
     """The table as CSV text, a line at a time."""
-    for row in (head, *rows):
+    for row in chain([head], rows):
         line = io.StringIO()
         csv.writer(line).writerow([inert(cell) if isinstance(cell, str) else cell for cell in row])
         yield line.getvalue()

@@ -1,13 +1,11 @@
 """Reading prompts and imports."""
 
-import csv
 from collections.abc import Iterator
-from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from annotation.core.csv_tables import Row
 from annotation.core.errors import NotFound
-from annotation.core.text import inert
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
 
@@ -55,16 +53,8 @@ def rejected_of(prompt_import: PromptImport) -> QuerySet[RejectedRow]:
     return RejectedRow.objects.filter(prompt_import=prompt_import).order_by("line", "pk")
 
 
-class _Echo:
-    """A file for `csv` that hands back what it is given."""
-
-    def write(self, value: str) -> str:
-        return value
-
-
-def rejected_csv(prompt_import: PromptImport) -> Iterator[str]:
-    """The rejected rows as CSV, line by line; no cell can act as a formula."""
-    writer: Any = csv.writer(_Echo())  # Any: csv's writer has no public type
-    yield writer.writerow(["line", "reason", "excerpt", "is_taken"])
-    for row in rejected_of(prompt_import).iterator(chunk_size=1000):
-        yield writer.writerow([row.line, inert(row.reason), inert(row.excerpt), row.is_taken])
+def rejected_table(prompt_import: PromptImport) -> tuple[list[str], Iterator[Row]]:
+    """The head and the rows of a table of the rejected rows."""
+    rows = rejected_of(prompt_import).iterator(chunk_size=1000)
+    told = ([row.line, row.reason, row.excerpt, row.is_taken] for row in rows)
+    return ["line", "reason", "excerpt", "is_taken"], told

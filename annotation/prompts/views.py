@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
+from annotation.core.csv_tables import csv_download
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
@@ -21,8 +22,8 @@ from annotation.prompts.selectors import (
     imports_of,
     prompt_of,
     prompts_of,
-    rejected_csv,
     rejected_of,
+    rejected_table,
 )
 from annotation.prompts.services import requesting
 from annotation.prompts.services.previewing import FilePreview, preview_file
@@ -133,9 +134,7 @@ def import_rejected(request: HttpRequest, project_id: int, import_id: int) -> St
     """The rejected rows as CSV."""
     project = project_for(request.user, project_id, *READERS)
     row = import_of(project, import_id)
-    answer = StreamingHttpResponse(rejected_csv(row), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="rejected-{row.pk}.csv"'
-    return answer
+    return csv_download(*rejected_table(row), filename=f"rejected-{row.pk}.csv")
 
 
 @require_POST
