@@ -51,7 +51,7 @@ class Drawn(NamedTuple):
     marked: Marked | None
 
 
-def responses_of(comparison: Comparison, judgments: Iterable[Judgment]) -> list[Drawn]:
+def drawn_responses(comparison: Comparison, judgments: Iterable[Judgment]) -> list[Drawn]:
     """The responses of a comparison in their letters, with what these judgments mark."""
     texts, given = texts_of(comparison.candidate_ids), list(judgments)
     return [

@@ -22,7 +22,7 @@ from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, answer_from
 from annotation.comparisons.keys import keys_of
 from annotation.comparisons.letters import said_on
-from annotation.comparisons.marked import responses_of
+from annotation.comparisons.marked import drawn_responses
 from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue
@@ -198,7 +198,7 @@ def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int)
         **page_context(person(request), project, "comparisons"),
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
-        "candidates": responses_of(row, given),
+        "candidates": drawn_responses(row, given),
         "said": said_on(row, given),
         "flags": selectors.flags_with_texts(row.flags.all()),
     }

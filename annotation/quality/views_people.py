@@ -14,13 +14,14 @@ from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of, sequential_test
 from annotation.comparisons.gold import known_tiers
 from annotation.comparisons.letters import letters_of, ranking_text, said_on, verdict_text
-from annotation.comparisons.marked import responses_of
+from annotation.comparisons.marked import drawn_responses
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.selectors import (
     comparison_of,
     flags_with_texts,
     judgments_on,
 )
+from annotation.comparisons.steps import STEPS
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import project_for
@@ -40,7 +41,6 @@ from annotation.quality.people_frame import Context, done, people_context, refus
 from annotation.ui import charts, markdown
 
 PAGE_SIZE = 50
-STEPS = ((3, "much better"), (2, "better"), (1, "slightly better"))
 
 
 @require_GET
@@ -155,8 +155,8 @@ class Step(NamedTuple):
 def verdict_steps(candidate_ids: Sequence[int]) -> list[Step]:
     """The choices for a pair, from the first much better to the second much better."""
     first, second = candidate_ids
-    before = [Step(f"{first}:{steps}", f"A {name}") for steps, name in STEPS]
-    after = [Step(f"{second}:{steps}", f"B {name}") for steps, name in reversed(STEPS)]
+    before = [Step(f"{first}:{one.strength}", f"A {one.words}") for one in STEPS]
+    after = [Step(f"{second}:{one.strength}", f"B {one.words}") for one in reversed(STEPS)]
     return [*before, Step("tie", "about the same"), *after]
 
 
@@ -178,7 +178,7 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         **people_context(request, project, "items"),
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
-        "candidates": responses_of(row, given),
+        "candidates": drawn_responses(row, given),
         "said": said_on(row, given),
         "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
         "causes": Adjudication.Cause.choices,

@@ -333,7 +333,7 @@ def test_a_snapshot_warns_of_the_verdicts_of_an_unfit_judge(
     assert len(told) == better
     client.force_login(factories.member(project, Role.ENGINEER))
     page = client.get(reverse("datasets-list", args=[project.pk])).text
-    assert ">machine</span>" in page
+    assert '<span class="tag machine">machine</span>' in page
 
 
 def test_few_hearings_say_nothing_of_fitness(project, judge, model_says):
