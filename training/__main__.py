@@ -351,8 +351,6 @@ def _named(error: Exception) -> TrainingError:
     """A failure as `result.json` tells it; the traceback of what nobody expected goes to standard error."""
     if isinstance(error, TrainingError):
         return error
-    if isinstance(error, OSError) and error.filename is not None:
-        return UnusableFile.of(error)
     sys.stderr.write("".join(traceback.format_exception(error)))
     return Broke(
         f"Something that should not happen: {type(error).__name__}: {error}. What was done is kept; "

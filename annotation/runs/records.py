@@ -9,7 +9,7 @@ from training.spec.events import EventKind
 
 FATES: Mapping[str, Mapping[str, str]] = {
     "Learned from": {
-        "prompts_used": "prompts",
+        "prompts_used": "prompts to draw from",
         "pairs_used": "pairs",
         "responses_used": "responses to imitate",
         "good_responses": "desirable responses",
@@ -18,8 +18,8 @@ FATES: Mapping[str, Mapping[str, str]] = {
         "prompts_without_a_ranking": "prompts by their pairs, which leave no single order",
     },
     "Cut": {
-        "prompts_cut": "prompts at max_prompt_tokens, of which the end is kept",
-        "responses_cut": "responses at max_response_tokens",
+        "prompts_cut": "prompts at max_prompt_tokens, or at what the model has positions for; their end is kept",
+        "responses_cut": "responses at max_response_tokens, or at what the model has positions for",
         "responses_without_an_end": "responses as they were sampled: learned from without an end",
     },
     "Left out": {
@@ -56,6 +56,6 @@ def fates_of(run: TrainingRun) -> list[Fate]:
 def _read_so_far(run: TrainingRun) -> dict[str, int]:
     """As the run said when it had read them."""
     said = RunEvent.objects.filter(run=run, kind=EventKind.LOG, data__has_any_keys=sorted(KNOWN))
-    event = said.order_by("pk").last()
+    event = said.order_by("pk").first()  # held-out ones are read later
     data: dict[str, Any] = event.data if event else {}  # Any: JSON
     return {name: count for name, count in data.items() if name in KNOWN}

@@ -114,7 +114,9 @@ def test_a_run_tells_what_it_learned_from_as_soon_as_it_has_read_it(project, cli
     client.force_login(factories.member(project, Role.ENGINEER))
     run = factories.training_run(project, kind="dpo", spec={"kind": "dpo"}, status="running")
     told = {"message": "The training pairs are read.", "pairs_used": 1054, "ties_dropped": 11}
-    RunEvent.objects.create(run=run, kind="log", at=timezone.now(), data=told)
+    later = {"message": "The held-out pairs are read.", "pairs_used": 32}
+    for one in (told, later):
+        RunEvent.objects.create(run=run, kind="log", at=timezone.now(), data=one)
     assert fates_of(run) == [("Learned from", ["1,054 pairs"]), ("Left out", ["11 ties"])]
     page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).text
     assert "What it learned from" in page

@@ -153,9 +153,10 @@ def _answers(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) 
     Where the model has fewer positions than the longest prompt and answer take, half of them are for the answer.
     """
     records = heldout_prompts(spec)
-    positions = policy.positions or spec.max_prompt_tokens + spec.max_response_tokens
-    longest = min(spec.max_response_tokens, max(1, positions // 2))
-    room = min(spec.max_prompt_tokens, positions - longest)
+    room, longest = spec.max_prompt_tokens, spec.max_response_tokens
+    if 0 < policy.positions < room + longest:
+        longest = min(longest, max(1, policy.positions // 2))
+        room = min(room, policy.positions - longest)
     prompts = [encode_prompt(policy.tokenizer, one.prompt, max_tokens=room).ids for one in records]
     knobs = Knobs(
         n=1,

@@ -18,7 +18,7 @@ from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
 from training.spec.errors import SpecError
 from training.spec.preferences import ReferenceSpec
-from training.spec.records import Group, Turn
+from training.spec.records import Group
 from training.spec.rollouts import RolloutSpec
 
 OF_NO_UPDATE = 2**31
@@ -87,7 +87,7 @@ class Explorer:
     def explored(self, update: int) -> Explored:
         """The whole batch; of several processes each answers a share, and is told the others'."""
         prompts = [self._prompts[at] for at in self._stream.batch(update)]
-        mine = _my_places([one.record for one in prompts])
+        mine = _my_places(prompts)
         with self._sampler.following(update):
             made = self._answered([prompts[at] for at in mine], update)
             seen = self._seen(update)
@@ -103,7 +103,7 @@ class Explorer:
         is_due = update == 0 or self._spec.looks_at(update + 1)
         if not self._watched or not is_due:
             return {}
-        mine = _my_places([one.record for one in self._watched])
+        mine = _my_places(self._watched)
         made = heldout_answers(
             self._sampler, self._scorer, [self._watched[at] for at in mine], self._spec
         )
@@ -123,11 +123,11 @@ class Explorer:
         return judged_again(made, self._held_out) if self._held_out else made
 
 
-def _my_places(records: Sequence[Group]) -> list[int]:
-    """The records of this process; equal prompts stay together: only then do they draw apart."""
-    places: dict[tuple[Turn, ...], list[int]] = {}
-    for at, record in enumerate(records):
-        places.setdefault(record.prompt, []).append(at)
+def _my_places(prompts: Sequence[Asked]) -> list[int]:
+    """The prompts of this process; those of equal tokens stay together: only then do they draw apart."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for at, one in enumerate(prompts):
+        places.setdefault(one.tokens, []).append(at)
     return sorted(chain.from_iterable(my_share(list(places.values()))))
 
 

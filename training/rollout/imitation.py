@@ -23,15 +23,15 @@ from training.spec.rollouts import PpoSpec
 class Imitation:
     """Responses to imitate, as many prompts a step as a minibatch has, in an order of their own."""
 
-    def __init__(self, actor: ActorCritic, spec: PpoSpec) -> None:
-        """Raises DataError where the train split has too few responses."""
+    def __init__(self, actor: ActorCritic, spec: PpoSpec, tally: Tally) -> None:
+        """Raises DataError where the train split has too few responses; what is cut is counted in ``tally``."""
         self._actor, self._spec = actor, spec
         self._rows = demonstration_groups(
             actor.policy.tokenizer,
             groups_of(spec.data, "train", at_most=spec.max_groups),
             limits=reading_limits(actor.policy, spec),
             includes_chosen=True,
-            tally=Tally(),
+            tally=tally,
         )
         refuse_too_few(
             sum(len(row.responses) for row in self._rows),

@@ -232,7 +232,9 @@ def draw_batch(
         rows.write(alive_R, picked, ended_R=~goes_on_R)
         if step + 1 == knobs.max_tokens or not bool(goes_on_R.any()):
             break
-        stays_R = closing_ranks(goes_on_R)
+        stays_R = closing_ranks(
+            goes_on_R.cpu()
+        )  # once for all layers, which would wait for it each
         alive_R = alive_R[stays_R]
         decoder.advance(picked.tokens_R[stays_R], stays_R)
     return rows.drawn()

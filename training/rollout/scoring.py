@@ -81,8 +81,8 @@ class Scorer:
         ``finished`` says which responses ended by themselves; None: all.
         """
         finished = finished or [[True] * len(one) for one in responses]
-        read = [self._group(*one) for one in zip(prompts, responses, finished, strict=True)]
-        groups = [group for group, _ in read]
+        read = [self._groups(*one) for one in zip(prompts, responses, finished, strict=True)]
+        groups = [group for some, _ in read for group in some]
         scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
             pack = pack_groups(row).to(self.reward.device)
@@ -108,20 +108,29 @@ class Scorer:
             [dict(zip(names, row, strict=True)) for row in told_NC],
         )
 
-    def _group(
+    def _groups(
         self, prompt: Sequence[Turn], responses: Sequence[str], finished: Sequence[bool]
-    ) -> tuple[TokenGroup, list[bool]]:
-        """The tokens, and of each response whether something of it or of the prompt is not read."""
+    ) -> tuple[list[TokenGroup], list[bool]]:
+        """The tokens, and of each response whether something of it or of the prompt is not read.
+
+        Where the model's positions do not hold all of them, each response is beside as much of the prompt as fits it
+        alone: a score never depends on the others.
+        """
         tokenizer, longest = self.reward.tokenizer, self.limits.response
         told = encode_prompt(tokenizer, prompt, max_tokens=self.limits.prompt)
         answers = [
             encode_response(tokenizer, text, max_tokens=longest, is_finished=is_finished)
             for text, is_finished in zip(responses, finished, strict=True)
         ]
-        told, answers = fitted(told, answers, self.limits.together)
-        ids = tuple(one.ids for one in answers)
-        group = TokenGroup(prompt_id="", prompt=told.ids, responses=ids)
-        return group, [told.cut + one.cut > 0 for one in answers]
+        if fitted(told, answers, self.limits.together) == (told, answers):
+            ids = tuple(one.ids for one in answers)
+            groups = [TokenGroup(prompt_id="", prompt=told.ids, responses=ids)]
+            return groups, [told.cut + one.cut > 0 for one in answers]
+        alone = [fitted(told, [one], self.limits.together) for one in answers]
+        groups = [
+            TokenGroup(prompt_id="", prompt=told.ids, responses=(one.ids,)) for told, [one] in alone
+        ]
+        return groups, [told.cut + one.cut > 0 for told, [one] in alone]
 
 
 def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer | None:
@@ -173,6 +182,13 @@ def _tell_limits(run: Run, spec: RolloutSpec, limits: Limits) -> None:
                 f"{name}: {own} here, but {spec.reward_model} reads {read}, as it was trained; of what is longer it "
                 f"scores a part. Train it with {name} {own}, or lower it here."
             )
+    longest = spec.max_prompt_tokens + spec.max_response_tokens
+    if 0 < limits.together < longest:
+        run.reporter.log(
+            f"{spec.reward_model} reads {limits.together} tokens of prompt and response together, and "
+            f"max_prompt_tokens and max_response_tokens allow {longest}; of what is longer it scores the end of the "
+            "prompt and the response."
+        )
 
 
 def scorer_of(source: str, reward: LoadedModel, *, budget: int) -> Scorer:

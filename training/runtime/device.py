@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from training.spec.errors import DiskFull, OutOfMemory
+from training.spec.errors import DiskFull, OutOfMemory, UnusableFile
 from training.spec.events import Machine
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -100,7 +100,7 @@ def peak_memory_mb() -> float:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Memory and disk failures of any library as OutOfMemory and DiskFull."""
+    """Memory, disk and file failures of any library as OutOfMemory, DiskFull and UnusableFile."""
     try:
         yield
     except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
@@ -108,6 +108,8 @@ def named_failures() -> Iterator[None]:
             raise OutOfMemory(_memory_advice()) from error
         if is_disk_full(error):
             raise DiskFull(_disk_advice(getattr(error, "filename", None))) from error
+        if isinstance(error, OSError) and error.filename is not None:
+            raise UnusableFile.of(error) from error
         raise
 
 

@@ -84,7 +84,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         watched=asked(policy, watched_prompts(spec), spec, Tally()),
     )
     learner = Learner(actor.weights, spec, value_head=actor.value_head)
-    imitation = Imitation(actor, spec) if spec.ptx_weight else None
+    imitation = _imitation(run, actor, spec)
     progress = Progress(beta=spec.kl_coefficient)
     state = run.last_state()
     if state is not None:
@@ -135,6 +135,15 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         "prompts": len(prompts),
         "records": tally.as_dict(),
     }
+
+
+def _imitation(run: Run, actor: ActorCritic, spec: PpoSpec) -> Imitation | None:
+    if not spec.ptx_weight:
+        return None
+    tally = Tally()
+    imitation = Imitation(actor, spec, tally)
+    run.reporter.log("The responses to imitate are read.", **tally.as_dict())
+    return imitation
 
 
 @dataclass(slots=True)

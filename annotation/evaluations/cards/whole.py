@@ -41,7 +41,7 @@ FIGURES = (
             "Ten equal bins of sigmoid(difference / temperature), read from the side the model prefers "
             "(Guo et al. 2017)."
         ),
-        ("calibration error",),
+        ("Expected calibration error",),
     ),
     Figure(
         "Temperature",

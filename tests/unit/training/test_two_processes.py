@@ -221,10 +221,10 @@ def test_four_bits_are_not_sharded() -> None:
         spec_from_dict(row | {"sharding": "full"})
 
 
-def test_the_command_of_the_docs_runs_and_resumes(
+def test_the_command_of_the_docs_runs_and_leaves_alone_what_is_done(
     specs: dict[str, RunSpec], tmp_path: Path
 ) -> None:
-    """`torchrun -m training`, which joins and leaves by itself; a run that is done is not done again."""
+    """`torchrun -m training`, which joins and leaves by itself."""
     spec = replace(specs["dpo"], max_steps=1)
     (tmp_path / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
     for command in ("run", "resume"):

@@ -8,10 +8,12 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
 
-from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.conftest import CPU, judged_group, write_groups
 from tests.unit.training.trainers.runs import evaluate, train
 from training.data.chat import Encoded, fitted
+from training.models.reward import load_reward_model
 from training.models.tiny import tiny_tokenizer
+from training.rollout.scoring import scorer_of
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.records import Turn
@@ -120,3 +122,20 @@ def test_the_prompt_is_cut_first_and_keeps_a_quarter() -> None:
     cut, answers = fitted(prompt, [Encoded(tuple(range(20)), 3), short], 16)
     assert cut == Encoded((8, 9, 10, 11), 8)
     assert answers == [Encoded(tuple(range(12)), 11), short]
+
+
+def test_a_score_does_not_depend_on_a_longer_response_beside_it(
+    encoder: Path, long_prompts: Path, tmp_path: Path
+) -> None:
+    train(tmp_path / "reward", spec_of("reward_model", encoder, long_prompts))
+    place = str(tmp_path / "reward" / "artifact")
+    scorer = scorer_of(
+        place, load_reward_model(place, precision="float32", device=CPU), budget=4096
+    )
+    prompt = (Turn(role="user", content="Tell me " + "more " * 20),)
+    short, long = "Yes.", "It is long. " * 3
+    [[alone]] = scorer.judge([prompt], [[short]])
+    [[beside, other]] = scorer.judge([prompt], [[short, long]])
+    [[last]] = scorer.judge([prompt], [[long]])
+    assert (beside.mean, other.mean) == pytest.approx((alone.mean, last.mean), abs=1e-6)
+    assert beside.is_truncated
