@@ -28,7 +28,12 @@ GOAL_CPU, GOAL_GROWTH = 6.0, 1.2
 THREADS = 8
 WARM_LABELERS, WARM_LABELS, WARM_SECONDS = 64, 600, 20  # whichever of the two comes first
 PAGE = "bench=1&ahead=2"  # as the page asks
-FRESH, BARE, LARGE = "10,000 pairs", "10,000 pairs, JSON alone", "100,000 pairs"
+FRESH, BARE, HALF, LARGE = (
+    "10,000 pairs",
+    "10,000 pairs, JSON alone",
+    "half done",
+    "100,000 pairs",
+)
 
 
 def show(line: str = "") -> None:
@@ -68,7 +73,7 @@ def label_rows(seconds: float, counts: list[int]) -> None:
     worlds = [  # a project each: the rows of one must not come to its end
         (FRESH, fresh, PAGE),
         (BARE, world.make_world(pairs=10_000, labelers=64), ""),
-        ("half done", world.make_world(pairs=10_000, labelers=64, is_half_done=True), PAGE),
+        (HALF, world.make_world(pairs=10_000, labelers=64, is_half_done=True), PAGE),
         (LARGE, world.make_world(pairs=100_000, labelers=64), PAGE),
     ]
     world.settle()
@@ -120,7 +125,7 @@ def _row(name: str, result: "runs.Measured", faults: int) -> str:
 def _goals(results: "dict[tuple[str, int], runs.Measured]", counts: list[int]) -> Iterator[str]:
     """The goals beside what was measured: with the page's HTML, and with JSON alone, as the peer's API answers."""
     for count in counts:
-        for name in (FRESH, BARE):
+        for name in (FRESH, BARE, HALF):
             yield from _goals_of(name, results[name, count])
         growth = results[LARGE, count].cpu_ms / results[FRESH, count].cpu_ms
         yield (
