@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.db.models import F
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, LabelerSettings
@@ -201,7 +201,8 @@ def offline(stage: Stage) -> None:
 @scene("loading")
 def loading(stage: Stage) -> None:
     stage.fill(texts.CODE, texts.FORMULAS)
-    stage.page.route("**/api/**", [].append)
+    held: list[Route] = []
+    stage.page.route("**/api/**", lambda route: held.append(route))  # noqa: PLW0108 - looked into by Playwright
     stage.bench.open()
     for _ in range(2):
         stage.bench.answer("2")
