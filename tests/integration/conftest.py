@@ -1,4 +1,4 @@
-"""What tests share: a project, its engineer, a trainer that only pretends, a run for it, an S3 server and Redis."""
+"""What tests share: a project and its people, a trainer that only pretends, a run for it, an S3 server and Redis."""
 
 import os
 import shlex
@@ -24,6 +24,20 @@ def project():
 @pytest.fixture
 def engineer(project):
     return factories.member(project, Role.ENGINEER)
+
+
+@pytest.fixture
+def labeler(project):
+    return factories.member(project)
+
+
+@pytest.fixture
+def admin(project, client, api):
+    """Signed in to the pages and the API."""
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    api.force_authenticate(admin)
+    return admin
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.utils import timezone
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.measures.labelers import EntryExam
-from annotation.projects.models import Membership, Role
+from annotation.projects.models import Membership
 from annotation.quality import rules
 from annotation.quality.acts import labeler_of
 from annotation.quality.models import LabelerAct
@@ -24,13 +24,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def project():
     return factories.project(must_qualify=True)
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 @pytest.fixture

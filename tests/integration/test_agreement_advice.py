@@ -7,7 +7,6 @@ import re
 import pytest
 from django.urls import reverse
 
-from annotation.projects.models import Role
 from annotation.quality.cards import cards_of
 from annotation.quality.report import ceiling_ends
 from annotation.quality.scope import Scope
@@ -22,13 +21,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def project():
     return factories.project(overlap=2, overlap_share=0.12)
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 def notice(client, project) -> str:

@@ -16,7 +16,6 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.measures.plackett_luce import Choices, plackett_luce_of_choices
-from annotation.projects.models import Role
 from annotation.quality import policy_models, resolving, selectors, services, storing, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
@@ -26,14 +25,6 @@ from tests import factories
 from workers import quality as tasks
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client, api):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    api.force_authenticate(admin)
-    return admin
 
 
 def computed_report(project, scope):

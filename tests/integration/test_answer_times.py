@@ -25,11 +25,6 @@ def project() -> Project:
     return factories.project(overlap=1)
 
 
-@pytest.fixture
-def labeler(project) -> User:
-    return factories.member(project)
-
-
 def leased(project: Project, labeler: User, count: int, *, minutes_ago: float) -> list[Assignment]:
     """So many leases of one labeler, all begun so long ago."""
     for _ in range(count):

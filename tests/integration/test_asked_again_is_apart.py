@@ -6,7 +6,6 @@ from django.urls import reverse
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.services.again import ask_again, undo_asking
 from annotation.comparisons.services.requeue import requeue
-from annotation.projects.models import Role
 from annotation.quality import services, storing, tally
 from annotation.quality.report import headline
 from annotation.quality.scope import Scope
@@ -14,14 +13,6 @@ from annotation.quality.selectors import computed_report
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client, api):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    api.force_authenticate(admin)
-    return admin
 
 
 @pytest.fixture

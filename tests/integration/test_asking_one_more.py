@@ -7,19 +7,10 @@ from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.again import asked_more
 from annotation.comparisons.services.queue import lease_next_comparison, skip_assignment
-from annotation.projects.models import Role
 from annotation.quality import services, views_asking
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client, api):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    api.force_authenticate(admin)
-    return admin
 
 
 @pytest.fixture

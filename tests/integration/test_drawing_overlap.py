@@ -6,7 +6,6 @@ from django.urls import reverse
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import OverlapDraw
 from annotation.comparisons.services import overlap, queue
-from annotation.projects.models import Role
 from annotation.projects.services import projects
 from tests import factories
 from workers import comparisons as tasks
@@ -26,13 +25,6 @@ def project():
     for _ in range(8):
         factories.comparison(factories.prompt(project), overlap=1)
     return project
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 def overlaps(project):

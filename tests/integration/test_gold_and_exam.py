@@ -35,11 +35,6 @@ def admin(project):
     return factories.member(project, Role.ADMIN)
 
 
-@pytest.fixture
-def labeler(project):
-    return factories.member(project)
-
-
 def marked(project, admin, note=""):
     comparison = factories.comparison(factories.prompt(project))
     first, second = comparison.candidate_ids

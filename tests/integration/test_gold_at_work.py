@@ -35,11 +35,6 @@ def admin(project):
     return factories.member(project, Role.ADMIN)
 
 
-@pytest.fixture
-def labeler(project):
-    return factories.member(project)
-
-
 def marked(project, admin):
     comparison = factories.comparison(factories.prompt(project))
     gold.mark_gold(comparison=comparison, known_ranking=known(comparison), actor=admin)

@@ -8,7 +8,6 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.projects.models import Project
 from tests import factories
@@ -24,11 +23,6 @@ def project() -> Project:
     for _ in range(3):
         factories.comparison(factories.prompt(row))
     return row
-
-
-@pytest.fixture
-def labeler(project) -> User:
-    return factories.member(project)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Conflict, InvalidInput
-from annotation.projects.models import Role
 from annotation.quality import groups
 from annotation.quality.models import LabelerGroup
 from annotation.quality.scope import Scope
@@ -17,13 +16,6 @@ from tests import factories
 from tests.integration.test_people_rules import judged
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 @pytest.fixture

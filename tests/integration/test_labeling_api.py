@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from annotation.accounts.models import User
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.projects.models import Criterion, Project, Role
 from tests import factories
@@ -21,11 +20,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def project() -> Project:
     return factories.project(overlap=1, min_reading_seconds=0)
-
-
-@pytest.fixture
-def labeler(project) -> User:
-    return factories.member(project)
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ def project() -> Project:
     return factories.project(overlap=1)
 
 
-@pytest.fixture
-def labeler(project) -> User:
-    return factories.member(project)
-
-
 def comparisons(project: Project, count: int, **fields: Any) -> list[Comparison]:
     prompt = factories.prompt(project)
     return [factories.comparison(prompt, **fields) for _ in range(count)]

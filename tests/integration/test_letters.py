@@ -26,11 +26,6 @@ def admin(project):
 
 
 @pytest.fixture
-def labeler(project):
-    return factories.member(project)
-
-
-@pytest.fixture
 def comparison(project, labeler):
     """Shown the other way round to one labeler, who finds the second candidate much better, which is their A."""
     row = factories.comparison(factories.prompt(project), overlap=9)

@@ -5,20 +5,12 @@ import csv
 import pytest
 from django.urls import reverse
 
-from annotation.projects.models import Role
 from annotation.quality import disputes, gold, items, services
 from annotation.quality.models import Dispute, LabelerAct
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 ROUTES = ["quality-items-table", "quality-gold-table", "quality-disputes-table"]
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 def table(client, route, project, query=""):

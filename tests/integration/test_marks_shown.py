@@ -4,19 +4,11 @@ import pytest
 from django.urls import reverse
 
 from annotation.comparisons.marked import marked_in
-from annotation.projects.models import Role
 from annotation.quality import services
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 HOSTILE = '<script>alert("é😀")</script>\r\n& more'
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from django.urls import reverse
 
 from annotation.core.errors import InvalidInput
 from annotation.datasets.query import EVERYBODY, WITHOUT_MACHINES
-from annotation.projects.models import Role
 from annotation.quality import rules, services
 from annotation.quality.models import LabelerModel
 from annotation.quality.scope import Scope, labelers_q
@@ -14,13 +13,6 @@ from tests import factories
 from tests.integration.test_agreement_page import judged
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 @pytest.fixture

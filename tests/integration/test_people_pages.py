@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit import services as audit
-from annotation.projects.models import Membership, Role
+from annotation.projects.models import Membership
 from annotation.quality import acts, adjudication, disputes, gold, rules, services
 from annotation.quality.models import Adjudication, Rule
 from tests import factories
@@ -19,13 +19,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def project():
     return factories.project(must_qualify=True)
-
-
-@pytest.fixture
-def admin(project, client):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    return admin
 
 
 @pytest.fixture

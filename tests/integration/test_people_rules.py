@@ -28,11 +28,6 @@ def admin(project):
     return factories.member(project, Role.ADMIN)
 
 
-@pytest.fixture
-def labeler(project):
-    return factories.member(project)
-
-
 def judged(project, *verdicts, **fields):
     """A comparison with one judgment a (labeler, sign)."""
     comparison = factories.comparison(factories.prompt(project), overlap=9)

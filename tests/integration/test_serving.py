@@ -30,11 +30,6 @@ def project() -> Project:
     return factories.project(overlap=1, min_reading_seconds=0)
 
 
-@pytest.fixture
-def labeler(project) -> User:
-    return factories.member(project)
-
-
 def comparisons(project: Project, count: int, **fields: Any) -> list[Comparison]:
     prompt = factories.prompt(project)
     return [factories.comparison(prompt, **fields) for _ in range(count)]

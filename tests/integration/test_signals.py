@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
-from annotation.projects.models import Role
 from annotation.quality import services, signals
 from annotation.quality.scope import Scope
 from annotation.quality.signals import signals_report, signals_scope
@@ -16,14 +15,6 @@ from tests import factories
 from tests.integration.test_agreement_page import judged
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def admin(project, client, api):
-    admin = factories.member(project, Role.ADMIN)
-    client.force_login(admin)
-    api.force_authenticate(admin)
-    return admin
 
 
 def signalled(project, candidate, *said):

@@ -23,11 +23,6 @@ PAUSES = {
 
 
 @pytest.fixture
-def labeler(project):
-    return factories.member(project)
-
-
-@pytest.fixture
 def judgment(project, labeler):
     row = factories.comparison(factories.prompt(project))
     held = queue.lease_next_comparison(project=project, labeler=labeler)

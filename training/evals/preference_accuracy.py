@@ -148,26 +148,21 @@ def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) ->
 
 
 def _answers(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Answers:
-    """One answer to each of ``eval_prompts`` held-out prompts.
-
-    Where the model has fewer positions than the longest prompt and answer take, half of them are for the answer.
-    """
+    """One answer to each of ``eval_prompts`` held-out prompts."""
     records = heldout_prompts(spec)
-    room, longest = spec.max_prompt_tokens, spec.max_response_tokens
-    if 0 < policy.positions < room + longest:
-        longest = min(longest, max(1, policy.positions // 2))
-        room = min(room, policy.positions - longest)
-    prompts = [encode_prompt(policy.tokenizer, one.prompt, max_tokens=room).ids for one in records]
+    sampler = LocalSampler(policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens)
+    limits = sampler.limits(spec.max_response_tokens)
+    prompts = [
+        encode_prompt(policy.tokenizer, one.prompt, max_tokens=limits.prompt).ids for one in records
+    ]
     knobs = Knobs(
         n=1,
         temperature=TEMPERATURE,
         top_p=1.0,
-        max_tokens=longest,
+        max_tokens=limits.response,
         seed=rollout_seed(spec.seed, OF_NO_UPDATE),
     )
-    samples = LocalSampler(policy.model, policy.tokenizer).sample_tokens(
-        prompts, knobs, on_progress=telling(run.reporter, stage)
-    )
+    samples = sampler.sample_tokens(prompts, knobs, on_progress=telling(run.reporter, stage))
     tokens = [
         TokenGroup(
             prompt_id=record.prompt_id,

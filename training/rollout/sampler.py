@@ -112,7 +112,7 @@ class LocalSampler:
         seed: int,
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
-        limits = self._limits(max_tokens)
+        limits = self.limits(max_tokens)
         encoded = [
             encode_prompt(self.tokenizer, one, max_tokens=limits.prompt).ids for one in prompts
         ]
@@ -160,7 +160,7 @@ class LocalSampler:
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         return Sample(text=text, **drawn._asdict())
 
-    def _limits(self, max_tokens: int) -> Limits:
+    def limits(self, max_tokens: int) -> Limits:
         """Of a model with few positions a prompt keeps a quarter, and the response is that much shorter."""
         room: int | None = getattr(self.model.config, "max_position_embeddings", None)
         if room is None:

@@ -87,6 +87,7 @@ def test_prompts_that_do_not_fit_are_cut_and_counted(
     records = train(tmp_path / "run", spec)["records"]
     assert records["prompts_cut"] == 16
     assert "responses_cut" not in records
+    assert evaluate(tmp_path / "run", spec)
 
 
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])
