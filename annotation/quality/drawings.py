@@ -42,7 +42,7 @@ def funnel_plot(data: Data) -> SafeString | None:
         y_range=(min(max(floor(lowest * 5) / 5, 0.0), 0.8), 1.0),
         limits=[
             Limit(of=lambda n: funnel.limit(n, LOOK), name="95 %"),
-            Limit(of=lambda n: funnel.limit(n, OUTSIDE), name="99.8 %"),
+            Limit(of=lambda n: funnel.limit(n, OUTSIDE), name="99.8 %", is_named_above=False),
             Limit(of=lambda n: funnel.limit(n, -LOOK), name="95 %", is_named_above=False),
             Limit(of=lambda n: funnel.limit(n, -OUTSIDE), name="99.8 %"),
         ],
