@@ -49,7 +49,9 @@ class ArchiveSerializer(serializers.Serializer[Project]):
 class LanguagesField(serializers.ListField):
     """Codes such as "en" or "pt-br": a labeler gets only comparisons in these. Empty: in any."""
 
-    child = serializers.RegexField(LANGUAGE)
+    child = serializers.RegexField(
+        LANGUAGE, error_messages={"invalid": "No language code such as “en” or “pt-br”."}
+    )
 
     def __init__(self, **options: Any) -> None:  # Any: DRF's own options
         super().__init__(max_length=20, help_text=self.__doc__, **options)
