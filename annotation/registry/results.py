@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from annotation.ui.minus import with_minus
+from training.spec.results import TIMES, measure_title
 
 
 class Result(NamedTuple):
@@ -18,11 +19,11 @@ class Result(NamedTuple):
 def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # Any: JSON
     """The metrics of a result, nested names joined; `{value, interval, n, reason}` is one line."""
     rows = []
-    told = {f"{row.name} {when}" for row in change_rows(metrics) for when in ("before", "after")}
+    told = {f"{name}_{when}" for name in changed_names(metrics) for when in ("before", "after")}
     for key, value in with_gain(metrics).items():
-        if words(key) in told:
-            continue  # in the table of what changed
-        name = f"{prefix}{words(key)}"
+        if key in told or (key.endswith("reason") and not value):
+            continue  # in the table of what changed, or nothing to say
+        name = f"{prefix}{measure_title(key)}"
         if isinstance(value, dict) and "value" in value:
             rows.append(measured(name, value))
         elif isinstance(value, dict):
@@ -65,12 +66,23 @@ class Change(NamedTuple):
 def change_rows(metrics: dict[str, Any]) -> list[Change]:  # Any: JSON
     """Each pair `X_before`, `X_after` of a result: reward, length."""
     rows = []
-    for name in (key.removesuffix("_before") for key in metrics if key.endswith("_before")):
-        before, after = metrics[f"{name}_before"], metrics.get(f"{name}_after")
-        if _is_number(before) and _is_number(after):
-            change = with_minus(f"{after - before:+.4g}")
-            rows.append(Change(words(name), number_text(before), number_text(after), change))
+    for name in changed_names(metrics):
+        before, after = metrics[f"{name}_before"], metrics[f"{name}_after"]
+        change = with_minus(f"{after - before:+.4g}")
+        rows.append(Change(measure_title(name), number_text(before), number_text(after), change))
     return rows
+
+
+def changed_names(metrics: dict[str, Any]) -> list[str]:  # Any: JSON
+    """Measures that are numbers both before and after training."""
+    names = [key.removesuffix("_before") for key in metrics if key.endswith("_before")]
+    return [
+        name
+        for name in names
+        if name not in TIMES
+        and _is_number(metrics[f"{name}_before"])
+        and _is_number(metrics.get(f"{name}_after"))
+    ]
 
 
 def _is_number(value: Any) -> bool:  # Any: JSON
@@ -97,8 +109,3 @@ def number_text(value: Any) -> str:  # Any: JSON
     if isinstance(value, float):
         return with_minus(f"{value:.4g}")
     return with_minus(f"{value:,}") if isinstance(value, int) else str(value)
-
-
-def words(name: str) -> str:
-    """`reward_before` as words."""
-    return name.replace("_", " ")

@@ -9,6 +9,7 @@ from annotation.audit.models import AuditEvent
 from annotation.core.errors import NotFound
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from training.spec.naming import title_of
 
 LONGEST_CHAIN = 100  # versions from a model back to its first ancestor
 LONGEST_LIST = 20  # items of a list in a lineage that a page shows
@@ -66,7 +67,7 @@ def ancestry(version: ModelVersion) -> list[Ancestor]:
     step: ModelVersion | None = version
     while step is not None and len(chain) < LONGEST_CHAIN:
         spec = step.lineage.get("spec") or {}
-        settings = [(name.replace("_", " "), words(value)) for name, value in spec.items()]
+        settings = [(title_of(name), words(value)) for name, value in spec.items()]
         chain.append(Ancestor(step, lineage_facts(step.lineage), settings))
         step = step.parent
     return chain
@@ -77,9 +78,7 @@ def lineage_facts(lineage: dict[str, Any]) -> list[Fact]:  # Any: JSON
     told = {**lineage, "judgments": _judgments(lineage)}
     keys = [key for key in (*READERS, *lineage) if key not in {"spec", "judgments_by_kind"}]
     return [
-        READERS.get(key, lambda value, label=key: Fact(label.replace("_", " "), words(value)))(
-            told[key]
-        )
+        READERS.get(key, lambda value, label=key: Fact(title_of(label), words(value)))(told[key])
         for key in dict.fromkeys(keys)
         if told.get(key) not in (None, "", [], {})
     ]

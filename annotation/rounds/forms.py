@@ -8,6 +8,7 @@ from annotation.projects.models import Project
 from annotation.rounds.plans import BOUNDS, Plan
 from annotation.rounds.selectors import start_policies
 from annotation.runs.forms import label_of
+from training.spec.naming import title_of
 from training.spec.runs import SPECS
 
 PRESETS = (("standard", "For a real project"), ("demo", "For two slow cores"))
@@ -19,6 +20,7 @@ ALGORITHMS = (
     ("sft", SPECS["sft"].title),
 )
 PROMOTIONS = (("when_better", "When it is measured to be better"), ("by_hand", "By hand"))
+CHOSEN: dict[object, str] = dict((*PRESETS, *ALGORITHMS, *PROMOTIONS))
 
 
 class RoundForm(forms.Form):
@@ -74,3 +76,12 @@ class RoundForm(forms.Form):
     def plan(self) -> Plan:
         """The checked plan. Raises InvalidInput at a field."""
         return Plan.from_json({name: self.cleaned_data[name] for name in Plan.__dataclass_fields__})
+
+
+def plan_facts(plan: Plan) -> list[tuple[str, object]]:
+    """Every setting of a plan as the form calls it, and its value."""
+    fields = RoundForm.base_fields
+    return [
+        (str(fields[name].label or title_of(name)), CHOSEN.get(value, value))
+        for name, value in plan.as_json().items()
+    ]

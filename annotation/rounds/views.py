@@ -14,7 +14,7 @@ from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.rounds import selectors, services
 from annotation.rounds.estimates import estimate
-from annotation.rounds.forms import RoundForm
+from annotation.rounds.forms import RoundForm, plan_facts
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import price_text
@@ -131,6 +131,7 @@ def round_detail(request: HttpRequest, project_id: int, number: int) -> HttpResp
     """One round; a fragment for what is live of it."""
     project = project_of(request, project_id)
     row = selectors.round_in(project, number)
+    plan = Plan.from_json(row.plan)
     context = page_context(person(request), project, "rounds") | {
         "round": row,
         "labels": selectors.labels_part(row),
@@ -138,7 +139,8 @@ def round_detail(request: HttpRequest, project_id: int, number: int) -> HttpResp
             (part, reverse(part.route, args=[project.pk, part.key]) if part.key else "")
             for part in selectors.parts_of(row)
         ],
-        "plan": Plan.from_json(row.plan),
+        "plan": plan,
+        "plan_facts": plan_facts(plan),
         "made": row.policy_run.model_version if row.policy_run else None,
     }
     template = "rounds/_live.html" if request.headers.get("HX-Request") else "rounds/detail.html"

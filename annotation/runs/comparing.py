@@ -9,13 +9,14 @@ from django.utils.safestring import SafeString
 from annotation.core.errors import InvalidInput
 from annotation.core.text import is_key
 from annotation.projects.models import Project
-from annotation.registry.results import change_rows, number_text, result_rows, words
+from annotation.registry.results import change_rows, number_text, result_rows
 from annotation.runs.charts import is_zero, titled
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.chart_parts import Axis
 from annotation.ui.minus import with_minus
 from training.spec.metrics import Metric, metric
+from training.spec.naming import title_of
 
 FEWEST, MOST = 2, 5
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
@@ -68,7 +69,7 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
     rows = [(name, [one.get(name) for one in facts]) for name in names]
     rows.sort(key=lambda row: None in row[1])
     return [
-        Row(words(name), [number_text(value) for value in values])
+        Row(title_of(name), [number_text(value) for value in values])
         for name, values in rows
         if any(value != values[0] for value in values)
     ]

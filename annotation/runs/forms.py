@@ -9,6 +9,7 @@ from django import forms
 from annotation.projects.models import Project
 from annotation.runs import selectors
 from annotation.runs.specs import PLACES, needs_reward_model
+from training.spec.naming import title_of
 from training.spec.runs import SPECS
 
 # Shown first, in this order; the rest is under "Advanced".
@@ -109,7 +110,7 @@ def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type 
     """The form field of one setting. Its bounds are hints for the browser; training.spec decides."""
     rules = one.metadata
     facts: dict[str, Any] = {
-        "label": label(one.name),
+        "label": title_of(one.name),
         "help_text": rules["help"],
         "initial": None if one.default is MISSING else one.default,
         "required": wanted is not bool and one.default != "",
@@ -124,10 +125,3 @@ def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type 
         field = forms.FloatField if wanted is float else forms.IntegerField
         return field(widget=forms.NumberInput(attrs=hints), **facts)
     return forms.CharField(max_length=500, **facts)
-
-
-def label(name: str) -> str:
-    """`max_grad_norm` as words."""
-    words = {"kl": "KL", "lora": "LoRA", "gae": "GAE", "eos": "EOS"}
-    first, *rest = [words.get(word, word) for word in name.split("_")]
-    return " ".join([first if first.isupper() or first == "LoRA" else first.capitalize(), *rest])

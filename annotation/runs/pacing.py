@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from annotation.registry.models import ModelVersion
-from annotation.registry.results import number_text, words
+from annotation.registry.results import number_text
 from annotation.runs.lengths import LIMIT, growth
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.weights import Weights, weights_of
 from training.spec.events import EventKind
+from training.spec.naming import words_of
 
 PACED_BY = 3  # earlier runs
 LOOKED_AT = 30  # newest runs of the kind
@@ -154,7 +155,7 @@ def _basis(
 def _difference(name: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:  # Any: above
     """`layers 16 there, all here`."""
     there, here = (_value_text(name, one[name]) for one in (theirs, ours))
-    return f"{words(name)} {there} there, {here} here"
+    return f"{words_of(name)} {there} there, {here} here"
 
 
 def _value_text(name: str, value: Any) -> str:  # Any: as above

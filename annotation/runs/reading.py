@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from annotation.registry.results import Result, number_text, result_rows, words
+from annotation.registry.results import Result, number_text, result_rows
 from annotation.runs.headlines import MEASURES, Headline
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
@@ -10,6 +10,8 @@ from annotation.runs.selectors import Curves, Pace
 from annotation.ui.minus import with_minus
 from training.spec.events import EventKind
 from training.spec.metrics import metric
+from training.spec.naming import words_of
+from training.spec.results import measure_title
 
 
 class Latest(NamedTuple):
@@ -79,7 +81,7 @@ def _digits(headline: Headline) -> str:
 def results_of(run: TrainingRun) -> list[Result]:
     """What it came to, the number that its kind is judged by first; what became of its records stands elsewhere."""
     metrics = run.result.get("metrics") or {}
-    first = words(MEASURES[run.kind].key) if run.kind in MEASURES else ""
+    first = measure_title(MEASURES[run.kind].key) if run.kind in MEASURES else ""
     rows = result_rows({name: one for name, one in metrics.items() if name != "records"})
     return sorted(rows, key=lambda row: row.name != first)
 
@@ -102,7 +104,7 @@ class Sample(NamedTuple):
 def sample_of(data: dict[str, Any]) -> Sample:  # Any: JSON
     """A sample event as it is shown."""
     texts = ("prompt", "response")
-    facts = [(words(name), number_text(one)) for name, one in data.items() if name not in texts]
+    facts = [(words_of(name), number_text(one)) for name, one in data.items() if name not in texts]
     prompt, response = (str(data.get(name, "")) for name in texts)
     return Sample(prompt, response, facts)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from annotation.registry.results import words
 from annotation.runs.models import RunEvent, TrainingRun
 from training.spec.events import EventKind
+from training.spec.naming import words_of
 
 FATES: Mapping[str, Mapping[str, str]] = {
     "Learned from": {
@@ -49,7 +49,7 @@ def fates_of(run: TrainingRun) -> list[Fate]:
         Fate(title, [f"{counts[name]:,} {text}" for name, text in names.items() if name in counts])
         for title, names in FATES.items()
     ]
-    others = [f"{count:,} {words(name)}" for name, count in counts.items() if name not in KNOWN]
+    others = [f"{count:,} {words_of(name)}" for name, count in counts.items() if name not in KNOWN]
     return [one for one in (*found, Fate("Counted besides", others)) if one.lines]
 
 

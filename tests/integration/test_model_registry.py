@@ -240,7 +240,7 @@ def test_the_page_of_a_model_shows_its_chain_back_to_the_snapshot(client, projec
     assert f'<a href="{snapshot}">autumn · 1,200 prompts · sha256 abc</a>' in page
     assert "1,440 (1,400 person, 40 machine)" in page
     assert "All 1 setting<" in page
-    assert "<td>accuracy</td><td>0.6667</td><td></td><td>9</td>" in page
+    assert "<td>Sides with people on held-out pairs</td><td>0.6667</td><td></td><td>9</td>" in page
     assert "<td>+0.3</td>" in page
     assert "base v1" in page
 

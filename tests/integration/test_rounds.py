@@ -489,6 +489,7 @@ def test_the_page_starts_a_round_by_one_act_and_shows_it(project, engineer, poli
         answer.text
     )
     assert "0 of 3 prompts" in answer.text
+    assert "<dt>Improve it by</dt><dd>PPO, against a new reward model</dd>" in answer.text
 
 
 def test_the_form_says_what_is_wrong_at_its_field_and_starts_nothing(

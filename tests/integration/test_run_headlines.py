@@ -143,4 +143,4 @@ def test_an_unknown_kind_in_the_address_is_refused(client, project):
 def test_a_comparison_tells_the_reward_before_and_after(client, project):
     runs = [done(project, "ppo", **GAIN), done(project, "ppo", **GAIN)]
     page = client.get(reverse("runs-compare", args=[project.pk]), {"run": [one.pk for one in runs]})
-    assert "1.03 → 1.45" in page.content.decode()
+    assert "<td>Mean score of held-out answers</td><td>1.03 → 1.45</td>" in page.content.decode()

@@ -14,6 +14,7 @@ from annotation.runs.records import fates_of
 from annotation.runs.serializers import RunEstimateSerializer
 from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
 from tests import factories
+from training.spec.results import MEASURES
 
 pytestmark = pytest.mark.django_db
 KTO = {"kind": "kto", "epochs": 1.0, "groups_per_step": 4}
@@ -137,7 +138,8 @@ def test_the_result_begins_with_what_the_kind_is_judged_by_and_counts_records_ap
         project, kind="kto", spec=KTO, status="done", result=result, machine=machine
     )
     page = client.get(reverse("runs-detail", args=[project.pk, run.pk]))
-    assert [row.name for row in page.context["results"]] == ["accuracy", "ceiling"]
+    titles = [MEASURES[name] for name in ("accuracy", "ceiling")]
+    assert [row.name for row in page.context["results"]] == titles
     assert fates_of(run) == [
         ("Learned from", ["54 desirable responses"]),
         ("Counted besides", ["2 responses lost"]),

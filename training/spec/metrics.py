@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from training.spec.naming import title_of
+
 
 class Tells(StrEnum):
     """What a number is of, in the order in which people look."""
@@ -122,5 +124,5 @@ OF_KIND: Mapping[str, Mapping[str, Metric]] = MappingProxyType(
 def metric(name: str, kind: str) -> Metric:
     """What a number of a run of this kind is; of one that is not known, its name in words."""
     of_kind = OF_KIND.get(kind, {})
-    unknown = Metric(name.replace("_", " ").capitalize(), "", Tells.OTHER)
+    unknown = Metric(title_of(name), "", Tells.OTHER)
     return of_kind.get(name) or METRICS.get(name) or unknown

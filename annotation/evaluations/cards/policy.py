@@ -9,6 +9,7 @@ from annotation.evaluations.models import Evaluation, ModelCard
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Alarm, alarms_of
+from training.spec.results import measure_title
 
 Facts = dict[str, Any]  # Any: JSON
 WHY = {
@@ -50,24 +51,11 @@ WHY = {
         "Nothing holds it near its start but the few passes over the records.",
     ),
 }
-MEASURES = {
-    "reward_before": "Mean score of held-out answers, of the policy it began with",
-    "reward_after": "Mean score of held-out answers, of this policy",
-    "reward_gain": "Score gained on held-out prompts",
-    "kl": "KL to the start, a response",
-    "length_before": "Tokens an answer, before",
-    "length_after": "Tokens an answer, after",
-    "eos_before": "Answers that end by themselves, before",
-    "eos_after": "Answers that end by themselves, after",
-    "loss_before": "Held-out loss a token, before",
-    "loss_after": "Held-out loss a token, after",
-    "perplexity_before": "Held-out perplexity, before",
-    "perplexity_after": "Held-out perplexity, after",
-    "accuracy": "Sides with people on held-out pairs (implicit reward)",
-    "distinct_before": "Different word pairs in its answers, before",
-    "distinct_after": "Different word pairs in its answers, after",
-    "win_rate": "Its answer scores higher than the start’s",
-}
+MEASURES = (
+    *("reward_before", "reward_after", "reward_gain", "kl", "length_before", "length_after"),
+    *("eos_before", "eos_after", "loss_before", "loss_after", "perplexity_before"),
+    *("perplexity_after", "accuracy", "distinct_before", "distinct_after", "win_rate"),
+)
 MOST_EVALUATIONS = 20
 DRIFTS = {"length": "length", "perplexity": "perplexity", "distinct": "diversity"}
 LENGTH_DRIFT = 1.25
@@ -141,7 +129,7 @@ def said_by_people(version: ModelVersion) -> list[Section]:
 
 
 def learned(metrics: Facts) -> Section:
-    rows = [(about, *_told(metrics, name)) for name, about in MEASURES.items() if name in metrics]
+    rows = [(measure_title(name), *_told(metrics, name)) for name in MEASURES if name in metrics]
     if not rows:
         told = str(metrics.get("reason") or "Nothing was measured on held-out prompts.")
         return Section(title="What the training moved", key="learned", sentences=[told])

@@ -15,6 +15,7 @@ from annotation.evaluations.cards.sections import (
 )
 from annotation.evaluations.disagreements import disagreements_of
 from annotation.evaluations.models import ModelCard
+from training.spec.results import measure_title
 
 Facts = dict[str, Any]  # Any: JSON
 FEW_PAIRS = 500
@@ -70,11 +71,14 @@ def learned(metrics: Facts) -> Section:
             Table(
                 head=("Measure", "Value", "95 % interval", "Pairs"),
                 rows=[
-                    (name, percent(fact.get("value")), interval_of(fact), number(fact.get("n")))
+                    (
+                        *(measure_title(name), percent(fact.get("value"))),
+                        *(interval_of(fact), number(fact.get("n"))),
+                    )
                     for name, fact in (
-                        ("Sides with people", accuracy),
-                        ("Two people agree (band of the best possible)", ceiling),
-                        ("The longer wins", longer),
+                        ("accuracy", accuracy),
+                        ("ceiling", ceiling),
+                        ("longer_wins", longer),
                     )
                 ],
             )

@@ -22,8 +22,9 @@ FIGURES = (
     Figure(
         "Sides with people",
         (
-            "Share of decided held-out pairs whose preferred response scores higher; equal scores are "
-            "half. Wilson’s interval, or a bootstrap over prompts where one has several pairs."
+            "Share of decided held-out pairs whose preferred response scores higher, of a policy by its "
+            "implicit reward; equal scores are half. Wilson’s interval, or a bootstrap over prompts "
+            "where one has several pairs."
         ),
         ("ides with people",),
     ),

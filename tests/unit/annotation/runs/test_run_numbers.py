@@ -58,24 +58,41 @@ def test_a_statistic_is_one_line_with_its_interval_and_comes_first():
     }
     rows = [tuple(row) for row in result_rows(metrics)]
     assert rows == [
-        ("accuracy", "0.7", "0.6 to 0.8", "40", ""),
-        ("steps", "60", "", "", ""),
-        ("records: dropped", "3", "", "", ""),
+        ("Sides with people on held-out pairs", "0.7", "0.6 to 0.8", "40", ""),
+        ("Optimizer steps", "60", "", "", ""),
+        ("Records: Dropped", "3", "", "", ""),
     ]
 
 
 def test_the_gain_of_ppo_is_one_line_with_its_interval():
     metrics = {"reward_gain": 0.5, "interval": [0.1, 0.9], "n": 48, "kl": 2.0}
     rows = [tuple(row) for row in result_rows(metrics)]
-    assert rows == [("reward gain", "0.5", "0.1 to 0.9", "48", ""), ("kl", "2", "", "", "")]
+    assert rows == [
+        ("Score gained on held-out prompts", "0.5", "0.1 to 0.9", "48", ""),
+        ("KL to the start, nats a response", "2", "", "", ""),
+    ]
 
 
 def test_what_a_run_changed_is_a_table_of_its_own():
     metrics = {"reward_before": -0.5, "reward_after": 0.25, "length_before": 40, "kl": 2.0}
-    assert [tuple(row) for row in change_rows(metrics)] == [("reward", "−0.5", "0.25", "+0.75")]
+    assert [tuple(row) for row in change_rows(metrics)] == [
+        ("Mean score of held-out answers", "−0.5", "0.25", "+0.75")
+    ]
     fallen = {"reward_before": 0.25, "reward_after": -0.5}
     assert change_rows(fallen)[0].change == "−0.75"
-    assert [row.name for row in result_rows(metrics)] == ["length before", "kl"]
+    assert [row.name for row in result_rows(metrics)] == [
+        "Tokens an answer, before",
+        "KL to the start, nats a response",
+    ]
+
+
+def test_what_the_temperature_changed_is_no_change_of_the_training():
+    metrics = {"ece_before": 0.2, "ece_after": 0.1, "temperature_reason": None}
+    assert change_rows(metrics) == []
+    assert [(row.name, row.value) for row in result_rows(metrics)] == [
+        ("Expected calibration error, as trained", "0.2"),
+        ("Expected calibration error, with the temperature", "0.1"),
+    ]
 
 
 def test_a_sample_shows_its_texts_and_its_numbers():
@@ -120,8 +137,8 @@ def test_a_chart_of_zeros_alone_is_told_apart_from_one_without_numbers(values, a
 def test_a_list_of_named_statistics_is_one_line_each():
     heads = [{"name": "concise", "accuracy": {"value": 0.5, "n": 8}, "trained_on": 24}]
     assert [(row.name, row.value, row.n) for row in result_rows({"criteria": heads})] == [
-        ("criteria concise: accuracy", "0.5", "8"),
-        ("criteria concise: trained on", "24", ""),
+        ("Head of concise: Sides with people on held-out pairs", "0.5", "8"),
+        ("Head of concise: Learned from so many verdicts", "24", ""),
     ]
 
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -5,12 +6,17 @@ import pytest
 
 from training.spec.metrics import METRICS as DESCRIBED
 from training.spec.metrics import OF_KIND, Tells, metric
+from training.spec.results import MEASURES, measure_title
 from training.spec.runs import SPECS
 from training.trainers import dpo, grpo, kto, ppo, reward_model
 
 TEXT = (Path(__file__).parents[4] / "docs" / "training.md").read_text(encoding="utf-8")
 SETTINGS = {one.name for spec in SPECS.values() for one in fields(spec)}
 STEPS = (dpo.Learned, grpo.Learned, kto.Learned, ppo.Learned, ppo.Judged, reward_model.Learned)
+TOLD = "".join(re.findall(r"^Result: .*?(?=^$|^\|)", TEXT, re.MULTILINE | re.DOTALL))
+RESULTS = set(re.findall(r"`(\w+)`", TOLD)) - {"interval", "n", "_before", "_after"} - SETTINGS | {
+    "beta"
+}
 METRICS = {name for one in STEPS for name in one._fields} - {"minibatches"}
 
 
@@ -37,3 +43,14 @@ def test_a_metric_is_drawn_beside_one_that_has_the_same_unit_and_tells_of_the_sa
 
 def test_a_metric_that_nobody_described_reads_as_its_name():
     assert metric("sparse_reward", "ppo")[:3] == ("Sparse reward", "", Tells.OTHER)
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_every_measure_of_a_result_has_a_title(name):
+    assert re.sub("_(before|after)$", "", name) in MEASURES
+
+
+def test_a_measure_before_and_after_says_when():
+    assert measure_title("length_before") == "Tokens an answer, before"
+    assert measure_title("ece_after") == "Expected calibration error, with the temperature"
+    assert measure_title("kl_penalty") == "KL penalty"
