@@ -26,7 +26,7 @@ class AgreementDetail(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)
-        view = view_of(project, Scope.from_query(request.query_params))
+        view = view_of(project, Scope.of(request))
         return Response(shapes.AgreementSerializer(view).data)
 
 
@@ -42,7 +42,7 @@ class AgreementTable(APIView):
     def get(self, request: Request, project_id: int, table: str) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)
-        scope = Scope.from_query(request.query_params)
+        scope = Scope.of(request)
         view = view_of(project, scope, parts=parts_of_table(table))
         return csv_answer(view.report, table)
 
@@ -57,5 +57,5 @@ class SignalsDetail(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)
-        scope = signals_scope(Scope.from_query(request.query_params))
+        scope = signals_scope(Scope.of(request))
         return Response(shapes.SignalsSerializer(signals_report(project, scope)).data)

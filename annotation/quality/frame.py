@@ -82,7 +82,7 @@ def frame_context(
     ``parts`` of the report are computed for it, where a filter asks for a fresh one.
     """
     catch_up(project=project)
-    view = view_of(project, Scope.from_query(request.GET), parts=parts)
+    view = view_of(project, Scope.of(request), parts=parts)
     if not (view.is_current and view.are_tables_current):
         ring_agreement(project.pk)
     asked = request.GET.copy()

@@ -1,16 +1,19 @@
 """Which judgments a view of agreement looks at."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any
 
 from django.db.models import Q
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
+from rest_framework.request import Request
 
+from annotation.accounts.zones import zone_of
 from annotation.core.errors import InvalidInput
 
 DAYS_MAX = 3650
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 CRITERION_MAX, LANGUAGE_MAX, TAG_MAX = 40, 12, 60
 CHOSEN_MAX = 200
 FILTERS = (  # the names in an address
@@ -19,13 +22,15 @@ FILTERS = (  # the names in an address
     "criterion",
     "again",
     "days",
+    "since",
+    "until",
     "batch",
     "language",
     "tag",
     "labeler",
     "group",
 )
-SIGNAL_FILTERS = ("days", "language", "tag", "labeler", "group")  # of these
+SIGNAL_FILTERS = ("days", "since", "until", "language", "tag", "labeler", "group")  # of these
 
 
 class LabelerKind(StrEnum):
@@ -81,6 +86,8 @@ class Scope:
     guideline: int = 0
     criterion: str = "overall"
     days: int = 0
+    since: datetime | None = None  # midnight that begins the first day, in the reader's zone
+    until: datetime | None = None  # midnight that begins the last day, which is in
     batch: int = 0
     language: str = ""
     tag: str = ""
@@ -89,8 +96,13 @@ class Scope:
     again: str = ""  # an AskedAgain; empty: apart
 
     @classmethod
-    def from_query(cls, asked: Mapping[str, str]) -> "Scope":
-        """The checked filters of an address; raises InvalidInput naming a wrong one."""
+    def of(cls, request: HttpRequest | Request) -> "Scope":
+        """The checked filters of who asks, whose days are those of their zone."""
+        return cls.from_query(request.GET, zone=zone_of(request.user))
+
+    @classmethod
+    def from_query(cls, asked: Mapping[str, str], *, zone: tzinfo) -> "Scope":
+        """The checked filters of an address, its days those of a zone; raises InvalidInput naming a wrong one."""
         labelers = asked.get("labelers", "")
         if labelers and labelers not in (*LabelerKind, EVERYBODY):
             allowed = ", ".join((*LabelerKind, EVERYBODY))
@@ -98,11 +110,18 @@ class Scope:
         again = asked.get("again", "")
         if again and again not in tuple(AskedAgain):
             raise InvalidInput(f"again={again[:60]!r} is not one of {', '.join(AskedAgain)}.")
+        since, until = (_morning(asked, name, zone) for name in ("since", "until"))
+        if since and until and since > until:
+            raise InvalidInput(
+                f"The first day (since={since.date()}) is after the last (until={until.date()}): swap them."
+            )
         return cls(
             labelers=labelers,
             guideline=_number(asked, "guideline", 2**31 - 1),
             criterion=_name(asked, "criterion", CRITERION_MAX) or "overall",
             days=_number(asked, "days", DAYS_MAX),
+            since=since,
+            until=until,
             batch=_number(asked, "batch", 2**31 - 1),
             language=_name(asked, "language", LANGUAGE_MAX),
             tag=_name(asked, "tag", TAG_MAX),
@@ -115,8 +134,16 @@ class Scope:
     def is_usual(self) -> bool:
         return self == Scope()
 
-    def as_json(self) -> dict[str, Any]:  # Any: texts, numbers, ids
-        return asdict(self)
+    def begins_at(self, now: datetime) -> datetime | None:
+        """The first instant that is in; None where time does not narrow it."""
+        starts = [self.since] if self.since else []
+        starts += [now - timedelta(days=self.days)] if self.days else []
+        return max(starts, default=None)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first instant that is not in any more; None where time does not narrow it."""
+        return self.until + timedelta(days=1) if self.until else None  # by the clock of its zone
 
 
 def _chosen(asked: Mapping[str, str]) -> tuple[int, ...]:
@@ -137,6 +164,19 @@ def _name(asked: Mapping[str, str], key: str, longest: int) -> str:
     if len(value) > longest or "\0" in value:
         raise InvalidInput(f"{key}={value[:60]!r} is not the name of a {key}.")
     return value
+
+
+def _morning(asked: Mapping[str, str], name: str, zone: tzinfo) -> datetime | None:
+    text = asked.get(name) or ""
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise InvalidInput(f"{name}={text[:60]!r} is not a day such as 2026-01-31.") from error
+    if day is None:
+        return None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise InvalidInput(f"{name}={day} is not a day from {FIRST_DAY} to {LAST_DAY}.")
+    return datetime.combine(day, time.min, tzinfo=zone)
 
 
 def _number(asked: Mapping[str, str], key: str, high: int) -> int:

@@ -142,8 +142,11 @@ def _filters_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mas
     if scope.guideline:
         found = project.guidelines.filter(version=scope.guideline).values_list("pk", flat=True)
         kept &= among(found, columns.guideline_ids, columns.rows["guideline"])
-    if scope.days:
-        kept &= columns.rows["given_at"] >= timezone.now().timestamp() - scope.days * 86_400
+    begins_at, ends_at = scope.begins_at(timezone.now()), scope.ends_at
+    if begins_at:
+        kept &= columns.rows["given_at"] >= begins_at.timestamp()
+    if ends_at:
+        kept &= columns.rows["given_at"] < ends_at.timestamp()
     wanted = _pairs_mask(project, scope, columns)
     return kept if wanted is None else kept & wanted[columns.rows["pair"]]
 

@@ -10,7 +10,13 @@ from annotation.quality.scope import EVERYBODY, AskedAgain, LabelerKind
 class SignalScopeSerializer(serializers.Serializer[Any]):
     """Filters of signals; what is left out lets everything in."""
 
-    days = serializers.IntegerField(required=False, min_value=1, max_value=3650)
+    days = serializers.IntegerField(
+        required=False, min_value=1, max_value=3650, help_text="The last so many, back from now."
+    )
+    since = serializers.DateField(
+        required=False, help_text="The first day, by the time zone of who asks."
+    )
+    until = serializers.DateField(required=False, help_text="The last day, which is in.")
     language = serializers.CharField(required=False, max_length=12)
     tag = serializers.CharField(required=False, max_length=60, help_text="Of the prompt.")
     labeler = serializers.RegexField(

@@ -5,7 +5,6 @@ where pairwise verdicts point. Signals come from files, now and then, so what al
 """
 
 from dataclasses import fields, replace
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -39,7 +38,8 @@ SELECT s.candidate_id, s.labeler_id, s.is_accepted::int, char_length(c.text),
 FROM comparisons_signal s JOIN generation_candidate c ON c.id = s.candidate_id
     JOIN prompts_prompt p ON p.id = s.prompt_id
 WHERE s.project_id = %s AND (%s = '' OR p.language = %s) AND (%s = '' OR %s = ANY(p.tags))
-    AND (%s = 0 OR s.created_at >= %s) AND (%s OR s.labeler_id = ANY(%s))
+    AND (%s::timestamptz IS NULL OR s.created_at >= %s) AND (%s::timestamptz IS NULL OR s.created_at < %s)
+    AND (%s OR s.labeler_id = ANY(%s))
 ORDER BY s.id"""
 
 
@@ -47,6 +47,8 @@ def signals_scope(asked: Scope) -> Scope:
     """The filters that a signal can pass: of its prompt, its time and who gave it; InvalidInput names another."""
     scope = Scope(
         days=asked.days,
+        since=asked.since,
+        until=asked.until,
         language=asked.language,
         tag=asked.tag,
         chosen=asked.chosen,
@@ -61,9 +63,10 @@ def signals_scope(asked: Scope) -> Scope:
 
 
 def _rows(project: Project, scope: Scope) -> list[tuple[Any, ...]]:  # Any: rows of the database
-    since = timezone.now() - timedelta(days=scope.days)
+    begins_at, ends_at = scope.begins_at(timezone.now()), scope.ends_at
     chosen = chosen_of(project, scope)
-    filters = (scope.language, scope.language, scope.tag, scope.tag, scope.days, since)
+    asked = (scope.language, scope.tag, begins_at, ends_at)
+    filters = [value for value in asked for _ in range(2)]
     return stored.fetched(_SIGNALS, project.pk, *filters, chosen is None, list(chosen or ()))
 
 

@@ -34,7 +34,7 @@ LABELERS_SHOWN = 100
 def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     """The first tab: the figures in time. Under filters the further models of policies are fitted when asked for."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    are_fitted = Scope.from_query(request.GET).is_usual or request.GET.get(FIT) == "fit"
+    are_fitted = Scope.of(request).is_usual or request.GET.get(FIT) == "fit"
     parts = (*SUMMARY_PARTS, *(["models"] if are_fitted else []))
     context = frame_context(request, project, "summary", parts=parts)
     data = context["report"]
@@ -134,7 +134,7 @@ def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
 def agreement_table(request: HttpRequest, project_id: int, table: str) -> StreamingHttpResponse:
     """One table as CSV."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    view = view_of(project, Scope.from_query(request.GET), parts=parts_of_table(table))
+    view = view_of(project, Scope.of(request), parts=parts_of_table(table))
     return csv_answer(view.report, table)
 
 

@@ -44,4 +44,4 @@ def signals_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
 
 
 def _scope(request: HttpRequest) -> Scope:
-    return signals_scope(Scope.from_query(request.GET))
+    return signals_scope(Scope.of(request))

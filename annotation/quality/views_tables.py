@@ -18,7 +18,7 @@ from annotation.quality.tables import csv_download
 def items_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
     """The judgments on the items of all pages, in their order: 1,000 comparisons at most."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    scope, asked = Scope.from_query(request.GET), Asked.from_query(request.GET)
+    scope, asked = Scope.of(request), Asked.from_query(request.GET)
     kept = view_of(project, scope, parts=("items",)).report["items"]
     found = every_item(project, scope, asked, kept)
     return csv_download(*list_tables.items_table(found), name="items")

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -177,18 +177,20 @@ def links_of(client, url, **asked):
 
 def test_the_filters_go_from_the_labelers_to_their_items_and_on(client, admin, busy):
     ada = User.objects.get(username="ada")
-    asked = {"labelers": "people", "days": "30"}
+    asked = {"labelers": "people", "since": "2026-01-31"}
     table, items = (reverse(f"quality-{one}", args=[busy.pk]) for one in ("labelers", "items"))
-    behind = f"{items}?labelers=people&days=30&of={ada.pk}&aspect=tie"
+    kept = "labelers=people&since=2026-01-31"
+    behind = f"{items}?{kept}&of={ada.pk}&aspect=tie"
     assert behind in links_of(client, table, **asked, tag="")
     found = links_of(client, behind)
-    assert "?labelers=people&days=30" in found  # all items
-    assert f"?labelers=people&days=30&of={ada.pk}" in found  # beside each judgment
+    assert f"?{kept}" in found  # all items
+    assert f"?{kept}&of={ada.pk}" in found  # beside each judgment
     first = client.get(behind).context["found"].items[0].comparison
     about = reverse("quality-comparison", args=[busy.pk, first.pk])
-    assert f"{about}?labelers=people&days=30#adjudicate" in found
+    assert f"{about}?{kept}#adjudicate" in found
     page = client.get(table, asked).text
-    assert '<input type="hidden" name="days" value="30">' in page
+    assert '<input type="hidden" name="since" value="2026-01-31">' in page
+    assert '<input type="date" name="since" value="2026-01-31"' in page
 
 
 def test_a_version_is_chosen_beside_the_other_filters(client, admin, project):
@@ -245,8 +247,48 @@ def test_filters_look_at_a_part_of_the_judgments(client, admin, busy):
 
 
 @pytest.mark.parametrize(
+    ("zone", "asked", "left"),
+    [
+        ("Asia/Tokyo", {"since": "2026-03-11"}, ["=HYPERLINK()", "simon"]),
+        ("Asia/Tokyo", {"until": "2026-03-11"}, ["=HYPERLINK()", "ada"]),
+        ("Asia/Tokyo", {"since": "2026-03-11", "until": "2026-03-11"}, ["=HYPERLINK()"]),
+        ("UTC", {"since": "2026-03-11"}, ["simon"]),
+        ("UTC", {"since": "2026-03-10", "until": "2026-03-10"}, ["=HYPERLINK()", "ada"]),
+        ("UTC", {"days": "1", "until": "2026-03-11"}, []),
+    ],
+)
+def test_a_range_has_whole_days_of_who_asks(client, api, admin, busy, zone, asked, left):
+    admin.time_zone = zone
+    admin.save()
+    moments = {
+        "ada": datetime(2026, 3, 10, 14, 59, 59, tzinfo=UTC),  # the last second of a day in Tokyo
+        "=HYPERLINK()": datetime(2026, 3, 10, 15, 0, tzinfo=UTC),  # the first of the next
+        "simon": datetime(2026, 3, 11, 15, 0, tzinfo=UTC),
+    }
+    for name, at in moments.items():
+        Judgment.objects.filter(labeler__username=name).update(created_at=at)
+    keys = {"project_id": busy.pk, "table": "labelers"}
+    page = client.get(reverse("quality-labelers", args=[busy.pk]), asked)
+    report = api.get(reverse("api-agreement-detail", args=[busy.pk]), asked).json()["report"]
+    for rows in (page.context["report"]["labelers"], report["labelers"]):
+        assert sorted(row["name"] for row in rows) == left
+    table = b"".join(client.get(reverse("quality-table", kwargs=keys), asked)).decode()
+    assert len(table.splitlines()) == 1 + len(left)
+
+
+@pytest.mark.parametrize(
     "asked",
-    [{"labelers": "aliens"}, {"days": "-1"}, {"days": "1e9"}, {"criterion": "x"}, {"guideline": 9}],
+    [
+        {"labelers": "aliens"},
+        {"days": "-1"},
+        {"days": "1e9"},
+        {"criterion": "x"},
+        {"guideline": 9},
+        {"since": "tomorrow"},
+        {"until": "2026-02-30"},
+        {"until": "9999-12-31"},
+        {"since": "2026-03-11", "until": "2026-03-10"},
+    ],
 )
 def test_a_filter_that_is_wrong_is_refused_with_a_sentence(client, api, admin, project, asked):
     assert client.get(reverse("quality-agreement", args=[project.pk]), asked).status_code == 400

@@ -1,7 +1,7 @@
 """Accept and reject signals: their figures, where they say nothing, and beside pairwise verdicts."""
 
 import csv
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 from django.urls import reverse
@@ -15,6 +15,7 @@ from tests import factories
 from tests.integration.test_agreement_page import judged
 
 pytestmark = pytest.mark.django_db
+TEN_DAYS_AGO = (timezone.now() - timedelta(days=10)).date()
 
 
 def signalled(project, candidate, *said):
@@ -102,7 +103,15 @@ def test_a_project_without_signals_says_how_to_bring_them(client, api, admin, pr
 
 
 @pytest.mark.parametrize(
-    ("asked", "count"), [("", 160), ("?language=de", 4), ("?tag=support", 4), ("?days=7", 156)]
+    ("asked", "count"),
+    [
+        ("", 160),
+        ("?language=de", 4),
+        ("?tag=support", 4),
+        ("?days=7", 156),
+        (f"?since={TEN_DAYS_AGO}", 156),
+        (f"?until={TEN_DAYS_AGO}", 4),
+    ],
 )
 def test_the_page_and_its_csv_follow_the_filters(client, admin, liked, asked, count):
     first = liked.signals.order_by("pk")[:4].values_list("pk", "prompt_id")
@@ -127,8 +136,8 @@ def test_signals_of_chosen_labelers_alone(client, admin, liked):
     [("labelers", "people"), ("guideline", "1"), ("criterion", "tone"), ("batch", "3")],
 )
 def test_a_filter_that_signals_do_not_have_is_named(name, value):
-    with pytest.raises(InvalidInput, match=f"no filter {name}; they have days, language"):
-        signals_scope(Scope.from_query({"days": "7", name: value}))
+    with pytest.raises(InvalidInput, match=f"no filter {name}; they have days, since, until"):
+        signals_scope(Scope.from_query({"days": "7", name: value}, zone=UTC))
 
 
 @pytest.mark.parametrize("route", ["api-signals", "quality-signals", "quality-signals-table"])
