@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-qlora test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
+.PHONY: help setup demo test test-bucket test-qlora test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,10 @@ up: setup ## The site and its workers, embedded, under one supervisor
 
 test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-bucket: setup ## Artifacts in a bucket of OpenStack Swift, which checks signatures (installs it into var/swift first)
+	test -x var/swift/bin/swift-proxy-server || ($(PYTHON) -m venv var/swift && var/swift/bin/python -m pip install --quiet swift==2.38.3)
+	CONCORD_TEST_SWIFT=var/swift/bin python -m pytest tests/bucket tests/integration/test_bucket.py tests/integration/test_checkpoints_in_bucket.py tests/integration/test_two_hosts.py
 
 test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
 	test -d var/qlora/bitsandbytes || python -m pip install --quiet --no-deps --target var/qlora bitsandbytes==0.50.2

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 LARGEST_TEXT = 64 * 1024**2  # bytes of an object that is read whole
 PROBE = "concord-probe"
 NOT_THERE = frozenset({"NoSuchKey", "NoSuchObject"})
+CONNECTIONS = 10  # kept open, of all threads; a large file goes in three parts at once
+REMEDIES = {
+    "SignatureDoesNotMatch": "Check CONCORD_BUCKET_ACCESS_KEY and CONCORD_BUCKET_SECRET_KEY.",
+    "InvalidAccessKeyId": "Check CONCORD_BUCKET_ACCESS_KEY.",
+    "AuthorizationHeaderMalformed": "Set CONCORD_BUCKET_REGION to the bucket's region.",
+    "RequestTimeTooSkewed": "Set the clock of this machine.",
+    "NoSuchBucket": "Make that bucket, or check CONCORD_BUCKET_URL.",
+}
+LOOK = "Check that it exists and what the keys may do: manage.py check --deploy --tag storage."
 
 
 class BucketFailed(DomainError):  # noqa: N818 - reads as a sentence where it is raised
@@ -183,6 +192,7 @@ def _connected(place: Address, keys: tuple[str, str], region: str) -> "Minio":
         region=region,
         secure=place.is_https,
         http_client=urllib3.PoolManager(
+            maxsize=CONNECTIONS,
             timeout=urllib3.Timeout(connect=10, read=300),
             retries=urllib3.Retry(
                 total=3, backoff_factor=0.5, status_forcelist=[500, 502, 503, 504]
@@ -203,9 +213,9 @@ def _sentences(act: str) -> Iterator[None]:
         reason = getattr(error, "message", None) or str(error) or type(error).__name__
         code = getattr(error, "code", "")
         kind = Missing if code in NOT_THERE else BucketFailed
+        named = f" ({code})" if code else ""
         raise kind(
-            f"The bucket could not {act}: {reason} {f'({code}) ' if code else ''}".rstrip()
-            + ". Check that it exists and what the keys may do: manage.py check --deploy --tag storage."
+            f"The bucket could not {act}: {reason.rstrip('.')}{named}. {REMEDIES.get(code, LOOK)}"
         ) from error
     except HTTPError as error:
         raise BucketFailed(

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import redis
 
 from annotation.projects.models import Role
 from tests import factories
+from tests.bucket.swift import S3Server, swift
 
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 REDIS_SERVER = os.environ.get("CONCORD_TEST_REDIS_SERVER", "redis://127.0.0.1:6379")
@@ -78,13 +80,22 @@ def broker(worker_id):
 
 
 @pytest.fixture(scope="session")
-def s3_server():
+def s3_server(tmp_path_factory):
+    """moto, which lets everybody in; Swift, which checks signatures, where its programs are named."""
+    programs = os.environ.get("CONCORD_TEST_SWIFT")
+    folder = tmp_path_factory.mktemp("swift")
+    with swift(Path(programs).resolve(), folder) if programs else moto() as server:
+        yield server
+
+
+@contextmanager
+def moto():
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    yield S3Server(f"http://{host}:{port}", "key", "secret")
     server.stop()
 
 
@@ -93,12 +104,14 @@ def s3(s3_server, settings, tmp_path):
     """An empty bucket that this installation uses; its own machine is ``tmp_path / "one"``."""
     import boto3
 
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys)
-    name = tmp_path.name.replace("_", "-")[:60]
+    url, access_key, secret_key = s3_server
+    keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
+    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+    name = tmp_path.name.replace("_", "-").strip("-").lower()[:60]
     client.create_bucket(Bucket=name)
-    settings.CONCORD_BUCKET_URL = f"{s3_server}/{name}/team"
-    settings.CONCORD_BUCKET_ACCESS_KEY, settings.CONCORD_BUCKET_SECRET_KEY = "key", "secret"
+    settings.CONCORD_BUCKET_URL = f"{url}/{name}/team"
+    settings.CONCORD_BUCKET_ACCESS_KEY = access_key
+    settings.CONCORD_BUCKET_SECRET_KEY = secret_key
     settings.CONCORD_VAR = tmp_path / "one"
     yield Objects(client, name)
     client.close()

@@ -1,5 +1,6 @@
-"""Artifacts in a bucket, against a server that speaks S3 (and checks no signatures): what one machine makes another
-uses, whole or not at all.
+"""Artifacts in a bucket: what one machine makes another uses, whole or not at all.
+
+`make test` asks moto, which checks no signatures; `make test-bucket` asks OpenStack Swift.
 """
 
 import hashlib

@@ -85,7 +85,7 @@ def serving(*, workers: int, threads: int) -> Iterator[Server]:
     }
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
-        _wait_for(port, process)
+        wait_for(port, process)
         yield Server(process, port)
     finally:
         process.terminate()
@@ -98,7 +98,7 @@ def database_url() -> str:
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
