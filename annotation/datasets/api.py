@@ -13,10 +13,11 @@ from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
 from annotation.datasets import serializers as shapes
-from annotation.datasets.downloads import download
+from annotation.datasets.downloads import changes_download, download
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
 from annotation.datasets.services import comparing, exporting, requesting
+from annotation.datasets.services.comparing import Change
 from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
@@ -90,6 +91,45 @@ class SnapshotDifference(APIView):
         against = snapshot_for(project, asked["against"])
         found = comparing.difference(snapshot=snapshot_for(project, pk), against=against)
         return Response(shapes.DifferenceSerializer(found).data)
+
+
+class SnapshotChanges(APIView):
+    """The pairs that changed in one way since another snapshot, by prompt, a page at a time."""
+
+    @extend_schema(parameters=[shapes.ChangesSerializer], responses=shapes.ChangedPairsSerializer)
+    def get(self, request: Request, project_id: int, pk: int) -> Response:
+        project = project_for(request.user, project_id, *READERS)
+        asked = _asked(shapes.ChangesSerializer, request)
+        change, size = Change(asked["change"]), asked["page_size"]
+        found = comparing.compared(
+            snapshot=snapshot_for(project, pk),
+            against=snapshot_for(project, asked["against"]),
+            start=(asked["page"] - 1) * size,
+            size=size,
+        )
+        count = found.counts.changed(change)
+        told = {
+            "count": count,
+            "page": asked["page"],
+            "pages": -(-count // size),
+            "results": comparing.with_comparisons(project, found.pages[change]),
+        }
+        return Response(shapes.ChangedPairsSerializer(told).data)
+
+
+class SnapshotChangesTable(APIView):
+    """All pairs that changed in one way since another snapshot, as CSV; the answer streams."""
+
+    @extend_schema(
+        parameters=[shapes.ChangeSerializer],
+        responses={(200, "text/csv"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, project_id: int, pk: int) -> StreamingHttpResponse:
+        project = project_for(request.user, project_id, *READERS)
+        asked = _asked(shapes.ChangeSerializer, request)
+        snapshot, against = snapshot_for(project, pk), snapshot_for(project, asked["against"])
+        change = Change(asked["change"])
+        return changes_download(project, snapshot=snapshot, against=against, change=change)
 
 
 class SnapshotExport(APIView):

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, Ties
+from annotation.datasets.services.comparing import Change, Placed
 from annotation.datasets.services.exporting import JUDGMENT_FORMS, FileFormat, Form
 from annotation.quality.scope import LabelerKind
 from training.spec.records import SPLITS
@@ -107,3 +109,64 @@ class AgainstSerializer(serializers.Serializer[Any]):
     """The snapshot to compare with."""
 
     against = serializers.IntegerField(min_value=1)
+
+
+class ChangeSerializer(AgainstSerializer):
+    """The snapshot to compare with, and which of the pairs."""
+
+    change = serializers.ChoiceField(choices=list(Change), default=Change.FLIPPED.value)
+
+
+class ChangesSerializer(ChangeSerializer):
+    """The same, a page of them."""
+
+    page = serializers.IntegerField(min_value=1, max_value=10_000_000, default=1)
+    page_size = serializers.IntegerField(min_value=1, max_value=200, default=50)
+
+
+class PreferenceSerializer(serializers.Serializer[Any]):
+    """What a snapshot says of a pair."""
+
+    preferred = serializers.CharField(help_text="first, second or tie.")
+    votes_first = serializers.FloatField()
+    votes_second = serializers.FloatField()
+    votes_tied = serializers.FloatField()
+    margin = serializers.FloatField(
+        help_text="Mean strength in favor of the preferred one, 0 to 3."
+    )
+    source = serializers.CharField(  # type: ignore[assignment] # the column is called so
+        help_text="judgment, edit, machine or machine_edit."
+    )
+
+
+class ResponseSerializer(serializers.Serializer[Any]):
+    """A response of a record."""
+
+    id = serializers.CharField()
+    text = serializers.CharField()
+
+
+class ChangedPairSerializer(serializers.Serializer[Any]):
+    """A pair that changed; before or after is null where the snapshot does not have it."""
+
+    change = serializers.ChoiceField(choices=list(Change), source="pair.change")
+    prompt_id = serializers.CharField(source="pair.prompt_id")
+    prompt = serializers.SerializerMethodField()
+    first = ResponseSerializer(source="pair.first")
+    second = ResponseSerializer(source="pair.second")
+    before = PreferenceSerializer(source="pair.before", allow_null=True)
+    after = PreferenceSerializer(source="pair.after", allow_null=True)
+    comparison = serializers.IntegerField(allow_null=True)
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_prompt(self, row: Placed) -> list[dict[str, str]]:
+        return [{"role": turn.role, "content": turn.content} for turn in row.pair.prompt]
+
+
+class ChangedPairsSerializer(serializers.Serializer[Any]):
+    """A page of them."""
+
+    count = serializers.IntegerField(help_text="Pairs that changed so.")
+    page = serializers.IntegerField()
+    pages = serializers.IntegerField()
+    results = ChangedPairSerializer(many=True)

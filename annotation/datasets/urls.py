@@ -16,6 +16,16 @@ api_patterns = [
         api.SnapshotDifference.as_view(),
         name="api-snapshot-difference",
     ),
+    path(
+        f"{_API}<int:pk>/difference/pairs/",
+        api.SnapshotChanges.as_view(),
+        name="api-snapshot-changes",
+    ),
+    path(
+        f"{_API}<int:pk>/difference/pairs/csv/",
+        api.SnapshotChangesTable.as_view(),
+        name="api-snapshot-changes-table",
+    ),
     path(f"{_API}<int:pk>/export/", api.SnapshotExport.as_view(), name="api-snapshot-export"),
     path(
         "projects/<int:project_id>/judgments/export/",
@@ -34,6 +44,11 @@ page_patterns = [
     path(f"{_PAGE}<int:pk>/cancel/", views.snapshot_cancel, name="datasets-cancel"),
     path(f"{_PAGE}<int:pk>/download/", views.snapshot_download, name="datasets-download"),
     path(f"{_PAGE}<int:pk>/difference/", views.snapshot_difference, name="datasets-difference"),
+    path(
+        f"{_PAGE}<int:pk>/difference.csv",
+        views.snapshot_difference_csv,
+        name="datasets-difference-table",
+    ),
 ]
 
 READERS = frozenset({Role.ENGINEER, Role.ADMIN})
@@ -44,6 +59,8 @@ ROUTE_ROLES = {
     "api-snapshot-detail": {"GET": READERS},
     "api-snapshot-cancel": {"POST": MAKERS},
     "api-snapshot-difference": {"GET": READERS},
+    "api-snapshot-changes": {"GET": READERS},
+    "api-snapshot-changes-table": {"GET": READERS},
     "api-snapshot-export": {"GET": READERS},
     "api-judgment-export": {"GET": READERS},
     "datasets-list": {"GET": READERS},
@@ -55,4 +72,5 @@ ROUTE_ROLES = {
     "datasets-cancel": {"POST": MAKERS},
     "datasets-download": {"GET": READERS},
     "datasets-difference": {"GET": READERS},
+    "datasets-difference-table": {"GET": READERS},
 }

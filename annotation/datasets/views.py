@@ -9,17 +9,21 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.core.errors import InvalidInput
+from annotation.core.text import is_key
 from annotation.datasets import drawings
-from annotation.datasets.downloads import download
+from annotation.datasets.downloads import changes_download, download
 from annotation.datasets.forms import SnapshotForm
+from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
 from annotation.datasets.services import comparing, exporting, requesting
+from annotation.datasets.services.comparing import Change, Difference
 from annotation.datasets.services.exporting import FileFormat, Form
-from annotation.projects.models import Role
+from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from training.spec.records import SPLITS
 
 READERS = (Role.ENGINEER, Role.ADMIN)
+PAIRS_A_PAGE = 20  # of a difference
 
 
 @require_GET
@@ -143,16 +147,52 @@ def _one_of(key: str, request: HttpRequest, allowed: list[str], default: str) ->
 
 @require_GET
 def snapshot_difference(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
-    """What changed since another snapshot."""
+    """What changed since another snapshot: the counts, and the pairs of one change, a page at a time."""
     project = project_for(request.user, project_id, *READERS)
-    against = request.GET.get("against", "")
-    if not against.isdecimal() or len(against) > 18:
-        raise InvalidInput(f"against={against!r} is not the number of a snapshot; choose one.")
-    snapshot, other = snapshot_for(project, pk), snapshot_for(project, int(against))
+    snapshot, other = snapshot_for(project, pk), against_in(project, request)
+    number = int(_number("page", request, "1")) or 1
+    found = comparing.compared(
+        snapshot=snapshot, against=other, start=(number - 1) * PAIRS_A_PAGE, size=PAIRS_A_PAGE
+    )
+    shown = _one_of("change", request, list(Change), _most_telling(found.counts))
     context = {
         **page_context(person(request), project, "datasets"),
         "snapshot": snapshot,
         "other": other,
-        "difference": comparing.difference(snapshot=snapshot, against=other),
+        "difference": found.counts,
+        "changes": [(one, found.counts.changed(one)) for one in Change],
+        "change": shown,
+        "pairs": list(comparing.with_comparisons(project, found.pages[Change(shown)])),
+        "page": Paginator(range(found.counts.changed(Change(shown))), PAIRS_A_PAGE).get_page(
+            number
+        ),
     }
     return render(request, "datasets/difference.html", context)
+
+
+@require_GET
+def snapshot_difference_csv(
+    request: HttpRequest, project_id: int, pk: int
+) -> StreamingHttpResponse:
+    """All pairs of one change as a table."""
+    project = project_for(request.user, project_id, *READERS)
+    snapshot, other = snapshot_for(project, pk), against_in(project, request)
+    change = Change(_one_of("change", request, list(Change), Change.FLIPPED))
+    return changes_download(project, snapshot=snapshot, against=other, change=change)
+
+
+def against_in(project: Project, request: HttpRequest) -> DatasetSnapshot:
+    """The snapshot that the address compares with."""
+    return snapshot_for(project, int(_number("against", request, "")))
+
+
+def _number(key: str, request: HttpRequest, default: str) -> str:
+    value = request.GET.get(key, default)
+    if not is_key(value):
+        raise InvalidInput(f"{key}={value!r} is not the number of a snapshot or page; choose one.")
+    return value
+
+
+def _most_telling(counts: Difference) -> Change:
+    """What the list begins with: the first change of which there is a pair."""
+    return next(filter(counts.changed, Change), Change.FLIPPED)

@@ -1,5 +1,7 @@
 """The pages and the API of snapshots: request, preview, look, compare, stop."""
 
+import csv
+import io
 import json
 import re
 from html import unescape
@@ -126,7 +128,8 @@ def test_a_difference_tells_flips_from_ties_that_came(client, api, engineer, pro
     for _ in range(2):
         factories.judgment(flipped, ranking=[[pk] for pk in reversed(flipped.candidate_ids)])
     factories.judgment(evened, ranking=[[pk] for pk in reversed(evened.candidate_ids)])
-    factories.judgment(factories.comparison(factories.prompt(project, "Four")))
+    new = factories.comparison(factories.prompt(project, "Four"))
+    factories.judgment(new)
     after = finished(api, project)
     url = reverse("api-snapshot-difference", args=[project.pk, after.pk])
     found = api.get(url, {"against": before.pk}).json()
@@ -135,8 +138,56 @@ def test_a_difference_tells_flips_from_ties_that_came(client, api, engineer, pro
     back = reverse("api-snapshot-difference", args=[project.pk, before.pk])
     assert api.get(back, {"against": after.pk}).json()["pairs_decided"] == 1
     page = reverse("datasets-difference", args=[project.pk, after.pk])
-    assert client.get(page, {"against": before.pk}).status_code == 200
-    assert client.get(page, {"against": "x"}).status_code == 400
+    shown = client.get(page, {"against": before.pk})
+    assert [comparison for _, comparison in shown.context["pairs"]] == [flipped.pk]
+    assert "preferred before" in shown.text
+    assert "preferred now" in shown.text
+    assert (
+        client.get(page, {"against": before.pk, "change": "added"}).context["pairs"][0][1] == new.pk
+    )
+    for wrong in (
+        {"against": "x"},
+        {"against": before.pk, "change": "lost"},
+        {"against": 9, "page": "x"},
+    ):
+        assert client.get(page, wrong).status_code in {400, 404}
+    changes = reverse("api-snapshot-changes", args=[project.pk, after.pk])
+    told = api.get(changes, {"against": before.pk}).json()
+    (pair,) = told["results"]
+    assert (told["count"], told["page"], told["pages"]) == (1, 1, 1)
+    assert {pair["before"]["preferred"], pair["after"]["preferred"]} == {"first", "second"}
+    place = pair["after"]["preferred"]
+    assert (pair["after"][f"votes_{place}"], pair["comparison"]) == (2, flipped.pk)
+    assert pair["prompt"][-1]["content"] == flipped.prompt.turns[-1]["content"]
+    assert api.get(changes, {"against": before.pk, "page": 2}).json()["results"] == []
+    (gone,) = api.get(
+        reverse("api-snapshot-changes", args=[project.pk, before.pk]),
+        {"against": after.pk, "change": "removed"},
+    ).json()["results"]
+    assert (gone["after"], gone["comparison"]) == (None, new.pk)
+
+
+def test_the_pairs_that_changed_are_a_table_with_no_cell_that_acts_as_a_formula(
+    client, api, engineer, project
+):
+    before = finished(api, project)
+    prompt = factories.prompt(project, "=cmd()")
+    added = factories.judgment(factories.comparison(prompt)).comparison
+    after = finished(api, project)
+    asked = {"against": before.pk, "change": "added"}
+    answers = [
+        one.get(reverse(name, args=[project.pk, after.pk]), asked)
+        for one, name in (
+            (client, "datasets-difference-table"),
+            (api, "api-snapshot-changes-table"),
+        )
+    ]
+    first, second = (b"".join(one.streaming_content).decode() for one in answers)
+    assert first == second
+    (row,) = csv.DictReader(io.StringIO(first))
+    assert (row["change"], row["before"], row["comparison"]) == ("added", "", str(added.pk))
+    assert row["prompt"] == "'=cmd()"
+    assert row[f"votes_{row['after']}_after"] == "1.0"
 
 
 def test_a_snapshot_of_another_project_is_not_found(api, engineer, project):
