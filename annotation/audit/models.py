@@ -1,6 +1,7 @@
 """Who did what, append only."""
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 
@@ -14,7 +15,7 @@ class AuditEvent(models.Model):
     verb = models.CharField(max_length=60)
     object_type = models.CharField(max_length=60)
     object_id = models.BigIntegerField(null=True)
-    data = models.JSONField(default=dict)
+    data = models.JSONField(default=dict, encoder=DjangoJSONEncoder)  # with dates, as ISO
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

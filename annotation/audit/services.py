@@ -14,7 +14,7 @@ RECORD = """
 
 
 def record(verb: str, row: models.Model, *, actor: AbstractBaseUser | None, **data: object) -> None:
-    """Append one event; ``data`` must be JSON."""
+    """Append one event; ``data`` is JSON, in which dates and times may be."""
     project_id = row.pk if row._meta.model_name == "project" else getattr(row, "project_id", None)
     AuditEvent.objects.create(
         project_id=project_id,

@@ -80,6 +80,13 @@ def test_a_button_saves_and_goes_where_it_says(admin, project):
     assert (project.overlap_share, project.gold_share) == (0.12, 0.05)
 
 
+def test_a_deadline_is_saved_and_the_audit_keeps_what_it_became(admin, project):
+    sent = {**LABELS, "deadline": "2099-03-01T12:00"}
+    assert admin.post(address(project, "labels"), sent).status_code == 302
+    event = AuditEvent.objects.get(verb="project.changed")
+    assert event.data["deadline"] == [None, "2099-03-01T12:00:00Z"]
+
+
 def test_what_is_wrong_stays_on_the_page_with_what_was_typed(admin, project):
     answer = admin.post(address(project, "labels"), {**LABELS, "gold_share": "130"})
     page = answer.content.decode()
