@@ -37,6 +37,9 @@ from annotation.prompts.models import Prompt, PromptImport
 CHART_DAYS = 14
 MOST_CHOICES = 200
 FARTHEST_DAYS = 3_650
+ONE_MORE = (
+    "one more label"  # what the batches are made to ask for of which admins choose each comparison
+)
 
 
 def batches_of(project: Project) -> QuerySet[Batch]:
@@ -52,6 +55,11 @@ def batches_of(project: Project) -> QuerySet[Batch]:
         labels_given=Coalesce(Sum(given, filter=counted), 0),
     )
     return rows.order_by("-state", "-priority", "-pk")
+
+
+def asked_for_one_more(project: Project) -> QuerySet[Batch]:
+    """The batches of a project whose comparisons admins chose one by one to have one more label."""
+    return project.batches.filter(made_from__asked=ONE_MORE)
 
 
 def labels_of(of: str = "") -> Case:
@@ -94,7 +102,7 @@ def batch_at_hand(
     By leases that take a place and not by what is on the screen: gold and repeats stay unseen. ``languages`` are the
     primary ones that they read, none for any. The counts are those of up to a minute ago, so that many labelers cost no
     more than one. That a comparison is asked again, or which model contradicts people on it, is told to nobody who is
-    asked: such batches have no name here, and one of a single comparison is none.
+    asked: such batches have no name here, and one of comparisons that admins chose one by one is none.
     """
     leases = project.assignments.filter(labeler_id=labeler_id, state=Assignment.State.LEASED)
     leased = leases.filter(takes_place=True).order_by("-pk").values_list("comparison__batch")
@@ -108,7 +116,7 @@ def batch_at_hand(
 @lru_cache(maxsize=1_000)
 def _at_hand(pk: int, _minute: int) -> BatchAtHand | None:
     batch = Batch.objects.get(pk=pk)
-    if "comparison" in batch.made_from:
+    if batch.made_from.get("asked") == ONE_MORE:
         return None
     left_out = Q(state=Comparison.State.CLOSED) | Q(kind=Comparison.Kind.GOLD)
     rows = Comparison.objects.filter(batch=pk).exclude(left_out)

@@ -15,7 +15,7 @@ from annotation.accounts.zones import zone_of
 from annotation.comparisons.exams import exam_of
 from annotation.comparisons.models import GoldItem
 from annotation.comparisons.selectors import comparison_of
-from annotation.comparisons.services.again import ask_one_more
+from annotation.comparisons.services.again import ask_one_more, undo_one_more
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality import acts, adjudication, disputes, exams, gold, mine, numbers, rules
@@ -146,11 +146,19 @@ class ComparisonAsking(APIView):
 
     @extend_schema(request=None, responses={201: shapes.AskedMoreSerializer})
     def post(self, request: Request, project_id: int, comparison_id: int) -> Response:
-        """Open a batch of this comparison alone; `DELETE batches/ID/asked-again/` takes it back while nobody has it."""
+        """Put it into the open batch of those asked so, which is told; `DELETE` takes it back while nobody has it."""
         project = project_for(request.user, project_id, Role.ADMIN)
         row = comparison_of(project=project, pk=comparison_id)
         batch = ask_one_more(comparison=row, actor=person(request))
         return Response(shapes.AskedMoreSerializer({"batch": batch.pk}).data, status=CREATED)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, project_id: int, comparison_id: int) -> Response:
+        """Take the label back that was asked for; 409 where somebody has the comparison, or none is waited for."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        row = comparison_of(project=project, pk=comparison_id)
+        undo_one_more(comparison=row, actor=person(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class RuleList(APIView):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -150,13 +149,7 @@ def filters_context(project: Project, scope: Scope) -> Context:
         "asked_again": ASKED_AGAIN,
         "periods": PERIODS,
         "groups": list(groups_of(project).values_list("pk", "name")),
-        "batches": _batches(project, scope),
+        "batches": list(project.batches.order_by("name").values_list("pk", "name")),
         "languages": sorted(language for language in known if language),
         "tags": tags_of(project),
     }
-
-
-def _batches(project: Project, scope: Scope) -> list[tuple[int, str]]:
-    """Those to filter by; of those that ask one comparison again, only the one that is chosen."""
-    of_many = ~Q(made_from__has_key="comparison") | Q(pk=scope.batch)
-    return list(project.batches.filter(of_many).order_by("name").values_list("pk", "name"))

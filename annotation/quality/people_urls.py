@@ -144,7 +144,7 @@ ROUTE_ROLES = {
     "api-gold-list": {"GET": ADMIN, "POST": ADMIN},
     "api-gold-detail": {"PATCH": ADMIN, "DELETE": ADMIN},
     "api-exam-detail": {"GET": ADMIN, "PATCH": ADMIN},
-    "api-comparison-asking": {"POST": ADMIN},
+    "api-comparison-asking": {"POST": ADMIN, "DELETE": ADMIN},
     "api-adjudication-list": {"GET": READERS, "POST": ADMIN},
     "api-adjudication-detail": {"DELETE": ADMIN},
     "api-rule-list": {"GET": READERS, "POST": ADMIN},

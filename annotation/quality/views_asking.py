@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import comparison_of
-from annotation.comparisons.services.again import ask_one_more, asked_more, undo_asking
+from annotation.comparisons.services.again import ask_one_more, undo_one_more
 from annotation.core.errors import Conflict
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
@@ -33,14 +33,12 @@ def ask_undo(request: HttpRequest, project_id: int, comparison_id: int) -> HttpR
     """Take that back while nobody has been served it."""
     project = project_for(request.user, project_id, Role.ADMIN)
     row = comparison_of(project=project, pk=comparison_id)
-    batch = asked_more(project, [row.pk]).get(row.pk)
-    if batch and undo_asking(project=project, pk=batch, actor=person(request)):
-        messages.success(request, f"No further label is asked for on comparison {row.pk}.")
+    try:
+        undo_one_more(comparison=row, actor=person(request))
+    except Conflict as error:
+        messages.error(request, str(error))
     else:
-        messages.error(
-            request,
-            f"Nobody is waited for on comparison {row.pk}; somebody has it, or it was taken back.",
-        )
+        messages.success(request, f"No further label is asked for on comparison {row.pk}.")
     return _back(request, project, row.pk)
 
 

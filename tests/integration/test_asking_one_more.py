@@ -7,7 +7,7 @@ from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.again import asked_more
 from annotation.comparisons.services.queue import lease_next_comparison, skip_assignment
-from annotation.quality import services, views_asking
+from annotation.quality import services
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -58,27 +58,61 @@ def test_it_is_served_to_somebody_else_and_then_stays(project, admin, client, ju
     assert Comparison.objects.get(pk=judged.pk).overlap == 3
 
 
-def test_one_that_is_served_as_it_is_taken_back_can_be_taken_back_later(
-    project, admin, client, judged, monkeypatch
-):
+def test_one_that_is_given_back_can_be_taken_back(project, admin, client, judged):
     post(client, "quality-ask", judged)
-    labeler, leases = factories.member(project), []
-
-    def waiting_then_served(*asked):
-        found = asked_more(*asked)
-        leases.append(lease_next_comparison(project=project, labeler=labeler))
-        return found
-
+    lease = lease_next_comparison(project=project, labeler=factories.member(project))
     undo = reverse("quality-ask-undo", args=[project.pk, judged.pk])
-    with monkeypatch.context() as race:
-        race.setattr(views_asking, "asked_more", waiting_then_served)
-        told = client.post(undo, follow=True).text
+    told = client.post(undo, follow=True).text
     assert "somebody has it, or it was taken back" in told
     assert "No further label is asked for" not in told
     assert not AuditEvent.objects.filter(verb="batch.asking_undone").exists()
-    skip_assignment(assignment=leases[0], reason="other")
+    skip_assignment(assignment=lease, reason="other")
     assert "No further label is asked for" in client.post(undo, follow=True).text
     assert Comparison.objects.get(pk=judged.pk).overlap == 2
+
+
+def another(judged):
+    """A second one, judged like it, that was in a batch of its own."""
+    pilot = judged.project.batches.create(name="Pilot", state="closed")
+    places = {"overlap": 2, "slots_taken": 2, "judgments_counted": 2}
+    return factories.comparison(
+        factories.prompt(judged.project), state="judged", batch=pilot, **places
+    )
+
+
+def test_all_that_are_asked_so_share_the_open_batch(project, admin, client, judged):
+    other = another(judged)
+    for one in (judged, other):
+        post(client, "quality-ask", one)
+    batch = Batch.objects.get(name="One more label")
+    assert list(batch.comparisons.order_by("pk")) == [judged, other]
+    assert asked_more(project, [judged.pk, other.pk]) == {judged.pk, other.pk}
+    post(client, "quality-ask-undo", other)
+    other.refresh_from_db()
+    assert (other.batch.name, other.state, other.overlap) == ("Pilot", "judged", 2)
+    assert asked_more(project, [judged.pk, other.pk]) == {judged.pk}
+    batch.refresh_from_db()
+    assert [row["pk"] for row in batch.asked_again] == [judged.pk]
+    Batch.objects.filter(pk=batch.pk).update(state="closed")
+    post(client, "quality-ask", other)
+    other.refresh_from_db()
+    assert (other.batch.name, other.state) == ("One more label (2)", "open")
+
+
+def test_what_was_asked_so_and_judged_is_forgotten_and_can_be_asked_anew(
+    project, admin, client, judged
+):
+    post(client, "quality-ask", judged)
+    Comparison.objects.update(state="judged", slots_taken=3, judgments_counted=3)
+    other = another(judged)
+    post(client, "quality-ask", other)
+    batch = Batch.objects.get(name="One more label")
+    assert [row["pk"] for row in batch.asked_again] == [other.pk]
+    post(client, "quality-ask", judged)
+    post(client, "quality-ask-undo", judged)
+    judged.refresh_from_db()
+    assert (judged.batch, judged.state, judged.overlap) == (batch, "judged", 3)
+    assert asked_more(project, [judged.pk, other.pk]) == {other.pk}
 
 
 def test_twice_is_once(project, admin, client, judged):
@@ -101,17 +135,6 @@ def test_one_of_a_blind_evaluation_or_with_the_most_labels_offers_none(
     assert "part of a blind evaluation, or has the 50 labels that it may have" in answer.text
 
 
-def test_the_batch_of_one_comparison_is_offered_in_no_filter(project, admin, client, judged):
-    factories.comparison(factories.prompt(project), batch=project.batches.create(name="Pilot"))
-    post(client, "quality-ask", judged)
-    batch = Batch.objects.get(made_from__comparison=judged.pk)
-    option = f">{batch.name}</option>"
-    page = items(client, project)
-    assert ">Pilot</option>" in page
-    assert option not in page
-    assert f"selected{option}" in items(client, project, batch=batch.pk)
-
-
 def test_the_way_back_leads_nowhere_else(project, admin, client, judged):
     answer = post(client, "quality-ask", judged, query="//evil.example/?a=1\r\nX: y")
     assert answer.url.startswith(f"/projects/{project.pk}/agreement/items/?")
@@ -123,15 +146,14 @@ def test_the_api_asks_for_one_more_and_its_batch_takes_it_back(project, admin, a
     answer = api.post(url)
     assert answer.status_code == 201
     batch = Batch.objects.get(pk=answer.json()["batch"])
-    assert batch.name == f"One more label on comparison {judged.pk}"
+    assert list(batch.comparisons.all()) == [judged]
     assert api.post(url).status_code == 409
-    assert (
-        api.delete(reverse("api-batch-asked-again", args=[project.pk, batch.pk])).status_code == 200
-    )
+    assert api.delete(url).status_code == 204
+    assert api.delete(url).json()["error"]["message"].startswith("Nobody is waited for")
+    assert not Batch.objects.exists()
     foreign = factories.comparison(factories.prompt(factories.project()))
-    assert (
-        api.post(reverse("api-comparison-asking", args=[project.pk, foreign.pk])).status_code == 404
-    )
+    theirs = reverse("api-comparison-asking", args=[project.pk, foreign.pk])
+    assert {api.post(theirs).status_code, api.delete(theirs).status_code} == {404}
 
 
 def test_a_filtered_page_says_that_it_does_not_follow(project, admin, client, judged):

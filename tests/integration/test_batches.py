@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.comparisons import claims
-from annotation.comparisons.batches import batches_of
+from annotation.comparisons.batches import ONE_MORE, batches_of
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.comparisons.services import batches, judging, queue
 from annotation.comparisons.services.batches import Chosen
@@ -215,11 +215,9 @@ def test_the_work_at_hand_is_due_when_its_batch_says_else_its_project(api, proje
     assert answer.json()["deadline"] == (of_batch or "2099-06-01T12:00:00Z")
 
 
-def test_a_batch_that_asks_one_comparison_again_is_not_at_hand(api, project):
+def test_a_batch_that_asks_for_one_more_label_is_not_at_hand(api, project):
     Project.objects.update(deadline="2099-06-01T12:00:00Z")
-    batch = project.batches.create(
-        name="One more label on comparison 31", made_from={"comparison": 31}
-    )
+    batch = project.batches.create(name="One more label", made_from={"asked": ONE_MORE})
     factories.comparison(factories.prompt(project), batch=batch)
     api.force_authenticate(factories.member(project))
     answer = api.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")

@@ -5,12 +5,16 @@ from itertools import groupby
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons.batches import state_with_free_places
+from annotation.comparisons.batches import (
+    ONE_MORE,
+    asked_for_one_more,
+    state_with_free_places,
+)
 from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.batches import free_name, open_batch
 from annotation.comparisons.services.further import (
@@ -32,7 +36,7 @@ def ask_again(
     project: Project,
     name: str,
     comparisons: Sequence[int],
-    made_from: dict[str, int],
+    made_from: dict[str, int | str],
     actor: User | None,
 ) -> Batch:
     """A batch of comparisons that were judged: each gets one further place, for somebody who has not judged it.
@@ -42,18 +46,27 @@ def ask_again(
     is left.
     """
     batch = open_batch(project=project, name=name, made_from=made_from, actor=actor, priority=FIRST)
-    free = give_place(_askable(project, comparisons), most=len(comparisons))
+    _ask(batch, comparisons, actor)
+    return batch
+
+
+def _ask(batch: Batch, comparisons: Sequence[int], actor: User | None) -> None:
+    """Give each its place in the batch, which is locked or new, and note where it was; what is judged is forgotten."""
+    free = give_place(_askable(batch.project, comparisons), most=len(comparisons))
     if not free:
         raise Conflict(_nothing(len(comparisons)))
     mark_chosen(free)
     rows = Comparison.objects.filter(pk__in=free)
-    batch.asked_again = [
+    unjudged = batch.comparisons.exclude(state=Comparison.State.JUDGED)
+    kept = set(unjudged.values_list("pk", flat=True)) - free.keys()
+    batch.asked_again = [row for row in batch.asked_again if row["pk"] in kept]
+    batch.asked_again += [
         {**row, "free": free[row["pk"]]} for row in rows.values("pk", "batch", "priority")
     ]
     batch.save(update_fields=["asked_again"])
-    rows.update(batch=batch, priority=Greatest("priority", FIRST), state=Comparison.State.OPEN)
+    priority = Greatest("priority", Value(batch.priority))
+    rows.update(batch=batch, priority=priority, state=Comparison.State.OPEN)
     audit.record("batch.asked_again", batch, actor=actor, comparisons=sorted(free))
-    return batch
 
 
 def _askable(project: Project, comparisons: Sequence[int]) -> QuerySet[Comparison]:
@@ -78,51 +91,76 @@ def _nothing(many: int) -> str:
     )
 
 
+@transaction.atomic
 def ask_one_more(*, comparison: Comparison, actor: User) -> Batch:
-    """One further label on a comparison, in a batch of its own by which it is undone."""
-    project = comparison.project
-    return ask_again(
+    """One further label on a comparison, in the open batch of all that are asked so: it. Raises Conflict as above."""
+    batch = _batch_of_one_more(comparison.project, actor)
+    _ask(batch, [comparison.pk], actor)
+    return batch
+
+
+def _batch_of_one_more(project: Project, actor: User) -> Batch:
+    """The open batch, locked, or a new one; two who ask at the same time get the same."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    there = asked_for_one_more(project).filter(state=Batch.State.OPEN).select_for_update()
+    return there.order_by("pk").last() or open_batch(
         project=project,
-        name=free_name(project, f"One more label on comparison {comparison.pk}"),
-        comparisons=[comparison.pk],
-        made_from={"comparison": comparison.pk},
+        name=free_name(project, "One more label"),
+        made_from={"asked": ONE_MORE},
         actor=actor,
+        priority=FIRST,
     )
 
 
-def asked_more(project: Project, comparisons: Sequence[int]) -> dict[int, int]:
-    """Of these comparisons those on which one more label was asked for and is waited for: the batch of each."""
-    batches = project.batches.filter(made_from__comparison__in=list(comparisons))
-    waiting = Comparison.objects.filter(
-        slots_taken__lt=F("overlap"), batch__in=batches.exclude(asked_again=[])
-    )
-    return dict(waiting.values_list("pk", "batch"))
+def asked_more(project: Project, comparisons: Sequence[int]) -> set[int]:
+    """Of these comparisons those on which one more label was asked for and is waited for."""
+    batches = asked_for_one_more(project)
+    noted = {row["pk"] for rows in batches.values_list("asked_again", flat=True) for row in rows}
+    waiting = project.comparisons.filter(slots_taken__lt=F("overlap"), batch__in=batches)
+    return set(waiting.filter(pk__in=noted & set(comparisons)).values_list("pk", flat=True))
+
+
+@transaction.atomic
+def undo_one_more(*, comparison: Comparison, actor: User) -> None:
+    """Take that back. Raises Conflict where somebody has it, or nothing is waited for."""
+    batches = asked_for_one_more(comparison.project).filter(comparisons=comparison)
+    batch = batches.select_for_update(of=("self",)).first()
+    rows = [row for row in batch.asked_again if row["pk"] == comparison.pk] if batch else []
+    if batch is None or not rows or not _undo(batch, rows, actor):
+        raise Conflict(
+            f"Nobody is waited for on comparison {comparison.pk}; somebody has it, or it was taken back."
+        )
 
 
 @transaction.atomic
 def undo_asking(*, project: Project, pk: int, actor: User) -> int:
     """Take back the places that nobody has taken, and put those comparisons where they were: how many.
 
-    Those served meanwhile stay in the batch; without any it is removed, so that the same can be asked anew. Where all
-    were served nothing changes, and what they give back can be taken back later.
+    Those served meanwhile stay in the batch, and what is given back of them can be taken back later; without any it is
+    removed, so that the same can be asked anew.
     """
     batch = Batch.objects.select_for_update().filter(project=project, pk=pk).first()
     if batch is None:
         raise NotFound(f"There is no batch {pk} in {project.name}.")
     if not batch.asked_again:
         raise Conflict("Nothing in this batch was asked again, or it was taken back already.")
+    return len(_undo(batch, batch.asked_again, actor))
+
+
+def _undo(batch: Batch, rows: Sequence[dict[str, Any]], actor: User) -> list[int]:  # Any: as below
+    """Of these comparisons of a locked batch those that were taken back."""
     here = set(batch.comparisons.values_list("pk", flat=True))
-    was = {row["pk"]: row for row in batch.asked_again if row["pk"] in here}
-    taken_back = take_back(project, {key: row["free"] for key, row in was.items()})
+    was = {row["pk"]: row for row in rows if row["pk"] in here}
+    taken_back = take_back(batch.project, {key: row["free"] for key, row in was.items()})
     if here and not taken_back:
-        return 0
-    _put_back(project, [was[key] for key in taken_back])
+        return []
+    _put_back(batch.project, [was[key] for key in taken_back])
     audit.record("batch.asking_undone", batch, actor=actor, comparisons=sorted(taken_back))
-    batch.asked_again = []
+    batch.asked_again = [row for row in batch.asked_again if row["pk"] not in taken_back]
     batch.save(update_fields=["asked_again"])
     if not batch.comparisons.exists():
         batch.delete()
-    return len(taken_back)
+    return taken_back
 
 
 def _put_back(project: Project, rows: Sequence[dict[str, Any]]) -> None:  # Any: numbers and None

@@ -126,7 +126,12 @@ def free_name(project: Project, name: str) -> str:
 
 @transaction.atomic
 def open_batch(
-    *, project: Project, name: str, made_from: dict[str, int], actor: User | None, priority: int = 0
+    *,
+    project: Project,
+    name: str,
+    made_from: dict[str, int | str],
+    actor: User | None,
+    priority: int = 0,
 ) -> Batch:
     """An empty batch, for comparisons that are made by hand of other services."""
     batch = Batch(
