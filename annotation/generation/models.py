@@ -57,9 +57,16 @@ class Candidate(models.Model):
         IMPORT = "import"
         DEMONSTRATION = "demonstration"
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="candidates")
+    # Held by one foreign key of both, a_candidate_is_of_the_prompts_project: one check a row, not two.
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="candidates", db_constraint=False
+    )
     prompt = models.ForeignKey(  # a_response_is_a_candidate_once begins with it
-        Prompt, on_delete=models.CASCADE, related_name="candidates", db_index=False
+        Prompt,
+        on_delete=models.CASCADE,
+        related_name="candidates",
+        db_index=False,
+        db_constraint=False,
     )
     run = models.ForeignKey(
         GenerationRun,

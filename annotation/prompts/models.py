@@ -70,6 +70,8 @@ class Prompt(models.Model):
             models.UniqueConstraint(
                 fields=["project", "fingerprint"], name="a_prompt_is_in_a_project_once"
             ),
+            # What is made of a prompt names it with its project, so that it cannot be of another one.
+            models.UniqueConstraint(fields=["id", "project"], name="a_prompt_is_of_one_project"),
             models.UniqueConstraint(
                 fields=["project", "external_id"],
                 condition=~models.Q(external_id=""),

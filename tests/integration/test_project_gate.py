@@ -1,6 +1,7 @@
 """Every row is found through its project: strangers find nothing, members need the role."""
 
 import pytest
+from django.db import IntegrityError, connection, transaction
 
 from annotation.core.errors import Forbidden, NotFound
 from annotation.projects.models import Role
@@ -27,3 +28,13 @@ def test_a_member_without_the_role_is_told_which_role_is_needed():
     labeler = factories.member(project, Role.LABELER)
     with pytest.raises(Forbidden, match="admin"):
         project_for(labeler, project.pk, Role.ADMIN)
+
+
+@pytest.mark.parametrize("kind", ["comparison", "candidate"])
+def test_the_database_refuses_what_is_of_another_project_than_its_prompt(kind):
+    of_prompt = factories.comparison(factories.prompt(factories.project()))
+    row = of_prompt if kind == "comparison" else of_prompt.candidates.first()
+    refused = pytest.raises(IntegrityError, match=f"a_{kind}_is_of_the_prompts_project")
+    with refused, transaction.atomic():
+        type(row).objects.filter(pk=row.pk).update(project=factories.project())
+        connection.check_constraints()

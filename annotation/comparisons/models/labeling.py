@@ -68,10 +68,17 @@ class Comparison(models.Model):
         CLOSED = "closed"  # withdrawn by an admin
         HELD = "held"  # its batch is paused or closed
 
+    # Held by one foreign key of both, a_comparison_is_of_the_prompts_project: one check a row, not two.
     project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False
+        Project,
+        on_delete=models.CASCADE,
+        related_name="comparisons",
+        db_index=False,
+        db_constraint=False,
     )
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.CASCADE, related_name="comparisons", db_constraint=False
+    )
     candidates: "models.ManyToManyField[Candidate, models.Model]" = models.ManyToManyField(
         Candidate, through="ComparisonCandidate", related_name="comparisons"
     )
