@@ -89,6 +89,8 @@ def _check(comparison: Comparison, cause: str, verdict: Verdict) -> None:
         verdicts.check_all_bad(verdict.ranking, verdict.strengths)
     else:
         verdicts.check_ranking(comparison.candidate_ids, verdict.ranking, verdict.strengths)
+        scale = comparison.project.answer_scale
+        verdicts.check_scale(scale, verdict.ranking, verdict.strengths)
 
 
 def _resolve(made: Adjudication) -> None:

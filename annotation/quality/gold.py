@@ -86,6 +86,7 @@ def _free_places(comparison: Comparison) -> None:
 def _checked(comparison: Comparison, tiers: Tiers) -> Tiers:
     if tiers:
         verdicts.check_ranking(comparison.candidate_ids, tiers, [1] * (len(tiers) - 1))
+        verdicts.check_scale(comparison.project.answer_scale, tiers, ())
     return [sorted(tier) for tier in tiers]
 
 

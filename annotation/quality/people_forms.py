@@ -26,18 +26,22 @@ def verdict_from(fields: Mapping[str, str], candidate_ids: Sequence[int]) -> Ver
     """A verdict as the pages post it: a step for a pair, a rank a candidate for more; none where the cause is taste."""
     if fields.get("cause") == Adjudication.Cause.SUBJECTIVE:
         return NO_VERDICT
+    return _decided(fields, candidate_ids)
+
+
+def known_from(fields: Mapping[str, str], candidate_ids: Sequence[int]) -> Tiers:
+    """A known answer; empty where all are bad."""
+    found = _decided(fields, candidate_ids)
+    return [] if found.is_all_bad else found.ranking
+
+
+def _decided(fields: Mapping[str, str], candidate_ids: Sequence[int]) -> Verdict:
     if ALL_BAD in (fields.get("verdict"), fields.get(ALL_BAD)):
         return Verdict(ranking=[], strengths=[], is_all_bad=True)
     if len(candidate_ids) == 2:
         return _step(fields.get("verdict", ""), candidate_ids)
     ranking, strengths = tiers_from_ranks({pk: _rank(fields, pk) for pk in candidate_ids})
     return Verdict(ranking=ranking, strengths=strengths)
-
-
-def known_from(fields: Mapping[str, str], candidate_ids: Sequence[int]) -> Tiers:
-    """A known answer; empty where all are bad."""
-    found = verdict_from({**fields, "cause": ""}, candidate_ids)
-    return [] if found.is_all_bad else found.ranking
 
 
 def _step(value: str, candidate_ids: Sequence[int]) -> Verdict:

@@ -21,7 +21,8 @@ from annotation.comparisons.selectors import (
     flags_with_texts,
     judgments_on,
 )
-from annotation.comparisons.steps import STEPS
+from annotation.comparisons.steps import steps_of
+from annotation.comparisons.verdicts import has_tie
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import project_for
@@ -152,12 +153,14 @@ class Step(NamedTuple):
     label: str
 
 
-def verdict_steps(candidate_ids: Sequence[int]) -> list[Step]:
-    """The choices for a pair, from the first much better to the second much better."""
+def verdict_steps(candidate_ids: Sequence[int], scale: str) -> list[Step]:
+    """The choices for a pair on an answer scale, from the first better by most to the second."""
     first, second = candidate_ids
-    before = [Step(f"{first}:{one.strength}", f"A {one.words}") for one in STEPS]
-    after = [Step(f"{second}:{one.strength}", f"B {one.words}") for one in reversed(STEPS)]
-    return [*before, Step("tie", "about the same"), *after]
+    steps = steps_of(scale)
+    before = [Step(f"{first}:{one.strength}", f"A {one.words}") for one in steps]
+    after = [Step(f"{second}:{one.strength}", f"B {one.words}") for one in reversed(steps)]
+    tie = [Step("tie", "about the same")] if has_tie(scale) else []
+    return [*before, *tie, *after]
 
 
 @require_http_methods(["GET", "POST"])
@@ -172,6 +175,7 @@ def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> Htt
 
 def _comparison_context(request: HttpRequest, project: Project, row: Comparison) -> Context:
     letters, given = letters_of(row.candidate_ids), list(judgments_on(row))
+    scale = project.answer_scale
     found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
     item = disputes.gold_by_comparison(project, [row.pk]).get(row.pk)
     return {
@@ -180,7 +184,8 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": drawn_responses(row, given),
         "said": said_on(row, given),
-        "steps": verdict_steps(row.candidate_ids) if len(row.candidate_ids) == 2 else [],
+        "steps": verdict_steps(row.candidate_ids, scale) if len(row.candidate_ids) == 2 else [],
+        "has_tie": has_tie(scale),
         "causes": Adjudication.Cause.choices,
         "disputes": disputes.disputes_about(row),
         "flags": flags_with_texts(row.flags.all()),

@@ -1,5 +1,7 @@
 """The pages on which admins look after people, and the labeler's own: they show, they act, they say what is wrong."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -58,6 +60,48 @@ def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, clie
     told = post(client, at("adjudication-undo", project, made.pk))
     assert "taken back" in told
     assert "undone already" in post(client, at("adjudication-undo", project, made.pk))
+
+
+@pytest.mark.parametrize(
+    ("scale", "labels", "beyond", "told"),
+    [
+        ("five", ["A better", "A slightly better", "about the same"], "3", "up to strength 2"),
+        ("three", ["A better", "about the same", "B better"], "2", "up to strength 1"),
+        ("two", ["A better", "B better", "all bad"], "tie", "no two responses may be the same"),
+    ],
+)
+def test_a_verdict_has_the_strengths_of_the_answer_scale(
+    project, admin, client, scale, labels, beyond, told
+):
+    project.answer_scale = scale
+    project.save()
+    comparison = factories.comparison(factories.prompt(project))
+    first = comparison.candidate_ids[0]
+    url = at("comparison", project, comparison.pk)
+    page = client.get(url).text
+    offered = re.findall(r'name="verdict" value="[^"]+"> ([^<]+)<', page)
+    assert offered[:3] == labels
+    verdict = beyond if beyond == "tie" else f"{first}:{beyond}"
+    assert told in post(client, url, cause="ambiguous", verdict=verdict)
+    assert not Adjudication.objects.exists()
+    assert "is adjudicated" in post(client, url, cause="ambiguous", verdict=f"{first}:1")
+
+
+def test_no_tie_is_known_where_labelers_have_to_choose(project, admin, client):
+    project.answer_scale = "two"
+    project.save()
+    comparison = factories.comparison(factories.prompt(project), size=3)
+    url = at("gold-mark", project, comparison.pk)
+    a, b, c = comparison.candidate_ids
+    tied = {f"rank-{a}": "1", f"rank-{b}": "1", f"rank-{c}": "2"}
+    assert "no two responses may be the same" in post(client, url, **tied)
+    assert "is gold now" in post(client, url, **tied | {f"rank-{b}": "3"})
+    assert gold.gold_item(project, comparison.pk).comparison.known_ranking["ranking"] == [
+        [a],
+        [c],
+        [b],
+    ]
+    assert "the same rank is a tie" not in client.get(at("comparison", project, comparison.pk)).text
 
 
 def test_the_items_lead_to_their_adjudication(project, admin, client, labeler):
