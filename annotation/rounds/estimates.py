@@ -17,6 +17,7 @@ from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import time_of
+from annotation.runs.looking import HeldOut
 from annotation.runs.pacing import Basis
 from annotation.runs.selectors import built_snapshots
 from annotation.runs.specs import settings_with
@@ -87,11 +88,15 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
     shared = comparisons * project.overlap_share * (project.overlap - 1)
     timed = pace.seconds_of_a_judgment(project)
     responses = prompts * plan.per_prompt
-    learned_from = _training_prompts(project, prompts)
+    learned_from, held_out = _split_prompts(project, prompts)
 
     def trained(kind: str) -> Basis | None:
         spec = settings_with(plan.preset, kind)
-        return time_of(kind, spec, rows=learned_from, base_model=policy) if policy else None
+        return (
+            time_of(kind, spec, rows=learned_from, held_out=held_out, base_model=policy)
+            if policy
+            else None
+        )
 
     return Estimate(
         prompts=prompts,
@@ -119,12 +124,16 @@ def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int
     return brought + free_comparisons(project, prompts).count()
 
 
-def _training_prompts(project: Project, prompts: int) -> int:
-    """About: what the newest snapshot holds or the round asks for, whichever is more, less what is held out."""
+def _split_prompts(project: Project, prompts: int) -> tuple[int, HeldOut]:
+    """About: what the newest snapshot holds or the round asks for, whichever is more; to train on, and held out."""
     newest = built_snapshots(project).first()
     there = max(prompts, newest.rows if newest else 0)
-    share = float(splits_of_newest(project).get("train", SnapshotQuery().train))
-    return round(there * share)
+    shares, usual = splits_of_newest(project), SnapshotQuery()
+    train, *held_out = (
+        round(there * float(shares.get(name, getattr(usual, name))))
+        for name in ("train", *HeldOut._fields)
+    )
+    return train, HeldOut(*held_out)
 
 
 def _sampled(policy: ModelVersion, plan: Plan, responses: int) -> Sampled | None:

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from annotation.datasets.models import DatasetSnapshot
 from annotation.registry.models import ModelVersion
+from annotation.runs.looking import HeldOut, answers, looked
 from annotation.runs.pacing import Basis, seconds_of
 from annotation.runs.selectors import computes_half
 from annotation.runs.specs import needs_reward_model
@@ -65,11 +66,10 @@ def estimate(
 ) -> Estimate:
     """The estimate of a run with these settings."""
     verdicts = verdicts_in(snapshot) if kind == "kto" else None
-    rows = verdicts.prompts if verdicts else int(snapshot.splits.get("train", 0))
-    if limit := int(spec.get("max_groups", 0)):
-        rows = min(rows, limit)
+    rows = rows_of(snapshot, verdicts, limit=int(spec.get("max_groups", 0)))
     weights = weights_of(base_model)
-    basis = time_of(kind, spec, rows=rows, base_model=base_model)
+    held_out = HeldOut.of(snapshot.splits)
+    basis = time_of(kind, spec, rows=rows, held_out=held_out, base_model=base_model)
     halves = computes_half(base_model.project)
     kept = trained_model(weights, spec) if weights else None
     why = []
@@ -111,13 +111,29 @@ def time_of(
     spec: Mapping[str, Any],  # Any: as above
     *,
     rows: int,
+    held_out: HeldOut,
     base_model: ModelVersion,
 ) -> Basis | None:
     """How long a run over so many prompts takes, by earlier ones; None where none of its kind has ended here."""
-    units, _ = units_and_steps(spec, rows)
+    units, steps = units_and_steps(spec, rows)
+    looks = looked(spec, held_out, steps=int(spec.get("updates", steps)))
     return seconds_of(
-        kind, spec, units=units, base_model=base_model, weights=weights_of(base_model)
+        kind,
+        spec,
+        units=units + looks,
+        answers=answers(spec, held_out),
+        base_model=base_model,
+        weights=weights_of(base_model),
     )
+
+
+def rows_of(snapshot: DatasetSnapshot, verdicts: Verdicts | None, *, limit: int) -> int:
+    """Prompts of the training split that are learned from; of the first ``limit`` ones about as many have a verdict."""
+    there = int(snapshot.splits.get("train", 0))
+    used = min(there, limit) if limit else there
+    if verdicts is None or not there:
+        return used
+    return round(verdicts.prompts * used / there)
 
 
 def units_and_steps(spec: Mapping[str, Any], rows: int) -> tuple[float, int]:  # Any: as above

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import number_text
 from annotation.runs.lengths import LIMIT, growth
+from annotation.runs.looking import POLICIES, HeldOut, looked
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.weights import Weights, weights_of
 from training.spec.events import EventKind
@@ -28,10 +29,14 @@ LAST_KEY = 2**63 - 1
 
 
 class Timed(NamedTuple):
-    """What an earlier run took: seconds a prompt (or rollout), and seconds before its first and after its last step."""
+    """What an earlier run took, in seconds: a prompt (or rollout), and all before its first and after its last step.
+
+    ``an_answer`` of those to held-out prompts is not in ``beside``; None where the run did not tell of any.
+    """
 
     a_unit: float
     beside: float
+    an_answer: float | None
 
 
 class Likeness(IntEnum):
@@ -59,6 +64,11 @@ class Basis(NamedTuple):
     not_scaled_for: tuple[str, ...]
 
 
+class _Asked(NamedTuple):
+    units: float
+    answers: int
+
+
 class _Earlier(NamedTuple):
     run: TrainingRun
     weights: Weights | None
@@ -69,17 +79,19 @@ def seconds_of(
     spec: Mapping[str, Any],  # Any: settings of many types
     *,
     units: float,
+    answers: int = 0,
     base_model: ModelVersion,
     weights: Weights | None,
 ) -> Basis | None:
     """The mean of the newest runs of the kind in the project that are nearest to this one; None without any.
 
     Each is scaled by the work of a token, so that other layers or adapters, or a model of another size, count, and
-    by the tokens that its responses would have under this limit of them.
+    by the tokens that its responses would have under this limit of them. ``units`` are prompts passed (or rollouts
+    drawn), looks at held-out ones among them; ``answers`` those that measuring asks.
     """
     done = TrainingRun.objects.filter(
         project=base_model.project_id, kind=kind, status=TrainingRun.Status.DONE
-    ).select_related("base_model")
+    ).select_related("base_model", "snapshot")
     groups: dict[Likeness, list[_Earlier]] = {one: [] for one in Likeness}
     for run in done.order_by("-pk")[:LOOKED_AT]:
         theirs = weights_of(run.base_model)
@@ -87,7 +99,8 @@ def seconds_of(
         if likeness < Likeness.MODEL or (weights and theirs):
             groups[likeness].append(_Earlier(run, theirs))
     for likeness, earlier in groups.items():
-        if told := list(islice(_told(earlier, spec, units, weights), PACED_BY)):
+        asked = _Asked(units, answers)
+        if told := list(islice(_told(earlier, spec, asked, weights), PACED_BY)):
             return _basis(told, likeness, spec, is_weighed=weights is not None)
     return None
 
@@ -117,7 +130,7 @@ def _differing(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
 def _told(
     earlier: Iterable[_Earlier],
     spec: Mapping[str, Any],  # Any: as above
-    units: float,
+    asked: _Asked,
     weights: Weights | None,
 ) -> Iterator[tuple[TrainingRun, float]]:
     """The seconds that each run speaks for; none of those that told of too few steps."""
@@ -127,7 +140,8 @@ def _told(
         if timed is not None:
             grown = growth(run, spec)
             factor *= grown.factor if grown else 1.0
-            yield run, timed.a_unit * units * factor + timed.beside
+            worked = timed.a_unit * asked.units + (timed.an_answer or 0.0) * asked.answers
+            yield run, worked * factor + timed.beside
 
 
 def _basis(
@@ -179,9 +193,21 @@ def timed_of(run: TrainingRun) -> Timed | None:
     per_step = run.spec.get("rollouts_per_update" if "updates" in run.spec else "groups_per_step")
     if not steps or not per_step:
         return None
+    units = steps * float(per_step) + looked(
+        run.spec, HeldOut.of(run.snapshot.splits), steps=int(steps)
+    )
     took = run.result.get("seconds")  # of its last attempt
     beside = max(0.0, took - spans[-1][1]) if isinstance(took, (int, float)) else 0.0
-    return Timed(seconds / steps / float(per_step), beside)
+    answers, on_answers = _answered(said)
+    an_answer = on_answers / answers if answers else None
+    return Timed(seconds / units, max(0.0, beside - on_answers), an_answer)
+
+
+def _answered(said: QuerySet[RunEvent]) -> tuple[int, float]:
+    """Answers to held-out prompts that measuring asked last, and seconds that they took."""
+    told = said.filter(kind=EventKind.LOG, data__has_keys=["answers", "seconds"]).order_by("-pk")
+    rows = told.values_list("data__answers", "data__seconds")[:POLICIES]
+    return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
 
 def _span(said: QuerySet[RunEvent], after: int, before: int) -> tuple[int, float]:

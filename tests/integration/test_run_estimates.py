@@ -60,12 +60,12 @@ def done(project, base, spec=REWARD, **fields):
     return run
 
 
-def of_reward(project, base, **spec):
+def of_reward(project, base, *, validation=0, **spec):
     """The estimate of a reward model over 20 prompts."""
     return estimates.estimate(
         kind="reward_model",
         spec={**REWARD, **spec},
-        snapshot=factories.snapshot(project, splits={"train": 20}),
+        snapshot=factories.snapshot(project, splits={"train": 20, "validation": validation}),
         base_model=base,
         reward_model=None,
     )
@@ -203,6 +203,47 @@ def test_loading_and_measuring_are_part_of_the_time(project):
     base = factories.policy(project)
     done(project, base, result={"seconds": 34.0})
     assert of_reward(project, base).seconds == 40.0
+
+
+def test_looks_at_held_out_prompts_are_part_of_the_time_that_they_are_asked_for(project):
+    """5 steps of 8 prompts at 0.25 s: 10 s. Two looks at 24 prompts, forward alone: 2 * 24 / 3 * 0.25 = 4 s."""
+    base = factories.policy(project)
+    done(project, base)
+    assert of_reward(project, base, validation=24).seconds == 10.0
+    assert of_reward(project, base, validation=24, eval_every=2).seconds == pytest.approx(14.0)
+    assert of_reward(project, base, validation=24, eval_every=2, max_groups=20).seconds == (
+        pytest.approx(10.0 + 2 * 20 / 3 * 0.25)
+    )
+
+
+def test_looks_of_an_earlier_run_are_taken_out_of_its_pace(project):
+    """4 s for 2 steps of 8 prompts and a look at 24 forward alone: 16 + 8 prompts' worth, 1/6 s each."""
+    base = factories.policy(project)
+    splits = {"train": 20, "validation": 24}
+    snapshot = factories.snapshot(project, splits=splits)
+    done(project, base, {**REWARD, "eval_every": 2}, snapshot=snapshot)
+    assert of_reward(project, base).seconds == pytest.approx(40 / 6)
+
+
+def test_held_out_answers_are_part_of_the_time_by_those_of_an_earlier_run(project):
+    """34 s, of them 4 between its steps and 12 for 2 * 8 answers: 18 s beside; 0.75 s an answer."""
+    base = factories.policy(project)
+    spec = {**REWARD, "eval_prompts": 8}
+    run = done(project, base, spec, kind="dpo", result={"seconds": 34.0})
+    for seconds in (8.0, 4.0):
+        data = {"message": "", "answers": 8, "seconds": seconds}
+        RunEvent.objects.create(run=run, kind="log", at=timezone.now(), data=data)
+
+    def of_dpo(prompts):
+        snapshot = factories.snapshot(project, splits={"train": 20, "test": 20})
+        asked = {**spec, "eval_prompts": prompts}
+        return estimates.estimate(
+            kind="dpo", spec=asked, snapshot=snapshot, base_model=base, reward_model=None
+        ).seconds
+
+    assert of_dpo(8) == pytest.approx(10 + 18 + 12)
+    assert of_dpo(0) == pytest.approx(10 + 18)
+    assert of_dpo(64) == pytest.approx(10 + 18 + 2 * 20 * 0.75)  # there are 20
 
 
 def test_a_first_run_over_a_model_goes_by_others_scaled_by_the_work_of_a_token(project, model):

@@ -73,6 +73,8 @@ def test_the_estimate_goes_by_prompts_with_a_verdict_and_tells_the_rest(project,
     assert found.verdicts == verdicts_in(snapshot)
     assert RunEstimateSerializer.facts(found)["verdicts"]["prompts_without"] == 3
     assert "over undesirable responses is 0.75" in found.why[1]
+    limited = estimates.rows_of(snapshot, verdicts_in(snapshot), limit=10)
+    assert limited == 8  # 14 of 17 prompts have a verdict
 
 
 def test_form_and_page_tell_what_is_learned_from_and_what_is_left_out(project, snapshot, client):

@@ -6,7 +6,9 @@ that the run began with, a response (k1).
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -24,14 +26,22 @@ from training.spec.events import EventKind
 Samples = Sequence[Sequence[Sample]]  # those of each prompt
 
 
-def telling(reporter: Reporter, stage: str) -> Progress:
-    """Says how many answers are sampled."""
+@contextmanager
+def telling(reporter: Reporter, stage: str) -> Iterator[Progress]:
+    """Says how many answers are sampled, and in the end how long that took."""
+    began, answered = time.monotonic(), 0
 
     def say(done: int, total: int) -> None:
+        nonlocal answered
+        answered = done
         data = {"stage": stage, "done": done, "total": total, "unit": "answers"}
         reporter.say(EventKind.PROGRESS, data)
 
-    return say
+    yield say
+    seconds = time.monotonic() - began
+    if answered:
+        told = f"{stage.capitalize()}: {answered:,} in {seconds:.1f} s."
+        reporter.log(told, answers=answered, seconds=round(seconds, 3))
 
 
 @torch.no_grad()

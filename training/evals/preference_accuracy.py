@@ -162,7 +162,8 @@ def _answers(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) 
         max_tokens=limits.response,
         seed=rollout_seed(spec.seed, OF_NO_UPDATE),
     )
-    samples = sampler.sample_tokens(prompts, knobs, on_progress=telling(run.reporter, stage))
+    with telling(run.reporter, stage) as say:
+        samples = sampler.sample_tokens(prompts, knobs, on_progress=say)
     tokens = [
         TokenGroup(
             prompt_id=record.prompt_id,

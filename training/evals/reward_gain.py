@@ -106,7 +106,8 @@ def _answers(
     prompts = asked(policy, groups, spec, tally)
     run.reporter.log("The held-out prompts are read.", **tally.as_dict())
     sampler = LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
-    return heldout_answers(sampler, scorer, prompts, spec, on_progress=telling(run.reporter, stage))
+    with telling(run.reporter, stage) as say:
+        return heldout_answers(sampler, scorer, prompts, spec, on_progress=say)
 
 
 def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from training.spec.errors import SpecError
 
+LOOKED_AT = 256  # prompts of the validation split, at most
 TRACKER_NAMES = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
@@ -145,6 +146,12 @@ class RunSpec:
         for name in sorted(names.difference(self.guards)):
             raise SpecError(f"stop_on: {name!r} is not one of {', '.join(self.guards)}.")
         return names
+
+    def most_groups(self, split: str) -> int:
+        """How many prompts of a split are read at most while it trains; 0 means all."""
+        if split == "train":
+            return self.max_groups
+        return min(self.max_groups or LOOKED_AT, LOOKED_AT)
 
     def looks_at(self, step: int) -> bool:
         """Whether held-out records or prompts are looked at in this step."""

@@ -102,7 +102,7 @@ def _pairs(policy: LoadedModel, spec: DpoSpec, split: str, tally: Tally) -> list
         limits=reading_limits(policy, spec),
         uses_soft_labels=spec.use_soft_labels,
     )
-    return reader.read(groups_of(spec.data, split, at_most=spec.max_groups), tally)
+    return reader.read(groups_of(spec.data, split, at_most=spec.most_groups(split)), tally)
 
 
 class Learned(NamedTuple):

@@ -89,7 +89,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
 def _rows(policy: LoadedModel, spec: KtoSpec, split: str, tally: Tally) -> list[SignalGroup]:
     return signal_groups(
         policy.tokenizer,
-        groups_of(spec.data, split, at_most=spec.max_groups),
+        groups_of(spec.data, split, at_most=spec.most_groups(split)),
         limits=reading_limits(policy, spec),
         tally=tally,
     )

@@ -215,7 +215,7 @@ def _rows(reward: LoadedModel, spec: RewardModelSpec, split: str, tally: Tally) 
         uses_soft_labels=spec.use_soft_labels,
         keeps_ties=spec.ties != "drop",
     )
-    rows = reader.read(groups_of(spec.data, split, at_most=spec.max_groups), tally)
+    rows = reader.read(groups_of(spec.data, split, at_most=spec.most_groups(split)), tally)
     return with_rankings(rows, tally) if spec.objective == "plackett_luce" else rows
 
 

@@ -88,7 +88,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
 def _rows(policy: LoadedModel, spec: SftSpec, split: str, tally: Tally) -> list[TokenGroup]:
     return demonstration_groups(
         policy.tokenizer,
-        groups_of(spec.data, split, at_most=spec.max_groups),
+        groups_of(spec.data, split, at_most=spec.most_groups(split)),
         limits=reading_limits(policy, spec),
         includes_chosen=spec.include_chosen,
         tally=tally,

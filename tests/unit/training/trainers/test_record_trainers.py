@@ -1,5 +1,6 @@
 """What holds for all trainers that learn from records: fine-tuning, reward models, DPO, KTO."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -224,6 +225,9 @@ def test_what_preferences_cost_in_language_is_measured(
     assert {"eos_before", "eos_after", "distinct_before", "distinct_after", "length_after"} <= set(
         told
     )
+    lines = (tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    logged = [row for row in map(json.loads, lines) if "answers" in row["data"]]
+    assert [row["data"]["answers"] for row in logged] == [8, 8]
     assert evaluate(tmp_path / "run", own) == told
     assert "kl" not in evaluate(tmp_path / "run", replace(own, eval_prompts=0))
 
