@@ -3,11 +3,10 @@
 ``Columns`` names the columns of a form with a word for what each holds; only CSV and Parquet need them.
 """
 
-import csv
-import io
 import json
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,7 +19,7 @@ ROWS_A_TABLE = 50
 PIECE_BYTES = 64 * 1024
 SPOOL_BYTES = 8 * 1024 * 1024
 encode = json.JSONEncoder(ensure_ascii=False).encode
-_NESTED = frozenset({list, dict, bool})  # of JSON: these have no subclasses there
+_TO_QUOTE = re.compile('[",\r\n]')
 
 _PAIR: Columns = tuple(
     (name, "number")
@@ -106,26 +105,36 @@ def csv_lines(rows: Iterator[Row], columns: Columns, *, is_inert: bool) -> Itera
 
 def _csv(rows: Iterator[Row], names: list[str], *, is_inert: bool) -> Iterator[str]:
     """A column at a time: most of them hold nothing that is written otherwise."""
-    yield _table([names])
+    yield _lines([_quoted([name]) for name in names])
     while batch := list(islice(rows, ROWS_A_TABLE)):
         columns = zip(*(map(row.get, names) for row in batch), strict=True)
-        yield _table(zip(*(_cells(one, is_inert=is_inert) for one in columns), strict=True))
+        yield _lines([_quoted(_cells(one, is_inert=is_inert)) for one in columns])
 
 
-def _table(rows: Iterable[Iterable[object]]) -> str:
-    file = io.StringIO(newline="")
-    csv.writer(file).writerows(rows)
-    return file.getvalue()
+def _lines(columns: Sequence[Sequence[str]]) -> str:
+    return "".join([f"{','.join(cells)}\r\n" for cells in zip(*columns, strict=True)])
 
 
-def _cells(values: Sequence[object], *, is_inert: bool) -> Sequence[object]:
-    """The values of a column as CSV holds them; gone through only for what is among them."""
+def _quoted(cells: Sequence[str]) -> Sequence[str]:
+    """The cells as they stand between commas. `csv.writer` looks at every character on its own: thrice the time."""
+    if not _TO_QUOTE.search("".join(cells)):
+        return cells
+    return ['"' + one.replace('"', '""') + '"' if _TO_QUOTE.search(one) else one for one in cells]
+
+
+def _cells(values: Sequence[object], *, is_inert: bool) -> Sequence[str]:
+    """The values of a column as texts. ``is_inert``: no text of them acts as a formula; gone through where one may."""
     starts = [one[:1] for one in values if isinstance(one, str)] if is_inert else []
     if not FORMULA_STARTS.isdisjoint(starts):
         values = [inert(one) if isinstance(one, str) else one for one in values]
-    if _NESTED.isdisjoint(map(type, values)):
-        return values
-    return [encode(one) if type(one) in _NESTED else one for one in values]
+    return [one if isinstance(one, str) else _text(one) for one in values]
+
+
+def _text(value: object) -> str:
+    """What is no text in its cell: what is nested as JSON, nothing as an empty one."""
+    if value is None:
+        return ""
+    return encode(value) if isinstance(value, list | dict | bool) else str(value)
 
 
 def _pieces(texts: Iterator[str]) -> Iterator[bytes]:
