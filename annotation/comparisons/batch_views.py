@@ -10,7 +10,7 @@ from annotation.comparisons import batches
 from annotation.comparisons.batch_forms import BatchForm, NewBatchForm
 from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
-from annotation.core.errors import DomainError
+from annotation.core.forms import refusals_in
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.ui import charts
@@ -39,7 +39,7 @@ def batch_new(request: HttpRequest, project_id: int) -> HttpResponse:
         if posted.get("act") == "count":
             counted = services.preview(project, form.chosen())
         else:
-            try:
+            with refusals_in(form):
                 batch = services.create_batch(
                     project=project,
                     chosen=form.chosen(),
@@ -49,9 +49,6 @@ def batch_new(request: HttpRequest, project_id: int) -> HttpResponse:
                     strategy=form.cleaned_data["strategy"] or None,
                     actor=person(request),
                 )
-            except DomainError as error:
-                form.add_error(getattr(error, "field", "") or None, str(error))
-            else:
                 return redirect("comparisons-batch", project.pk, batch.pk)
     context = page_context(person(request), project, "comparisons")
     context.update(form=form, counted=counted)
@@ -67,11 +64,8 @@ def batch_detail(request: HttpRequest, project_id: int, batch_id: int) -> HttpRe
     initial = {"name": batch.name, "priority": batch.priority, "deadline": batch.deadline}
     form = BatchForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             services.update_batch(batch=batch, actor=person(request), **form.cleaned_data)
-        except DomainError as error:
-            form.add_error(None, str(error))
-        else:
             messages.success(request, "The batch is saved.")
             return redirect("comparisons-batch", project.pk, batch.pk)
     left = batch.labels_wanted - batch.labels_given  # type: ignore[attr-defined] # annotated

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from annotation.comparisons.verdicts import LONGEST_RATIONALE, Answer, CriterionVerdict, Mark
 from annotation.core.errors import InvalidInput
+from annotation.core.text import kind_of
 
 LARGEST_KEY = 2**63 - 1
 LARGEST_VERSION = 2**31 - 1
@@ -18,7 +19,7 @@ MOST_CRITERIA = 100
 def answer_from_json(data: Any) -> Answer:  # Any: JSON, of which nothing is known yet
     """The answer in a decoded request. Raises InvalidInput naming the field that cannot be read."""
     if not isinstance(data, dict):
-        raise InvalidInput(f"An answer is an object with its fields, not {type(data).__name__}.")
+        raise InvalidInput(f"An answer is an object with its fields, not {kind_of(data)}.")
     return Answer(
         client_uuid=_uuid(data.get("client_uuid")),
         ranking=_tiers("ranking", data.get("ranking", [])),

@@ -30,6 +30,7 @@ from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
 from annotation.comparisons.services.requeue import requeued_by
 from annotation.core.errors import InvalidInput, NotFound
+from annotation.core.forms import refusals_in
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import (
@@ -219,17 +220,15 @@ def comparison_state(request: HttpRequest, project_id: int, comparison_id: int) 
 def _save(form: PreferencesForm, labeler: User) -> bool:
     """Store what the form holds; False, with the reason in the form, if the service refuses it."""
     fields = form.cleaned_data
-    try:
+    with refusals_in(form):
         save_preferences(
             labeler=labeler,
             keys=form.chosen_keys(),
             break_after_minutes=fields["break_after_minutes"],
             is_upsetting_blurred=fields["is_upsetting_blurred"],
         )
-    except InvalidInput as error:
-        form.add_error(error.field or None, str(error))
-        return False
-    return True
+        return True
+    return False
 
 
 def _answer(request: HttpRequest, project: Project) -> HttpResponse:

@@ -28,6 +28,14 @@ def fingerprint(parts: Sequence[str]) -> str:
     return hashlib.sha256(f"[{payload}]".encode()).hexdigest()
 
 
+KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words for a sentence."""
+    return KINDS.get(type(value), "a number")
+
+
 FORMULA_STARTS = frozenset("'=+-@\t\r")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 INERT_FORMULA = re.compile(r"'+[=+\-@\t\r]")

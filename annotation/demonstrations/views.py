@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.comparisons.worddiff import word_diff
 from annotation.core.errors import DomainError, InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.demonstrations import selectors
 from annotation.demonstrations.bench import bench_for, shown_turns
 from annotation.demonstrations.forms import AskForm
@@ -104,11 +105,8 @@ def ask(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     form = AskForm(request.POST or None, project=project)
     if form.is_valid():
-        try:
+        with refusals_in(form):
             made = asking.ask(project=project, actor=person(request), **form.cleaned_data)
-        except InvalidInput as error:
-            form.add_error(error.field or None, str(error))
-        else:
             return _asked(request, project, made)
     context = {**page_context(person(request), project, "demonstrations"), "form": form}
     status = 400 if form.is_bound else 200

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import DomainError
+from annotation.core.forms import refusals_in
 from annotation.evaluations import services
 from annotation.evaluations.cards.markdown import as_markdown
 from annotation.evaluations.cards.whole import sections_of
@@ -86,14 +86,10 @@ def evaluation_new(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ENGINEER)
     form = EvaluationForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             row = services.start_evaluation(
                 project=project, actor=person(request), **form.cleaned_data
             )
-        except DomainError as error:
-            field = getattr(error, "field", "")
-            form.add_error(field if field in form.fields else None, str(error))
-        else:
             return redirect("evaluations-detail", project.pk, row.pk)
     context = page_context(person(request), project, "evaluations") | {"form": form}
     status = 422 if form.errors else 200

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import DomainError
+from annotation.core.forms import refusals_in
 from annotation.core.jobs import JobModel
 from annotation.core.text import is_key
 from annotation.generation import selectors, services
@@ -40,13 +40,10 @@ def new_run(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(person(request), project_id, *ASKERS)
     form = RunForm(request.POST or None, policies=selectors.policies_of(project))
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             made = services.request_candidates(
                 project=project, actor=person(request), **form.cleaned_data
             )
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-        else:
             return redirect("generation-run", project_id, made.pk)
     context = {**page_context(person(request), project, "generation"), "form": form}
     context |= selectors.estimate(project)
@@ -118,11 +115,8 @@ def playground(request: HttpRequest, project_id: int) -> HttpResponse:
     form = PlaygroundForm(request.POST or None, models=models_of(project))
     if request.method == "POST" and form.is_valid():
         turns = picked.turns if picked else _own(form.cleaned_data["prompt"])
-        try:
+        with refusals_in(form):
             made = _play(request, project, turns, form.cleaned_data)
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-        else:
             return redirect("generation-playground-run", project_id, made.pk)
     recent = selectors.playground_runs_of(project)[:20]
     context = page_context(person(request), project, "playground")

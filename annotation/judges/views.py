@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.core.errors import DomainError
+from annotation.core.forms import refusals_in
 from annotation.judges import selectors
 from annotation.judges.cards import cards_of
 from annotation.judges.forms import ConstitutionForm, HearingForm, JudgeForm, RevisionForm
@@ -88,13 +89,10 @@ def new_judge(request: HttpRequest, project_id: int) -> HttpResponse:
         constitutions=selectors.constitutions_of(project),
     )
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             made = appointing.appoint_judge(
                 project=project, actor=person(request), **form.cleaned_data
             )
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-        else:
             return redirect("judges-judge", project_id, made.pk)
     context = {**_context(request, project), "form": form}
     status = 400 if request.method == "POST" else 200
@@ -154,16 +152,13 @@ def hear(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     row = selectors.judge_for(project, pk)
     form = HearingForm(request.POST)
     if form.is_valid():
-        try:
+        with refusals_in(form):
             hearing.request_hearing(
                 judge=row,
                 wanted_comparisons=form.cleaned_data["wanted"],
                 max_comparisons=form.cleaned_data["max_comparisons"],
                 actor=person(request),
             )
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-        else:
             return redirect("judges-judge", project_id, pk)
     return _judge_page(request, project, row, hearing_form=form)
 
@@ -175,11 +170,8 @@ def revise(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     row = selectors.judge_for(project, pk)
     form = RevisionForm(request.POST)
     if form.is_valid():
-        try:
+        with refusals_in(form):
             revising.request_revisions(judge=row, actor=person(request), **form.cleaned_data)
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-        else:
             return redirect("judges-judge", project_id, pk)
     return _judge_page(request, project, row, revision_form=form)
 

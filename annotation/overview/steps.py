@@ -18,6 +18,7 @@ from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services.overlap import draw_overlap_again
 from annotation.core.errors import DomainError
+from annotation.core.forms import refusals_in
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
 from annotation.generation.selectors import policies_of
@@ -230,12 +231,10 @@ def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], 
         form = shape(_posted(request), instance=shown)
         if request.method != "POST" or not form.is_valid():
             return Turn(form=form)
-        try:
+        with refusals_in(form):
             projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
-        except DomainError as error:
-            form.add_error(getattr(error, "field", "") or None, str(error))
-            return Turn(form=form)
-        return Turn(is_saved=True)
+            return Turn(is_saved=True)
+        return Turn(form=form)
 
     return take
 
@@ -275,6 +274,7 @@ def take_start(request: HttpRequest, project: Project) -> Turn:
     plan = SamplingPlan.objects.filter(project=project).select_related("policy").first()
     facts = {
         **imports_so_far(project),
+        "prompts": project.prompts.count(),
         "plan": plan,
         "waiting": prompts_to_pair(project).count(),
         "comparisons": project.comparisons.count(),

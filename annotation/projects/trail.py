@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.db.models import Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
 from annotation.audit.models import AuditEvent
@@ -136,6 +138,36 @@ class TrailRow:
     event: AuditEvent
     undo: Undo | None
     is_undone: bool
+
+    @property
+    def object_name(self) -> str:
+        """What it was done to, in words: "comparison 12"."""
+        label = self.event.object_type
+        try:
+            kind = str(apps.get_model(label)._meta.verbose_name)
+        except LookupError:  # kept from a version that had it
+            kind = label
+        return f"{kind} {self.event.object_id or ''}".strip()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Names and values of what the event keeps, in words; of a setting: what it was and what it became."""
+        is_change = self.event.verb == "project.changed"
+        told = " → " if is_change else ", "
+        return [
+            (name.replace("_", " "), _said(value, told)) for name, value in self.event.data.items()
+        ]
+
+
+def _said(value: object, between: str = ", ") -> str:
+    """A JSON value in words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_said(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return between.join(map(_said, value)) or "–"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return "–" if value in (None, "") else str(value)
 
 
 def rows_of(events: Sequence[AuditEvent]) -> list[TrailRow]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.core.errors import Forbidden, InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.projects import forms
 from annotation.projects.adapter import SESSION_KEY
 from annotation.projects.models import Project, Role
@@ -57,9 +58,10 @@ def settings(request: HttpRequest, project_id: int) -> HttpResponse:
     shown = Project.objects.get(pk=project.pk)  # the form writes on it while it validates
     form = forms.SettingsForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
-        projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
-        messages.success(request, _("The settings are saved."))
-        return redirect("projects-settings", project.pk)
+        with refusals_in(form):
+            projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
+            messages.success(request, _("The settings are saved."))
+            return redirect("projects-settings", project.pk)
     context = {**page_context(person(request), project, "settings"), "tab": "settings"}
     status = 400 if form.is_bound else 200
     return render(request, "projects/settings.html", {**context, "form": form}, status=status)
@@ -90,12 +92,11 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.GuidelineForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["text"]
-        new = projects.publish_guideline(project=project, text=text, actor=person(request))
-        messages.success(
-            request,
-            _("Version %(version)s is what labelers read from now on.") % {"version": new.version},
-        )
-        return redirect("comparisons-requeue", project.pk, new.version)
+        with refusals_in(form):
+            new = projects.publish_guideline(project=project, text=text, actor=person(request))
+            told = _("Version %(version)s is what labelers read from now on.")
+            messages.success(request, told % {"version": new.version})
+            return redirect("comparisons-requeue", project.pk, new.version)
     context = {
         **page_context(person(request), project, "settings"),
         "tab": "guideline",
@@ -134,16 +135,17 @@ def member_list(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.MemberForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         name, role = form.cleaned_data["username"], Role(form.cleaned_data["role"])
-        members.add_member(
-            project=project,
-            username=name,
-            role=role,
-            languages=form.cleaned_data["languages"],
-            actor=person(request),
-        )
-        told = _("%(name)s has the role %(role)s now.")
-        messages.success(request, told % {"name": name, "role": role.label})
-        return redirect("projects-members", project.pk)
+        with refusals_in(form):
+            members.add_member(
+                project=project,
+                username=name,
+                role=role,
+                languages=form.cleaned_data["languages"],
+                actor=person(request),
+            )
+            told = _("%(name)s has the role %(role)s now.")
+            messages.success(request, told % {"name": name, "role": role.label})
+            return redirect("projects-members", project.pk)
     context = {**_members_context(request, project), "member_form": form}
     return render(request, "projects/members.html", context, status=400 if form.is_bound else 200)
 

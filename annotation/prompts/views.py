@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
 from annotation.core.csv_tables import csv_download
-from annotation.core.errors import InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.prompts.columns import named, unused_of
@@ -58,11 +58,8 @@ def import_new(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             row = start_import(form, project, person(request))
-        except InvalidInput as error:
-            form.add_error(error.field or None, str(error))
-        else:
             return redirect("prompts-import", project.pk, row.pk)
     context = page_context(person(request), project, "prompts")
     context.update(form=form, imports=imports_of(project)[:20], examples=EXAMPLES)
@@ -76,15 +73,13 @@ def import_preview(request: HttpRequest, project_id: int) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES)
     preview: FilePreview | None = None
     if form.is_valid():
-        try:
+        with refusals_in(form):
             preview = preview_file(
                 chunks=form.cleaned_data["file"].chunks(),
                 filename=form.cleaned_data["file"].name,
                 contents=PromptImport.Contents(form.cleaned_data["contents"]),
                 row_form=RowForm(form.cleaned_data["row_form"]),
             )
-        except InvalidInput as error:
-            form.add_error(error.field or None, str(error))
     unused = (
         named(unused_of(PromptImport.Contents(form.cleaned_data["contents"]), preview.columns))
         if preview

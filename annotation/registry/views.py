@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.registry import services
@@ -38,13 +38,10 @@ def new_model(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(person(request), project_id, Role.ENGINEER)
     form = ModelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             version = services.add_model(
                 project=project, actor=person(request), **form.cleaned_data
             )
-        except InvalidInput as error:
-            form.add_error(None, str(error))
-        else:
             return redirect("registry-model", project_id, version.pk)
     context = {**page_context(person(request), project, "models"), "form": form}
     status = 400 if form.is_bound else 200

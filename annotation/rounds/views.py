@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import DomainError, InvalidInput
+from annotation.core.errors import InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.rounds import selectors, services
@@ -52,17 +53,13 @@ def round_new(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_of(request, project_id)
     form = RoundForm(request.POST or None, project=project, initial=begin_with(project))
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             row = services.start_round(
                 project=project,
                 plan=form.plan(),
                 policy=form.cleaned_data["policy"],
                 actor=person(request),
             )
-        except DomainError as error:
-            field = getattr(error, "field", "")
-            form.add_error(field if field in form.fields else None, str(error))
-        else:
             return redirect("rounds-detail", project.pk, row.number)
     context = page_context(person(request), project, "rounds") | {
         "form": form,

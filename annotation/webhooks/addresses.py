@@ -70,9 +70,10 @@ def _resolved(host: str, port: int) -> Address:
     found = [ipaddress.ip_address(str(answer[4][0]).split("%")[0]) for answer in answers]
     for ip in found:
         if not (is_public(ip) or _is_let_in(ip)):
+            leads_to = "" if host == str(ip) else f"leads to {ip}, which "
             raise InvalidInput.at(
                 "url",
-                f"{host} leads to {ip}, which is not an address of the open internet; "
+                f"{host} {leads_to}is not an address of the open internet; "
                 "webhooks do not reach into this network.",
             )
     return found[0]

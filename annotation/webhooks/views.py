@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import InvalidInput
+from annotation.core.forms import refusals_in
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.webhooks.forms import WebhookForm
@@ -24,11 +24,8 @@ def webhook_list(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     form = WebhookForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_in(form):
             added = keeping.add_webhook(project=project, actor=person(request), **form.cleaned_data)
-        except InvalidInput as error:
-            form.add_error(error.field or None, str(error))
-        else:
             return _list(request, project, WebhookForm(), added)
     return _list(request, project, form)
 

@@ -105,7 +105,7 @@ BROKEN_FILES = {
     "unknown columns": (
         b"mood,color\ngood,red\n",
         "p.csv",
-        "No column holds a prompt; seen: color",
+        "No column holds a prompt; seen: 'color'",
     ),
     "half an array": (b'[{"text": "a"}, {"text', "p.json", "breaks after object 1"),
 }
@@ -131,7 +131,7 @@ BAD_ROWS = {
     "a megabyte": ({"text": "a" * 1_000_000}, "text has 1,000,000 characters; the limit is"),
     "a NUL": ({"text": "a\0b"}, "NUL character at position 2"),
     "a doubled id": ({"id": "q1", "text": "Another."}, "'q1' names another prompt already"),
-    "unknown columns": ({"mood": "good"}, "No column holds a prompt; seen: mood"),
+    "unknown columns": ({"mood": "good"}, "No column holds a prompt; seen: 'mood'"),
 }
 
 

@@ -576,5 +576,5 @@ def test_a_form_that_does_not_go_with_the_contents_is_refused():
 def test_an_argilla_ranking_of_responses_that_are_not_there_is_refused_with_what_was_seen():
     answer = {"values": {"ranking": {"value": [{"value": "reply-9", "rank": 1}]}}}
     record = {"fields": {"prompt": "Hi"}, "responses": [{**answer, "status": "submitted"}]}
-    with pytest.raises(RowRefused, match="no two responses that were ranked; seen: prompt"):
+    with pytest.raises(RowRefused, match="no two responses that were ranked; seen: 'prompt'"):
         read_judged(record, RowForm.ARGILLA)

@@ -102,9 +102,9 @@ BAD_ROWS = {
     "a NUL": ({"text": "a\0b"}, "NUL character at position 2"),
     "half a character": ({"text": "a\ud800"}, "U+D800"),
     "a megabyte": ({"text": "a" * 1_000_000}, "limit is 100,000"),
-    "a column named NUL": ({"a\0\ud800": "x"}, "seen: a"),
-    "unknown columns": ({"foo": "x", "bar": "y"}, "bar, foo"),
-    "a list for a prompt": ({"text": ["a"]}, "text is list, not text"),
+    "a column named NUL": ({"a\0\ud800": "x"}, "seen: 'a"),
+    "unknown columns": ({"foo": "x", "bar": "y"}, "'bar', 'foo'"),
+    "a list for a prompt": ({"text": ["a"]}, "text is a list, not text"),
     "an id as long as a page": ({**GOOD, "id": "x" * 300}, "300"),
     "tags that are a number": ({**GOOD, "tags": 7}, "tags"),
 }

@@ -334,6 +334,15 @@ def test_the_start_page_asks_the_database_as_often_for_ten_projects_as_for_one(
         client.get(reverse("projects-index"))
 
 
+def test_a_name_that_nobody_has_is_said_at_its_field(client, project, admin):
+    client.force_login(admin)
+    sent = {"username": "nobody-here", "role": "labeler"}
+    answer = client.post(reverse("projects-members", args=[project.pk]), sent)
+    assert answer.status_code == 400
+    assert "There is no user" in str(answer.context["member_form"].errors["username"])
+    assert 'value="nobody-here"' in answer.text
+
+
 @pytest.mark.parametrize("page", ["settings", "guideline", "members", "audit"])
 def test_the_settings_pages_open(client, project, admin, page):
     client.force_login(admin)

@@ -85,6 +85,9 @@ def test_a_deadline_is_saved_and_the_audit_keeps_what_it_became(admin, project):
     assert admin.post(address(project, "labels"), sent).status_code == 302
     event = AuditEvent.objects.get(verb="project.changed")
     assert event.data["deadline"] == [None, "2099-03-01T12:00:00Z"]
+    trail = admin.get(reverse("projects-audit", args=[project.pk])).text
+    assert f"project {project.pk}" in trail
+    assert "deadline: – → 2099-03-01T12:00:00Z" in trail
 
 
 def test_what_is_wrong_stays_on_the_page_with_what_was_typed(admin, project):
@@ -112,6 +115,21 @@ def test_a_change_is_saved_at_once_and_the_estimate_answers(admin, project):
     assert "<html" not in side.content.decode()
     project.refresh_from_db()
     assert project.overlap == 5
+
+
+def test_what_the_settings_refuse_stays_in_their_form(admin, project):
+    shown = admin.get(reverse("projects-settings", args=[project.pk])).context["form"]
+    sent = {name: shown[name].value() or "" for name in shown.fields}
+    sent |= {"gold_share": "30", "repeat_share": "30", "name": "Kept as typed"}
+    answer = admin.post(reverse("projects-settings", args=[project.pk]), sent)
+    assert answer.status_code == 400
+    assert "together are 60%" in answer.text
+    assert "Kept as typed" in answer.text
+
+
+def test_the_start_counts_the_prompts(admin, project):
+    factories.prompt(project)
+    assert "none yet" not in admin.get(address(project, "start")).text.partition("Responses")[0]
 
 
 def test_the_responses_step_keeps_a_plan_that_the_start_carries_out(admin, project):

@@ -38,7 +38,9 @@ def add_member(
     """Give a person who has an account already a role; ``languages``: what a labeler gets, empty for any."""
     user = User.objects.filter(username__iexact=username.strip(), kind=User.Kind.PERSON).first()
     if user is None or not user.has_usable_password():
-        raise InvalidInput(f"There is no user {username!r}; send an invitation link instead.")
+        raise InvalidInput.at(
+            "username", f"There is no user {username!r}; send an invitation link instead."
+        )
     membership, is_new = _give(project, user.pk, role)
     if not is_new:
         raise Conflict(f"{user.username} is {role.value} of this project already.")

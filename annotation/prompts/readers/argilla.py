@@ -15,14 +15,13 @@ from annotation.prompts.readers.judged import (
     prompt_of,
     prompt_turns,
     rank_of,
-    seen,
     tiers_by_rank,
     time_of,
     verdict_of,
 )
 from annotation.prompts.readers.labels import tiers_of_label
 from annotation.prompts.readers.naming import alike, facts_among, told_pairs, without
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused, seen, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 RESPONSE_NAME = re.compile(r"(response|reply|answer|completion|output|generation)s?[-_ ]?\w*")

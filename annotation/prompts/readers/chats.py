@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
 
+from annotation.core.text import kind_of
 from annotation.prompts.readers.rows import (
     JSON,
     MAX_TEXT,
     RowRefused,
     check_text,
     json_fault,
+    seen,
     text_of,
 )
 
@@ -127,9 +129,8 @@ def detect(fields: dict[str, Any]) -> RowForm:
         return RowForm.HH
     if any(name in fields for name in PLAIN_COLUMNS):
         return RowForm.PLAIN
-    seen = ", ".join(sorted(map(str, fields))[:10]) or "none"
     raise RowRefused(
-        f"No column holds a prompt; seen: {seen}. Use prompt, text, instruction, messages or conversations."
+        f"No column holds a prompt; seen: {seen(fields)}. Use prompt, text, instruction, messages or conversations."
     )
 
 
@@ -208,7 +209,7 @@ def _content(value: object, number: int) -> str:
             raise RowRefused(f"Turn {number} holds a part that is not text.")
         value = "\n".join(map(str, parts))
     if not isinstance(value, str):
-        raise RowRefused(f"Turn {number} is {type(value).__name__}, not text.")
+        raise RowRefused(f"Turn {number} is {kind_of(value)}, not text.")
     return check_text(value, f"Turn {number}")
 
 

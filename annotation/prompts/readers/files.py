@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from annotation.core.text import from_inert
+from annotation.core.text import from_inert, kind_of
 from annotation.prompts.readers.rows import (
     EXCERPT,
     JSON,
@@ -192,7 +192,7 @@ def _json_row(number: int, line: bytes) -> Row:
 
 def _object_row(number: int, value: object, seen: str | bytes, size: int) -> Row:
     if not isinstance(value, dict):
-        reason = f"The row is {type(value).__name__}, not an object with named fields."
+        reason = f"The row is {kind_of(value)}, not an object with named fields."
         return refused(number, reason, seen)
     return Row(number, value, seen=seen, size=size)
 

@@ -252,11 +252,6 @@ def named(labeler: object) -> str:
     return name
 
 
-def seen(fields: dict[str, Any]) -> str:
-    """The columns of a row, for the sentence that says what is missing."""
-    return ", ".join(sorted(map(str, fields))[:10]) or "none"
-
-
 def _labeler_kind(fields: dict[str, Any]) -> str:
     kind = text_of(fields, "labeler_kind") or LABELER_KINDS[0]
     if kind not in LABELER_KINDS:

@@ -19,12 +19,11 @@ from annotation.prompts.readers.judged import (
     named,
     prompt_of,
     prompt_turns,
-    seen,
     steps_of,
     verdict_of,
 )
 from annotation.prompts.readers.naming import alike, facts_among, told_pairs, without
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused, seen, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 CONTROLS = frozenset({"strength", "strengths", "rationale", "criteria", "marks", "shown_order"})

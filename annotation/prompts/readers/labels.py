@@ -17,11 +17,10 @@ from annotation.prompts.readers.judged import (
     named,
     prompt_of,
     prompt_turns,
-    seen,
     steps_of,
     verdict_of,
 )
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused, seen, text_of
 
 LETTERS = ascii_lowercase[:MOST_RESPONSES]
 # Stems of the columns of responses, each with the names of the first, the second ...

@@ -18,12 +18,11 @@ from annotation.prompts.readers.judged import (
     prompt_of,
     prompt_turns,
     rank_of,
-    seen,
     steps_of,
     tiers_by_rank,
     verdict_of,
 )
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused, seen, text_of
 
 PREFERENCE_COLUMNS = frozenset({"chosen", "rejected", "chosen_model", "rejected_model"})
 PREFERENCE_COLUMNS |= {"chosen_is_finished", "rejected_is_finished"}

@@ -17,11 +17,10 @@ from annotation.prompts.readers.judged import (
     prompt_of,
     prompt_turns,
     rank_of,
-    seen,
     tiers_by_rank,
     verdict_of,
 )
-from annotation.prompts.readers.rows import RowRefused, check_text, text_of
+from annotation.prompts.readers.rows import RowRefused, check_text, seen, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 DEEPEST_TREE = 200

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.core.errors import InvalidInput
+from annotation.core.text import kind_of
 
 MAX_ROW_BYTES = 4 * 1024 * 1024
 MAX_TEXT = 100_000  # characters of one prompt with all its turns, and of one response
@@ -110,4 +111,9 @@ def text_of(fields: dict[str, Any], name: str, *, limit: int = MAX_TEXT) -> str:
         raise RowRefused(f"{name} is an infinite number, not text.")
     if isinstance(value, bool | int | float):
         return check_text(str(value), name, limit=limit)
-    raise RowRefused(f"{name} is {type(value).__name__}, not text.")
+    raise RowRefused(f"{name} is {kind_of(value)}, not text.")
+
+
+def seen(fields: dict[str, Any]) -> str:
+    """The columns of a row, for the sentence that says what is missing."""
+    return ", ".join(map(repr, sorted(map(str, fields))[:10])) or "no columns"

@@ -17,11 +17,10 @@ from annotation.prompts.readers.judged import (
     prompt_of,
     prompt_turns,
     response_of,
-    seen,
     time_of,
 )
 from annotation.prompts.readers.labels import LETTERS, response_columns
-from annotation.prompts.readers.rows import RowRefused, text_of
+from annotation.prompts.readers.rows import RowRefused, seen, text_of
 
 Fields = dict[str, Any]  # Any: JSON values
 RESPONSE_COLUMNS = ("response", "completion", "output", "answer")

@@ -1,5 +1,5 @@
 // How the page looks to this person, before the first paint: theme and contrast as chosen here, else as the system says.
-// And what every page has: menus that Escape and a click elsewhere close.
+// And what every page has: menus that Escape and a click elsewhere close, rows of links that show the one at hand.
 (() => {
   const root = document.documentElement;
   const wishes = { contrast: matchMedia("(prefers-contrast: more)") };
@@ -30,6 +30,13 @@
     keep("theme", isDark ? "light" : "dark");
     show();
     markChoices();
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const here of document.querySelectorAll("nav [aria-current]")) {
+      const row = here.closest("ol, ul, nav"); // on a narrow screen it scrolls
+      const { left, width } = here.getBoundingClientRect();
+      row.scrollLeft += left - row.getBoundingClientRect().left - (row.clientWidth - width) / 2;
+    }
   });
   const openMenus = () => [...document.querySelectorAll("details:is(.menu, .skip)[open]")];
   document.addEventListener("pointerdown", ({ target }) => {
