@@ -13,7 +13,7 @@ from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
-from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Ids, foremost, gains_of
+from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Gains, Ids, foremost, gains_of
 from annotation.quality.judged import JudgedPairs, judged_pairs
 from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.report import Data
@@ -21,6 +21,8 @@ from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
 from annotation.quality.stored import TIE_CODE, Mask, StoredColumns, is_gold, is_repeat
 from annotation.quality.tested import no_gold_answers
+
+AT_ONCE = 200  # items in memory, of a table of all
 
 
 class Aspect(StrEnum):
@@ -93,11 +95,6 @@ class ItemList:
     page: int
 
     @property
-    def listed(self) -> int:
-        """How many of them the pages show."""
-        return min(self.total, LISTED)
-
-    @property
     def next_page(self) -> int | None:
         return self.page + 1 if self.page * SHOWN < self.total and self.page < PAGES_MAX else None
 
@@ -125,26 +122,34 @@ def items_of(project: Project, scope: Scope, asked: Asked, kept: Data | None) ->
     )
 
 
-def every_item(project: Project, scope: Scope, asked: Asked, kept: Data | None) -> Iterator[Item]:
-    """The items of all pages, one page in memory at a time."""
-    kept = _of_labeler(project, scope, asked) if asked.labeler else kept
-    page: int | None = 1
-    while page is not None:
-        found = items_of(project, scope, Asked(page=page), kept)
-        yield from found.items
-        page = found.next_page
+def every_item(project: Project, scope: Scope, asked: Asked) -> Iterator[Item]:
+    """All items, also those beyond the pages, in the order of the pages; a few of them in memory at a time."""
+    ids, bits, new_bits = _gains_asked(project, scope, asked)
+    places = foremost(ids, bits, at_most=len(ids))
+    for start in range(0, len(ids), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        told = zip(ids[some].tolist(), bits[some].tolist(), strict=True)
+        known = {pk: None if new_bits is None else one for pk, one in told}
+        yield from _items(project, known, criterion=scope.criterion)
 
 
 def _of_labeler(project: Project, scope: Scope, asked: Asked) -> Data:
-    """The same of one labeler's comparisons; what others said of these alone is looked at."""
+    """The same of one labeler's comparisons."""
+    ids, bits, new_bits = _gains_asked(project, scope, asked)
+    places = foremost(ids, bits, at_most=LISTED)
+    first = list(zip(ids[places].tolist(), bits[places].tolist(), strict=True))
+    return {"first": first, "total": len(ids), "new_bits": new_bits}
+
+
+def _gains_asked(project: Project, scope: Scope, asked: Asked) -> Gains:
+    """The gains of all comparisons; of one labeler's alone, what others said of these is looked at too."""
     scoped = ScopedJudgments(project, scope)
+    if not asked.labeler:
+        return gains_of(scoped.votes, scoped.known)
     chosen = _chosen(scoped, asked)
     about = np.isin(scoped.votes.pairs["comparison"], chosen)[scoped.votes.pair_codes]
     gains = gains_of(scoped.votes.where(about), scoped.known)
-    bits = gains.of(chosen)
-    places = foremost(chosen, bits, at_most=LISTED)
-    first = list(zip(chosen[places].tolist(), bits[places].tolist(), strict=True))
-    return {"first": first, "total": len(chosen), "new_bits": gains.new}
+    return Gains(chosen, gains.of(chosen), gains.new)
 
 
 def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:

@@ -149,7 +149,7 @@ def view_of(
 
 def _viewed(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementView:
     if not scope.is_usual:
-        _refuse_unknown(project, scope)
+        refuse_unknown(project, scope)
         return AgreementView(
             scope=scope,
             report=computed_report(project, scope, parts=parts),
@@ -227,7 +227,8 @@ EMPTY: Data = {
 }
 
 
-def _refuse_unknown(project: Project, scope: Scope) -> None:
+def refuse_unknown(project: Project, scope: Scope) -> None:
+    """Raise InvalidInput for a filter that names what this project does not have."""
     if scope.criterion != OVERALL and not project.criteria.filter(name=scope.criterion).exists():
         raise InvalidInput(f"This project has no criterion {scope.criterion!r}.")
     if scope.guideline and not project.guidelines.filter(version=scope.guideline).exists():

@@ -10,17 +10,19 @@ from annotation.quality.appealed import appealed
 from annotation.quality.items import Asked, every_item
 from annotation.quality.models import Dispute
 from annotation.quality.scope import Scope
-from annotation.quality.selectors import view_of
+from annotation.quality.selectors import refuse_unknown
+from annotation.quality.services import catch_up
 from annotation.quality.tables import csv_download
 
 
 @require_GET
 def items_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
-    """The judgments on the items of all pages, in their order: 1,000 comparisons at most."""
+    """The judgments on all items in the order of the page, also on those beyond its last one."""
     project = project_for(request.user, project_id, Role.ADMIN)
     scope, asked = Scope.of(request), Asked.from_query(request.GET)
-    kept = view_of(project, scope, parts=("items",)).report["items"]
-    found = every_item(project, scope, asked, kept)
+    refuse_unknown(project, scope)
+    catch_up(project=project)
+    found = every_item(project, scope, asked)
     return csv_download(*list_tables.items_table(found), name="items")
 
 

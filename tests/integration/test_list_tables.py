@@ -59,17 +59,21 @@ def test_the_items_of_one_labeler_are_a_table_under_the_same_address(client, adm
     assert f'/items.csv?of={bo.pk}">CSV' in page.content.decode()
 
 
-def test_the_items_beyond_the_last_page_are_told_beside_their_table(
-    client, admin, project, monkeypatch
-):
-    bo = factories.user("bo")
-    for _ in range(3):
-        disagreed(project, bo)
-    services.catch_up(project=project)
+@pytest.mark.parametrize("whose", ["", "?of={}"])
+def test_the_table_has_the_items_beyond_the_last_page(client, admin, project, monkeypatch, whose):
     monkeypatch.setattr(items, "LISTED", 2)
-    page = client.get(reverse("quality-items", args=[project.pk]) + f"?of={bo.pk}")
-    assert "CSV of the first 2<" in page.content.decode()
-    assert len(table(client, "quality-items-table", project, f"?of={bo.pk}")) == 2
+    monkeypatch.setattr(items, "AT_ONCE", 2)
+    bo = factories.user("bo")
+    made = [str(disagreed(project, bo).pk) for _ in range(5)]
+    services.catch_up(project=project)
+    rows = table(client, "quality-items-table", project, whose.format(bo.pk))
+    assert [row["comparison"] for row in rows] == made[::-1]  # equal ones newest first
+
+
+def test_a_filter_that_names_nothing_here_is_refused(client, admin, project):
+    answer = client.get(reverse("quality-items-table", args=[project.pk]) + "?criterion=charm")
+    assert answer.status_code == 400
+    assert "no criterion" in answer.text
 
 
 def test_all_gold_is_a_table_with_how_it_was_answered(client, admin, project):
