@@ -41,7 +41,7 @@ def test_curves_stand_under_what_they_tell_of_and_say_what_they_are(page):
         page.get_by_role("img", name="KL to the reference (nats a response) at step 3: 0.6")
     ).to_be_visible()
     headings = page.locator("[data-curves] h3")
-    expect(headings).to_have_text(["Reward", "What guards watch", "Optimizer", "Speed"])
+    expect(headings).to_have_text(["Reward", "What guards watch", "Optimizer", "Speed and memory"])
 
 
 def test_zeros_are_named_and_drawn_on_request(page):

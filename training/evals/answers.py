@@ -9,21 +9,94 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from training.data.chat import encode_prompt
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.evals.diversity import distinct_pairs
 from training.functional.intervals import Measured
 from training.models.load import LoadedModel
-from training.rollout.sampler import Progress, Sample
+from training.rollout.explorer import OF_NO_UPDATE, heldout_prompts, rollout_seed
+from training.rollout.sampler import Knobs, LocalSampler, Progress, Sample
 from training.runtime.metrics import Reporter
+from training.runtime.run import Run
 from training.spec.base import RunSpec
 from training.spec.events import EventKind
+from training.spec.preferences import ReferenceSpec, SftSpec
 
+TEMPERATURE = 1.0  # of the answers: their log-ratios are those of the policies as they are
 Samples = Sequence[Sequence[Sample]]  # those of each prompt
+
+
+class Answers(NamedTuple):
+    """What a policy answered, one response a prompt, as tokens and as samples."""
+
+    tokens: list[TokenGroup]
+    samples: Samples
+
+
+def held_out_answers(
+    policy: LoadedModel, spec: SftSpec | ReferenceSpec, run: Run, *, stage: str
+) -> Answers:
+    """One answer to each of ``eval_prompts`` held-out prompts, with the same random streams of any policy."""
+    records = heldout_prompts(spec)
+    sampler = LocalSampler(policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens)
+    limits = sampler.limits(spec.max_response_tokens)
+    prompts = [
+        encode_prompt(policy.tokenizer, one.prompt, max_tokens=limits.prompt).ids for one in records
+    ]
+    knobs = Knobs(
+        n=1,
+        temperature=TEMPERATURE,
+        top_p=1.0,
+        max_tokens=limits.response,
+        seed=rollout_seed(spec.seed, OF_NO_UPDATE),
+    )
+    with telling(run.reporter, stage) as say:
+        samples = sampler.sample_tokens(prompts, knobs, on_progress=say)
+    tokens = [
+        TokenGroup(
+            prompt_id=record.prompt_id,
+            prompt=prompt,
+            responses=tuple(one.token_ids for one in drawn),
+        )
+        for record, prompt, drawn in zip(records, prompts, samples, strict=True)
+    ]
+    return Answers(tokens, samples)
+
+
+class Answered(NamedTuple):
+    """The answers of one policy, and its log-probs of the trained policy's answers."""
+
+    answers: Answers
+    logprobs: list[Tensor]
+
+
+def answered_by(
+    policy: LoadedModel,
+    spec: SftSpec | ReferenceSpec,
+    run: Run,
+    *,
+    stage: str,
+    of: Answered | None = None,
+) -> Answered:
+    """``of`` is the trained policy's, which is asked first; None for its own."""
+    answers = held_out_answers(policy, spec, run, stage=stage)
+    tokens = of.answers.tokens if of else answers.tokens
+    return Answered(answers, answer_logprobs(policy, tokens, spec, temperature=TEMPERATURE))
+
+
+def moved(first: Answered, last: Answered) -> dict[str, object]:
+    """KL, length, endings and diversity of the answers; {} where no prompt was asked."""
+    tokens = last.answers.tokens
+    if not tokens:
+        return {}
+    kl = kl_a_response(last.logprobs, first.logprobs, tokens)
+    return {"kl": kl, **changed(first.answers.samples, last.answers.samples)}
 
 
 @contextmanager

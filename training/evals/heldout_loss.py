@@ -1,6 +1,8 @@
-"""The loss of a policy on held-out responses, before and after training."""
+"""The loss of a policy on held-out responses, before and after training; of fine-tuning also what its answers tell."""
 
+import gc
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -10,7 +12,7 @@ from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of
 from training.data.tokens import Tally
-from training.evals.answers import taxed
+from training.evals.answers import Answered, answered_by, moved, taxed
 from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
@@ -23,21 +25,35 @@ from training.spec.records import Group
 
 
 def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
-    """Mean loss a held-out response token, of the model the run began with and of its artifact."""
+    """Mean loss a held-out response token, and how far the answers moved, from the first model to the artifact.
+
+    The trained policy is asked first: one policy at a time is in memory.
+    """
     device = pick_device()
-    before = _loss_of(starting_policy(spec, device), spec, run, stage="held-out loss before")
-    after = _loss_of(trained_policy(run, spec, device), spec, run, stage="held-out loss after")
-    metrics = taxed(before, after)
+    last = _told(trained_policy(run, spec, device), spec, run, when="after")
+    gc.collect()
+    first = _told(starting_policy(spec, device), spec, run, when="before", of=last.answered)
+    metrics = {**taxed(first.loss, last.loss), **moved(first.answered, last.answered)}
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
 
 
-def _loss_of(policy: LoadedModel, spec: SftSpec, run: Run, *, stage: str) -> Measured:
+class _Told(NamedTuple):
+    loss: Measured
+    answered: Answered
+
+
+def _told(
+    policy: LoadedModel, spec: SftSpec, run: Run, *, when: str, of: Answered | None = None
+) -> _Told:
     run.watch(policy.model)
     records = groups_of(spec.data, "validation", "test")
-    return heldout_loss(
-        policy, records, spec, run, includes_chosen=spec.include_chosen, stage=stage
+    loss = heldout_loss(
+        *(policy, records, spec, run),
+        includes_chosen=spec.include_chosen,
+        stage=f"held-out loss {when}",
     )
+    return _Told(loss, answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of))
 
 
 def heldout_loss(

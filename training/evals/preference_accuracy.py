@@ -11,22 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from training.data.chat import encode_prompt, reading_limits
+from training.data.chat import reading_limits
 from training.data.forward import response_logprobs
-from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of
 from training.data.tokens import Tally
-from training.evals.answers import (
-    Samples,
-    answer_logprobs,
-    changed,
-    kl_a_response,
-    taxed,
-    telling,
-)
+from training.evals.answers import Answered, answered_by, moved, taxed
 from training.evals.heldout_loss import heldout_loss
 from training.evals.reward_accuracy import (
     accuracy_ceiling,
@@ -38,15 +30,12 @@ from training.evals.scored_pairs import ScoredPair
 from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel
 from training.models.lora import starting_policy, trained_policy
-from training.rollout.explorer import OF_NO_UPDATE, heldout_prompts, rollout_seed
-from training.rollout.sampler import Knobs, LocalSampler
 from training.runtime.device import pick_device
 from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.preferences import ReferenceSpec
 
 NO_PAIRS = "There are no held-out pairs."
-TEMPERATURE = 1.0  # of the answers: their log-ratios are those of the policies as they are
 
 
 def evaluate(run: Run, spec: ReferenceSpec) -> Mapping[str, object]:
@@ -54,12 +43,11 @@ def evaluate(run: Run, spec: ReferenceSpec) -> Mapping[str, object]:
     device = pick_device()
     last = _told(trained_policy(run, spec, device), spec, run, when="after")
     gc.collect()
-    answered = last.answers.tokens
-    first = _told(starting_policy(spec, device), spec, run, when="before", answered=answered)
+    first = _told(starting_policy(spec, device), spec, run, when="before", of=last.answered)
     metrics = {
         **_sides_taken(first.pairs, last.pairs, spec.beta),
         **taxed(first.loss, last.loss),
-        **_moved(first, last),
+        **moved(first.answered, last.answered),
     }
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
@@ -72,20 +60,12 @@ class _Pairs(NamedTuple):
     sums: list[list[float]]
 
 
-class _Answers(NamedTuple):
-    """What a policy answered, as tokens and as samples."""
-
-    tokens: list[TokenGroup]
-    samples: Samples
-
-
 class _Told(NamedTuple):
-    """What one policy makes of the held-out records, and its log-probs of the later one's answers."""
+    """What one policy makes of the held-out records, and of their prompts."""
 
     pairs: _Pairs
     loss: Measured
-    answers: _Answers
-    logprobs: list[Tensor]
+    answered: Answered
 
 
 def _told(
@@ -94,7 +74,7 @@ def _told(
     run: Run,
     *,
     when: str,
-    answered: Sequence[TokenGroup] | None = None,
+    of: Answered | None = None,
 ) -> _Told:
     run.watch(policy.model)
     pairs = _pairs(policy, spec, run, stage=f"held-out pairs {when}")
@@ -102,10 +82,8 @@ def _told(
     loss = heldout_loss(
         *(policy, records, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
     )
-    answers = _answers(policy, spec, run, stage=f"held-out answers {when}")
-    answered = answers.tokens if answered is None else answered
-    logprobs = answer_logprobs(policy, answered, spec, temperature=TEMPERATURE)
-    return _Told(pairs, loss, answers, logprobs)
+    answered = answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of)
+    return _Told(pairs, loss, answered)
 
 
 def _sides_taken(before: _Pairs, after: _Pairs, beta: float) -> dict[str, object]:
@@ -125,15 +103,6 @@ def _sides_taken(before: _Pairs, after: _Pairs, beta: float) -> dict[str, object
     }
 
 
-def _moved(first: _Told, last: _Told) -> dict[str, object]:
-    """KL, length, endings and diversity of the answers; {} where no prompt was asked."""
-    answered = last.answers.tokens
-    if not answered:
-        return {}
-    kl = kl_a_response(last.logprobs, first.logprobs, answered)
-    return {"kl": kl, **changed(first.answers.samples, last.answers.samples)}
-
-
 def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Pairs:
     reader = PairReader(
         tokenizer=policy.tokenizer,
@@ -145,34 +114,6 @@ def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) ->
     for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):
         sums.extend(_response_sums(policy, row))
     return _Pairs(groups, sums)
-
-
-def _answers(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Answers:
-    """One answer to each of ``eval_prompts`` held-out prompts."""
-    records = heldout_prompts(spec)
-    sampler = LocalSampler(policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens)
-    limits = sampler.limits(spec.max_response_tokens)
-    prompts = [
-        encode_prompt(policy.tokenizer, one.prompt, max_tokens=limits.prompt).ids for one in records
-    ]
-    knobs = Knobs(
-        n=1,
-        temperature=TEMPERATURE,
-        top_p=1.0,
-        max_tokens=limits.response,
-        seed=rollout_seed(spec.seed, OF_NO_UPDATE),
-    )
-    with telling(run.reporter, stage) as say:
-        samples = sampler.sample_tokens(prompts, knobs, on_progress=say)
-    tokens = [
-        TokenGroup(
-            prompt_id=record.prompt_id,
-            prompt=prompt,
-            responses=tuple(one.token_ids for one in drawn),
-        )
-        for record, prompt, drawn in zip(records, prompts, samples, strict=True)
-    ]
-    return _Answers(tokens, samples)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
 from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
 from training.spec.errors import SpecError
-from training.spec.preferences import ReferenceSpec
+from training.spec.preferences import ReferenceSpec, SftSpec
 from training.spec.records import Group
 from training.spec.rollouts import RolloutSpec
 
@@ -186,7 +186,7 @@ def answers(
     ]
 
 
-def heldout_prompts(spec: RolloutSpec | ReferenceSpec) -> list[Group]:
+def heldout_prompts(spec: RolloutSpec | ReferenceSpec | SftSpec) -> list[Group]:
     """The first prompts of the test split, filled up from the validation split."""
     found = [*groups_of(spec.data, "test"), *groups_of(spec.data, "validation")]
     return found[: spec.eval_prompts]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from training.runtime.device import peak_memory_mb
 from training.runtime.distributed import rank
 from training.spec.events import Event, EventKind, json_value
 from training.spec.layout import EVENTS_FILE
@@ -62,8 +63,9 @@ class Reporter:
         self._listeners.append(listener)
 
     def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
-        """The numbers of one step; tensors are read together, in one wait for the device."""
-        self.say(EventKind.METRICS, read_tensors(values), step=step)
+        """The numbers of one step, and the most memory held by then; tensors are read together, in one wait."""
+        held = {"peak_memory": round(peak_memory_mb(), 1)}
+        self.say(EventKind.METRICS, read_tensors(values) | held, step=step)
 
     def log(self, message: str, **facts: object) -> None:
         self.say(EventKind.LOG, {"message": message, **facts})

@@ -1,6 +1,7 @@
 """What the numbers of a run's steps are: title, unit, and what they tell of. docs/training.md says how to read them.
 
-The last two are no run's own: the site takes them from the times at which a run told of its steps.
+The last two are no run's own: the site takes them from the times at which a run told of its steps. `peak_memory`
+every run tells, whatever its kind.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ class Tells(StrEnum):
     POLICY = "Policy"
     VALUE = "Value"
     OPTIMIZER = "Optimizer"
-    SPEED = "Speed"
+    SPEED = "Speed and memory"
     OTHER = "Other"
 
 
@@ -102,6 +103,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "learning_rate": Metric("Learning rate", "", Tells.OPTIMIZER),
         "grad_norm": Metric("Gradient norm before clipping", "", Tells.OPTIMIZER),
         "optimizer_steps": Metric("Optimizer steps in the update", "steps", Tells.OPTIMIZER),
+        "peak_memory": Metric("Memory, the most so far", "MB", Tells.SPEED),
         "seconds_a_step": Metric("Time a step", "seconds", Tells.SPEED),
         "tokens_a_second": Metric("Response tokens", "tokens/s", Tells.SPEED),
     }

@@ -1,10 +1,20 @@
 """Specs of runs that learn from the records alone: SFT, reward model, DPO, KTO."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from training.spec.base import RunSpec, setting, stopping
 from training.spec.errors import SpecError
+
+
+def answering() -> Any:  # Any: as of `setting`
+    """The field of held-out prompts that both policies answer when the result is measured."""
+    return setting(
+        32,
+        help="Held-out prompts that both policies answer once, for KL, length and diversity; 0 asks none.",
+        low=0,
+        high=10**6,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +27,7 @@ class SftSpec(RunSpec):
     include_chosen: bool = setting(
         True, help="Train on the best candidate of a prompt too, not only on demonstrations."
     )
+    eval_prompts: int = answering()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +104,7 @@ class ReferenceSpec(RunSpec):
         low=0.0,
         high=1e6,
     )
-    eval_prompts: int = setting(
-        32,
-        help="Held-out prompts that both policies answer once, for KL, length and diversity; 0 asks none.",
-        low=0,
-        high=10**6,
-    )
+    eval_prompts: int = answering()
     stop_on: str = stopping(guards)
 
 

@@ -18,14 +18,17 @@ def test_every_event_is_a_flushed_line(tmp_path: Path) -> None:
         assert events(tmp_path)[0]["data"] == {"message": "Hello.", "rows": 3}
 
 
-def test_tensors_are_read_when_the_line_is_written(tmp_path: Path) -> None:
+def test_tensors_are_read_when_the_line_is_written_and_the_memory_is_told_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.runtime.metrics.peak_memory_mb", lambda: 1234.56)
     with Reporter(tmp_path) as reporter:
         reporter.metrics({"loss": torch.tensor(0.5), "rate": 0.25}, step=3)
     (event,) = events(tmp_path)
     assert (event["kind"], event["step"], event["data"]) == (
         "metrics",
         3,
-        {"loss": 0.5, "rate": 0.25},
+        {"loss": 0.5, "rate": 0.25, "peak_memory": 1234.6},
     )
 
 

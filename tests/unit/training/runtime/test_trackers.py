@@ -46,9 +46,15 @@ def environment(monkeypatch):
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def memory(monkeypatch):
+    """That every step tells of."""
+    monkeypatch.setattr("training.runtime.metrics.peak_memory_mb", lambda: 512.0)
+
+
 HEARD = [
-    ({"train/loss": 1.5}, 1),
-    ({"train/loss": 1.25}, 2),
+    ({"train/loss": 1.5, "train/peak_memory": 512.0}, 1),
+    ({"train/loss": 1.25, "train/peak_memory": 512.0}, 2),
     ({"eval/accuracy": 0.75}, 2),
 ]
 

@@ -1,16 +1,15 @@
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
+from tests.unit.training.documented import TEXT, explained
 from training.spec.metrics import METRICS as DESCRIBED
 from training.spec.metrics import OF_KIND, Tells, metric
 from training.spec.results import MEASURES, measure_title
 from training.spec.runs import SPECS
 from training.trainers import dpo, grpo, kto, ppo, reward_model
 
-TEXT = (Path(__file__).parents[4] / "docs" / "training.md").read_text(encoding="utf-8")
 SETTINGS = {one.name for spec in SPECS.values() for one in fields(spec)}
 STEPS = (dpo.Learned, grpo.Learned, kto.Learned, ppo.Learned, ppo.Judged, reward_model.Learned)
 TOLD = "".join(re.findall(r"^Result: .*?(?=^$|^\|)", TEXT, re.MULTILINE | re.DOTALL))
@@ -23,6 +22,11 @@ METRICS = {name for one in STEPS for name in one._fields} - {"minibatches"}
 @pytest.mark.parametrize("name", sorted(SETTINGS | METRICS | set(DESCRIBED)))
 def test_every_setting_and_metric_is_explained(name):
     assert f"`{name}`" in TEXT
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_the_settings_of_every_kind_are_explained_where_one_reads_of_it(kind):
+    assert {one.name for one in SPECS[kind].used_fields()} - explained(kind) == set()
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))

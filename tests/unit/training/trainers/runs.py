@@ -60,6 +60,10 @@ def evaluate(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> di
 
 
 def metrics_of(folder: Path) -> list[tuple[int, dict[str, float]]]:
-    """Step and numbers of every line of metrics."""
+    """Step and numbers of every line of metrics, but for the memory, which is no number of the training."""
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    return [(one["step"], one["data"]) for one in events if one["kind"] == "metrics"]
+    told = [(one["step"], one["data"]) for one in events if one["kind"] == "metrics"]
+    return [
+        (step, {name: one for name, one in data.items() if name != "peak_memory"})
+        for step, data in told
+    ]

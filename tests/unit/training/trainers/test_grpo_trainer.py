@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.unit.training.documented import explained
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -16,6 +17,7 @@ from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
 from training.spec.errors import ModelError, SpecError
+from training.spec.metrics import METRICS
 from training.spec.rollouts import GrpoSpec, PpoSpec
 from training.spec.runs import spec_from_dict, spec_to_dict
 
@@ -76,6 +78,12 @@ def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, run_of, tmp_p
     assert watched.pop("held_out_error") > 0
     assert watched == alone
     assert 0 < alone["distinct"] <= 1
+
+
+def test_every_number_of_an_update_is_explained_and_has_a_title(spec, run_of):
+    told = {name for _, data in metrics_of(run_of(spec)) for name in data}
+    assert told - explained(spec.kind) == set()
+    assert told - METRICS.keys() == set()
 
 
 def test_a_look_at_held_out_prompts_changes_nothing_else(spec, run_of, tmp_path):

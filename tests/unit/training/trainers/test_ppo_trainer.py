@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.unit.training.documented import explained
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.__main__ import main, read_spec
 from training.evals import reward_gain
@@ -16,6 +17,7 @@ from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import sampler
 from training.spec.errors import Cancelled, Diverged, ModelError, SpecError
+from training.spec.metrics import METRICS
 from training.spec.rollouts import PpoSpec
 from training.spec.runs import spec_to_dict
 
@@ -146,6 +148,12 @@ def test_a_stop_is_heard_within_the_measurement_of_the_gain(spec, tmp_path, plac
         with pytest.raises(Cancelled):
             evaluate(tmp_path, spec, stop)
     assert stop.came == time
+
+
+def test_every_number_of_an_update_is_explained_and_has_a_title(spec, run_of):
+    told = {name for _, data in metrics_of(run_of(spec)) for name in data}
+    assert told - explained(spec.kind) == set()
+    assert told - METRICS.keys() == set()
 
 
 def test_a_checkpoint_holds_value_head_price_of_kl_and_normalizer(spec, run_of):

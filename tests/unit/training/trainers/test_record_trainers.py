@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.documented import explained
 from tests.unit.training.trainers.conftest import RunOf
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
 from training.data import remembered
@@ -19,6 +20,7 @@ from training.runtime.checkpoint import State, saved_steps
 from training.runtime.run import Run
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DataError, Diverged
+from training.spec.metrics import METRICS
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 
 STEP = "training.runtime.optimize:Optimizer.step"
@@ -213,13 +215,12 @@ def alike(spec: RunSpec, folder: Path) -> Path:
 def test_what_preferences_cost_in_language_is_measured(
     kind: type[DpoSpec | KtoSpec], tiny_folder: Path, snapshot: Path, tmp_path: Path
 ) -> None:
-    """The loss is that of SFT on the same records; answers of 8 prompts, which moved as the policy did."""
+    """Fine-tuning would measure the same loss and the same answers to 8 prompts, which moved as the policy did."""
     settings = {"model": str(tiny_folder), "data": str(snapshot), "max_response_tokens": 16}
-    own = kind(**settings, learning_rate=3e-3, eval_prompts=8)
+    settings["eval_prompts"] = 8
+    own = kind(**settings, learning_rate=3e-3)
     train(tmp_path / "run", own)
     told = evaluate(tmp_path / "run", own)
-    imitated = evaluate(tmp_path / "run", SftSpec(**settings))
-    assert {name: told[name] for name in imitated} == imitated
     assert told["kl"] > 0
     assert told["length_before"] <= 16
     assert {"eos_before", "eos_after", "distinct_before", "distinct_after", "length_after"} <= set(
@@ -228,6 +229,9 @@ def test_what_preferences_cost_in_language_is_measured(
     lines = (tmp_path / "run" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     logged = [row for row in map(json.loads, lines) if "answers" in row["data"]]
     assert [row["data"]["answers"] for row in logged] == [8, 8]
+    imitated = evaluate(tmp_path / "run", SftSpec(**settings))
+    assert {"loss_after", "kl", "distinct_after"} <= set(imitated)
+    assert {name: told[name] for name in imitated} == imitated
     assert evaluate(tmp_path / "run", own) == told
     assert "kl" not in evaluate(tmp_path / "run", replace(own, eval_prompts=0))
 
@@ -240,6 +244,12 @@ def test_a_policy_that_preferences_did_not_move_paid_nothing(
     assert told["kl"] == 0.0
     for name in ("loss", "perplexity", "length", "eos", "distinct"):
         assert told[f"{name}_before"] == told[f"{name}_after"]
+
+
+def test_every_number_of_a_step_is_explained_and_has_a_title(spec: RunSpec, run_of: RunOf) -> None:
+    told = {name for _, data in metrics_of(run_of(spec)) for name in data}
+    assert told - explained(spec.kind) == set()
+    assert told - METRICS.keys() == set()
 
 
 def test_a_snapshot_limit_is_kept(spec: RunSpec, tmp_path: Path) -> None:

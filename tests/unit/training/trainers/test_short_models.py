@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    RobertaConfig,
+    RobertaForCausalLM,
+)
 
 from tests.unit.training.conftest import CPU, judged_group, write_groups
 from tests.unit.training.trainers.runs import evaluate, train
@@ -61,6 +68,27 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A decoder whose positions begin after that of the padding token, 0: it has one more than it takes tokens."""
+    folder = tmp_path_factory.mktemp("roberta")
+    config = RobertaConfig(
+        vocab_size=259,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=POSITIONS + 1,
+        pad_token_id=0,
+        is_decoder=True,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        RobertaForCausalLM(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
 def spec_of(kind: str, model: Path, data: Path, **more: object) -> RunSpec:
     steps = {"updates": 1} if kind in {"ppo", "grpo"} else {"max_steps": 1}
     return spec_from_dict(
@@ -78,7 +106,7 @@ def spec_of(kind: str, model: Path, data: Path, **more: object) -> RunSpec:
 @pytest.mark.parametrize(
     ("kind", "family"),
     [(kind, "decoder") for kind in ("sft", "dpo", "kto", "reward_model")]
-    + [("reward_model", "encoder")],
+    + [("reward_model", "encoder"), ("sft", "roberta")],
 )
 def test_prompts_that_do_not_fit_are_cut_and_counted(
     kind: str, family: str, long_prompts: Path, tmp_path: Path, request: pytest.FixtureRequest

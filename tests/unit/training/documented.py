@@ -1,0 +1,20 @@
+"""What docs/training.md explains of each kind of run: names in backticks of its own section and of the shared ones."""
+
+import re
+from pathlib import Path
+
+TEXT = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
+SHARED = ("## Settings of every run", "## The numbers of a step")
+BORROWED = {"grpo": "ppo"}  # whose section says that its metrics are those of the other
+
+
+def explained(kind: str) -> set[str]:
+    """Fields and metrics of a kind that somebody who reads its part of the text finds."""
+    parts = re.split(r"^(?=## )", TEXT, flags=re.MULTILINE)
+    own = [f"(`{one}`)" for one in (kind, BORROWED.get(kind)) if one]
+    read = [
+        part
+        for part in parts
+        if part.startswith(SHARED) or any(mark in part.splitlines()[0] for mark in own)
+    ]
+    return set(re.findall(r"`(\w+)`", "".join(read)))
