@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError, log_refusal, shortage_behind
-from annotation.core.text import is_key
+from annotation.core.text import is_key, kind_of
 
 API_ROOT = "/api/"
 NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
@@ -84,13 +84,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         return Response(error_body("invalid", f"This request cannot be read: {error}"), status=400)
     response = drf_exception_handler(error, context)
     if response is not None:
-        response.data = _told(error)
+        response.data = _told(error, context["request"])
     return response
 
 
-def _told(error: Exception) -> dict[str, Any]:  # Any: JSON
+def _told(error: Exception, request: Request) -> dict[str, Any]:  # Any: JSON
     """The one shape of what REST framework knows how to refuse."""
     if isinstance(error, exceptions.ValidationError):
+        body: object = request.data  # the stubs know forms only
+        if not isinstance(body, dict | list):
+            told = f"The body is {kind_of(body)}; send an object with named fields."
+            return error_body("invalid", told)
         return error_body("invalid", _("Some fields are not valid."), _fields(error.detail))
     if isinstance(error, exceptions.APIException):
         codes = error.get_codes()

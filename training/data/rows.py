@@ -126,7 +126,8 @@ def _turns(value: object, name: str) -> Turns:
     if isinstance(value, str) and value.strip():
         return _transcript(value)
     if not isinstance(value, list) or not value:
-        raise RowRefused(f"{name} is {_shown(value)}, not a text or a list of messages.")
+        seen = "missing" if value is None else _shown(value)
+        raise RowRefused(f"{name} is {seen}, not a text or a list of messages.")
     return tuple(_turn(one, name) for one in value)
 
 
@@ -181,5 +182,5 @@ def _number(row: Row, name: str, *, least: float, most: float, default: float) -
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

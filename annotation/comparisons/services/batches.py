@@ -211,6 +211,6 @@ def _nothing(prompts: int) -> str:
     if not prompts:
         return "No prompt fits this filter; nothing was made."
     return (
-        f"The {prompts:,} prompts of this filter have no comparison that is free, and no two responses to compare; "
-        "ask a policy for responses first."
+        f"The {prompts:,} prompts of this filter have no comparison that is open and in no batch, "
+        "and no two responses that are not compared yet; ask a policy for more responses first."
     )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,11 @@ class Command(BaseCommand):
     help = "Run one whole lap of RLHF, then leave the site running until Ctrl-C (CI=true or EXIT=1: end)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--data", type=Path, help="folder with real human judgments")
+        parser.add_argument(
+            "--data",
+            type=Path,
+            help="folder with real human judgments, as docs/guide/importing.md says",
+        )
         parser.add_argument("--model", type=Path, help="folder of the policy to start from")
         parser.add_argument(
             "--also",
@@ -66,14 +70,18 @@ class Command(BaseCommand):
                     data=data,
                     model=options["model"],
                     also=tuple(dict.fromkeys(options["also"])),
-                    alive=workers.alive,
+                    workers=workers,
                     began=began,
                     meter=meter,
                 )
-                if not (env.boolean("CI") or env.boolean("EXIT") or options["attach"]):
+                if options["attach"]:
+                    return
+                if env.boolean("CI") or env.boolean("EXIT"):
                     self.stdout.write(
-                        f"\nThe site runs at http://127.0.0.1:{options['port']} (Ctrl-C stops it)"
+                        "\nThe lap is over and the site stopped; `make up` starts it again."
                     )
+                else:
+                    self.stdout.write(f"\nThe site runs at {workers.address} (Ctrl-C stops it)")
                     workers.wait()
                     raise CommandError(
                         f"The site has stopped. Why is at the end of {log_file()}; `make up` starts it again."
@@ -89,15 +97,17 @@ class Command(BaseCommand):
         data: Path | None,
         model: Path | None,
         also: tuple[str, ...],
-        alive: Callable[[], bool],
+        workers: "Workers",
         began: float,
         meter: MemoryMeter,
     ) -> None:
         """Run the lap, write `summary.json`, print the table and the sign-ins."""
         people, project = accounts.prepare(plan.project, overlap=plan.overlap)
         if people.passwords:
-            self.stdout.write(f"The site is up.\n{accounts.card(people)}\n")
-        lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=alive)
+            self.stdout.write(
+                f"The site is up{workers.address and ' at '}{workers.address}.\n{accounts.card(people)}\n"
+            )
+        lap = Lap(project=project, actor=people.admin, plan=plan, is_alive=workers.alive)
         summary = run_lap(lap, data=data, model=model, also=also)
         summary["seconds"] = {**lap.stages.seconds, "total": round(time.monotonic() - began, 1)}
         summary["peak_memory_mb"] = meter.stop()
@@ -110,8 +120,8 @@ class Command(BaseCommand):
 class Workers:
     """The supervisor as a child process: it dies with this one."""
 
-    def __init__(self, process: "subprocess.Popen[bytes] | None") -> None:
-        self.process = process
+    def __init__(self, process: "subprocess.Popen[bytes] | None" = None, address: str = "") -> None:
+        self.process, self.address = process, address
 
     def alive(self) -> bool:
         return self.process is None or self.process.poll() is None
@@ -140,7 +150,7 @@ def supervised(port: int) -> Iterator[Workers]:
             ),
         )
     try:
-        yield Workers(process)
+        yield Workers(process, f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
         try:
@@ -152,7 +162,7 @@ def supervised(port: int) -> Iterator[Workers]:
 @contextmanager
 def attached() -> Iterator[Workers]:
     """Workers that someone else runs."""
-    yield Workers(None)
+    yield Workers()
 
 
 def checked_data(folder: Path | None) -> Path | None:
@@ -162,6 +172,6 @@ def checked_data(folder: Path | None) -> Path | None:
     for name in ("pandalm_3annotators.jsonl.gz", "hh_helpful_pairs.jsonl.gz"):
         if not (folder / name).is_file():
             raise CommandError(
-                f"There is no {name} in {folder}. DATA must name the folder with the real judgments."
+                f"There is no {name} in {folder}. docs/guide/importing.md says which files DATA holds."
             )
     return folder.resolve()

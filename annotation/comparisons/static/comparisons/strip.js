@@ -123,9 +123,11 @@ export class Strip {
     if (place.hidden) return;
     const left = Date.parse(deadline) - Date.now();
     const timeZone = known(place.dataset.zone || undefined);
-    const written = (how) => new Intl.DateTimeFormat(document.documentElement.lang, { ...how, timeZone }).format(new Date(deadline));
+    const { lang } = document.documentElement;
+    const written = (how) => new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { ...how, timeZone }).format(new Date(deadline));
+    const day = new Date(deadline).getFullYear() === new Date().getFullYear() ? DAY : { ...DAY, year: "numeric" };
     const words = left < 0 ? gettext("was due %(when)s") : gettext("due %(when)s");
-    place.textContent = interpolate(words, { when: written(Math.abs(left) < A_DAY ? HOUR : DAY) });
+    place.textContent = interpolate(words, { when: written(Math.abs(left) < A_DAY ? HOUR : day) });
     place.title = written(FULL);
     place.classList.toggle("over", left < 0);
   }

@@ -7,7 +7,18 @@ import pytest
 
 from annotation.datasets.services.files import csv_lines
 
-CELLS = ("plain", "a, b", 'said "no"', "two\nlines", "two\r\nlines", "old\rMac", " ", '"', "é, ü", "a;b\tc")
+CELLS = (
+    "plain",
+    "a, b",
+    'said "no"',
+    "two\nlines",
+    "two\r\nlines",
+    "old\rMac",
+    " ",
+    '"',
+    "é, ü",
+    "a;b\tc",
+)
 ROWS = [{"text": cell, "rest": rest} for cell, rest in zip(CELLS, (*CELLS[1:], ""), strict=True)]
 COLUMNS = (("text", "text"), ("rest", "text"))
 
