@@ -12,7 +12,7 @@ import pytest
 from tests.bench.training import __main__ as bench
 from tests.bench.training.environments import given_python
 from tests.bench.training.material import Padding, spread
-from tests.bench.training.meter import SAID, Job, Meter, measure_all
+from tests.bench.training.meter import LEARNED_FROM, SAID, Job, Meter, measure_all
 from tests.bench.training.rows import ROWS
 from tests.bench.training.table import Found, header, line, peak_tflops
 from training.spec.records import CandidateText, Group, Turn
@@ -59,6 +59,50 @@ def test_a_line_tells_ratios_parity_and_bars() -> None:
     ]  # fmt: skip
     assert cells[9] == "0.500000, 1e-03"
     assert cells[11] == "CPU MISSED, FLOPs met, memory met |"
+
+
+def test_a_line_tells_losses_of_a_batch_that_both_were_given_and_not_those_of_own_samples() -> None:
+    """0.02 to 0.02001 and 0.5 to 0.503."""
+    ppo = next(row for row in ROWS if row.case == "ppo")
+    own = [told(losses=[0.3]), told(losses=[0.1])]
+    given = [
+        told(losses=[0.02], value_losses=[0.5]),
+        told(losses=[0.02001], value_losses=[0.503]),
+    ]
+    cells = line(ppo, "llama", Padding(1, 1), Found([own], own, [], given), device="cpu")
+    assert cells.split(" | ")[9] == "policy 0.020000, 1e-05; value 0.500000, 3e-03"
+
+
+def test_the_peer_learns_anew_where_ours_left_it_another_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours runs once, and the peer once for each batch."""
+    measured: list[str] = []
+    ppo = next(row for row in ROWS if row.case == "ppo")
+    place = tmp_path / "material" / "llama" / LEARNED_FROM
+    place.parent.mkdir(parents=True)
+
+    def measure(_python: Path, side: str, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
+        measured.extend(f"{side} {one.case} {one.steps}" for one in jobs)
+        return iter([told() for _ in jobs])
+
+    monkeypatch.setattr(bench, "_told", measure)
+    monkeypatch.setattr(bench, "PLACE", tmp_path)
+    monkeypatch.setattr(bench, "write_rows", lambda *_: Padding(1, 1))
+    measuring = bench.Bench(
+        data=tmp_path,
+        scratch=tmp_path,
+        memory=bench.Memory(tmp_path / "told.json", is_fresh=False),
+        device="cpu",
+        turns=1,
+        peers=tmp_path,
+    )
+    (tmp_path / "trl-1.12" / "bin").mkdir(parents=True)
+    (tmp_path / "trl-1.12" / "bin" / "python").touch()
+    for batch in ("first", "first", "second"):
+        place.write_text(batch)
+        measuring._losses(ppo, "llama")
+    assert measured == ["ours ppo_losses 1", "peer ppo_losses 1", "peer ppo_losses 1"]
 
 
 def test_a_gpu_line_tells_tokens_and_the_share_of_its_peak() -> None:

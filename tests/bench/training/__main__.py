@@ -20,12 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.bench.training.environments import PEERS, given_python, python_of
 from tests.bench.training.material import Padding, padding_of_all, prepare, write_rows
-from tests.bench.training.meter import SAID, Job
+from tests.bench.training.meter import LEARNED_FROM, SAID, Job
 from tests.bench.training.rows import CPU_MODELS, CUDA_MODELS, ROWS, Row
 from tests.bench.training.table import Found, Told, header, line
 
@@ -182,7 +182,16 @@ class Bench:
         times = [both("time", turn=turn) for turn in range(self.turns)] or [both("both")]
         flops = both("flops") if self.turns else times[0]
         memory = both("memory") if row.has_memory and steps > 1 else []
-        return line(row, model, padding, Found(times, flops, memory), device=self.device)
+        found = Found(times, flops, memory, self._losses(row, model) if row.losses else ())
+        return line(row, model, padding, found, device=self.device)
+
+    def _losses(self, row: Row, model: str) -> list[Told]:
+        """Of one update on one batch: ours draws it and leaves it for the peer."""
+        write_rows(PLACE / "material" / model, self.data, row.rows, 1)
+        job = replace(self._job(row, model, "losses"), case=row.losses, steps=1)
+        mine = self.memory.told(self._python("ours", row.peer), "ours", job, turn=0)
+        theirs = replace(job, given=digest([Path(job.folder(LEARNED_FROM))]))
+        return [mine, self.memory.told(self._python("peer", row.peer), "peer", theirs, turn=0)]
 
     def _python(self, side: str, peer: str) -> Path:
         if side == "ours":

@@ -19,6 +19,7 @@ from training.models.convert import fetch_embedded_policy
 from training.models.load import quiet
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import CHAT_TEMPLATE
+from training.models.value import VALUE_HEAD_FILE, ValueHead
 from training.spec.records import CandidateText, Group, Pair, Turn, group_to_json, read_groups
 
 SEED = 17
@@ -47,6 +48,7 @@ def prepare(folder: Path, data: Path, models: Sequence[str]) -> None:
         if model in SHAPES:
             _llama(folder / model / "policy", smol, **SHAPES[model])
         _reward(folder / model)
+        _value_head(folder / model / "policy")
     if not (data / "hh_helpful_pairs.jsonl.gz").is_file():
         raise SystemExit(f"There are no judged rows in {data}; name their folder with --data.")
 
@@ -168,6 +170,19 @@ def _reward(folder: Path) -> None:
         return
     reward = new_reward_model(str(folder / "policy"), precision="float32", device=CPU, seed=SEED)
     save_reward_model(reward, folder / "reward")
+
+
+def _value_head(policy: Path) -> None:
+    """A head that says something, for PPO's losses: ours starts at zero elsewhere, TRL's at random."""
+    if (policy / VALUE_HEAD_FILE).is_file():
+        return
+    width = LlamaConfig.from_pretrained(policy).hidden_size
+    head = ValueHead(width)
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(SEED)
+        head.linear.weight.normal_(std=(width + 1) ** -0.5)
+        head.linear.bias.normal_()
+    head.save(policy)
 
 
 def _turns(row: dict[str, Any]) -> tuple[Turn, ...]:

@@ -20,13 +20,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 SAID = "measured: "
+LEARNED_FROM = "ppo_losses.json"  # what ours learned from, for the peer to learn from too
 
 aten = torch.ops.aten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One measurement in a process of its own: ``measure`` is time, flops, both or memory."""
+    """One measurement in a process of its own: ``measure`` is time, flops, both, memory or losses."""
 
     case: str
     model: str  # folder under the material
@@ -35,6 +36,7 @@ class Job:
     material: str
     scratch: str
     device: str = "cpu"  # or cuda: then in bfloat16
+    given: str = ""  # digest of what the other side left for this one
 
     @property
     def is_cuda(self) -> bool:
@@ -67,6 +69,7 @@ class Meter:
     measure: str
     is_cuda: bool = False
     losses: list[float] = field(default_factory=list)
+    value_losses: list[float] = field(default_factory=list)  # of PPO
     units: float = 0.0  # pairs, tokens, rollouts: what a rate is of
     seconds: float = 0.0
     timed: float = 1.0  # share of the units that the seconds are of

@@ -1,14 +1,20 @@
 """Our side of one measurement, in a process of its own: `python -m tests.bench.training.ours JOB...`."""
 
+import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 from torch import Tensor
 
-from tests.bench.training.meter import Job, Meter, measure_all
-from training.models.load import load_policy
+from tests.bench.training.meter import LEARNED_FROM, Job, Meter, measure_all
+from training.models.load import LoadedModel, load_policy
+from training.rollout.actor_critic import Actor
+from training.rollout.buffer import Part, Rollout
+from training.rollout.recall import minibatch_orders
 from training.rollout.sampler import Knobs, LocalSampler
 from training.runtime import device, optimize
 from training.runtime.metrics import Reporter, read_tensors
@@ -43,6 +49,8 @@ class MeteringReporter(Reporter):
     def metrics(self, values: Mapping[str, Tensor | float], *, step: int) -> None:
         super().metrics(values, step=step)
         told = read_tensors(values)
+        if "value_loss" in told:
+            self._meter.value_losses.append(told["value_loss"])
         self._meter.step(told.get("loss", told.get("policy_loss", 0.0)))
 
 
@@ -72,7 +80,57 @@ def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
 
 def rollouts(job: Job, meter: Meter) -> None:
     """PPO with a shared critic: 4 prompts, 4 responses each."""
-    spec = PpoSpec(
+    meter.units = 16.0 * job.steps
+    with running(job, meter) as run:
+        meter.begin()
+        ppo.train(run, spec_of_rollouts(job))
+
+
+def losses_of_ppo(job: Job, meter: Meter) -> None:
+    """One update as TRL would make it; what it learns from is left for the peer, in the order of its minibatches.
+
+    No response ends before its 64 tokens: in padding TRL pays a score one token after the end.
+    """
+    spec = replace(
+        spec_of_rollouts(job),
+        value_start="policy",
+        value_learning_rate=SETTINGS["learning_rate"],
+        schedule="constant",
+        max_grad_norm=1e6,
+        normalize_rewards=False,
+        missing_eos_penalty=0.0,
+        adaptive_kl_target=0.0,
+    )
+    recall = ppo.recall
+
+    def endless(_run: Run, policy: LoadedModel, _spec: PpoSpec) -> LocalSampler:
+        sampler = LocalSampler(policy.model, policy.tokenizer, rows=job.rows_at_once)
+        sampler.end_ids = (-1,)
+        return sampler
+
+    def left_for_the_peer(
+        actor: Actor, rollouts: Sequence[Rollout], spec: PpoSpec
+    ) -> list[list[Part]]:
+        rows = [
+            {"prompt": one.tokens.prompt, "response": response, "score": score}
+            for one in rollouts
+            for response, score in zip(one.tokens.responses, one.scores, strict=True)
+        ]
+        orders = list(minibatch_orders(spec.minibatches, spec, update=0))
+        learned = {"rows": rows, "orders": orders}
+        Path(job.folder(LEARNED_FROM)).write_text(json.dumps(learned))
+        return recall(actor, rollouts, spec)
+
+    with (
+        running(job, meter) as run,
+        patch.object(ppo, "sampler_of", endless),
+        patch.object(ppo, "recall", left_for_the_peer),
+    ):
+        ppo.train(run, spec)
+
+
+def spec_of_rollouts(job: Job) -> PpoSpec:
+    return PpoSpec(
         model=job.folder("policy"),
         data=job.folder(f"prompts-{job.steps}"),
         reward_model=job.folder("reward"),
@@ -86,10 +144,6 @@ def rollouts(job: Job, meter: Meter) -> None:
         precision=job.precision,
         **SETTINGS | {"max_response_tokens": 64},
     )
-    meter.units = 16.0 * job.steps
-    with running(job, meter) as run:
-        meter.begin()
-        ppo.train(run, spec)
 
 
 @contextmanager
@@ -141,6 +195,7 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
     "dpo": lambda job, meter: records(job, meter, "pairs", 8),
     "sft": lambda job, meter: records(job, meter, "pairs", 8),
     "ppo": rollouts,
+    "ppo_losses": losses_of_ppo,
     "generation": generation,
 }
 

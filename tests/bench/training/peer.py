@@ -4,12 +4,17 @@ Two settings favor the peer: gradient checkpointing, which TRL switches on by de
 computes every layer twice, is off, and it gets token ids instead of texts.
 """
 
+import json
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -17,7 +22,7 @@ from transformers import (
     TrainerCallback,
 )
 
-from tests.bench.training.meter import Job, Meter, measure_all
+from tests.bench.training.meter import LEARNED_FROM, Job, Meter, measure_all
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
@@ -56,6 +61,8 @@ class Metering(TrainerCallback):
         self, _args: Any, _state: Any, _control: Any, logs: dict[str, Any], **_: Any
     ) -> None:
         loss = logs.get("loss", logs.get("loss/policy_avg"))
+        if "loss/value_avg" in logs:
+            self._meter.value_losses.append(float(logs["loss/value_avg"]))
         if loss is not None:
             self._meter.step(float(loss))
 
@@ -183,35 +190,102 @@ def generation(job: Job, meter: Meter) -> None:
 
 
 def rollouts(job: Job, meter: Meter) -> None:
-    from trl.experimental.ppo import PPOConfig, PPOTrainer
-
-    tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
     prompts = job.rows("prompts-{}_prompts")[: 4 * job.steps]
-    rows = [{"input_ids": one} for one in prompts for _ in range(4)]
-    folder = tempfile.mkdtemp(dir=job.scratch)
-    unknown = {"train_sampling_strategy", "max_steps"}
-    known = {key: one for key, one in settings_of(job).items() if key not in unknown}
-    settings = known | {"per_device_train_batch_size": 16}
+    meter.units = 16.0 * job.steps
     with meter.counting():
-        trainer = PPOTrainer(
-            args=PPOConfig(
-                folder, total_episodes=16 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
-                gradient_accumulation_steps=1, local_rollout_forward_batch_size=16,
-                response_length=64, temperature=1.0, stop_token="eos", missing_eos_penalty=1.0,  # noqa: S106
-                num_sample_generations=0, **settings,
-            ),
-            processing_class=tokenizer,
-            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
-            ref_model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
-            reward_model=classifier(job),
+        trainer = ppo_trainer(
+            job,
+            rows=[one for one in prompts for _ in range(4)],
+            policy=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
             value_model=classifier(job),
-            train_dataset=Dataset.from_list(rows),
-            eval_dataset=Dataset.from_list(rows[:2]),
-        )  # fmt: skip
+            stop_token="eos",  # noqa: S106
+            missing_eos_penalty=1.0,
+        )
         trainer.add_callback(Metering(meter))
         meter.begin()
         trainer.train()
-    meter.units = 16.0 * job.steps
+
+
+def losses_of_ppo(job: Job, meter: Meter) -> None:
+    """One update on what ours learned from: TRL's own loop, given responses, scores and minibatches.
+
+    So that losses can be equal at all, its critic reads the policy's states as ours does, responses have
+    one length, log-probs are those of the training forward, and its whitening divides by the deviation of
+    the batch itself.
+    """
+    from trl.experimental.ppo import ppo_trainer as trl
+
+    learned = json.loads(Path(job.folder(LEARNED_FROM)).read_text())
+    rows, orders = learned["rows"], learned["orders"]
+    scores = torch.tensor([one["score"] for one in rows])
+    responses = torch.tensor([one["response"] for one in rows])
+    policy = AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job))
+    critic = classifier(job)
+    setattr(critic, critic.base_model_prefix, policy.base_model)
+    critic.score = saved_head(job, policy.config.hidden_size)
+    trainer = ppo_trainer(
+        job, rows=[one["prompt"] for one in rows], policy=policy, value_model=critic
+    )
+    trainer.processing_class.pad_token = unused_token(trainer.processing_class, rows)
+    pad = trainer.processing_class.pad_token_id
+    trainer.dataloader = [trainer.data_collator([{"input_ids": one["prompt"]} for one in rows])]
+    half = len(rows) // len(orders[0])
+    shuffles = iter([np.concatenate([np.arange(half) + half * at for at in one]) for one in orders])
+
+    def answered(model: Any, queries: Any, *_: Any) -> tuple[Any, Any]:
+        whole = torch.cat([queries, responses.to(queries.device)], 1)
+        return whole, trl.forward(model, whole, pad).logits[:, queries.shape[1] - 1 : -1]
+
+    def scored(model: Any, *arguments: Any) -> tuple[Any, Any, Any]:
+        values, _, lengths = get_reward(model, *arguments)
+        return values, scores.to(values), lengths
+
+    get_reward, variance = trl.get_reward, trl.masked_var
+    trainer.add_callback(Metering(meter))
+    with (
+        patch.object(trl, "batch_generation", answered),
+        patch.object(trl, "get_reward", scored),
+        patch.object(trl, "masked_var", lambda *of: variance(*of, unbiased=False)),
+        patch.object(np.random, "permutation", lambda _: next(shuffles)),
+    ):
+        trainer.train()
+
+
+def saved_head(job: Job, width: int) -> Any:
+    head = torch.nn.Linear(width, 1)
+    named = load_file(Path(job.folder("policy")) / "value_head.safetensors")
+    head.load_state_dict({name.removeprefix("linear."): one for name, one in named.items()})
+    return head.to(getattr(torch, job.precision))
+
+
+def unused_token(tokenizer: Any, rows: list[dict[str, Any]]) -> str:
+    """What TRL takes for padding must not be in a text: the chat's end token is, which the tokenizer pads with."""
+    used = {token for one in rows for token in (*one["prompt"], *one["response"])}
+    return next(name for name, token in sorted(tokenizer.get_vocab().items()) if token not in used)
+
+
+def ppo_trainer(
+    job: Job, *, rows: list[list[int]], policy: Any, value_model: Any, **settings: Any
+) -> Any:
+    from trl.experimental.ppo import PPOConfig, PPOTrainer
+
+    unknown = {"train_sampling_strategy", "max_steps"}
+    known = {key: one for key, one in settings_of(job).items() if key not in unknown}
+    data = Dataset.from_list([{"input_ids": one} for one in rows])
+    return PPOTrainer(
+        args=PPOConfig(
+            tempfile.mkdtemp(dir=job.scratch), total_episodes=16 * job.steps, num_ppo_epochs=4, num_mini_batches=2,
+            gradient_accumulation_steps=1, local_rollout_forward_batch_size=16, response_length=64, temperature=1.0,
+            num_sample_generations=0, **known | {"per_device_train_batch_size": 16} | settings,
+        ),
+        processing_class=AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left"),
+        model=policy,
+        ref_model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+        reward_model=classifier(job),
+        value_model=value_model,
+        train_dataset=data,
+        eval_dataset=data.select(range(2)),
+    )  # fmt: skip
 
 
 def classifier(job: Job) -> Any:
@@ -226,6 +300,7 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
     "dpo": direct,
     "sft": supervised,
     "ppo": rollouts,
+    "ppo_losses": losses_of_ppo,
     "generation": generation,
 }
 

@@ -23,6 +23,7 @@ class Row:
     bar_flops: float = 0.0  # at most this share of the peer's FLOPs
     bar_memory: float = 0.0  # at most this share of the peer's activations
     has_parity: bool = True
+    losses: str = ""  # the case whose losses are compared, where this one's sides learn from samples of their own
     has_memory: bool = False
     on: tuple[str, ...] = ("cpu", "cuda")
 
@@ -89,6 +90,7 @@ ROWS = (
         bar_cpu=2.5,
         bar_flops=0.4,
         has_parity=False,
+        losses="ppo_losses",
     ),
     Row(
         case="generation",

@@ -30,11 +30,15 @@ def peak_tflops(name: str) -> float | None:
 
 
 class Found(NamedTuple):
-    """What ours and the peer told, in this order, by measure; times once a turn."""
+    """What ours and the peer told, in this order, by measure; times once a turn.
+
+    ``losses`` are those of one batch, where the others are of samples that each side drew.
+    """
 
     times: Sequence[Sequence[Told]]
     flops: Sequence[Told]
     memory: Sequence[Told]
+    losses: Sequence[Told] = ()
 
     def rate(self, side: int) -> float:
         """Units a second: the median of the turns."""
@@ -82,7 +86,7 @@ def line(row: Row, model: str, padding: Padding, found: Found, *, device: str) -
         f"{padding.padded / padding.tokens:.2f}" if row.learns_pairs else "–",
         f"{held[0]:.0f} / {held[1]:.0f} ({held[0] / held[1]:.2f})" if held else "–",
         f"{last[0]['peak_mb']:.0f} / {last[1]['peak_mb']:.0f}",
-        _parity(row, *last),
+        _parity(row, *(found.losses or last)),
         f"{last[0]['load']:.0f}, {last[1]['load']:.0f}",
         ", ".join(verdicts) or "–",
     ]
@@ -95,10 +99,15 @@ def _parity(row: Row, mine: Told, theirs: Told) -> str:
     """The first loss and the largest gap of any; where both sample, what they sampled."""
     if row.case == "generation":
         return f"mean length {mine['losses'][0]:.0f} and {theirs['losses'][0]:.0f}"
-    if not row.has_parity:
-        return "own samples"
-    gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
-    return f"{mine['losses'][0]:.6f}, {max(gaps):.0e}"
+    if row.losses:
+        value = _gap(mine["value_losses"], theirs["value_losses"])
+        return f"policy {_gap(mine['losses'], theirs['losses'])}; value {value}"
+    return _gap(mine["losses"], theirs["losses"])
+
+
+def _gap(mine: Sequence[float], theirs: Sequence[float]) -> str:
+    gaps = [abs(a - b) for a, b in zip(mine, theirs, strict=True)]
+    return f"{mine[0]:.6f}, {max(gaps):.0e}"
 
 
 def _of_a_gpu(row: Row, padding: Padding, found: Found) -> list[str]:
