@@ -39,6 +39,10 @@ STATE = OpenApiParameter("state", str, enum=Comparison.State.values, description
 KEPT_AS_SURPLUS = gettext_lazy("Your time had ended, so this answer is kept but not counted.")
 SAVED = gettext_lazy("Saved.")
 NOT_THERE = gettext_lazy("That answer is not here to be undone. Nothing was changed.")
+REOPENED = {  # by whether it was skipped
+    False: gettext_lazy("Your last judgment is open again."),
+    True: gettext_lazy("What you skipped is open again."),
+}
 MOST_AHEAD = 2
 MOST_HELD = 10
 
@@ -104,6 +108,7 @@ def reply(
         "message": "",
         "feedback": None,
         "reopened": None,
+        "was_skipped": False,
         **told,
         "assignment": new[0] if new else None,
         "ahead": new[1:],
@@ -120,14 +125,12 @@ def acted(
     asked: Wish,
     project_id: int,
     message: str,
-    *,
-    reopened: Assignment | None = None,
+    **told: Any,  # Any: JSON
 ) -> Response:
     """What comes next after a labeler did something else than answering."""
     station = station_of(labeler=person(request), project_id=project_id)
     served = queue.serve(station=station, ahead=asked.ahead, held=asked.held, is_answering=True)
-    key = reopened and reopened.pk
-    return reply(request, asked, station, served, message=message, reopened=key)
+    return reply(request, asked, station, served, message=message, **told)
 
 
 def lease_of(lease: queue.Lease) -> dict[str, Any]:  # Any: JSON
@@ -260,24 +263,26 @@ class AssignmentDiff(APIView):
 
 
 class JudgmentUndo(APIView):
-    """Taking the last judgment back."""
+    """Taking the last judgment or skip back."""
 
     @extend_schema(
         request=shapes.UndoSerializer, responses=shapes.NextSerializer, parameters=SERVING
     )
     def post(self, request: Request, project_id: int) -> Response:
-        """Withdraw your newest judgment, or the one you name, and lease its comparison again.
+        """Take back your newest judgment or skip, or the one you name, and lease its comparison again.
 
-        Named, it may be asked again: what never arrived or is withdrawn already changes nothing.
+        Named, it may be asked again: what never arrived or is open already changes nothing.
         """
         asked, labeler = wish(request), person(request)
         project = project_for(labeler, project_id, Role.LABELER)
-        if client_uuid := sent(shapes.UndoSerializer, request).get("client_uuid"):
-            row = judging.undo_sent(project=project, labeler=labeler, client_uuid=client_uuid)
-        else:
-            row = judging.undo_last(project=project, labeler=labeler)
-        told = _("Your last judgment is open again.") if row else str(NOT_THERE)
-        return acted(request, asked, project_id, told, reopened=row)
+        undone = judging.undo(
+            project=project, labeler=labeler, **sent(shapes.UndoSerializer, request)
+        )
+        row = undone.assignment
+        was = REOPENED[undone.was_skipped] if row else NOT_THERE
+        key = row and row.pk
+        told = {"reopened": key, "was_skipped": bool(row) and undone.was_skipped}
+        return acted(request, asked, project_id, str(was), **told)
 
 
 class JudgmentList(generics.ListAPIView[Judgment]):

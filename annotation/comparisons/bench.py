@@ -187,12 +187,13 @@ def shown_candidates(responses: Mapping[int, Response]) -> list[ShownCandidate]:
 
 def answer_keys(scale: str) -> list[tuple[list[str], str]]:
     """The digits of a scale and what they answer, for the list of keys."""
-    steps, tie = len(steps_of(scale)), has_tie(scale)
+    words, tie = [_(one.words) for one in steps_of(scale)], has_tie(scale)
+    steps = len(words)
     digits = [str(number) for number in range(1, 2 * steps + tie + 1)]
     return [
-        (digits[:steps], _("the first is better, the clearest first")),
+        (digits[:steps], _("the first is %(steps)s") % {"steps": ", ".join(words)}),
         *([([digits[steps]], _("about the same"))] if tie else []),
-        (digits[steps + tie :], _("the second is better, the clearest last")),
+        (digits[steps + tie :], _("the second is %(steps)s") % {"steps": ", ".join(words[::-1])}),
     ]
 
 

@@ -15,7 +15,7 @@ from annotation.comparisons.models import LabelerSettings
 from annotation.comparisons.services.preferences import LONGEST_STRETCH_MINUTES
 from annotation.comparisons.verdicts import STRENGTHS, CriterionVerdict, largest_strength
 from annotation.core.errors import InvalidInput
-from annotation.core.text import is_key
+from annotation.core.text import LAST_KEY, is_key
 
 ALL_BAD = "all_bad"
 TIE = "tie"
@@ -35,6 +35,13 @@ class Answer:
     rationale: str = ""
     active_ms: int = 0
     guideline_version: int | None = None
+
+
+class UndoForm(forms.Form):
+    """What to take back: a judgment by its UUID, a skip by its assignment, else the newest act."""
+
+    client_uuid = forms.UUIDField(required=False)
+    assignment = forms.IntegerField(required=False, min_value=1, max_value=LAST_KEY)
 
 
 class PreferencesForm(forms.Form):

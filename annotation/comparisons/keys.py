@@ -25,7 +25,7 @@ class Action(NamedTuple):
 
 ACTIONS = (
     Action("all_bad", "b", _("all are bad: none is acceptable")),
-    Action("undo", "z", _("undo the last judgment")),
+    Action("undo", "z", _("undo the last judgment or skip")),
     Action("skip", "k", _("skip, with a reason")),
     Action("flag", "!", _("flag it for the admins, with a note")),
     Action("rationale", "n", _("say why")),

@@ -108,9 +108,10 @@ def note_skip(assignment: Assignment, *, answered_at: datetime) -> None:
     )
 
 
-def note_undo(assignment: Assignment) -> None:
-    """Keep that the judgment of an assignment was undone, on whatever day it was given."""
-    _note(assignment, answered_values(answered_at=None, day_from=EVER, judged=-1, passed=-1))
+def note_undo(assignment: Assignment, *, judgments: int) -> None:
+    """Keep that an assignment is open again, on whatever day it was judged or, with no judgment, skipped."""
+    values = answered_values(answered_at=None, day_from=EVER, judged=-judgments, passed=-1)
+    _note(assignment, values)
 
 
 def _note(assignment: Assignment, values: dict[str, object]) -> None:

@@ -33,6 +33,9 @@ PAIRED_AT_ONCE = 10_000  # prompts
 FLAG_STATES = ("open", "resolved")
 
 Tiers = list[list[int]]
+Act = (
+    Judgment | Assignment
+)  # what a labeler can undo: a judgment, or an assignment that they skipped
 
 
 class PairRow(NamedTuple):
@@ -252,9 +255,21 @@ def last_judgment_of(*, project: Project, labeler_id: int) -> Judgment | None:
     return mine.filter(withdrawn_at=None).order_by("-created_at", "-pk").first()
 
 
-def can_undo(last: Judgment | None) -> bool:
-    """Whether a labeler's newest judgment can still be taken back."""
-    return last is not None and last.frozen_at is None and last.assignment_id is not None
+def last_act_of(last: Judgment | None, *, project: Project, labeler_id: int) -> Act | None:
+    """Their newest skip, or ``last``, their newest judgment, where that came later; None if there is neither."""
+    mine = Assignment.objects.filter(project=project, labeler_id=labeler_id)
+    skips = mine.filter(state=Assignment.State.SKIPPED, skipped_at__isnull=False)
+    skip = skips.select_related("labeler").order_by("-skipped_at", "-pk").first()
+    if skip is None or skip.skipped_at is None:
+        return last
+    return skip if last is None or skip.skipped_at > last.created_at else last
+
+
+def can_undo(last: Act | None) -> bool:
+    """Whether the newest act of a labeler can still be taken back, as far as it tells itself."""
+    if not isinstance(last, Judgment):
+        return last is not None
+    return last.frozen_at is None and last.assignment_id is not None
 
 
 def preferences_of(labeler_id: int) -> LabelerSettings:

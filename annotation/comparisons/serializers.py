@@ -7,6 +7,7 @@ from rest_framework import serializers
 from annotation.comparisons.models import Assignment, Comparison, Flag, Judgment
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.verdicts import MARK_KINDS
+from annotation.core.text import LAST_KEY
 from annotation.prompts.serializers import TurnSerializer
 
 
@@ -56,9 +57,10 @@ class AnswerSerializer(serializers.Serializer[Any]):
 
 
 class UndoSerializer(serializers.Serializer[Any]):
-    """Which judgment: the one sent under this UUID, if it arrived; without it the newest."""
+    """What: the judgment sent under this UUID, if it arrived, or the skip of this assignment; else your newest act."""
 
     client_uuid = serializers.UUIDField(required=False)
+    assignment = serializers.IntegerField(min_value=1, max_value=LAST_KEY, required=False)
 
 
 class SkipSerializer(serializers.Serializer[Any]):
@@ -164,7 +166,8 @@ class NextSerializer(serializers.Serializer[Any]):
     """What to do next: leases to judge, or why there are none.
 
     `assignment` and `ahead` are the leases that the client does not name in `held`; `leases` are all, in the order to
-    show them. `reopened` is the assignment that an undo opened again; `guideline_version` the newest, 0 without one.
+    show them. `reopened` is the assignment that an undo opened again, `was_skipped` whether it was skipped, not judged;
+    `guideline_version` the newest, 0 without one.
     """
 
     judgment = JudgmentSerializer(allow_null=True)
@@ -176,6 +179,7 @@ class NextSerializer(serializers.Serializer[Any]):
     empty = EmptySerializer(allow_null=True)
     progress = ProgressSerializer()
     reopened = serializers.IntegerField(allow_null=True)
+    was_skipped = serializers.BooleanField()
     guideline_version = serializers.IntegerField()
 
 

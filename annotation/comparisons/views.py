@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,7 +20,7 @@ from annotation.accounts.models import User
 from annotation.comparisons import selectors
 from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
-from annotation.comparisons.forms import PreferencesForm, answer_from
+from annotation.comparisons.forms import PreferencesForm, UndoForm, answer_from
 from annotation.comparisons.keys import keys_of
 from annotation.comparisons.letters import said_on
 from annotation.comparisons.marked import drawn_responses
@@ -54,25 +55,32 @@ STRATEGIES = (
 @never_cache
 @require_http_methods(["GET", "POST"])
 def label(request: HttpRequest, project_id: int) -> HttpResponse:
-    """The bench: compare, answer, next. A post is the plain form; the script talks to the API instead."""
+    """The bench: compare, answer, next. A post is the plain form; the script talks to the API instead.
+
+    ``?open=`` names the lease to show first, as after an undo.
+    """
     project = project_for(request.user, project_id, Role.LABELER)
     if request.method == "POST":
         return _answer(request, project)
     labeler = person(request)
     station = selectors.station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
-    benches = [bench_for(lease, station.criteria) for lease in served.leases]
+    reopened = request.GET.get("open", "")
+    leases = sorted(served.leases, key=lambda one: str(one.pk) != reopened)
+    benches = [bench_for(lease, station.criteria) for lease in leases]
     languages = queue.languages_of(station.member)
     batch = batch_at_hand(project=project, labeler_id=labeler.pk, languages=languages)
     preferences = selectors.preferences_of(labeler.pk)
     keys = keys_of(preferences.keys)
     last = selectors.last_judgment_of(project=project, labeler_id=labeler.pk)
+    last_act = selectors.last_act_of(last, project=project, labeler_id=labeler.pk)
     sheet = _guideline_sheet(project)
     context = {
         **page_context(labeler, project, "label"),
         "bench": benches[0] if benches else None,
         "ahead": benches[1:],
         "empty": served.empty,
+        "reopened": reopened,
         "progress": progress_of(
             project_id=project.pk,
             labeler=labeler,
@@ -86,8 +94,9 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
         "keys": keys,
         "keys_json": json.dumps({one.name: one.key for one in keys}),
         "answer_keys": answer_keys(project.answer_scale),
+        "criteria": station.criteria,
         "is_training": station.is_in_training,
-        "can_undo": queue.why_paused(station) is None and selectors.can_undo(last),
+        "can_undo": queue.why_paused(station) is None and selectors.can_undo(last_act),
         "known_version": _version_of(last) if last else sheet["guideline_version"],
         **sheet,
     }
@@ -114,10 +123,14 @@ def skip(request: HttpRequest, project_id: int) -> HttpResponse:
 
 @require_POST
 def undo(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Undo by the plain form."""
+    """Undo by the plain form: the newest act, or the judgment or skip that it names."""
     project = project_for(request.user, project_id, Role.LABELER)
-    judging.undo_last(project=project, labeler=person(request))
-    return redirect("comparisons-label", project.pk)
+    form = UndoForm(request.POST)
+    if not form.is_valid():
+        raise NotFound(_("The form has lost what to undo; load the page again."))
+    undone = judging.undo(project=project, labeler=person(request), **form.cleaned_data)
+    address = reverse("comparisons-label", args=[project.pk])
+    return redirect(f"{address}?open={undone.assignment.pk}" if undone.assignment else address)
 
 
 @never_cache

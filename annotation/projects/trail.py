@@ -18,7 +18,12 @@ from annotation.projects.models import Project
 from annotation.projects.selectors import audit_of
 
 VERB_MAX = 60
-ANSWERS = ("judgment.submitted", "judgment.undone", "assignment.skipped")  # hundreds an hour
+ANSWERS = (  # hundreds an hour
+    "judgment.submitted",
+    "judgment.undone",
+    "assignment.skipped",
+    "assignment.unskipped",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,11 +49,25 @@ def test_the_verdict_waits_for_the_reading_time(bench, project):
     fill(project)
     bench.page.clock.install()
     bench.open()
-    bench.press("2", "Enter")
-    bench.expect_says("(Take a moment to read|Look at every response) first")
-    bench.page.clock.fast_forward(61_000)
-    bench.answer("2")
+    bench.press("Enter")
+    bench.expect_says("Choose which is better first")
+    bench.press("2")
+    bench.expect_says("Take a moment to read first: (60|59) s to go")
+    bench.page.clock.fast_forward(20_000)
+    bench.expect_says("read first: (40|39|38) s to go")
+    expect(bench.status).to_have_attribute("aria-live", "off")
+    bench.page.clock.fast_forward(41_000)
+    expect(bench.status).to_be_empty()
+    read = bench.answer("2")
     eventually(lambda: judged() == 1)
+    bench.expect_saved()
+    bench.press("z")
+    bench.expect_in_hand(read)
+    bench.answer("3")
+    bench.page.reload()
+    bench.press("z")
+    bench.expect_in_hand(read)
+    bench.answer("2")
 
 
 def test_a_draft_is_saved_and_comes_back_with_a_reload(bench, project):
@@ -200,6 +214,33 @@ def test_a_skip_with_its_reason_by_keys(bench, project):
     expect(bench.form).not_to_have_attribute("data-assignment", str(skipped))
     row = eventually(lambda: project.assignments.filter(state="skipped").first())
     assert (row.pk, row.skip_reason) == (skipped, "needs_expert")
+
+
+@pytest.mark.parametrize("between", ["nothing", "offline", "reload"])
+def test_a_skip_by_mistake_is_undone_by_the_same_key_as_a_judgment(
+    bench, project, context, between
+):
+    fill(project)
+    bench.open()
+    first = bench.answer("1")
+    bench.expect_saved()
+    context.set_offline(between == "offline")
+    skipped = bench.in_hand
+    bench.press("k", "6")
+    expect(bench.form).not_to_have_attribute("data-assignment", str(skipped))
+    if between != "offline":
+        bench.expect_says("Skipped")
+    if between == "reload":
+        bench.page.reload()
+    bench.press("z")
+    bench.expect_in_hand(skipped)
+    bench.expect_says("What you skipped is open again")
+    context.set_offline(False)
+    expect(bench.page.locator("[data-unsent]")).to_be_hidden()
+    eventually(lambda: not project.assignments.filter(state="skipped").exists())
+    assert Judgment.objects.get(withdrawn_at=None).assignment_id == first
+    bench.press("z")
+    bench.expect_in_hand(first)
 
 
 def test_a_flag_with_a_note_by_keys(bench, project):
@@ -349,9 +390,12 @@ def test_a_slow_network_shows_a_skeleton_only_when_the_deck_is_used_up(bench, pr
     bench.open()
     held, is_slow = [], [True]
     page.route("**/api/**", lambda one: held.append(one) if is_slow else one.continue_())
+    bench.press("2")
+    bench.expect_says("Draft saved")
     for _ in range(3):
         bench.answer("2")
     bench.expect_state("loading")
+    expect(bench.status).to_be_empty()
     expect(page.locator(".skeleton")).to_be_visible()
     is_slow.clear()
     for route in held:
@@ -504,6 +548,8 @@ def test_a_missing_reason_takes_the_person_to_its_field(bench, project):
     bench.expect_says("Say in one sentence why")
     expect(bench.form.locator("[data-why]")).to_be_focused()
     bench.page.keyboard.type("It answers.")
+    bench.press("Escape")
+    bench.page.get_by_role("button", name="Flag").focus()
     bench.submit("Control+Enter")
     assert eventually(Judgment.objects.first).rationale == "It answers."
 

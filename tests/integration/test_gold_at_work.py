@@ -87,7 +87,7 @@ def test_a_judgment_revised_after_its_comparison_became_gold_keeps_it_served(
     comparison = held.comparison
     answer(held)
     item = gold.mark_gold(comparison=comparison, known_ranking=known(comparison), actor=admin)
-    answer(judging.undo_last(project=project, labeler=labeler))
+    answer(judging.undo_last(project=project, labeler=labeler).assignment)
     comparison.refresh_from_db()
     assert (comparison.state, comparison.slots_taken, comparison.judgments_counted) == (
         "open",

@@ -237,7 +237,7 @@ def test_a_burst_of_judgments_rings_for_agreement_once(
 
 def test_undo_withdraws_the_judgment_and_leases_the_comparison_again(project, assignment):
     judgment = judge(assignment)
-    reopened = judging.undo_last(project=project, labeler=assignment.labeler)
+    reopened = judging.undo_last(project=project, labeler=assignment.labeler).assignment
     judgment.refresh_from_db()
     assert judgment.withdrawn_at is not None
     assert counts(assignment) == (1, 0, "open")
@@ -246,7 +246,8 @@ def test_undo_withdraws_the_judgment_and_leases_the_comparison_again(project, as
 
 def test_after_an_undo_the_comparison_is_judged_anew(project, assignment):
     judge(assignment)
-    judge(judging.undo_last(project=project, labeler=assignment.labeler), strengths=[1])
+    undone = judging.undo_last(project=project, labeler=assignment.labeler)
+    judge(undone.assignment, strengths=[1])
     assert counts(assignment) == (1, 1, "judged")
     assert Judgment.objects.filter(withdrawn_at=None).get().strengths == [1]
 

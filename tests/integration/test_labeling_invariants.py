@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from annotation.comparisons import claims
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import pair_rows
-from annotation.comparisons.services import batches, comparisons, judging, queue
+from annotation.comparisons.services import batches, comparisons, judging, queue, skips
 from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Membership, Project, Role
@@ -97,8 +97,12 @@ class Labeling(RuleBasedStateMachine):
     def _undo(self, person: int) -> Assignment:
         undone = judging.undo_last(project=self.project, labeler=self.labelers[person])
         assert not self._is_paused(person)
-        del self.standing[key_of(undone)]
-        return undone
+        key = key_of(undone.assignment)
+        if undone.was_skipped:
+            self.skipped.remove(key)
+        else:
+            del self.standing[key]
+        return undone.assignment
 
     def _is_paused(self, person: int) -> bool:
         self.project.refresh_from_db()
@@ -168,6 +172,21 @@ class Labeling(RuleBasedStateMachine):
         if assignment := self._lease(person):
             queue.skip_assignment(assignment=assignment, reason="other")
             self.skipped.add(key_of(assignment))
+
+    @rule(person=PEOPLE, data=st.data())
+    def undo_a_skip_and_again(self, person, data):
+        mine = self.project.assignments.filter(labeler=self.labelers[person], state="skipped")
+        if not mine:
+            return
+        one = data.draw(st.sampled_from(list(mine.order_by("pk"))))
+        try:
+            opened = skips.undo_skip(assignment=one)
+        except (Conflict, NotFound):
+            assert Assignment.objects.get(pk=one.pk).state == "skipped"
+            return
+        assert not self._is_paused(person)
+        self.skipped.remove(key_of(one))
+        assert skips.undo_skip(assignment=one) == opened == one
 
     @rule(person=PEOPLE)
     def undo(self, person):

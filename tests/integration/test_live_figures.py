@@ -80,7 +80,9 @@ class Following(RuleBasedStateMachine):
     @rule(person=PEOPLE, data=st.data(), is_revised=st.booleans())
     def undo_or_revise(self, person, data, is_revised):
         try:
-            undone = judging.undo_last(project=self.project, labeler=self.labelers[person])
+            undone = judging.undo_last(
+                project=self.project, labeler=self.labelers[person]
+            ).assignment
         except (Conflict, NotFound):
             return
         if is_revised:

@@ -223,6 +223,7 @@ class Assignment(models.Model):
     leased_at = models.DateTimeField(default=timezone.now)  # start of the newest lease
     lease_until = models.DateTimeField()
     skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
+    skipped_at = models.DateTimeField(null=True, blank=True)  # None unless it is skipped
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -240,6 +241,11 @@ class Assignment(models.Model):
             ),
             models.Index(
                 fields=["labeler", "project"], condition=Q(state="leased"), name="leases_by_labeler"
+            ),
+            models.Index(
+                fields=["labeler", "project", "-skipped_at"],
+                condition=Q(state="skipped"),
+                name="skips_by_labeler",
             ),
         ]
 

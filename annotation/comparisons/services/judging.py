@@ -18,12 +18,14 @@ from annotation.comparisons.gold import Feedback
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import (
     Station,
+    assignment_of,
+    last_act_of,
     last_judgment_of,
     station_from,
     station_of,
     texts_of,
 )
-from annotation.comparisons.services import comparisons, queue
+from annotation.comparisons.services import comparisons, queue, skips
 from annotation.core import statements
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.core.jobs import Job, ring
@@ -207,13 +209,48 @@ def _judgment(
     )
 
 
-def undo_last(*, project: Project, labeler: User) -> Assignment:
-    """Withdraw the labeler's newest judgment and lease its comparison to them again. Conflict while they are paused."""
-    _refuse_while_paused(project, labeler)
+class Undone(NamedTuple):
+    """What is open again after an undo; None where that is over already."""
+
+    assignment: Assignment | None
+    was_skipped: bool  # else judged
+
+
+def undo(
+    *,
+    project: Project,
+    labeler: User,
+    client_uuid: UUID | None = None,
+    assignment: int | None = None,
+) -> Undone:
+    """Undo the judgment that came under a UUID, or the skip of an assignment; the newest act where neither is named.
+
+    Raises InvalidInput where both are, else as `undo_sent`, `skips.undo_skip` and `undo_last` do.
+    """
+    if client_uuid and assignment:
+        raise InvalidInput.at("assignment", "Name a judgment or a skip, not both.")
+    if client_uuid:
+        opened = undo_sent(project=project, labeler=labeler, client_uuid=client_uuid)
+        return Undone(opened, was_skipped=False)
+    if assignment:
+        row = assignment_of(project=project, labeler_id=labeler.pk, pk=assignment)
+        return Undone(skips.undo_skip(assignment=row), was_skipped=True)
+    return undo_last(project=project, labeler=labeler)
+
+
+def undo_last(*, project: Project, labeler: User) -> Undone:
+    """Undo the labeler's newest act, a judgment or a skip: its comparison is leased to them again.
+
+    Raises Conflict while they are paused, NotFound where there is nothing to undo.
+    """
     judgment = last_judgment_of(project=project, labeler_id=labeler.pk)
-    if judgment is None:
-        raise NotFound(_("You have no judgment here to undo."))
-    return undo_judgment(judgment=judgment)
+    last = last_act_of(judgment, project=project, labeler_id=labeler.pk)
+    if last is None:
+        raise NotFound(_("You have nothing here to undo."))
+    if isinstance(last, Assignment):
+        return Undone(skips.undo_skip(assignment=last), was_skipped=True)
+    _refuse_while_paused(project, labeler)
+    return Undone(undo_judgment(judgment=last), was_skipped=False)
 
 
 def undo_sent(*, project: Project, labeler: User, client_uuid: UUID) -> Assignment | None:
@@ -262,7 +299,7 @@ def undo_judgment(*, judgment: Judgment) -> Assignment:
     assignment.leased_at = now
     assignment.lease_until = now + timedelta(seconds=assignment.project.lease_seconds)
     assignment.save(update_fields=["state", "leased_at", "lease_until"])
-    progress.note_undo(assignment)
+    progress.note_undo(assignment, judgments=1)
     audit.record("judgment.undone", judgment, actor=judgment.labeler)
     ring_agreement(judgment.project_id)
     return assignment

@@ -158,7 +158,7 @@ def lease(station: Station, claim: claims.Claim) -> Served | None:
 
     Only gold in training; while they answer, by chance one from gold or from their own past.
     """
-    if empty := _why_not_served(station):
+    if empty := why_not_served(station):
         return Served(leases=[], empty=empty)
     if station.is_in_training:
         rows = claims.claim_gold(claim)
@@ -293,7 +293,7 @@ def extend_lease(*, assignment: Assignment) -> Assignment:
 
 @transaction.atomic
 def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> Assignment:
-    """Give a comparison back unjudged; it never comes back to this labeler. A skip is not a judgment.
+    """Give a comparison back unjudged; it comes back to this labeler only if they undo that. A skip is not a judgment.
 
     ``age_ms``: how long ago it was given, by the client's clock.
     """
@@ -309,9 +309,10 @@ def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> 
         )
     if row.state == Assignment.State.LEASED:
         give_back_place(row)
-    row.state, row.skip_reason = Assignment.State.SKIPPED, reason
-    row.save(update_fields=["state", "skip_reason"])
-    progress.note_skip(assignment, answered_at=progress.moment_of(age_ms, now=timezone.now()))
+    now = timezone.now()
+    row.state, row.skip_reason, row.skipped_at = Assignment.State.SKIPPED, reason, now
+    row.save(update_fields=["state", "skip_reason", "skipped_at"])
+    progress.note_skip(assignment, answered_at=progress.moment_of(age_ms, now=now))
     audit.record("assignment.skipped", row, actor=assignment.labeler, reason=reason)
     return row
 
@@ -334,7 +335,8 @@ def why_paused(station: Station) -> EmptyQueue | None:
     return None
 
 
-def _why_not_served(station: Station) -> EmptyQueue | None:
+def why_not_served(station: Station) -> EmptyQueue | None:
+    """What to tell a labeler who gets nothing, whatever is in the queue: paused, or their exam is over."""
     if empty := why_paused(station):
         return empty
     if not station.is_in_training:

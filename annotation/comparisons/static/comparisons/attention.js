@@ -1,5 +1,5 @@
 // Time in use, and whether every response has been in view. Idle, hidden and paused time do not count.
-import { gettext } from "../ui/gettext.js";
+import { gettext, interpolate } from "../ui/gettext.js";
 
 const IDLE_AFTER = 30_000;
 const SEEN_SHARE = 0.15; // of a response, or
@@ -14,15 +14,16 @@ export class Attention {
   #active;
   #last = performance.now();
   #used = performance.now();
-  #read = 0;
+  #read;
   #taken;
 
   constructor(form) {
     this.#form = form;
     this.#active = form.activeMs ?? 0; // it was in hand before
+    this.#read = form.readMs ?? 0;
     this.#taken = this.#active;
     this.readingMs = Number(form.dataset.readingSeconds) * 1000;
-    this.unseen = new Set(form.querySelectorAll("[data-candidate]"));
+    this.unseen = form.unseen ?? new Set(form.querySelectorAll("[data-candidate]"));
     this.observer = new IntersectionObserver(
       (entries) => entries.filter(isSeen).forEach((one) => this.unseen.delete(one.target)),
       { threshold: LOOK_AT },
@@ -63,11 +64,13 @@ export class Attention {
   }
 
   get whyLocked() {
-    return this.unseen.size ? gettext("Look at every response first.") : gettext("Take a moment to read first.");
+    if (this.unseen.size) return gettext("Look at every response first.");
+    const seconds = Math.ceil((this.readingMs - this.#read) / 1000);
+    return interpolate(gettext("Take a moment to read first: %(seconds)s s to go."), { seconds });
   }
 
   end() {
-    this.#form.activeMs = this.activeMs;
+    Object.assign(this.#form, { activeMs: this.activeMs, readMs: this.#read, unseen: this.unseen });
     this.observer.disconnect();
   }
 }

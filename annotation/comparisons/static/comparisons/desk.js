@@ -17,6 +17,8 @@ import { bindViews } from "./views.js";
 
 const AHEAD = 2;
 const PAUSES = new Set(["paused", "you_are_paused"]);
+const UNDO = { answer: "undo", skip: "unskip" };
+const READ = { readMs: Infinity, unseen: new Set() }; // what was judged was read
 
 export const page = document.querySelector("[data-labeling]");
 export const place = page.querySelector("[data-place]");
@@ -45,11 +47,19 @@ export const desk = {
   isTraining: "training" in page.dataset,
   canUndo: "canUndo" in page.dataset,
   isPaused: false, // the project or this labeler: what was judged stays as it is
+  empty: null, // why the server has nothing more
 };
 
-export const say = (text, kind) => strip.say(text, kind);
+export const say = (text, kind, now) => strip.say(text, kind, now);
+
+/** What is true while this comparison is in hand, and `isSo`. */
+export const whileInHand = (text, isSo = () => true) => {
+  const { form } = desk;
+  return () => (desk.form === form && isSo() ? text : "");
+};
+export const sayOfThis = (text, kind, isSo) => say(text, kind, whileInHand(text, isSo));
 export const guideline = new Guideline(keys.guideline, say, labeler);
-const draft = new DraftKeeper(labeler, () => say(gettext("Draft saved.")));
+const draft = new DraftKeeper(labeler, () => mentionDraft(gettext("Draft saved.")));
 
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
 export const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
@@ -62,16 +72,18 @@ export function begin(form) {
   Object.assign(desk, { form, attention: new Attention(form) });
   strip.state = "ready";
   for (const field of document.querySelectorAll("#skip-form [name=assignment]")) field.value = form.dataset.assignment;
-  if (restoreDraft(form, labeler)) strip.mention(gettext("Your draft is back."), "", ["bad"]);
+  if (restoreDraft(form, labeler)) mentionDraft(gettext("Your draft is back."));
   if (!form.dataset.isBound) bindForm(form);
   beginLease(form);
   markRow(form);
   showKeys(form, keys);
-  bindViews(page, form, say);
+  bindViews(page, form, sayOfThis);
   showUndo();
   watchReading();
   scrollTo({ top: 0 });
 }
+
+const mentionDraft = (words) => strip.mention(words, "", ["warn", "bad"], whileInHand(words));
 
 function bindForm(form) {
   form.dataset.isBound = "";
@@ -142,9 +154,10 @@ function merge(reply) {
   strip.isReached = true;
   strip.showProgress(reply.progress, outbox.entries);
   guideline.learn(reply.guideline_version);
+  desk.empty = reply.empty;
   desk.isPaused = PAUSES.has(reply.empty?.reason);
   deck.merge(reply, onTheDesk());
-  if (desk.form) return reply.empty ? say(reply.empty.message, "warn") : mergeLease(reply.leases);
+  if (desk.form) return reply.empty ? say(reply.empty.message, "warn", () => desk.empty?.message ?? "") : mergeLease(reply.leases);
   const form = deck.take();
   if (form) begin(form);
   else if (reply.empty && outbox.entries.length === 0) showEmpty(reply.empty);
@@ -160,8 +173,8 @@ function taken(act, reply) {
   strip.isReached = true;
   if (!reply.leases) return undefined; // a flag
   const isLate = reply.judgment && !reply.judgment.is_counted;
-  if (act.kind === "answer") desk.canUndo = true;
-  if (desk.isTraining && act.id === recent.last?.id) return afterTraining(reply);
+  if (act.kind in UNDO) desk.canUndo = true;
+  if (desk.isTraining && act.kind === "answer" && act.id === recent.last?.id) return afterTraining(reply);
   merge(reply);
   showUndo();
   if (isLate) return say(reply.message, "warn");
@@ -211,7 +224,7 @@ function failed(error) {
   const isTold = outbox.entries.length > 0; // what waits there says so itself, with what happens next
   if (error instanceof SignedOut) strip.saySignedOut();
   else if (error instanceof Refused) say(error.message, "bad");
-  else if (!isTold) say(gettext("The server does not answer. Trying again."), "bad");
+  else if (!isTold) strip.sayUntilReached(() => gettext("The server does not answer. Trying again."), "bad");
   if (desk.form) return;
   if (!strip.isReached) showWaiting();
   askAgain(5);
@@ -223,22 +236,25 @@ export const next = () => desk.asking ?? ask("assignments/next/", { done: merge 
 
 export function submit() {
   if (!inHand()) return again();
-  const why = whatIsMissing(desk.form) || (desk.attention.isUnlocked ? "" : desk.attention.whyLocked);
+  const why = whyNotYet();
   if (why) return refuse(why);
   performance.mark("concord.key");
   saveDraft(desk.form, labeler); // an undo brings the answer back
   const body = { ...answerOf(desk.form), active_ms: desk.attention.activeMs, guideline_version: guideline.version };
-  recent.give(desk.form, body.client_uuid);
-  leave("answer", "judgment/", body);
+  leave("answer", "judgment/", body, body.client_uuid);
   return requestAnimationFrame(() => setTimeout(() => performance.measure("concord.next", "concord.key")));
 }
 
-/** Say why the answer is not taken yet; that the draft was saved does not come in between. */
+/** Why the answer in hand is not taken yet; "" where it is. */
+const whyNotYet = () => whatIsMissing(desk.form) || (desk.attention.isUnlocked ? "" : desk.attention.whyLocked);
+
+/** Say why the answer is not taken yet, while it is not; that the draft was saved does not come in between. */
 function refuse(why) {
+  const { form } = desk;
   draft.stop();
-  saveDraft(desk.form, labeler);
-  if (lacksReason(desk.form)) desk.form.querySelector("[data-why]")?.focus();
-  return say(why, "warn");
+  saveDraft(form, labeler);
+  if (lacksReason(form)) form.querySelector("[data-why]")?.focus();
+  return say(why, "warn", () => (inHand() === form ? whyNotYet() : ""));
 }
 
 /** Enter where no comparison is in hand: go on after feedback, look again where the queue was empty. */
@@ -247,11 +263,12 @@ export function again() {
   return outbox.entries.length ? outbox.retry() : next();
 }
 
-function leave(kind, path, body) {
+function leave(kind, path, body, id = uuid()) {
   const { assignment } = desk.form.dataset;
+  recent.give(desk.form, id, kind);
   rest.add(desk.attention.take());
   if (outbox.entries.length === 0) strip.settle();
-  outbox.add({ id: body.client_uuid ?? uuid(), kind, path: `assignments/${assignment}/${path}`, body, assignment });
+  outbox.add({ id, kind, path: `assignments/${assignment}/${path}`, body, assignment });
   recent.add(assignment);
   tabs?.postMessage(assignment);
   if (!(desk.isTraining && kind === "answer")) return advance();
@@ -269,19 +286,22 @@ export async function flag() {
   const note = await askNote();
   if (!note) return;
   outbox.add({ id: uuid(), kind: "flag", path: `assignments/${assignment}/flag/`, body: { note }, assignment });
-  say(gettext("Flagged. An admin will look at it; answer as usual."), "good");
+  sayOfThis(gettext("Flagged. An admin will look at it; answer as usual."), "good");
 }
 
-/** Take the newest answer back. What is still in the outbox needs no server for that. */
+/** How the server knows an act that is taken back. */
+const named = ({ id, kind, form }) => (kind === "skip" ? { assignment: Number(form.dataset.assignment) } : { client_uuid: id });
+
+/** Take the newest answer or skip back. What is still in the outbox needs no server for that. */
 export function undo() {
   const { last } = recent;
   if (!last || !outbox.has(last.id)) return undoOnServer(last);
   const wasSent = !outbox.withdraw(last.id);
   const { assignment } = last.form.dataset;
-  if (wasSent) outbox.add({ id: uuid(), kind: "undo", path: "judgments/undo/", body: { client_uuid: last.id }, assignment: "", reopens: assignment });
+  if (wasSent) outbox.add({ id: uuid(), kind: UNDO[last.kind], path: "judgments/undo/", body: named(last), assignment: "", reopens: assignment });
   recent.takeBack(last.id);
   last.form.elements.client_uuid.value = uuid();
-  reopen(last.form);
+  reopen(last.form, last.kind === "skip" ? gettext("What you skipped is open again.") : gettext("Your last judgment is open again."));
   return deck.drop(assignment);
 }
 
@@ -291,7 +311,7 @@ async function undoOnServer(last) {
   desk.isUndoing = true;
   await desk.asking;
   await ask("judgments/undo/", {
-    body: last ? { client_uuid: last.id } : {},
+    body: last ? named(last) : {},
     done: (reply) => takenBack(last, reply),
     wrong: notTakenBack,
   });
@@ -302,7 +322,7 @@ function takenBack(last, reply) {
   recent.takeBack(last?.id);
   deck.merge(reply, onTheDesk());
   const form = deck.take(String(reply.reopened));
-  if (form) reopen(form);
+  if (form) reopen(Object.assign(form, reply.was_skipped ? { readMs: last?.form.readMs } : READ), reply.message);
   merge(reply);
   if (!form) say(reply.message);
 }
@@ -314,7 +334,7 @@ function notTakenBack(error) {
 }
 
 /** Show this one again; what was in hand comes after it. */
-function reopen(form) {
+function reopen(form, words) {
   if (desk.form) {
     saveDraft(desk.form, labeler);
     deck.putBack(desk.form);
@@ -323,7 +343,7 @@ function reopen(form) {
   begin(form);
   goToFirst(form);
   desk.canUndo = true;
-  say(gettext("Your last judgment is open again."));
+  sayOfThis(words);
 }
 
 export async function extend() {
@@ -332,7 +352,7 @@ export async function extend() {
     const reply = await call(`${api}assignments/${form.dataset.assignment}/lease/`);
     leaseFor(form, reply.seconds_left);
     beginLease(form);
-    say(gettext("You have more time."), "good");
+    sayOfThis(gettext("You have more time."), "good");
   } catch (error) {
     failed(error);
   }

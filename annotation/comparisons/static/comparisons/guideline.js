@@ -50,12 +50,17 @@ export class Guideline {
       return this.#sheet.querySelector("button").focus();
     }
     this.#markFresh(true);
-    return this.#say(interpolate(gettext("The guideline has changed: press %(key)s."), { key: this.#key }), "news");
+    const words = interpolate(gettext("The guideline has changed: press %(key)s."), { key: this.#key });
+    return this.#say(words, "news", () => (this.#fresh.hidden ? "" : words));
+  }
+
+  get #fresh() {
+    return this.#button.querySelector("[data-fresh]");
   }
 
   #markFresh(isFresh) {
     this.#button.hidden = false;
-    this.#button.querySelector("[data-fresh]").hidden = !isFresh;
+    this.#fresh.hidden = !isFresh;
   }
 }
 

@@ -118,7 +118,7 @@ export function bindKeys(keys, desk) {
     const target = targetOf(event);
     if (document.querySelector("dialog[open]") || event.altKey || event.metaKey || event.isComposing) return;
     if (isTextField(target)) return inTextField(event, target, desk);
-    if (event.ctrlKey) return;
+    if (event.ctrlKey) return event.key === "Enter" ? onCtrlEnter(event, desk) : undefined;
     const action = actionOf.get(signOf(event));
     if (chooseReason(desk.form(), event, digitOf(event))) event.preventDefault();
     else if (event.key === "Enter") onEnter(event, target, desk);
@@ -141,5 +141,10 @@ function onEnter(event, target, desk) {
 
 function inTextField(event, target, desk) {
   if (event.key === "Escape") target.blur();
-  if (event.key === "Enter" && event.ctrlKey && !event.repeat) act(event, desk.submit);
+  if (event.key === "Enter" && event.ctrlKey) onCtrlEnter(event, desk);
+}
+
+/** It submits wherever the focus is, on another button too. */
+function onCtrlEnter(event, desk) {
+  act(event, () => { if (!event.repeat) desk.submit(); });
 }

@@ -1,6 +1,6 @@
 // The labeling page: which key, click and event leads to which act at the desk.
 import { gettext } from "../ui/gettext.js";
-import { advance, again, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, say, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
+import { advance, again, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, sayOfThis, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
 import { allBad, bindKeys, showKeys } from "./keys.js";
 import { leaseFor, watchLease } from "./lease.js";
 import { bindSheets, openSheet } from "./sheets.js";
@@ -23,9 +23,9 @@ bindKeys(keys, {
     rationale: withForm((form) => form.querySelector("[data-why]")?.focus()),
     extend: withForm(extend),
     prompt: withForm((form) => { const one = form.querySelector("[data-prompt]"); one.open = !one.open; }),
-    sync: withForm((form) => showView(page, form, "sync", say)),
-    diff: withForm((form) => showView(page, form, "diff", say)),
-    raw: withForm((form) => showView(page, form, "raw", say)),
+    sync: withForm((form) => showView(page, form, "sync", sayOfThis)),
+    diff: withForm((form) => showView(page, form, "diff", sayOfThis)),
+    raw: withForm((form) => showView(page, form, "raw", sayOfThis)),
     reveal: withForm(reveal),
     guideline: () => guideline.open(),
     help: () => openSheet("keys"),
@@ -48,24 +48,25 @@ tabs?.addEventListener("message", ({ data: assignment }) => {
   deck.drop(assignment);
   if (desk.form?.dataset.assignment !== assignment) return;
   advance();
-  say(gettext("You answered that one in another tab."));
+  sayOfThis(gettext("You answered that one in another tab."));
 });
 for (const kind of ["pointermove", "keydown", "wheel", "touchstart"]) {
   addEventListener(kind, () => desk.attention?.used(), { passive: true });
 }
 for (const kind of ["offline", "online"]) addEventListener(kind, () => strip.showLink());
-addEventListener("offline", () => say(gettext("You are offline. What you answer is kept here and sent later."), "warn"));
-addEventListener("online", () => say(gettext("You are online again.")));
+addEventListener("offline", () => sayOfThis(gettext("You are offline. What you answer is kept here and sent later."), "warn", () => !navigator.onLine));
+addEventListener("online", () => sayOfThis(gettext("You are online again.")));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over
 setInterval(() => {
-  if (inHand()) watchLease(desk.form, keys.extend, say);
+  if (inHand()) watchLease(desk.form, keys.extend, sayOfThis);
   if (desk.form) rest.add(desk.attention.take(COUNT_EVERY));
 }, 1_000);
-setInterval(watchReading, 200);
+setInterval(() => { watchReading(); strip.refresh(); }, 200);
 setInterval(() => strip.watchBatch(api), BATCH_EVERY);
 
 showKeys(page, keys);
 strip.showProgress(null, outbox.entries);
+recent.forget(page.dataset.reopened);
 const answered = new Set([...outbox.entries.map((one) => one.assignment), ...recent.ids]);
 const first = place.querySelector("[data-bench]");
 answered.forEach((id) => deck.drop(id));

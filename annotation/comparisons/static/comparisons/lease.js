@@ -16,12 +16,12 @@ export function beginLease(form) {
   form.querySelector("[data-extend]").hidden = true;
 }
 
-/** Say that the lease nears its end, once, or that it ended. `key`: the one that asks for more time. */
+/** Say that the lease nears its end, once, or that it ended, while that is so. `key`: the one that asks for more time. */
 export function watchLease(form, key, say) {
   const left = leaseLeft(form);
   if (left > WARN_BEFORE) return;
   form.querySelector("[data-extend]").hidden = left <= 0;
-  if (left <= 0) say(gettext("Your time for this comparison ended. Your answer will be kept, but may not be counted."), "bad");
-  else if (!form.isWarned) say(interpolate(gettext("Little time is left for this comparison: press %(key)s for more."), { key: key.toUpperCase() }), "warn");
+  if (left <= 0) say(gettext("Your time for this comparison ended. Your answer will be kept, but may not be counted."), "bad", () => leaseLeft(form) <= 0);
+  else if (!form.isWarned) say(interpolate(gettext("Little time is left for this comparison: press %(key)s for more."), { key: key.toUpperCase() }), "warn", () => leaseLeft(form) <= WARN_BEFORE);
   form.isWarned = true;
 }

@@ -1,25 +1,25 @@
-// What was answered last: the forms on this page, so that an answer can be taken back, and the ids in this browser, since a
-// page that was loaded meanwhile may still show one.
+// What was answered or skipped last: the forms on this page, so that it can be taken back, and the ids in this browser, since
+// a page that was loaded meanwhile may still show one.
 import { read, write } from "./store.js";
 
-const FORMS = 5; // answers that can be taken back without asking the server for their texts
+const FORMS = 5; // acts that can be taken back without asking the server for their texts
 const IDS = 10;
 
 export class Recent {
   #key;
-  #given = []; // {form, id}, newest last
+  #given = []; // {form, id, kind}, newest last; kind: answer | skip
 
   constructor(key) {
     this.#key = key;
   }
 
-  /** The newest answer of this page; undefined if there is none. */
+  /** The newest act of this page; undefined if there is none. */
   get last() {
     return this.#given.at(-1);
   }
 
-  give(form, id) {
-    this.#given = [...this.#given, { form, id }].slice(-FORMS);
+  give(form, id, kind) {
+    this.#given = [...this.#given, { form, id, kind }].slice(-FORMS);
   }
 
   /** It does not stand: undone, or never taken. */

@@ -22,6 +22,7 @@ export class Strip {
   #status;
   #progress;
   #isReached = true;
+  #now = null; // what is true of the line said last; null while it says nothing that ends
 
   constructor(page) {
     this.#page = page;
@@ -32,16 +33,27 @@ export class Strip {
     this.showLink();
   }
 
-  /** Say it, politely to screen readers too. `kind`: "" | good | news | warn | bad. */
-  say(text, kind = "") {
+  /** Say it, politely to screen readers too. `kind`: "" | good | news | warn | bad. `now()`: the same as it is later, "" once it is over. */
+  say(text, kind = "", now = null) {
+    this.#now = now;
+    this.#status.setAttribute("aria-live", "polite");
     if (this.#status.textContent !== text) this.#status.textContent = text;
     this.#status.parentElement.className = `say ${kind}`;
     this.#page.querySelector("[data-sign-in]").hidden = true;
   }
 
+  /** Let the line go once it is no longer true; seconds in it go down, and are not read out each time. */
+  refresh() {
+    const text = this.#now ? this.#now() : this.#status.textContent;
+    if (text === this.#status.textContent) return;
+    if (!text) return this.say("");
+    this.#status.setAttribute("aria-live", "off");
+    this.#status.textContent = text;
+  }
+
   /** Say it unless something of these kinds was said last, which is of more use. */
-  mention(text, kind, kept) {
-    if (!kept.some((one) => this.#status.parentElement.classList.contains(one))) this.say(text, kind);
+  mention(text, kind, kept, now) {
+    if (!kept.some((one) => this.#status.parentElement.classList.contains(one))) this.say(text, kind, now);
   }
 
   /** An answer was given: what was said about it is over. That the one before was saved still holds. */
@@ -50,14 +62,20 @@ export class Strip {
   }
 
   saySignedOut() {
-    this.say(gettext("You are signed out. Your answers are kept here."), "bad");
+    this.sayUntilReached(() => gettext("You are signed out. Your answers are kept here."), "bad");
     this.#page.querySelector("[data-sign-in]").hidden = false;
   }
 
   /** Say that what is in the outbox waits, and for how long. */
   sayWaiting(pause) {
     const why = navigator.onLine ? gettext("The server does not answer.") : gettext("You are offline.");
-    this.say(interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: Math.round(pause / 1000) }), "warn");
+    const next = Date.now() + pause;
+    const seconds = () => Math.max(1, Math.round((next - Date.now()) / 1000));
+    this.sayUntilReached(() => interpolate(gettext("%(why)s Your answers are kept here; next try in %(seconds)s s."), { why, seconds: seconds() }), "warn");
+  }
+
+  sayUntilReached(words, kind) {
+    this.say(words(), kind, () => (this.#isReached ? "" : words()));
   }
 
   /** Whether the server took what was sent last, or asked for. */
@@ -86,6 +104,7 @@ export class Strip {
   /** The state of the page, for styles: loading, ready, waiting, feedback, empty. */
   set state(name) {
     this.#page.dataset.state = name;
+    this.refresh();
   }
 
   /** What the server counted, and how many answers are on their way on top of that. */

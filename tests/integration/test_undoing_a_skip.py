@@ -1,0 +1,144 @@
+"""A skip undone leases its comparison again to who skipped it, in the order shown before, while it is open for them."""
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.audit.models import AuditEvent
+from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.services import judging, queue, skips
+from annotation.core.errors import Conflict, NotFound
+from annotation.projects.models import Project
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def project():
+    return factories.project(overlap=1)
+
+
+@pytest.fixture
+def skipped(project, labeler):
+    factories.comparison(factories.prompt(project))
+    held = queue.lease_next_comparison(project=project, labeler=labeler)
+    return queue.skip_assignment(assignment=held, reason="upsetting")
+
+
+@pytest.fixture
+def address(project):
+    return reverse("api-judgment-undo", args=[project.pk])
+
+
+@pytest.fixture
+def mine(client, labeler):
+    client.force_login(labeler)
+    return client
+
+
+def judged(project, labeler):
+    factories.comparison(factories.prompt(project))
+    held = queue.lease_next_comparison(project=project, labeler=labeler)
+    tiers = [[pk] for pk in held.comparison.candidate_ids]
+    return judging.submit_judgment(
+        assignment=held, client_uuid=uuid4(), ranking=tiers, strengths=[1]
+    )
+
+
+def test_it_is_leased_again_as_it_was_shown_and_nothing_of_the_skip_is_left(
+    project, labeler, skipped
+):
+    opened = skips.undo_skip(assignment=skipped)
+    assert opened == skipped
+    assert (opened.shown_order, opened.state) == (skipped.shown_order, "leased")
+    assert (opened.skip_reason, opened.skipped_at) == ("", None)
+    assert queue.lease_next_comparison(project=project, labeler=labeler) == opened
+    assert Comparison.objects.get().slots_taken == 1
+    assert AuditEvent.objects.filter(verb="assignment.unskipped", actor=labeler).count() == 1
+
+
+def test_undo_takes_the_newest_act_back_be_it_a_skip_or_a_judgment(project, labeler, skipped):
+    judgment = judged(project, labeler)
+    first = judging.undo_last(project=project, labeler=labeler)
+    assert (first.assignment.pk, first.was_skipped) == (judgment.assignment_id, False)
+    second = judging.undo_last(project=project, labeler=labeler)
+    assert (second.assignment, second.was_skipped) == (skipped, True)
+    with pytest.raises(NotFound):
+        judging.undo_last(project=project, labeler=labeler)
+
+
+GONE_BY = {
+    "other labelers have all places": lambda: Comparison.objects.update(slots_taken=1),
+    "withdrawn by now": lambda: Comparison.objects.update(state="closed"),
+    "its batch is held back": lambda: Comparison.objects.update(state="held"),
+    "not for you any more": lambda: Project.objects.update(must_qualify=True),
+    "is paused": lambda: Project.objects.update(is_paused=True),
+}
+
+
+@pytest.mark.parametrize("why", GONE_BY)
+def test_what_is_not_open_for_them_any_more_stays_skipped_and_they_read_why(
+    project, labeler, skipped, why
+):
+    GONE_BY[why]()
+    with pytest.raises(Conflict, match=why) as refused:
+        judging.undo_last(project=project, labeler=labeler)
+    assert str(refused.value).startswith("Your skip stays")
+    skipped.refresh_from_db()
+    assert skipped.state == "skipped"
+
+
+@pytest.mark.parametrize(("is_gold", "is_repeat"), [(True, False), (False, True)])
+def test_gold_and_repeats_come_back_without_a_place(skipped, is_gold, is_repeat):
+    Comparison.objects.update(kind="gold" if is_gold else "normal", slots_taken=is_repeat)
+    Assignment.objects.update(is_repeat=is_repeat, takes_place=is_gold)
+    opened = skips.undo_skip(assignment=skipped)
+    assert not opened.takes_place
+    assert Comparison.objects.get().slots_taken == is_repeat
+
+
+def test_named_it_may_be_asked_again_and_takes_nothing_else_back(
+    mine, project, labeler, skipped, address
+):
+    judgment = judged(project, labeler)
+    for _ in range(2):
+        reply = mine.post(address, {"assignment": skipped.pk}, content_type="application/json")
+        told = reply.json()
+        assert (told["reopened"], told["was_skipped"]) == (skipped.pk, True)
+    judgment.refresh_from_db()
+    assert judgment.withdrawn_at is None
+    assert Comparison.objects.get(pk=skipped.comparison_id).slots_taken == 1
+    Assignment.objects.update(lease_until=timezone.now())
+    told = mine.post(address, {"assignment": skipped.pk}, content_type="application/json").json()
+    assert (told["reopened"], told["was_skipped"]) == (None, False)
+
+
+def test_a_skip_of_someone_else_does_not_exist_for_you_and_two_names_are_one_too_many(
+    client, project, skipped, address
+):
+    client.force_login(factories.member(project))
+    for body, status in (
+        ({"assignment": skipped.pk}, 404),
+        ({"assignment": skipped.pk, "client_uuid": str(uuid4())}, 400),
+    ):
+        assert client.post(address, body, content_type="application/json").status_code == status
+    skipped.refresh_from_db()
+    assert skipped.state == "skipped"
+
+
+def test_the_plain_form_undoes_a_skip_and_shows_it_first(mine, project, labeler, skipped):
+    judged(project, labeler)
+    factories.comparison(factories.prompt(project))
+    mine.get(reverse("comparisons-label", args=[project.pk]))
+    answer = mine.post(
+        reverse("comparisons-undo", args=[project.pk]), {"assignment": skipped.pk}, follow=True
+    )
+    first = f'data-assignment="{skipped.pk}"'
+    page = answer.content.decode()
+    assert f'data-reopened="{skipped.pk}"' in page
+    assert page.index("data-assignment=") == page.index(first)
+    wrong = mine.post(reverse("comparisons-undo", args=[project.pk]), {"assignment": "x"})
+    assert wrong.status_code == 404
