@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.comparisons import batches
 from annotation.comparisons.batch_forms import BatchForm, NewBatchForm
+from annotation.comparisons.pace import forecast_of
 from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
 from annotation.core.forms import refusals_in
@@ -69,7 +70,7 @@ def batch_detail(request: HttpRequest, project_id: int, batch_id: int) -> HttpRe
             messages.success(request, "The batch is saved.")
             return redirect("comparisons-batch", project.pk, batch.pk)
     left = batch.labels_wanted - batch.labels_given  # type: ignore[attr-defined] # annotated
-    forecast = batches.forecast_of(batch, labels_left=left)
+    forecast = forecast_of(project, left=left, batch=batch, days=batches.CHART_DAYS)
     ago = range(len(forecast.by_day) - 1, -1, -1)
     days = [
         charts.Bar("24 h" if day == 0 else with_minus(f"-{day} d"), count)

@@ -1,8 +1,7 @@
-"""Reading batches: how far each is, how fast it goes, when it ends."""
+"""Reading batches: how far each is, and which is at hand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,20 +22,16 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
-from annotation.comparisons import pace
 from annotation.comparisons.free import free_sql
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.core import statements
 from annotation.core.errors import NotFound
 from annotation.generation.models import GenerationRun
-from annotation.measures.budget import days_left
-from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport
 
 CHART_DAYS = 14
 MOST_CHOICES = 200
-FARTHEST_DAYS = 3_650
 ONE_MORE = (
     "one more label"  # what the batches are made to ask for of which admins choose each comparison
 )
@@ -129,36 +124,6 @@ def _at_hand(pk: int, _minute: int) -> BatchAtHand | None:
 def deadline_of(project: Project, batch: BatchAtHand | None) -> datetime | None:
     """When the work at hand is due: what the batch says, else the project; None where neither does."""
     return (batch.deadline if batch else None) or project.deadline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """The labels of the last days, and when the batch ends at their pace."""
-
-    by_day: list[int]
-    days: Statistic
-    finish_at: datetime | None
-    finish_earliest: datetime | None
-    finish_latest: datetime | None
-
-
-def forecast_of(batch: Batch, *, labels_left: int) -> Forecast:
-    """A forecast from the last days; no day where there is no pace."""
-    by_day = pace.labels_by_day(batch.project, batch=batch, days=CHART_DAYS)
-    days = days_left(labels_left, per_day=by_day[-pace.DAYS :])
-    return Forecast(
-        by_day=by_day,
-        days=days,
-        finish_at=_day(days.value),
-        finish_earliest=_day(days.interval.low if days.interval else None),
-        finish_latest=_day(days.interval.high if days.interval else None),
-    )
-
-
-def _day(days: float | None) -> datetime | None:
-    if days is None or days > FARTHEST_DAYS:
-        return None
-    return timezone.now() + timedelta(days=days)
 
 
 class Choices(NamedTuple):

@@ -1,5 +1,6 @@
-"""How fast labels come: by day, and how long one takes. What estimates of projects and batches rest on."""
+"""How fast labels come: by day, how long one takes, and when the last comes. Of a project, or of one batch."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Batch, Judgment
 from annotation.comparisons.selectors import judgments_of_people, standing_judgments
+from annotation.measures.budget import days_left
+from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 
 DAYS = 7  # that a pace is taken from
@@ -17,6 +20,7 @@ SECONDS_OF_A_DAY = 86_400
 TIMED_JUDGMENTS = 1_000
 FEWEST_TIMED = 20
 LONGEST_MS = 10 * 60 * 1000  # longer is a person who went away
+FARTHEST_DAYS = 3_650  # a day beyond is none
 
 
 class Seconds(NamedTuple):
@@ -57,3 +61,43 @@ def _given(project: Project, batch: Batch | None, *, since: datetime | None) -> 
     rows = judgments_of_people(project).filter(is_imported=False)
     rows = rows.filter(comparison__batch=batch) if batch else rows
     return rows.filter(created_at__gte=since) if since else rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The labels of the last days, and when those that are left come at the pace of the last seven."""
+
+    left: int
+    by_day: list[int]  # back from now, the newest last
+    days: Statistic
+    finish_at: datetime | None
+    finish_earliest: datetime | None
+    finish_latest: datetime | None
+
+    @property
+    def labels_a_day(self) -> float | None:
+        """The mean that the forecast rests on; None before the first label."""
+        taken = self.by_day[-DAYS:]
+        return sum(taken) / len(taken) if taken else None
+
+
+def forecast_of(
+    project: Project, *, left: int, batch: Batch | None = None, days: int = DAYS
+) -> Forecast:
+    """When ``left`` labels are given; no day where there is no pace. ``days``, seven or more, are told by day."""
+    by_day = labels_by_day(project, batch=batch, days=days)
+    lasting = days_left(left, per_day=by_day[-DAYS:])
+    return Forecast(
+        left=left,
+        by_day=by_day,
+        days=lasting,
+        finish_at=_day(lasting.value),
+        finish_earliest=_day(lasting.interval.low if lasting.interval else None),
+        finish_latest=_day(lasting.interval.high if lasting.interval else None),
+    )
+
+
+def _day(days: float | None) -> datetime | None:
+    if days is None or days > FARTHEST_DAYS:
+        return None
+    return timezone.now() + timedelta(days=days)

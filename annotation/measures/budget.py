@@ -52,6 +52,8 @@ def days_left(remaining: float, *, per_day: Sequence[int]) -> Statistic:
     days, rate = len(per_day), float(np.mean(per_day)) if per_day else 0.0
     if remaining <= 0:
         return Statistic(value=0.0, interval=Interval(0.0, 0.0), n=days)
+    if not per_day:
+        return missing("Nobody has labeled yet, so there is no pace to go by.")
     if rate == 0:
         return missing("Nobody has labeled in the last days, so there is no pace to go by.", n=days)
     value = remaining / rate

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.overview.estimate import estimate, plan_of
-from annotation.overview.selectors import counts_of, next_steps
+from annotation.overview.selectors import counts_of, forecast_from, next_steps
 from annotation.overview.serializers import (
     EstimateQuerySerializer,
     EstimateSerializer,
@@ -24,7 +24,10 @@ class Overview(APIView):
         project = project_for(request.user, project_id)
         counts = counts_of(project)
         steps = next_steps(project, counts, roles_of(request.user, project.pk))
-        return Response(OverviewSerializer({"counts": counts, "next_steps": steps}).data)
+        forecast = forecast_from(project, counts)
+        return Response(
+            OverviewSerializer({"counts": counts, "next_steps": steps, "forecast": forecast}).data
+        )
 
 
 class EstimateView(APIView):

@@ -4,11 +4,10 @@ Nothing is stored. What is known of the project counts; for what is not, the ass
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 from django.db.models import Count, F, Q, Sum
-from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
@@ -26,9 +25,9 @@ from annotation.prompts.models import PromptImport
 PROMPTS_ASSUMED = 1_000
 SECONDS_ASSUMED = 45  # for two responses
 SECONDS_MORE = 20  # for each further one
-LONGEST_FORECAST_DAYS = 3_650
 # What `annotation.measures.budget` says, for the catalogs of languages: the ground floor knows no framework.
 REASONS = (
+    gettext_noop("Nobody has labeled yet, so there is no pace to go by."),
     gettext_noop("Nobody has labeled in the last days, so there is no pace to go by."),
     gettext_noop("The days differ too much for an interval."),
 )
@@ -119,8 +118,7 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
     served = round(left / (1 - plan.gold_share - plan.repeat_share))
     timed = pace.seconds_of_a_judgment(project)
     seconds = timed.mean or SECONDS_ASSUMED + SECONDS_MORE * (_largest_set(plan) - 2)
-    per_day = pace.labels_by_day(project)
-    days = budget.days_left(left, per_day=per_day)
+    forecast = pace.forecast_of(project, left=left)
     agreement = min(max(plan.agreement_target, 0.0), 1.0)
     return Estimate(
         plan=plan,
@@ -136,11 +134,11 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
         agreement_width=budget.half_width(agreement, n=shared),
         alpha_width=budget.alpha_half_width(agreement, n=shared),
         win_rate_width=budget.half_width(0.5, n=comparisons),
-        labels_a_day=sum(per_day) / len(per_day) if per_day else None,
-        days=days,
-        finish_at=_day(days.value),
-        finish_earliest=_day(days.interval.low if days.interval else None),
-        finish_latest=_day(days.interval.high if days.interval else None),
+        labels_a_day=forecast.labels_a_day,
+        days=forecast.days,
+        finish_at=forecast.finish_at,
+        finish_earliest=forecast.finish_earliest,
+        finish_latest=forecast.finish_latest,
         deadline=project.deadline,
     )
 
@@ -174,9 +172,3 @@ def _comparisons_there(project: Project) -> dict[str, int]:
         shared=Count("pk", filter=Q(overlap__gt=1)),
     )
     return {name: value or 0 for name, value in facts.items()}
-
-
-def _day(days: float | None) -> datetime | None:
-    if days is None or days > LONGEST_FORECAST_DAYS:
-        return None
-    return timezone.now() + timedelta(days=days)

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.comparisons.batches import labels_of
 from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.pace import Forecast, forecast_of
 from annotation.comparisons.selectors import flags_in
 from annotation.datasets.models import DatasetSnapshot
 from annotation.demonstrations.models import Demonstration
@@ -26,6 +28,8 @@ class Counts(NamedTuple):
     candidates: int
     comparisons: int
     open_comparisons: int
+    labels_wanted: int  # on comparisons that are neither withdrawn nor gold
+    labels_given: int
     judgments: int
     snapshots: int
     runs: int
@@ -43,16 +47,22 @@ class NextStep(NamedTuple):
 
 
 def counts_of(project: Project) -> Counts:
-    """Seven counts, each by the index of its project."""
+    """Each by the index of its project, those of comparisons in one pass."""
     waiting = Q(state=Comparison.State.OPEN) & ~Q(kind=Comparison.Kind.GOLD)
+    counted = ~Q(state=Comparison.State.CLOSED) & ~Q(kind=Comparison.Kind.GOLD)
     comparisons = Comparison.objects.filter(project=project).aggregate(
-        total=Count("pk"), unjudged=Count("pk", filter=waiting)
+        total=Count("pk"),
+        unjudged=Count("pk", filter=waiting),
+        wanted=Sum(labels_of(), filter=counted, default=0),
+        given=Sum("judgments_counted", filter=counted, default=0),
     )
     return Counts(
         prompts=Prompt.objects.filter(project=project).count(),
         candidates=Candidate.objects.filter(project=project).count(),
         comparisons=comparisons["total"],
         open_comparisons=comparisons["unjudged"],
+        labels_wanted=comparisons["wanted"],
+        labels_given=comparisons["given"],
         judgments=Judgment.objects.filter(project=project, withdrawn_at=None).count(),
         snapshots=DatasetSnapshot.objects.filter(project=project).count(),
         runs=TrainingRun.objects.filter(project=project).count(),
@@ -68,6 +78,13 @@ def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list
         Role.ENGINEER: _for_engineer(counts),
     }
     return [step for role, step in steps.items() if role in roles]
+
+
+def forecast_from(project: Project, counts: Counts) -> Forecast | None:
+    """When the last label that is wanted comes, at the present pace; None before the first comparison."""
+    if not counts.labels_wanted:
+        return None
+    return forecast_of(project, left=max(0, counts.labels_wanted - counts.labels_given))
 
 
 class Waiting(NamedTuple):

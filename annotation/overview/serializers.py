@@ -12,6 +12,8 @@ class CountsSerializer(serializers.Serializer[None]):
     candidates = serializers.IntegerField()
     comparisons = serializers.IntegerField()
     open_comparisons = serializers.IntegerField()
+    labels_wanted = serializers.IntegerField(help_text="On what is neither withdrawn nor gold.")
+    labels_given = serializers.IntegerField()
     judgments = serializers.IntegerField()
     snapshots = serializers.IntegerField()
     runs = serializers.IntegerField()
@@ -25,9 +27,23 @@ class NextStepSerializer(serializers.Serializer[None]):
     path = serializers.CharField(help_text="Below the page of the project; empty: wait.")
 
 
+class ForecastSerializer(serializers.Serializer[Any]):
+    """When the labels that are left are given at the pace of the last seven days, with a 95 % interval."""
+
+    left = serializers.IntegerField()
+    labels_a_day = serializers.FloatField(allow_null=True)
+    finish_at = serializers.DateTimeField(allow_null=True)
+    finish_earliest = serializers.DateTimeField(allow_null=True)
+    finish_latest = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(
+        source="days.reason", allow_null=True, help_text="Why there is no day, or no interval."
+    )
+
+
 class OverviewSerializer(serializers.Serializer[dict[str, object]]):
     counts = CountsSerializer()
     next_steps = NextStepSerializer(many=True)
+    forecast = ForecastSerializer(allow_null=True, help_text="Null before the first comparison.")
 
 
 class EstimateQuerySerializer(serializers.Serializer[None]):

@@ -17,7 +17,12 @@ from annotation.comparisons.services.overlap import draws_under_way
 from annotation.core.errors import DomainError, InvalidInput, NotFound
 from annotation.overview import drafts, estimate, starting, steps
 from annotation.overview.forms import EstimateForm
-from annotation.overview.selectors import counts_of, next_steps, waiting_for_admins
+from annotation.overview.selectors import (
+    counts_of,
+    forecast_from,
+    next_steps,
+    waiting_for_admins,
+)
 from annotation.projects.forms import first_error
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
@@ -33,6 +38,7 @@ def overview(request: HttpRequest, project_id: int) -> HttpResponse:
     counts = counts_of(project)
     context["counts"] = counts
     context["steps"] = next_steps(project, counts, context["roles"])
+    context["forecast"] = forecast_from(project, counts)
     context["guideline"] = current_guideline(project)
     context["waiting"] = waiting_for_admins(project) if Role.ADMIN in context["roles"] else []
     return render(request, "overview/project.html", context)

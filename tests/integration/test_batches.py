@@ -309,6 +309,9 @@ def test_the_pages_show_how_far_and_when(admin, project):
     assert "3 of 8 labels" in page
     assert "At the pace of the last 3 days" in page
     assert "late" in page
+    overview = admin.get(reverse("overview-project", args=[project.pk])).text
+    assert "3 of 8 labels" in overview
+    assert "At the pace of the last 3 days it is done on <b>" in overview
     listed = admin.get(reverse("comparisons-list", args=[project.pk]), {"batch": batch.pk})
     assert "4 comparisons" in listed.content.decode()
 

@@ -365,6 +365,15 @@ def test_the_overview_says_when_the_judgments_are_due(client, project):
     project.deadline = "2099-05-01T12:00Z"
     project.save()
     assert "Judgments are due by 1 May 2099, 12:00 (UTC)." in client.get(page).text
+    factories.comparison(factories.prompt(project), overlap=2)
+    found = client.get(page).text
+    assert "0 of 2 labels" in found
+    assert "Nobody has labeled yet, so there is no pace to go by. Due by 1 May 2099, 12:00" in found
+    project.is_paused = True
+    project.save()
+    found = client.get(page).text
+    assert "Labeling is paused. Due by 1 May 2099, 12:00 (UTC)." in found
+    assert "no pace to go by" not in found
 
 
 def test_the_overview_tells_each_role_its_next_step(client, project, admin):
@@ -406,8 +415,14 @@ def test_who_is_paused_may_not_begin(client, project, admin):
 
 
 def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
-    factories.comparison(factories.prompt(project), size=3)
     api.force_authenticate(admin)
-    shown = api.get(reverse("api-overview", args=[project.pk])).json()
-    assert shown["counts"]["candidates"] == 3
+    url = reverse("api-overview", args=[project.pk])
+    assert api.get(url).json()["forecast"] is None
+    factories.comparison(factories.prompt(project), size=3, overlap=2)
+    factories.comparison(factories.prompt(project), state="closed")
+    shown = api.get(url).json()
+    assert (shown["counts"]["labels_wanted"], shown["counts"]["labels_given"]) == (2, 0)
+    assert shown["forecast"]["left"] == 2
+    assert shown["forecast"]["reason"].startswith("Nobody has labeled yet")
+    assert shown["counts"]["candidates"] == 5
     assert shown["next_steps"][0]["path"] == "settings/members/"
