@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Q, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -115,7 +116,14 @@ def waiting_for_admins(project: Project) -> list[Waiting]:
             "demonstrations/?state=submitted",
         ),
     ]
-    return [Waiting(text % {"count": count}, path) for count, text, path in found if count]
+    return [
+        Waiting(text % {"count": intcomma(count)}, path) for count, text, path in found if count
+    ]
+
+
+def _written(counts: Counts) -> dict[str, str]:
+    """As sentences have them: 8,000."""
+    return {name: intcomma(count) for name, count in counts._asdict().items()}
 
 
 def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
@@ -128,7 +136,7 @@ def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
         )
         return NextStep(Role.LABELER, _("Nothing to label right now"), why)
     why = _("%(count)s comparisons wait. Read the guideline, then choose the better.")
-    why = why % {"count": counts.open_comparisons}
+    why = why % {"count": intcomma(counts.open_comparisons)}
     return NextStep(Role.LABELER, _("Label comparisons"), why, "label/", _("Start labeling"))
 
 
@@ -137,24 +145,22 @@ def _for_admin(counts: Counts, project: Project) -> NextStep:
         why = _("Everything starts with prompts, or with judgments that you have already.")
         return NextStep(Role.ADMIN, _("Import prompts"), why, "prompts/import/", _("Import a file"))
     if not counts.candidates:
-        why = (
-            _("%(prompts)s prompts have no responses yet. A generation run samples them.")
-            % counts._asdict()
-        )
+        why = _(
+            "%(prompts)s prompts have no responses yet. A generation run samples them."
+        ) % _written(counts)
         return NextStep(
             Role.ADMIN, _("Ask for candidates"), why, "generation/", _("Generate candidates")
         )
     if not counts.comparisons:
-        why = _("%(candidates)s candidates wait to be compared.") % counts._asdict()
+        why = _("%(candidates)s candidates wait to be compared.") % _written(counts)
         return NextStep(
             Role.ADMIN, _("Make comparisons"), why, "comparisons/", _("Make comparisons")
         )
     if not counts.judgments:
         return _before_the_first_label(counts, project)
-    why = (
-        _("%(judgments)s judgments so far. See whether people agree before you train on them.")
-        % counts._asdict()
-    )
+    why = _(
+        "%(judgments)s judgments so far. See whether people agree before you train on them."
+    ) % _written(counts)
     return NextStep(Role.ADMIN, _("Read the agreement"), why, "agreement/", _("Open agreement"))
 
 
@@ -167,17 +173,17 @@ def _before_the_first_label(counts: Counts, project: Project) -> NextStep:
         why = _(
             "%(comparisons)s comparisons wait. Invitations that labelers can accept: %(invited)s."
         )
-        why = why % {"comparisons": counts.comparisons, "invited": invited}
+        why = why % {"comparisons": intcomma(counts.comparisons), "invited": intcomma(invited)}
         return NextStep(
             Role.ADMIN, _("Wait for who is invited"), why, "settings/members/", _("Open members")
         )
     if not labelers:
-        why = _("%(comparisons)s comparisons wait for labelers.") % counts._asdict()
+        why = _("%(comparisons)s comparisons wait for labelers.") % _written(counts)
         return NextStep(
             Role.ADMIN, _("Invite labelers"), why, "settings/members/", _("Invite by link")
         )
     why = _("%(comparisons)s comparisons wait. Labelers who may begin: %(labelers)s.")
-    why = why % {"comparisons": counts.comparisons, "labelers": labelers}
+    why = why % {"comparisons": intcomma(counts.comparisons), "labelers": intcomma(labelers)}
     return NextStep(
         Role.ADMIN, _("Wait for the first label"), why, "settings/members/", _("Open members")
     )
@@ -188,15 +194,14 @@ def _for_engineer(counts: Counts) -> NextStep:
         why = _("Training needs judgments; labelers have given none so far.")
         return NextStep(Role.ENGINEER, _("Wait for judgments"), why)
     if not counts.snapshots:
-        why = _("%(judgments)s judgments can become an immutable dataset.") % counts._asdict()
+        why = _("%(judgments)s judgments can become an immutable dataset.") % _written(counts)
         return NextStep(
             Role.ENGINEER, _("Build a snapshot"), why, "datasets/", _("Build a snapshot")
         )
     if not counts.runs:
         why = _("A snapshot is ready. Start with a reward model.")
         return NextStep(Role.ENGINEER, _("Start a run"), why, "runs/", _("Start a run"))
-    why = (
-        _("%(runs)s runs and %(versions)s model versions. Compare before and after.")
-        % counts._asdict()
+    why = _("%(runs)s runs and %(versions)s model versions. Compare before and after.") % _written(
+        counts
     )
     return NextStep(Role.ENGINEER, _("Look at the models"), why, "models/", _("Open models"))

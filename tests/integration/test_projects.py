@@ -10,9 +10,12 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Conflict, InvalidInput, NotFound
+from annotation.overview import views
+from annotation.overview.selectors import counts_of
 from annotation.projects.models import Invitation, Role
 from annotation.projects.selectors import invitation_for, project_list, roles_of
 from annotation.projects.services import members, projects
+from annotation.ui.templatetags.measured import figure
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -412,6 +415,14 @@ def test_who_is_paused_may_not_begin(client, project, admin):
     client.force_login(admin)
     page = client.get(reverse("overview-project", args=[project.pk])).content
     assert b"Labelers who may begin: 1" in page
+
+
+def test_large_numbers_have_commas_in_sentences_too(client, project, monkeypatch):
+    found = counts_of(project)._replace(prompts=1, candidates=1, comparisons=1, judgments=12_345)
+    monkeypatch.setattr(views, "counts_of", lambda _: found)
+    client.force_login(factories.member(project, Role.ADMIN))
+    assert "12,345 judgments so far" in client.get(f"/projects/{project.pk}/").text
+    assert figure(-1713.456, 1) == "−1,713.5"
 
 
 def test_the_overview_of_the_api_counts_the_steps(api, project, admin):

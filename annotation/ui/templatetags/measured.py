@@ -18,8 +18,8 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def figure(value: float | str | None, places: int = 2) -> str:
-    """-0.4567 as "−0.46", with a minus as wide as a digit; a dash where there is none, or a template finds no key."""
-    return with_minus(str(floatformat(value, places))) or "–"
+    """-1713.456 as "−1,713.46", its minus as wide as a digit; a dash where there is none, or a template finds no key."""
+    return with_minus(str(floatformat(value, f"{places}g"))) or "–"
 
 
 @register.filter
