@@ -34,6 +34,7 @@ COMMON = {
     "warmup_share": 0.0,
     "target_kl": 0.0,
 }
+TOP = ("model.layers.2.", "model.layers.3.", "model.norm.")
 CHOICES = {
     "grpo": (GrpoSpec, {}),
     "dr_grpo": (GrpoSpec, {"variant": "dr_grpo"}),
@@ -171,6 +172,19 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, run_of, tmp_path):
     )
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
     assert dict(metrics_of(run_of(spec))) == dict(metrics_of(tmp_path / "parts"))
+
+
+def test_what_is_to_be_trained_changes_and_nothing_else(spec, run_of):
+    """The two top layers and the last norm; with LoRA the matrices of every layer and no norm."""
+    before = load_file(f"{spec.model}/model.safetensors")
+    after = load_file(run_of(spec) / "artifact" / "model.safetensors")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    expected = {
+        name
+        for name in before
+        if (name.endswith("_proj.weight") if spec.lora_rank else name.startswith(TOP))
+    }
+    assert changed == expected
 
 
 def test_no_value_head_is_learned_or_saved(spec, run_of):
