@@ -18,6 +18,7 @@ from transformers import (
 from tests.unit.training.conftest import CPU, judged_group, write_groups
 from tests.unit.training.trainers.runs import evaluate, train
 from training.data.chat import Encoded, fitted
+from training.models.load import load_policy
 from training.models.reward import load_reward_model
 from training.models.tiny import tiny_tokenizer
 from training.rollout.scoring import scorer_of
@@ -106,7 +107,7 @@ def spec_of(kind: str, model: Path, data: Path, **more: object) -> RunSpec:
 @pytest.mark.parametrize(
     ("kind", "family"),
     [(kind, "decoder") for kind in ("sft", "dpo", "kto", "reward_model")]
-    + [("reward_model", "encoder"), ("sft", "roberta")],
+    + [("reward_model", "encoder")],
 )
 def test_prompts_that_do_not_fit_are_cut_and_counted(
     kind: str, family: str, long_prompts: Path, tmp_path: Path, request: pytest.FixtureRequest
@@ -116,6 +117,17 @@ def test_prompts_that_do_not_fit_are_cut_and_counted(
     assert records["prompts_cut"] == 16
     assert "responses_cut" not in records
     assert evaluate(tmp_path / "run", spec)
+
+
+def test_a_family_that_counts_positions_from_its_padding_takes_as_many_tokens_as_is_said(
+    roberta: Path,
+) -> None:
+    loaded = load_policy(str(roberta), precision="float32", device=CPU)
+    assert loaded.positions == POSITIONS
+    tokens = torch.full((1, POSITIONS), 7)
+    assert loaded.model(tokens).logits.shape[1] == POSITIONS
+    with pytest.raises(IndexError):
+        loaded.model(torch.full((1, POSITIONS + 1), 7))
 
 
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])
