@@ -22,9 +22,11 @@ from annotation.core.errors import DomainError
 from annotation.core.jobs import Job
 from annotation.core.revision import code_revision
 from annotation.evaluations.services import HeldOutPair, keep_card
+from annotation.registry.models import ModelVersion
 from annotation.runs import services
 from annotation.runs.models import TrainingRun
 from annotation.runs.services.following import storable
+from annotation.runs.services.queueing import check_sampler
 from annotation.runs.specs import resolved_spec
 from training.spec.errors import DataError, ModelError, TrainingError
 from training.spec.layout import (
@@ -37,6 +39,7 @@ from training.spec.layout import (
     SPEC_FILE,
 )
 from training.spec.records import GROUPS_FILE
+from training.spec.rollouts import SAMPLER_KEY
 from training.spec.runs import spec_to_dict, without_unused
 from workers import process
 from workers.checkpoints import Carrier, bring_newest, newest_step, remove_leftovers
@@ -62,7 +65,7 @@ def execute_run(run_id: int) -> None:
 
 def execute(job: RunningJob) -> None:
     rows = TrainingRun.objects.select_related(
-        "project", "snapshot", "base_model", "reward_model", "held_out_reward_model"
+        *("project", "snapshot", "base_model", "reward_model", "held_out_reward_model", "sampler")
     )
     run = rows.get(pk=job.pk)
     folder = prepare(run, job)
@@ -107,6 +110,7 @@ def prepare(run: TrainingRun, job: RunningJob) -> Path:
     folder = run_folder(run.pk)
     settle_in(run, folder, job)
     refuse_missing(run)
+    check_sampler(run.project, run.kind, run.sampler)  # an admin may have left since
     spec = spec_to_dict(
         resolved_spec(
             without_unused({"kind": run.kind, **run.spec}),
@@ -114,6 +118,7 @@ def prepare(run: TrainingRun, job: RunningJob) -> Path:
             base_model=run.base_model,
             reward_model=run.reward_model,
             held_out_reward_model=run.held_out_reward_model,
+            sampler=run.sampler,
             local=storage.local,
         )
     )
@@ -227,7 +232,7 @@ def train(run: TrainingRun, folder: Path, job: RunningJob, carrier: Carrier) -> 
     command = [*shlex.split(settings.CONCORD_TRAINING_COMMAND), act, str(folder)]
     ear = Ear(run, folder, job, carrier)
     with process.start(
-        command, folder=folder, log=folder / LOG_FILE, environment=child_environment()
+        command, folder=folder, log=folder / LOG_FILE, environment=child_environment(run.sampler)
     ) as child:
         try:
             return child.follow(ear.look, timeout_seconds=run.timeout_seconds)
@@ -238,10 +243,19 @@ def train(run: TrainingRun, folder: Path, job: RunningJob, carrier: Carrier) -> 
             ) from error
 
 
-def child_environment() -> dict[str, str]:
-    """The code that this worker runs is the code that trains."""
+def child_environment(sampler: ModelVersion | None) -> dict[str, str]:
+    """The code that this worker runs is the code that trains; the key of the server that samples goes along."""
     paths = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    variable = sampler.api_key_variable if sampler else ""
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if variable and not key:
+        raise ModelError(
+            f"{sampler} wants the key in {variable}, and this worker's environment has none. Set it, then resume."
+        )
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        **({SAMPLER_KEY: key} if sampler else {}),
+    }
 
 
 class Ear:

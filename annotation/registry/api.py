@@ -38,7 +38,7 @@ class ModelList(generics.ListAPIView[ModelVersion]):
     @extend_schema(request=ModelVersionSerializer, responses={201: ModelVersionSerializer})
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Register a folder, a hub name or a server as a model."""
-        project = project_for(person(request), project_id, Role.ENGINEER)
+        project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
         sent = ModelVersionSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         version = services.add_model(project=project, actor=person(request), **sent.validated_data)

@@ -116,6 +116,7 @@ READERS: dict[str, Callable[[Any], Fact]] = {  # Any: JSON
     "base_model": _model("Started from"),
     "reward_model": _model("Reward model"),
     "held_out_reward_model": _model("Held-out reward model"),
+    "sampler": _model("Sampled on"),
     "code_revision": lambda value: Fact("Code", str(value)[:12]),
     "registered_by_hand": lambda value: Fact("Registered by hand", words(value)),
 }

@@ -47,14 +47,14 @@ page_patterns = [
 ENGINEERS = frozenset({Role.ENGINEER})
 READERS = frozenset({Role.ENGINEER, Role.ADMIN})
 ROUTE_ROLES: dict[str, dict[str, frozenset[Role]]] = {
-    "api-model-list": {"GET": READERS, "POST": ENGINEERS},
+    "api-model-list": {"GET": READERS, "POST": READERS},
     "api-model-detail": {"GET": READERS},
     "api-model-stage": {"POST": ENGINEERS},
     "api-model-rollback": {"POST": ENGINEERS},
     "api-model-score": {"POST": READERS},
     "api-model-scoring": {"GET": READERS},
     "registry-models": {"GET": READERS},
-    "registry-model-new": {"GET": ENGINEERS, "POST": ENGINEERS},
+    "registry-model-new": {"GET": READERS, "POST": READERS},
     "registry-model": {"GET": READERS},
     "registry-model-stage": {"POST": ENGINEERS},
     "registry-rollback": {"POST": ENGINEERS},

@@ -35,7 +35,7 @@ def models(request: HttpRequest, project_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def new_model(request: HttpRequest, project_id: int) -> HttpResponse:
     """Register a model that was not trained here."""
-    project = project_for(person(request), project_id, Role.ENGINEER)
+    project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
     form = ModelForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):

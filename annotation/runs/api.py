@@ -99,7 +99,7 @@ def inputs_of(project: Project, asked: Mapping[str, Any]) -> services.Inputs:  #
     """The rows that a request names, found in its project."""
     scorers = {
         field: asked[field] and selectors.model_in(project, asked[field], field=field)
-        for field in ("reward_model", "held_out_reward_model")
+        for field in ("reward_model", "held_out_reward_model", "sampler")
     }
     return services.Inputs(
         snapshot=selectors.snapshot_in(project, asked["snapshot"]),

@@ -60,6 +60,7 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
             "held-out reward model": str(run.held_out_reward_model)
             if run.held_out_reward_model
             else None,
+            "sampled on": str(run.sampler) if run.sampler else None,
             **run.spec,
             "kind": run.title,
         }

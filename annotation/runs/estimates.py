@@ -63,6 +63,7 @@ def estimate(
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
     held_out_reward_model: ModelVersion | None = None,
+    sampler: ModelVersion | None = None,
 ) -> Estimate:
     """The estimate of a run with these settings."""
     verdicts = verdicts_in(snapshot) if kind == "kto" else None
@@ -79,6 +80,10 @@ def estimate(
         why.append(
             "No run has told yet what the training machine computes in: auto is taken for float32 here; "
             "where it computes in bfloat16, weights take half of that."
+        )
+    if sampler is not None:
+        why.append(
+            f"{sampler} samples at its own pace; the time goes by earlier runs, wherever they sampled."
         )
     if verdicts and (unequal := imbalance(verdicts, spec)):
         why.append(unequal)

@@ -51,6 +51,15 @@ class NewRunForm(forms.Form):
         help_text="Watches and does not teach: a guard warns where its scores fall while the reward rises.",
     )
 
+    sampler: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        empty_label="The run’s own process",
+        label="Sample on",
+        help_text="A vLLM server that follows the policy by its adapter (LoRA) and sees the run’s folder; one that an "
+        "admin of the project has registered as a model.",
+    )
+
     def __init__(self, *args: Any, project: Project, kind: str, **options: Any) -> None:
         super().__init__(*args, **options)  # Any: Django's own signature
         self.kind = kind
@@ -58,9 +67,12 @@ class NewRunForm(forms.Form):
         self._choose("base_model", selectors.base_models(project, kind))
         self._choose("reward_model", selectors.reward_models(project))
         self._choose("held_out_reward_model", selectors.reward_models(project))
-        self.fields["held_out_reward_model"].initial = None
+        self._choose("sampler", selectors.sampling_servers(project))
+        for name in ("held_out_reward_model", "sampler"):
+            self.fields[name].initial = None
         if not needs_reward_model(kind):
-            del self.fields["reward_model"], self.fields["held_out_reward_model"]
+            for name in ("reward_model", "held_out_reward_model", "sampler"):
+                del self.fields[name]
         asked = [one for one in SPECS[kind].used_fields() if one.name not in PLACES]
         self.spec_names = [one.name for one in asked]
         hints = typing.get_type_hints(SPECS[kind])

@@ -14,7 +14,7 @@ from annotation.core.errors import InvalidInput, NotFound
 from annotation.core.jobs import AGING_SECONDS, JobModel, Queue, nobody_takes
 from annotation.datasets.models import DatasetSnapshot
 from annotation.generation.models import GenerationRun
-from annotation.projects.models import Project
+from annotation.projects.models import Membership, Project, Role
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.specs import trained_kind
@@ -33,7 +33,7 @@ def runs_of(project: Project) -> QuerySet[TrainingRun]:
     rows = TrainingRun.objects.filter(project=project).order_by("-pk")
     return rows.select_related(
         *("project", "snapshot", "base_model", "reward_model", "held_out_reward_model"),
-        *("model_version", "created_by"),
+        *("sampler", "model_version", "created_by"),
     )
 
 
@@ -62,6 +62,17 @@ def reward_models(project: Project) -> QuerySet[ModelVersion]:
     """The project's local reward models, newest first."""
     rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.REWARD)
     return rows.filter(backend=ModelVersion.Backend.LOCAL).order_by("-pk")
+
+
+def sampling_servers(project: Project) -> QuerySet[ModelVersion]:
+    """The servers that may sample for a run, newest first: those that an admin of the project registered.
+
+    A worker sends requests there, from within its network: no engineer alone says where.
+    """
+    admins = Membership.objects.filter(project=project, role=Role.ADMIN).values("user")
+    rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.POLICY)
+    servers = rows.filter(backend=ModelVersion.Backend.HTTP, created_by__in=admins)
+    return servers.exclude(stage=ModelVersion.Stage.RETIRED).order_by("-pk")
 
 
 def snapshot_in(project: Project, pk: int) -> DatasetSnapshot:

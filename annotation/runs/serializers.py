@@ -78,7 +78,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
         model = TrainingRun
         fields: ClassVar[list[str]] = [
             *["id", "name", "kind", "status", "error", "spec"],
-            *["snapshot", "base_model", "reward_model", "held_out_reward_model"],
+            *["snapshot", "base_model", "reward_model", "held_out_reward_model", "sampler"],
             "model_version",
             *["stage", "progress_done", "progress_total", "progress_unit", "attempt"],
             *["created_by", "created_at", "queued_at", "started_at", "finished_at"],
@@ -116,6 +116,12 @@ class RunInputsSerializer(serializers.Serializer[Any]):
     reward_model = KeyField(required=False, allow_null=True, default=None)
     held_out_reward_model = KeyField(
         required=False, allow_null=True, default=None, help_text="Watches, and does not teach."
+    )
+    sampler = KeyField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="A server that an admin registered as a policy: it samples in place of the run's process.",
     )
 
 

@@ -15,6 +15,7 @@ from training.spec.runs import SPECS, spec_from_dict, spec_to_dict
 
 # Filled in from the rows a run points at; never typed by a person.
 PLACES = ("model", "data", "reward_model", "held_out_reward_model", "sampler_url")
+ROWS = {"sampler_url": "sampler"}  # places whose row is called otherwise
 TRAINS = {"reward_model": ModelVersion.Kind.REWARD}  # every other kind trains a policy
 
 
@@ -36,7 +37,7 @@ def settings_with(preset: str, kind: str) -> dict[str, Any]:
 
 def settings_of(run: TrainingRun) -> dict[str, Any]:
     """What the form of a new run begins with, so that this one runs again with a change."""
-    models = ("snapshot", "base_model", "reward_model", "held_out_reward_model")
+    models = ("snapshot", "base_model", "reward_model", "held_out_reward_model", "sampler")
     return {**run.spec, "name": again(run), **{name: getattr(run, name) for name in models}}
 
 
@@ -57,6 +58,7 @@ def resolved_spec(
     base_model: ModelVersion,
     reward_model: ModelVersion | None,
     held_out_reward_model: ModelVersion | None = None,
+    sampler: ModelVersion | None = None,
     local: Callable[[str], str] = str,
 ) -> RunSpec:
     """The checked spec with the places of its models and records. Raises InvalidInput at a field.
@@ -72,11 +74,12 @@ def resolved_spec(
         row["reward_model"] = local(reward_model.location) if reward_model else ""
         watcher = held_out_reward_model
         row["held_out_reward_model"] = local(watcher.location) if watcher else ""
+        row["sampler_url"] = sampler.location if sampler else ""
     try:
         return spec_from_dict(row)
     except SpecError as error:
         field = str(error).partition(":")[0]
-        raise InvalidInput.at(field, str(error)) from error
+        raise InvalidInput.at(ROWS.get(field, field), str(error)) from error
 
 
 def stored_spec(spec: RunSpec) -> dict[str, Any]:

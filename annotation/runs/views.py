@@ -139,6 +139,7 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
         base_model=values["base_model"],
         reward_model=values.get("reward_model"),
         held_out_reward_model=values.get("held_out_reward_model"),
+        sampler=values.get("sampler"),
     )
     return {
         "estimate": found,
@@ -183,6 +184,7 @@ def queued(form: NewRunForm, project: Project, user: User) -> TrainingRun | None
             base_model=asked["base_model"],
             reward_model=asked.get("reward_model"),
             held_out_reward_model=asked.get("held_out_reward_model"),
+            sampler=asked.get("sampler"),
             name=asked["name"],
             actor=user,
         )

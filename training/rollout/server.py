@@ -39,11 +39,10 @@ from training.rollout.sampler import (
 from training.runtime.distributed import rank, wait_for_all
 from training.runtime.run import Run
 from training.spec.errors import SamplerFailed
-from training.spec.rollouts import RolloutSpec
+from training.spec.rollouts import SAMPLER_KEY, RolloutSpec
 
 TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 ADAPTERS_DIR = "adapters"
-KEY_VARIABLE = "CONCORD_SAMPLER_KEY"
 LONGEST_REASON = 300
 
 
@@ -80,7 +79,7 @@ class ServerSampler:
         self.tokenizer = policy.tokenizer
         self._policy, self._folder, self._heed = policy, folder.resolve(), heed
         self._manners = manners or Manners()
-        key = os.environ.get(KEY_VARIABLE, "")
+        key = os.environ.get(SAMPLER_KEY, "")
         self._client = httpx.Client(
             base_url=url.rstrip("/"),
             timeout=self._manners.timeout,
@@ -206,7 +205,7 @@ class ServerSampler:
         )
 
     def _refuse(self, response: httpx.Response, what: str) -> None:
-        if response.is_error:
+        if not response.is_success:  # a redirect is followed nowhere
             raise SamplerFailed(
                 f"The server at {self._client.base_url} did not {what}: {response.status_code} "
                 f"{response.text[:LONGEST_REASON]}"

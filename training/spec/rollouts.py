@@ -6,6 +6,10 @@ from typing import ClassVar
 from training.spec.base import RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
+SAMPLER_KEY = (
+    "CONCORD_SAMPLER_KEY"  # the environment variable with the key of the server that samples
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec(RunSpec):

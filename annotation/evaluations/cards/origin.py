@@ -80,6 +80,8 @@ def stage_rows(version: ModelVersion) -> list[tuple[str, str]]:
         rows.append(("Rewarded by", named(lineage["reward_model"])))
     if lineage.get("held_out_reward_model"):
         rows.append(("Watched by", named(lineage["held_out_reward_model"])))
+    if lineage.get("sampler"):
+        rows.append(("Sampled on", named(lineage["sampler"])))
     code = str(lineage.get("code_revision") or "–")[:16]
     rows.append((_title(version), f"run {lineage['run']}, code {code}"))
     if machine := lineage.get("machine"):

@@ -55,6 +55,7 @@ def lineage_of(run: TrainingRun) -> dict[str, Any]:
         "held_out_reward_model": model_facts(run.held_out_reward_model)
         if run.held_out_reward_model
         else None,
+        "sampler": model_facts(run.sampler) if run.sampler else None,
         "code_revision": run.code_revision,
         "machine": run.machine,
         "spec": run.spec,

@@ -17,6 +17,7 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
+from annotation.runs.selectors import sampling_servers
 from annotation.runs.specs import (
     again,
     needs_reward_model,
@@ -46,6 +47,7 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
     base_model: ModelVersion,
     reward_model: ModelVersion | None = None,
     held_out_reward_model: ModelVersion | None = None,
+    sampler: ModelVersion | None = None,
     name: str,
     actor: User | None,
     timeout_seconds: int = DAY,
@@ -56,6 +58,7 @@ def queue_run(  # noqa: PLR0913 - a run is made of these
         base_model=base_model,
         reward_model=reward_model,
         held_out_reward_model=held_out_reward_model,
+        sampler=sampler,
     )
     checked = checked_spec(project=project, spec=spec, inputs=inputs)
     if not 60 <= timeout_seconds <= 60 * DAY:
@@ -90,6 +93,7 @@ class Inputs(NamedTuple):
     base_model: ModelVersion
     reward_model: ModelVersion | None
     held_out_reward_model: ModelVersion | None
+    sampler: ModelVersion | None = None
 
 
 def checked_spec(
@@ -119,6 +123,7 @@ def check_inputs(*, project: Project, spec: RunSpec, inputs: Inputs) -> None:
     check_layers(spec, inputs.base_model)
     check_reward_model(spec.kind, inputs.reward_model)
     check_watcher(spec.kind, inputs.held_out_reward_model, teacher=inputs.reward_model)
+    check_sampler(project, spec.kind, inputs.sampler)
 
 
 def check_records(spec: RunSpec, snapshot: DatasetSnapshot) -> None:
@@ -212,6 +217,22 @@ def check_watcher(kind: str, watcher: ModelVersion | None, *, teacher: ModelVers
         )
 
 
+def check_sampler(project: Project, kind: str, sampler: ModelVersion | None) -> None:
+    """Refuse a server that no admin of the project registered: workers would fetch what an engineer names."""
+    if sampler is None:
+        return
+    if not needs_reward_model(kind):
+        raise InvalidInput.at(
+            "sampler", f"A {kind} run samples nothing while it trains; leave it out."
+        )
+    if not sampling_servers(project).filter(pk=sampler.pk).exists():
+        raise InvalidInput.at(
+            "sampler",
+            f"{sampler} is no server that an admin of this project has registered as a policy and that is in use. "
+            "Ask an admin to register the server, or leave it out: then the run's own process samples.",
+        )
+
+
 @transaction.atomic
 def cancel_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
     """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
@@ -253,6 +274,7 @@ def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> Traini
         base_model=run.base_model,
         reward_model=run.reward_model,
         held_out_reward_model=run.held_out_reward_model,
+        sampler=run.sampler,
         name=name or again(run),
         actor=actor,
         timeout_seconds=run.timeout_seconds,

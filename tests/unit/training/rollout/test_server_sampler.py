@@ -93,6 +93,7 @@ def engine(tiny_folder):
             text = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
+            self.send_header("Location", f"{made.url}/elsewhere")
             self.end_headers()
             self.wfile.write(text)
 
@@ -168,6 +169,13 @@ def test_the_gap_between_server_and_trainer_is_told(spec, tmp_path, temperature,
     gaps = [told.get("sampler_gap") for _, told in metrics_of(tmp_path / "run")]
     assert [gap is not None for gap in gaps] == [is_known] * 2
     assert all(gap < 1e-4 for gap in gaps if gap is not None)
+
+
+def test_a_redirect_is_refused_and_followed_nowhere(sampler, engine):
+    engine.answers = [(302, {})]
+    with pytest.raises(SamplerFailed, match="302"), sampler.following(0):
+        pass
+    assert [path for path, _ in engine.log] == ["/v1/load_lora_adapter"]
 
 
 def test_equal_prompts_draw_apart_and_every_request_is_repeatable(sampler, engine):
