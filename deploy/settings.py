@@ -332,4 +332,5 @@ LOGGING = {
     "formatters": {"line": {"()": "deploy.logging.EventFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"celery": {"level": "WARNING"}},  # it tells of every task; jobs log what they did
 }

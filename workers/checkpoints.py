@@ -118,6 +118,11 @@ def remove_unused(*, before: datetime) -> None:
             logger.info("checkpoint.unused_removed", extra={"place": place})
 
 
+def remove_kept(folder: Path) -> None:
+    """Remove the checkpoints in a run's folder: a run that is done is not gone on with."""
+    shutil.rmtree(folder / CHECKPOINTS_DIR, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove from a run's folder what a killed worker was storing or bringing."""
     place = folder / CHECKPOINTS_DIR

@@ -42,7 +42,7 @@ from training.spec.records import GROUPS_FILE
 from training.spec.rollouts import SAMPLER_KEY
 from training.spec.runs import spec_to_dict, without_unused
 from workers import process
-from workers.checkpoints import Carrier, bring_newest, newest_step, remove_leftovers
+from workers.checkpoints import Carrier, bring_newest, newest_step, remove_kept, remove_leftovers
 from workers.running import Fenced, RunningJob, running
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ def execute_run(run_id: int) -> None:
     with running(TrainingRun.objects, run_id) as job:
         if job is not None:
             execute(job)
+    if TrainingRun.objects.filter(pk=run_id, status=TrainingRun.Status.DONE).exists():
+        remove_kept(run_folder(run_id))
 
 
 def execute(job: RunningJob) -> None:

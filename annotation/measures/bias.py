@@ -15,8 +15,10 @@ from annotation.measures.statistic import (
     missing,
     normal_interval,
     proportion,
+    wilson_interval,
 )
 
+SAME = 1e-12  # of the squares: what rounding leaves of none
 SEPARATED = "The verdicts follow the length difference fully, so its effect has no finite size."
 
 
@@ -136,7 +138,8 @@ def ratio_sums(top: FloatArray, bottom: FloatArray) -> RatioSums:
 def ratio(sums: RatioSums, *, nothing: str) -> Statistic:
     """Sum of the top over sum of the bottom, items drawn: se^2 = sum (t - r b)^2 / (sum b)^2 n / (n - 1).
 
-    The linearised standard error of a ratio (Cochran 1977, Sampling Techniques, eq. 6.4).
+    The linearised standard error of a ratio (Cochran 1977, Sampling Techniques, eq. 6.4). Where all items have the same
+    share it is 0, which is no certainty: the interval is Wilson's then, of as many observations as items.
     """
     n = int(sums.n)
     if n == 0:
@@ -146,5 +149,7 @@ def ratio(sums: RatioSums, *, nothing: str) -> Statistic:
         reason = "One item says nothing of how much items vary."
         return Statistic(value=share, interval=None, n=n, reason=reason)
     squares = sums.top_top - 2 * share * sums.top_bottom + share * share * sums.bottom_bottom
-    se = float(np.sqrt(max(squares, 0.0) * n / (n - 1)) / sums.bottom)
+    if squares <= SAME * sums.bottom_bottom:
+        return Statistic(value=share, interval=wilson_interval(share * n, n=n), n=n)
+    se = float(np.sqrt(squares * n / (n - 1)) / sums.bottom)
     return Statistic(value=share, interval=normal_interval(share, se=se).clipped(0.0, 1.0), n=n)

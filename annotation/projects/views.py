@@ -158,8 +158,8 @@ def _members_context(request: HttpRequest, project: Project) -> dict[str, object
         "all_roles": Role.choices,
         "invitations": project.invitations.select_related("accepted_by").order_by("-pk")[:100],
         "member_form": forms.MemberForm(),
-        "invitation_form": forms.InvitationForm(),
-        "people_form": forms.InvitePeopleForm(),
+        "invitation_form": forms.InvitationForm(auto_id="link_%s"),
+        "people_form": forms.InvitePeopleForm(auto_id="mail_%s"),
         "has_mail": inviting.has_mail(),
         "now": timezone.now(),
     }
@@ -190,7 +190,7 @@ def set_roles(request: HttpRequest, project_id: int, user_id: int) -> HttpRespon
 def invite(request: HttpRequest, project_id: int) -> HttpResponse:
     """Make an invitation link and show it this once."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    form = forms.InvitationForm(request.POST)
+    form = forms.InvitationForm(request.POST, auto_id="link_%s")
     context = _members_context(request, project)
     if not form.is_valid():
         context["invitation_form"] = form
@@ -213,7 +213,7 @@ def invite(request: HttpRequest, project_id: int) -> HttpResponse:
 def invite_by_mail(request: HttpRequest, project_id: int) -> HttpResponse:
     """Invite several people at once; links are shown where no mail could be sent."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    form = forms.InvitePeopleForm(request.POST)
+    form = forms.InvitePeopleForm(request.POST, auto_id="mail_%s")
     context = _members_context(request, project)
     if not form.is_valid():
         context["people_form"] = form

@@ -333,6 +333,7 @@ def test_what_a_killed_worker_left_half_done_is_removed_from_the_folder(trainer,
     place = run_folder(run.pk) / "checkpoints"
     for name in (".3.held", ".incoming-abc", ".6.draft"):
         (place / name).mkdir(parents=True)
+    trainer("--fault", "crash")
     execute_run(run.pk)
     assert sorted(one.name for one in place.glob(".*")) == [".6.draft"]
 

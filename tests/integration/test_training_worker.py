@@ -50,6 +50,11 @@ def test_every_event_is_kept_once_in_order_and_progress_is_on_the_run(trainer, r
     assert run.events_offset == (run_folder(run.pk) / "events.jsonl").stat().st_size
 
 
+def test_a_run_that_is_done_keeps_no_checkpoint(trainer, run):
+    execute_run(run.pk)
+    assert not (run_folder(run.pk) / "checkpoints").exists()
+
+
 def test_the_output_of_the_process_is_kept_for_the_page(trainer, run):
     execute_run(run.pk)
     run.refresh_from_db()
@@ -146,6 +151,7 @@ def test_a_cancelled_run_ends_its_process_and_keeps_its_checkpoint(trainer, run,
     run.refresh_from_db()
     assert run.status == "cancelled"
     assert json.loads((run_folder(run.pk) / "result.json").read_text())["status"] == "cancelled"
+    assert list((run_folder(run.pk) / "checkpoints").iterdir())
     assert_no_process_works_in(run_folder(run.pk))
 
 

@@ -132,6 +132,15 @@ def test_a_statistic_is_a_number_or_has_a_reason():
         Statistic(value=float("nan"), interval=None, n=0)
 
 
+def test_items_that_all_say_the_same_are_no_certainty():
+    """Three items of three: Wilson's lower bound is 3 / (3 + 1.96^2) = .44, not 1."""
+    found = bias.ratio(
+        bias.ratio_sums(np.array([2.0, 2.0, 4.0]), np.array([2.0, 2.0, 4.0])), nothing="-"
+    )
+    assert (found.value, found.interval.high) == (1.0, 1.0)
+    assert found.interval.low == pytest.approx(3 / (3 + 1.959964**2))
+
+
 def test_a_ratio_of_two_items_by_hand():
     """(1 + 2) / (2 + 2) = .75; residuals -.5 and .5; se = sqrt(.5 * 2) / 4 = .25."""
     found = bias.ratio(bias.ratio_sums(np.array([1.0, 2.0]), np.array([2.0, 2.0])), nothing="-")
