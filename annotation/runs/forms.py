@@ -1,16 +1,19 @@
 """The form of a new run, made from the fields of its spec."""
 
+import re
 import typing
 from dataclasses import MISSING, Field
 from typing import Any
 
 from django import forms
 
+from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 from annotation.runs import selectors
+from annotation.runs.services import Inputs, checked_spec
 from annotation.runs.specs import PLACES, needs_reward_model
 from training.spec.naming import title_of
-from training.spec.runs import SPECS
+from training.spec.runs import SPECS, wrong_fields
 
 # Shown first, in this order; the rest is under "Advanced".
 ESSENTIAL = (
@@ -25,6 +28,9 @@ ESSENTIAL = (
     "trainable_layers",
     "max_response_tokens",
 )
+
+INPUTS = {"snapshot", "base_model", "reward_model"}  # that a run cannot be checked without
+NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")  # of a setting
 
 
 class NewRunForm(forms.Form):
@@ -62,7 +68,7 @@ class NewRunForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, kind: str, **options: Any) -> None:
         super().__init__(*args, **options)  # Any: Django's own signature
-        self.kind = kind
+        self.project, self.kind = project, kind
         self._choose("snapshot", selectors.built_snapshots(project))
         self._choose("base_model", selectors.base_models(project, kind))
         self._choose("reward_model", selectors.reward_models(project))
@@ -86,6 +92,39 @@ class NewRunForm(forms.Form):
         field.queryset = rows
         field.label_from_instance = label_of  # type: ignore[method-assign, assignment] # Django's documented hook
         field.initial = rows.first()
+
+    def clean(self) -> dict[str, Any]:
+        """Marks every value that is wrong, so that one look shows them all."""
+        given: dict[str, Any] = super().clean() or {}
+        row = {"kind": self.kind} | {name: given[name] for name in self.spec_names if name in given}
+        wrong = wrong_fields(row)
+        for name, said in wrong.items():
+            self.add_error(name, said)
+        if not self.errors.keys() & INPUTS:
+            self._check_together({name: one for name, one in row.items() if name not in wrong})
+        return given
+
+    def _check_together(self, row: dict[str, Any]) -> None:
+        """Records, models and settings that do not go together; what is wrong by itself counts as its default."""
+        rows: dict[str, Any] = {name: self.cleaned_data.get(name) for name in Inputs._fields}
+        try:
+            checked_spec(project=self.project, spec=row, inputs=Inputs(**rows))
+        except InvalidInput as error:
+            self.refuse(error)
+
+    def refuse(self, error: InvalidInput) -> None:
+        """Say at its field what a service refused, in the words of the form."""
+        field = error.field if error.field in self.fields else None
+        text = str(error).removeprefix(f"{field}: ")
+        self.add_error(field, NAME.sub(lambda found: self._label(found[0]), text))
+
+    def _label(self, name: str) -> str:
+        return f"“{self.fields[name].label}”" if name in self.fields else name
+
+    @property
+    def wrong(self) -> list[forms.BoundField]:
+        """The fields that are marked, in order."""
+        return [field for field in self if field.errors]
 
     @property
     def basics(self) -> list[forms.BoundField]:

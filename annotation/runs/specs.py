@@ -24,6 +24,12 @@ def trained_kind(kind: str) -> ModelVersion.Kind:
     return TRAINS.get(kind, ModelVersion.Kind.POLICY)
 
 
+def a_run(kind: str) -> str:
+    """`a reward model run`, for within a sentence."""
+    title = SPECS[kind].title
+    return f"a {title if title.isupper() else title.lower()} run"
+
+
 def preset_settings(name: str, kind: str) -> dict[str, Any]:
     """The settings of a preset; none where the kind has no such preset."""
     return dict(PRESETS.get(name, {}).get(kind, {}))

@@ -125,8 +125,8 @@ def run_estimate(request: HttpRequest, project_id: int) -> HttpResponse:
 
 def estimate_facts(form: NewRunForm) -> dict[str, Any]:
     """The estimate of a form that can be read, in words; before it is sent, that of its first values."""
-    if form.is_bound and not form.is_valid():
-        return {"estimate": None}
+    if form.is_bound and form.errors.keys() - {"name"}:
+        return {"estimate": None, "wrong": [one for one in form.wrong if one.name != "name"]}
     values = (
         form.cleaned_data if form.is_bound else {name: form[name].initial for name in form.fields}
     )
@@ -189,8 +189,7 @@ def queued(form: NewRunForm, project: Project, user: User) -> TrainingRun | None
             actor=user,
         )
     except InvalidInput as error:
-        field = error.field if error.field in form.fields else None
-        form.add_error(field, str(error).removeprefix(f"{field}: "))
+        form.refuse(error)
         return None
 
 

@@ -164,25 +164,25 @@ DECIDED = {"preferences": 50}
 ONE_WRITTEN = {"demonstrations": 1}
 TOO_LITTLE = {
     "one class: ties": ("reward_model", {"preferences": 0}, {}, "has 0 decided pairs"),
-    "three rows": ("dpo", {"preferences": 3}, {}, "has 3 decided pairs; a dpo run needs"),
+    "three rows": ("dpo", {"preferences": 3}, {}, "has 3 decided pairs; a DPO run needs"),
     "seven prompts": ("ppo", DECIDED, {}, "has 7 prompts in its train split"),
     "nobody liked any": (
         "kto",
         {"preferences": 4, "signals": 3, "accepted": 3, "unacceptable": 50},
         {},
-        "has 7 responses found good; a kto run needs at least 8",
+        "has 7 responses found good; a KTO run needs at least 8",
     ),
     "only rejected": (
         "kto",
         {"signals": 60, "accepted": 0, "rejected": 60},
         {},
-        "has 0 responses found good; a kto run needs",
+        "has 0 responses found good; a KTO run needs",
     ),
     "only accepted": (
         "kto",
         {"signals": 60, "accepted": 60, "rejected": 0},
         {},
-        "has 0 responses found bad; a kto run needs",
+        "has 0 responses found bad; a KTO run needs",
     ),
     "nothing to imitate": (
         "sft",
@@ -195,7 +195,7 @@ TOO_LITTLE = {
         "sft",
         DECIDED | ONE_WRITTEN,
         {"include_chosen": False},
-        "has 1 demonstrations; a sft run needs",
+        "has 1 demonstrations; a supervised fine-tuning run needs",
     ),
 }
 
@@ -257,7 +257,7 @@ def test_a_second_reward_model_watches_a_run_and_its_copy(api, project, asked):
     [
         ("ppo", "teacher", "teaches this run; choose one that learned from other judgments"),
         ("ppo", "policy", "is a policy; choose a reward model"),
-        ("dpo", "other", "A dpo run takes no reward model"),
+        ("dpo", "other", "A DPO run takes no reward model"),
         ("ppo", "stranger", "There is no model version"),
     ],
 )
@@ -442,14 +442,37 @@ def test_the_form_queues_a_run_from_its_defaults(pages, project, asked):
     assert run.spec["learning_rate"] == 1e-5
 
 
-def test_the_form_shows_a_wrong_value_at_its_field(pages, project, asked):
+def test_the_form_shows_every_wrong_value_at_its_field_at_once(pages, project, asked):
     url = address("runs-new", project) + "?kind=reward_model"
+    few = factories.snapshot(project, manifest={"counts": {"preferences": 3}}, rows=3)
     body = filled(pages.get(url).context["form"])
-    body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"], "epochs": "0"}
+    body |= {"snapshot": few.pk, "base_model": asked["base_model"], "name": "", "epochs": "0"}
+    body |= {"learning_rate": "1e9", "stop_on": "nonsense", "max_response_tokens": "99999999999"}
     answer = pages.post(url, body)
     assert answer.status_code == 422
-    assert answer.context["form"].errors == {"epochs": ["0.0 is outside 0.001 to 1000.0."]}
+    assert answer.context["form"].errors == {
+        "name": ["This field is required."],
+        "learning_rate": ["1000000000.0 is outside 1e-09 to 1.0."],
+        "epochs": ["0.0 is outside 0.001 to 1000.0."],
+        "max_response_tokens": ["99999999999 is outside 1 to 1000000."],
+        "stop_on": ["'nonsense' is not one of divergence."],
+        "snapshot": [
+            f"{few.name} has 3 decided pairs; a reward model run needs at least 8. "
+            "Judge or write more, and build another snapshot."
+        ],
+    }
+    estimate = pages.post(address("runs-estimate", project) + "?kind=reward_model", body).text
+    assert "<b>Learning rate</b>: 1000000000.0 is outside 1e-09 to 1.0." in estimate
+    assert "This field is required" not in estimate
     assert not TrainingRun.objects.exists()
+
+
+def test_the_form_names_settings_as_it_labels_them(pages, project, asked):
+    url = address("runs-new", project) + "?kind=reward_model"
+    body = filled(pages.get(url).context["form"])
+    body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"], "quantize": "nf4"}
+    errors = pages.post(url, body).context["form"].errors["quantize"]
+    assert "set “LoRA rank”, for example to 16" in errors[0]
 
 
 @pytest.mark.parametrize("kind", list(SPECS))

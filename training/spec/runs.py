@@ -7,11 +7,11 @@ names the field, the value seen and what is allowed.
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from typing import Any
 
-from training.spec.base import RunSpec
+from training.spec.base import TRACKER_NAMES, RunSpec, names_in
 from training.spec.errors import SpecError
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 from training.spec.presets import PRESETS
@@ -19,6 +19,11 @@ from training.spec.rollouts import GrpoSpec, PpoSpec
 
 SPECS: dict[str, type[RunSpec]] = {
     one.kind: one for one in (SftSpec, RewardModelSpec, PpoSpec, DpoSpec, KtoSpec, GrpoSpec)
+}
+# Fields that list names, and the names that are known.
+LISTS: Mapping[str, Callable[[type[RunSpec]], tuple[str, ...]]] = {
+    "trackers": lambda _: TRACKER_NAMES,
+    "stop_on": lambda cls: cls.guards,
 }
 TYPES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
@@ -37,20 +42,35 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
     known = {one.name: one for one in fields(cls)}
     if unknown := sorted(set(row) - set(known) - {"kind"}):
         raise SpecError(f"{unknown[0]}: {cls.title} has no such field; it has {', '.join(known)}.")
-    hints = typing.get_type_hints(cls)
-    values = {}
     for name, one in known.items():
-        if name not in row:
-            if one.default is MISSING:
-                raise SpecError(f"{name}: this field is required. {one.metadata['help']}")
-            continue
-        values[name] = _checked(name, row[name], hints[name], one.metadata)
-    spec = cls(**values)
+        if name not in row and one.default is MISSING:
+            raise SpecError(f"{name}: this field is required. {one.metadata['help']}")
+    if wrong := wrong_fields(row):
+        name, said = next(iter(wrong.items()))
+        raise SpecError(f"{name}: {said}")
+    hints = typing.get_type_hints(cls)
+    spec = cls(**{name: _coerced(row[name], hints[name]) for name in known if name in row})
     _refuse_bare_quantization(spec)
-    spec.tracker_names()
-    spec.stopping_guards()
     spec.check()
     return spec
+
+
+def wrong_fields(row: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each field of a JSON object by itself, in the order of the spec; its kind must be known.
+
+    Fields that are missing, and those that do not go together, are left to `spec_from_dict`.
+    """
+    cls = SPECS[row["kind"]]
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for one in fields(cls):
+        if one.name not in row:
+            continue
+        try:
+            _refuse_value(cls, one, _coerced(row[one.name], hints[one.name]))
+        except SpecError as error:
+            found[one.name] = str(error)
+    return found
 
 
 def without_unused(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,17 +92,19 @@ def _refuse_bare_quantization(spec: RunSpec) -> None:
         )
 
 
-def _checked(name: str, value: Any, wanted: Any, rules: Mapping[str, Any]) -> Any:
-    value = _coerced(name, value, wanted)
-    low, high, choices = rules["low"], rules["high"], rules["choices"]
+def _refuse_value(cls: type[RunSpec], one: "Field[Any]", value: Any) -> None:  # Any: as above
+    low, high, choices = (one.metadata[name] for name in ("low", "high", "choices"))
     if choices is not None and value not in choices:
-        raise SpecError(f"{name}: {value!r} is not one of {', '.join(choices)}.")
+        raise SpecError(f"{value!r} is not one of {', '.join(choices)}.")
     if low is not None and not low <= value <= high:
-        raise SpecError(f"{name}: {value!r} is outside {low} to {high}.")
-    return value
+        raise SpecError(f"{value!r} is outside {low} to {high}.")
+    if one.name in LISTS:
+        known = LISTS[one.name](cls)
+        if strange := [name for name in names_in(value) if name not in known]:
+            raise SpecError(f"{strange[0]!r} is not one of {', '.join(known)}.")
 
 
-def _coerced(name: str, value: Any, wanted: Any) -> Any:
+def _coerced(value: Any, wanted: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(wanted, types.UnionType):
@@ -90,7 +112,7 @@ def _coerced(name: str, value: Any, wanted: Any) -> Any:
     if wanted is int and isinstance(value, float) and value.is_integer():
         return int(value)  # 1e4
     if type(value) is not wanted:
-        raise SpecError(f"{name}: {value!r} is not {TYPES[wanted]}.")
+        raise SpecError(f"{value!r} is not {TYPES[wanted]}.")
     return value
 
 

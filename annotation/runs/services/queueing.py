@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
@@ -19,6 +20,7 @@ from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import sampling_servers
 from annotation.runs.specs import (
+    a_run,
     again,
     needs_reward_model,
     resolved_spec,
@@ -134,7 +136,7 @@ def check_records(spec: RunSpec, snapshot: DatasetSnapshot) -> None:
     if found < FEWEST_ROWS:
         raise InvalidInput.at(
             "snapshot",
-            f"{snapshot.name} has {found} {what}; a {spec.kind} run needs at least {FEWEST_ROWS}. "
+            f"{snapshot.name} has {found} {what}; {a_run(spec.kind)} needs at least {FEWEST_ROWS}. "
             "Judge or write more, and build another snapshot.",
         )
 
@@ -189,12 +191,12 @@ def check_reward_model(kind: str, reward_model: ModelVersion | None) -> None:
     if not needs_reward_model(kind):
         if reward_model is not None:
             raise InvalidInput.at(
-                "reward_model", f"A {kind} run takes no reward model; leave it out."
+                "reward_model", f"{capfirst(a_run(kind))} takes no reward model; leave it out."
             )
         return
     if reward_model is None:
         raise InvalidInput.at(
-            "reward_model", f"A {kind} run needs a reward model; train one first."
+            "reward_model", f"{capfirst(a_run(kind))} needs a reward model; train one first."
         )
     if reward_model.kind != ModelVersion.Kind.REWARD:
         raise InvalidInput.at(
@@ -208,7 +210,7 @@ def check_watcher(kind: str, watcher: ModelVersion | None, *, teacher: ModelVers
     if watcher is None:
         return
     if not needs_reward_model(kind):
-        raise InvalidInput.at(field, f"A {kind} run takes no reward model; leave it out.")
+        raise InvalidInput.at(field, f"{capfirst(a_run(kind))} takes no reward model; leave it out.")
     if watcher.kind != ModelVersion.Kind.REWARD:
         raise InvalidInput.at(field, f"{watcher.name} is a {watcher.kind}; choose a reward model.")
     if watcher == teacher:
@@ -223,7 +225,7 @@ def check_sampler(project: Project, kind: str, sampler: ModelVersion | None) -> 
         return
     if not needs_reward_model(kind):
         raise InvalidInput.at(
-            "sampler", f"A {kind} run samples nothing while it trains; leave it out."
+            "sampler", f"{capfirst(a_run(kind))} samples nothing while it trains; leave it out."
         )
     if not sampling_servers(project).filter(pk=sampler.pk).exists():
         raise InvalidInput.at(
