@@ -1,8 +1,10 @@
 """Reads for agreement: the judgments of a scope, the stored report, who the labelers are."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, Func, JSONField, Q, QuerySet, TextField, Value
@@ -26,6 +28,9 @@ from annotation.quality.report import Data, headline, report_of
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import FIT_AT_ONCE, ScopedJudgments
 from annotation.registry.models import ModelVersion
+
+FILTERED_EVERY = 5  # seconds at least between two looks at filtered figures
+RESTS = 20  # times as long as it took rests what is computed over and over
 
 PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "periods": lambda scoped: {"periods": periods_part(scoped.measured)},
@@ -134,6 +139,7 @@ class AgreementView:
     computed_at: datetime | None
     is_current: bool  # the figures know every judgment
     version: int = 0  # of the figures
+    every: int = 2  # seconds after which an open page asks for newer ones
     tables_at: datetime | None = None
     are_tables_current: bool = True
 
@@ -149,19 +155,35 @@ def view_of(
 
 def _viewed(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementView:
     if not scope.is_usual:
-        refuse_unknown(project, scope)
-        return AgreementView(
-            scope=scope,
-            report=computed_report(project, scope, parts=parts),
-            computed_at=timezone.now(),
-            is_current=not stored.is_behind(project),
-        )
+        return _filtered(project, scope, parts)
     row = _stored_parts(project, parts)
     live = live_view(project)
     if row is None and live.computed_at is not None and tally.is_small(project):
         tables = computed_report(project, scope, parts=parts)  # before a worker computed the first
         return replace(live, report={**EMPTY, **tables, **live.report}, tables_at=live.computed_at)
     return _together(project, row, live)
+
+
+def _filtered(project: Project, scope: Scope, parts: Iterable[str]) -> AgreementView:
+    """Computed now; an open page asks for newer ones so seldom that it has a twentieth of a core at most."""
+    refuse_unknown(project, scope)
+    started = time.process_time()
+    scoped = ScopedJudgments(project, scope)
+    report = report_from(scoped, parts=parts)
+    return AgreementView(
+        scope=scope,
+        report=report,
+        computed_at=timezone.now(),
+        is_current=not stored.is_behind(project),
+        version=scoped.columns.version,
+        every=max(FILTERED_EVERY, ceil(RESTS * (time.process_time() - started))),
+    )
+
+
+def version_of(project: Project) -> int:
+    """Of the stored columns: it changes with every judgment that is taken into them; 0 before the first."""
+    found = ColumnStore.objects.filter(project=project).values_list("version", flat=True).first()
+    return found or 0
 
 
 def _together(project: Project, row: AgreementReport | None, live: AgreementView) -> AgreementView:

@@ -20,7 +20,7 @@ from annotation.quality.truth import KnownLabelers, known_labelers
 
 logger = logging.getLogger(__name__)
 FEW = 1_000  # changes that a page may bring into the columns before it reads them
-LONG_SECONDS, RESTS = 1.0, 20  # computing longer than this rests so many times as long
+LONG_SECONDS = 1.0  # computing longer than this rests
 REFIT_ROWS = 20_000  # up to so many judged pairs the labelers are fitted anew each time
 REFIT_GROWTH = 1.05  # beyond, when there are so many times more than at the last fit
 
@@ -36,7 +36,7 @@ def catch_up(*, project: Project) -> None:
 def refresh_agreement(*, project: Project) -> AgreementReport | None:
     """Bring columns, figures, labelers, resolutions and tables up to date; None where nothing is new.
 
-    The figures follow every ring. What looks at all judgments rests `RESTS` times as long as it took,
+    The figures follow every ring. What looks at all judgments rests twenty times as long as it took,
     so it never has more than a twentieth of a core.
     """
     storing.fold_changes(project=project)
@@ -75,7 +75,7 @@ def refresh_agreement(*, project: Project) -> AgreementReport | None:
 
 def _put_off(report: AgreementReport) -> bool:
     """Whether the tables rest still; then one ring is set for the end of it."""
-    rest = RESTS * report.seconds if report.seconds > LONG_SECONDS else 0.0
+    rest = selectors.RESTS * report.seconds if report.seconds > LONG_SECONDS else 0.0
     due = report.computed_at + timedelta(seconds=rest)
     left = (due - timezone.now()).total_seconds()
     if left <= 0:

@@ -11,16 +11,18 @@ from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.quality import drawings
 from annotation.quality.adjudication import adjudications_by_comparison
-from annotation.quality.frame import FIT, Context, figures_context, frame_context
+from annotation.quality.frame import FIT, Context, figures_context, frame_context, query_of
 from annotation.quality.items import Asked, items_of
 from annotation.quality.report import Data
 from annotation.quality.scope import FILTERS, Scope
 from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import (
+    AgreementView,
     guideline_rows,
     live_view,
     named_policies,
     requeue_of,
+    version_of,
     view_of,
 )
 from annotation.quality.services import catch_up
@@ -111,15 +113,21 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
 
 @require_GET
 def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Asked every two seconds: how old the figures are, and newer ones where judgments came since."""
+    """Asked every two seconds, under filters less often: newer figures where judgments came since, else their age.
+
+    Under filters nothing is computed, and 204 answered, where nothing came.
+    """
     project = project_for(request.user, project_id, Role.ADMIN)
     catch_up(project=project)
-    view = live_view(project)
-    if view.computed_at is None:
-        view = view_of(project, Scope())
+    scope = Scope.of(request)
+    if not scope.is_usual and request.GET.get("shown", "") == str(version_of(project)):
+        return HttpResponse(status=204)
+    view = _live_view(project, scope)
     if not view.is_current:
         ring_agreement(project.pk)
-    context = {"project": project, "query": "", **figures_context(project, view)}
+    query = query_of(request.GET, FILTERS)
+    context = {"project": project, "query": query, "filter_query": query}
+    context |= figures_context(project, view)
     drawn = "rough" if view.report["is_rough"] else "full"
     if request.GET.get("shown", "") == str(view.version):
         return render(request, "quality/_updated.html", context)
@@ -128,6 +136,11 @@ def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
     answer = render(request, "quality/_figures.html", context)
     answer["HX-Retarget"], answer["HX-Reswap"] = "#figures", "outerHTML"
     return answer
+
+
+def _live_view(project: Project, scope: Scope) -> AgreementView:
+    view = live_view(project) if scope.is_usual else view_of(project, scope, parts=())
+    return view if view.computed_at else view_of(project, Scope())
 
 
 @require_GET

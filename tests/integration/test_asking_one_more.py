@@ -154,11 +154,3 @@ def test_the_api_asks_for_one_more_and_its_batch_takes_it_back(project, admin, a
     foreign = factories.comparison(factories.prompt(factories.project()))
     theirs = reverse("api-comparison-asking", args=[project.pk, foreign.pk])
     assert {api.post(theirs).status_code, api.delete(theirs).status_code} == {404}
-
-
-def test_a_filtered_page_says_that_it_does_not_follow(project, admin, client, judged):
-    url = reverse("quality-agreement", args=[project.pk])
-    page = client.get(url, {"days": 30}).text
-    assert "Computed for these filters as this page was opened" in page
-    assert '<a href="?days=30">Compute anew</a>' in page
-    assert 'hx-trigger="every 2s"' not in page

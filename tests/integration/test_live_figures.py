@@ -1,5 +1,6 @@
 """The figures above the tabs move with each judgment, and are those that a computation over all judgments gives."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -18,12 +19,21 @@ from annotation.comparisons.models import Assignment, Judgment
 from annotation.comparisons.services import judging, queue
 from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Role
-from annotation.quality import gold, rules, services, stored, storing, tally
+from annotation.quality import (
+    gold,
+    rules,
+    selectors,
+    services,
+    stored,
+    storing,
+    tally,
+    views,
+)
 from annotation.quality.models import AgreementReport, AgreementTally
 from annotation.quality.report import headline
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
-from annotation.quality.selectors import live_view
+from annotation.quality.selectors import live_view, view_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -204,6 +214,29 @@ def test_an_open_page_gets_the_figures_of_the_newest_judgment(client, admin, bus
     assert 'id="value-alpha_ordinal" hx-swap-oob="true"' in moved
     assert f"shown={live_view(busy).version}" in moved
     assert AgreementReport.objects.get(project=busy).judgments_counted == 160
+
+
+def test_filtered_figures_are_computed_where_a_judgment_came_and_keep_their_filter(
+    client, admin, busy, monkeypatch
+):
+    page = client.get(reverse("quality-agreement", args=[busy.pk]), {"days": 7, "tag": ""}).text
+    assert 'hx-trigger="every 5s"' in page
+    url = re.search(r'hx-get="([^"]+)"', page)[1].replace("&amp;", "&")
+    with monkeypatch.context() as patch:
+        patch.delattr(views, "view_of")
+        same = client.get(url)
+    assert (same.status_code, same.content) == (204, b"")
+    factories.judgment(busy.comparisons.first())
+    moved = client.get(url).text
+    assert "161 judgments by 5 labelers" in moved
+    assert 'id="value-alpha_ordinal" hx-swap-oob="true"' in moved
+    assert re.search(r'hx-get="([^"]+)"', moved)[1].endswith("&amp;days=7")
+    assert client.get(url + "&until=2020-01-01").context["report"]["judgments"] == 0
+
+
+def test_a_page_of_filtered_figures_that_take_long_asks_seldom(busy, monkeypatch):
+    monkeypatch.setattr(selectors, "RESTS", 1e6)
+    assert view_of(busy, Scope(days=7), parts=()).every > 1000
 
 
 def test_a_page_that_said_too_little_is_drawn_anew(client, admin, busy):

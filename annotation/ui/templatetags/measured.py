@@ -18,7 +18,7 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def figure(value: float | str | None, places: int = 2) -> str:
-    """-1713.456 as "−1,713.46", its minus as wide as a digit; a dash where there is none, or a template finds no key."""
+    """-1713.456 as "−1,713.46", its minus as wide as a digit; a dash where there is none, or no such key."""
     return with_minus(str(floatformat(value, f"{places}g"))) or "–"
 
 
