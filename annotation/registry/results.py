@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from annotation.ui.minus import with_minus
-from training.spec.results import TIMES, measure_title
+from training.spec.results import TIMES, measure_title, place_of
 
 
 class Result(NamedTuple):
@@ -20,7 +20,7 @@ def result_rows(metrics: dict[str, Any], prefix: str = "") -> list[Result]:  # A
     """The metrics of a result, nested names joined; `{value, interval, n, reason}` is one line."""
     rows = []
     told = {f"{name}_{when}" for name in changed_names(metrics) for when in ("before", "after")}
-    for key, value in with_gain(metrics).items():
+    for key, value in sorted(with_gain(metrics).items(), key=lambda item: place_of(item[0])):
         if key in told or (key.endswith("reason") and not value):
             continue  # in the table of what changed, or nothing to say
         name = f"{prefix}{measure_title(key)}"
@@ -75,7 +75,9 @@ def change_rows(metrics: dict[str, Any]) -> list[Change]:  # Any: JSON
 
 def changed_names(metrics: dict[str, Any]) -> list[str]:  # Any: JSON
     """Measures that are numbers both before and after training."""
-    names = [key.removesuffix("_before") for key in metrics if key.endswith("_before")]
+    names = sorted(
+        (key.removesuffix("_before") for key in metrics if key.endswith("_before")), key=place_of
+    )
     return [
         name
         for name in names

@@ -47,11 +47,24 @@ TIMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
+ORDER = list(MEASURES)
+
+
 def measure_title(name: str) -> str:
     """What a measure is called; of `X_before` and `X_after`, X and when; of one not known, its name in words."""
-    if name in MEASURES:
-        return MEASURES[name]
+    base, when = of_time(name)
+    if base not in MEASURES:
+        return title_of(name)
+    return f"{MEASURES[base]}, {TIMES.get(base, {}).get(when, when)}" if when else MEASURES[base]
+
+
+def place_of(name: str) -> tuple[int, bool]:
+    """Where a measure stands among others, before the training ahead of after it; one not known stands last."""
+    base, when = of_time(name)
+    return ORDER.index(base) if base in MEASURES else len(ORDER), when == "after"
+
+
+def of_time(name: str) -> tuple[str, str]:
+    """`X` and `before` of `X_before`; the name and '' of a measure that is of no time."""
     base, _, when = name.rpartition("_")
-    if base in MEASURES and when in {"before", "after"}:
-        return f"{MEASURES[base]}, {TIMES.get(base, {}).get(when, when)}"
-    return title_of(name)
+    return (base, when) if when in {"before", "after"} else (name, "")

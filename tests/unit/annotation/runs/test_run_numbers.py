@@ -81,7 +81,23 @@ def test_what_a_run_changed_is_a_table_of_its_own():
     fallen = {"reward_before": 0.25, "reward_after": -0.5}
     assert change_rows(fallen)[0].change == "−0.75"
     assert [row.name for row in result_rows(metrics)] == [
+        "KL to the start, nats a response",
         "Tokens an answer, before",
+    ]
+
+
+def test_measures_stand_in_one_order_whatever_that_of_the_database():
+    """It keeps the keys of an object by their length."""
+    metrics = {
+        "kl": 2.0,
+        "loss_after": {"value": 2.0, "interval": [1.9, 2.1], "n": 40},
+        "longer_wins": {"value": 0.5, "interval": [0.4, 0.6], "n": 40},
+        "loss_before": {"value": 2.5, "interval": [2.4, 2.6], "n": 40},
+    }
+    assert [row.name for row in result_rows(metrics)] == [
+        "The longer wins",
+        "Held-out loss, nats a token, before",
+        "Held-out loss, nats a token, after",
         "KL to the start, nats a response",
     ]
 
