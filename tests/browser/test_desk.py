@@ -66,6 +66,21 @@ def test_words_typed_offline_stay_in_the_browser_and_are_saved_with_the_connecti
     assert Demonstration.objects.get().text == TEXT
 
 
+def test_words_typed_while_another_person_is_signed_in_wait_for_their_author(
+    desk, context, project, labeler, signed_in
+):
+    signed_in(context, factories.member(project, username="bo"))
+    desk.keyboard.type(TEXT)
+    desk.keyboard.press("Control+s")
+    says(desk, "bo is signed in in this browser now. Your text is kept here")
+    expect(desk.get_by_role("link", name="Sign in again")).to_be_visible()
+    assert Demonstration.objects.get().text == ""
+    signed_in(context, labeler)
+    desk.evaluate("dispatchEvent(new Event('online'))")
+    says(desk, "Draft saved")
+    assert Demonstration.objects.get().text == TEXT
+
+
 def test_a_text_sent_to_review_is_taken_back_by_one_key(desk):
     sent(desk)
     assert Demonstration.objects.get().state == "submitted"

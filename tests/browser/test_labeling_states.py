@@ -412,12 +412,40 @@ def test_an_ended_session_keeps_the_answers_until_the_next_sign_in(
     bench.open()
     context.clear_cookies()
     bench.answer("3")
-    bench.expect_says("You are signed out. Your answers are kept here")
+    bench.expect_says("You are signed out. Your answers are kept here until you sign in again.")
     expect(bench.page.get_by_role("link", name="Sign in again")).to_be_visible()
     signed_in(context, labeler)
     context.new_page().goto(bench.address)
     bench.page.evaluate("dispatchEvent(new Event('online'))")
     eventually(lambda: judged() == 1)
+    expect(bench.page.get_by_role("link", name="Sign in again")).to_be_hidden()
+
+
+def test_answers_stay_with_their_giver_while_another_person_is_signed_in(
+    bench, project, context, labeler, signed_in, live_server
+):
+    bo = factories.member(project, username="bo")
+    fill(project)
+    bench.open()
+    signed_in(context, bo)
+    given = bench.answer("3")
+    bench.expect_says("^bo is signed in in this browser now. Your answers are kept here")
+    expect(bench.page.locator("[data-unsent]")).to_have_text("1 to send")
+    expect(bench.page.locator("[data-count]")).to_contain_text("1 today")
+    assert judged() == 0
+    with context.expect_page() as opened:
+        bench.page.get_by_role("link", name="Sign in again").click()
+    expect(opened.value.get_by_text("You are signed in as bo")).to_be_visible()
+    theirs = context.new_page()
+    theirs.goto(bench.address)
+    expect(theirs.locator("[data-unsent]")).to_be_hidden()
+    opened.value.get_by_role("button", name="Sign out").click()
+    expect(opened.value.get_by_label("Username")).to_be_visible()
+    signed_in(context, labeler)
+    bench.page.evaluate("dispatchEvent(new Event('online'))")
+    eventually(lambda: judged() == 1)
+    row = Judgment.objects.get()
+    assert (row.labeler, row.assignment_id) == (labeler, given)
     expect(bench.page.get_by_role("link", name="Sign in again")).to_be_hidden()
 
 

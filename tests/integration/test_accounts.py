@@ -1,6 +1,7 @@
 """Signing in, tokens for the API, and people added by command."""
 
 import re
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -76,6 +77,22 @@ def test_a_token_is_made_and_revoked_through_the_api(api):
     assert "key" not in listed[0]
     gone = api.delete(reverse("api-token-detail", args=[made.json()["id"]]))
     assert gone.status_code == 204
+
+
+def test_a_page_of_one_person_does_nothing_with_the_session_of_another(client):
+    asker, other = factories.user(username="ada"), factories.user()
+    client.force_login(asker)
+    body = {"time_zone": "Asia/Tokyo"}
+    theirs, own = ({"X-Page-Of": str(one.pk)} for one in (other, asker))
+    sent = partial(client.patch, reverse("api-me"), body, content_type="application/json")
+    answer = sent(headers=theirs)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "signed_in_as_another")
+    assert answer.json()["error"]["message"] == "ada is signed in in this browser now."
+    asker.refresh_from_db()
+    assert asker.time_zone == ""
+    assert sent(headers=own).status_code == 200
+    asker.refresh_from_db()
+    assert asker.time_zone == "Asia/Tokyo"
 
 
 def test_nobody_revokes_the_token_of_another(api):

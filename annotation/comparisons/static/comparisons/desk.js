@@ -23,7 +23,7 @@ const READ = { readMs: Infinity, unseen: new Set() }; // what was judged was rea
 export const page = document.querySelector("[data-labeling]");
 export const place = page.querySelector("[data-place]");
 export const api = page.dataset.api;
-const labeler = page.dataset.labeler;
+const labeler = document.body.dataset.user;
 export const keys = JSON.parse(page.dataset.keys);
 export const strip = new Strip(page);
 export const deck = new Deck(page.querySelector("[data-ahead]"));
@@ -210,7 +210,7 @@ function refused(act, error) {
 function waiting(error, pause) {
   strip.isReached = false;
   if (!desk.form) showWaiting();
-  return error instanceof SignedOut ? strip.saySignedOut() : strip.sayWaiting(pause);
+  return error instanceof SignedOut ? strip.saySignedOut(error.message) : strip.sayWaiting(pause);
 }
 
 /** Ask the server at once, for what cannot wait in the outbox. */
@@ -222,7 +222,7 @@ function ask(path, { body, done, wrong = failed }) {
 function failed(error) {
   strip.isReached = error instanceof Refused;
   const isTold = outbox.entries.length > 0; // what waits there says so itself, with what happens next
-  if (error instanceof SignedOut) strip.saySignedOut();
+  if (error instanceof SignedOut) strip.saySignedOut(error.message);
   else if (error instanceof Refused) say(error.message, "bad");
   else if (!isTold) strip.sayUntilReached(() => gettext("The server does not answer. Trying again."), "bad");
   if (desk.form) return;

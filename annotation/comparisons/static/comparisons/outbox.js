@@ -8,9 +8,12 @@ const LONGEST_WAIT = 30_000;
 const TRIES = 3; // of an act that the server fails on, before the others go first
 const LONGEST_KEPT_ALIVE = 60_000; // bytes: what a browser still sends after the page is left
 const SIGNED_OUT = new Set(["not_authenticated", "authentication_failed", "permission_denied"]);
+const ANOTHER = "signed_in_as_another";
 
 /** An answer that will not change by asking again. */
 export class Refused extends Error {}
+
+/** The browser has no session, or one of somebody else: what waits is kept for whom this page belongs to. */
 export class SignedOut extends Error {}
 
 /** A fault of the server: this act may fail again, others need not. */
@@ -31,18 +34,19 @@ function token() {
   return cookie ? cookie.slice("csrftoken=".length) : document.querySelector("[name=csrfmiddlewaretoken]").value;
 }
 
-/** One request to the API. */
+/** One request to the API, for whom this page belongs to: the server answers nobody else. */
 export async function call(url, { method = "POST", body } = {}) {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const answer = await fetch(url, {
     method,
-    headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
+    headers: { "Content-Type": "application/json", "X-CSRFToken": token(), "X-Page-Of": document.body.dataset.user },
     body: text,
     keepalive: (text?.length ?? 0) < LONGEST_KEPT_ALIVE,
   });
   const data = await answer.json().catch(() => ({}));
   if (answer.ok) return data;
   const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data.error ?? {};
+  if (code === ANOTHER) throw new SignedOut(message);
   if (SIGNED_OUT.has(code)) throw new SignedOut(gettext("You are signed out."));
   if (answer.status >= 500) throw new Failed(message);
   if (answer.status === 429) throw new Error(message);

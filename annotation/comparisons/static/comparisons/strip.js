@@ -61,8 +61,10 @@ export class Strip {
     if (this.#status.parentElement.className !== "say good") this.say("");
   }
 
-  saySignedOut() {
-    this.sayUntilReached(() => gettext("You are signed out. Your answers are kept here."), "bad");
+  /** `why`: that nobody is signed in, or who is. */
+  saySignedOut(why) {
+    const words = `${why} ${gettext("Your answers are kept here until you sign in again.")}`;
+    this.sayUntilReached(() => words, "bad");
     this.#page.querySelector("[data-sign-in]").hidden = false;
   }
 

@@ -1,5 +1,5 @@
 // The draft: in this browser at each key, on the server two seconds after the last one; sent until it is taken or refused.
-import { Refused, call } from "../comparisons/outbox.js";
+import { Refused, SignedOut, call } from "../comparisons/outbox.js";
 import { gettext } from "../ui/gettext.js";
 
 const SAVE_AFTER = 2_000;
@@ -15,7 +15,11 @@ const storage = () => {
 
 const online = (ms) => new Promise((done) => { setTimeout(done, ms); addEventListener("online", done, { once: true }); });
 
-const isOffline = (error) => error instanceof TypeError; // what fetch throws; the rest says itself what it is
+/** What holds the text up, and what becomes of it. `offline`: the words where the connection is away, which fetch tells by a TypeError. */
+function why(error, offline) {
+  if (error instanceof TypeError) return offline;
+  return error instanceof SignedOut ? `${error.message} ${gettext("Your text is kept here until you sign in again.")}` : error.message;
+}
 
 export class Draft {
   #timer = 0;
@@ -24,7 +28,7 @@ export class Draft {
 
   constructor({ page, desk, field, time, say }) {
     Object.assign(this, { page, desk, field, time, say });
-    this.key = `concord.writing.${page.dataset.author}.${desk.dataset.demonstration}`;
+    this.key = `concord.writing.${document.body.dataset.user}.${desk.dataset.demonstration}`;
     this.url = `${page.dataset.api}mine/${desk.dataset.demonstration}/`;
     this.saved = field.value;
     field.addEventListener("input", () => this.#typed());
@@ -66,9 +70,13 @@ export class Draft {
     } catch (error) {
       this.time.giveBack(spent);
       if (error instanceof Refused) { this.say(error.message, "bad"); return; }
-      this.say(isOffline(error) ? gettext("Not saved: kept in this browser, and saved when the connection is back.") : error.message, "warn");
+      this.#sayWaits(error, gettext("Not saved: kept in this browser, and saved when the connection is back."));
       this.#timer = setTimeout(() => this.save(), LONGEST_WAIT);
     }
+  }
+
+  #sayWaits(error, offline) {
+    this.say(why(error, offline), "warn", error instanceof SignedOut);
   }
 
   #keep(text) {
@@ -103,7 +111,7 @@ export class Draft {
         return await call(`${this.url}submission/`, { body });
       } catch (error) {
         if (error instanceof Refused) throw error;
-        this.say(isOffline(error) ? gettext("Waiting for the connection: your text is kept here and sent when it is back.") : error.message, "warn");
+        this.#sayWaits(error, gettext("Waiting for the connection: your text is kept here and sent when it is back."));
         await online(pause);
       }
     }

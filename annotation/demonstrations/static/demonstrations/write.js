@@ -7,7 +7,8 @@ import { Panes } from "./panes.js";
 
 const page = document.querySelector("[data-writing]");
 
-function say(text, tone = "") {
+function say(text, tone = "", isSignedOut = false) {
+  document.querySelector("[data-sign-in]").hidden = !isSignedOut;
   document.querySelector("[data-status]").textContent = text;
   document.querySelector(".say").className = `say ${tone}`;
 }
