@@ -126,15 +126,27 @@ def progress_of(
 
     At least the ``held`` leases remain, gold among them; where there are none, nothing does.
     """
-    now = timezone.now()
-    due = now - timedelta(seconds=COUNT_AGAIN_SECONDS)
+    due = timezone.now() - timedelta(seconds=COUNT_AGAIN_SECONDS)
     if held and (done.counted_at is None or done.counted_at < due):
-        values = {"project_id": project_id, "labeler_id": labeler.pk, "languages": languages}
-        values["now"] = now
-        done = Done._make(statements.run(_count(len(languages)), values)[0])
-    morning = start_of_day(zone_of(labeler), now)
+        done = _counted(project_id, labeler, languages)
+    return _progress(labeler, done, max(done.remaining or 0, held) if held else 0)
+
+
+def progress_ahead(*, project_id: int, labeler: User, languages: list[str]) -> Progress:
+    """The same before they ask the queue for anything, on a page that leases nothing: what remains is counted anew."""
+    done = _counted(project_id, labeler, languages)
+    return _progress(labeler, done, done.remaining or 0)
+
+
+def _counted(project_id: int, labeler: User, languages: list[str]) -> Done:
+    values = {"project_id": project_id, "labeler_id": labeler.pk, "languages": languages}
+    asked = values | {"now": timezone.now()}
+    return Done._make(statements.run(_count(len(languages)), asked)[0])
+
+
+def _progress(labeler: User, done: Done, remaining: int) -> Progress:
+    morning = start_of_day(zone_of(labeler), timezone.now())
     is_today = done.answered_at is not None and done.answered_at >= morning
-    remaining = max(done.remaining or 0, held) if held else 0
     return Progress(
         judged_today=(done.judged_today or 0) if is_today else 0,
         remaining=min(remaining, REMAINING_COUNTED),

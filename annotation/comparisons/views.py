@@ -30,7 +30,7 @@ from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
 from annotation.comparisons.services.requeue import requeued_by
-from annotation.core.errors import InvalidInput, NotFound
+from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.core.forms import refusals_in
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
@@ -128,7 +128,12 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
         raise NotFound(_("The form has lost what to undo; load the page again."))
-    undone = judging.undo(project=project, labeler=person(request), **form.cleaned_data)
+    try:
+        undone = judging.undo(project=project, labeler=person(request), **form.cleaned_data)
+    except Conflict as error:
+        messages.error(request, str(error))
+        named = any(form.cleaned_data.values())
+        return redirect("quality-my-work" if named else "comparisons-label", project.pk)
     address = reverse("comparisons-label", args=[project.pk])
     return redirect(f"{address}?open={undone.assignment.pk}" if undone.assignment else address)
 

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from annotation.accounts.authentication import person
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.selectors import counts_of, forecast_from, next_steps
 from annotation.overview.serializers import (
@@ -23,7 +24,8 @@ class Overview(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id)
         counts = counts_of(project)
-        steps = next_steps(project, counts, roles_of(request.user, project.pk))
+        roles = roles_of(request.user, project.pk)
+        steps = next_steps(project, counts, person(request), roles)
         forecast = forecast_from(project, counts)
         return Response(
             OverviewSerializer({"counts": counts, "next_steps": steps, "forecast": forecast}).data

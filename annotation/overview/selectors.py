@@ -1,5 +1,6 @@
 """The loop at a glance: what each step of a project has so far, and what to do next. Reads every app, owns no table."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -7,10 +8,13 @@ from django.db.models import Count, Q, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.accounts.models import User
 from annotation.comparisons.batches import labels_of
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.pace import Forecast, forecast_of
-from annotation.comparisons.selectors import flags_in
+from annotation.comparisons.progress import progress_ahead
+from annotation.comparisons.selectors import Station, flags_in, station_of
+from annotation.comparisons.services import queue
 from annotation.datasets.models import DatasetSnapshot
 from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate
@@ -71,14 +75,16 @@ def counts_of(project: Project) -> Counts:
     )
 
 
-def next_steps(project: Project, counts: Counts, roles: frozenset[Role]) -> list[NextStep]:
+def next_steps(
+    project: Project, counts: Counts, user: User, roles: frozenset[Role]
+) -> list[NextStep]:
     """What each role that this person holds should do now."""
-    steps = {
-        Role.LABELER: _for_labeler(counts, is_paused=project.is_paused),
-        Role.ADMIN: _for_admin(counts, project),
-        Role.ENGINEER: _for_engineer(counts),
+    steps: dict[Role, Callable[[], NextStep]] = {
+        Role.LABELER: lambda: _for_labeler(counts, project, user),
+        Role.ADMIN: lambda: _for_admin(counts, project),
+        Role.ENGINEER: lambda: _for_engineer(counts),
     }
-    return [step for role, step in steps.items() if role in roles]
+    return [step() for role, step in steps.items() if role in roles]
 
 
 def forecast_from(project: Project, counts: Counts) -> Forecast | None:
@@ -126,18 +132,39 @@ def _written(counts: Counts) -> dict[str, str]:
     return {name: intcomma(count) for name, count in counts._asdict().items()}
 
 
-def _for_labeler(counts: Counts, *, is_paused: bool) -> NextStep:
-    if is_paused:
-        why = _("An admin has paused it. Come back later; nothing you did is lost.")
-        return NextStep(Role.LABELER, _("Labeling is paused"), why)
-    if not counts.open_comparisons:
-        why = _(
-            "Every comparison has its judgments, or none has been made yet. New ones appear here."
-        )
+def _for_labeler(counts: Counts, project: Project, user: User) -> NextStep:
+    station = station_of(labeler=user, project_id=project.pk)
+    if paused := queue.why_paused(station):
+        return NextStep(Role.LABELER, _("Labeling is paused"), paused.message)
+    why = _why_label(station)
+    if not why:
+        why = _nothing_to_label(counts)
         return NextStep(Role.LABELER, _("Nothing to label right now"), why)
-    why = _("%(count)s comparisons wait. Read the guideline, then choose the better.")
-    why = why % {"count": intcomma(counts.open_comparisons)}
     return NextStep(Role.LABELER, _("Label comparisons"), why, "label/", _("Start labeling"))
+
+
+def _why_label(station: Station) -> str:
+    """What waits for this labeler, as their labeling page counts it; empty where nothing does."""
+    if station.is_in_training:
+        return _("You begin with training comparisons. Read the guideline, then choose the better.")
+    ahead = progress_ahead(
+        project_id=station.project.pk,
+        labeler=station.member.user,
+        languages=queue.languages_of(station.member),
+    )
+    count, more = ahead.remaining, "+" if ahead.is_more else ""
+    why = ngettext(
+        "%(count)s comparison waits for you. Read the guideline, then choose the better.",
+        "%(count)s comparisons wait for you. Read the guideline, then choose the better.",
+        count,
+    )
+    return why % {"count": f"{intcomma(count)}{more}"} if count else ""
+
+
+def _nothing_to_label(counts: Counts) -> str:
+    if counts.open_comparisons:
+        return queue.EmptyQueue(reason=queue.EmptyReason.YOURS_DONE).message
+    return _("Every comparison has its judgments, or none has been made yet. New ones appear here.")
 
 
 def _for_admin(counts: Counts, project: Project) -> NextStep:

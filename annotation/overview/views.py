@@ -37,7 +37,7 @@ def overview(request: HttpRequest, project_id: int) -> HttpResponse:
     context = page_context(person(request), project, "overview")
     counts = counts_of(project)
     context["counts"] = counts
-    context["steps"] = next_steps(project, counts, context["roles"])
+    context["steps"] = next_steps(project, counts, person(request), context["roles"])
     context["forecast"] = forecast_from(project, counts)
     context["guideline"] = current_guideline(project)
     context["waiting"] = waiting_for_admins(project) if Role.ADMIN in context["roles"] else []

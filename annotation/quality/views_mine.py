@@ -18,6 +18,7 @@ from annotation.projects.selectors import page_context, project_for
 from annotation.quality import disputes, mine, numbers
 from annotation.quality.acts import acts_on, read_messages
 from annotation.quality.appealed import appealed
+from annotation.quality.latest import latest_of
 from annotation.quality.people_forms import key_from
 
 DAYS_SHOWN = 14
@@ -44,6 +45,7 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
         "training_right": sum(one.is_right for one in training),
         "ruled": mine.rules_in_words(project, me.pk),
         "flags": mine.flagged(project, me.pk),
+        "latest": latest_of(project, me.pk, request.GET.get("page")),
         "attempt": project.exam_attempts.filter(labeler=me).order_by("-number").first(),
         "days": numbers.days_of(project, me.pk, zone=zone_of(me)),
         "days_shown": DAYS_SHOWN,

@@ -19,7 +19,8 @@ from annotation.rounds.forms import RoundForm, plan_facts
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import price_text
-from annotation.runs.reading import basis_text, duration_text
+from annotation.runs.reading import basis_text
+from annotation.ui.durations import duration_text
 
 SHOWN = 100  # rounds on the list page
 ACTS = {

@@ -7,6 +7,7 @@ from annotation.runs.headlines import MEASURES, Headline
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import Curves, Pace
+from annotation.ui.durations import duration_text
 from annotation.ui.minus import with_minus
 from training.spec.events import EventKind
 from training.spec.metrics import metric
@@ -145,11 +146,3 @@ def took_text(run: TrainingRun) -> str:
     took = duration_text((run.finished_at - run.started_at).total_seconds())
     attempts = RunEvent.objects.filter(run=run, kind=EventKind.STARTED).count()
     return f" after {took}" if attempts < 2 else f"; the last of {attempts} attempts took {took}"
-
-
-def duration_text(seconds: float) -> str:
-    """`40 s`, `3 min`, `2 h 5 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -22,6 +22,7 @@ from annotation.runs.models import TrainingRun
 from annotation.runs.records import fates_of
 from annotation.runs.specs import preset_settings, settings_of
 from annotation.runs.verdicts import verdicts_in
+from annotation.ui.durations import duration_text
 from training.spec.events import EventKind
 from training.spec.runs import SPECS
 
@@ -147,7 +148,7 @@ def estimate_facts(form: NewRunForm) -> dict[str, Any]:
         "price": settings.CONCORD_PRICE_AN_HOUR,
         "memory": estimates.size_text(found.memory_bytes),
         "training_memory": estimates.size_text(found.memory and found.memory.training),
-        "time": "" if found.seconds is None else reading.duration_text(found.seconds),
+        "time": "" if found.seconds is None else duration_text(found.seconds),
         "pace": reading.basis_text(found.basis) if found.basis else "",
     }
 

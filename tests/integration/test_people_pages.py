@@ -387,8 +387,8 @@ def test_a_labeler_alone_reads_it_to_themselves_and_the_hours_of_the_table(proje
     page = theirs(labeler).get(at("my-work", project)).content.decode()
     assert "You share no comparison with another labeler yet." in page
     assert "This labeler" not in page
-    assert "0.04 active hours" in page
-    assert "<td>0.04</td>" in page
+    assert "2 min at work" in page
+    assert "<td>2 min</td>" in page
 
 
 def test_a_rule_saved_before_even_was_told_from_flipped_says_so(project, admin, client, labeler):

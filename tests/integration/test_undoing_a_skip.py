@@ -1,4 +1,4 @@
-"""A skip undone leases its comparison again to who skipped it, in the order shown before, while it is open for them."""
+"""What a labeler did last, to read and to undo: what they skipped is leased to them again while it is open for them."""
 
 from uuid import uuid4
 
@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
-from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.services import judging, queue, skips
 from annotation.core.errors import Conflict, NotFound
-from annotation.projects.models import Project
+from annotation.projects.models import Membership, Project
+from annotation.quality.latest import latest_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -142,3 +143,54 @@ def test_the_plain_form_undoes_a_skip_and_shows_it_first(mine, project, labeler,
     assert page.index("data-assignment=") == page.index(first)
     wrong = mine.post(reverse("comparisons-undo", args=[project.pk]), {"assignment": "x"})
     assert wrong.status_code == 404
+
+
+def test_my_work_lists_what_i_did_last_and_opens_again_what_can_be(mine, project, labeler, skipped):
+    mine_to_read = reverse("quality-my-work", args=[project.pk])
+    row = judged(project, labeler)
+    row.comparison.prompt.turns[-1]["content"] = "Which tea calms?"
+    row.comparison.prompt.save()
+    factories.judgment(row.comparison, rationale="Of another.")
+    page = mine.get(mine_to_read).content.decode()
+    assert page.index("Which tea calms?") < page.index("Upsetting")
+    assert "A › B" in page or "B › A" in page
+    for name, key in (("client_uuid", row.client_uuid), ("assignment", skipped.pk)):
+        assert f'name="{name}" value="{key}"' in page
+    assert "Of another." not in page
+    Judgment.objects.update(frozen_at=timezone.now())
+    Comparison.objects.update(slots_taken=1)
+    assert "Open again" not in mine.get(mine_to_read).content.decode()
+    answer = mine.post(
+        reverse("comparisons-undo", args=[project.pk]), {"assignment": skipped.pk}, follow=True
+    )
+    assert "Your skip stays: other labelers have all places" in answer.content.decode()
+
+
+def test_the_list_of_what_i_did_costs_the_same_for_few_and_many(
+    project, labeler, django_assert_num_queries
+):
+    for count in (1, 12):
+        for _ in range(count):
+            judged(project, labeler)
+        with django_assert_num_queries(4):
+            found = latest_of(project, labeler.pk, "1")
+    assert (len(found.acts), found.page.paginator.num_pages) == (10, 2)
+
+
+def test_the_overview_counts_what_waits_for_me_as_the_labeling_page_does(
+    mine, project, labeler, skipped, django_assert_max_num_queries
+):
+    overview, api = (
+        reverse(f"{name}", args=[project.pk]) for name in ("overview-project", "api-overview")
+    )
+    assert "You have done all that you can judge here." in mine.get(overview).content.decode()
+    for _ in range(3):
+        factories.comparison(factories.prompt(project))
+    judged(project, labeler)
+    with django_assert_max_num_queries(25):
+        page = mine.get(overview).content.decode()
+    left = mine.post(reverse("api-assignment-next", args=[project.pk])).json()["progress"]
+    assert f"{left['remaining']} comparisons wait for you." in page
+    assert left["remaining"] == 3
+    Membership.objects.update(paused_at=timezone.now(), pause_reason="Let us talk.")
+    assert "Let us talk." in mine.get(api).json()["next_steps"][0]["why"]

@@ -210,7 +210,9 @@ def check_watcher(kind: str, watcher: ModelVersion | None, *, teacher: ModelVers
     if watcher is None:
         return
     if not needs_reward_model(kind):
-        raise InvalidInput.at(field, f"{capfirst(a_run(kind))} takes no reward model; leave it out.")
+        raise InvalidInput.at(
+            field, f"{capfirst(a_run(kind))} takes no reward model; leave it out."
+        )
     if watcher.kind != ModelVersion.Kind.REWARD:
         raise InvalidInput.at(field, f"{watcher.name} is a {watcher.kind}; choose a reward model.")
     if watcher == teacher:

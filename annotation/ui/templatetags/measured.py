@@ -5,6 +5,7 @@ from django.template.defaultfilters import floatformat
 from django.utils.safestring import SafeString
 
 from annotation.ui import markdown as inert
+from annotation.ui.durations import duration_text
 from annotation.ui.minus import with_minus
 
 register = template.Library()
@@ -32,6 +33,12 @@ def points(value: float | None) -> str:
 def hundredths(value: float | None) -> str:
     """0.761 as "76", where the unit stands elsewhere."""
     return "–" if value is None else f"{value * 100:.0f}"
+
+
+@register.filter
+def duration(value: float, unit: int = 1) -> str:
+    """A time in seconds, or in hours with 3600 as the unit, as "40 s", "3 min" or "2 h 5 min"."""
+    return duration_text(value * unit)
 
 
 @register.filter

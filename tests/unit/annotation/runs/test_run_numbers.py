@@ -7,9 +7,10 @@ import pytest
 
 from annotation.registry.results import change_rows, number_text, result_rows
 from annotation.runs.charts import charts_of, titled
-from annotation.runs.reading import duration_text, metric_rows, pace_text, sample_of
+from annotation.runs.reading import metric_rows, pace_text, sample_of
 from annotation.runs.records import KNOWN
 from annotation.runs.selectors import Curves, Pace
+from annotation.ui.durations import duration_text
 from training.spec.metrics import Tells
 
 

@@ -1,0 +1,122 @@
+"""What a labeler did last: their own judgments and skips, to read again, and to open again where that can be undone.
+
+Candidates are in the letters that they saw; nothing tells who wrote what, nor what was gold or asked twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+
+from annotation.comparisons.bench import ShownCandidate, ShownTurn, shown_candidates, shown_turns
+from annotation.comparisons.letters import verdict_in_signs
+from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.comparisons.selectors import Act, Response, can_undo, responses_of
+from annotation.projects.models import Project
+from annotation.quality.mine import letters_seen, question_of
+
+KEPT = 200  # acts that can be read again
+PAGE_SIZE = 10
+
+
+class Key(NamedTuple):
+    """When, and the row."""
+
+    at: datetime
+    is_judgment: bool
+    pk: int
+
+
+class Shown(NamedTuple):
+    """A comparison as it was shown."""
+
+    question: str
+    turns: list[ShownTurn]
+    candidates: list[ShownCandidate]
+
+
+class LatestAct(NamedTuple):
+    """A judgment or a skip; ``field`` and ``key`` name it to be undone; no key where it cannot be."""
+
+    at: datetime
+    shown: Shown
+    said: str  # the verdict; empty of a skip
+    why: str  # the rationale, or the reason of the skip
+    field: str
+    key: UUID | int | None
+
+
+class Latest(NamedTuple):
+    """A page of acts; ``page`` is for the way to the others."""
+
+    acts: list[LatestAct]
+    page: Page[Key]
+
+
+def latest_of(project: Project, labeler_id: int, page: str | None) -> Latest:
+    """A page of the newest acts of a labeler, the newest first; at most five queries."""
+    shown = Paginator(_keys(project, labeler_id), PAGE_SIZE).get_page(page)
+    rows = _rows(list(shown))
+    texts = responses_of(sorted({pk for _at, row in rows for pk in _order(row)}))
+    told = [_told(at, row, texts, project) for at, row in rows]
+    return Latest(told, shown)
+
+
+def _keys(project: Project, labeler_id: int) -> list[Key]:
+    judged = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
+    judged = judged.filter(withdrawn_at=None).order_by("-created_at")
+    skips = Assignment.objects.filter(
+        project=project, labeler_id=labeler_id, state=Assignment.State.SKIPPED
+    )
+    skips = skips.filter(skipped_at__isnull=False).order_by("-skipped_at")
+    found = [
+        *(Key(at, True, pk) for at, pk in judged.values_list("created_at", "pk")[:KEPT]),
+        *(Key(at, False, pk) for at, pk in skips.values_list("skipped_at", "pk")[:KEPT] if at),
+    ]
+    return sorted(found, reverse=True)[:KEPT]
+
+
+def _rows(keys: Sequence[Key]) -> list[tuple[datetime, Act]]:
+    judged = Judgment.objects.select_related("comparison__prompt", "assignment")
+    skips = Assignment.objects.select_related("comparison__prompt")
+    judgments = judged.in_bulk([one.pk for one in keys if one.is_judgment])
+    skipped = skips.in_bulk([one.pk for one in keys if not one.is_judgment])
+    return [
+        (one.at, judgments[one.pk] if one.is_judgment else skipped[one.pk])
+        for one in keys
+        if one.pk in (judgments if one.is_judgment else skipped)
+    ]
+
+
+def _order(row: Act) -> Sequence[int]:
+    return row.shown_order or row.comparison.candidate_ids
+
+
+def _told(at: datetime, row: Act, texts: Mapping[int, Response], project: Project) -> LatestAct:
+    turns = row.comparison.prompt.turns
+    candidates = shown_candidates({pk: texts[pk] for pk in _order(row)})
+    shown = Shown(question_of(turns), shown_turns(turns), candidates)
+    if isinstance(row, Judgment):
+        letters = letters_seen(row, row.comparison)
+        said = verdict_in_signs(row, letters, scale=project.answer_scale)
+        key = row.client_uuid if _stands(row) else None
+        return LatestAct(
+            at=at, shown=shown, said=said, why=row.rationale, field="client_uuid", key=key
+        )
+    reason, skip = row.get_skip_reason_display(), row.pk if _has_place(row) else None
+    return LatestAct(at=at, shown=shown, said="", why=reason, field="assignment", key=skip)
+
+
+def _stands(row: Judgment) -> bool:
+    is_training = row.assignment is not None and row.assignment.is_training
+    return can_undo(row) and not is_training
+
+
+def _has_place(row: Assignment) -> bool:
+    comparison = row.comparison
+    if not row.takes_place:
+        return comparison.state not in (Comparison.State.CLOSED, Comparison.State.HELD)
+    is_open = comparison.state == Comparison.State.OPEN
+    return is_open and comparison.slots_taken < comparison.overlap
