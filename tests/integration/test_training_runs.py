@@ -457,8 +457,10 @@ def test_the_form_shows_every_wrong_value_at_its_field_at_once(pages, project, a
         "max_response_tokens": ["99999999999 is outside 1 to 1000000."],
         "stop_on": ["'nonsense' is not one of divergence."],
         "snapshot": [
-            f"{few.name} has 3 decided pairs; a reward model run needs at least 8. "
-            "Judge or write more, and build another snapshot."
+            (
+                f"{few.name} has 3 decided pairs; a reward model run needs at least 8. "
+                "Judge or write more, and build another snapshot."
+            )
         ],
     }
     estimate = pages.post(address("runs-estimate", project) + "?kind=reward_model", body).text

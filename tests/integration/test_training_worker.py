@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError
 
+from annotation.projects.models import Role
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.services import take_in_events
 from tests import factories
@@ -216,6 +217,29 @@ def test_the_process_is_given_the_places_of_its_models_and_records(trainer, run,
         "updates": 3,
         "epochs": 1.0,  # PPO makes no passes over rows
     }
+
+
+@pytest.mark.parametrize(
+    ("role", "status", "url"),
+    [(Role.ADMIN, "done", "http://10.0.0.7:8000/v1"), (Role.ENGINEER, "failed", None)],
+)
+def test_the_process_is_given_a_server_that_an_admin_registered_and_no_other(
+    trainer, run, role, status, url
+):
+    """Looked at anew as it starts: who registered it may be no admin any more."""
+    fields = {"backend": "http", "location": "http://10.0.0.7:8000/v1"}
+    server = factories.policy(run.project, created_by=factories.member(run.project, role), **fields)
+    reward = factories.policy(run.project, kind="reward", location="some/reward")
+    spec = {"kind": "grpo", "updates": 3, "lora_rank": 4}
+    TrainingRun.objects.filter(pk=run.pk).update(
+        kind="grpo", spec=spec, reward_model=reward, sampler=server
+    )
+    execute_run(run.pk)
+    run.refresh_from_db()
+    written = run_folder(run.pk) / "spec.json"
+    told = json.loads(written.read_text())["sampler_url"] if written.is_file() else None
+    assert (run.status, told) == (status, url)
+    assert ("no server that an admin" in run.error) is (status == "failed")
 
 
 def test_a_missing_model_folder_is_named_before_a_process_starts(trainer, run):
