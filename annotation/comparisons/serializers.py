@@ -228,6 +228,7 @@ class ComparisonSerializer(serializers.ModelSerializer[Comparison]):
             "overlap",
             "slots_taken",
             "judgments_counted",
+            "propensity",
             "created_at",
         )
         read_only_fields = fields

@@ -23,6 +23,7 @@ from annotation.quality import people_serializers as shapes
 from annotation.quality.adjudication import Verdict
 from annotation.quality.asking import try_asking
 from annotation.quality.models import Adjudication, Dispute, LabelerAct
+from annotation.quality.next_comparisons import ask_next
 from annotation.quality.previews import preview_of
 
 READERS = (Role.ADMIN, Role.ENGINEER)
@@ -159,6 +160,21 @@ class ComparisonAsking(APIView):
         row = comparison_of(project=project, pk=comparison_id)
         undo_one_more(comparison=row, actor=person(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class NextComparisons(APIView):
+    """New comparisons between policies, drawn by what one verdict tells of their strengths, a fifth evenly."""
+
+    @extend_schema(
+        request=shapes.NextComparisonsSerializer, responses={201: shapes.NextDrawnSerializer}
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Make a batch of so many, or of as many as there are; each comparison keeps its `propensity`."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        count = _read(shapes.NextComparisonsSerializer, request)["comparisons"]
+        batch = ask_next(project=project, count=count, actor=person(request))
+        made = {"batch": batch.pk, "comparisons": batch.comparisons.count()}
+        return Response(shapes.NextDrawnSerializer(made).data, status=CREATED)
 
 
 class RuleList(APIView):

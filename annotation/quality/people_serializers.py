@@ -8,6 +8,7 @@ from annotation.comparisons.models import Exam, Flag, GoldItem
 from annotation.projects.models import Project
 from annotation.quality.asking import SETTINGS
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+from annotation.quality.next_comparisons import COUNT_MAX
 from annotation.quality.previews import TRIED
 
 
@@ -76,6 +77,17 @@ class AskedMoreSerializer(serializers.Serializer[Any]):
     """The batch in which one more label is asked for."""
 
     batch = serializers.IntegerField()
+
+
+class NextComparisonsSerializer(serializers.Serializer[Any]):
+    comparisons = serializers.IntegerField(min_value=1, max_value=COUNT_MAX)
+
+
+class NextDrawnSerializer(serializers.Serializer[Any]):
+    """The batch that was made, and how many comparisons could be drawn."""
+
+    batch = serializers.IntegerField()
+    comparisons = serializers.IntegerField()
 
 
 class NewAdjudicationSerializer(serializers.Serializer[Any]):

@@ -10,9 +10,12 @@ import numpy.typing as npt
 from annotation.measures.bias import length_control_of_counts
 from annotation.measures.pairing import pair_information, propensities
 from annotation.measures.ranking import PairCounts, Ranking, rank
+from annotation.measures.statistic import FloatArray
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.report import Data
 
+Two = tuple[str, str]  # sources, the lesser name first
+Ints = npt.NDArray[np.int64]
 POLICIES_MAX = 60  # fit a byte
 GAPS_ADDRESSED = 1_000_000  # beyond, sort instead of address
 NEXT_MAX = 20
@@ -90,8 +93,7 @@ def _by_gap(
 
 def _next(judged: JudgedPairs, codes: list[int], ranking: Ranking) -> list[Data]:
     """Which two sources one more verdict tells most of, and the chance to ask each: a fifth of it spread evenly."""
-    rows, columns = np.triu_indices(len(codes), k=1)
-    gains = pair_information(ranking)[rows, columns]
+    rows, columns, gains = _gains(ranking, len(codes))
     chances = propensities(gains)
     order = np.argsort(-gains, kind="stable")[:NEXT_MAX].tolist()
     return [
@@ -103,6 +105,30 @@ def _next(judged: JudgedPairs, codes: list[int], ranking: Ranking) -> list[Data]
         }
         for at in order
     ]
+
+
+def _gains(ranking: Ranking, size: int) -> tuple[Ints, Ints, FloatArray]:
+    """Places of each two sources, and what one more verdict between them tells."""
+    rows, columns = np.triu_indices(size, k=1)
+    return rows, columns, pair_information(ranking)[rows, columns]
+
+
+def gains_between(judged: JudgedPairs) -> dict[Two, float]:
+    """What one more verdict between each two ranked sources tells, in nats; empty where they cannot be ranked."""
+    met, pairs = between(judged)
+    if not 0 < len(met) <= POLICIES_MAX:
+        return {}
+    counts, clusters = counted(judged, pairs, len(met))
+    ranking = rank(counts, candidate_count=len(met), clusters=clusters)
+    if ranking.reason is not None:
+        return {}
+    names = [judged.sources[code] for code in met]
+    found = zip(*_gains(ranking, len(met)), strict=True)
+    return {_two(names[row], names[column]): float(gain) for row, column, gain in found}
+
+
+def _two(one: str, other: str) -> Two:
+    return (one, other) if one < other else (other, one)
 
 
 def _nothing(reason: str) -> Data:

@@ -1,4 +1,4 @@
-"""One more label on a comparison, asked for and taken back where its judgments are read."""
+"""What more to ask, where judgments are read: one more label, which can be taken back, and new comparisons."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -9,9 +9,10 @@ from django.views.decorators.http import require_POST
 from annotation.accounts.authentication import person
 from annotation.comparisons.selectors import comparison_of
 from annotation.comparisons.services.again import ask_one_more, undo_one_more
-from annotation.core.errors import Conflict
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
+from annotation.quality import next_comparisons
 
 
 @require_POST
@@ -26,6 +27,22 @@ def ask_more(request: HttpRequest, project_id: int, comparison_id: int) -> HttpR
     else:
         messages.success(request, f"One more label is asked for on comparison {row.pk}.")
     return _back(request, project, row.pk)
+
+
+@require_POST
+def ask_next(request: HttpRequest, project_id: int) -> HttpResponse:
+    """Make new comparisons between policies, drawn by what one verdict tells."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    asked = request.POST.get("comparisons", "")
+    count = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else 0
+    try:
+        batch = next_comparisons.ask_next(project=project, count=count, actor=person(request))
+    except (Conflict, InvalidInput) as error:
+        messages.error(request, str(error))
+        return redirect("quality-items", project.pk)
+    made = batch.comparisons.count()
+    messages.success(request, f"Comparisons drawn: {made:,}. They are in the batch {batch.name}.")
+    return redirect("comparisons-batch", project.pk, batch.pk)
 
 
 @require_POST

@@ -103,6 +103,7 @@ class Comparison(models.Model):
     known_ranking = models.JSONField(null=True, blank=True)  # gold only
     # When it first got a further place for what was said of it; what people say since is apart from agreement.
     asked_again_at = models.DateTimeField(null=True, blank=True)
+    propensity = models.FloatField(null=True, blank=True)  # of the draw that made it; None: no draw
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

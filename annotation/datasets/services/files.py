@@ -57,7 +57,7 @@ _COLUMNS: dict[str, Columns] = {
     ),
     "votes": (
         *(*_FACTS, ("prompt", "messages"), ("responses", "responses"), ("ranking", "tiers")),
-        *(*_SAID, *_DETAILS, *_ORIGIN, ("is_repeat", "flag")),
+        *(*_SAID, *_DETAILS, *_ORIGIN, ("is_repeat", "flag"), ("propensity", "number")),
     ),
     "ranking": (
         *(*_FACTS, ("prompt", "messages"), ("responses", "ranked"), *_SAID, *_DETAILS, *_ORIGIN),

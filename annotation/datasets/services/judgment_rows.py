@@ -91,6 +91,7 @@ class Vote(NamedTuple):
     active_ms: int
     guideline_version: int | None
     is_repeat: bool
+    propensity: float | None
 
 
 _COLUMNS = (
@@ -113,6 +114,7 @@ _COLUMNS = (
     "guideline__version",
     "imported_guideline_version",
     "is_repeat",
+    "comparison__propensity",
 )
 
 
@@ -178,7 +180,7 @@ def _item(prompt: tuple[Any, Any], ids: Sequence[int], responses: Mapping[int, R
 def _vote(project: Project, row: tuple[Any, ...], item: Item, names: dict[int, str]) -> Vote:
     labeler_id, kind, first_name, is_imported = row[3:7]
     ranking, strengths, is_all_bad, criteria, marks, rationale, shown = row[7:14]
-    judged_at, active_ms, version, imported_version, is_repeat = row[14:]
+    judged_at, active_ms, version, imported_version, is_repeat, propensity = row[14:]
     if labeler_id not in names:
         names[labeler_id] = pseudonym(project, labeler_id, first_name if is_imported else "")
     places = item.places
@@ -200,6 +202,7 @@ def _vote(project: Project, row: tuple[Any, ...], item: Item, names: dict[int, s
         active_ms=active_ms,
         guideline_version=version or imported_version,
         is_repeat=is_repeat,
+        propensity=propensity,
     )
 
 
@@ -244,6 +247,7 @@ def vote_rows(votes: Iterator[Vote]) -> Iterator[Row]:
             **_details(vote),
             **_origin(vote),
             "is_repeat": vote.is_repeat,
+            "propensity": vote.propensity,
         }
 
 

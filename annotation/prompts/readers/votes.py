@@ -18,7 +18,7 @@ from annotation.prompts.readers.rows import RowRefused
 Fields = dict[str, Any]  # Any: JSON values
 VOTES_COLUMNS = frozenset({"responses", "ranking", "strengths", "is_all_bad", "criteria", "marks"})
 VOTES_COLUMNS |= {"labeler", "labeler_kind", "rationale", "shown_order", "judged_at"}
-VOTES_COLUMNS |= {"active_ms", "guideline_version", "is_repeat"}
+VOTES_COLUMNS |= {"active_ms", "guideline_version", "is_repeat", "propensity"}
 
 
 def read_vote(fields: Fields) -> ReadComparison:

@@ -1,0 +1,88 @@
+"""New comparisons between policies are drawn by what one verdict tells, and keep the chance of their draw."""
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from annotation.comparisons.models import Batch, Comparison
+from annotation.core.errors import Conflict
+from annotation.generation.models import Candidate
+from annotation.quality import services
+from annotation.quality.next_comparisons import ask_next
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import computed_report
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+JUDGED, ALL = 4, 6  # prompts
+
+
+@pytest.fixture
+def ranked(project):
+    """Three policies that answered six prompts; a and b, b and c were compared on four of them, with mixed verdicts."""
+    for number in range(ALL):
+        prompt = factories.prompt(project)
+        a, b, c = (factories.candidate(prompt, source_name=name).pk for name in "abc")
+        for pair in ((a, b), (b, c)) if number < JUDGED else ():
+            one = Comparison.objects.create(
+                project=project, prompt=prompt, candidate_ids=pair, state="judged"
+            )
+            tiers = [[pair[number % 2]], [pair[1 - number % 2]]]
+            factories.judgment(one, ranking=tiers)
+    services.catch_up(project=project)
+    return project
+
+
+def sources(comparison):
+    names = Candidate.objects.filter(pk__in=comparison.candidate_ids).order_by("source_name")
+    return tuple(names.values_list("source_name", flat=True))
+
+
+def test_a_draw_keeps_the_chance_of_its_policies_over_what_is_left_of_them(ranked, admin):
+    told = {
+        (row["source"], row["against"]): row["propensity"]
+        for row in computed_report(ranked, Scope())["policies"]["next"]
+    }
+    left = {("a", "b"): 2, ("b", "c"): 2, ("a", "c"): ALL}
+    met = set()
+    for seed in range(6):
+        batch = ask_next(project=ranked, count=1, actor=admin, seed=seed)
+        [one] = batch.comparisons.all()
+        met.add(sources(one))
+        assert one.propensity == pytest.approx(told[sources(one)] / left[sources(one)])
+        assert one.propensity >= 0.2 / 3 / ALL
+        one.delete()
+    assert len(met) > 1
+
+
+def test_all_that_is_left_is_drawn_once_and_then_nothing(ranked, admin):
+    batch = ask_next(project=ranked, count=100, actor=admin)
+    made = list(batch.comparisons.all())
+    assert len(made) == 2 * (ALL - JUDGED) + ALL
+    assert all(one.state == "open" and one.candidates.count() == 2 for one in made)
+    # the last one of all was drawn with certainty
+    assert max(one.propensity for one in made) == pytest.approx(1.0)
+    with pytest.raises(Conflict, match="not compared yet"):
+        ask_next(project=ranked, count=1, actor=admin)
+
+
+def test_the_page_and_the_api_draw_and_votes_tell_the_chance(ranked, admin, client, api):
+    page = client.get(reverse("quality-items", args=[ranked.pk])).text
+    assert "Draw them" in page
+    url = reverse("quality-next", args=[ranked.pk])
+    assert "Ask 1 to 1,000 at once" in client.post(url, {"comparisons": "many"}, follow=True).text
+    told = client.post(url, {"comparisons": "2"}, follow=True).text
+    assert "Comparisons drawn: 2. They are in the batch Drawn between policies." in told
+    made = api.post(reverse("api-next-comparisons", args=[ranked.pk]), {"comparisons": 3})
+    assert made.json()["comparisons"] == 3
+    one = Batch.objects.get(pk=made.json()["batch"]).comparisons.first()
+    assert (
+        "Drawn with a chance of" in client.get(f"/projects/{ranked.pk}/comparisons/{one.pk}/").text
+    )
+    factories.judgment(one)
+    votes = client.get(reverse("datasets-judgments", args=[ranked.pk]))
+    rows = [json.loads(line) for line in b"".join(votes).decode().splitlines()]
+    chances = [row["propensity"] for row in rows]
+    assert chances.count(None) == 2 * JUDGED
+    assert one.propensity in chances
