@@ -140,10 +140,17 @@ def _refusal(counts: PairCounts, size: int, ties: TieModel) -> str | None:
     graph = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(size, size))
     groups, _ = connected_components(graph, directed=False)
     if groups > 1:
-        return f"The candidates fall into {groups} groups that were never compared with each other."
+        return (
+            f"There are {groups} groups that were never compared with each other: ask for comparisons "
+            "between them."
+        )
     tiers, _ = connected_components(graph, directed=True, connection="strong")
     if tiers > 1:
-        return f"The candidates fall into {tiers} groups of which one won or lost every comparison."
+        return (
+            f"There are {tiers} groups of which one won or lost every comparison with the others, so "
+            "nothing says yet by how much. Compare the groups with each other until each has won or "
+            "tied once."
+        )
     return None
 
 

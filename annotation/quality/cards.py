@@ -4,10 +4,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from annotation.quality.report import ceiling_ends
+from annotation.quality.scope import LabelerKind
 from annotation.ui.minus import with_minus
 
 Statistic = dict[str, Any]  # Any: a measure's JSON
 UNITS = (" %", " pts")
+MAIN = ("percent_without_ties", "alpha_ordinal", "position_effect", "length_effect")  # in one line
+WHOSE = {  # verdicts a reward model was measured on
+    LabelerKind.PEOPLE: "people",
+    LabelerKind.MACHINE: "machine judges",
+    LabelerKind.SIMULATED: "simulated labelers",
+    LabelerKind.IMPORTED: "imported verdicts",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +45,13 @@ def points(value: float | None) -> str:
     return with_minus(f"{(value - 0.5) * 100:+.1f} pts")
 
 
-def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the report
-    """The figures above the tabs, in the order in which they are read."""
+def cards_of(
+    data: dict[str, Any],  # Any: the report
+    *,
+    target: float,
+    is_filtered: bool,
+) -> list[Card]:
+    """The figures at the top of the page, in the order in which they are read."""
     found = data["statistics"]
     over_items = found["alpha_over_items"]
     items = "" if over_items is None else f"{_span(over_items, number)} over comparisons"
@@ -54,7 +67,7 @@ def cards_of(data: dict[str, Any], *, target: float) -> list[Card]:  # Any: the 
         _card("tie_rate", found["tie_rate"], percent),
         _card("all_bad_rate", found["all_bad_rate"], percent),
         _card("machine", data["machine"], percent),
-        _card("reward_model", data["reward_model"], percent),
+        _reward_model(data["reward_model"], is_filtered=is_filtered),
         _ceiling(found["percent_without_ties"]),
     ]
 
@@ -87,6 +100,16 @@ def _leaning(key: str, statistic: Statistic, more: str, less: str) -> Card:
         return card
     side = more if interval[0] > 0.5 else less
     return replace(card, flag=f"{side} is chosen more often".capitalize())
+
+
+def _reward_model(statistic: Statistic, *, is_filtered: bool) -> Card:
+    """Whose verdicts it was measured on stands in the title; these are no part of what filters let in."""
+    all_of_it = (
+        "\nwhatever the filters say" if is_filtered and statistic["value"] is not None else ""
+    )
+    card = _card("reward_model", statistic, percent)
+    whose = " and ".join(WHOSE[LabelerKind(kind)] for kind in statistic.get("of", ())) or "labelers"
+    return replace(card, title=f"Reward model against {whose}", detail=card.detail + all_of_it)
 
 
 def _ceiling(agreement: Statistic) -> Card:
@@ -161,10 +184,10 @@ NAMES: dict[str, tuple[str, str]] = {
         ),
     ),
     "reward_model": (
-        "Reward model and people",
+        "Reward model against labelers",
         (
             "How often the reward model in service, or the newest one, scores the response higher that "
-            "people chose, on held-out pairs."
+            "labelers chose, on the held-out pairs of the snapshot it was trained on. No filter narrows it."
         ),
     ),
     "accepted": ("Accepted", "The share of signals that accept a response."),

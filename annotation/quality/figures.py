@@ -1,4 +1,4 @@
-"""What the figures above the tabs follow from: whole numbers that add up over comparisons, and two histograms.
+"""What the figures at the top of the page follow from: whole numbers that add up over comparisons, and two histograms.
 
 A batch counts them from judged pairs; the live tally moves them with each judgment. Both give equal
 figures, because nothing else goes in.
@@ -115,7 +115,7 @@ def _people_and_machines(judged: JudgedPairs, by_machine: Mask) -> RatioSums:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Everything that the figures above the tabs are computed from."""
+    """Everything that the figures at the top of the page are computed from."""
 
     counts: Counts
     verdicts: Coefficients

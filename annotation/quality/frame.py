@@ -13,7 +13,7 @@ from annotation.accounts.authentication import person
 from annotation.comparisons.services.judging import ring_agreement
 from annotation.projects.models import Project
 from annotation.projects.selectors import page_context
-from annotation.quality.cards import cards_of
+from annotation.quality.cards import MAIN, cards_of
 from annotation.quality.groups import groups_of
 from annotation.quality.models import ColumnStore
 from annotation.quality.scope import (
@@ -88,7 +88,7 @@ def frame_context(
     asked.pop(FIT, None)
     return {
         **page_context(person(request), project, "agreement"),
-        **figures_context(project, view),
+        **figures_context(project, view, is_brief=tab != "summary"),
         **filters_context(project, view.scope),
         "of_judgments": True,
         **tabs_context(request, project, tab),
@@ -106,15 +106,23 @@ def tabs_context(request: HttpRequest, project: Project, tab: str) -> Context:
     }
 
 
-def figures_context(project: Project, view: AgreementView) -> Context:
-    """The strip of figures above the tabs."""
+def figures_context(project: Project, view: AgreementView, *, is_brief: bool) -> Context:
+    """The strip of figures at the top of the page; brief: the main ones in a line, the others folded."""
     data = view.report
+    is_filtered = not view.scope.is_usual
+    cards = (
+        cards_of(data, target=project.agreement_target, is_filtered=is_filtered)
+        if data["judgments"]
+        else []
+    )
     return {
         "view": view,
         "report": data,
         "age": _age(view.computed_at),
         "tables_age": _age(view.tables_at),
-        "cards": cards_of(data, target=project.agreement_target) if data["judgments"] else [],
+        "cards": cards,
+        "is_brief": is_brief,
+        "main_cards": [card for card in cards if is_brief and card.key in MAIN],
     }
 
 

@@ -99,7 +99,7 @@ def _over_prompts(measured: Measured) -> list[tuple[str, str, str, Statistic]]:
     )
     interval = percentile_interval(alpha(drawn, Level.ORDINAL, strengths.scale))
     meaning = (
-        "Ordinal alpha as above the tabs; its interval draws prompts with all their comparisons, "
+        "Ordinal alpha as at the top; its interval draws prompts with all their comparisons, "
         "which are alike. It is of the same labelers."
     )
     one = Statistic(value=whole.value, interval=interval, n=len(met))

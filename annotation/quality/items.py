@@ -15,7 +15,6 @@ from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Gains, Ids, foremost, gains_of
 from annotation.quality.judged import JudgedPairs, judged_pairs
-from annotation.quality.labeler_table import CHARACTERS_A_SECOND
 from annotation.quality.report import Data
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -178,12 +177,6 @@ def _is_left(judged: JudgedPairs) -> Mask:
     return np.asarray(judged.chose_left == 1)
 
 
-def _is_fast(judged: JudgedPairs) -> Mask:
-    seconds = judged.rows["active"] / 10
-    lengths = judged.pairs["first_length"] + judged.pairs["second_length"]
-    return np.asarray((seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths[judged.pair_codes]))
-
-
 def _is_apart(judged: JudgedPairs) -> Mask:
     """Rows whose verdict is not the strict plurality of the others on the item."""
     said, items = judged.verdicts, judged.items.astype(np.int64)
@@ -205,7 +198,7 @@ _ABOUT: dict[Aspect, Callable[[JudgedPairs], Mask]] = {
     Aspect.LEFT: _is_left,
     Aspect.TIE: lambda judged: np.asarray(judged.said == TIE_CODE),
     Aspect.BAD: lambda judged: judged.is_all_bad,
-    Aspect.FAST: _is_fast,
+    Aspect.FAST: lambda judged: judged.is_fast,
 }
 
 

@@ -22,6 +22,7 @@ from annotation.quality.truth import DECISIONS
 Codes = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
 LEFT_AND_SAID = 5  # low bits of the byte ``said``: who stood left, and what was said
 ITEMS_ADDRESSED = 50_000_000  # beyond, sort instead of address
+CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 
 
 class Told(NamedTuple):
@@ -122,6 +123,13 @@ class JudgedPairs:
     def chose_left(self) -> npt.NDArray[np.int8]:
         """1 the left response won, 0 the right, -1 undecided or not known."""
         return _CHOSE_LEFT[self.said, self.left]
+
+    @cached_property
+    def is_fast(self) -> Mask:
+        """Both responses read at more characters a second than people read; False where no time is known."""
+        seconds = self.rows["active"] / 10
+        lengths = (self.pairs["first_length"] + self.pairs["second_length"])[self.pair_codes]
+        return np.asarray((seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths))
 
     @cached_property
     def told(self) -> "Told":

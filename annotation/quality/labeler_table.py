@@ -22,7 +22,6 @@ from annotation.quality.truth import NO_MODEL, KnownLabelers, labeler_accuracies
 
 MATRIX_LABELERS = 30
 MATRIX_SHARED = 20  # a cell with fewer shared items is hidden
-CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 FAST_SHARE = 0.2  # of the timed judgments; a flag only for who also lies below the limits
 ALONE = "This labeler shares no item with another."
 NO_MAJORITY = "No item of this labeler has other labels with a clear majority."
@@ -124,9 +123,6 @@ def _totals(measured: Measured) -> _Totals:
 
     opens, told = judged.opens_judgment, judged.told
     seconds = judged.rows["active"] / 10
-    lengths = judged.pairs["first_length"] + judged.pairs["second_length"]
-    is_timed = seconds > 0
-    is_fast = is_timed & (seconds * CHARACTERS_A_SECOND < lengths[judged.pair_codes])
     sizes = np.bincount(judged.items, minlength=judged.item_count)
     verdicts = measured.verdicts
     hits, scored = agreement_with_others(verdicts.patterns, verdicts.cells, labeler_count=people)
@@ -134,9 +130,9 @@ def _totals(measured: Measured) -> _Totals:
         judgments=count(opens),
         pairs=np.bincount(judged.labelers, minlength=people),
         shared=count((sizes > 1)[judged.items]),
-        timed=count(opens & is_timed),
+        timed=count(opens & (seconds > 0)),
         hours=np.bincount(judged.labelers[opens], weights=seconds[opens], minlength=people) / 3600,
-        fast=count(opens & is_fast),
+        fast=count(opens & judged.is_fast),
         ties=told.said(TIE_CODE),
         all_bad=told.said(ALL_BAD_CODE),
         strong=told.said(*STRONG_CODES),

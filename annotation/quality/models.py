@@ -301,7 +301,7 @@ class LabelerModel(models.Model):
 
 
 class AgreementTally(models.Model):
-    """What the figures above the tabs follow from, moved with every judgment (`annotation.quality.tally`)."""
+    """What the figures at the top of the page follow from, moved with every judgment (`annotation.quality.tally`)."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, related_name="tally")
     version = models.PositiveBigIntegerField(null=True)  # of the columns; None: count anew

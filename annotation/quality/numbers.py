@@ -50,7 +50,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelerNumbers:
-    """Where a labeler stands. ``with_others``, ``left`` are of the newest agreement report."""
+    """Where a labeler stands. ``with_others``, ``left``, ``fast`` are of the newest agreement report."""
 
     judgments: int
     hours: float
@@ -59,8 +59,8 @@ class LabelerNumbers:
     repeats: Repeats
     with_others: Statistic
     left: Statistic
-    fast: Statistic  # share of fast answers
-    fast_accuracy: Statistic
+    fast: Statistic  # share of answers that were read faster than people read
+    fast_accuracy: Statistic  # of answers under ``fast_seconds``
     fast_seconds: float
     concerns: tuple[Concern, ...]
 
@@ -73,7 +73,6 @@ def numbers_of(project: Project, labeler_id: int) -> LabelerNumbers:
     )
     report = _reported(project, labeler_id)
     seconds = fast_seconds(project)
-    fast, fast_accuracy = _speed(project, labeler_id, seconds)
     repeats = repeats_of(project, labeler_id)
     gold, training = _gold(project, labeler_id)
     found = LabelerNumbers(
@@ -84,8 +83,8 @@ def numbers_of(project: Project, labeler_id: int) -> LabelerNumbers:
         repeats=repeats,
         with_others=_statistic(report.get("agreement")),
         left=_statistic(report.get("left")),
-        fast=fast,
-        fast_accuracy=fast_accuracy,
+        fast=_statistic(report.get("fast")),
+        fast_accuracy=_accuracy_under(seconds, project, labeler_id),
         fast_seconds=seconds,
         concerns=(),
     )
@@ -152,30 +151,24 @@ def _statistic(data: dict[str, Any] | None) -> Statistic:  # Any: JSON of a stat
 
 
 def fast_seconds(project: Project) -> float:
-    """What this project calls fast."""
+    """Under how many seconds this project leaves out, or looks at, the answers of who differs from the others."""
     on = [one for one in rules_of(project) if one.is_on and one.kind == Rule.Kind.TOO_FAST]
     return max((float(one.params["seconds"]) for one in on), default=FAST_SECONDS)
 
 
-def _speed(project: Project, labeler_id: int, seconds: float) -> tuple[Statistic, Statistic]:
-    """The share of fast answers, and how often those equal the verdict of most of the others."""
+def _accuracy_under(seconds: float, project: Project, labeler_id: int) -> Statistic:
+    """How often answers that took less equal the verdict of most of the others."""
     mine = Judgment.objects.filter(
         project=project, labeler_id=labeler_id, withdrawn_at=None, is_counted=True
     )
-    recent = list(
-        mine.order_by("-created_at").values_list("comparison_id", "active_ms")[:LOOKED_AT]
-    )
-    timed = [ms for _pk, ms in recent if ms > 0]
-    fast = proportion(
-        sum(ms < 1000 * seconds for ms in timed), n=len(timed), nothing=_("No answer was timed.")
-    )
-    where = Q(comparison_id__in=[pk for pk, _ms in recent]) & ~Q(comparison__kind="gold")
+    recent = list(mine.order_by("-created_at").values_list("comparison_id", flat=True)[:LOOKED_AT])
+    where = Q(comparison_id__in=recent) & ~Q(comparison__kind="gold")
     columns = columns_of(pair_rows(project, where=where)) if recent else None
     found = (
         {} if columns is None else accuracy_when_fast(columns, faster_than_ms=round(1000 * seconds))
     )
     nothing = missing(_("Too few fast answers that others can be held against."))
-    return fast, found.get(labeler_id, nothing)
+    return found.get(labeler_id, nothing)
 
 
 def _gold(project: Project, labeler_id: int) -> tuple[Statistic, Statistic]:

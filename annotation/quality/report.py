@@ -29,7 +29,7 @@ class Labeler:
 
 
 def headline(figures: Figures, *, is_filtered: bool = False) -> Data:
-    """Everything above the tabs; ``is_filtered``: not by all judgments."""
+    """Everything at the top of the page; ``is_filtered``: not by all judgments."""
     counts = figures.counts
     return {
         "judgments": counts.judgments,
@@ -148,7 +148,7 @@ def _people_and_machines(figures: Figures) -> Statistic:
 def report_of(
     measured: Measured, *, labelers: Mapping[int, Labeler], parts: Data, is_filtered: bool = False
 ) -> Data:
-    """The figures above the tabs, and the parts of them that were asked for."""
+    """The figures at the top of the page, and the parts of them that were asked for."""
     figures = measured.figures({pk: one.kind for pk, one in labelers.items()})
     return {**headline(figures, is_filtered=is_filtered), **parts}
 

@@ -233,6 +233,7 @@ def save_rule(
     tried, found = _tried(project, kind, checked, series)
     Project.objects.select_for_update().get(pk=project.pk)
     before = rule_of(project, series) if series is not None else None
+    _refuse_twice(project, kind, checked, beside=series)
     if before is not None and before.kind != kind:
         raise Conflict(f"Rule {series} is of kind {before.kind}; add a rule of its own for {kind}.")
     newest = Rule.objects.filter(project=project).aggregate(last=Max("series"))["last"] or 0
@@ -250,6 +251,14 @@ def save_rule(
     )
     _announce("rule.saved", rule, actor)
     return rule
+
+
+def _refuse_twice(project: Project, kind: str, params: Params, *, beside: int | None) -> None:
+    """Raise Conflict where another rule says the same: one of the two would do nothing."""
+    for one in rules_of(project):
+        if one.series != beside and (one.kind, one.params) == (kind, params):
+            say = "it is on" if one.is_on else "switch it on"
+            raise Conflict(f"Rule {one.series} says this already: {say}.")
 
 
 @transaction.atomic

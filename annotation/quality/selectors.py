@@ -73,24 +73,29 @@ def report_from(scoped: ScopedJudgments, *, parts: Iterable[str] = tuple(PARTS))
         parts=computed,
         is_filtered=not scoped.scope.is_usual,
     )
-    report["reward_model"] = reward_model_accuracy(scoped.project).as_json()
+    report["reward_model"] = reward_model_accuracy(scoped.project)
     return report
 
 
-def reward_model_accuracy(project: Project) -> Statistic:
-    """How often the reward model in service, or the newest, agrees with held-out verdicts of people."""
+def reward_model_accuracy(project: Project) -> Data:
+    """How often the reward model in service, or the newest, agrees with held-out verdicts; ``of`` whose these are.
+
+    The kinds of labelers come with the most judgments first. No filter narrows it: it was measured when it was trained.
+    """
     models = project.model_versions.filter(kind=ModelVersion.Kind.REWARD)
     serving = models.filter(stage=ModelVersion.Stage.SERVING).first()
     model = serving or models.order_by("-pk").first()
     found = None if model is None else model.metrics.get("accuracy")
-    if not isinstance(found, dict) or found.get("value") is None:
-        return missing("No reward model of this project was measured yet.")
+    if model is None or not isinstance(found, dict) or found.get("value") is None:
+        return missing("No reward model of this project was measured yet.").as_json() | {"of": []}
     interval = found.get("interval")
-    return Statistic(
+    measured = Statistic(
         value=float(found["value"]),
         interval=Interval(*interval) if interval else None,
         n=int(found.get("n") or 0),
     )
+    kinds = model.lineage.get("judgments_by_kind", {})
+    return measured.as_json() | {"of": sorted(kinds, key=lambda kind: -kinds[kind])}
 
 
 def stored_report(project: Project) -> AgreementReport | None:
@@ -207,7 +212,7 @@ def _together(project: Project, row: AgreementReport | None, live: AgreementView
 
 
 def live_view(project: Project) -> AgreementView:
-    """The figures above the tabs as the judgments are now; without ``computed_at`` where nobody counted them yet."""
+    """The figures at the top of the page as the judgments are now; no ``computed_at`` before anybody counted."""
     row = tally.fresh(project, headline)
     if row is None:
         return AgreementView(
@@ -215,7 +220,7 @@ def live_view(project: Project) -> AgreementView:
         )
     return AgreementView(
         scope=Scope(),
-        report={**row.figures, "reward_model": reward_model_accuracy(project).as_json()},
+        report={**row.figures, "reward_model": reward_model_accuracy(project)},
         computed_at=row.figures_at,
         is_current=not stored.is_behind(project),
         version=row.version or 0,

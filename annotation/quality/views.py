@@ -43,7 +43,9 @@ def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     context["may_fit"] = not are_fitted
     context |= _over_time(project, data)
     context["policies"] = named_policies(project, data.get("policies", {}).get("rows", []))
-    context["models"] = named_policies(project, data.get("models", {}).get("rows", []))
+    models = data.get("models", {}).get("rows", [])
+    is_fitted = any(one["value"] is not None for row in models for one in row["strengths"])
+    context["models"] = named_policies(project, models if is_fitted else [])
     context["policies_plot"] = drawings.policies_plot(context["policies"])
     return render(request, "quality/summary.html", context)
 
@@ -127,7 +129,7 @@ def agreement_live(request: HttpRequest, project_id: int) -> HttpResponse:
         ring_agreement(project.pk)
     query = query_of(request.GET, FILTERS)
     context = {"project": project, "query": query, "filter_query": query}
-    context |= figures_context(project, view)
+    context |= figures_context(project, view, is_brief=request.GET.get("strip") == "brief")
     drawn = "rough" if view.report["is_rough"] else "full"
     if request.GET.get("shown", "") == str(view.version):
         return render(request, "quality/_updated.html", context)

@@ -133,12 +133,15 @@ def rule_save(request: HttpRequest, project_id: int) -> HttpResponse:
     """Save the rule that was tried."""
     project = project_for(request.user, project_id, Role.ADMIN)
     kind = request.POST.get("kind", "")
+    reason = request.POST.get("reason", "").strip()
     try:
+        if not reason:
+            raise InvalidInput.at("reason", "Say why this rule: the reason stands beside it.")
         rule = rules.save_rule(
             project=project,
             kind=kind,
             params=people_forms.params_from(request.POST, kind),
-            reason=request.POST.get("reason", ""),
+            reason=reason,
             series=_series(request),
             actor=person(request),
         )

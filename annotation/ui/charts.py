@@ -32,7 +32,8 @@ from annotation.ui.minus import with_minus
 BAR_MAX = 72
 NAMED_LEFT, ROW_HEIGHT, NAME_MAX = 170, 30, 24
 LIMIT_STEPS = 60
-ABOVE, BELOW = -5, 13  # a line, for its name
+ABOVE, BELOW = -1, 10  # the end of a line, for its name
+NAME_ROOM = 46  # at the right of a scatter plot, for the names of its limits
 LETTER = 6.2  # the width of a letter of the plots, about
 
 
@@ -145,7 +146,8 @@ def scatter(
     A curve leaves the plot where it crosses its edge; beyond it nothing is drawn.
     """
     most = max([dot.x for dot in dots] + [1.0])
-    x, y = Axis(0, most * 1.05, LEFT, RIGHT), Axis(*y_range, BOTTOM, TOP)
+    end = RIGHT - NAME_ROOM * bool(limits)
+    x, y = Axis(0, most * 1.05, LEFT, end), Axis(*y_range, BOTTOM, TOP)
     curves = format_html_join(
         "",
         '<polyline class="limit" points="{}"/>',
@@ -153,9 +155,9 @@ def scatter(
     )
     limit_names = format_html_join(
         "",
-        '<text x="{}" y="{}" text-anchor="end">{}</text>',
+        '<text x="{}" y="{}">{}</text>',
         (
-            (RIGHT, y.place(one.of(x.high)) + (ABOVE if one.is_named_above else BELOW), one.name)
+            (end + 5, y.place(one.of(x.high)) + (ABOVE if one.is_named_above else BELOW), one.name)
             for one in limits
             if y.low < one.of(x.high) < y.high
         ),

@@ -84,7 +84,7 @@ def test_the_card_and_the_table_tell_it(project, admin, client):
         judged(project, *zip(three, signs, strict=True))
     catch_up(project=project)
     report = computed_report(project, Scope())
-    card = cards_of(report, target=0.73)[-1]
+    card = cards_of(report, target=0.73, is_filtered=False)[-1]
     assert (card.key, "95 %" in card.detail, "n\u00a0=\u00a0" in card.detail) == (
         "ceiling",
         True,
@@ -97,3 +97,14 @@ def test_the_card_and_the_table_tell_it(project, admin, client):
     assert float(told["ceiling_to"]["value"]) == pytest.approx(report["ceiling"][1])
     assert told["ceiling_to"]["high"]
     assert told["machine"]["reason"] == "No machine judge has judged here."
+    factories.policy(
+        project,
+        kind="reward",
+        metrics={"accuracy": {"value": 0.72, "interval": [0.65, 0.78], "n": 198}},
+        lineage={"judgments_by_kind": {"people": 6, "simulated": 1713}},
+    )
+    url = reverse("quality-agreement", args=[project.pk])
+    usual, filtered = (client.get(url, asked).text for asked in ({}, {"labelers": "people"}))
+    assert "Reward model against simulated labelers and people" in usual
+    assert "whatever the filters say" not in usual
+    assert "whatever the filters say" in filtered

@@ -162,6 +162,13 @@ def test_every_tab_shows_the_figures_and_a_plot(client, admin, busy, tab):
     content = client.get(reverse(f"quality-{tab}", args=[busy.pk])).content.decode()
     assert "120 judgments by 3 labelers on 40 comparisons" in content
     assert content.count('role="img"') >= 1
+    assert content.index('class="tabs"') < content.index('class="figures"')
+    assert ('id="brief-alpha_ordinal"' in content) == (tab != "agreement")
+    live = reverse("quality-live", args=[busy.pk])
+    asked = "&amp;strip=brief" if tab != "agreement" else "state=full"
+    assert re.search(rf'hx-get="{live}[^"]*{asked}"', content)
+    moved = client.get(live, {"shown": "0", "state": "full", "strip": "brief"}).text
+    assert 'id="brief-alpha_ordinal" hx-swap-oob="true"' in moved
 
 
 def test_the_filters_go_with_the_tabs(client, admin, busy):

@@ -109,9 +109,13 @@ class Following(RuleBasedStateMachine):
     @rule(person=PEOPLE)
     def exclude(self, person):
         labeler = self.labelers[person]
-        rules.save_rule(
-            project=self.project, kind="exclude", params={"labeler": labeler.pk}, actor=self.admin
-        )
+        if not any(one.labeler_id == labeler.pk for one in rules.rules_of(self.project)):
+            rules.save_rule(
+                project=self.project,
+                kind="exclude",
+                params={"labeler": labeler.pk},
+                actor=self.admin,
+            )
 
     @rule(which=COMPARISONS)
     def make_gold_or_ordinary(self, which):

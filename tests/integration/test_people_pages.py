@@ -187,7 +187,11 @@ def test_a_rule_is_tried_before_it_is_saved_and_switched_off_after(project, admi
     assert "Of 1 preference 0 would flip to the other response (0.0 %), 1 be even no more" in tried
     assert "Concerns lea." in tried
     assert not Rule.objects.exists()
+    assert "Say why this rule" in post(client, at("rule-save", project), **fields)
+    fields["reason"] = "A trial account."
     assert "Rule 1 is on, version 1" in post(client, at("rule-save", project), **fields)
+    assert "Rule 1 says this already: it is on." in post(client, at("rule-save", project), **fields)
+    assert Rule.objects.count() == 1
     assert "Rule 1 is off" in post(client, at("rule-switch", project, 1), state="off")
     page = client.get(at("rule", project, 1)).content.decode()
     assert "Leave out all judgments of lea." in page

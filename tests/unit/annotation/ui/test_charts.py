@@ -55,12 +55,15 @@ def limits_of(*limits):
 
 
 def test_a_limit_leaves_the_plot_where_it_crosses_its_edge_and_goes_to_its_right_end():
-    """n / 10 crosses 40 % at n = 4 and 100 % at n = 10, of 10.5 on the axis: 52 + 568 * 4 / 10.5 = 268.4."""
+    """n / 10 crosses 40 % at n = 4 and 100 % at n = 10, of 10.5 on the axis: 52 + 522 * 4 / 10.5 = 250.9.
+
+    The axis ends at 574, before the names of the limits.
+    """
     (rising,) = limits_of(Limit(of=lambda n: n / 10, name="95 %"))
-    assert rising[0] == (pytest.approx(268.4, abs=0.1), 236)
-    assert rising[-1] == (pytest.approx(52 + 568 / 1.05, abs=0.1), 16)
+    assert rising[0] == (pytest.approx(250.9, abs=0.1), 236)
+    assert rising[-1] == (pytest.approx(52 + 522 / 1.05, abs=0.1), 16)
     (flat,) = limits_of(Limit(of=lambda n: 0.7 + 0 * n, name="95 %"))
-    assert flat[-1] == (620, 126)
+    assert flat[-1] == (574, 126)
 
 
 def test_a_limit_is_not_drawn_along_the_edge_of_the_plot():
