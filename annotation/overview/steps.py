@@ -202,7 +202,7 @@ def arranged(rows: list[Aspect], act: str) -> list[Aspect]:
 def take_guideline(request: HttpRequest, project: Project) -> Turn:
     """Write with a preview. Before the first label the version is changed in place; after it, a further one is made."""
     current = current_guideline(project)
-    form = GuidelineForm(_posted(request), initial={"text": current.text if current else ""})
+    form = GuidelineForm(_posted(request), current=current)
     text = str(form["text"].value() or "")
     is_labeled = project.assignments.exists() or project.judgments.exists()
     facts = {

@@ -1,17 +1,20 @@
 """Forms about a project."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.validators import validate_email
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from annotation.projects.models import Criterion, Project, Role
+from annotation.core.text import canonical
+from annotation.projects.models import Criterion, Guideline, Project, Role
 from annotation.projects.services.inviting import MOST_AT_ONCE
 from annotation.projects.services.members import INVITATION_DAYS
 
@@ -192,7 +195,58 @@ class LabelsForm(ProjectForm):
 
 
 class SettingsForm(ProjectForm):
-    """All settings on one page."""
+    """All settings on one page; it changes only what was typed otherwise than the page was opened with."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.show_hidden_initial = True
+
+    def clean(self) -> dict[str, Any]:  # Any: columns of several types
+        """Refuse a setting that somebody changed otherwise while the page was open; a second save then puts it."""
+        super().clean()
+        for name, value in self.changes().items():
+            now = self._shown(name, self.initial[name])
+            if now not in {self._opened(name), self._shown(name, value)}:
+                self._show_meanwhile(name, now)
+        return self.cleaned_data
+
+    def changes(self) -> dict[str, Any]:  # Any: columns of several types
+        """What this page changes, by name."""
+        return {
+            name: value
+            for name, value in self.cleaned_data.items()
+            if self._shown(name, value) != self._opened(name)
+        }
+
+    def _opened(self, name: str) -> str:
+        """As the field was when the page was opened; what was sent without it is held against what is there."""
+        bound = self[name]
+        if bound.html_initial_name not in self.data:
+            return self._shown(name, self.initial[name])
+        was = bound.field.hidden_widget().value_from_datadict(
+            self.data, self.files, bound.html_initial_name
+        )
+        return self._shown(name, bound.field.to_python(was))
+
+    def _shown(self, name: str, value: Any) -> str:  # Any: as above
+        """The value as a person reads it in the form."""
+        field = self.fields[name]
+        if isinstance(field, forms.BooleanField):
+            return gettext("yes") if value else gettext("no")
+        if name in CHOICES:
+            return str(dict(CHOICES[name]).get(value, value))
+        shown = field.widget.format_value(field.prepare_value(value))
+        return canonical(str(shown or ""))
+
+    def _show_meanwhile(self, name: str, now: str) -> None:
+        told = gettext(
+            "While this page was open, somebody changed this to: %(now)s. Save again to put yours in its place."
+        )
+        self.add_error(name, told % {"now": now or gettext("nothing")})
+        bound = self[name]
+        now_there = bound.field.prepare_value(self.initial[name])
+        self.data = _sent_with(self.data, {bound.html_initial_name: now_there})
 
     class Meta(ProjectForm.Meta):
         fields = [
@@ -205,13 +259,40 @@ class SettingsForm(ProjectForm):
         ]
 
 
+def _sent_with(data: Mapping[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """What was sent, one value a name, with some that the next send shall have. Any: as typed."""
+    return {name: data.get(name) for name in data} | changed
+
+
 class GuidelineForm(forms.Form):
+    """The text, and the version that it was written from; 0 for none."""
+
+    from_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     text = forms.CharField(
         max_length=200_000,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 16}),
         label=_("Guideline (Markdown)"),
     )
+
+    def __init__(self, data: QueryDict | None, *, current: Guideline | None) -> None:
+        self.current = current
+        self.newer: Guideline | None = None
+        text, version = (current.text, current.version) if current else ("", 0)
+        super().__init__(data, initial={"text": text, "from_version": version})
+
+    def clean(self) -> dict[str, Any]:  # Any: Django's own
+        """Refuse what was written from a version that is not the newest, once: ``newer`` is to be read beside it."""
+        newest = self.initial["from_version"]
+        if self.cleaned_data.get("from_version") not in {None, newest}:
+            self.newer = self.current
+            self.data = _sent_with(self.data, {"from_version": newest})
+            told = gettext(
+                "Version %(version)s was published while you wrote. Read it here, then send yours again; "
+                "it follows that one."
+            )
+            raise forms.ValidationError(told % {"version": newest})
+        return self.cleaned_data
 
 
 class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time

@@ -131,10 +131,16 @@ class SentInvitationSerializer(serializers.Serializer[Any]):  # Any: one Sent or
 
 class GuidelineSerializer(serializers.ModelSerializer[Guideline]):
     text = serializers.CharField(max_length=200_000, trim_whitespace=False)
+    from_version = serializers.IntegerField(
+        write_only=True,
+        required=False,
+        min_value=0,
+        help_text="The version that the text was written from, 0 for none: 409 if another is the newest.",
+    )
 
     class Meta:
         model = Guideline
-        fields = ["id", "version", "text", "created_by", "created_at"]
+        fields = ["id", "version", "text", "from_version", "created_by", "created_at"]
         read_only_fields = ["version", "created_by", "created_at"]
 
 

@@ -59,7 +59,7 @@ def settings(request: HttpRequest, project_id: int) -> HttpResponse:
     form = forms.SettingsForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
-            projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
+            projects.update_settings(project=project, actor=person(request), **form.changes())
             messages.success(request, _("The settings are saved."))
             return redirect("projects-settings", project.pk)
     context = {**page_context(person(request), project, "settings"), "tab": "settings"}
@@ -88,12 +88,12 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     versions = project.guidelines.select_related("created_by").order_by("-version")
     current = versions.first()
-    initial = {"text": current.text if current else ""}
-    form = forms.GuidelineForm(request.POST or None, initial=initial)
+    form = forms.GuidelineForm(request.POST or None, current=current)
     if request.method == "POST" and form.is_valid():
-        text = form.cleaned_data["text"]
         with refusals_in(form):
-            new = projects.publish_guideline(project=project, text=text, actor=person(request))
+            new = projects.publish_guideline(
+                project=project, actor=person(request), **form.cleaned_data
+            )
             told = _("Version %(version)s is what labelers read from now on.")
             messages.success(request, told % {"version": new.version})
             return redirect("comparisons-requeue", project.pk, new.version)

@@ -315,6 +315,15 @@ def test_a_guideline_version_follows_the_last_and_the_same_text_is_not_published
         projects.publish_guideline(project=project, text=" \n", actor=admin)
 
 
+def test_a_guideline_follows_the_version_that_it_was_written_from(api, project, admin):
+    api.force_authenticate(admin)
+    url = reverse("api-guideline-list", args=[project.pk])
+    answers = [api.post(url, {"text": text, "from_version": 1}) for text in ("# Two", "# Three")]
+    assert [one.status_code for one in answers] == [201, 409]
+    assert "newest version is 2" in answers[1].json()["error"]["message"]
+    assert answers[0].json().keys() == {"id", "version", "text", "created_by", "created_at"}
+
+
 def test_the_rubric_is_changed_through_the_api(api, project, admin):
     api.force_authenticate(admin)
     url = reverse("api-criterion-list", args=[project.pk])

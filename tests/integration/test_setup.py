@@ -1,7 +1,9 @@
 """Setting a project up: the steps save as one goes, the estimate follows, the last button begins."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -125,6 +127,76 @@ def test_what_the_settings_refuse_stays_in_their_form(admin, project):
     assert answer.status_code == 400
     assert "together are 60%" in answer.text
     assert "Kept as typed" in answer.text
+
+
+def sent_from(answer) -> dict[str, str]:
+    """What a browser sends from this page of settings where nothing is typed."""
+    hidden = r'<input type="hidden" name="(initial-\w+)"(?: value="([^"]*)")?'
+    kept = {name: unescape(value) for name, value in re.findall(hidden, answer.text)}
+    shown = {one.name: one.value() for one in answer.context["form"]}
+    deadline = {"deadline": shown["deadline"].strftime("%Y-%m-%dT%H:%M")}
+    return kept | {name: value for name, value in (shown | deadline).items() if value}
+
+
+def test_two_pages_of_settings_change_only_what_each_was_typed_in(admin, project):
+    projects.update_settings(
+        project=project,
+        actor=project.created_by,
+        description="Old\nlines",
+        deadline=datetime(2099, 3, 1, 12, 0, 30, tzinfo=UTC),
+        is_paused=True,
+    )
+    url = reverse("projects-settings", args=[project.pk])
+    first = second = sent_from(admin.get(url))
+    admin.post(url, first | {"description": "From A", "overlap": "5"})
+    answer = admin.post(url, second | {"min_reading_seconds": "1", "is_paused": ""})
+    assert answer.status_code == 302
+    project.refresh_from_db()
+    assert (project.description, project.overlap) == ("From A", 5)
+    assert (project.min_reading_seconds, project.is_paused) == (1, False)
+    assert project.deadline.second == 30
+    assert AuditEvent.objects.latest("pk").data.keys() == {"min_reading_seconds", "is_paused"}
+
+
+def test_a_setting_changed_meanwhile_is_told_with_both_values_and_put_by_a_second_save(
+    admin, project
+):
+    project.deadline = datetime(2099, 3, 1, 12, tzinfo=UTC)
+    project.save()
+    url = reverse("projects-settings", args=[project.pk])
+    sent = sent_from(admin.get(url)) | {"answer_scale": "two", "description": "Mine"}
+    projects.update_settings(
+        project=project, actor=project.created_by, answer_scale="three", description="Theirs"
+    )
+    answer = admin.post(url, sent)
+    assert answer.status_code == 400
+    assert "changed this to: Theirs." in answer.text
+    assert "changed this to: Three: better, about the same, worse." in answer.text
+    assert ">\nMine</textarea>" in answer.text
+    project.refresh_from_db()
+    assert (project.answer_scale, project.description) == ("three", "Theirs")
+    kept = 'name="initial-description" value="Theirs"'
+    assert kept in answer.text
+    again = {"initial-description": "Theirs", "initial-answer_scale": "three"}
+    assert admin.post(url, sent | again).status_code == 302
+    project.refresh_from_db()
+    assert (project.answer_scale, project.description) == ("two", "Mine")
+
+
+@pytest.mark.parametrize("page", ["settings", "setup"])
+def test_a_guideline_published_meanwhile_is_read_beside_the_typed_one(admin, project, page):
+    url = reverse("projects-guideline", args=[project.pk])
+    url = address(project, "guideline") if page == "setup" else url
+    sent = {"text": "# Mine", "from_version": "1"}
+    projects.publish_guideline(project=project, text="# Theirs", actor=project.created_by)
+    answer = admin.post(url, sent)
+    assert "Version 2 was published while you wrote." in answer.text
+    assert "<pre># Theirs</pre>" in answer.text
+    assert "# Mine</textarea>" in answer.text
+    assert project.guidelines.latest("version").text == "# Theirs"
+    assert 'name="from_version" value="2"' in answer.text
+    assert admin.post(url, sent | {"from_version": "2"}).status_code == 302
+    assert project.guidelines.latest("version").text == "# Mine"
 
 
 def test_the_start_counts_the_prompts(admin, project):

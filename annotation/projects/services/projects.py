@@ -108,15 +108,26 @@ def set_archived(*, project: Project, is_archived: bool, actor: User) -> None:
 
 
 @transaction.atomic
-def publish_guideline(*, project: Project, text: str, actor: User) -> Guideline:
-    """Add the next version; judgments keep pointing at the version they followed."""
+def publish_guideline(
+    *, project: Project, text: str, actor: User, from_version: int | None = None
+) -> Guideline:
+    """Add the next version; judgments keep pointing at the version they followed.
+
+    ``from_version`` names the one that the text was written from, 0 for none: a Conflict if another is the newest.
+    """
     if not text.strip():
         raise InvalidInput("The guideline is empty; write what labelers shall follow.")
     Project.objects.select_for_update().get(pk=project.pk)  # versions follow each other
     newest = project.guidelines.order_by("-version").first()
     if newest and newest.text == text:
         raise Conflict(f"This is word for word version {newest.version}; nothing was published.")
-    version = newest.version + 1 if newest else 1
+    last = newest.version if newest else 0
+    if from_version not in {None, last}:
+        raise Conflict(
+            f"The newest version is {last}; this text was written from version {from_version}. "
+            "Read the newest, then publish from it."
+        )
+    version = last + 1
     guideline = Guideline.objects.create(
         project=project, version=version, text=text, created_by=actor
     )
