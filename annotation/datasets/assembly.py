@@ -10,6 +10,7 @@ from annotation.datasets.selectors import PromptMaterial
 from annotation.datasets.votes import Posterior, PromptVotes, pairs_of, votes_of
 from annotation.generation.models import Candidate
 from annotation.quality.adjudication import PairVerdict
+from training.spec.imitation import imitated
 from training.spec.records import (
     EDITED,
     EDITS,
@@ -29,6 +30,7 @@ from training.spec.verdicts import verdicts_of
 NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
 IMPORTED = "imported"
 VERDICTS = ("desirable", "undesirable", "undecided", "prompts", "prompts_without")
+MATERIAL = ("pair", "decided_pair", "demonstration", "response")
 LENGTH_EDGES = (50, 100, 200, 400, 800, 1600, 3200, 6400)  # characters of a response
 
 
@@ -148,6 +150,22 @@ def edit_pairs(
     )
 
 
+def material_of(group: Group) -> dict[str, bool]:
+    """What a run finds in the group, by `MATERIAL`; ``response``: one to imitate, written or chosen."""
+    pairs = [
+        one
+        for one in group.pairs
+        if one.weight > 0 and group.text_of(one.chosen) != group.text_of(one.rejected)
+    ]
+    written = imitated(group, includes_chosen=False)
+    return {
+        "pair": bool(pairs),
+        "decided_pair": any(not one.is_tie for one in pairs),
+        "demonstration": any(one.text.strip() for one in written),
+        "response": any(one.text.strip() for one in imitated(group, includes_chosen=True)),
+    }
+
+
 @dataclass(slots=True)
 class Totals:
     """What a manifest says of the records, counted as they pass."""
@@ -171,6 +189,9 @@ class Totals:
     verdicts: dict[str, Counter[str]] = field(
         default_factory=lambda: {split: Counter() for split in SPLITS}
     )
+    prompts_with: dict[str, Counter[str]] = field(
+        default_factory=lambda: {split: Counter() for split in SPLITS}
+    )
     pairs_by_split: Counter[str] = field(default_factory=Counter)
     votes_a_pair: Counter[int] = field(default_factory=Counter)
     margins: Counter[int] = field(default_factory=Counter)
@@ -191,6 +212,9 @@ class Totals:
             self.lengths[_bucket(len(candidate.text))] += 1
         self._add_pairs(group)
         self._add_verdicts(group)
+        self.prompts_with[group.split].update(
+            name for name, is_there in material_of(group).items() if is_there
+        )
 
     def _add_verdicts(self, group: Group) -> None:
         """As KTO reads the group."""
@@ -253,6 +277,10 @@ class Totals:
             "verdicts_by_split": {
                 split: {name: told[name] for name in VERDICTS}
                 for split, told in self.verdicts.items()
+            },
+            "prompts_with_by_split": {
+                split: {name: told[name] for name in MATERIAL}
+                for split, told in self.prompts_with.items()
             },
             "tie_share": _ratio(self.ties, self.pairs),
             "votes_a_pair": _sorted(self.votes_a_pair),

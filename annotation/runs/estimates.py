@@ -36,7 +36,7 @@ class Memory(NamedTuple):
 class Estimate:
     """Numbers of a run that is not queued yet; None where ``why`` says that they cannot be known."""
 
-    rows: int  # prompts of the training split
+    rows: int  # prompts of the training split that it learns from
     steps: int
     parameters: int | None
     trained: int | None
@@ -67,7 +67,9 @@ def estimate(
 ) -> Estimate:
     """The estimate of a run with these settings."""
     verdicts = verdicts_in(snapshot) if kind == "kto" else None
-    rows = rows_of(snapshot, verdicts, limit=int(spec.get("max_groups", 0)))
+    there = int(snapshot.splits.get("train", 0))
+    usable = prompts_to_learn_from(snapshot, kind, spec)
+    rows = rows_of(there, usable, limit=int(spec.get("max_groups", 0)))
     weights = weights_of(base_model)
     held_out = HeldOut.of(snapshot.splits)
     basis = time_of(kind, spec, rows=rows, held_out=held_out, base_model=base_model)
@@ -84,6 +86,10 @@ def estimate(
     if sampler is not None:
         why.append(
             f"{sampler} samples at its own pace; the time goes by earlier runs, wherever they sampled."
+        )
+    if not verdicts and (idle := there - usable):
+        why.append(
+            f"{idle:,} of the {there:,} prompts of the training split hold nothing that a run like this learns from."
         )
     if verdicts and (unequal := imbalance(verdicts, spec)):
         why.append(unequal)
@@ -132,13 +138,33 @@ def time_of(
     )
 
 
-def rows_of(snapshot: DatasetSnapshot, verdicts: Verdicts | None, *, limit: int) -> int:
-    """Prompts of the training split that are learned from; of the first ``limit`` ones about as many have a verdict."""
+def prompts_to_learn_from(
+    snapshot: DatasetSnapshot,
+    kind: str,
+    spec: Mapping[str, Any],  # Any: as above
+) -> int:
+    """Prompts of the training split in which such a run finds something; all, where the manifest does not count."""
     there = int(snapshot.splits.get("train", 0))
+    if kind == "kto":
+        found = verdicts_in(snapshot)
+        return found.prompts if found else there
+    counts = snapshot.manifest.get("prompts_with_by_split", {}).get("train", {})
+    return int(counts.get(needed(kind, spec), there))
+
+
+def needed(kind: str, spec: Mapping[str, Any]) -> str:  # Any: as above
+    """What a prompt must hold for a run of this kind, as the manifest counts it; empty where every prompt will do."""
+    if kind == "sft":
+        return "response" if spec.get("include_chosen", True) else "demonstration"
+    if kind == "reward_model":
+        return "decided_pair" if spec.get("ties", "drop") == "drop" else "pair"
+    return "decided_pair" if kind == "dpo" else ""
+
+
+def rows_of(there: int, usable: int, *, limit: int) -> int:
+    """Prompts that are learned from; of the first ``limit`` ones about as large a share is usable as of all."""
     used = min(there, limit) if limit else there
-    if verdicts is None or not there:
-        return used
-    return round(verdicts.prompts * used / there)
+    return round(usable * used / there) if there else 0
 
 
 def units_and_steps(spec: Mapping[str, Any], rows: int) -> tuple[float, int]:  # Any: as above

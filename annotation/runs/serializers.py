@@ -230,7 +230,7 @@ class VerdictsSerializer(serializers.Serializer[Any]):
 class RunEstimateSerializer(serializers.Serializer[Any]):
     """What a run will cost; null where `why` says that it cannot be known."""
 
-    rows = serializers.IntegerField(help_text="Prompts of the training split.")
+    rows = serializers.IntegerField(help_text="Prompts of the training split that it learns from.")
     steps = serializers.IntegerField()
     parameters = serializers.IntegerField(allow_null=True)
     trained = serializers.IntegerField(allow_null=True)

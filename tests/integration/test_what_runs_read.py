@@ -73,8 +73,32 @@ def test_the_estimate_goes_by_prompts_with_a_verdict_and_tells_the_rest(project,
     assert found.verdicts == verdicts_in(snapshot)
     assert RunEstimateSerializer.facts(found)["verdicts"]["prompts_without"] == 3
     assert "over undesirable responses is 0.75" in found.why[1]
-    limited = estimates.rows_of(snapshot, verdicts_in(snapshot), limit=10)
-    assert limited == 8  # 14 of 17 prompts have a verdict
+    assert estimates.rows_of(17, 14, limit=10) == 8  # 14 of 17 prompts have a verdict
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "rows"),
+    [
+        ("sft", {}, 12),
+        ("sft", {"include_chosen": False}, 0),
+        ("dpo", {}, 12),
+        ("reward_model", {"ties": "drop"}, 12),
+        ("reward_model", {"ties": "half"}, 15),
+    ],
+)
+def test_the_estimate_goes_by_the_prompts_in_which_a_run_finds_something(
+    kind, spec, rows, project, snapshot
+):
+    """Of 17 prompts 12 have a decided pair, 3 more a tie; nobody wrote a demonstration."""
+    found = estimates.estimate(
+        kind=kind,
+        spec={"epochs": 1.0, "groups_per_step": 4, **spec},
+        snapshot=snapshot,
+        base_model=factories.policy(project),
+        reward_model=None,
+    )
+    assert found.rows == rows
+    assert any(one.startswith(f"{17 - rows} of the 17 prompts") for one in found.why)
 
 
 def test_form_and_page_tell_what_is_learned_from_and_what_is_left_out(project, snapshot, client):

@@ -4,12 +4,13 @@ import pytest
 
 from tests.unit.training.conftest import judged_group
 from training.data.chat import Limits
-from training.data.demonstrations import best_candidate, demonstration_groups
+from training.data.demonstrations import demonstration_groups
 from training.data.preferences import PairReader
 from training.data.rankings import with_rankings
 from training.data.tokens import Tally
 from training.models.tiny import tiny_tokenizer
 from training.spec.errors import DataError
+from training.spec.imitation import best_candidate
 from training.spec.records import CandidateText, DemonstrationText, Group, Pair
 
 READER = PairReader(tokenizer=tiny_tokenizer(), limits=Limits(64, 64))
