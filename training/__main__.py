@@ -32,6 +32,7 @@ from training.spec.errors import (
     UnusableFile,
 )
 from training.spec.events import json_value
+from training.spec.headlines import MEASURES, headline_in, headline_line
 from training.spec.layout import (
     ARTIFACT_DIR,
     CHECKPOINTS_DIR,
@@ -54,7 +55,7 @@ MOST_REFUSED = 20  # that are shown
 RUN_DIR = "folder of the run, with its spec.json"
 DIR_HELP = {"fetch": "folder for the model"}
 
-MEASURES = {  # the module of `evals` that measures what the trainer of this name made
+EVALS = {  # the module of `evals` that measures what the trainer of this name made
     "sft": "heldout_loss",
     "reward_model": "reward_accuracy",
     "ppo": "reward_gain",
@@ -75,7 +76,7 @@ def algorithm(spec: RunSpec) -> Algorithm:
     """The algorithm of a spec; torch is loaded here, and what this run does not need is not."""
     with quick_imports(unused=() if spec.has_four_bits else UNUSED):
         trainer = import_module(f"training.trainers.{spec.kind}")
-        measure = import_module(f"training.evals.{MEASURES[spec.kind]}")
+        measure = import_module(f"training.evals.{EVALS[spec.kind]}")
     return Algorithm(trainer.train, measure.evaluate)
 
 
@@ -284,15 +285,19 @@ def execute(folder: Path) -> int:
     began = time.monotonic()
     try:
         with listening() as stop:
-            metrics = _trained(folder, stop)
+            spec = read_spec(folder)
+            metrics = _trained(folder, spec, stop)
     except TrainingError as error:
         _write_result(folder, began, error=error)
         sys.stderr.write(f"{error}\n{_way_on(folder)}")
         return 1
     _write_result(folder, began, metrics=metrics)
-    sys.stdout.write(
-        f"Done: the model is in {folder / ARTIFACT_DIR}, the numbers are in {folder / RESULT_FILE}.\n"
-    )
+    if FOLLOW_STDIN not in os.environ:  # a worker reads the result
+        came_to = headline_line(headline_in(metrics, MEASURES[spec.kind]))
+        sys.stdout.write(
+            f"Done: the model is in {folder / ARTIFACT_DIR}, the numbers are in {folder / RESULT_FILE}.\n"
+            f"It came to: {came_to}\n"
+        )
     return 0
 
 
@@ -318,8 +323,7 @@ def _assisted(folder: Path) -> int:
     return 0
 
 
-def _trained(folder: Path, stop: StopRequest) -> Mapping[str, object]:
-    spec = read_spec(folder)
+def _trained(folder: Path, spec: RunSpec, stop: StopRequest) -> Mapping[str, object]:
     from training.runtime.checkpoint import saved_steps
     from training.runtime.device import machine, named_failures, peak_memory_mb
     from training.runtime.metrics import Reporter

@@ -20,7 +20,7 @@ from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import price_text
 from annotation.runs.reading import basis_text
-from annotation.ui.durations import duration_text
+from training.spec.durations import duration_text
 
 SHOWN = 100  # rounds on the list page
 ACTS = {
@@ -102,7 +102,8 @@ def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:
     if form.is_bound and plan is None:
         return {"estimate": None, "why_no_estimate": "Some values need a change first."}
     policy = form.cleaned_data["policy"] if plan else form.fields["policy"].initial
-    found = estimate(project, plan or Plan.from_json(begin_with(project)), policy)
+    plan = plan or Plan.from_json(begin_with(project))
+    found = estimate(project, plan, policy)
     times = {
         name: None if seconds is None else duration_text(seconds)
         for name, seconds in (
@@ -113,6 +114,7 @@ def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:
     }
     return {
         "estimate": found,
+        "asked": plan,
         "times": times,
         "paces": {
             name: basis_text(basis)
@@ -137,6 +139,7 @@ def round_detail(request: HttpRequest, project_id: int, number: int) -> HttpResp
             (part, reverse(part.route, args=[project.pk, part.key]) if part.key else "")
             for part in selectors.parts_of(row)
         ],
+        "waiting_for": selectors.waiting_for(row),
         "plan": plan,
         "plan_facts": plan_facts(plan),
         "made": row.policy_run.model_version if row.policy_run else None,

@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 from annotation.registry.results import Result, number_text, result_rows
-from annotation.runs.headlines import MEASURES, Headline
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
 from annotation.runs.selectors import Curves, Pace
-from annotation.ui.durations import duration_text
 from annotation.ui.minus import with_minus
+from training.spec.durations import duration_text, rate_text
 from training.spec.events import EventKind
+from training.spec.headlines import MEASURES, Headline
 from training.spec.metrics import metric
 from training.spec.naming import words_of
 from training.spec.results import measure_title
@@ -133,10 +133,7 @@ def pace_text(pace: Pace, unit: str) -> str:
     """`0.5 steps/s, about 3 min left`; empty while the pace is unknown."""
     if pace.rate is None or pace.seconds_left is None:
         return ""
-    unit = unit or "steps"
-    slow = pace.rate < 0.1
-    rate = f"{1 / pace.rate:.0f} s a step" if slow else f"{pace.rate:.2g} {unit}/s"
-    return f"{rate}, about {duration_text(pace.seconds_left)} left"
+    return f"{rate_text(pace.rate, unit or 'steps')}, about {duration_text(pace.seconds_left)} left"
 
 
 def took_text(run: TrainingRun) -> str:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
+from annotation.core.jobs import why_it_waits
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
@@ -22,7 +23,7 @@ from annotation.runs.models import TrainingRun
 from annotation.runs.records import fates_of
 from annotation.runs.specs import preset_settings, settings_of
 from annotation.runs.verdicts import verdicts_in
-from annotation.ui.durations import duration_text
+from training.spec.durations import duration_text
 from training.spec.events import EventKind
 from training.spec.runs import SPECS
 
@@ -45,7 +46,7 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
     kind, by_result = request.GET.get("kind", ""), request.GET.get("sort") == "result"
     runs = list(chosen(project, kind, by_result=by_result)[:SHOWN])
     places = selectors.queue_places()
-    told = (selectors.why_it_waits(run, places.get(run.pk, 1)) for run in reversed(runs))
+    told = (why_it_waits(run, places.get(run.pk, 1)) for run in reversed(runs))
     context = page_context(user, project, "runs") | {
         "runs": [(run, places.get(run.pk), result_of(run)) for run in runs],
         "kind": kind,
@@ -221,7 +222,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "peak_memory": reading.memory_text(run.result.get("peak_memory_mb")),
         "spec": run.spec.items(),
         "verdicts": verdicts_in(run.snapshot) if run.kind == "kto" else None,
-        "notice": selectors.why_it_waits(run, place_of(run)),
+        "notice": why_it_waits(run, place_of(run)),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
         "guards": selectors.alarms_of(run),
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),

@@ -1,4 +1,4 @@
-"""What a run says: lines of `events.jsonl`, and a bar with counts and rates on a terminal."""
+"""What a run says: lines of `events.jsonl`, a bar with counts and rates on a terminal, plain lines without one."""
 
 import json
 import math
@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from training.runtime.device import peak_memory_mb
 from training.runtime.distributed import rank
+from training.runtime.plain_lines import PlainLines
+from training.runtime.stopping import FOLLOW_STDIN
 from training.spec.events import Event, EventKind, json_value
 from training.spec.layout import EVENTS_FILE
 
@@ -27,7 +29,8 @@ PROGRESS_EVERY = 0.5  # seconds between lines of progress
 class Reporter:
     """Appends events, each flushed; numbers may be tensors, which are read once a line.
 
-    Of several processes only the first is heard.
+    Of several processes only the first is heard. Where a person started it without a terminal, plain lines tell now
+    and then how far it is; a worker that leads it reads the events.
     """
 
     def __init__(self, folder: Path, *, has_bar: bool | None = None) -> None:
@@ -35,6 +38,8 @@ class Reporter:
         _cut_torn_line(self._path)
         self._lines = self._path.open("a", encoding="utf-8")
         self._has_bar = rank() == 0 and (sys.stderr.isatty() if has_bar is None else has_bar)
+        is_led = has_bar is not None or FOLLOW_STDIN in os.environ
+        self._has_lines = rank() == 0 and not (self._has_bar or is_led)
         self._listeners: list[Callable[[Event], None]] = []
 
     def __enter__(self) -> Self:
@@ -71,19 +76,20 @@ class Reporter:
         self.say(EventKind.LOG, {"message": message, **facts})
 
     def guard(self, name: str, *, action: str, message: str, step: int) -> None:
-        """A guard that warned or stopped the run; on a terminal it is read at once."""
+        """A guard that warned or stopped the run; who started it reads it at once."""
         data = {"name": name, "action": action, "message": message}
         self.say(EventKind.GUARD, data, step=step)
-        if self._has_bar:
+        if self._has_bar or self._has_lines:
             tqdm.write(f"Guard {name} ({action}) at step {step}: {message}", file=sys.stderr)
 
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
     ) -> Iterator[Item]:
-        """Hand items on, saying how many are done: events at most twice a second, and a bar."""
+        """Hand items on, saying how many are done: events at most twice a second, and a bar or plain lines."""
         bar = tqdm(
             total=total, initial=done, desc=stage, unit=f" {unit}", disable=not self._has_bar
         )
+        lines = PlainLines(stage, total=total, unit=unit, done=done) if self._has_lines else None
         said_at = -math.inf
         with bar:
             for item in items:
@@ -93,7 +99,11 @@ class Reporter:
                 yield item
                 done += 1
                 bar.update()
+                if lines:
+                    lines.update(done)
             self._progress(stage, done, total, unit)
+            if lines:
+                lines.end(done)
 
     def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
         data = {"stage": stage, "done": done, "total": total, "unit": unit}

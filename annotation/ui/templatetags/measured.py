@@ -5,8 +5,8 @@ from django.template.defaultfilters import floatformat
 from django.utils.safestring import SafeString
 
 from annotation.ui import markdown as inert
-from annotation.ui.durations import duration_text
 from annotation.ui.minus import with_minus
+from training.spec.durations import duration_text
 
 register = template.Library()
 

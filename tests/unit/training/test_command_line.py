@@ -84,6 +84,10 @@ def test_new_and_run_say_where_to_go_on(
     main(["new", "sft", str(other), "--set", "model=m", "--set", "data=d"])
     assert capsys.readouterr().out.endswith(f"Start it: python -m training run {other}\n")
     assert f"the model is in {done / 'artifact'}" in told.getvalue()
+    accuracy = result(done)["metrics"]["accuracy"]  # type: ignore[index] # parsed JSON
+    last = told.getvalue().splitlines()[-1]
+    assert last.startswith(f"It came to: held-out accuracy {accuracy['value']:.4g} (95 %: ")
+    assert last.endswith(f", n {accuracy['n']})")
 
 
 def test_a_done_run_is_not_done_twice(done: Path) -> None:

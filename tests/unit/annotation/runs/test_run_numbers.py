@@ -10,7 +10,7 @@ from annotation.runs.charts import charts_of, titled
 from annotation.runs.reading import metric_rows, pace_text, sample_of
 from annotation.runs.records import KNOWN
 from annotation.runs.selectors import Curves, Pace
-from annotation.ui.durations import duration_text
+from training.spec.durations import duration_text
 from training.spec.metrics import Tells
 
 

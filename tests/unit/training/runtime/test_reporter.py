@@ -71,3 +71,45 @@ def test_a_person_at_a_terminal_reads_what_a_guard_says(
         reporter.guard("divergence", action="warn", message="The loss rose.", step=40)
     told = "Guard divergence (warn) at step 40: The loss rose.\n" if has_bar else ""
     assert capsys.readouterr().err == told
+
+
+class Clock:
+    """Every look at it takes as many seconds as the item that was worked on."""
+
+    def __init__(self, step: float) -> None:
+        self.now, self.step = 0.0, step
+
+    def monotonic(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def test_without_a_terminal_plain_lines_tell_rate_and_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """12 s an item: a line after three of them, then after three more, then the end."""
+    monkeypatch.setattr("training.runtime.plain_lines.time", Clock(12.0))
+    with Reporter(tmp_path) as reporter:
+        list(reporter.track(range(8), stage="fine-tuning", total=9, unit="steps", done=1))
+    assert capsys.readouterr().err.splitlines() == [
+        "Fine-tuning: 4 of 9 steps, 12 s a step, about 60 s left",
+        "Fine-tuning: 7 of 9 steps, 12 s a step, about 24 s left",
+        "Fine-tuning: 9 of 9 steps, in 2 min",
+    ]
+
+
+@pytest.mark.parametrize("leader", ["a worker", "nobody"])
+def test_a_guard_is_read_by_who_started_the_run_without_a_terminal(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    leader: str,
+) -> None:
+    if leader == "a worker":
+        monkeypatch.setenv("CONCORD_FOLLOW_STDIN", "1")
+    with Reporter(tmp_path) as reporter:
+        reporter.guard("divergence", action="warn", message="The loss rose.", step=40)
+        list(reporter.track("abc", stage="letters", total=3, unit="letters"))
+    told = capsys.readouterr().err
+    assert bool(told) is (leader == "nobody")
+    assert "\r" not in told
