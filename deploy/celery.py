@@ -3,10 +3,12 @@
 import gc
 import os
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import beat_embedded_init, beat_init, setup_logging, worker_init
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
@@ -19,6 +21,8 @@ TRANSPORT_ALIASES["filesystem"] = "deploy.folder_broker:Transport"
 
 app = Celery("concord")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# Celery warns root of messages that run as code. The settings take JSON alone, so that it has nothing to warn of.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 app.autodiscover_tasks(["workers"], related_name="queues")
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 from celery import current_app
+from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
@@ -58,14 +59,6 @@ QUEUES = {
 def queue_of(job: Job) -> Queue:
     """Where a job waits."""
     return QUEUES.get(job, Queue.CPU)
-
-
-def nobody_takes(queue: Queue, waited: timedelta) -> str:
-    """What to do where a job has waited for so long though no worker of its queue is busy."""
-    return (
-        f"No worker has taken this run for {int(waited.total_seconds())} seconds. Start one with "
-        f"“celery -A deploy.celery worker -Q {queue} --concurrency 1”, or look at its log."
-    )
 
 
 def ring(job: Job, pk: int, *, in_seconds: float | None = None) -> None:
@@ -142,6 +135,7 @@ class JobModel(models.Model):
 
     job: ClassVar[Job]
     in_line: ClassVar[tuple[str, ...]] = ("pk",)  # the order in which those that wait are rung for
+    waits_since: ClassVar[str] = "created_at"  # the column that tells so of a queued job
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -192,3 +186,60 @@ class JobModel(models.Model):
         )
         self.refresh_from_db()
         return self
+
+
+def job_models(queue: Queue) -> list[type[JobModel]]:
+    """The tables of all jobs of a queue."""
+    return [
+        one for one in apps.get_models() if issubclass(one, JobModel) and queue_of(one.job) == queue
+    ]
+
+
+def queue_places(queue: Queue) -> dict[tuple[Job, int], int]:
+    """The place in line of every job that waits, the whole site's, by job and key: the first to be taken has 1."""
+    first, *others = (
+        one.objects.filter(status=JobModel.Status.QUEUED)
+        .order_by()
+        .annotate(its_job=Value(one.job.value), its_time=F(one.waits_since))
+        .values_list("its_time", "pk", "its_job")
+        for one in job_models(queue)
+    )
+    waiting = sorted(first.union(*others, all=True))
+    return {(Job(name), pk): place for place, (_, pk, name) in enumerate(waiting, start=1)}
+
+
+def is_busy(queue: Queue) -> bool:
+    """Whether a worker of this queue has a job in hand."""
+    now = timezone.now()
+    return any(
+        one.objects.filter(status=JobModel.Status.RUNNING, lease_until__gt=now).exists()
+        for one in job_models(queue)
+    )
+
+
+def why_it_waits(job: JobModel, place: int) -> str:
+    """A sentence for a job that has been queued for long; empty where there is nothing to say."""
+    queue, waited = queue_of(job.job), timezone.now() - getattr(job, job.waits_since)
+    if job.status != JobModel.Status.QUEUED or waited < timedelta(seconds=AGING_SECONDS):
+        return ""
+    if is_busy(queue):
+        turn = "next" if place == 1 else f"number {place}"
+        return f"The {queue} worker is busy with another job; this one is {turn} in line."
+    return nobody_takes(queue, waited)
+
+
+def waiting_text(job: JobModel) -> str:
+    """What a queued job waits for, from the first second on; empty where it does not wait."""
+    if job.status != JobModel.Status.QUEUED:
+        return ""
+    queue = queue_of(job.job)
+    place = queue_places(queue).get((job.job, job.pk), 1)  # taken meanwhile: it was the next
+    return why_it_waits(job, place) or f"It waits for a {queue} worker."
+
+
+def nobody_takes(queue: Queue, waited: timedelta) -> str:
+    """What to do where a job has waited for so long though no worker of its queue is busy."""
+    return (
+        f"No worker has taken this run for {int(waited.total_seconds())} seconds. Start one with "
+        f"“celery -A deploy.celery worker -Q {queue} --concurrency 1”, or look at its log."
+    )

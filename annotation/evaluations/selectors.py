@@ -7,9 +7,10 @@ from itertools import islice
 from django.db.models import QuerySet
 
 from annotation.core.errors import NotFound
+from annotation.core.jobs import JobModel, waiting_text
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
-from annotation.evaluations.models import Evaluation, ModelCard
+from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
@@ -48,6 +49,20 @@ def evaluation_in(project: Project, pk: int) -> Evaluation:
     if row is None:
         raise NotFound(f"There is no evaluation {pk} in {project.name}.")
     return row
+
+
+def why_it_waits(row: Evaluation) -> str:
+    """What it waits for where no worker has taken its next job yet; empty where one works, or people are asked."""
+    if row.is_over:
+        return ""
+    answering = [one for one in (row.generation, row.baseline_generation) if one is not None]
+    scoring: RewardComparison | None = getattr(row, "reward_comparison", None)
+    jobs: list[JobModel] = [*answering] if row.state == Evaluation.State.ANSWERING else []
+    if row.state == Evaluation.State.COMPARING and scoring and not row.is_judged:
+        jobs = [scoring]
+    if any(one.status == JobModel.Status.RUNNING for one in jobs):
+        return ""
+    return next(filter(None, map(waiting_text, jobs)), "")
 
 
 def held_out_prompts(project: Project, versions: Sequence[ModelVersion], *, most: int) -> list[int]:

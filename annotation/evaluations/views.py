@@ -21,6 +21,7 @@ from annotation.evaluations.selectors import (
     card_of,
     evaluation_in,
     evaluations_of,
+    why_it_waits,
 )
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
@@ -105,6 +106,7 @@ def evaluation_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRes
     answers = answers_of(row).values()
     facts = {
         "evaluation": row,
+        "waiting_for": why_it_waits(row),
         "people": people,
         "drawn": votes_as_they_came(people.path),
         "reward": scored(row),

@@ -61,6 +61,11 @@ class Plan:
         """Whether its algorithm learns from the scores of a reward model."""
         return needs_reward_model(self.algorithm)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether anything compares the new policy with the one before: a reward model, or people."""
+        return self.has_reward_model or self.blind_prompts > 0
+
 
 def _checked(name: str, value: Any, wanted: Any) -> Any:  # Any: as above
     if name in CHOICES:

@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from annotation.comparisons.batches import batch_of
 from annotation.comparisons.models import Comparison
 from annotation.core.errors import NotFound
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import JobModel, waiting_text
+from annotation.evaluations.selectors import why_it_waits as why_evaluation_waits
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import serving
@@ -15,7 +16,7 @@ from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.models import TrainingRun
 
-State = Round.State
+State, Status = Round.State, JobModel.Status
 JOB_PARTS = {
     Round.Stage.GENERATE: ("generation", "generation-run"),
     Round.Stage.SNAPSHOT: ("snapshot", "datasets-snapshot"),
@@ -64,7 +65,7 @@ class Part(NamedTuple):
 
     stage: str
     title: str
-    state: str  # waiting, running, paused, failed, cancelled, skipped or done
+    state: str  # waiting, queued, running, paused, failed, cancelled, skipped or done
     done: int
     total: int
     unit: str
@@ -78,6 +79,17 @@ def parts_of(row: Round) -> list[Part]:
     order = list(Round.Stage)
     here = len(order) if row.state == State.DONE else order.index(Round.Stage(row.stage))
     return [_part(row, stage, place - here) for place, stage in enumerate(order)]
+
+
+def waiting_for(row: Round) -> str:
+    """What the part under way waits for where no worker has taken it yet; empty where one has."""
+    stage = Round.Stage(row.stage)
+    if row.state != State.RUNNING:
+        return ""
+    if stage == Round.Stage.EVALUATE:
+        return why_evaluation_waits(row.evaluation) if row.evaluation else ""
+    job: JobModel | None = getattr(row, JOB_PARTS[stage][0]) if stage in JOB_PARTS else None
+    return waiting_text(job) if job else ""
 
 
 def labels_part(row: Round) -> Part:
@@ -104,6 +116,7 @@ def _part(row: Round, stage: Round.Stage, place: int) -> Part:
     if state == "done" and isinstance(job, TrainingRun):  # what it counted last are batches
         return empty._replace(route=route, key=job.pk)
     return empty._replace(
+        state=job.status if (state, job.status) == (State.RUNNING, Status.QUEUED) else state,
         done=job.progress_done,
         total=job.progress_total,
         unit=job.progress_unit,

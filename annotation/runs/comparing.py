@@ -15,10 +15,12 @@ from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Curves, curves_of, rank, runs_of
 from annotation.ui.chart_parts import Axis
 from annotation.ui.minus import with_minus
-from training.spec.metrics import Metric, metric
+from training.spec.metrics import LOSSES, Metric, metric
 from training.spec.naming import title_of
+from training.spec.runs import SPECS
 
 FEWEST, MOST = 2, 5
+NOTHING = Curves([], {})
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
 
 
@@ -94,15 +96,37 @@ def _told(metrics: dict[str, Any]) -> dict[str, str]:  # Any: JSON
 
 
 def overlays(runs: Sequence[TrainingRun]) -> list[Overlay]:
-    """One drawing a metric that at least one run has, what people look at first coming first."""
+    """One drawing a metric that at least one run has, what people look at first coming first.
+
+    Where a metric means another thing to each kind of run, as losses do, each has a drawing of its own.
+    """
     curves = [curves_of(run) for run in runs]
     names = sorted({name for one in curves for name in one.series}, key=rank)
-    return [_overlay(name, runs, curves) for name in names]
+    kinds = {run.kind for run in runs}
+    found = []
+    for name in names:
+        meanings = [_meaning(name, run.kind, is_told=len(kinds) > 1) for run in runs]
+        having = [one for one, each in zip(meanings, curves, strict=True) if name in each.series]
+        for meant in dict.fromkeys(having):
+            drawn = [
+                each if one == meant else NOTHING
+                for one, each in zip(meanings, curves, strict=True)
+            ]
+            found.append(_overlay(name, meant, runs, drawn))
+    return found
 
 
-def _overlay(name: str, runs: Sequence[TrainingRun], curves: Sequence[Curves]) -> Overlay:
-    kinds = {run.kind for run, one in zip(runs, curves, strict=True) if name in one.series}
-    meant = metric(name, kinds.pop() if len(kinds) == 1 else "")
+def _meaning(name: str, kind: str, *, is_told: bool) -> Metric:
+    """What a metric is to a kind of run; ``is_told``: a loss says whose it is."""
+    meant = metric(name, kind)
+    if name not in LOSSES or not is_told:
+        return meant
+    return meant._replace(title=f"{meant.title}: {SPECS[kind].title}")
+
+
+def _overlay(
+    name: str, meant: Metric, runs: Sequence[TrainingRun], curves: Sequence[Curves]
+) -> Overlay:
     lines = [_points(name, one) for one in curves]
     values = [value for line in lines for _, value in line] or [0.0]
     steps = [step for line in lines for step, _ in line] or [0, 1]

@@ -37,6 +37,7 @@ class TrainingRun(JobModel):
     model_version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
     )
+    waits_since = "queued_at"
     in_line = ("queued_at", "pk")  # one that is tried again goes to the end
     queued_at = models.DateTimeField(default=timezone.now)
     timeout_seconds = models.PositiveIntegerField(default=86_400)

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import Mod
-from django.utils import timezone
 
+from annotation.core import jobs
 from annotation.core.errors import InvalidInput, NotFound
-from annotation.core.jobs import AGING_SECONDS, JobModel, Queue, nobody_takes
+from annotation.core.jobs import Queue
 from annotation.datasets.models import DatasetSnapshot
-from annotation.generation.models import GenerationRun
 from annotation.projects.models import Membership, Project, Role
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
@@ -202,10 +201,9 @@ def computes_half(project: Project) -> bool | None:
 
 
 def queue_places() -> dict[int, int]:
-    """The place in line of every run that waits, the whole site's: the first to be taken has 1."""
-    waiting = TrainingRun.objects.filter(status=TrainingRun.Status.QUEUED)
-    keys = waiting.order_by(*TrainingRun.in_line).values_list("pk", flat=True)
-    return {pk: place for place, pk in enumerate(keys, start=1)}
+    """The place of every run that waits in the line of its queue, which other jobs stand in too."""
+    places = jobs.queue_places(Queue.GPU)
+    return {pk: place for (job, pk), place in places.items() if job == TrainingRun.job}
 
 
 def sampled_steps(run: TrainingRun) -> list[int]:
@@ -256,16 +254,3 @@ def alarms_of(run: TrainingRun) -> list[Alarm]:
         )
         for row in rows
     ]
-
-
-def why_it_waits(run: TrainingRun, place: int = 1) -> str:
-    """A sentence for a run that has been queued for long; empty where there is nothing to say."""
-    age = timezone.now() - run.queued_at
-    if run.status != TrainingRun.Status.QUEUED or age < timedelta(seconds=AGING_SECONDS):
-        return ""
-    for model in (TrainingRun, GenerationRun):
-        jobs = model.objects.filter(status=JobModel.Status.RUNNING, lease_until__gt=timezone.now())
-        if jobs.exists():
-            turn = "next" if place == 1 else f"number {place}"
-            return f"The gpu worker is busy with another job; this run is {turn} in line."
-    return nobody_takes(Queue.GPU, age)

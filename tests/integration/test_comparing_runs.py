@@ -68,6 +68,19 @@ def test_curves_lie_over_each_other_and_a_metric_that_one_lacks_is_a_dash(projec
     assert found[0].svg.count("<polyline") == 2
 
 
+def test_losses_of_different_kinds_have_axes_of_their_own(project):
+    """Nats a token beside the loss of a sigmoid: on one axis they would seem to be better and worse."""
+    kinds = ("sft", "dpo", "dpo")
+    runs = [factories.training_run(project, kind=kind) for kind in kinds]
+    for run, loss in zip(runs, (2.5, 0.69, 0.68), strict=True):
+        told(run, [loss, loss])
+    found = [one for one in comparing.overlays(runs) if one.name == "loss"]
+    assert [(one.metric.title, one.metric.unit, one.newest) for one in found] == [
+        ("Loss: Supervised fine-tuning", "nats a token", ["2.5", "–", "–"]),
+        ("Loss: DPO", "nats", ["–", "0.69", "0.68"]),
+    ]
+
+
 def test_a_curve_below_zero_is_drawn_with_a_true_minus(project):
     runs = [factories.training_run(project) for _ in range(2)]
     told(runs[0], [-1.5, -0.5])

@@ -206,6 +206,17 @@ def test_a_policy_that_fails_to_answer_ends_it_with_the_reason(project, engineer
     assert (row.state, row.error) == ("failed", "after v1 gave no answers: No weights.")
 
 
+def test_the_page_says_that_both_policies_wait(project, engineer, policies, client):
+    row = started(project, engineer, policies)
+    client.force_login(engineer)
+    address = reverse("evaluations-detail", args=[project.pk, row.pk])
+    page = client.get(address).text
+    assert "It waits for a gpu worker." in page
+    assert "Both policies are to answer" in page
+    type(row.generation).objects.filter(pk=row.generation_id).update(status="running")
+    assert "waits for a gpu worker" not in client.get(address).text
+
+
 def test_it_can_be_stopped_once(project, engineer, policies):
     row = answered(started(project, engineer, policies))
     services.stop_evaluation(row=row, actor=engineer)
@@ -339,7 +350,7 @@ def test_the_page_shows_rates_and_hides_nothing_of_how_they_come(
     sent = {"policy": policies[0].pk, "baseline": policies[1].pk, "prompts": 8, "is_judged": "on"}
     sent |= {"temperature": 0.8, "max_tokens": 64}
     page = client.post(reverse("evaluations-new", args=[project.pk]), sent, follow=True)
-    assert "Both policies answer 8 held-out prompts." in page.text
+    assert "Both policies are to answer 8 held-out prompts." in page.text
     row = answered(Evaluation.objects.select_related("project").get())
     vote(row, 6, out_of=8)
     page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk]))

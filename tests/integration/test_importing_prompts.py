@@ -306,6 +306,8 @@ def test_the_command_says_what_is_wrong_with_a_file(tmp_path):
     with pytest.raises(CommandError, match="No row of the file"):
         call_command("import_prompts", str(project.pk), str(path))
     assert PromptImport.objects.get(project=project).status == "failed"
+    with pytest.raises(CommandError, match=r"There is no file .*/nofile\.$"):
+        call_command("import_prompts", str(project.pk), str(tmp_path / "nofile"))
 
 
 def test_prompts_are_searched_by_what_is_in_their_turns(client):

@@ -472,10 +472,34 @@ def test_the_parts_say_where_the_round_stands(project, engineer, policy):
     states = {part.stage: part.state for part in parts_of(row)}
     assert states == {
         **dict.fromkeys(("generate", "label", "snapshot"), "done"),
-        "reward": "running",
+        "reward": "queued",
         "policy": "waiting",
         "evaluate": "waiting",
     }
+    TrainingRun.objects.update(status="running")
+    assert parts_of(again(row))[3].state == "running"
+
+
+def test_the_page_says_what_a_part_waits_for_as_that_of_a_run_does(
+    project, engineer, policy, client
+):
+    """The responses wait behind a run that trains and another that was queued before."""
+    now = timezone.now()
+    row = started(project, engineer)
+    factories.training_run(
+        factories.project(), status="running", lease_until=now + timedelta(minutes=1)
+    )
+    factories.training_run(factories.project(), queued_at=now - timedelta(minutes=9))
+    client.force_login(engineer)
+    address = reverse("rounds-detail", args=[project.pk, row.number])
+    assert "It waits for a gpu worker." in client.get(address).text
+    GenerationRun.objects.update(created_at=now - timedelta(minutes=5))
+    page = client.get(address).text
+    assert "busy with another job; this one is number 2 in line." in page
+    assert '<span class="tag queued">queued</span>' in page
+    assert "under way" not in page
+    GenerationRun.objects.update(status="running")
+    assert "in line" not in client.get(address).text
 
 
 def test_the_page_starts_a_round_by_one_act_and_shows_it(project, engineer, policy, client):
@@ -512,6 +536,19 @@ def test_the_estimate_counts_responses_and_labels(project, engineer, policy, api
     assert found["policy_seconds"] is None
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "blind_prompts", "is_warned"),
+    [("dpo", 0, True), ("dpo", 5, False), ("ppo", 0, False)],
+)
+def test_the_form_says_beforehand_that_nothing_would_measure_the_new_policy(
+    algorithm, blind_prompts, is_warned, project, engineer, policy, client
+):
+    client.force_login(engineer)
+    sent = Plan(algorithm=algorithm, blind_prompts=blind_prompts).as_json() | {"policy": policy.pk}
+    page = client.post(reverse("rounds-estimate", args=[project.pk]), sent).text
+    assert ("never serves by itself" in page) is is_warned
+
+
 def test_the_estimate_tells_the_machine_s_price_where_every_part_was_timed(
     project, engineer, policy, client, settings
 ):
@@ -537,7 +574,7 @@ def test_the_estimate_tells_the_machine_s_price_where_every_part_was_timed(
 def test_the_api_starts_reads_and_cancels_a_round(project, engineer, policy, api):
     api.force_authenticate(engineer)
     made = api.post(reverse("api-round-list", args=[project.pk]), {"per_prompt": 2}, format="json")
-    assert (made.status_code, made.json()["parts"][0]["state"]) == (201, "running")
+    assert (made.status_code, made.json()["parts"][0]["state"]) == (201, "queued")
     twice = api.post(reverse("api-round-list", args=[project.pk]), {}, format="json")
     assert twice.status_code == 409
     ended_ = api.post(reverse("api-round-cancel", args=[project.pk, 1]))

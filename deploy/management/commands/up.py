@@ -12,6 +12,8 @@ from django.db import connections
 from deploy import env
 from deploy.supervisor import make_manager, run
 
+INTERRUPTED = 130  # what honcho returns after Ctrl-C, which is how it is meant to be stopped
+
 
 def prepare_database() -> None:
     """Bring the tables up to date and make the cache table."""
@@ -47,4 +49,10 @@ class Command(BaseCommand):
             f"Concord runs at http://{options['host']}:{options['port']} (Ctrl-C stops it)"
         )
         self.stdout.write(hint, ending="")
-        sys.exit(run(manager))
+        code = run(manager)
+        if code == INTERRUPTED:
+            self.stdout.write(
+                "Concord has stopped. What waits in line goes on with the next start."
+            )
+            return
+        sys.exit(code)

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         project = Project.objects.filter(pk=options["project"]).first()
         if project is None:
             raise CommandError(f"There is no project {options['project']}.")
+        if not options["file"].is_file():
+            raise CommandError(f"There is no file {options['file']}.")
         try:
             if options["dry_run"]:
                 self._tell_preview(self._preview(options))
