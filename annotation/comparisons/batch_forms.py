@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.comparisons.batches import Choices
 from annotation.comparisons.services.batches import Chosen
-from annotation.projects.forms import CHOICES, deadline_label
+from annotation.projects.forms import CHOICES, deadline_label, tell_past_deadline
 
 LOWEST, HIGHEST = -100, 100
 
@@ -23,6 +23,10 @@ class BatchForm(forms.Form):
         label=deadline_label(),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
+        super().__init__(*args, **kwargs)
+        tell_past_deadline(self)
 
 
 class NewBatchForm(BatchForm):

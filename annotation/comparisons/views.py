@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -22,7 +21,7 @@ from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, UndoForm, answer_from
 from annotation.comparisons.keys import keys_of
-from annotation.comparisons.letters import said_on
+from annotation.comparisons.letters import said_on, verdict_text
 from annotation.comparisons.marked import drawn_responses
 from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
 from annotation.comparisons.progress import progress_of
@@ -162,23 +161,25 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """Every comparison with its state; filters in the address."""
     project = project_for(request.user, project_id, Role.ADMIN)
     state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
-    rows = selectors.comparisons_in(project, state=state, kind=kind).order_by("-pk")
+    search = request.GET.get("search", "")[:200].replace("\0", "").strip()
+    rows = selectors.comparisons_in(project, state=state, kind=kind, search=search)
     asked = {name: request.GET.get(name, "") for name in ("batch", "prompt", "before")}
     narrowed = {name: int(key) for name, key in asked.items() if is_key(key)}
-    rows = _narrowed(rows, project, narrowed)
+    rows = _narrowed(rows, project, narrowed).order_by("-pk")
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         **page_context(person(request), project, "comparisons"),
         "page": page,
         "state": state,
         "kind": kind,
+        "search": search,
+        "kept": [*narrowed.items(), ("state", state), ("kind", kind)],
         "states": Comparison.State.choices,
         "kinds": Comparison.Kind.choices,
         "leased": selectors.leases_of(project).count(),
         "flags_open": selectors.flags_in(project, state="open").count(),
         **narrowed,
-        "kept": urlencode(narrowed),
-        "waiting": 0 if state or kind else selectors.prompts_to_pair(project).count(),
+        "waiting": 0 if state or kind or search else selectors.prompts_to_pair(project).count(),
         "strategies": STRATEGIES,
     }
     return render(request, "comparisons/list.html", context)
@@ -213,12 +214,17 @@ def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int)
     project = project_for(request.user, project_id, Role.ADMIN)
     row = selectors.comparison_of(project=project, pk=comparison_id)
     given = list(selectors.judgments_on(row))
+    adjudication = row.adjudications.filter(undone_at=None).select_related("created_by").first()
     context = {
         **page_context(person(request), project, "comparisons"),
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": drawn_responses(row, given),
         "said": said_on(row, given),
+        "adjudication": adjudication,
+        "adjudicated": verdict_text(adjudication, row)
+        if adjudication and adjudication.has_verdict
+        else "",
         "flags": selectors.flags_with_texts(row.flags.all()),
     }
     return render(request, "comparisons/detail.html", context)

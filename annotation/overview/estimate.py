@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
@@ -45,6 +46,9 @@ class Plan:
     gold_share: float = 0.0
     repeat_share: float = 0.0
     agreement_target: float = 0.7
+    is_sampled: bool = (
+        True  # False: no policy answers, so what has no two responses is not compared
+    )
 
     def changed(self, choices: dict[str, Any]) -> Self:  # Any: numbers and one word
         """The same plan with the choices that are given."""
@@ -80,10 +84,16 @@ class Estimate:
         """At the present pace the deadline passes first."""
         return bool(self.deadline and self.finish_at and self.finish_at > self.deadline)
 
+    @property
+    def is_overdue(self) -> bool:
+        """The deadline has passed already."""
+        return bool(self.deadline and self.deadline < timezone.now())
+
 
 def plan_of(project: Project) -> Plan:
     """The plan that the project's settings make."""
-    sampling = SamplingPlan.objects.filter(project=project).first() or SamplingPlan()
+    chosen = SamplingPlan.objects.filter(project=project).first()
+    sampling = chosen or SamplingPlan()
     return Plan(
         prompts=_prompts(project),
         per_prompt=sampling.per_prompt,
@@ -93,6 +103,7 @@ def plan_of(project: Project) -> Plan:
         gold_share=project.gold_share,
         repeat_share=project.repeat_share,
         agreement_target=project.agreement_target,
+        is_sampled=chosen is None or chosen.policy_id is not None,
     )
 
 
@@ -110,7 +121,8 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
     plan = replace(plan, prompts=PROMPTS_ASSUMED) if are_prompts_assumed else plan
     _check(plan)
     there = _comparisons_there(project)
-    fresh = max(0, plan.prompts - there["prompts"]) * _sets(plan)
+    lacking = 0 if plan.is_sampled or are_prompts_assumed else _without_two_responses(project)
+    fresh = max(0, plan.prompts - there["prompts"] - lacking) * _sets(plan)
     comparisons = there["all"] + fresh
     shared = there["shared"] + (round(fresh * plan.overlap_share) if plan.overlap > 1 else 0)
     labels = there["labels"] + round(fresh * (1 + plan.overlap_share * (plan.overlap - 1)))
@@ -150,6 +162,11 @@ def _check(plan: Plan) -> None:
             f"Gold and repeats together are {plan.gold_share + plan.repeat_share:.0%} of what a labeler gets; "
             f"at most {LARGEST_TEST_SHARE:.0%}.",
         )
+
+
+def _without_two_responses(project: Project) -> int:
+    """Prompts that cannot be compared as they are."""
+    return project.prompts.alias(responses=Count("candidates")).filter(responses__lt=2).count()
 
 
 def _sets(plan: Plan) -> int:

@@ -9,6 +9,7 @@ from django.core.validators import validate_email
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import lazy
+from django.utils.html import format_html
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -85,6 +86,15 @@ def _deadline_label() -> str:
 deadline_label = lazy(_deadline_label, str)  # names the zone of who reads and writes it
 
 
+def tell_past_deadline(form: forms.BaseForm) -> None:
+    """Beside a deadline that is kept and over: that it is, since nothing refuses one."""
+    deadline = form.initial.get("deadline")
+    if deadline and deadline < timezone.now():
+        over = gettext("This is in the past: labelers read that the work was due then.")
+        field = form.fields["deadline"]
+        field.help_text = format_html("<b>{}</b> {}", over, field.help_text)
+
+
 class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     class Meta:
         model = Project
@@ -103,6 +113,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)  # noqa: S101 - what we know
             field.choices = CHOICES[name]
+        if "deadline" in self.fields:
+            tell_past_deadline(self)
 
     class Meta:
         model = Project

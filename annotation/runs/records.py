@@ -46,11 +46,20 @@ def fates_of(run: TrainingRun) -> list[Fate]:
     """Of the rows of the training split; [] before they are read."""
     counts = (run.result.get("metrics") or {}).get("records") or _read_so_far(run)
     found = [
-        Fate(title, [f"{counts[name]:,} {text}" for name, text in names.items() if name in counts])
+        Fate(
+            title, [_counted(counts[name], text) for name, text in names.items() if name in counts]
+        )
         for title, names in FATES.items()
     ]
     others = [f"{count:,} {words_of(name)}" for name, count in counts.items() if name not in KNOWN]
     return [one for one in (*found, Fate("Counted besides", others)) if one.lines]
+
+
+def _counted(count: int, words: str) -> str:
+    """Of 1 "1 prompt without a pair", of 2 "2 prompts without a pair": every text begins with its plural."""
+    noun, _, rest = words.partition(" ")
+    said = f"{noun.removesuffix('s')} {rest}" if count == 1 else words
+    return f"{count:,} {said}".rstrip()
 
 
 def _read_so_far(run: TrainingRun) -> dict[str, int]:

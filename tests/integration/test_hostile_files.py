@@ -223,6 +223,7 @@ def test_a_line_is_refused_and_the_next_taken_after(case):
 WHOLE = {
     "UTF-16": ("rows.jsonl", '{"text": "a"}'.encode("utf-16"), "UTF-16"),
     "a ZIP archive": ("rows.jsonl", b"PK\x03\x04rest", "ZIP"),
+    "gzip by its name alone": ("rows.jsonl.gz", b"\x81\x3a\x00\x9f", "no gzip file"),
     "an array in Latin-1": ("rows.json", '[{"text": "Grün"}]'.encode("latin-1"), "UTF-8"),
     "UTF-16 without a mark": ("rows.csv", "text\na\n".encode("utf-16-le"), "UTF-16"),
     "an array in UTF-16": ("rows.json", '[{"text": "a"}]'.encode("utf-16-be"), "UTF-16"),

@@ -391,6 +391,14 @@ def test_an_admin_sees_filters_closes_and_opens_comparisons(client, project):
     assert client.post(state, {"state": "closed"}).headers["Location"] == detail
     closed = client.get(reverse("comparisons-list", args=[project.pk]), {"state": "closed"})
     assert detail in closed.content.decode()
+    assert "&amp;&amp;" not in closed.text
+    listed = reverse("comparisons-list", args=[project.pk])
+    searches = (str(comparison.pk), comparison.prompt.turns[-1]["content"], "no such words")
+    assert [detail in client.get(listed, {"search": one}).text for one in searches] == [
+        True,
+        True,
+        False,
+    ]
     client.post(state, {"state": "open"})
     comparison.refresh_from_db()
     assert comparison.state == "open"

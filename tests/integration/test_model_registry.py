@@ -101,20 +101,20 @@ def test_the_way_back_names_the_policy_it_leads_to(client, project, engineer):
     page = f"/projects/{project.pk}/models/"
     first, second = registered(project, engineer), registered(project, engineer)
     services.promote(version=first, actor=engineer)
-    assert "Roll back" not in client.get(page).content.decode()
+    assert "Return" not in client.get(page).content.decode()
     services.promote(version=second, actor=engineer)
-    assert f"Roll back to {first}</button>" in client.get(page).content.decode()
+    assert f"Return to {first}</button>" in client.get(page).content.decode()
 
 
 def test_only_the_page_of_what_serves_has_the_way_back(client, project, engineer):
     client.force_login(engineer)
     first, second = registered(project, engineer), registered(project, engineer)
     services.promote(version=first, actor=engineer)
-    assert "Roll back" not in client.get(f"/projects/{project.pk}/models/{first.pk}/").text
+    assert "Return" not in client.get(f"/projects/{project.pk}/models/{first.pk}/").text
     services.promote(version=second, actor=engineer)
-    assert "Roll back" not in client.get(f"/projects/{project.pk}/models/{first.pk}/").text
+    assert "Return" not in client.get(f"/projects/{project.pk}/models/{first.pk}/").text
     page = client.get(f"/projects/{project.pk}/models/{second.pk}/").text
-    assert f"Roll back to {first}</button>" in page
+    assert f"Return to {first}</button>" in page
 
 
 def test_rollback_with_nothing_before_says_what_to_do(project, engineer):

@@ -57,6 +57,8 @@ def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, clie
     assert "is adjudicated" in told
     made = Adjudication.objects.get()
     assert (made.ranking, made.strengths) == ([[first], [second]], [2])
+    about = client.get(reverse("comparisons-detail", args=[project.pk, comparison.pk])).text
+    assert ("Look at the date." in about, f'href="{url}#adjudicate"' in about) == (True, True)
     told = post(client, at("adjudication-undo", project, made.pk))
     assert "taken back" in told
     assert "undone already" in post(client, at("adjudication-undo", project, made.pk))

@@ -92,6 +92,22 @@ def test_a_deadline_is_saved_and_the_audit_keeps_what_it_became(admin, project):
     assert "deadline: – → 2099-03-01T12:00:00Z" in trail
 
 
+def test_a_deadline_in_the_past_is_kept_and_told(admin, project):
+    sent = {**LABELS, "deadline": "1999-03-01T12:00"}
+    page = admin.post(address(project, "labels"), sent, follow=True).text
+    assert "The deadline, 1 Mar 1999, has passed already" in page
+    assert "This is in the past: labelers read" in admin.get(address(project, "labels")).text
+    project.refresh_from_db()
+    assert project.deadline.year == 1999
+
+
+def test_a_number_beyond_the_limits_is_told_with_both(admin, project):
+    sent = {**LABELS, "overlap": "99999", "gold_share": "130"}
+    page = admin.post(address(project, "labels"), sent).text
+    assert "This is 99999; at most" in page
+    assert "Ensure this value" not in page
+
+
 def test_what_is_wrong_stays_on_the_page_with_what_was_typed(admin, project):
     answer = admin.post(address(project, "labels"), {**LABELS, "gold_share": "130"})
     page = answer.content.decode()
@@ -361,6 +377,16 @@ def test_the_estimate_counts_labels_hours_and_widths(project):
     assert found.hours == pytest.approx(372 * 45 / 3600)
     assert found.win_rate_width.value == pytest.approx(0.0562, abs=1e-3)
     assert found.finish_at is None
+
+
+def test_without_a_policy_what_has_no_two_responses_is_not_compared(project):
+    """Three prompts, one of them with two responses: one comparison, and two more with a policy."""
+    bare = [factories.prompt(project) for _ in range(3)]
+    for _ in range(2):
+        factories.candidate(bare[0])
+    assert estimate(project).comparisons == 3
+    SamplingPlan.objects.create(project=project)
+    assert estimate(project).comparisons == 1
 
 
 def test_gold_and_repeats_cost_judgments_and_no_labels(project):

@@ -145,6 +145,9 @@ def test_a_run_tells_what_it_learned_from_as_soon_as_it_has_read_it(project, cli
     for one in (told, later):
         RunEvent.objects.create(run=run, kind="log", at=timezone.now(), data=one)
     assert fates_of(run) == [("Learned from", ["1,054 pairs"]), ("Left out", ["11 ties"])]
+    run.result = {"metrics": {"records": {"prompts_without_a_pair": 1, "ties_dropped": 1}}}
+    left_out = ["1 prompt without a pair to learn from", "1 tie"]
+    assert fates_of(run) == [("Left out", left_out)]
     page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).text
     assert "What it learned from" in page
 

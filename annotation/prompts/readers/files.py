@@ -38,6 +38,8 @@ FORMATS = ("jsonl", "csv", "parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
+CONTINUATION = range(0x80, 0xC0)  # bytes that begin no character
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 SPREAD_OBJECT = re.compile(rb"\{\s*\n")  # no line of JSON Lines begins so
 
 
@@ -96,6 +98,18 @@ def _guarded(path: Path, reader: Callable[[IO[bytes]], Iterator[Item]]) -> Itera
             ) from error
 
 
+def _refuse_neither_text_nor_gzip(start: bytes) -> None:
+    """Refuse what is binary and does not begin as gzip does, whatever its name promises."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        if start[0] in CONTINUATION or CONTROL.search(start):
+            raise UnreadableFile(
+                f"The file is no gzip file (those begin with 1F 8B) and no text: it begins with "
+                f"{start[:2].hex(' ').upper()}. Pack or send it again, or save it as UTF-8."
+            ) from None
+
+
 def _refuse_other_kinds(start: bytes) -> None:
     """Refuse by its first bytes a file that is no text in UTF-8, or is JSON that is neither lines nor an array."""
     if start.startswith(WIDE_BOMS) or b"\0" in start[:2]:
@@ -106,6 +120,7 @@ def _refuse_other_kinds(start: bytes) -> None:
         raise UnreadableFile("This is a Parquet file; give it the ending .parquet.")
     if start.startswith(b"\x1f\x8b"):
         raise UnreadableFile("The file is packed twice; unpack it once.")
+    _refuse_neither_text_nor_gzip(start)
     if SPREAD_OBJECT.match(start.removeprefix(BOM).lstrip()):
         raise UnreadableFile(
             "The file begins with an object over several lines; write each row in one line, or all in one array."
@@ -357,7 +372,7 @@ def _parquet(
             line += len(some)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(
-            f"The Parquet file cannot be read after row {line}: {error}. Write or send it again."
+            f"The Parquet file cannot be read after row {line}: {str(error).rstrip('.')}. Write or send it again."
         ) from error
 
 
