@@ -1,6 +1,7 @@
 """What a labeler did last: their own judgments and skips, to read again, and to open again where that can be undone.
 
 Candidates are in the letters that they saw; nothing tells who wrote what, nor what was gold or asked twice.
+What they hold now is left out: their first answer to a comparison that they are asked again is not there to be copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,10 +67,10 @@ def latest_of(project: Project, labeler_id: int, page: str | None) -> Latest:
 
 def _keys(project: Project, labeler_id: int) -> list[Key]:
     judged = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
-    judged = judged.filter(withdrawn_at=None).order_by("-created_at")
-    skips = Assignment.objects.filter(
-        project=project, labeler_id=labeler_id, state=Assignment.State.SKIPPED
-    )
+    mine = Assignment.objects.filter(project=project, labeler_id=labeler_id)
+    held = mine.filter(state=Assignment.State.LEASED).values("comparison")
+    judged = judged.filter(withdrawn_at=None).exclude(comparison__in=held).order_by("-created_at")
+    skips = mine.filter(state=Assignment.State.SKIPPED)
     skips = skips.filter(skipped_at__isnull=False).order_by("-skipped_at")
     found = [
         *(Key(at, True, pk) for at, pk in judged.values_list("created_at", "pk")[:KEPT]),

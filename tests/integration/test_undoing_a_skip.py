@@ -1,5 +1,6 @@
 """What a labeler did last, to read and to undo: what they skipped is leased to them again while it is open for them."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -175,6 +176,19 @@ def test_the_list_of_what_i_did_costs_the_same_for_few_and_many(
         with django_assert_num_queries(4):
             found = latest_of(project, labeler.pk, "1")
     assert (len(found.acts), found.page.paginator.num_pages) == (10, 2)
+
+
+def test_what_i_am_asked_again_is_not_there_to_be_copied(project, labeler):
+    row = judged(project, labeler)
+    project.assignments.create(
+        comparison=row.comparison,
+        labeler=labeler,
+        is_repeat=True,
+        takes_place=False,
+        shown_order=row.shown_order[::-1],
+        lease_until=timezone.now() + timedelta(minutes=5),
+    )
+    assert latest_of(project, labeler.pk, "1").acts == []
 
 
 def test_the_overview_counts_what_waits_for_me_as_the_labeling_page_does(
