@@ -85,6 +85,7 @@ class NewRunForm(forms.Form):
         for one in asked:
             self.fields[one.name] = form_field(one, hints[one.name])
         for name, field in self.fields.items():
+            field.help_text = self._in_words(str(field.help_text))
             field.widget.attrs["aria-describedby"] = f"help_{name}"
 
     def _choose(self, name: str, rows: Any) -> None:  # Any: querysets of three tables
@@ -116,7 +117,11 @@ class NewRunForm(forms.Form):
         """Say at its field what a service refused, in the words of the form."""
         field = error.field if error.field in self.fields else None
         text = str(error).removeprefix(f"{field}: ")
-        self.add_error(field, NAME.sub(lambda found: self._label(found[0]), text))
+        self.add_error(field, self._in_words(text))
+
+    def _in_words(self, text: str) -> str:
+        """A sentence that names other fields as they are labeled here."""
+        return NAME.sub(lambda found: self._label(found[0]), text)
 
     def _label(self, name: str) -> str:
         return f"“{self.fields[name].label}”" if name in self.fields else name

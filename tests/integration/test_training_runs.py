@@ -473,8 +473,9 @@ def test_the_form_names_settings_as_it_labels_them(pages, project, asked):
     url = address("runs-new", project) + "?kind=reward_model"
     body = filled(pages.get(url).context["form"])
     body |= {"snapshot": asked["snapshot"], "base_model": asked["base_model"], "quantize": "nf4"}
-    errors = pages.post(url, body).context["form"].errors["quantize"]
-    assert "set “LoRA rank”, for example to 16" in errors[0]
+    form = pages.post(url, body).context["form"]
+    assert "set “LoRA rank”, for example to 16" in form.errors["quantize"][0]
+    assert "nf4 needs “LoRA rank”" in form["quantize"].help_text
 
 
 @pytest.mark.parametrize("kind", list(SPECS))
