@@ -40,7 +40,9 @@ class Reporter:
         self._has_bar = rank() == 0 and (sys.stderr.isatty() if has_bar is None else has_bar)
         is_led = has_bar is not None or FOLLOW_STDIN in os.environ
         self._has_lines = rank() == 0 and not (self._has_bar or is_led)
-        self._listeners: list[Callable[[Event], None]] = []
+        self._listeners: list[Callable[[Event], None]] = (
+            [PlainLines().hear] if self._has_lines else []
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +87,10 @@ class Reporter:
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
     ) -> Iterator[Item]:
-        """Hand items on, saying how many are done: events at most twice a second, and a bar or plain lines."""
+        """Hand items on, saying how many are done: events at most twice a second, and a bar."""
         bar = tqdm(
             total=total, initial=done, desc=stage, unit=f" {unit}", disable=not self._has_bar
         )
-        lines = PlainLines(stage, total=total, unit=unit, done=done) if self._has_lines else None
         said_at = -math.inf
         with bar:
             for item in items:
@@ -99,11 +100,7 @@ class Reporter:
                 yield item
                 done += 1
                 bar.update()
-                if lines:
-                    lines.update(done)
             self._progress(stage, done, total, unit)
-            if lines:
-                lines.end(done)
 
     def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
         data = {"stage": stage, "done": done, "total": total, "unit": unit}

@@ -1,34 +1,48 @@
-"""How far a stage of a run is, in lines for a file: no bar, no carriage returns."""
+"""How far a run is, in lines for a file: no bar, no carriage returns."""
 
 import sys
-import time
+from dataclasses import dataclass
+from typing import TextIO
 
 from training.spec.durations import duration_text, rate_text
+from training.spec.events import Event, EventKind
 
 LINE_EVERY = 30.0  # seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """What is under way: since when, and with how many done."""
+
+    name: str
+    first: int
+    began: float
+
+
 class PlainLines:
-    """Lines on standard error about one stage: now and then, and one where it ends."""
+    """Hears a run's events; of each stage it says how far it is now and then, and where it ends."""
 
-    def __init__(self, stage: str, *, total: int, unit: str, done: int) -> None:
-        self._stage, self._total, self._unit, self._first = stage, total, unit, done
-        self._began = self._said_at = time.monotonic()
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+        self._stage: _Stage | None = None
+        self._said_at = 0.0
 
-    def update(self, done: int) -> None:
-        """Say how many are done, with rate and time left, where the last line is long ago."""
-        now = time.monotonic()
-        if done < self._total and now - self._said_at >= LINE_EVERY:
-            self._said_at = now
-            rate = (done - self._first) / (now - self._began)
-            left = duration_text((self._total - done) / rate)
-            self._say(done, f"{rate_text(rate, self._unit)}, about {left} left")
-
-    def end(self, done: int) -> None:
-        """Say how many were done, and in what time."""
-        self._say(done, f"in {duration_text(time.monotonic() - self._began)}")
-
-    def _say(self, done: int, told: str) -> None:
-        stage = self._stage[:1].upper() + self._stage[1:]
-        sys.stderr.write(f"{stage}: {done:,} of {self._total:,} {self._unit}, {told}\n")
-        sys.stderr.flush()
+    def hear(self, event: Event) -> None:
+        if event.kind != EventKind.PROGRESS:
+            return
+        name, unit = str(event.data["stage"]), str(event.data["unit"])
+        done, total = (int(str(event.data[key])) for key in ("done", "total"))
+        if self._stage is None or self._stage.name != name:
+            self._stage = _Stage(name=name, first=done, began=event.at)
+            self._said_at = event.at
+        gained, seconds = done - self._stage.first, event.at - self._stage.began
+        told = f"{name[:1].upper()}{name[1:]}: {done:,} of {total:,} {unit}"
+        if done >= total:
+            self._out.write(told + (f", in {duration_text(seconds)}\n" if gained else "\n"))
+            self._stage = None
+        elif gained and event.at - self._said_at >= LINE_EVERY:
+            self._said_at = event.at
+            rate = gained / seconds
+            left = duration_text((total - done) / rate)
+            self._out.write(f"{told}, {rate_text(rate, unit)}, about {left} left\n")
+        self._out.flush()

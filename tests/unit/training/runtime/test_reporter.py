@@ -1,11 +1,13 @@
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
 
 from training.runtime.metrics import Reporter
-from training.spec.events import EventKind
+from training.runtime.plain_lines import PlainLines
+from training.spec.events import Event, EventKind
 
 
 def events(folder: Path) -> list[dict[str, object]]:
@@ -73,29 +75,24 @@ def test_a_person_at_a_terminal_reads_what_a_guard_says(
     assert capsys.readouterr().err == told
 
 
-class Clock:
-    """Every look at it takes as many seconds as the item that was worked on."""
-
-    def __init__(self, step: float) -> None:
-        self.now, self.step = 0.0, step
-
-    def monotonic(self) -> float:
-        self.now += self.step
-        return self.now
-
-
-def test_without_a_terminal_plain_lines_tell_rate_and_time_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """12 s an item: a line after three of them, then after three more, then the end."""
-    monkeypatch.setattr("training.runtime.plain_lines.time", Clock(12.0))
-    with Reporter(tmp_path) as reporter:
-        list(reporter.track(range(8), stage="fine-tuning", total=9, unit="steps", done=1))
-    assert capsys.readouterr().err.splitlines() == [
+def test_without_a_terminal_plain_lines_tell_rate_and_time_left() -> None:
+    """12 s a step: a line once 30 s have passed since the last one, and where a stage ends."""
+    out = StringIO()
+    lines = PlainLines(out)
+    for done in range(1, 10):
+        lines.hear(progress("fine-tuning", done, 9, "steps", at=12.0 * done))
+    lines.hear(progress("held-out answers", 3, 3, "answers", at=200.0))
+    assert out.getvalue().splitlines() == [
         "Fine-tuning: 4 of 9 steps, 12 s a step, about 60 s left",
         "Fine-tuning: 7 of 9 steps, 12 s a step, about 24 s left",
         "Fine-tuning: 9 of 9 steps, in 2 min",
+        "Held-out answers: 3 of 3 answers",
     ]
+
+
+def progress(stage: str, done: int, total: int, unit: str, *, at: float) -> Event:
+    data = {"stage": stage, "done": done, "total": total, "unit": unit}
+    return Event(kind=EventKind.PROGRESS, at=at, data=data)
 
 
 @pytest.mark.parametrize("leader", ["a worker", "nobody"])
