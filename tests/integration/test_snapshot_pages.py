@@ -99,7 +99,7 @@ def test_the_preview_counts_what_would_go_in(client, engineer, project):
 
 def test_the_preview_of_a_broken_form_names_the_mistake(client, engineer, project):
     answer = client.post(reverse("datasets-preview", args=[project.pk]), {**FORM, "labelers": []})
-    assert b"This field is required" in answer.content
+    assert "<li>Whose judgments: This field is required.</li>" in answer.text
 
 
 def test_a_done_snapshot_shows_its_hash_and_inert_samples(client, api, engineer, project):

@@ -126,8 +126,9 @@ def example_pair(version: ModelVersion) -> Section | None:
         return None
     group, pair = example
     strength = STRENGTH_WORDS[min(max(round(abs(pair.margin)), 0), 3)]
+    ties = "tie" if pair.votes_tied == 1 else "ties"
     said = (
-        f"{pair.votes_chosen:g} for it, {pair.votes_rejected:g} against, {pair.votes_tied:g} ties"
+        f"{pair.votes_chosen:g} for it, {pair.votes_rejected:g} against, {pair.votes_tied:g} {ties}"
     )
     return Section(
         title="What a preference pair looks like",
