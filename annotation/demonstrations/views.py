@@ -7,7 +7,9 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -26,6 +28,10 @@ from annotation.ui import markdown
 
 PAGE_SIZE = 50
 LARGEST_KEY = 2**63 - 1
+SAID = {  # by what the address says was done last
+    "sent": gettext_lazy("Sent to review. Z takes it back."),
+    "back": gettext_lazy("Your last text is back. Send it again when it is ready."),
+}
 
 
 @never_cache
@@ -63,7 +69,8 @@ def withdraw(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.LABELER)
     row = selectors.own_demonstration(project, author_id=person(request).pk, pk=pk)
     writing.withdraw(demonstration=row)
-    return redirect("demonstrations-work", project.pk, row.pk)
+    address = reverse("demonstrations-work", args=[project.pk, row.pk])
+    return redirect(f"{address}?back")
 
 
 @require_GET
@@ -168,6 +175,7 @@ def _bench(
         "empty": None if row else found,
         "returned": selectors.returned_to(project, author_id=author.pk),
         "last": selectors.last_submitted(project, author_id=author.pk),
+        "said": next((words for name, words in SAID.items() if name in request.GET), ""),
     }
     return render(request, "demonstrations/write.html", context)
 
@@ -181,14 +189,14 @@ def _act(request: HttpRequest, project: Project, row: Demonstration) -> HttpResp
         elif act == "submit":
             uuid = _uuid(request.POST.get("client_uuid", ""))
             writing.submit(demonstration=row, client_uuid=uuid, text=text)
-            messages.success(request, _("Sent to review."))
         else:
             writing.save_draft(demonstration=row, text=text)
             return redirect("demonstrations-work", project.pk, row.pk)
     except InvalidInput as error:
         messages.error(request, str(error))
         return redirect("demonstrations-work", project.pk, row.pk)
-    return redirect("demonstrations-write", project.pk)
+    address = reverse("demonstrations-write", args=[project.pk])
+    return redirect(address if reason else f"{address}?sent")
 
 
 def _uuid(text: str) -> UUID:

@@ -30,6 +30,7 @@ def sent(page: Page) -> None:
     page.keyboard.type(TEXT)
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", name="Nothing to write right now")).to_be_visible()
+    says(page, "Sent to review. Z takes it back.")
 
 
 def test_one_bar_says_where_one_is_and_leads_elsewhere(desk, complaints):
@@ -86,6 +87,7 @@ def test_a_text_sent_to_review_is_taken_back_by_one_key(desk):
     assert Demonstration.objects.get().state == "submitted"
     desk.keyboard.press("z")
     expect(desk.locator("[data-text]")).to_have_value(TEXT)
+    says(desk, "Your last text is back.")
     assert Demonstration.objects.get().state == "draft"
 
 

@@ -90,7 +90,7 @@ def test_the_plain_form_keeps_a_draft_and_sends_it(project, writer):
     assert "Half." in writer.get(work_url(row)).content.decode()
     answer = {"text": "Whole.", "act": "submit", "client_uuid": str(uuid4())}
     page = writer.post(work_url(row), answer, follow=True).content.decode()
-    assert "Sent to review." in page
+    assert "Sent to review. Z takes it back." in page
     assert "Everything that was asked for is written" not in page  # it waits for review
     assert latest_version(row).text == "Whole."
 
@@ -146,6 +146,20 @@ def test_a_reviewer_sees_what_changed_and_approves_with_changes(project, admin):
     assert "Approved." in page.content.decode()
     row.refresh_from_db()
     assert row.candidate.text == "One two six four."
+
+
+def test_a_state_has_one_word_in_the_filter_the_count_and_the_table(project, admin):
+    submitted(project)
+    opened(project)
+    writing.lease_next(project=project, author=factories.member(project))
+    page = admin.get(reverse("demonstrations-list", args=[project.pk])).text
+    assert re.findall(r">(Waits for review|waits for review|Draft|draft|Submitted)<", page) == [
+        "Draft",
+        "Waits for review",
+        "draft",
+        "waits for review",
+    ]
+    assert "1 draft, 1 waits for review" in page
 
 
 def test_a_review_is_reversed_from_its_page(project, admin):
