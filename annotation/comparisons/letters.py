@@ -75,7 +75,7 @@ def verdict_text(said: Verdict, comparison: Comparison) -> str:
 
 
 def verdict_in_signs(said: Verdict, letters: Letters, *, scale: str) -> str:
-    """Such as "A ≫ B = C", in any language, with the signs that the scale has on the screen."""
+    """Such as "A ››› B = C", in any language, with the signs that the scale has on the screen."""
     if said.is_all_bad:
         return _("All bad")
     tiers = [_tier(tier, letters) for tier in said.ranking]

@@ -16,8 +16,8 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step(3, gettext_noop("much better"), "≫"),
-    Step(2, gettext_noop("better"), ">"),
+    Step(3, gettext_noop("much better"), "›››"),
+    Step(2, gettext_noop("better"), "››"),
     Step(1, gettext_noop("slightly better"), "›"),
 )
 BETTER = Step(1, gettext_noop("better"), ">")  # the one step of a short scale

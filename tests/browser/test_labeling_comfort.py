@@ -185,6 +185,13 @@ def test_a_phone_shows_the_verdict_and_its_button_in_every_language(
     expect(bench.form.locator("[data-submit]")).to_be_in_viewport(ratio=1)
     foot = bench.form.locator(".foot").bounding_box()["y"]
     assert scale.bounding_box()["y"] + scale.bounding_box()["height"] <= foot + 1
+    expect(scale.locator("label").first).to_have_text(re.compile("A›››"))
+    expect(scale.locator(".signs")).to_have_text(
+        re.compile({"en": "››› much better", "de": "››› viel besser"}[language])
+    )
+    expect(scale.locator(".signs")).to_be_in_viewport(ratio=1)
+    for act in ("flag", "undo", "why"):
+        expect(bench.form.locator(f"[data-{act}]")).to_be_in_viewport(ratio=1)
 
 
 def test_nine_responses_fit_a_small_phone(bench, ranked):
@@ -249,6 +256,22 @@ def test_a_long_prompt_takes_at_most_30_percent_of_the_height(bench, project):
     bench.open()
     bench.expect_state("ready")
     assert height(bench.page, "[data-place] [data-prompt]") <= 0.3 * 850
+
+
+@pytest.mark.parametrize("high", [800, 600])
+def test_a_long_prompt_and_many_criteria_leave_the_responses_their_room(bench, project, high):
+    for position in range(12):
+        project.criteria.create(name=f"aspect-{position}", question="Which?", position=position)
+    factories.comparison(factories.prompt(project, "More of it.\n\n" * 60))
+    sized(bench.page, 1024, high)
+    bench.open()
+    bench.expect_state("ready")
+    assert height(bench.page, "[data-place] .resp") >= 0.22 * high
+    expect(bench.form.locator("[data-submit]")).to_be_in_viewport(ratio=1)
+    bench.press(*"1234567123")
+    expect(bench.form.locator(".scale.now")).to_have_attribute("data-row", "criterion-aspect-9")
+    expect(bench.form.locator(".scale.now")).to_be_in_viewport(ratio=1)
+    expect(bench.form.locator("[data-row=overall] label").first).to_be_in_viewport(ratio=1)
 
 
 def test_what_is_chosen_is_filled_where_colors_are_forced(bench, compared):

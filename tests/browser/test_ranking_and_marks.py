@@ -170,7 +170,7 @@ def test_criteria_of_a_ranking_are_answered_by_keyboard_alone(bench, project, ru
     bench.press("3", "1", "1")  # helpful: B = C, and two places on A
     bench.press("1", "2", "3", "ArrowLeft", "0", "2")  # honest: taken back, and given again
     expect(bench.form.locator("[data-criterion=helpful] output")).to_have_text(
-        re.compile(r"^\w = \w > \w$")
+        re.compile(r"^\w = \w ›› \w$")
     )
     bench.submit()
     judgment = stored()

@@ -130,8 +130,8 @@ def test_a_dispute_is_told_in_the_letters_of_its_reader(project, admin, labeler,
     assert told.count(MAPPED) == 1
     assert page(admin, "quality-comparison", project.pk, comparison.pk).count(MAPPED) == 2
     own = page(labeler, "quality-my-work", project.pk)
-    assert "was decided: B ≫ A" in own
-    assert "Decided: B ≫ A. You said: A ≫ B." in own
+    assert "was decided: B ››› A" in own
+    assert "Decided: B ››› A. You said: A ››› B." in own
     assert " here." not in own
     appeals = own.partition('id="appeals"')[2].partition('id="latest"')[0]
     assert not [one for one in comparison.candidates.all() if one.text in appeals]
@@ -151,7 +151,7 @@ def test_gold_is_listed_in_letters_and_a_training_answer_in_those_of_its_labeler
     project.exam_attempts.create(labeler=labeler, number=1)
     served(row, labeler, [second, first], ranking=[[second], [first]], is_training=True)
     assert "A &gt; B" in page(admin, "quality-gold", project.pk)
-    assert "Known: B &gt; A. You said: A ≫ B." in page(labeler, "quality-my-work", project.pk)
+    assert "Known: B &gt; A. You said: A ››› B." in page(labeler, "quality-my-work", project.pk)
     disputes.open_dispute(
         project=project, labeler=labeler, subject="gold", subject_id=row.pk, text="A it is."
     )
@@ -189,8 +189,8 @@ def test_letters_of_three_are_mapped_where_they_moved(shown, told):
         (2, [[1], [0]], [1], "B slightly better than A"),
         (2, [[1, 0]], [], "A and B about the same"),
         (2, [], [], "all bad"),
-        (3, [[2], [1, 0]], [3], "C ≫ A = B"),
-        (3, [[2], [1], [0]], [1, 2], "C › B > A"),
+        (3, [[2], [1, 0]], [3], "C ››› A = B"),
+        (3, [[2], [1], [0]], [1, 2], "C › B ›› A"),
         (3, [[2, 1, 0]], [], "A, B and C about the same"),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_labeler_reads_the_sign_of_a_short_scale_that_was_on_the_screen(
 
 @pytest.mark.parametrize(
     ("scale", "strength", "told"),
-    [("three", 1, "A > B"), ("three", 3, "A > B"), ("five", 1, "A › B"), ("five", 3, "A ≫ B")],
+    [("three", 1, "A > B"), ("three", 3, "A > B"), ("five", 1, "A › B"), ("five", 3, "A ››› B")],
 )
 def test_a_short_scale_tells_no_strength_not_even_one_from_when_it_was_longer(
     scale, strength, told
@@ -257,5 +257,5 @@ def test_what_is_decided_about_their_work_is_told_in_the_language_of_the_labeler
     client = Client(headers={"accept-language": "de"})
     client.force_login(labeler)
     told = client.get(reverse("quality-my-work", args=[comparison.project_id])).content.decode()
-    assert "wurde entschieden: B ≫ A" in told
-    assert "Entschieden: B ≫ A. Sie sagten: A ≫ B." in told
+    assert "wurde entschieden: B ››› A" in told
+    assert "Entschieden: B ››› A. Sie sagten: A ››› B." in told

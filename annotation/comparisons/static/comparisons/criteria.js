@@ -1,7 +1,7 @@
 // The criteria of a ranking: one row each, a rank for every response. The distance of two ranks is how much better.
 import { gettext, interpolate } from "../ui/gettext.js";
 
-const SIGNS = ["", "›", ">", "≫"];
+const SIGNS = ["", "›", "››", "›››"];
 const rowsOf = (form) => [...form.querySelectorAll("[data-criterion]")];
 const cellsOf = (row) => [...row.querySelectorAll("select")];
 const rankedIn = (row) => cellsOf(row).filter((cell) => cell.value);

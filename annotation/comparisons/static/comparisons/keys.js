@@ -28,6 +28,14 @@ function currentRow(form) {
 export function markRow(form) {
   const now = rowInFocus() ?? firstOpen(form);
   for (const row of rows(form)) row.classList.toggle("now", row === now);
+  bringInView(now);
+}
+
+/** Many criteria scroll in the bar, under the verdict, which stays. */
+function bringInView(row) {
+  const list = row?.closest(".rows");
+  if (!list || list.scrollHeight <= list.clientHeight) return;
+  list.scrollTop = row.offsetTop - (list.clientHeight + list.firstElementChild.offsetHeight - row.offsetHeight) / 2;
 }
 
 /** Let the next digit answer this row. The row itself takes the focus: in one of its inputs, arrows would change the answer. */
