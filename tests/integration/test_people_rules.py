@@ -365,8 +365,10 @@ def test_an_exclusion_is_appealed_and_switched_off(project, admin, contrary):
 
 
 def test_fast_and_accurate_is_no_concern_fast_and_wrong_is(project, contrary):
+    Judgment.objects.filter(labeler=contrary, active_ms=1_500).update(active_ms=100)  # 220 a second
     services.refresh_agreement(project=project)
     found = numbers.numbers_of(project, contrary.pk)
+    assert found.fast.value == pytest.approx(12 / 16)
     (row,) = [one for one in stored_report(project).data["labelers"] if one["id"] == contrary.pk]
     assert found.fast.as_json() == row["fast"]
     assert [one.key for one in found.concerns] == ["too_fast"]
