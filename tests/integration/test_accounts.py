@@ -1,6 +1,7 @@
 """Signing in, tokens for the API, and people added by command."""
 
 import re
+from contextlib import nullcontext
 from functools import partial
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from annotation.accounts.models import ApiToken, User
 from annotation.accounts.services import create_person, create_token, revoke_token
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Membership, Role
-from deploy.management.commands.up import first_account
+from deploy.management.commands import up
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -143,10 +144,23 @@ def test_the_command_says_what_is_wrong_and_adds_nobody(arguments, words):
     assert User.objects.count() == 1
 
 
+@pytest.mark.parametrize(("code", "is_meant"), [(130, True), (-9, False)])
+def test_ctrl_c_ends_up_with_a_sentence_and_a_failure_with_its_code(
+    code, is_meant, monkeypatch, capsys
+):
+    monkeypatch.setattr(up, "prepare_database", lambda: None)
+    monkeypatch.setattr(up, "make_manager", lambda **_: None)
+    monkeypatch.setattr(up.connections, "close_all", lambda: None)  # the test's own
+    monkeypatch.setattr(up, "run", lambda _: code)
+    with nullcontext() if is_meant else pytest.raises(SystemExit, match=str(code)):
+        call_command("up")
+    assert ("Concord has stopped." in capsys.readouterr().out) is is_meant
+
+
 def test_up_says_how_to_make_the_first_account_until_there_is_one(capsys):
-    told = first_account()
+    told = up.first_account()
     assert "Nobody can sign in yet" in told
     command = told.splitlines()[-1].split("manage.py ")[1].split()
     call_command(*command)
     assert User.objects.get().is_staff
-    assert first_account() == ""
+    assert up.first_account() == ""

@@ -1,10 +1,13 @@
 """What others build on changes only on purpose: the OpenAPI document and the schemas of specs are frozen."""
 
 import json
+import re
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
 
+from tests import factories
 from tests.surfaces import FOLDER, SURFACES, written
 
 
@@ -27,3 +30,15 @@ def test_every_operation_names_its_sign_in_and_the_shape_of_its_errors():
     operations = [one for path in document["paths"].values() for one in path.values()]
     assert all({"token": []} in one["security"] for one in operations)
     assert all("4XX" in one["responses"] for one in operations)
+
+
+@pytest.mark.django_db
+def test_the_documentation_has_the_site_s_header_and_a_way_back_and_nothing_inline(client):
+    client.force_login(factories.user())
+    page = client.get(reverse("api-docs")).text
+    assert '<a class="brand" href="/">' in page
+    assert ">Your projects</a>" in page
+    assert '<div id="swagger-ui"></div>' in page
+    assert (
+        re.search(r"<script(?![^>]* (src=|type=.application/json))|<style| onclick=", page) is None
+    )
