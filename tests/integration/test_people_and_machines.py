@@ -121,7 +121,7 @@ def test_the_page_of_rules_tries_a_machine_judge_on_history(client, admin, apart
     content = client.post(reverse("quality-rule-try", args=[apart.pk]), asked).content.decode()
     assert "would count 44 more judgments beside 120, which decide 4 pairs" in content
     assert "All 40 preferences would stay as they are." in content
-    client.post(reverse("quality-rule-save", args=[apart.pk]), asked)
+    client.post(reverse("quality-rule-save", args=[apart.pk]), {**asked, "reason": "A trial."})
     content = client.get(reverse("quality-rules", args=[apart.pk])).content.decode()
     assert "Count the verdicts of judge in resolutions" in content
 

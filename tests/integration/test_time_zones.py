@@ -163,7 +163,7 @@ def test_the_day_of_a_rule_begins_at_midnight_of_who_writes_it(client, project):
     asked = {"kind": "exclude", "labeler": labeler.pk, "since": "2026-01-31"}
     tried = client.post(reverse("quality-rule-try", args=[project.pk]), asked).content.decode()
     assert "would drop 1 of 2 judgments" in tried
-    client.post(reverse("quality-rule-save", args=[project.pk]), asked)
+    client.post(reverse("quality-rule-save", args=[project.pk]), {**asked, "reason": "A trial."})
     rule = rules.rules_of(project)[0]
     assert rule.params["since"] == "2026-01-31T00:00:00+09:00"
     page = client.get(reverse("quality-rules", args=[project.pk])).content.decode()
