@@ -91,7 +91,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
 def _told(error: Exception, request: Request) -> dict[str, Any]:  # Any: JSON
     """The one shape of what REST framework knows how to refuse."""
     if isinstance(error, exceptions.ValidationError):
-        body: object = request.data  # the stubs know forms only
+        body = _body(request)
         if not isinstance(body, dict | list):
             told = f"The body is {kind_of(body)}; send an object with named fields."
             return error_body("invalid", told)
@@ -102,6 +102,14 @@ def _told(error: Exception, request: Request) -> dict[str, Any]:  # Any: JSON
     if isinstance(error, PermissionDenied):
         return error_body("forbidden", "Your role does not allow this.")
     return error_body("not_found", str(NOTHING_HERE))
+
+
+def _body(request: Request) -> object:
+    """What was sent; no fields where it cannot be read, since then what was refused is the address."""
+    try:
+        return request.data
+    except exceptions.APIException:
+        return {}
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

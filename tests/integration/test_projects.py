@@ -355,6 +355,17 @@ def test_a_body_that_is_no_object_is_told_in_words(api, admin):
     )
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "image/png"])
+def test_a_question_that_is_refused_is_told_beside_a_body_that_cannot_be_read(
+    api, project, admin, content_type
+):
+    api.force_authenticate(admin)
+    url = reverse("api-snapshot-changes", args=[project.pk, 1]) + "?page=0"
+    answer = api.generic("GET", url, "{", content_type=content_type)
+    assert answer.status_code == 400
+    assert "page" in answer.json()["error"]["fields"]
+
+
 def test_a_name_that_nobody_has_is_said_at_its_field(client, project, admin):
     client.force_login(admin)
     sent = {"username": "nobody-here", "role": "labeler"}
