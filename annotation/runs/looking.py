@@ -21,17 +21,26 @@ class HeldOut(NamedTuple):
 
 
 def looked(spec: Mapping[str, Any], held_out: HeldOut, *, steps: int) -> float:  # Any: settings
-    """What looks come to during so many steps (updates), as prompts passed (rollouts drawn).
+    """What the looks of a whole run of so many steps (updates) come to, as prompts passed (rollouts drawn)."""
+    first = "updates" in spec and int(spec.get("eval_every", 0)) > 1
+    return (looks_between(spec, 0, steps) + first) * a_look(spec, held_out)
+
+
+def looks_between(spec: Mapping[str, Any], first: int, last: int) -> int:  # Any: as above
+    """Looks after step (update) ``first`` until ``last``; a step tells its metrics after its look."""
+    every = int(spec.get("eval_every", 0))
+    return last // every - first // every if every else 0
+
+
+def a_look(spec: Mapping[str, Any], held_out: HeldOut) -> float:  # Any: as above
+    """What one look comes to, as prompts passed (rollouts drawn).
 
     An answer counts as a rollout, which it is at most: it is sampled and scored, and not learned from.
     """
-    every = int(spec.get("eval_every", 0))
-    if not every:
-        return 0.0
     if "updates" in spec:
-        return float((steps // every + (every > 1)) * answers_of_one(spec, held_out))
+        return float(answers_of_one(spec, held_out))
     limit = min(int(spec.get("max_groups", 0)) or LOOKED_AT, LOOKED_AT)
-    return steps // every * min(held_out.validation, limit) * FORWARD_SHARE
+    return min(held_out.validation, limit) * FORWARD_SHARE
 
 
 def answers(spec: Mapping[str, Any], held_out: HeldOut) -> int:  # Any: as above

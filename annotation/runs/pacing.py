@@ -10,14 +10,14 @@ from django.db.models import QuerySet
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import number_text
 from annotation.runs.lengths import LIMIT, growth
-from annotation.runs.looking import POLICIES, HeldOut, looked
+from annotation.runs.looking import POLICIES, HeldOut, a_look, looks_between
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.weights import Weights, weights_of
 from training.spec.events import EventKind
 from training.spec.naming import words_of
 
 PACED_BY = 3  # earlier runs
-LOOKED_AT = 30  # newest runs of the kind
+CONSIDERED = 30  # newest runs of the kind
 PACE_SETTINGS = (
     *("max_prompt_tokens", "max_response_tokens", "trainable_layers", "lora_rank", "layers"),
     *("heads", "update_epochs", "tokens_per_forward", "gradient_checkpointing"),
@@ -64,6 +64,14 @@ class Basis(NamedTuple):
     not_scaled_for: tuple[str, ...]
 
 
+class _Span(NamedTuple):
+    """The first and the last step that an attempt told of, and the seconds between."""
+
+    first: int
+    last: int
+    seconds: float
+
+
 class _Asked(NamedTuple):
     units: float
     answers: int
@@ -93,7 +101,7 @@ def seconds_of(
         project=base_model.project_id, kind=kind, status=TrainingRun.Status.DONE
     ).select_related("base_model", "snapshot")
     groups: dict[Likeness, list[_Earlier]] = {one: [] for one in Likeness}
-    for run in done.order_by("-pk")[:LOOKED_AT]:
+    for run in done.order_by("-pk")[:CONSIDERED]:
         theirs = weights_of(run.base_model)
         likeness = _likeness(run, spec, is_sized_alike(base_model, weights, run.base_model, theirs))
         if likeness < Likeness.MODEL or (weights and theirs):
@@ -189,15 +197,15 @@ def timed_of(run: TrainingRun) -> Timed | None:
     spans = [
         _span(said, after, before) for after, before in pairwise([0, *starts, LAST_KEY])
     ]  # the first is that of a run without such an event
-    steps, seconds = (sum(column) for column in zip(*spans, strict=True))
+    steps = sum(one.last - one.first for one in spans)
+    seconds = sum(one.seconds for one in spans)
     per_step = run.spec.get("rollouts_per_update" if "updates" in run.spec else "groups_per_step")
     if not steps or not per_step:
         return None
-    units = steps * float(per_step) + looked(
-        run.spec, HeldOut.of(run.snapshot.splits), steps=int(steps)
-    )
+    looks = sum(looks_between(run.spec, one.first, one.last) for one in spans)
+    units = steps * float(per_step) + looks * a_look(run.spec, HeldOut.of(run.snapshot.splits))
     took = run.result.get("seconds")  # of its last attempt
-    beside = max(0.0, took - spans[-1][1]) if isinstance(took, (int, float)) else 0.0
+    beside = max(0.0, took - spans[-1].seconds) if isinstance(took, (int, float)) else 0.0
     answers, on_answers = _answered(said)
     an_answer = on_answers / answers if answers else None
     return Timed(seconds / units, max(0.0, beside - on_answers), an_answer)
@@ -210,10 +218,10 @@ def _answered(said: QuerySet[RunEvent]) -> tuple[int, float]:
     return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
 
-def _span(said: QuerySet[RunEvent], after: int, before: int) -> tuple[int, float]:
-    """Steps and seconds between the first and the last step of one attempt."""
+def _span(said: QuerySet[RunEvent], after: int, before: int) -> _Span:
+    """That of one attempt, which lies between two events."""
     told = said.filter(kind=EventKind.METRICS, pk__gt=after, pk__lt=before).order_by("pk")
     first, last = told.first(), told.last()
     if first is None or last is None:
-        return 0, 0.0
-    return last.step - first.step, (last.at - first.at).total_seconds()
+        return _Span(0, 0, 0.0)
+    return _Span(first.step, last.step, (last.at - first.at).total_seconds())

@@ -225,6 +225,23 @@ def test_looks_of_an_earlier_run_are_taken_out_of_its_pace(project):
     assert of_reward(project, base).seconds == pytest.approx(40 / 6)
 
 
+@pytest.mark.parametrize(
+    ("steps", "looks"), [(range(1, 9), 0), (range(19, 27), 1), (range(20, 28), 0)]
+)
+def test_only_looks_between_the_steps_that_an_earlier_run_told_of_are_in_its_pace(
+    project, steps, looks
+):
+    """14 s for 7 updates of 8 rollouts; a look, at 20 or before the first metrics, is 16 answers."""
+    base = factories.policy(project)
+    snapshot = factories.snapshot(project, splits={"train": 20, "test": 16})
+    spec = {**PPO, "eval_every": 20, "eval_prompts": 16}
+    run = factories.training_run(
+        project, kind="ppo", base_model=base, spec=spec, status="done", snapshot=snapshot
+    )
+    told(run, steps, start=timezone.now())
+    assert pacing.timed_of(run).a_unit == pytest.approx(14 / (7 * 8 + looks * 16))
+
+
 def test_held_out_answers_are_part_of_the_time_by_those_of_an_earlier_run(project):
     """34 s, of them 4 between its steps and 12 for 2 * 8 answers: 18 s beside; 0.75 s an answer."""
     base = factories.policy(project)
