@@ -4,7 +4,7 @@ Candidates are in the letters that they saw; nothing tells who wrote what, nor w
 What they hold now is left out: their first answer to a comparison that they are asked again is not there to be copied.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -13,9 +13,10 @@ from django.core.paginator import Page, Paginator
 
 from annotation.comparisons.bench import ShownCandidate, ShownTurn, shown_candidates, shown_turns
 from annotation.comparisons.letters import verdict_in_signs
-from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.comparisons.models import Assignment, Batch, Comparison, Judgment
 from annotation.comparisons.selectors import Act, Response, can_undo, responses_of
 from annotation.projects.models import Project
+from annotation.quality.adjudication import adjudications_by_comparison
 from annotation.quality.mine import letters_seen, question_of
 
 KEPT = 200  # acts that can be read again
@@ -57,11 +58,12 @@ class Latest(NamedTuple):
 
 
 def latest_of(project: Project, labeler_id: int, page: str | None) -> Latest:
-    """A page of the newest acts of a labeler, the newest first; at most five queries."""
+    """A page of the newest acts of a labeler, the newest first; at most six queries."""
     shown = Paginator(_keys(project, labeler_id), PAGE_SIZE).get_page(page)
     rows = _rows(list(shown))
     texts = responses_of(sorted({pk for _at, row in rows for pk in _order(row)}))
-    told = [_told(at, row, texts, project) for at, row in rows]
+    decided = adjudications_by_comparison(project, {row.comparison_id for _at, row in rows})
+    told = [_told(at, row, texts, project, decided) for at, row in rows]
     return Latest(told, shown)
 
 
@@ -80,7 +82,9 @@ def _keys(project: Project, labeler_id: int) -> list[Key]:
 
 
 def _rows(keys: Sequence[Key]) -> list[tuple[datetime, Act]]:
-    judged = Judgment.objects.select_related("comparison__prompt", "assignment")
+    judged = Judgment.objects.select_related(
+        "comparison__prompt", "comparison__batch", "assignment"
+    )
     skips = Assignment.objects.select_related("comparison__prompt")
     judgments = judged.in_bulk([one.pk for one in keys if one.is_judgment])
     skipped = skips.in_bulk([one.pk for one in keys if not one.is_judgment])
@@ -95,14 +99,20 @@ def _order(row: Act) -> Sequence[int]:
     return row.shown_order or row.comparison.candidate_ids
 
 
-def _told(at: datetime, row: Act, texts: Mapping[int, Response], project: Project) -> LatestAct:
+def _told(
+    at: datetime,
+    row: Act,
+    texts: Mapping[int, Response],
+    project: Project,
+    decided: Collection[int],
+) -> LatestAct:
     turns = row.comparison.prompt.turns
     candidates = shown_candidates({pk: texts[pk] for pk in _order(row)})
     shown = Shown(question_of(turns), shown_turns(turns), candidates)
     if isinstance(row, Judgment):
         letters = letters_seen(row, row.comparison)
         said = verdict_in_signs(row, letters, scale=project.answer_scale)
-        key = row.client_uuid if _stands(row) else None
+        key = row.client_uuid if _opens(row, decided) else None
         return LatestAct(
             at=at, shown=shown, said=said, why=row.rationale, field="client_uuid", key=key
         )
@@ -110,9 +120,11 @@ def _told(at: datetime, row: Act, texts: Mapping[int, Response], project: Projec
     return LatestAct(at=at, shown=shown, said="", why=reason, field="assignment", key=skip)
 
 
-def _stands(row: Judgment) -> bool:
+def _opens(row: Judgment, decided: Collection[int]) -> bool:
     is_training = row.assignment is not None and row.assignment.is_training
-    return can_undo(row) and not is_training
+    batch = row.comparison.batch
+    is_held = batch is not None and batch.state != Batch.State.OPEN
+    return can_undo(row) and not (is_training or is_held or row.comparison_id in decided)
 
 
 def _has_place(row: Assignment) -> bool:

@@ -18,6 +18,7 @@ from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.overview.selectors import counts_of
 from annotation.projects.models import Project, Role
+from annotation.quality.latest import latest_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -165,19 +166,20 @@ def answered(assignment):
 
 
 @pytest.mark.parametrize("state", ["paused", "closed"])
-def test_what_is_undone_in_a_batch_that_is_not_open_is_held_and_not_served(project, state):
+def test_what_was_said_in_a_batch_stays_while_it_is_not_open(project, state):
     row = factories.comparison(factories.prompt(project))
     batch, labeler = make(project), factories.member(project)
     assignment = lease_next_comparison(project=project, labeler=labeler)
     answer = {"ranking": [[one] for one in row.candidate_ids], "strengths": [1]}
-    judgment = judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
+    judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
     batches.set_state(batch=batch, state=state, actor=labeler)
-    judging.undo_judgment(judgment=judgment)
-    row.refresh_from_db()
-    assert (row.state, row.judgments_counted) == ("held", 0)
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [None]
+    with pytest.raises(Conflict, match="batch of this comparison is not open"):
+        judging.undo_last(project=project, labeler=labeler)
     batches.set_state(batch=batch, state="open", actor=labeler)
+    judging.undo_last(project=project, labeler=labeler)
     row.refresh_from_db()
-    assert row.state == "open"
+    assert (row.state, row.judgments_counted) == ("open", 0)
 
 
 def test_what_is_put_back_into_a_paused_batch_is_held(project):

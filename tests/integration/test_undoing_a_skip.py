@@ -173,9 +173,26 @@ def test_the_list_of_what_i_did_costs_the_same_for_few_and_many(
     for count in (1, 12):
         for _ in range(count):
             judged(project, labeler)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             found = latest_of(project, labeler.pk, "1")
     assert (len(found.acts), found.page.paginator.num_pages) == (10, 2)
+
+
+def test_what_an_admin_decided_stays_as_i_said_it_until_that_is_undone(
+    project, labeler, address, mine
+):
+    row = judged(project, labeler)
+    project.adjudications.create(comparison=row.comparison, cause="labeler_error", is_all_bad=True)
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [None]
+    for body in ({}, {"client_uuid": str(row.client_uuid)}):
+        reply = mine.post(address, body, content_type="application/json")
+        assert reply.status_code == 409
+        assert "An admin has decided this comparison" in reply.content.decode()
+    project.adjudications.update(undone_at=timezone.now())
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [row.client_uuid]
+    judging.undo_last(project=project, labeler=labeler)
+    row.refresh_from_db()
+    assert row.withdrawn_at
 
 
 def test_what_i_am_asked_again_is_not_there_to_be_copied(project, labeler):

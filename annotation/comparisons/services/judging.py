@@ -15,7 +15,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import answers, exams, progress, verdicts
 from annotation.comparisons.gold import Feedback
-from annotation.comparisons.models import Assignment, Comparison, Judgment
+from annotation.comparisons.models import Assignment, Batch, Comparison, Judgment
 from annotation.comparisons.selectors import (
     Station,
     assignment_of,
@@ -280,11 +280,15 @@ def _refuse_while_paused(project: Project, labeler: User) -> None:
 
 @transaction.atomic
 def undo_judgment(*, judgment: Judgment) -> Assignment:
-    """Withdraw a judgment and re-open its assignment. Raises Conflict once a snapshot has taken it."""
+    """Withdraw a judgment and re-open its assignment.
+
+    Raises Conflict once a snapshot has taken it, an admin has decided its comparison, or its batch is not open.
+    """
     row = Assignment.objects.select_for_update(of=("self",)).select_related("project")
     assignment = row.filter(judgment=judgment).first()
     if assignment is not None and assignment.is_training:
         raise Conflict(_("A training answer stays as it is: its known verdict was shown to you."))
+    _refuse_once_told(judgment.comparison)
     now = timezone.now()
     standing = Judgment.objects.filter(pk=judgment.pk, withdrawn_at=None, frozen_at=None)
     if assignment is None or not standing.update(withdrawn_at=now, assignment=None):
@@ -303,6 +307,16 @@ def undo_judgment(*, judgment: Judgment) -> Assignment:
     audit.record("judgment.undone", judgment, actor=judgment.labeler)
     ring_agreement(judgment.project_id)
     return assignment
+
+
+def _refuse_once_told(comparison: Comparison) -> None:
+    """What was decided may be known to its labelers; judged anew it would only be copied."""
+    if comparison.adjudications.filter(undone_at=None).exists():
+        raise Conflict(
+            _("An admin has decided this comparison and you can read how; your judgment stays.")
+        )
+    if comparison.batch and comparison.batch.state != Batch.State.OPEN:
+        raise Conflict(_("The batch of this comparison is not open; your judgment stays as it is."))
 
 
 def _reopen_comparison(judgment: Judgment) -> None:
