@@ -1,15 +1,18 @@
 """What a labeler did last: their own judgments and skips, to read again, and to open again where that can be undone.
 
 Candidates are in the letters that they saw; nothing tells who wrote what, nor what was gold or asked twice.
-What they hold now is left out: their first answer to a comparison that they are asked again is not there to be copied.
+Their first answer to a comparison that they are asked again is left out until they said it again: it is not there to
+be copied, not even once they skipped the repeat or let it expire.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
+from django.db.models import Q
+from django.utils import timezone
 
 from annotation.comparisons.bench import ShownCandidate, ShownTurn, shown_candidates, shown_turns
 from annotation.comparisons.letters import verdict_in_signs
@@ -21,6 +24,9 @@ from annotation.quality.mine import letters_seen, question_of
 
 KEPT = 200  # acts that can be read again
 PAGE_SIZE = 10
+SKIPS_OPEN_FOR = timedelta(days=1)  # then none is offered: gold and repeats would be told by it
+_ASKED = Q(state=Assignment.State.LEASED)
+_ASKED |= Q(is_repeat=True, state__in=(Assignment.State.SKIPPED, Assignment.State.EXPIRED))
 
 
 class Key(NamedTuple):
@@ -70,8 +76,8 @@ def latest_of(project: Project, labeler_id: int, page: str | None) -> Latest:
 def _keys(project: Project, labeler_id: int) -> list[Key]:
     judged = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
     mine = Assignment.objects.filter(project=project, labeler_id=labeler_id)
-    held = mine.filter(state=Assignment.State.LEASED).values("comparison")
-    judged = judged.filter(withdrawn_at=None).exclude(comparison__in=held).order_by("-created_at")
+    asked = mine.filter(_ASKED).values("comparison")
+    judged = judged.filter(withdrawn_at=None).exclude(comparison__in=asked).order_by("-created_at")
     skips = mine.filter(state=Assignment.State.SKIPPED)
     skips = skips.filter(skipped_at__isnull=False).order_by("-skipped_at")
     found = [
@@ -129,6 +135,8 @@ def _opens(row: Judgment, decided: Collection[int]) -> bool:
 
 def _has_place(row: Assignment) -> bool:
     comparison = row.comparison
+    if row.skipped_at is None or row.skipped_at < timezone.now() - SKIPS_OPEN_FOR:
+        return False
     if not row.takes_place:
         return comparison.state not in (Comparison.State.CLOSED, Comparison.State.HELD)
     is_open = comparison.state == Comparison.State.OPEN

@@ -195,9 +195,13 @@ def test_what_an_admin_decided_stays_as_i_said_it_until_that_is_undone(
     assert row.withdrawn_at
 
 
-def test_what_i_am_asked_again_is_not_there_to_be_copied(project, labeler):
+@pytest.mark.parametrize(
+    ("state", "seen"), [("leased", 0), ("skipped", 0), ("expired", 0), ("submitted", 1)]
+)
+def test_what_i_am_asked_again_is_not_there_to_be_copied(project, labeler, state, seen):
     row = judged(project, labeler)
     project.assignments.create(
+        state=state,
         comparison=row.comparison,
         labeler=labeler,
         is_repeat=True,
@@ -205,7 +209,15 @@ def test_what_i_am_asked_again_is_not_there_to_be_copied(project, labeler):
         shown_order=row.shown_order[::-1],
         lease_until=timezone.now() + timedelta(minutes=5),
     )
-    assert latest_of(project, labeler.pk, "1").acts == []
+    assert len(latest_of(project, labeler.pk, "1").acts) == seen
+
+
+@pytest.mark.parametrize("takes_place", [True, False])
+def test_a_skip_is_offered_for_a_day_whatever_was_skipped(project, labeler, skipped, takes_place):
+    Assignment.objects.update(takes_place=takes_place)
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [skipped.pk]
+    Assignment.objects.update(skipped_at=timezone.now() - timedelta(days=1, minutes=1))
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [None]
 
 
 def test_the_overview_counts_what_waits_for_me_as_the_labeling_page_does(
