@@ -17,6 +17,7 @@ from annotation.runs.looking import HeldOut, answers, looked
 from annotation.runs.pacing import Basis, seconds_of
 from annotation.runs.selectors import computes_half
 from annotation.runs.specs import needs_reward_model
+from annotation.runs.usable import prompts_to_learn_from
 from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
 from annotation.runs.weights import FULL_BYTES, HALF_BYTES, Weights, weights_of
 from training.spec.runs import SPECS
@@ -136,29 +137,6 @@ def time_of(
         base_model=base_model,
         weights=weights_of(base_model),
     )
-
-
-def prompts_to_learn_from(
-    snapshot: DatasetSnapshot,
-    kind: str,
-    spec: Mapping[str, Any],  # Any: as above
-) -> int:
-    """Prompts of the training split in which such a run finds something; all, where the manifest does not count."""
-    there = int(snapshot.splits.get("train", 0))
-    if kind == "kto":
-        found = verdicts_in(snapshot)
-        return found.prompts if found else there
-    counts = snapshot.manifest.get("prompts_with_by_split", {}).get("train", {})
-    return int(counts.get(needed(kind, spec), there))
-
-
-def needed(kind: str, spec: Mapping[str, Any]) -> str:  # Any: as above
-    """What a prompt must hold for a run of this kind, as the manifest counts it; empty where every prompt will do."""
-    if kind == "sft":
-        return "response" if spec.get("include_chosen", True) else "demonstration"
-    if kind == "reward_model":
-        return "decided_pair" if spec.get("ties", "drop") == "drop" else "pair"
-    return "decided_pair" if kind == "dpo" else ""
 
 
 def rows_of(there: int, usable: int, *, limit: int) -> int:

@@ -223,6 +223,31 @@ def test_a_snapshot_that_teaches_nothing_is_refused_before_a_run_is_queued(
     assert not TrainingRun.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("spec", "status"),
+    [
+        ({"kind": "dpo"}, 400),
+        ({"kind": "sft", "include_chosen": False}, 400),
+        ({"kind": "sft"}, 201),
+        ({"kind": "reward_model", "ties": "half"}, 201),
+    ],
+)
+def test_a_snapshot_that_teaches_in_its_held_out_splits_alone_is_refused(
+    api, project, asked, spec, status
+):
+    told = {"pair": 9, "decided_pair": 0, "response": 9, "demonstration": 0}
+    manifest = {
+        "counts": {"preferences": 20, "demonstrations": 20},
+        "prompts_with_by_split": {"train": told},
+    }
+    idle = factories.snapshot(project, manifest=manifest, rows=40, splits={"train": 9, "test": 31})
+    answer = queue(api, project, asked | {"spec": spec, "snapshot": idle.pk})
+    assert answer.status_code == status, answer.data
+    if status == 400:
+        told = answer.data["error"]["fields"]["snapshot"][0]
+        assert f"No prompt in the train split of {idle.name} holds anything" in told
+
+
 def test_a_served_model_cannot_be_trained(api, project, asked):
     served = factories.policy(project, backend="http")
     answer = queue(api, project, asked | {"base_model": served.pk})

@@ -27,6 +27,7 @@ from annotation.runs.specs import (
     stored_spec,
     trained_kind,
 )
+from annotation.runs.usable import prompts_to_learn_from
 from annotation.runs.verdicts import verdicts_in
 from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
@@ -137,6 +138,12 @@ def check_records(spec: RunSpec, snapshot: DatasetSnapshot) -> None:
         raise InvalidInput.at(
             "snapshot",
             f"{snapshot.name} has {found} {what}; {a_run(spec.kind)} needs at least {FEWEST_ROWS}. "
+            "Judge or write more, and build another snapshot.",
+        )
+    if snapshot.splits and not prompts_to_learn_from(snapshot, spec.kind, stored_spec(spec)):
+        raise InvalidInput.at(
+            "snapshot",
+            f"No prompt in the train split of {snapshot.name} holds anything that {a_run(spec.kind)} learns from. "
             "Judge or write more, and build another snapshot.",
         )
 
