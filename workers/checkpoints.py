@@ -20,12 +20,13 @@ from typing import NamedTuple, Self
 from annotation.core import bucket, storage
 from annotation.core.errors import DomainError
 from annotation.runs.models import TrainingRun
-from training.spec.layout import CHECKPOINTS_DIR
+from training.spec.layout import ADAPTERS_DIR, CHECKPOINTS_DIR
 from workers.running import Fenced
 
 logger = logging.getLogger(__name__)
 KEPT = 2  # as in a run's folder
 HELD = ".held"
+RESUMED_FROM = (CHECKPOINTS_DIR, ADAPTERS_DIR)  # of no use to a run that is done
 LISTED = re.compile(r".+/(\d+)/([0-9a-f]{64})\.json")
 
 
@@ -119,8 +120,21 @@ def remove_unused(*, before: datetime) -> None:
 
 
 def remove_kept(folder: Path) -> None:
-    """Remove the checkpoints in a run's folder: a run that is done is not gone on with."""
-    shutil.rmtree(folder / CHECKPOINTS_DIR, ignore_errors=True)
+    """Remove checkpoints and a server's adapters from a run's folder: a run that is done is not gone on with."""
+    for name in RESUMED_FROM:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def remove_of_done() -> None:
+    """The same in this machine's folder of every run that is done, also where another machine finished it."""
+    found = {
+        int(one.name): one
+        for one in storage.folder("runs").iterdir()
+        if one.name.isdecimal() and any((one / name).exists() for name in RESUMED_FROM)
+    }
+    done = TrainingRun.objects.filter(pk__in=found, status=TrainingRun.Status.DONE)
+    for pk in done.values_list("pk", flat=True):
+        remove_kept(found[pk])
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -20,7 +20,7 @@ from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
 from annotation.quality.selectors import with_old_reports
 from annotation.rounds.services import advance_all
-from workers.checkpoints import remove_unused
+from workers.checkpoints import remove_of_done, remove_unused
 
 logger = logging.getLogger(__name__)
 RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for the rest
@@ -49,7 +49,11 @@ def sweep() -> None:
 
 @shared_task(name="workers.housekeeping.remove_old_checkpoints")
 def remove_old_checkpoints() -> None:
-    """Remove the checkpoints that nobody went on with for CONCORD_CHECKPOINT_DAYS from the bucket."""
+    """Remove those of done runs from this machine, and from the bucket those that nobody went on with.
+
+    What lies in the bucket is old after CONCORD_CHECKPOINT_DAYS.
+    """
+    remove_of_done()
     days = settings.CONCORD_CHECKPOINT_DAYS
     if days and bucket.address() is not None:
         remove_unused(before=timezone.now() - timedelta(days=days))

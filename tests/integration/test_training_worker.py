@@ -16,6 +16,7 @@ from tests.integration.conftest import TRAINER
 from tests.unit.training.conftest import judged_group, write_groups
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers import process, training
+from workers.housekeeping import remove_old_checkpoints
 from workers.training import execute_run, run_folder
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +55,19 @@ def test_every_event_is_kept_once_in_order_and_progress_is_on_the_run(trainer, r
 def test_a_run_that_is_done_keeps_no_checkpoint(trainer, run):
     execute_run(run.pk)
     assert not (run_folder(run.pk) / "checkpoints").exists()
+
+
+def test_checkpoints_of_a_run_that_another_machine_finished_are_removed_here(trainer, run):
+    finished = factories.training_run(run.project, status="done")
+    left = [run_folder(one.pk) / "checkpoints" / "3" for one in (finished, run)]
+    left.append(run_folder(finished.pk) / "adapters" / "4")
+    for one in left:
+        one.mkdir(parents=True)
+    artifact = run_folder(finished.pk) / "artifact"
+    artifact.mkdir()
+    remove_old_checkpoints()
+    assert [one.exists() for one in left] == [False, True, False]
+    assert artifact.exists()
 
 
 def test_the_output_of_the_process_is_kept_for_the_page(trainer, run):

@@ -39,10 +39,10 @@ from training.rollout.sampler import (
 from training.runtime.distributed import rank, wait_for_all
 from training.runtime.run import Run
 from training.spec.errors import SamplerFailed
+from training.spec.layout import ADAPTERS_DIR
 from training.spec.rollouts import SAMPLER_KEY, RolloutSpec
 
 TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-ADAPTERS_DIR = "adapters"
 LONGEST_REASON = 300
 
 

@@ -3,6 +3,7 @@
 DIR/spec.json        the frozen spec
 DIR/events.jsonl     what the run says, appended
 DIR/checkpoints/N/   resumable states, newest wins
+DIR/adapters/N/      with a server that samples: the adapter of an update
 DIR/adapter/         with `quantize`: what was trained, written before it is merged into the artifact
 DIR/artifact/        the published model, when done
 DIR/trained.json     what the trainer told, once the artifact is published: only measuring is left
@@ -16,6 +17,7 @@ EVENTS_FILE = "events.jsonl"
 RESULT_FILE = "result.json"
 TRAINED_FILE = "trained.json"
 CHECKPOINTS_DIR = "checkpoints"
+ADAPTERS_DIR = "adapters"
 ARTIFACT_DIR = "artifact"
 LOG_FILE = "log.txt"
 CARD_FILE = "card.json"
