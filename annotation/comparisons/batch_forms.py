@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.comparisons.batches import Choices
 from annotation.comparisons.services.batches import Chosen
-from annotation.projects.forms import CHOICES, deadline_label, tell_past_deadline
+from annotation.projects.settings_forms import CHOICES, deadline_label, tell_past_deadline
 
 LOWEST, HIGHEST = -100, 100
 

@@ -10,9 +10,9 @@ from annotation.comparisons.selectors import Asked
 from annotation.generation.models import SamplingPlan
 from annotation.generation.selectors import policies_of
 from annotation.overview.forms import ResponsesForm
-from annotation.projects.forms import AnswersForm
 from annotation.projects.models import Project
 from annotation.projects.selectors import current_guideline
+from annotation.projects.settings_forms import AnswersForm
 
 PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "start")
 

@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
-from annotation.projects.forms import CHOICES, PercentField
 from annotation.projects.models import Project
+from annotation.projects.settings_forms import CHOICES, PercentField
 from annotation.prompts.forms import UploadForm
 from annotation.registry.models import ModelVersion
 

@@ -23,19 +23,13 @@ from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
 from annotation.generation.selectors import policies_of
 from annotation.overview.forms import PromptsForm, ResponsesForm
-from annotation.projects.forms import (
-    CHOICES,
-    AnswersForm,
-    GuidelineForm,
-    InvitePeopleForm,
-    LabelsForm,
-    ProjectForm,
-)
+from annotation.projects.forms import GuidelineForm, InvitePeopleForm
 from annotation.projects.models import Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA
 from annotation.projects.selectors import current_guideline, members_of
 from annotation.projects.services import inviting, projects, rubric
 from annotation.projects.services.rubric import Aspect
+from annotation.projects.settings_forms import CHOICES, AnswersForm, LabelsForm, ProjectForm
 from annotation.prompts.examples import EXAMPLES
 from annotation.prompts.forms import NO_FILE
 from annotation.prompts.models import PromptImport
@@ -219,7 +213,10 @@ def take_guideline(request: HttpRequest, project: Project) -> Turn:
     if not is_labeled:
         projects.amend_guideline(project=project, text=text, actor=person(request))
     elif not stays and text != (current and current.text):
-        projects.publish_guideline(project=project, text=text, actor=person(request))
+        with refusals_in(form):
+            projects.publish_guideline(project=project, actor=person(request), **form.cleaned_data)
+        if form.errors:
+            return Turn(template=template, form=form, facts=facts)
     return Turn(template=template, form=form, facts=facts, is_saved=not stays, stays=stays)
 
 
@@ -232,8 +229,9 @@ def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], 
         if request.method != "POST" or not form.is_valid():
             return Turn(form=form)
         with refusals_in(form):
-            projects.update_settings(project=project, actor=person(request), **form.cleaned_data)
-            return Turn(is_saved=True)
+            projects.update_settings(project=project, actor=person(request), **form.changes())
+            form.start_anew()
+            return Turn(form=form, is_saved=True)
         return Turn(form=form)
 
     return take

@@ -158,7 +158,7 @@ def _side(request: HttpRequest, project: Project, turn: steps.Turn) -> HttpRespo
     """What changes beside a form while it is filled in: whether it is saved, and the estimate."""
     fresh = project_for(request.user, project.pk, Role.ADMIN)
     saved_at = timezone.now() if turn.is_saved else None
-    context = {**_drawn(fresh), "turn": turn, "saved_at": saved_at}
+    context = {**_drawn(fresh), "turn": turn, "saved_at": saved_at, "is_open": True}
     return render(request, "overview/setup/side.html", context)
 
 

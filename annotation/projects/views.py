@@ -26,6 +26,7 @@ from annotation.projects.selectors import (
     project_list,
 )
 from annotation.projects.services import inviting, members, projects, rubric
+from annotation.projects.settings_forms import SettingsForm
 from annotation.projects.trail import TrailQuery, actors_of, rows_of
 
 
@@ -56,7 +57,7 @@ def settings(request: HttpRequest, project_id: int) -> HttpResponse:
     """The settings of one project."""
     project = project_for(request.user, project_id, Role.ADMIN)
     shown = Project.objects.get(pk=project.pk)  # the form writes on it while it validates
-    form = forms.SettingsForm(request.POST or None, instance=shown)
+    form = SettingsForm(request.POST or None, instance=shown)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             projects.update_settings(project=project, actor=person(request), **form.changes())

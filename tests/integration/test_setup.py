@@ -145,13 +145,18 @@ def test_what_the_settings_refuse_stays_in_their_form(admin, project):
     assert "Kept as typed" in answer.text
 
 
+def kept_in(answer) -> dict[str, str]:
+    """What a page of settings, or what is put into one that is open, keeps of how it was opened."""
+    hidden = r'<input type="hidden" name="(initial-\w+)"(?: value="([^"]*)")?'
+    return {name: unescape(value) for name, value in re.findall(hidden, answer.text)}
+
+
 def sent_from(answer) -> dict[str, str]:
     """What a browser sends from this page of settings where nothing is typed."""
-    hidden = r'<input type="hidden" name="(initial-\w+)"(?: value="([^"]*)")?'
-    kept = {name: unescape(value) for name, value in re.findall(hidden, answer.text)}
     shown = {one.name: one.value() for one in answer.context["form"]}
-    deadline = {"deadline": shown["deadline"].strftime("%Y-%m-%dT%H:%M")}
-    return kept | {name: value for name, value in (shown | deadline).items() if value}
+    if deadline := shown.get("deadline"):
+        shown["deadline"] = deadline.strftime("%Y-%m-%dT%H:%M")
+    return kept_in(answer) | {name: value for name, value in shown.items() if value}
 
 
 def test_two_pages_of_settings_change_only_what_each_was_typed_in(admin, project):
@@ -172,6 +177,29 @@ def test_two_pages_of_settings_change_only_what_each_was_typed_in(admin, project
     assert (project.min_reading_seconds, project.is_paused) == (1, False)
     assert project.deadline.second == 30
     assert AuditEvent.objects.latest("pk").data.keys() == {"min_reading_seconds", "is_paused"}
+
+
+def test_two_who_set_up_change_only_what_each_types_and_an_open_page_goes_on(admin, project):
+    url = address(project, "labels")
+    first = second = sent_from(admin.get(url))
+
+    def autosaved(sent):
+        side = admin.post(url, sent, headers={"HX-Request": "true"})
+        project.refresh_from_db()
+        return side
+
+    autosaved(first | {"overlap": "5"})
+    for share in ("7", "8"):
+        second |= {"gold_share": share}
+        second |= kept_in(side := autosaved(second))
+        assert "Saved at" in side.text
+        assert (project.overlap, project.gold_share) == (5, float(share) / 100)
+    second |= {"overlap": "4"}
+    second |= kept_in(side := autosaved(second))
+    assert "changed this to: 5." in side.text
+    assert project.overlap == 5
+    assert "Saved at" in autosaved(second).text
+    assert project.overlap == 4
 
 
 def test_a_setting_changed_meanwhile_is_told_with_both_values_and_put_by_a_second_save(
