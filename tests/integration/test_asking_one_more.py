@@ -1,6 +1,9 @@
 """One more label on a comparison, asked for where its judgments are read, and taken back there."""
 
+from importlib import import_module
+
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
@@ -69,6 +72,20 @@ def test_one_that_is_given_back_can_be_taken_back(project, admin, client, judged
     skip_assignment(assignment=lease, reason="other")
     assert "No further label is asked for" in client.post(undo, follow=True).text
     assert Comparison.objects.get(pk=judged.pk).overlap == 2
+
+
+def test_a_batch_named_by_its_one_comparison_is_known_as_the_others(project, admin, client, judged):
+    post(client, "quality-ask", judged)
+    Batch.objects.update(made_from={"comparison": judged.pk})
+    kept = project.batches.create(name="Pilot", made_from={"draws": 2})
+    migration = import_module(
+        "annotation.comparisons.migrations.0025_one_more_label_by_its_purpose"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(migration.NAME_PURPOSE)
+    assert "one more asked for" in items(client, project)
+    post(client, "quality-ask-undo", judged)
+    assert list(Batch.objects.values_list("pk", "made_from")) == [(kept.pk, {"draws": 2})]
 
 
 def another(judged):
