@@ -1,6 +1,8 @@
 """New comparisons between policies, drawn by what one verdict tells of their strengths, a fifth of each draw evenly.
 
-The chance of each draw is kept with its comparison: weights 1 / propensity undo the choice.
+Each comparison keeps a propensity: the chance with which the draw that made it chose its two policies, over the
+comparisons that these two had when the batch began. Weights 1 / propensity undo the choice; they do so only nearly
+where two policies run dry within the batch, since the chances of the others grow from then on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,14 +59,14 @@ class Fresh(NamedTuple):
 
 @dataclass(slots=True)
 class Pool:
-    """What is there of two policies: some in an order by lot, and how many are left in all."""
+    """What is there of two policies: as many in an order by lot as may be drawn, and how many there are in all."""
 
     some: list[Fresh]
-    left: int
+    size: int  # when the batch begins
 
 
 class Drawn(NamedTuple):
-    """A draw, and the chance with which this comparison was the one drawn."""
+    """A draw, and the chance of its two policies over the comparisons that they had."""
 
     fresh: Fresh
     propensity: float
@@ -109,14 +111,13 @@ def _draws(
 ) -> Iterator[Drawn]:
     """Two policies by propensity among those with something left, then by lot one of what is left of them."""
     for _ in range(count):
-        twos = [two for two, pool in pools.items() if pool.left]
+        twos = [two for two, pool in pools.items() if pool.some]
         if not twos:
             return
         chances = propensities(np.array([gains[two] for two in twos]))
         at = int(rng.choice(len(twos), p=chances))
         pool = pools[twos[at]]
-        yield Drawn(pool.some.pop(), float(chances[at]) / pool.left)
-        pool.left -= 1
+        yield Drawn(pool.some.pop(), float(chances[at]) / pool.size)
 
 
 def _store(project: Project, batch: Batch, drawn: list[Drawn]) -> None:

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from annotation.comparisons.models import Batch, Comparison
 from annotation.core.errors import Conflict
+from annotation.core.text import fingerprint
 from annotation.generation.models import Candidate
 from annotation.quality import services
 from annotation.quality.next_comparisons import ask_next
@@ -16,6 +17,7 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 JUDGED, ALL = 4, 6  # prompts
+FRESH = {("a", "b"): ALL - JUDGED, ("b", "c"): ALL - JUDGED, ("a", "c"): ALL}
 
 
 @pytest.fixture
@@ -39,18 +41,17 @@ def sources(comparison):
     return tuple(names.values_list("source_name", flat=True))
 
 
-def test_a_draw_keeps_the_chance_of_its_policies_over_what_is_left_of_them(ranked, admin):
+def test_a_draw_keeps_the_chance_of_its_policies_over_what_they_had(ranked, admin):
     told = {
         (row["source"], row["against"]): row["propensity"]
         for row in computed_report(ranked, Scope())["policies"]["next"]
     }
-    left = {("a", "b"): 2, ("b", "c"): 2, ("a", "c"): ALL}
     met = set()
     for seed in range(6):
         batch = ask_next(project=ranked, count=1, actor=admin, seed=seed)
         [one] = batch.comparisons.all()
         met.add(sources(one))
-        assert one.propensity == pytest.approx(told[sources(one)] / left[sources(one)])
+        assert one.propensity == pytest.approx(told[sources(one)] / FRESH[sources(one)])
         assert one.propensity >= 0.2 / 3 / ALL
         one.delete()
     assert len(met) > 1
@@ -59,12 +60,18 @@ def test_a_draw_keeps_the_chance_of_its_policies_over_what_is_left_of_them(ranke
 def test_all_that_is_left_is_drawn_once_and_then_nothing(ranked, admin):
     batch = ask_next(project=ranked, count=100, actor=admin)
     made = list(batch.comparisons.all())
-    assert len(made) == 2 * (ALL - JUDGED) + ALL
+    assert len(made) == sum(FRESH.values())
     assert all(one.state == "open" and one.candidates.count() == 2 for one in made)
-    # the last one of all was drawn with certainty
-    assert max(one.propensity for one in made) == pytest.approx(1.0)
+    shares = [one.propensity * FRESH[sources(one)] for one in made]
+    assert max(shares) == pytest.approx(1.0)  # the last policies with something left, for certain
     with pytest.raises(Conflict, match="not compared yet"):
         ask_next(project=ranked, count=1, actor=admin)
+
+
+def test_all_of_two_policies_are_drawn_with_equal_weights(ranked, admin):
+    Candidate.objects.filter(source_name="c").update(text="", fingerprint=fingerprint([""]))
+    batch = ask_next(project=ranked, count=2, actor=admin)
+    assert [one.propensity for one in batch.comparisons.all()] == [0.5, 0.5]
 
 
 def test_the_page_and_the_api_draw_and_votes_tell_the_chance(ranked, admin, client, api):
