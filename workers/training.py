@@ -26,7 +26,6 @@ from annotation.registry.models import ModelVersion
 from annotation.runs import services
 from annotation.runs.models import TrainingRun
 from annotation.runs.services.following import storable
-from annotation.runs.services.queueing import check_sampler
 from annotation.runs.specs import resolved_spec
 from training.spec.errors import DataError, ModelError, TrainingError
 from training.spec.layout import (
@@ -112,7 +111,7 @@ def prepare(run: TrainingRun, job: RunningJob) -> Path:
     folder = run_folder(run.pk)
     settle_in(run, folder, job)
     refuse_missing(run)
-    check_sampler(run.project, run.kind, run.sampler)  # an admin may have left since
+    services.check_sampler(run.project, run.kind, run.sampler)  # an admin may have left since
     spec = spec_to_dict(
         resolved_spec(
             without_unused({"kind": run.kind, **run.spec}),

@@ -84,8 +84,10 @@ def resolved_spec(
     try:
         return spec_from_dict(row)
     except SpecError as error:
-        field = str(error).partition(":")[0]
-        raise InvalidInput.at(ROWS.get(field, field), str(error)) from error
+        said = str(error)
+        field = said.partition(":")[0]
+        name = ROWS.get(field, field)
+        raise InvalidInput.at(name, name + said.removeprefix(field)) from error
 
 
 def stored_spec(spec: RunSpec) -> dict[str, Any]:

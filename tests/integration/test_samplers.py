@@ -6,8 +6,9 @@ from django.urls import reverse
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Membership, Role
 from annotation.registry.models import ModelVersion
+from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
-from annotation.runs.services.queueing import check_sampler
+from annotation.runs.services import check_sampler
 from annotation.runs.specs import preset_settings, resolved_spec
 from tests import factories
 from training.spec.errors import ModelError
@@ -119,7 +120,13 @@ def test_what_no_admin_of_the_project_registered_as_a_server_is_refused(
 
 def test_a_server_needs_adapters_and_a_run_that_samples(api, project, server, asked):
     whole = queue(api, project, asked, spec={**asked["spec"], "lora_rank": 0}, sampler=server.pk)
-    assert "set lora_rank" in whole.json()["error"]["fields"]["sampler"][0]
+    told = "a server follows the policy by its adapter alone; set {} or let the run's own process sample."
+    assert whole.json()["error"]["fields"]["sampler"] == [
+        "sampler: " + told.format("lora_rank, for example to 16,")
+    ]
+    body = {**asked, **asked["spec"], "lora_rank": 0, "sampler": server.pk}
+    form = NewRunForm(body, project=project, kind="grpo")
+    assert form.errors["sampler"] == [told.format("“LoRA rank”, for example to 16,")]
     of_records = {**asked, "spec": {"kind": "dpo"}, "reward_model": None}
     answer = queue(api, project, of_records, sampler=server.pk)
     assert "samples nothing" in answer.json()["error"]["fields"]["sampler"][0]

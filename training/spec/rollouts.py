@@ -113,11 +113,11 @@ class RolloutSpec(RunSpec):
         if self.sampler_url and not self.lora_rank:
             raise SpecError(
                 "sampler_url: a server follows the policy by its adapter alone; set lora_rank, for "
-                "example to 16, or leave sampler_url empty."
+                "example to 16, or let the run's own process sample."
             )
         if self.importance_cap and self.sampler_url and self.temperature != 1:
             raise SpecError(
-                f"importance_cap: {self.importance_cap:g} weighs by what the sampler told, and a server (sampler_url) "
+                f"importance_cap: {self.importance_cap:g} weighs by what the sampler told, and a server "
                 f"tells log-probs before the temperature, {self.temperature:g}: set temperature to 1, or leave "
                 "importance_cap at 0."
             )

@@ -5,6 +5,7 @@ from annotation.runs.services.following import keep_log, move_run, take_in_event
 from annotation.runs.services.queueing import (
     Inputs,
     cancel_run,
+    check_sampler,
     checked_spec,
     clone_run,
     queue_run,
@@ -14,6 +15,7 @@ from annotation.runs.services.queueing import (
 __all__ = [
     "Inputs",
     "cancel_run",
+    "check_sampler",
     "checked_spec",
     "clone_run",
     "finish_run",
