@@ -32,7 +32,7 @@ from training.spec.errors import (
     UnusableFile,
 )
 from training.spec.events import json_value
-from training.spec.headlines import MEASURES, headline_in, headline_line
+from training.spec.headlines import HEADLINES, headline_in, headline_line
 from training.spec.layout import (
     ARTIFACT_DIR,
     CHECKPOINTS_DIR,
@@ -293,7 +293,7 @@ def execute(folder: Path) -> int:
         return 1
     _write_result(folder, began, metrics=metrics)
     if FOLLOW_STDIN not in os.environ:  # a worker reads the result
-        came_to = headline_line(headline_in(metrics, MEASURES[spec.kind]))
+        came_to = headline_line(headline_in(metrics, HEADLINES[spec.kind]))
         sys.stdout.write(
             f"Done: the model is in {folder / ARTIFACT_DIR}, the numbers are in {folder / RESULT_FILE}.\n"
             f"It came to: {came_to}\n"

@@ -7,7 +7,7 @@ from django.db.models.functions import Cast
 from annotation.core.errors import InvalidInput
 from annotation.core.jobs import JobModel
 from annotation.runs.models import TrainingRun
-from training.spec.headlines import GAIN, MEASURES, Headline, Measure, headline_in
+from training.spec.headlines import GAIN, HEADLINES, Headline, Measure, headline_in
 
 Status = JobModel.Status
 NOT_YET = {
@@ -20,7 +20,7 @@ NOT_YET = {
 
 def headline_of(run: TrainingRun) -> Headline:
     """The number of the run, or why there is none."""
-    measure = MEASURES.get(run.kind)
+    measure = HEADLINES.get(run.kind)
     if measure is None:
         return Headline("", None, reason="No number is known for runs of this kind.")
     if run.status != Status.DONE:
@@ -30,7 +30,7 @@ def headline_of(run: TrainingRun) -> Headline:
 
 def by_result(runs: QuerySet[TrainingRun], kind: str) -> QuerySet[TrainingRun]:
     """The runs of a kind, the best first; those without a number last, the newest first."""
-    measure = MEASURES[checked_kind(kind)]
+    measure = HEADLINES[checked_kind(kind)]
     number = F("number")
     order = number.asc if measure.is_better_low else number.desc
     numbered = runs.filter(kind=kind).alias(number=Cast(KT(_lookup(measure)), FloatField()))
@@ -39,8 +39,8 @@ def by_result(runs: QuerySet[TrainingRun], kind: str) -> QuerySet[TrainingRun]:
 
 def checked_kind(kind: str) -> str:
     """A kind of run that a request names. Raises InvalidInput."""
-    if kind not in MEASURES:
-        raise InvalidInput.at("kind", f"{kind!r} is not one of {', '.join(MEASURES)}.")
+    if kind not in HEADLINES:
+        raise InvalidInput.at("kind", f"{kind!r} is not one of {', '.join(HEADLINES)}.")
     return kind
 
 

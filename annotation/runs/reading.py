@@ -9,7 +9,7 @@ from annotation.runs.selectors import Curves, Pace
 from annotation.ui.minus import with_minus
 from training.spec.durations import duration_text, rate_text
 from training.spec.events import EventKind
-from training.spec.headlines import MEASURES, Headline
+from training.spec.headlines import HEADLINES, Headline
 from training.spec.metrics import metric
 from training.spec.naming import words_of
 from training.spec.results import measure_title
@@ -82,7 +82,7 @@ def _digits(headline: Headline) -> str:
 def results_of(run: TrainingRun) -> list[Result]:
     """What it came to, the number that its kind is judged by first; what became of its records stands elsewhere."""
     metrics = run.result.get("metrics") or {}
-    first = measure_title(MEASURES[run.kind].key) if run.kind in MEASURES else ""
+    first = measure_title(HEADLINES[run.kind].key) if run.kind in HEADLINES else ""
     rows = result_rows({name: one for name, one in metrics.items() if name != "records"})
     return sorted(rows, key=lambda row: row.name != first)
 

@@ -17,7 +17,7 @@ class Measure(NamedTuple):
 ACCURACY = Measure("held-out accuracy", "accuracy")
 LOSS = Measure("held-out loss", "loss_after", is_better_low=True, before="loss_before")
 GAIN = Measure("reward gain", "reward_gain", before="reward_before", after="reward_after")
-MEASURES = {
+HEADLINES = {
     "reward_model": ACCURACY,
     "dpo": ACCURACY,
     "kto": ACCURACY,
