@@ -16,7 +16,7 @@ from annotation.datasets.forms import SnapshotForm
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.selectors import preview_of, snapshot_for, snapshots_of
 from annotation.datasets.services import comparing, exporting, requesting
-from annotation.datasets.services.comparing import Change, Difference
+from annotation.datasets.services.comparing import Change, Comparing, Difference
 from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
@@ -151,10 +151,11 @@ def snapshot_difference(request: HttpRequest, project_id: int, pk: int) -> HttpR
     project = project_for(request.user, project_id, *READERS)
     snapshot, other = snapshot_for(project, pk), against_in(project, request)
     number = int(_number("page", request, "1")) or 1
-    found = comparing.compared(
-        snapshot=snapshot, against=other, start=(number - 1) * PAIRS_A_PAGE, size=PAIRS_A_PAGE
-    )
+    found = _page_of(number, snapshot, other)
     shown = _one_of("change", request, list(Change), _most_telling(found.counts))
+    pages = Paginator(range(found.counts.changed(Change(shown))), PAIRS_A_PAGE)
+    if number > pages.num_pages:
+        found = _page_of(pages.num_pages, snapshot, other)
     context = {
         **page_context(person(request), project, "datasets"),
         "snapshot": snapshot,
@@ -163,11 +164,16 @@ def snapshot_difference(request: HttpRequest, project_id: int, pk: int) -> HttpR
         "changes": [(one, found.counts.changed(one)) for one in Change],
         "change": shown,
         "pairs": list(comparing.with_comparisons(project, found.pages[Change(shown)])),
-        "page": Paginator(range(found.counts.changed(Change(shown))), PAIRS_A_PAGE).get_page(
-            number
-        ),
+        "page": pages.page(min(number, pages.num_pages)),
     }
     return render(request, "datasets/difference.html", context)
+
+
+def _page_of(number: int, snapshot: DatasetSnapshot, other: DatasetSnapshot) -> Comparing:
+    """The counts, and the pairs of a page of each change."""
+    return comparing.compared(
+        snapshot=snapshot, against=other, start=(number - 1) * PAIRS_A_PAGE, size=PAIRS_A_PAGE
+    )
 
 
 @require_GET

@@ -145,12 +145,10 @@ def test_a_difference_tells_flips_from_ties_that_came(client, api, engineer, pro
     assert (
         client.get(page, {"against": before.pk, "change": "added"}).context["pairs"][0][1] == new.pk
     )
-    for wrong in (
-        {"against": "x"},
-        {"against": before.pk, "change": "lost"},
-        {"against": 9, "page": "x"},
-    ):
-        assert client.get(page, wrong).status_code in {400, 404}
+    beyond = client.get(page, {"against": before.pk, "page": 7})
+    assert [comparison for _, comparison in beyond.context["pairs"]] == [flipped.pk]
+    for wrong in ({"against": "x"}, {"change": "lost"}, {"page": "x"}):
+        assert client.get(page, {"against": before.pk, **wrong}).status_code == 400, wrong
     changes = reverse("api-snapshot-changes", args=[project.pk, after.pk])
     told = api.get(changes, {"against": before.pk}).json()
     (pair,) = told["results"]

@@ -166,7 +166,7 @@ def _comparisons(project: Project, prompts: set[str]) -> dict[tuple[str, str, st
 def _prompts(
     snapshot: DatasetSnapshot, against: DatasetSnapshot
 ) -> Iterator[tuple[Group | None, Group | None]]:
-    """The prompts of both. Raises Conflict before the first where one is not built, and where a file is bad."""
+    """The prompts of both. Raises Conflict at once where one is not built, while they are read where a file is bad."""
     for one in (snapshot, against):
         if one.status != one.Status.DONE:
             raise Conflict(f"{one.name} is {one.status}; only finished snapshots can be compared.")
