@@ -240,6 +240,6 @@ def waiting_text(job: JobModel) -> str:
 def nobody_takes(queue: Queue, waited: timedelta) -> str:
     """What to do where a job has waited for so long though no worker of its queue is busy."""
     return (
-        f"No worker has taken this run for {int(waited.total_seconds())} seconds. Start one with "
+        f"No worker has taken this job for {int(waited.total_seconds())} seconds. Start one with "
         f"“celery -A deploy.celery worker -Q {queue} --concurrency 1”, or look at its log."
     )

@@ -48,7 +48,7 @@ class NewRoundSerializer(RoundPlanSerializer):
 
 
 class RoundPartSerializer(serializers.Serializer[Any]):
-    """One part of a round: waiting, running, paused, failed, cancelled, skipped or done."""
+    """One part of a round: waiting, queued, running, paused, failed, cancelled, skipped or done."""
 
     stage = serializers.CharField()
     title = serializers.CharField()

@@ -575,7 +575,7 @@ def test_a_run_that_nobody_takes_is_explained(pages, project):
     old = timezone.now() - timedelta(minutes=5)
     factories.training_run(project, queued_at=old)
     assert (
-        "No worker has taken this run" in pages.get(address("runs-list", project)).content.decode()
+        "No worker has taken this job" in pages.get(address("runs-list", project)).content.decode()
     )
 
 
