@@ -29,6 +29,7 @@ NOTHING = (
     "No two ranked policies have responses to the same prompt that are not compared yet. Policies are ranked once "
     "verdicts connect them; generate responses of both to more prompts."
 )
+MEANWHILE = "Others made these comparisons at the same moment; draw again."
 # The responses of each two policies to one prompt that no comparison has, in an order by lot; few of each two.
 _FRESH = """
 WITH named AS MATERIALIZED (
@@ -76,11 +77,13 @@ class Drawn(NamedTuple):
 def ask_next(*, project: Project, count: int, actor: User, seed: int | None = None) -> Batch:
     """A batch of ``count`` new comparisons, or of as many as there are; its comparisons keep their propensity.
 
-    Raises InvalidInput for a count out of range, Conflict where nothing can be drawn.
+    Two who ask at the same time wait for each other. Raises InvalidInput for a count out of range, Conflict where
+    nothing can be drawn, or others made all of it meanwhile.
     """
     if not 1 <= count <= COUNT_MAX:
         raise InvalidInput.at("comparisons", f"Ask 1 to {COUNT_MAX:,} at once; these are {count}.")
     gains = gains_between(ScopedJudgments(project, Scope()).judged)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     pools = _pools(project, gains, count)
     drawn = list(_draws(pools, gains, count, np.random.default_rng(seed)))
     if not drawn:
@@ -125,7 +128,10 @@ def _store(project: Project, batch: Batch, drawn: list[Drawn]) -> None:
     for one in drawn:
         sets.setdefault(one.fresh.prompt, []).append(one.fresh.ids)
     chances = {one.fresh.ids: one.propensity for one in drawn}
-    made = compare_sets(project=project, sets=sets, pairing=Pairing(batch=batch))
+    there = compare_sets(project=project, sets=sets, pairing=Pairing(batch=batch))
+    made = [row for row in there if row.batch_id == batch.pk]  # others may have been faster
+    if not made:
+        raise Conflict(MEANWHILE)
     for row in made:
         row.propensity = chances[row.candidate_ids[0], row.candidate_ids[1]]
     Comparison.objects.bulk_update(made, ["propensity"])

@@ -3,13 +3,15 @@
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.comparisons.models import Batch, Comparison
 from annotation.core.errors import Conflict
 from annotation.core.text import fingerprint
 from annotation.generation.models import Candidate
-from annotation.quality import services
+from annotation.quality import next_comparisons, services
 from annotation.quality.next_comparisons import ask_next
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import computed_report
@@ -72,6 +74,24 @@ def test_all_of_two_policies_are_drawn_with_equal_weights(ranked, admin):
     Candidate.objects.filter(source_name="c").update(text="", fingerprint=fingerprint([""]))
     batch = ask_next(project=ranked, count=2, actor=admin)
     assert [one.propensity for one in batch.comparisons.all()] == [0.5, 0.5]
+
+
+def test_what_others_made_meanwhile_keeps_no_chance(ranked, admin, monkeypatch):
+    pools = next_comparisons._pools
+
+    def pools_and_others(*asked):
+        found = pools(*asked)
+        for one in (fresh for pool in found.values() for fresh in pool.some):
+            key = {"project": ranked, "prompt_id": one.prompt, "candidate_ids": list(one.ids)}
+            Comparison.objects.get_or_create(**key)
+        return found
+
+    monkeypatch.setattr(next_comparisons, "_pools", pools_and_others)
+    with CaptureQueriesContext(connection) as asked, pytest.raises(Conflict, match="same moment"):
+        ask_next(project=ranked, count=1, actor=admin)
+    assert any("FOR NO KEY UPDATE" in one["sql"] for one in asked)
+    assert not Comparison.objects.exclude(propensity=None).exists()
+    assert not Batch.objects.exists()
 
 
 def test_the_page_and_the_api_draw_and_votes_tell_the_chance(ranked, admin, client, api):
