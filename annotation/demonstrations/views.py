@@ -8,6 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -28,10 +29,8 @@ from annotation.ui import markdown
 
 PAGE_SIZE = 50
 LARGEST_KEY = 2**63 - 1
-SAID = {  # by what the address says was done last
-    "sent": gettext_lazy("Sent to review. Z takes it back."),
-    "back": gettext_lazy("Your last text is back. Send it again when it is ready."),
-}
+SENT = gettext_lazy("Sent to review. Z takes it back.")
+BACK = gettext_lazy("Your last text is back. Send it again when it is ready.")
 
 
 @never_cache
@@ -169,15 +168,23 @@ def _bench(
 ) -> HttpResponse:
     author = person(request)
     row = found if isinstance(found, Demonstration) else None
+    last = selectors.last_submitted(project, author_id=author.pk)
     context = {
         **page_context(author, project, "write"),
         "bench": bench_for(row) if row else None,
         "empty": None if row else found,
         "returned": selectors.returned_to(project, author_id=author.pk),
-        "last": selectors.last_submitted(project, author_id=author.pk),
-        "said": next((words for name, words in SAID.items() if name in request.GET), ""),
+        "last": last,
+        "said": _said(request, last),
     }
     return render(request, "demonstrations/write.html", context)
+
+
+def _said(request: HttpRequest, last: Demonstration | None) -> str | Promise:
+    """What was done last, by the address; nothing of a text that was sent and does not wait any more."""
+    if last is not None and request.GET.get("sent") == str(last.pk):
+        return SENT
+    return BACK if "back" in request.GET else ""
 
 
 def _act(request: HttpRequest, project: Project, row: Demonstration) -> HttpResponse:
@@ -196,7 +203,7 @@ def _act(request: HttpRequest, project: Project, row: Demonstration) -> HttpResp
         messages.error(request, str(error))
         return redirect("demonstrations-work", project.pk, row.pk)
     address = reverse("demonstrations-write", args=[project.pk])
-    return redirect(address if reason else f"{address}?sent")
+    return redirect(address if reason else f"{address}?sent={row.pk}")
 
 
 def _uuid(text: str) -> UUID:

@@ -89,10 +89,13 @@ def test_the_plain_form_keeps_a_draft_and_sends_it(project, writer):
     writer.post(work_url(row), {"text": "Half.", "act": "save"})
     assert "Half." in writer.get(work_url(row)).content.decode()
     answer = {"text": "Whole.", "act": "submit", "client_uuid": str(uuid4())}
-    page = writer.post(work_url(row), answer, follow=True).content.decode()
+    there = writer.post(work_url(row), answer, follow=True)
+    page = there.text
     assert "Sent to review. Z takes it back." in page
     assert "Everything that was asked for is written" not in page  # it waits for review
     assert latest_version(row).text == "Whole."
+    Demonstration.objects.update(state="approved")
+    assert "Sent to review" not in writer.get(there.redirect_chain[-1][0]).text
 
 
 @pytest.mark.parametrize(
