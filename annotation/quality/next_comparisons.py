@@ -18,6 +18,7 @@ from annotation.comparisons.services.batches import free_name, open_batch
 from annotation.comparisons.services.pairing import Pairing, compare_sets
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.statements import run
+from annotation.core.text import fingerprint
 from annotation.measures.pairing import propensities
 from annotation.projects.models import Project
 from annotation.quality.policies import Two, gains_between
@@ -30,18 +31,19 @@ NOTHING = (
     "verdicts connect them; generate responses of both to more prompts."
 )
 MEANWHILE = "Others made these comparisons at the same moment; draw again."
-# The responses of each two policies to one prompt that no comparison has, in an order by lot; few of each two.
+# The responses of each two policies to one prompt that no comparison holds, be it of two or of more, in an order by
+# lot; few of each two. That a response is empty is told by its fingerprint: texts are long, and not read for it.
 _FRESH = """
 WITH named AS MATERIALIZED (
     SELECT id, prompt_id, fingerprint, COALESCE('policy ' || policy_id, source_name) AS source
-    FROM generation_candidate WHERE project_id = %(project)s AND btrim(text) <> ''
+    FROM generation_candidate WHERE project_id = %(project)s AND fingerprint <> %(empty)s
 ), fresh AS (
     SELECT LEAST(a.source, b.source) AS low, GREATEST(a.source, b.source) AS high, a.prompt_id,
         a.id AS first, b.id AS second
     FROM named a JOIN named b ON b.prompt_id = a.prompt_id AND a.id < b.id
     WHERE a.source <> b.source AND a.fingerprint <> b.fingerprint AND NOT EXISTS (
         SELECT FROM comparisons_comparison c
-        WHERE c.project_id = %(project)s AND c.candidate_ids = ARRAY[a.id, b.id])
+        WHERE c.prompt_id = a.prompt_id AND c.candidate_ids @> ARRAY[a.id, b.id])
 ), placed AS (
     SELECT *, row_number() OVER (PARTITION BY low, high ORDER BY random()) AS place,
         count(*) OVER (PARTITION BY low, high) AS total
@@ -101,7 +103,7 @@ def ask_next(*, project: Project, count: int, actor: User, seed: int | None = No
 def _pools(project: Project, gains: Mapping[Two, float], count: int) -> dict[Two, Pool]:
     pools: dict[Two, Pool] = {}
     for low, high, prompt, first, second, total in run(
-        _FRESH, {"project": project.pk, "count": count}
+        _FRESH, {"project": project.pk, "count": count, "empty": fingerprint([""])}
     ):
         if (low, high) in gains:
             pool = pools.setdefault((low, high), Pool([], total))

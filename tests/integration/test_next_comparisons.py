@@ -94,6 +94,14 @@ def test_what_others_made_meanwhile_keeps_no_chance(ranked, admin, monkeypatch):
     assert not Batch.objects.exists()
 
 
+def test_two_responses_that_a_ranking_holds_are_not_drawn(ranked, admin):
+    for prompt in ranked.prompts.filter(comparisons=None):
+        ids = sorted(prompt.candidates.values_list("pk", flat=True))
+        Comparison.objects.create(project=ranked, prompt=prompt, candidate_ids=ids)
+    made = ask_next(project=ranked, count=100, actor=admin).comparisons.all()
+    assert [sources(one) for one in made] == [("a", "c")] * JUDGED
+
+
 def test_the_page_and_the_api_draw_and_votes_tell_the_chance(ranked, admin, client, api):
     page = client.get(reverse("quality-items", args=[ranked.pk])).text
     assert "Draw them" in page
