@@ -114,6 +114,7 @@ UNDO_ROUTES = {
     "flag.resolved": ("comparisons-flag-reopen", True),
     "group.removed": ("quality-group-restore", True),
     "guideline.requeued": ("comparisons-requeue-undo", True),
+    "batch.made": ("comparisons-batch", False),
     "batch.state": ("comparisons-batch", False),
     "comparison.closed": ("comparisons-detail", False),
     "gold.marked": ("quality-comparison", False),

@@ -115,6 +115,8 @@ def test_the_page_and_the_api_draw_and_votes_tell_the_chance(ranked, admin, clie
     assert (
         "Drawn with a chance of" in client.get(f"/projects/{ranked.pk}/comparisons/{one.pk}/").text
     )
+    trail = client.get(reverse("projects-audit", args=[ranked.pk]), {"verb": "batch.made"}).text
+    assert reverse("comparisons-batch", args=[ranked.pk, one.batch_id]) in trail
     factories.judgment(one)
     votes = client.get(reverse("datasets-judgments", args=[ranked.pk]))
     rows = [json.loads(line) for line in b"".join(votes).decode().splitlines()]
