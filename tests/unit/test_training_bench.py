@@ -12,7 +12,7 @@ import pytest
 from tests.bench.training import __main__ as bench
 from tests.bench.training.environments import given_python
 from tests.bench.training.material import Padding, spread
-from tests.bench.training.meter import LEARNED_FROM, SAID, Job, Meter, measure_all
+from tests.bench.training.meter import SAID, SWITCH, Job, Meter, measure_all
 from tests.bench.training.rows import ROWS
 from tests.bench.training.table import Found, header, line, peak_tflops
 from training.spec.records import CandidateText, Group, Turn
@@ -79,8 +79,8 @@ def test_the_peer_learns_anew_where_ours_left_it_another_batch(
     """Ours runs once, and the peer once for each batch."""
     measured: list[str] = []
     ppo = next(row for row in ROWS if row.case == "ppo")
-    place = tmp_path / "material" / "llama" / LEARNED_FROM
-    place.parent.mkdir(parents=True)
+    folder = tmp_path / "material" / "llama"
+    folder.mkdir(parents=True)
 
     def measure(_python: Path, side: str, jobs: Sequence[Job]) -> Iterator[dict[str, Any]]:
         measured.extend(f"{side} {one.case} {one.steps}" for one in jobs)
@@ -99,10 +99,15 @@ def test_the_peer_learns_anew_where_ours_left_it_another_batch(
     )
     (tmp_path / "trl-1.12" / "bin").mkdir(parents=True)
     (tmp_path / "trl-1.12" / "bin" / "python").touch()
-    for batch in ("first", "first", "second"):
-        place.write_text(batch)
+    for kernel, batch in (("", "first"), ("", "first"), ("", "second"), ("flex", "third")):
+        monkeypatch.setenv(SWITCH, kernel)
+        (folder / f"ppo_losses-cpu-{kernel or 'default'}.json").write_text(batch)
         measuring._losses(ppo, "llama")
-    assert measured == ["ours ppo_losses 1", "peer ppo_losses 1", "peer ppo_losses 1"]
+    both = ["ours ppo_losses 1", "peer ppo_losses 1"]
+    assert measured == [*both, "peer ppo_losses 1", *both]
+    monkeypatch.setenv(SWITCH, "")
+    measuring._losses(ppo, "llama")
+    assert measured[5:] == []  # the other choice wrote over nothing
 
 
 def test_a_gpu_line_tells_tokens_and_the_share_of_its_peak() -> None:

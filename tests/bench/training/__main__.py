@@ -25,7 +25,7 @@ from pathlib import Path
 
 from tests.bench.training.environments import PEERS, given_python, python_of
 from tests.bench.training.material import Padding, padding_of_all, prepare, write_rows
-from tests.bench.training.meter import LEARNED_FROM, SAID, Job
+from tests.bench.training.meter import SAID, SWITCH, Job
 from tests.bench.training.rows import CPU_MODELS, CUDA_MODELS, ROWS, Row
 from tests.bench.training.table import Found, Told, header, line
 
@@ -37,7 +37,6 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 RETURNS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-SWITCH = "CONCORD_ATTENTION"  # of ours: each choice is measured apart
 COUNTED = {SWITCH: "sdpa"}  # a compiled kernel's FLOPs are not seen
 BOTH_READ = [Path(__file__).parent / name for name in ("material.py", "meter.py")]
 CODE = {
@@ -190,7 +189,7 @@ class Bench:
         write_rows(PLACE / "material" / model, self.data, row.rows, 1)
         job = replace(self._job(row, model, "losses"), case=row.losses, steps=1)
         mine = self.memory.told(self._python("ours", row.peer), "ours", job, turn=0)
-        theirs = replace(job, given=digest([Path(job.folder(LEARNED_FROM))]))
+        theirs = replace(job, given=digest([job.learned_from]))
         return [mine, self.memory.told(self._python("peer", row.peer), "peer", theirs, turn=0)]
 
     def _python(self, side: str, peer: str) -> Path:

@@ -7,6 +7,7 @@ and the first step, in which kernels are compiled, is left out.
 import gc
 import json
 import math
+import os
 import sys
 import time
 import traceback
@@ -20,7 +21,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 SAID = "measured: "
-LEARNED_FROM = "ppo_losses.json"  # what ours learned from, for the peer to learn from too
+SWITCH = "CONCORD_ATTENTION"  # of ours: each choice is measured apart
 
 aten = torch.ops.aten
 
@@ -50,6 +51,12 @@ class Job:
     @property
     def precision(self) -> str:
         return "bfloat16" if self.is_cuda else "float32"
+
+    @property
+    def learned_from(self) -> Path:
+        """What ours learned from on this device with this attention, for the peer to learn from too."""
+        kernel = os.environ.get(SWITCH, "") or "default"
+        return Path(self.folder(f"ppo_losses-{self.device}-{kernel}.json"))
 
     def folder(self, name: str) -> str:
         return str(Path(self.material) / self.model / name)

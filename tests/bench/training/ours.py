@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from tests.bench.training.meter import LEARNED_FROM, Job, Meter, measure_all
+from tests.bench.training.meter import Job, Meter, measure_all
 from training.models.load import LoadedModel, load_policy
 from training.rollout.actor_critic import Actor
 from training.rollout.buffer import Part, Rollout
@@ -118,7 +118,7 @@ def losses_of_ppo(job: Job, meter: Meter) -> None:
         ]
         orders = list(minibatch_orders(spec.minibatches, spec, update=0))
         learned = {"rows": rows, "orders": orders}
-        Path(job.folder(LEARNED_FROM)).write_text(json.dumps(learned))
+        job.learned_from.write_text(json.dumps(learned))
         return recall(actor, rollouts, spec)
 
     with (

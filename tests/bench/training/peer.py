@@ -22,7 +22,7 @@ from transformers import (
     TrainerCallback,
 )
 
-from tests.bench.training.meter import LEARNED_FROM, Job, Meter, measure_all
+from tests.bench.training.meter import Job, Meter, measure_all
 
 SETTINGS = {
     "per_device_train_batch_size": 8,
@@ -215,7 +215,7 @@ def losses_of_ppo(job: Job, meter: Meter) -> None:
     """
     from trl.experimental.ppo import ppo_trainer as trl
 
-    learned = json.loads(Path(job.folder(LEARNED_FROM)).read_text())
+    learned = json.loads(job.learned_from.read_text())
     rows, orders = learned["rows"], learned["orders"]
     scores = torch.tensor([one["score"] for one in rows])
     responses = torch.tensor([one["response"] for one in rows])
