@@ -32,9 +32,8 @@ from annotation.prompts.models import Prompt, PromptImport
 
 CHART_DAYS = 14
 MOST_CHOICES = 200
-ONE_MORE = (
-    "one more label"  # what the batches are made to ask for of which admins choose each comparison
-)
+# What the batches are made to ask for of which admins choose each comparison.
+ONE_MORE = "one more label"
 
 
 def batches_of(project: Project) -> QuerySet[Batch]:

@@ -34,9 +34,8 @@ PAIRED_AT_ONCE = 10_000  # prompts
 FLAG_STATES = ("open", "resolved")
 
 Tiers = list[list[int]]
-Act = (
-    Judgment | Assignment
-)  # what a labeler can undo: a judgment, or an assignment that they skipped
+# What a labeler can undo: a judgment, or an assignment that they skipped.
+Act = Judgment | Assignment
 
 
 class PairRow(NamedTuple):

@@ -46,9 +46,8 @@ class Plan:
     gold_share: float = 0.0
     repeat_share: float = 0.0
     agreement_target: float = 0.7
-    is_sampled: bool = (
-        True  # False: no policy answers, so what has no two responses is not compared
-    )
+    # False: no policy answers, so what has no two responses is not compared.
+    is_sampled: bool = True
 
     def changed(self, choices: dict[str, Any]) -> Self:  # Any: numbers and one word
         """The same plan with the choices that are given."""

@@ -1,4 +1,4 @@
-"""The frame of the agreement page: its tabs, the filters they share, and the figures above them."""
+"""The frame of the agreement page: its tabs, the filters they share, and the figures below them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -29,10 +29,9 @@ class TrainingRun(JobModel):
     held_out_reward_model = models.ForeignKey(  # watches, and does not teach
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    sampler = (
-        models.ForeignKey(  # the server that writes the responses; None: the run's own process does
-            ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-        )
+    # The server that writes the responses; None: the run's own process does.
+    sampler = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     model_version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"

@@ -1,4 +1,4 @@
-"""The figures above the tabs move with each judgment, and are those that a computation over all judgments gives."""
+"""The figures below the tabs move with each judgment, and are those that a computation over all judgments gives."""
 
 import re
 from typing import Any

@@ -6,9 +6,8 @@ from typing import ClassVar
 from training.spec.base import RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
-SAMPLER_KEY = (
-    "CONCORD_SAMPLER_KEY"  # the environment variable with the key of the server that samples
-)
+# The environment variable with the key of the server that samples.
+SAMPLER_KEY = "CONCORD_SAMPLER_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
