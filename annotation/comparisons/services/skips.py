@@ -47,7 +47,8 @@ def undo_skip(*, assignment: Assignment) -> Assignment | None:
     row.is_training = station.is_in_training
     row.leased_at = now
     row.lease_until = now + timedelta(seconds=station.project.lease_seconds)
-    row.save()
+    opened = ["takes_place", "state", "skip_reason", "skipped_at", "is_training"]
+    row.save(update_fields=[*opened, "leased_at", "lease_until"])
     progress.note_undo(row, judgments=0)
     audit.record("assignment.unskipped", row, actor=assignment.labeler)
     return row
