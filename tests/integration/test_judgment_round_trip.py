@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotation.comparisons.models import Comparison
 from annotation.comparisons.services.importing import run_any_import
+from annotation.core.errors import InvalidInput
 from annotation.datasets.services.exporting import FileFormat, Form, export_of, judgments_export
 from annotation.datasets.services.judgment_rows import pseudonym
 from annotation.projects.models import Guideline, Role
@@ -81,6 +83,7 @@ def project():
         created_at=datetime(2026, 1, 3, tzinfo=UTC),
     )
     project.candidates.filter(pk=first).update(is_finished=False)
+    Comparison.objects.filter(pk=pair.pk).update(propensity=0.1 + 0.2)
     factories.judgment(pair, machine, ranking=[[first, second]])
     factories.judgment(pair, is_all_bad=True)
     three = compared(factories.prompt(project, "Human: is it plain?"), "x", "z", "y")
@@ -259,6 +262,14 @@ def test_what_the_file_says_again_is_a_duplicate(project):
     fresh = imported(payload, "votes.jsonl")
     row = taken(fresh, payload, "votes.jsonl")
     assert (row.rows_created, row.rows_duplicate) == (0, 8)
+
+
+@pytest.mark.parametrize("said", [0, 1.5, "often"])
+def test_a_propensity_that_is_no_chance_is_refused_with_its_row(project, said):
+    [row, *_others] = map(json.loads, exported(project, Form.VOTES).splitlines())
+    payload = json.dumps({**row, "propensity": said}).encode()
+    with pytest.raises(InvalidInput, match=f"Line 1: propensity is '{said}'; it is a chance"):
+        taken(factories.project(), payload, "votes.jsonl")
 
 
 def test_tasks_of_label_studio_hold_the_annotations_of_a_comparison(project):

@@ -195,9 +195,19 @@ def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Id
     def row(ids: Ids, one: Placed[ReadComparison]) -> tuple[Any, ...]:  # Any: columns differ
         key, language = compared.keys[ids], one.item.prompt.language
         overlap, kind, state, filled = slots(ids)
-        return (key, one.prompt_id, ids, language, overlap, kind, state, filled, filled)
+        drawn = one.item.propensity
+        return (key, one.prompt_id, ids, language, overlap, kind, state, drawn, filled, filled)
 
-    columns = ("id", "prompt_id", "candidate_ids", "language", "overlap", "kind", "state")
+    columns = (
+        "id",
+        "prompt_id",
+        "candidate_ids",
+        "language",
+        "overlap",
+        "kind",
+        "state",
+        "propensity",
+    )
     counted = ("slots_taken", "judgments_counted")
     rows = (row(ids, one) for ids, one in compared.new.items())
     copy_rows(Comparison, (*columns, *counted), rows, project_id=project.pk)

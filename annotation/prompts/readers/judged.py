@@ -70,12 +70,16 @@ class ReadVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadComparison:
-    """A prompt, its responses, and what labelers said of them; ``left_out`` says what of the row is not in it."""
+    """A prompt, its responses, and what labelers said of them; ``left_out`` says what of the row is not in it.
+
+    ``propensity`` is the chance of the comparison in the draw that made it; None where it was not drawn.
+    """
 
     prompt: ReadPrompt
     responses: tuple[ReadResponse, ...]
     verdicts: tuple[ReadVerdict, ...]
     left_out: str = ""
+    propensity: float | None = None
 
 
 def response_of(entry: object) -> ReadResponse:

@@ -1,5 +1,7 @@
 """This product's own rows of votes: each judgment with all that is known of it, so that a round trip loses nothing."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 from annotation.prompts.readers.details import tiers_of_places, with_details
@@ -31,8 +33,21 @@ def read_vote(fields: Fields) -> ReadComparison:
     if bool(tiers) == is_true(fields.get("is_all_bad")):
         raise RowRefused("A vote is either a ranking or all bad; this row has both or neither.")
     verdict = verdict_of(fields, tiers, strengths=steps_of(fields.get("strengths") or [], tiers))
-    return comparison_of(
+    read = comparison_of(
         prompt_of(fields, prompt_turns(fields)),
         responses,
         [with_details(verdict, fields, responses)],
     )
+    return replace(read, propensity=_propensity(fields.get("propensity")))
+
+
+def _propensity(said: object) -> float | None:
+    if said in (None, ""):
+        return None
+    try:
+        chance = float(str(said))
+    except ValueError:
+        chance = math.nan
+    if not 0 < chance <= 1:
+        raise RowRefused(f"propensity is {str(said)[:40]!r}; it is a chance above 0, 1 at most.")
+    return chance
