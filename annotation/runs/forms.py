@@ -62,8 +62,8 @@ class NewRunForm(forms.Form):
         required=False,
         empty_label="The run’s own process",
         label="Sample on",
-        help_text="A vLLM server that follows the policy by its adapter (LoRA) and sees the run’s folder; one that an "
-        "admin of the project has registered as a model.",
+        help_text="A vLLM server that serves the model to start from, follows the policy by its adapter (LoRA) "
+        "and sees the run’s folder; one that an admin of the project has registered as a model.",
     )
 
     def __init__(self, *args: Any, project: Project, kind: str, **options: Any) -> None:
