@@ -8,12 +8,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.apps import apps
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from playwright.sync_api import Page, expect
 
 from annotation.comparisons.models import LabelerSettings
+from annotation.datasets.services.requesting import request_snapshot
 from tests import factories
 from tests.world import World
+from workers.datasets import build_snapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOOKS = (
@@ -79,14 +81,28 @@ def whole_pages(client: Client, addresses: list[str]) -> list[str]:
     ]
 
 
+def changed_pairs(world: World) -> str:
+    """The address of what changed between two snapshots: a pair was judged after the first."""
+    for name in ("Before", "After"):
+        factories.judgment(factories.comparison(factories.prompt(world.project, name)))
+        last = request_snapshot(
+            project=world.project, name=name, query={"is_adjudicated": False}, actor=world.user
+        )
+        build_snapshot(last.pk)
+    place = reverse("datasets-difference", args=[world.project.pk, last.pk])
+    return f"{place}?against={last.pk - 1}"
+
+
 def test_no_page_of_any_role_has_a_violation(page, context, signed_in, live_server):
     world = World()
     signed_in(context, world.user)
     client = Client(raise_request_exception=False)
     client.force_login(world.user)
     addresses = [world.address(f"/{one}") for one in page_addresses()]
-    opened = whole_pages(client, ["/", "/account/", "/accounts/logout/", *addresses])
+    changed = changed_pairs(world)
+    opened = whole_pages(client, ["/", "/account/", "/accounts/logout/", changed, *addresses])
     assert len(opened) > 30
+    assert changed in opened
     found = []
     for address in opened:
         page.goto(live_server.url + address)
