@@ -129,8 +129,8 @@ def _told(
 def _opens(row: Judgment, decided: Collection[int]) -> bool:
     is_training = row.assignment is not None and row.assignment.is_training
     batch = row.comparison.batch
-    is_held = batch is not None and batch.state != Batch.State.OPEN
-    return can_undo(row) and not (is_training or is_held or row.comparison_id in decided)
+    is_over = batch is not None and batch.state == Batch.State.CLOSED
+    return can_undo(row) and not (is_training or is_over or row.comparison_id in decided)
 
 
 def _has_place(row: Assignment) -> bool:

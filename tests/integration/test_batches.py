@@ -165,21 +165,23 @@ def answered(assignment):
     )
 
 
-@pytest.mark.parametrize("state", ["paused", "closed"])
-def test_what_was_said_in_a_batch_stays_while_it_is_not_open(project, state):
+def test_what_was_said_in_a_batch_stays_once_it_is_closed(project):
     row = factories.comparison(factories.prompt(project))
     batch, labeler = make(project), factories.member(project)
     assignment = lease_next_comparison(project=project, labeler=labeler)
     answer = {"ranking": [[one] for one in row.candidate_ids], "strengths": [1]}
     judging.submit_judgment(assignment=assignment, client_uuid=uuid4(), **answer)
-    batches.set_state(batch=batch, state=state, actor=labeler)
+    batches.set_state(batch=batch, state="closed", actor=labeler)
     assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [None]
-    with pytest.raises(Conflict, match="batch of this comparison is not open"):
+    with pytest.raises(Conflict, match="batch of this comparison is closed"):
         judging.undo_last(project=project, labeler=labeler)
-    batches.set_state(batch=batch, state="open", actor=labeler)
+    batches.set_state(batch=batch, state="paused", actor=labeler)
     judging.undo_last(project=project, labeler=labeler)
     row.refresh_from_db()
-    assert (row.state, row.judgments_counted) == ("open", 0)
+    assert (row.state, row.judgments_counted) == ("held", 0)
+    batches.set_state(batch=batch, state="open", actor=labeler)
+    row.refresh_from_db()
+    assert row.state == "open"
 
 
 def test_what_is_put_back_into_a_paused_batch_is_held(project):

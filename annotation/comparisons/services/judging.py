@@ -282,7 +282,7 @@ def _refuse_while_paused(project: Project, labeler: User) -> None:
 def undo_judgment(*, judgment: Judgment) -> Assignment:
     """Withdraw a judgment and re-open its assignment.
 
-    Raises Conflict once a snapshot has taken it, an admin has decided its comparison, or its batch is not open.
+    Raises Conflict once a snapshot has taken it, an admin has decided its comparison, or its batch is closed.
     """
     row = Assignment.objects.select_for_update(of=("self",)).select_related("project")
     assignment = row.filter(judgment=judgment).first()
@@ -315,8 +315,8 @@ def _refuse_once_told(comparison: Comparison) -> None:
         raise Conflict(
             _("An admin has decided this comparison and you can read how; your judgment stays.")
         )
-    if comparison.batch and comparison.batch.state != Batch.State.OPEN:
-        raise Conflict(_("The batch of this comparison is not open; your judgment stays as it is."))
+    if comparison.batch and comparison.batch.state == Batch.State.CLOSED:
+        raise Conflict(_("The batch of this comparison is closed; your judgment stays as it is."))
 
 
 def _reopen_comparison(judgment: Judgment) -> None:
