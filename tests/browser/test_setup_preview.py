@@ -46,6 +46,9 @@ def test_the_scale_follows_the_form_and_can_be_tried_without_a_trace(
     expect(opened_with).to_have_value("three")  # it is saved, and the page goes on from there
     page.get_by_label("Answers a labeler may give").select_option("five")
     expect(opened_with).to_have_value("five")
+    expect(frame.locator("[data-row=overall] input")).to_have_count(
+        5
+    )  # and the preview has followed
     frame.locator("[data-row=overall] label").first.click()
     page.keyboard.press("Enter")
     expect(frame.locator("[data-status]")).to_have_text(
