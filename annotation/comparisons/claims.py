@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from annotation.comparisons.free import FREE, READABLE, free_sql, turn_sql
+from annotation.comparisons.free import FREE, NEW_TO_THEM, READABLE, free_sql, turn_sql
 from annotation.core import statements
 
 WINDOW = 100  # comparisons looked at in front and ahead
@@ -158,14 +158,6 @@ _NEAR = """
     SELECT id, true FROM ({ahead}) ahead
 """
 _ANYWHERE = "SELECT id, true AS is_far FROM ({everything}) everything"
-_NEW_TO_THEM = """
-          NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
-                          AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')
-          AND NOT EXISTS (SELECT 1 FROM comparisons_judgment j WHERE j.comparison_id = c.id
-                          AND j.labeler_id = %(labeler_id)s AND NOT j.is_repeat
-                          AND j.withdrawn_at IS NULL)
-          AND NOT EXISTS (SELECT 1 FROM generation_candidate w WHERE w.id = ANY(c.candidate_ids)
-                          AND w.author_id = %(labeler_id)s)"""
 _DRAWN = "(SELECT array_agg(one ORDER BY random()) FROM unnest(c.candidate_ids) one)"
 
 # LATERAL makes the search lazy: it stops at, and locks, the first comparisons that fit.
@@ -269,7 +261,7 @@ _MARK_SEARCHED = """, marked AS (
 _FRAGMENTS = {
     "free": FREE,
     "readable": READABLE,
-    "new_to_them": _NEW_TO_THEM,
+    "new_to_them": NEW_TO_THEM,
     "drawn": _DRAWN,
     "missing": _MISSING,
     "live": _LIVE,

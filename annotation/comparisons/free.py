@@ -8,6 +8,16 @@ _PRIMARY = PRIMARY_LANGUAGE.format(code="c.language")
 READABLE = f"""(cardinality(%(languages)s::text[]) = 0 OR c.language = ''
            OR {_PRIMARY} = ANY(%(languages)s::text[]))"""
 
+# What they were not given, did not judge and did not write themselves, of comparisons ``c``.
+NEW_TO_THEM = """
+          NOT EXISTS (SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = c.id
+                          AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')
+          AND NOT EXISTS (SELECT 1 FROM comparisons_judgment j WHERE j.comparison_id = c.id
+                          AND j.labeler_id = %(labeler_id)s AND NOT j.is_repeat
+                          AND j.withdrawn_at IS NULL)
+          AND NOT EXISTS (SELECT 1 FROM generation_candidate w WHERE w.id = ANY(c.candidate_ids)
+                          AND w.author_id = %(labeler_id)s)"""
+
 
 # Served first: higher priority, then fewest places taken (breadth first) or most (depth first), then oldest.
 _ORDER = " ORDER BY c.priority DESC, turn, c.id"

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.accounts.zones import start_of_day, zone_of
-from annotation.comparisons.free import free_sql
+from annotation.comparisons.free import NEW_TO_THEM, free_sql
 from annotation.comparisons.models import Assignment
 from annotation.core import statements
 
@@ -63,11 +63,8 @@ INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, sl
     judged_today, remaining, counted_at)
 SELECT %(project_id)s, %(labeler_id)s, 32767, 0, 0, 0, found.free + found.held, %(now)s
 FROM (SELECT
-    (SELECT count(*) FROM (
-        {front}
-    ) front WHERE NOT EXISTS (
-        SELECT 1 FROM comparisons_assignment a WHERE a.comparison_id = front.id
-        AND a.labeler_id = %(labeler_id)s AND NOT a.is_repeat AND a.state <> 'expired')) AS free,
+    (SELECT count(*) FROM ({front}) front JOIN comparisons_comparison c ON c.id = front.id
+        WHERE {new_to_them}) AS free,
     (SELECT count(*) FROM comparisons_assignment a WHERE a.project_id = %(project_id)s
         AND a.labeler_id = %(labeler_id)s AND a.state = 'leased' AND a.lease_until > %(now)s
         AND a.takes_place) AS held) found
@@ -79,7 +76,8 @@ RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 
 @cache
 def _count(languages: int) -> str:
-    return _COUNT.replace("{front}", free_sql(languages, limit=REMAINING_COUNTED + 1))
+    front = free_sql(languages, limit=REMAINING_COUNTED + 1)
+    return _COUNT.replace("{front}", front).replace("{new_to_them}", NEW_TO_THEM)
 
 
 def answered_values(

@@ -227,6 +227,8 @@ def test_the_overview_counts_what_waits_for_me_as_the_labeling_page_does(
         reverse(f"{name}", args=[project.pk]) for name in ("overview-project", "api-overview")
     )
     assert "You have done all that you can judge here." in mine.get(overview).content.decode()
+    own = factories.comparison(factories.prompt(project))
+    own.candidates.update(author=labeler)  # nobody judges what they wrote
     for _ in range(3):
         factories.comparison(factories.prompt(project))
     judged(project, labeler)
