@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from threading import Condition
 
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -36,11 +38,48 @@ def browser_context_args(browser_context_args):
     return {**browser_context_args, **film()}
 
 
+class Traffic:
+    """How many requests the server is answering."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._changed = Condition()
+
+    def begin(self, **_signal: object) -> None:
+        with self._changed:
+            self._open += 1
+
+    def end(self, **_signal: object) -> None:
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+    def wait_for_silence(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._open <= 0, WAIT / 1000), "A request hangs."
+
+
+@pytest.fixture(scope="session")
+def traffic() -> Iterator[Traffic]:
+    counted = Traffic()
+    request_started.connect(counted.begin)
+    request_finished.connect(counted.end)
+    yield counted
+    request_started.disconnect(counted.begin)
+    request_finished.disconnect(counted.end)
+
+
 @pytest.fixture
-def context(context: BrowserContext) -> BrowserContext:
-    """The first page waits for the server to import what it needs, and for bundles to be joined."""
+def context(context: BrowserContext, traffic: Traffic) -> Iterator[BrowserContext]:
+    """The first page waits for the server to import what it needs, and for bundles to be joined.
+
+    What a page asked last is answered before the database is emptied, which it would wait for, or block.
+    """
     context.set_default_timeout(FIRST_WAIT)
-    return context
+    yield context
+    for page in context.pages:
+        page.close()
+    traffic.wait_for_silence()
 
 
 @pytest.fixture
