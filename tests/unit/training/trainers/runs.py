@@ -6,13 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
 
 from training.__main__ import algorithm
+from training.models.tiny import tiny_tokenizer
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled
+
+
+def saved(model: type[PreTrainedModel], config: PretrainedConfig, folder: Path) -> Path:
+    """The folder with a model of random weights, the same each time, and the tiny tokenizer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
 
 
 class StopAt(StopRequest):

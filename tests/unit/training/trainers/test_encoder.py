@@ -11,17 +11,22 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.conftest import RunOf
-from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from tests.unit.training.trainers.runs import (
+    StopAt,
+    evaluate,
+    metrics_of,
+    saved,
+    train,
+    train_until,
+)
 from training.data.records import groups_of
 from training.models.reward import load_offset, load_reward_model
-from training.models.tiny import tiny_tokenizer
 from training.rollout.scoring import Limits, Scorer
 from training.spec.preferences import RewardModelSpec
 
 
 @pytest.fixture(scope="module")
 def spec(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModelSpec:
-    folder = tmp_path_factory.mktemp("encoder")
     config = BertConfig(
         vocab_size=259,
         hidden_size=32,
@@ -30,12 +35,8 @@ def spec(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardMode
         intermediate_size=64,
         pad_token_id=0,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        BertModel(config).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
     return RewardModelSpec(
-        model=str(folder),
+        model=str(saved(BertModel, config, tmp_path_factory.mktemp("encoder"))),
         data=str(snapshot),
         learning_rate=3e-3,
         epochs=6.0,

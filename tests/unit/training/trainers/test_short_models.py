@@ -16,11 +16,10 @@ from transformers import (
 )
 
 from tests.unit.training.conftest import CPU, judged_group, write_groups
-from tests.unit.training.trainers.runs import evaluate, train
+from tests.unit.training.trainers.runs import evaluate, saved, train
 from training.data.chat import Encoded, fitted
 from training.models.load import load_policy
 from training.models.reward import load_reward_model
-from training.models.tiny import tiny_tokenizer
 from training.rollout.scoring import scorer_of
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
@@ -41,18 +40,12 @@ def long_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("gpt2")
     config = GPT2Config(vocab_size=259, n_positions=POSITIONS, n_embd=16, n_layer=1, n_head=2)
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        GPT2LMHeadModel(config).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
+    return saved(GPT2LMHeadModel, config, tmp_path_factory.mktemp("gpt2"))
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bert")
     config = BertConfig(
         vocab_size=259,
         hidden_size=16,
@@ -62,17 +55,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=POSITIONS,
         pad_token_id=0,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        BertModel(config).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
+    return saved(BertModel, config, tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A decoder whose positions begin after that of the padding token, 0: it has one more than it takes tokens."""
-    folder = tmp_path_factory.mktemp("roberta")
     config = RobertaConfig(
         vocab_size=259,
         hidden_size=16,
@@ -83,11 +71,7 @@ def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=0,
         is_decoder=True,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        RobertaForCausalLM(config).save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return folder
+    return saved(RobertaForCausalLM, config, tmp_path_factory.mktemp("roberta"))
 
 
 def spec_of(kind: str, model: Path, data: Path, **more: object) -> RunSpec:
