@@ -20,8 +20,8 @@ from annotation.core.errors import Conflict, InvalidInput
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import EVERYBODY, SnapshotQuery
 from annotation.datasets.selectors import folder_of, judgments_for, votes_for
-from annotation.datasets.services import files, judgment_rows
-from annotation.datasets.services.judgment_rows import label_columns
+from annotation.datasets.services import files, judgment_rows, label_studio
+from annotation.datasets.services.judgment_rows import Vote, label_columns
 from annotation.projects.models import Project
 from training.spec.errors import DataError
 from training.spec.records import (
@@ -59,7 +59,13 @@ class Form(StrEnum):
     LABEL_STUDIO = "label_studio"
 
 
-JUDGMENT_FORMS = tuple(Form(name) for name in judgment_rows.SHAPES)
+SHAPES: dict[str, Callable[[Iterator[Vote]], Iterator[Row]]] = {
+    "votes": judgment_rows.vote_rows,
+    "ranking": judgment_rows.ranking_rows,
+    "labels": judgment_rows.label_rows,
+    "label_studio": label_studio.task_rows,
+}
+JUDGMENT_FORMS = tuple(Form(name) for name in SHAPES)
 EVERYTHING = SnapshotQuery(labelers=EVERYBODY)
 
 
@@ -121,7 +127,7 @@ def judgments_export(project: Project, *, form: Form) -> Export:
     if form == Form.LABELS:
         columns = files.text_columns(label_columns(judgments))
     name = f"{slugify(project.name) or project.pk}-{form.value}"
-    rows = judgment_rows.SHAPES[form](judgment_rows.votes_of(project, judgments))
+    rows = SHAPES[form](judgment_rows.votes_of(project, judgments))
     return Export(form=form, name=name, columns=columns, rows=rows)
 
 
@@ -132,7 +138,7 @@ def _judgments(snapshot: DatasetSnapshot) -> QuerySet[Judgment]:
     return judgments_for(snapshot.project, query, up_to=up_to)
 
 
-def _votes(snapshot: DatasetSnapshot, split: str) -> Iterator[judgment_rows.Vote]:
+def _votes(snapshot: DatasetSnapshot, split: str) -> Iterator[Vote]:
     query = SnapshotQuery.from_json(snapshot.query)
     for vote in judgment_rows.votes_of(snapshot.project, _judgments(snapshot)):
         turns = tuple(Turn(**turn) for turn in vote.item.turns)
@@ -147,7 +153,7 @@ def rows_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Iterat
     if snapshot.status != snapshot.Status.DONE:
         raise Conflict(f"{snapshot.name} is {snapshot.status}; only a finished snapshot has rows.")
     if form in JUDGMENT_FORMS:
-        return judgment_rows.SHAPES[form](_votes(snapshot, split))
+        return SHAPES[form](_votes(snapshot, split))
     folder = folder_of(snapshot)
     if not (folder / GROUPS_FILE).is_file():
         raise Conflict(f"The records of {snapshot.name} are gone from {folder}; request it again.")
