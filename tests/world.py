@@ -87,7 +87,11 @@ class World:
         project, user = self.project, self.user
         own = {"project": project, "comparison": comparison}
         mine = {"project": project, "labeler": user}
-        Rule.objects.create(project=project, series=1, kind="too_fast", params={"seconds": 5})
+        Rule.objects.create(
+            project=project, series=1, kind="too_fast", params={"seconds": 5, "accuracy_below": 0.6}
+        )
+        first, second = comparison.candidate_ids
+        verdict = {"ranking": [[first], [second]], "strengths": [1]}
         guideline = Guideline.objects.create(project=project, version=1, text="Be brief.")
         gold = {"kind_before": comparison.kind, "state_before": comparison.state}
         return {
@@ -95,7 +99,7 @@ class World:
             "flags": Flag.objects.create(labeler=user, note="Odd.", **own),
             "groups": LabelerGroup.objects.create(project=project, name="Experts"),
             "gold": GoldItem.objects.create(**own, **gold),
-            "adjudications": Adjudication.objects.create(cause="ambiguous", **own),
+            "adjudications": Adjudication.objects.create(cause="ambiguous", **verdict, **own),
             "acts": LabelerAct.objects.create(kind=LabelerAct.Kind.MESSAGE, **mine),
             "disputes": Dispute.objects.create(subject="pause", subject_id=1, text="No.", **mine),
             "requeues": Requeue.objects.create(

@@ -74,6 +74,7 @@ def violations(page: Page) -> list[str]:
 def whole_pages(client: Client, addresses: list[str]) -> list[str]:
     """Those that answer with a page of their own; downloads, redirects and parts of pages are looked at elsewhere."""
     answers = {address: client.get(address) for address in addresses}
+    assert [one for one, answer in answers.items() if answer.status_code >= 500] == []
     return [
         address
         for address, answer in answers.items()
