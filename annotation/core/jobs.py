@@ -187,6 +187,26 @@ class JobModel(models.Model):
         self.refresh_from_db()
         return self
 
+    def queue_again(self) -> bool:
+        """Let a job that is over go on with what it lacks; False where it is under way."""
+        over = type(self).objects.filter(pk=self.pk).exclude(status__in=_UNDER_WAY)
+        queued = over.update(
+            status=self.Status.QUEUED,
+            attempt=0,
+            error="",
+            owner="",
+            lease_until=None,
+            finished_at=None,
+            cancel_requested_at=None,
+        )
+        if queued:
+            ring(self.job, self.pk)
+            self.refresh_from_db()
+        return queued == 1
+
+
+_UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
+
 
 def job_models(queue: Queue) -> list[type[JobModel]]:
     """The tables of all jobs of a queue."""

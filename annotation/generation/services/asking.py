@@ -7,7 +7,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.core.errors import Conflict, InvalidInput
-from annotation.core.jobs import JobModel, ring
+from annotation.core.jobs import ring
 from annotation.generation.models import GenerationRun
 from annotation.generation.sampling import check_sampling
 from annotation.generation.selectors import wanted
@@ -87,27 +87,10 @@ def resume(*, run: GenerationRun, actor: User | None) -> GenerationRun:
     left = wanted(run).count()
     if left == 0:
         raise Conflict("Every prompt of this run has its candidates; there is nothing to resume.")
-    over = GenerationRun.objects.filter(
-        pk=run.pk, status__in=[one for one in JobModel.Status if one not in _UNDER_WAY]
-    )
-    changed = over.update(
-        status=JobModel.Status.QUEUED,
-        attempt=0,
-        error="",
-        owner="",
-        lease_until=None,
-        finished_at=None,
-        cancel_requested_at=None,
-    )
-    if not changed:
+    if not run.queue_again():
         raise Conflict("This run is under way already.")
     record("generation.resumed", run, actor=actor, prompts=left)
-    ring(run.job, run.pk)
-    run.refresh_from_db()
     return run
-
-
-_UNDER_WAY = {JobModel.Status.QUEUED, JobModel.Status.RUNNING}
 
 
 def _check_policy(project: Project, policy: ModelVersion | None) -> None:

@@ -81,25 +81,9 @@ def resume(*, run: JobModel, left: int, actor: User | None) -> None:
     """Queue a run again that ended early or with failures; it goes on with the ``left`` that lack."""
     if left == 0:
         raise Conflict("Nothing of this run lacks an answer; there is nothing to resume.")
-    over = [one for one in JobModel.Status if one not in {"queued", "running"}]
-    changed = (
-        type(run)
-        .objects.filter(pk=run.pk, status__in=over)
-        .update(
-            status=JobModel.Status.QUEUED,
-            attempt=0,
-            error="",
-            owner="",
-            lease_until=None,
-            finished_at=None,
-            cancel_requested_at=None,
-        )
-    )
-    if not changed:
+    if not run.queue_again():
         raise Conflict("This run is under way already.")
     record("judging.resumed", run, actor=actor, left=left)
-    ring(run.job, run.pk)
-    run.refresh_from_db()
 
 
 @transaction.atomic

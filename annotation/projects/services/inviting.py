@@ -17,7 +17,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Invitation, Project, Role
-from annotation.projects.services.members import INVITATION_DAYS, NewInvitation
+from annotation.projects.services.members import INVITATION_DAYS, NewInvitation, invite
 
 logger = logging.getLogger(__name__)
 MOST_AT_ONCE = 100
@@ -61,7 +61,14 @@ def invite_people(
         )
     with transaction.atomic():
         made = [
-            _make(project, address, role=role, languages=languages, actor=actor, days=days)
+            invite(
+                project=project,
+                role=role,
+                actor=actor,
+                email=address,
+                languages=languages,
+                days=days,
+            )
             for address in addresses
         ]
     return _deliver(made, link_of)
@@ -82,36 +89,6 @@ def resend(*, project: Project, invitation_id: int, actor: User, link_of: LinkOf
         invitation.expires_at = until
         audit.record("invitation.resent", invitation, actor=actor, email=invitation.email)
     return _deliver([NewInvitation(invitation, token)], link_of)[0]
-
-
-def _make(
-    project: Project,
-    address: str,
-    *,
-    role: Role,
-    languages: Sequence[str],
-    actor: User,
-    days: int,
-) -> NewInvitation:
-    token = secrets.token_urlsafe(24)
-    invitation = Invitation.objects.create(
-        project=project,
-        role=role,
-        email=address,
-        languages=list(languages),
-        token_hash=hash_key(token),
-        created_by=actor,
-        expires_at=timezone.now() + timedelta(days=days),
-    )
-    audit.record(
-        "invitation.made",
-        invitation,
-        actor=actor,
-        role=role.value,
-        email=address,
-        languages=invitation.languages,
-    )
-    return NewInvitation(invitation, token)
 
 
 def _deliver(made: Sequence[NewInvitation], link_of: LinkOf) -> list[Sent]:

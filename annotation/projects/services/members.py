@@ -133,15 +133,20 @@ def invite(
     project: Project,
     role: Role,
     actor: User,
+    email: str = "",
     note: str = "",
     languages: Sequence[str] = (),
     days: int = INVITATION_DAYS,
 ) -> NewInvitation:
-    """Make a link that gives whoever opens it first this role, and a labeler these languages."""
+    """Make a link that gives whoever opens it first this role, and a labeler these languages.
+
+    ``email``: where the link is to be sent (`inviting`).
+    """
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
         project=project,
         role=role,
+        email=email,
         note=note,
         languages=list(languages),
         token_hash=hash_key(token),
@@ -153,6 +158,7 @@ def invite(
         invitation,
         actor=actor,
         role=role.value,
+        email=email,
         note=note,
         languages=invitation.languages,
     )
