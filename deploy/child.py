@@ -24,10 +24,10 @@ def die_with_parent(signum: int, parent: int | None = None) -> None:
         os.kill(os.getpid(), signum)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends, so that none is lost from sight."""
+def adopt_orphans(*, are_adopted: bool = True) -> None:
+    """Become the parent of every descendant whose own parent ends, so that none is lost from sight; or no more."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, int(are_adopted))
 
 
 if __name__ == "__main__":

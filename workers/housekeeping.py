@@ -7,6 +7,7 @@ import os
 import socket
 from datetime import timedelta
 
+import psutil
 from celery import current_app, shared_task
 from django.apps import apps
 from django.conf import settings
@@ -29,16 +30,15 @@ RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for
 @shared_task(name="workers.housekeeping.sweep")
 def sweep() -> None:
     """Reap silent jobs of every kind, ring for the queued, end labelers' old leases; harmless in any number."""
-    has_messages = {queue: waiting_messages(queue) > 0 for queue in Queue}
+    is_rung = {queue: has_doorbells(queue) for queue in Queue}
     for model in job_models():
         jobs = JobQuerySet(model)
         release_the_dead(jobs)
-        if requeued := jobs.reap():
+        requeued = jobs.reap()
+        if requeued:
             logger.warning("jobs.reaped", extra={"job": model.job.value, "pks": requeued})
-        queue = queue_of(model.job)
-        if not has_messages[queue]:
-            ring_again(model, queue)
-    if not has_messages[Queue.CPU]:
+        ring_for(model, requeued if is_rung[queue_of(model.job)] else queued_keys(model))
+    if not is_rung[Queue.CPU]:
         ring_for_early_stop()
         ring_for_old_reports()
     expire_leases()
@@ -64,11 +64,16 @@ def job_models() -> list[type[JobModel]]:
     return [model for model in apps.get_models() if issubclass(model, JobModel)]
 
 
-def ring_again(model: type[JobModel], queue: Queue) -> None:
-    """Ring for every queued row. Only called while the queue is empty: a busy worker's messages would pile up."""
+def queued_keys(model: type[JobModel]) -> list[int]:
+    """The first that wait, in their order."""
     queued = JobQuerySet(model).filter(status=JobModel.Status.QUEUED).order_by(*model.in_line)
-    for pk in queued.values_list("pk", flat=True)[:RING_AT_ONCE]:
-        current_app.send_task(model.job.value, args=[pk], queue=queue.value)
+    return list(queued.values_list("pk", flat=True)[:RING_AT_ONCE])
+
+
+def ring_for(model: type[JobModel], keys: list[int]) -> None:
+    """Ring for these jobs, whether or not somebody has."""
+    for pk in keys:
+        current_app.send_task(model.job.value, args=[pk], queue=queue_of(model.job).value)
 
 
 def ring_for_early_stop() -> None:
@@ -94,14 +99,23 @@ def release_the_dead(jobs: JobQuerySet) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists on this machine."""
+    """Whether a process with this id runs on this machine; a killed one that nobody has waited for does not."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except (ProcessLookupError, psutil.NoSuchProcess):
         return False
     except PermissionError:
         return True
-    return True
+
+
+def has_doorbells(queue: Queue) -> bool:
+    """Whether a worker has yet to answer doorbells of this queue; more of them would pile up.
+
+    The schedule's own messages lie in the cpu queue too: behind the sweep at most one of each, the others expire.
+    """
+    of_schedule = len(settings.CELERY_BEAT_SCHEDULE) if queue == Queue.CPU else 0
+    return waiting_messages(queue) > of_schedule
 
 
 def waiting_messages(queue: Queue) -> int:

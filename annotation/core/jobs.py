@@ -4,7 +4,7 @@ A job row goes ``queued -> running -> done | failed | cancelled``; only `claim` 
 lease; a lease that ended is reaped: requeued, or failed when its attempts are used up.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -239,13 +239,19 @@ def is_busy(queue: Queue) -> bool:
 
 def why_it_waits(job: JobModel, place: int) -> str:
     """A sentence for a job that has been queued for long; empty where there is nothing to say."""
-    queue, waited = queue_of(job.job), timezone.now() - getattr(job, job.waits_since)
+    queue, waited = queue_of(job.job), timezone.now() - waits_from(job)
     if job.status != JobModel.Status.QUEUED or waited < timedelta(seconds=AGING_SECONDS):
         return ""
     if is_busy(queue):
         turn = "next" if place == 1 else f"number {place}"
         return f"The {queue} worker is busy with another job; this one is {turn} in line."
     return nobody_takes(queue, waited)
+
+
+def waits_from(job: JobModel) -> datetime:
+    """Since when a queued job waits: since it was asked for, or since its worker was last heard."""
+    asked_at: datetime = getattr(job, job.waits_since)
+    return max(asked_at, job.heartbeat_at or asked_at)
 
 
 def waiting_text(job: JobModel) -> str:
@@ -255,6 +261,37 @@ def waiting_text(job: JobModel) -> str:
     queue = queue_of(job.job)
     place = queue_places(queue).get((job.job, job.pk), 1)  # taken meanwhile: it was the next
     return why_it_waits(job, place) or f"It waits for a {queue} worker."
+
+
+def standing_text(job: JobModel) -> str:
+    """What is to be told of a job under way beside its progress: why it waits, or that its worker is gone."""
+    if job.status == JobModel.Status.RUNNING:
+        return silence_text(job)
+    if job.status != JobModel.Status.QUEUED:
+        return ""
+    place = queue_places(queue_of(job.job)).get((job.job, job.pk), 1)
+    return f"{after_death(job)} {why_it_waits(job, place)}".strip()
+
+
+def after_death(job: JobModel) -> str:
+    """That a queued job was begun; empty where it was not."""
+    if not job.attempt:
+        return ""
+    return "The worker that had it died. What it has done stays; the next one goes on from there by itself."
+
+
+def silence_text(job: JobModel) -> str:
+    """That the worker of a running job is silent and what becomes of it; or that it has a second worker."""
+    lease, sweep = settings.CONCORD_LEASE_SECONDS, settings.CONCORD_SWEEP_SECONDS
+    silent = (timezone.now() - job.heartbeat_at).total_seconds() if job.heartbeat_at else 0
+    if silent > lease / 2:  # two heartbeats are missing
+        return (
+            f"Its worker has not been heard for {silent:.0f} seconds. If it died, another goes on from here "
+            f"by itself, {lease + sweep} seconds after it was last heard at the latest."
+        )
+    if job.attempt > 1:
+        return "The worker that had it died; another has taken it up where it stood."
+    return ""
 
 
 def nobody_takes(queue: Queue, waited: timedelta) -> str:

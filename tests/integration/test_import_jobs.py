@@ -1,8 +1,11 @@
 """An import as a job: cut off, taken up again, met by its successor, stopped."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.services.importing import run_any_import
@@ -69,3 +72,38 @@ def test_an_import_that_is_over_cannot_be_stopped_and_no_audit_says_it_was():
     with pytest.raises(Conflict, match="done already"):
         cancel_import(prompt_import=row, actor=factories.user())
     assert not AuditEvent.objects.filter(verb="import.cancelled").exists()
+
+
+def standing(client, *, heard: int, asked_before: int = 900, **fields: object) -> list[str]:
+    """The notices of both pages that follow an import; times are seconds ago."""
+    row, now = asked({"text": "a"}), timezone.now()
+    fields["heartbeat_at"] = now - timedelta(seconds=heard) if heard else None
+    fields["created_at"] = now - timedelta(seconds=asked_before)
+    PromptImport.objects.filter(pk=row.pk).update(**fields)
+    client.force_login(row.created_by)
+    pages = {"prompts-import-progress": [row.pk], "overview-setup-imports": []}
+    texts = [client.get(reverse(one, args=[row.project_id, *pages[one]])).text for one in pages]
+    return [text.partition('<p class="notice')[2].partition("</p>")[0] for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"status": "running", "attempt": 2, "heard": 1}, "another has taken it up where it"),
+        ({"status": "running", "attempt": 1, "heard": 40}, "90 seconds after it was last heard"),
+        ({"status": "queued", "attempt": 1, "heard": 20}, "next one goes on from there by itself."),
+        ({"status": "queued", "attempt": 1, "heard": 99}, "No worker has taken this job for 9"),
+        ({"status": "queued", "heard": 0, "asked_before": 99}, "No worker has taken this job"),
+    ],
+)
+def test_the_pages_of_an_import_say_what_happens_when_its_worker_died(client, fields, told):
+    here, in_the_set_up = standing(client, **fields)
+    assert told in here
+    assert told in in_the_set_up
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "running", "attempt": 1, "heard": 1}, {"status": "queued", "heard": 0}]
+)
+def test_an_import_that_moves_has_no_notice(client, fields):
+    assert standing(client, asked_before=2, **fields) == ["", ""]

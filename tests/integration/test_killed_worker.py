@@ -1,6 +1,7 @@
 """kill -9 of a real Celery worker in mid-run, on the folder broker and on Redis: nothing is lost or doubled."""
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -9,12 +10,16 @@ import sys
 import threading
 from collections import Counter
 
+import psutil
 import pytest
 from django.conf import settings as django_settings
 
 from annotation.generation.models import GenerationRun
+from annotation.prompts.models import PromptImport
+from annotation.prompts.services.requesting import request_import
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
+from deploy.child import adopt_orphans
 from tests import factories
 from tests.bench.queue.server import database_url
 from tests.integration.conftest import TRAINER
@@ -48,11 +53,11 @@ def start_worker(redis_url, tmp_path):
     command = [sys.executable, "-m", "celery", "-A", "deploy.celery", "worker", "-Q", "cpu,gpu"]
     command += ["-B", "-s", str(tmp_path / "beat"), "--concurrency", "1", "--loglevel", "WARNING"]
 
-    def start():
+    def start(**changed):
         log = (tmp_path / "worker.log").open("ab")
         worker = subprocess.Popen(
             command,
-            env=environment,
+            env=environment | changed,
             cwd=django_settings.BASE_DIR,
             stdout=log,
             stderr=log,
@@ -177,3 +182,54 @@ def test_a_generation_run_survives_the_death_of_its_worker(
     assert (generation_run.progress_done, generation_run.progress_total) == (6, 6)
     asked = Counter(body["messages"][-1]["content"] for body in server.bodies)
     assert sorted(asked.values()) == [1, 1, 1, 1, 1, 2]
+
+
+@pytest.fixture
+def adopting():
+    """This process gets the orphans of what it started and waits for none, as the supervisor of `manage.py up`."""
+    adopt_orphans()
+    yield
+    adopt_orphans(are_adopted=False)
+    for orphan in psutil.Process().children():
+        with contextlib.suppress(psutil.Error, ChildProcessError):
+            if orphan.status() == psutil.STATUS_ZOMBIE:
+                os.waitpid(orphan.pid, 0)
+
+
+@pytest.fixture
+def prompt_import(settings, tmp_path):
+    """10,000 prompts with two responses each, in five batches."""
+    settings.CONCORD_VAR = tmp_path / "var"
+    project = factories.project()
+    rows = ({"prompt": f"Prompt {n}?", "responses": ["Yes.", "No."]} for n in range(10_000))
+    lines = (json.dumps(row).encode() + b"\n" for row in rows)
+    contents = PromptImport.Contents.COMPARISONS
+    return request_import(
+        project=project, chunks=lines, filename="rows.jsonl", actor=None, contents=contents
+    )
+
+
+def has_read(prompt_import, rows):
+    def look():
+        prompt_import.refresh_from_db()
+        assert prompt_import.status in {"queued", "running"}, prompt_import.error
+        return prompt_import.rows_read >= rows
+
+    return look
+
+
+@pytest.mark.usefixtures("adopting")
+def test_an_import_goes_on_at_once_after_the_death_of_its_worker(prompt_import, start_worker):
+    """Its lease would last for ten minutes more, and its pool process is dead but not waited for."""
+    worker = start_worker(CONCORD_LEASE_SECONDS="600", CONCORD_SWEEP_SECONDS="30")
+    eventually(has_read(prompt_import, 2_000), seconds=120)
+    kill_worker_and_pool(worker)
+    worker.wait()
+    assert PromptImport.objects.get(pk=prompt_import.pk).rows_read < 10_000
+    start_worker(CONCORD_LEASE_SECONDS="600", CONCORD_SWEEP_SECONDS="30")
+    eventually(is_done(prompt_import), seconds=120)
+
+    project = prompt_import.project
+    assert (prompt_import.rows_created, prompt_import.rows_duplicate) == (10_000, 0)
+    assert project.prompts.count() == project.comparisons.count() == 10_000
+    assert project.candidates.count() == 20_000

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psutil
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -17,6 +18,7 @@ from django.utils import timezone
 from annotation.core.errors import InvalidInput
 from annotation.core.jobs import Job
 from annotation.generation.models import GenerationRun
+from annotation.prompts.models import PromptImport
 from tests import factories
 from tests.waiting import eventually
 from training.spec.errors import OutOfMemory
@@ -218,6 +220,28 @@ def test_a_silent_job_is_requeued_and_rung(rung):
     assert rung == [(Job.GENERATE_CANDIDATES, row.pk, "gpu")]
 
 
+def test_a_silent_job_is_rung_also_while_other_messages_wait(rung, monkeypatch):
+    """Its own doorbell was answered by the worker that died."""
+    ended = timezone.now() - timedelta(seconds=1)
+    row = a_job(status="running", owner="elsewhere:1:abc", lease_until=ended, attempt=1)
+    a_job()
+    monkeypatch.setattr(housekeeping, "waiting_messages", lambda _queue: 1)
+    housekeeping.sweep()
+    assert rung == [(Job.GENERATE_CANDIDATES, row.pk, "gpu")]
+
+
+def test_messages_of_the_schedule_do_not_keep_a_lost_doorbell_from_being_rung(rung, monkeypatch):
+    """Behind a sweep lie what else the schedule sends: the cpu queue is hardly ever empty then."""
+    of_schedule = len(settings.CELERY_BEAT_SCHEDULE)
+    row = PromptImport.objects.create(project=factories.project())
+    monkeypatch.setattr(housekeeping, "waiting_messages", lambda _queue: of_schedule)
+    housekeeping.sweep()
+    assert rung == [(Job.IMPORT_PROMPTS, row.pk, "cpu")]
+    monkeypatch.setattr(housekeeping, "waiting_messages", lambda _queue: of_schedule + 1)
+    housekeeping.sweep()
+    assert len(rung) == 1
+
+
 def test_a_silent_job_out_of_attempts_fails_with_a_sentence(rung):
     ended = timezone.now() - timedelta(seconds=1)
     row = a_job(status="running", lease_until=ended, attempt=5, max_attempts=5)
@@ -252,3 +276,16 @@ def test_what_a_living_process_holds_is_left_alone(rung):
     housekeeping.sweep()
     row.refresh_from_db()
     assert row.status == "running"
+
+
+def test_what_a_killed_process_held_is_requeued_though_nobody_has_waited_for_it(rung):
+    """The supervisor adopts the pool processes of a killed worker, and looks after them when it ends itself."""
+    killed = subprocess.Popen(["/bin/true"])
+    eventually(lambda: psutil.Process(killed.pid).status() == psutil.STATUS_ZOMBIE)
+    later = timezone.now() + timedelta(hours=1)
+    owner = f"{socket.gethostname()[:50]}:{killed.pid}:abc"
+    row = a_job(status="running", owner=owner, lease_until=later, attempt=1)
+    housekeeping.sweep()
+    killed.wait()
+    row.refresh_from_db()
+    assert row.status == "queued"
