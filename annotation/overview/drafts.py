@@ -8,7 +8,6 @@ from django.http import QueryDict
 from annotation.comparisons.preview import Draft, size_of
 from annotation.comparisons.selectors import Asked
 from annotation.generation.models import SamplingPlan
-from annotation.generation.selectors import policies_of
 from annotation.overview.forms import ResponsesForm
 from annotation.projects.models import Project
 from annotation.projects.selectors import current_guideline
@@ -45,7 +44,7 @@ def _answers(draft: Draft, posted: QueryDict) -> Draft:
 
 
 def _responses(draft: Draft, posted: QueryDict) -> Draft:
-    form = ResponsesForm(posted, policies=policies_of(draft.project))
+    form = ResponsesForm(posted, project=draft.project)
     form.is_valid()
     pairing = form.cleaned_data.get("pairing") or draft.project.pairing
     per_prompt = form.cleaned_data.get("per_prompt") or draft.size

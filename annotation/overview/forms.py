@@ -3,16 +3,19 @@
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from annotation.generation.models import SamplingPlan
 from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
+from annotation.generation.selectors import policies_of
 from annotation.projects.models import Project
-from annotation.projects.settings_forms import CHOICES, PercentField
+from annotation.projects.settings_forms import CHOICES, OpenedForm, PercentField
 from annotation.prompts.forms import UploadForm
 from annotation.registry.models import ModelVersion
 
 MOST_PROMPTS = 10_000_000
+SAMPLING = ("policy", "per_prompt", "temperature", "max_tokens")
 
 
 class EstimateForm(forms.Form):
@@ -41,7 +44,7 @@ class PromptsForm(UploadForm):
         self.fields["row_form"].required = False
 
 
-class ResponsesForm(forms.Form):
+class ResponsesForm(OpenedForm, forms.Form):
     """Who answers the prompts, how, and which answers are compared. Bounds are the services'."""
 
     policy = forms.ModelChoiceField(
@@ -75,11 +78,15 @@ class ResponsesForm(forms.Form):
         help_text=_("A ranking of all asks less of people than every pair, and says as much."),
     )
 
-    def __init__(self, *args: Any, policies: QuerySet[ModelVersion], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)  # Any: as Django's form
+    def __init__(self, data: QueryDict | None, *, project: Project) -> None:
+        self.plan = SamplingPlan.objects.filter(project=project).first()
+        self.policies = policies_of(project)
+        plan = self.plan or SamplingPlan(policy=self.policies.first())
+        sampling = {name: getattr(plan, name) for name in SAMPLING}
+        super().__init__(data, initial={**sampling, "pairing": project.pairing})
         field = self.fields["policy"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - what we know
-        field.queryset = policies
+        field.queryset = self.policies
 
     def clean(self) -> dict[str, Any]:  # Any: cleaned values
         sent: dict[str, Any] = super().clean() or {}
@@ -89,3 +96,8 @@ class ResponsesForm(forms.Form):
                 "At temperature 0 all responses are the same; raise it, or ask for one.",
             )
         return sent
+
+    def sampling(self) -> dict[str, Any]:  # Any: numbers and a policy
+        """The whole plan to keep: the first as it is shown, a later one with the changes alone."""
+        chosen = {**self.initial, **self.changes()} if self.plan else self.cleaned_data
+        return {name: chosen[name] for name in SAMPLING}

@@ -5,7 +5,7 @@ that the set-up can be stopped and taken up again anywhere.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from django.forms import BaseForm
@@ -15,15 +15,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from annotation.accounts.authentication import person
+from annotation.accounts.models import User
 from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services.overlap import draw_overlap_again
 from annotation.core.errors import DomainError
 from annotation.core.forms import refusals_in
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
-from annotation.generation.selectors import policies_of
 from annotation.overview.forms import PromptsForm, ResponsesForm
-from annotation.projects.forms import GuidelineForm, InvitePeopleForm
+from annotation.projects.forms import GuidelineForm, InvitePeopleForm, with_lines
 from annotation.projects.models import Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA
 from annotation.projects.selectors import current_guideline, members_of
@@ -122,26 +122,18 @@ def imports_so_far(project: Project) -> dict[str, Any]:  # Any: a template's con
 
 def take_responses(request: HttpRequest, project: Project) -> Turn:
     """Who answers, how, and what is compared."""
-    there = SamplingPlan.objects.filter(project=project).first()
-    plan = there or SamplingPlan(project=project)
-    policies = policies_of(project)
-    first = plan.policy if there else policies.first()
-    initial = {
-        "policy": first,
-        "per_prompt": plan.per_prompt,
-        "temperature": plan.temperature,
-        "max_tokens": plan.max_tokens,
-        "pairing": project.pairing,
-    }
-    form = ResponsesForm(_posted(request), initial=initial, policies=policies)
-    facts = {"has_policy": policies.exists(), "candidates": project.candidates.count()}
+    form = ResponsesForm(_posted(request), project=project)
+    facts = {"has_policy": form.policies.exists(), "candidates": project.candidates.count()}
+    shown = Turn(template="overview/setup/responses.html", form=form, facts=facts)
     if request.method != "POST" or not form.is_valid():
-        return Turn(template="overview/setup/responses.html", form=form, facts=facts)
-    sent = dict(form.cleaned_data)
-    pairing = sent.pop("pairing")
-    generation.save_plan(project=project, actor=person(request), **sent)
-    projects.update_settings(project=project, actor=person(request), pairing=pairing)
-    return Turn(is_saved=True)
+        return shown
+    with refusals_in(form):
+        generation.save_plan(project=project, actor=person(request), **form.sampling())
+        if pairing := form.changes().get("pairing"):
+            projects.update_settings(project=project, actor=person(request), pairing=pairing)
+        form.start_anew()
+        return replace(shown, is_saved=True)
+    return shown
 
 
 def take_rubric(request: HttpRequest, project: Project) -> Turn:
@@ -197,7 +189,7 @@ def take_guideline(request: HttpRequest, project: Project) -> Turn:
     """Write with a preview. Before the first label the version is changed in place; after it, a further one is made."""
     current = current_guideline(project)
     form = GuidelineForm(_posted(request), current=current)
-    text = str(form["text"].value() or "")
+    text = with_lines(str(form["text"].value() or ""))
     is_labeled = project.assignments.exists() or project.judgments.exists()
     facts = {
         "preview": markdown.render(text),
@@ -205,19 +197,31 @@ def take_guideline(request: HttpRequest, project: Project) -> Turn:
         "is_labeled": is_labeled,
     }
     template = "overview/setup/guideline.html"
+    shown = Turn(template=template, form=form, facts=facts)
     stays = request.POST.get("act") == "preview"
     if request.method != "POST" or not form.is_valid():
-        return Turn(template=template, form=form, facts=facts)
+        return shown
     if is_labeled and request.headers.get("HX-Request"):
         return Turn(template=template, form=form)  # a version is published when the step is left
-    if not is_labeled:
-        projects.amend_guideline(project=project, text=text, actor=person(request))
-    elif not stays and text != (current and current.text):
-        with refusals_in(form):
-            projects.publish_guideline(project=project, actor=person(request), **form.cleaned_data)
-        if form.errors:
-            return Turn(template=template, form=form, facts=facts)
-    return Turn(template=template, form=form, facts=facts, is_saved=not stays, stays=stays)
+    if is_labeled and (stays or text == form.initial["text"]):
+        return replace(shown, is_saved=not stays, stays=stays)
+    with refusals_in(form):
+        _write_guideline(form, project, person(request), is_labeled=is_labeled)
+        form.start_anew()
+        return replace(shown, is_saved=not stays, stays=stays)
+    return shown
+
+
+def _write_guideline(
+    form: GuidelineForm, project: Project, actor: User, *, is_labeled: bool
+) -> None:
+    text = form.cleaned_data["text"]
+    if is_labeled:
+        version = form.cleaned_data["from_version"]
+        projects.publish_guideline(project=project, text=text, from_version=version, actor=actor)
+    else:
+        was = form.current.text if form.current else ""
+        projects.amend_guideline(project=project, text=text, from_text=was, actor=actor)
 
 
 def settings_step(shape: type[ProjectForm]) -> Callable[[HttpRequest, Project], Turn]:

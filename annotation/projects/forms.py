@@ -1,11 +1,13 @@
 """Forms about a project."""
 
+import hashlib
 import re
 from typing import Any
 
 from django import forms
 from django.core.validators import validate_email
 from django.http import QueryDict
+from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -26,9 +28,10 @@ class NewProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic a
 
 
 class GuidelineForm(forms.Form):
-    """The text, and the version that it was written from; 0 for none."""
+    """The text, and what it was written from: a version, 0 for none, and its text, which a set-up changes in place."""
 
     from_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    from_text = forms.CharField(required=False, widget=forms.HiddenInput)  # its digest
     text = forms.CharField(
         max_length=200_000,
         strip=False,
@@ -39,21 +42,58 @@ class GuidelineForm(forms.Form):
     def __init__(self, data: QueryDict | None, *, current: Guideline | None) -> None:
         self.current = current
         self.newer: Guideline | None = None
-        text, version = (current.text, current.version) if current else ("", 0)
-        super().__init__(data, initial={"text": text, "from_version": version})
+        self.is_amended = False
+        text, version = (with_lines(current.text), current.version) if current else ("", 0)
+        initial = {"text": text, "from_version": version, "from_text": digest(text)}
+        super().__init__(data, initial=initial)
+
+    def clean_text(self) -> str:
+        return with_lines(self.cleaned_data["text"])
 
     def clean(self) -> dict[str, Any]:  # Any: Django's own
-        """Refuse what was written from a version that is not the newest, once: ``newer`` is to be read beside it."""
+        """Refuse what was written from a text that is not the newest, once: ``newer`` is to be read beside it."""
         newest = self.initial["from_version"]
-        if self.cleaned_data.get("from_version") not in {None, newest}:
-            self.newer = self.current
-            self.data = sent_with(self.data, {"from_version": newest})
-            told = gettext(
-                "Version %(version)s was published while you wrote. Read it here, then send yours again; "
-                "it follows that one."
-            )
-            raise forms.ValidationError(told % {"version": newest})
-        return self.cleaned_data
+        is_newer = self.cleaned_data.get("from_version") not in {None, newest}
+        self.is_amended = not is_newer and self._is_otherwise()
+        if not is_newer and not self.is_amended:
+            return self.cleaned_data
+        self.newer = self.current
+        now = {name: self.initial[name] for name in ("from_version", "from_text")}
+        self.data = sent_with(self.data, now)
+        published = gettext(
+            "Version %(version)s was published while you wrote. Read it here, then send yours again; "
+            "it follows that one."
+        )
+        amended = gettext(
+            "Somebody changed the guideline while you wrote. Read theirs here, then send yours again; "
+            "it takes the place of that."
+        )
+        raise forms.ValidationError(published % {"version": newest} if is_newer else amended)
+
+    def _is_otherwise(self) -> bool:
+        """Whether the text that this one was written from is there no more, and this one is not what is there now."""
+        was, now = self.cleaned_data.get("from_text"), self.initial["from_text"]
+        return was not in {"", now} and digest(self.cleaned_data.get("text", "")) != now
+
+    def start_anew(self) -> None:
+        """A page that stays open goes on from the text that was saved."""
+        now = {"from_version": self.initial["from_version"] or 1}
+        self.data = sent_with(self.data, {**now, "from_text": digest(self.cleaned_data["text"])})
+
+    def starts(self) -> list[SafeString]:
+        """The hidden fields, to be put in place of those in a page that is open; none while a newer text is unread."""
+        if self.newer:
+            return []
+        return [one.as_hidden(attrs={"hx-swap-oob": "true"}) for one in self.hidden_fields()]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_lines(text: str) -> str:
+    """With line ends as they are stored; browsers send others."""
+    return text.replace("\r\n", "\n")
 
 
 class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time

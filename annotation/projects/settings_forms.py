@@ -1,4 +1,4 @@
-"""Forms of the settings of a project, which several people may have open at the same time."""
+"""Forms of a project that several people may have open at the same time: its settings, and what they build on."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -90,22 +90,16 @@ def tell_past_deadline(form: forms.BaseForm) -> None:
         field.help_text = format_html("<b>{}</b> {}", over, field.help_text)
 
 
-class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
-    """How each setting of a project is asked for; the forms below take their part of it.
+class OpenedForm(forms.BaseForm):
+    """A form that changes only what was typed otherwise than its page was opened with, kept there in hidden fields.
 
-    A form changes only what was typed otherwise than its page was opened with, which the page keeps in hidden fields.
+    Its ``initial`` has every field as it is now.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
         super().__init__(*args, **kwargs)
-        for name in self.fields.keys() & CHOICES.keys():
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - what we know
-            field.choices = CHOICES[name]
         for field in self.fields.values():
             field.show_hidden_initial = True
-        if "deadline" in self.fields:
-            tell_past_deadline(self)
 
     def clean(self) -> dict[str, Any]:  # Any: columns of several types
         """Refuse a setting that somebody changed otherwise while the page was open; a second save then puts it."""
@@ -141,6 +135,8 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             return gettext("yes") if value else gettext("no")
         if name in CHOICES:
             return str(dict(CHOICES[name]).get(value, value))
+        if isinstance(field, forms.ModelChoiceField):
+            return str(field.label_from_instance(value) if value else field.empty_label)
         shown = field.widget.format_value(field.prepare_value(value))
         return canonical(str(shown or ""))
 
@@ -160,6 +156,19 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
     def starts(self) -> list[SafeString]:
         """The hidden fields with what the page was opened with, to be put in place of those in a page that is open."""
         return [one.as_hidden(attrs={"hx-swap-oob": "true"}, only_initial=True) for one in self]
+
+
+class ProjectForm(OpenedForm, forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    """How each setting of a project is asked for; the forms below take their part of it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: as Django's form
+        super().__init__(*args, **kwargs)
+        for name in self.fields.keys() & CHOICES.keys():
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)  # noqa: S101 - what we know
+            field.choices = CHOICES[name]
+        if "deadline" in self.fields:
+            tell_past_deadline(self)
 
     class Meta:
         model = Project

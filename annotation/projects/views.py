@@ -93,7 +93,10 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             new = projects.publish_guideline(
-                project=project, actor=person(request), **form.cleaned_data
+                project=project,
+                text=form.cleaned_data["text"],
+                from_version=form.cleaned_data["from_version"],
+                actor=person(request),
             )
             told = _("Version %(version)s is what labelers read from now on.")
             messages.success(request, told % {"version": new.version})

@@ -243,6 +243,77 @@ def test_a_guideline_published_meanwhile_is_read_beside_the_typed_one(admin, pro
     assert project.guidelines.latest("version").text == "# Mine"
 
 
+def begun_with(answer) -> dict[str, str]:
+    """What a page of the guideline keeps of the text that it was opened with."""
+    hidden = r'<input type="hidden" name="(from_\w+)" value="([^"]*)"'
+    return dict(re.findall(hidden, answer.text))
+
+
+def test_two_who_write_the_first_guideline_do_not_overwrite_each_other_unread(admin, project):
+    url = address(project, "guideline")
+    first = second = begun_with(admin.get(url))
+    auto = {"HX-Request": "true"}
+    side = admin.post(url, first | {"text": "# Theirs\r\nA"}, headers=auto)
+    first |= begun_with(side)
+    assert "Saved at" in admin.post(url, first | {"text": "# Theirs\r\nA, B"}, headers=auto).text
+
+    side = admin.post(url, second | {"text": "# Mine"}, headers=auto)
+    assert "Somebody changed the guideline while you wrote." in side.text
+    assert begun_with(side) == {}
+    page = admin.post(url, second | {"text": "# Mine"})
+    assert page.status_code == 400
+    assert "Version 1, changed meanwhile" in page.text
+    assert "<pre># Theirs\nA, B</pre>" in page.text
+    assert "# Mine</textarea>" in page.text
+    assert project.guidelines.get().text == "# Theirs\nA, B"
+    assert admin.post(url, begun_with(page) | {"text": "# Mine"}).status_code == 302
+    assert project.guidelines.get().text == "# Mine"
+
+
+def test_a_guideline_that_two_change_alike_is_no_quarrel(admin, project):
+    url = address(project, "guideline")
+    sent = begun_with(admin.get(url)) | {"text": "# Same"}
+    admin.post(url, sent)
+    assert admin.post(url, sent).status_code == 302
+
+
+def test_line_ends_of_a_browser_publish_no_version(admin, project):
+    project.guidelines.update(text="# One\nTwo")
+    factories.judgment(factories.comparison(factories.prompt(project)))
+    url = address(project, "guideline")
+    sent = begun_with(admin.get(url)) | {"text": "# One\r\nTwo"}
+    assert admin.post(url, sent).status_code == 302
+    assert project.guidelines.count() == 1
+
+
+def test_two_who_choose_responses_change_only_what_each_types(admin, project):
+    shown, theirs, other = [factories.policy(project, name=name) for name in "cab"]
+    SamplingPlan.objects.create(project=project, policy=shown)
+    url = address(project, "responses")
+    first = second = sent_from(admin.get(url))
+    assert admin.post(url, first | {"policy": theirs.pk, "per_prompt": "6"}).status_code == 302
+    side = admin.post(url, second | {"temperature": "0.5"}, headers={"HX-Request": "true"})
+    assert "Saved at" in side.text
+    plan = SamplingPlan.objects.get(project=project)
+    assert (plan.policy, plan.per_prompt, plan.temperature) == (theirs, 6, 0.5)
+
+    second |= kept_in(side)
+    SamplingPlan.objects.update(policy=other)
+    page = admin.post(url, second | {"temperature": "0.5", "policy": ""})
+    assert page.status_code == 400
+    assert f"changed this to: {other}." in page.text
+    assert SamplingPlan.objects.get(project=project).policy == other
+
+
+def test_the_first_save_of_responses_keeps_what_is_shown(admin, project):
+    """The page was opened when no policy was registered."""
+    url = address(project, "responses")
+    sent = sent_from(admin.get(url))
+    factories.policy(project)
+    admin.post(url, sent)
+    assert SamplingPlan.objects.get(project=project).policy is None
+
+
 def test_the_start_counts_the_prompts(admin, project):
     factories.prompt(project)
     assert "none yet" not in admin.get(address(project, "start")).text.partition("Responses")[0]

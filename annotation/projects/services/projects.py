@@ -136,14 +136,21 @@ def publish_guideline(
 
 
 @transaction.atomic
-def amend_guideline(*, project: Project, text: str, actor: User) -> Guideline:
-    """Change the newest version in place: only for a set-up that nobody has labeled under, which the caller knows."""
+def amend_guideline(*, project: Project, text: str, from_text: str, actor: User) -> Guideline:
+    """Change the newest version in place: only for a set-up that nobody has labeled under, which the caller knows.
+
+    ``from_text`` is what the text was written from, empty for nothing: a Conflict if another is there.
+    """
     Project.objects.select_for_update().get(pk=project.pk)
     newest = project.guidelines.order_by("-version").first()
     if newest is None:
         return publish_guideline(project=project, text=text, actor=actor)
     if not text.strip():
         raise InvalidInput("The guideline is empty; write what labelers shall follow.")
+    if newest.text not in {text, from_text}:
+        raise Conflict(
+            "Somebody changed the guideline at this moment. Load the page to read theirs."
+        )
     if newest.text != text:
         newest.text = text
         newest.save(update_fields=["text"])
