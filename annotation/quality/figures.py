@@ -15,12 +15,13 @@ from annotation.measures.agreement import Agreement, Coefficients, TalliedAgreem
 from annotation.measures.bias import RatioSums, ratio_sums
 from annotation.measures.live import Tally
 from annotation.quality.columns import STRENGTHS, VERDICTS
-from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs
+from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs, SelectedCounts
 from annotation.quality.stored import ALL_BAD_CODE, TIE_CODE, Mask
 
 FORMULAS = (
-    2  # raised by each change that gives stored figures or tables other values, or other keys
+    3  # raised by each change that gives stored figures or tables other values, or other keys
 )
+NONE_SELECTED = SelectedCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +31,8 @@ class Counts:
     rows: int = 0
     judgments: int = 0
     comparisons: int = 0
-    asked_again: int = (
-        0  # judgments on what was chosen to be asked again, which may be beside the rows
-    )
+    asked_again: int = 0  # judgments on selected comparisons, which may be beside the rows
+    drawn: int = 0
     pairs: int = 0
     ties: int = 0
     all_bad: int = 0
@@ -68,7 +68,7 @@ class Counts:
 
 
 def counts_of(
-    judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int], asked_again: int
+    judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int], selected: SelectedCounts
 ) -> Counts:
     """Counted from judged pairs; ``beside`` are they with those of machine judges, whose ids are ``machines``."""
     told = judged.told
@@ -79,7 +79,8 @@ def counts_of(
         rows=len(judged),
         judgments=int(judged.opens_judgment.sum()),
         comparisons=judged.comparison_count,
-        asked_again=asked_again,
+        asked_again=selected.asked_again,
+        drawn=selected.drawn,
         pairs=judged.item_count,
         ties=int(told.said(TIE_CODE).sum()),
         all_bad=int(told.said(ALL_BAD_CODE).sum()),
@@ -145,14 +146,18 @@ def tallied_figures(counts: Counts, tally: Tally, *, kinds: Iterable[str]) -> Fi
 class Measured:
     """Judged pairs with the agreement of their verdicts and of their strengths, each computed once.
 
-    ``beside`` are they with those of machine judges, where these are apart; ``asked_again`` as in `Counts`.
+    ``beside`` are they with those of machine judges, where these are apart.
     """
 
     def __init__(
-        self, judged: JudgedPairs, *, beside: JudgedPairs | None = None, asked_again: int = 0
+        self,
+        judged: JudgedPairs,
+        *,
+        beside: JudgedPairs | None = None,
+        selected: SelectedCounts = NONE_SELECTED,
     ) -> None:
         self.judged = judged
-        self.asked_again = asked_again
+        self.selected = selected
         self.beside = judged if beside is None else beside
 
     @cached_property
@@ -174,7 +179,7 @@ class Measured:
         machines = [pk for pk, kind in kinds.items() if kind == "machine"]
         return Figures(
             counts=counts_of(
-                self.judged, beside=self.beside, machines=machines, asked_again=self.asked_again
+                self.judged, beside=self.beside, machines=machines, selected=self.selected
             ),
             verdicts=self.verdicts,
             strengths=self.strengths,

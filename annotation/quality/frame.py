@@ -20,9 +20,9 @@ from annotation.quality.scope import (
     EVERYBODY,
     FILTERS,
     SIGNAL_FILTERS,
-    AskedAgain,
     LabelerKind,
     Scope,
+    Selected,
 )
 from annotation.quality.scoped import labelers_of
 from annotation.quality.selectors import AgreementView, open_disputes, tags_of, view_of
@@ -37,7 +37,7 @@ KINDS = (
     (LabelerKind.IMPORTED, "imported"),
     (EVERYBODY, "all"),
 )
-ASKED_AGAIN = (("", "apart"), (AskedAgain.WITH, "counted too"), (AskedAgain.ONLY, "alone"))
+SELECTED = (("", "apart"), (Selected.WITH, "counted too"), (Selected.ONLY, "alone"))
 FIT = "models"  # in the address of the first tab: fit the further models too
 PERIODS = ((0, "all time"), (7, "last 7 days"), (30, "last 30 days"), (90, "last 90 days"))
 
@@ -154,7 +154,7 @@ def filters_context(project: Project, scope: Scope) -> Context:
         "kinds": KINDS,
         "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
         "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
-        "asked_again": ASKED_AGAIN,
+        "selected": SELECTED,
         "periods": PERIODS,
         "groups": list(groups_of(project).values_list("pk", "name")),
         "batches": list(project.batches.order_by("name").values_list("pk", "name")),

@@ -1,8 +1,8 @@
 """The judgments that a view looks at, as small arrays that the measures take as they are.
 
 An item is a pair of a comparison under one version of the guideline: judgments under two versions
-are not compared with each other. Gold and repeats are no part of it, and what was given on comparisons
-that were asked again for what was said of them is apart.
+are not compared with each other. Gold and repeats are no part of it, and what was given on selected
+comparisons is apart: those asked again for what was said of them, and those drawn by what a verdict tells.
 """
 
 from collections.abc import Iterable
@@ -211,14 +211,41 @@ def votes_mask(columns: StoredColumns) -> Mask:
     return ~stored.is_gold(columns) & ~stored.is_repeat(columns)
 
 
+def is_selected(columns: StoredColumns) -> Mask:
+    """Given on a comparison that was chosen to be asked again for its votes, or drawn by what a verdict tells."""
+    return stored.is_asked_again(columns) | stored.is_drawn(columns)
+
+
 def agreement_mask(columns: StoredColumns) -> Mask:
-    """What agreement looks at: the votes without those on what was chosen to be asked again for its votes."""
+    """What agreement looks at: the votes without those on selected comparisons."""
+    return votes_mask(columns) & ~is_selected(columns)
+
+
+def ranking_mask(columns: StoredColumns) -> Mask:
+    """What policies are ranked by: the votes without those on what was asked again for its votes.
+
+    What was drawn stays: its draw chose two policies by no verdict on the responses that they are compared on.
+    """
     return votes_mask(columns) & ~stored.is_asked_again(columns)
 
 
-def asked_again(columns: StoredColumns, kept: Mask) -> int:
-    """How many judgments of the kept rows were given on what was asked again; a judgment's rows follow each other."""
-    ids = columns.judgments[kept & stored.is_asked_again(columns) & ~stored.is_gold(columns)]
+class SelectedCounts(NamedTuple):
+    """Judgments on selected comparisons; one that was drawn and asked again is drawn."""
+
+    asked_again: int = 0
+    drawn: int = 0
+
+
+def count_selected(columns: StoredColumns, kept: Mask) -> SelectedCounts:
+    """How many judgments of the kept rows are votes on selected comparisons."""
+    votes, drawn = kept & votes_mask(columns), stored.is_drawn(columns)
+    again = votes & stored.is_asked_again(columns) & ~drawn
+    return SelectedCounts(_judgments(columns, again), _judgments(columns, votes & drawn))
+
+
+def _judgments(columns: StoredColumns, kept: Mask) -> int:
+    """A judgment's rows follow each other."""
+    ids = columns.judgments[kept]
     return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
 
 

@@ -84,7 +84,7 @@ def ask_next(*, project: Project, count: int, actor: User, seed: int | None = No
     """
     if not 1 <= count <= COUNT_MAX:
         raise InvalidInput.at("comparisons", f"Ask 1 to {COUNT_MAX:,} at once; these are {count}.")
-    gains = gains_between(ScopedJudgments(project, Scope()).judged)
+    gains = gains_between(ScopedJudgments(project, Scope()).ranked)
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     pools = _pools(project, gains, count)
     drawn = list(_draws(pools, gains, count, np.random.default_rng(seed)))

@@ -25,8 +25,12 @@ _STRAIGHT = np.array([0, 1, 2, LEFT_OUT], dtype=np.int8)  # by verdict: won, tie
 _TURNED = np.array([2, 1, 0, LEFT_OUT], dtype=np.int8)
 
 
-def policies_part(judged: JudgedPairs) -> Data:
-    """Each source with its strength, interval and rank interval; or the reason why there is none."""
+def policies_part(judged: JudgedPairs, *, evenly: JudgedPairs) -> Data:
+    """Each source with its strength, interval and rank interval; or the reason why there is none.
+
+    ``evenly`` are those without what was drawn by what a verdict tells: how often a policy wins depends on whom it
+    meets, so win rates are of these alone.
+    """
     met, pairs = between(judged)
     if len(met) == 0:
         return _nothing("No comparison is between two named sources.")
@@ -35,7 +39,7 @@ def policies_part(judged: JudgedPairs) -> Data:
     counts, clusters = counted(judged, pairs, len(met))
     ranking = rank(counts, candidate_count=len(met), clusters=clusters)
     rows = _rows(judged, met, counts, ranking) if ranking.reason is None else []
-    rows = [{**row, **rates} for row, rates in zip(rows, _win_rates(judged, met), strict=False)]
+    rows = [{**row, **rates} for row, rates in zip(rows, _win_rates(evenly, met), strict=False)]
     rows.sort(key=lambda row: -row["strength"])
     return {
         "rows": rows,

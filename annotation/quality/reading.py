@@ -54,7 +54,8 @@ _TUPLE = np.dtype(
 _HEADER = 19  # bytes before the first tuple of a binary COPY
 
 _PAIRS = """
-SELECT c.id, c.prompt_id, x.id, y.id, COALESCE(c.batch_id, 0), c.language, c.kind,
+SELECT c.id, c.prompt_id, x.id, y.id, COALESCE(c.batch_id, 0), c.language,
+    CASE WHEN c.propensity IS NOT NULL AND c.kind <> 'gold' THEN 'drawn' ELSE c.kind END,
     COALESCE(char_length(a.text), 0), COALESCE(char_length(b.text), 0),
     COALESCE('policy ' || a.policy_id, a.source_name, ''), COALESCE('policy ' || b.policy_id, b.source_name, '')
 FROM comparisons_comparison c

@@ -37,6 +37,7 @@ def headline(figures: Figures, *, is_filtered: bool = False) -> Data:
         "pairs_by_machines": counts.by_machines,
         "comparisons": counts.comparisons,
         "judgments_asked_again": counts.asked_again,
+        "judgments_drawn": counts.drawn,
         "pairs": counts.pairs,
         "pairs_shared": figures.items_shared,
         "is_rough": is_rough(figures),

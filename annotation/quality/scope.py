@@ -20,7 +20,7 @@ FILTERS = (  # the names in an address
     "labelers",
     "guideline",
     "criterion",
-    "again",
+    "selected",
     "days",
     "since",
     "until",
@@ -71,8 +71,8 @@ def _kind_q(kind: LabelerKind) -> Q:
     return Q(is_imported=False, labeler__kind=USER_KINDS[kind])
 
 
-class AskedAgain(StrEnum):
-    """What was said of comparisons that were asked again for what was said of them: with the rest, or alone."""
+class Selected(StrEnum):
+    """What was said of selected comparisons (asked again, or drawn by their gain): with the rest, or alone."""
 
     WITH = "with"
     ONLY = "only"
@@ -80,7 +80,7 @@ class AskedAgain(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The filters of the agreement page; the empty value lets in all but machine judges and what was asked again."""
+    """The filters of the agreement page; the empty value lets in all but machine judges and what was selected."""
 
     labelers: str = ""  # a LabelerKind, or EVERYBODY
     guideline: int = 0
@@ -93,7 +93,7 @@ class Scope:
     tag: str = ""
     chosen: tuple[int, ...] = ()  # ids of labelers; empty: everybody
     group: int = 0  # id of a group of labelers
-    again: str = ""  # an AskedAgain; empty: apart
+    selected: str = ""  # a Selected; empty: apart
 
     @classmethod
     def of(cls, request: HttpRequest | Request) -> "Scope":
@@ -107,9 +107,9 @@ class Scope:
         if labelers and labelers not in (*LabelerKind, EVERYBODY):
             allowed = ", ".join((*LabelerKind, EVERYBODY))
             raise InvalidInput(f"labelers={labelers!r} is not one of {allowed}.")
-        again = asked.get("again", "")
-        if again and again not in tuple(AskedAgain):
-            raise InvalidInput(f"again={again[:60]!r} is not one of {', '.join(AskedAgain)}.")
+        selected = asked.get("selected", "")
+        if selected and selected not in tuple(Selected):
+            raise InvalidInput(f"selected={selected[:60]!r} is not one of {', '.join(Selected)}.")
         since, until = (_morning(asked, name, zone) for name in ("since", "until"))
         if since and until and since > until:
             raise InvalidInput(
@@ -127,7 +127,7 @@ class Scope:
             tag=_name(asked, "tag", TAG_MAX),
             chosen=_chosen(asked),
             group=_number(asked, "group", 2**31 - 1),
-            again=again,
+            selected=selected,
         )
 
     @property

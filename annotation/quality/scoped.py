@@ -1,8 +1,7 @@
 """The judgments of a scope: which rows its filters let in, and what is computed from them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from django.utils import timezone
@@ -15,16 +14,18 @@ from annotation.quality.groups import chosen_of
 from annotation.quality.judged import (
     JudgedPairs,
     agreement_mask,
-    asked_again,
+    count_selected,
+    is_selected,
     judged_pairs,
+    ranking_mask,
     votes_mask,
     wide_columns,
 )
 from annotation.quality.labeler_table import Tests
 from annotation.quality.models import LabelerModel
 from annotation.quality.report import Labeler
-from annotation.quality.scope import EVERYBODY, USER_KINDS, AskedAgain, LabelerKind, Scope
-from annotation.quality.stored import Mask, StoredColumns
+from annotation.quality.scope import EVERYBODY, USER_KINDS, LabelerKind, Scope, Selected
+from annotation.quality.stored import Mask, StoredColumns, among
 from annotation.quality.tested import tests_of
 from annotation.quality.truth import KnownLabelers, known_labelers
 
@@ -56,13 +57,21 @@ class ScopedJudgments:
 
     @cached_property
     def judged(self) -> JudgedPairs:
-        """What agreement looks at: the votes; those on what was asked again only where the filter names them."""
+        """What agreement looks at: the votes; those on selected comparisons only where the filter names them."""
         return self._judged(self.mask)
+
+    @cached_property
+    def ranked(self) -> JudgedPairs:
+        """What policies are ranked by: the same with what was drawn."""
+        if self.scope.selected or not stored.is_drawn(self.columns).any():
+            return self.judged
+        kept = self.mask & ranking_mask(self.columns)
+        return judged_pairs(self.columns, kept, by_version=self._by_version)
 
     @cached_property
     def votes(self) -> JudgedPairs:
         """All that decides the comparisons."""
-        if self.scope.again or not stored.is_asked_again(self.columns).any():
+        if self.scope.selected or not is_selected(self.columns).any():
             return self.judged
         kept = self.mask & votes_mask(self.columns)
         return judged_pairs(self.columns, kept, by_version=self._by_version)
@@ -94,7 +103,7 @@ class ScopedJudgments:
     @cached_property
     def agreement(self) -> Mask:
         """Rows that agreement looks at, whoever gave them."""
-        return (votes_mask if self.scope.again else agreement_mask)(self.columns)
+        return (votes_mask if self.scope.selected else agreement_mask)(self.columns)
 
     @property
     def by_people(self) -> Mask:
@@ -103,8 +112,8 @@ class ScopedJudgments:
 
     @cached_property
     def measured(self) -> Measured:
-        again = asked_again(self.columns, self.mask)
-        return Measured(self.judged, beside=self.beside_machines, asked_again=again)
+        apart = count_selected(self.columns, self.mask)
+        return Measured(self.judged, beside=self.beside_machines, selected=apart)
 
     @cached_property
     def labelers(self) -> dict[int, Labeler]:
@@ -156,12 +165,6 @@ def _kind_mask(kind: str, columns: StoredColumns) -> Mask:
     return among(ids, columns.labeler_ids, columns.rows["labeler"])
 
 
-def among(ids: Iterable[int], known: tuple[int, ...], codes: Any) -> Mask:  # Any: small integers
-    """Rows whose code stands for one of the ids."""
-    wanted = np.isin(np.array([*known, -1]), np.array(list(ids), dtype=np.int64))
-    return np.asarray(wanted[codes]) if wanted.any() else np.zeros(len(codes), dtype=bool)
-
-
 def _pairs_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask | None:
     """Which pairs the filters let in, by code; None where no filter is about pairs."""
     wanted = np.ones(len(columns.pairs), dtype=bool)
@@ -174,8 +177,8 @@ def _pairs_mask(project: Project, scope: Scope, columns: StoredColumns) -> Mask 
     if scope.tag:
         prompts = project.prompts.filter(tags__contains=[scope.tag]).values_list("pk", flat=True)
         wanted &= np.isin(columns.pairs["prompt"], np.fromiter(prompts, dtype=np.int64))
-    if scope.again == AskedAgain.ONLY:
-        chosen = np.zeros(len(columns.pairs), dtype=bool)
+    if scope.selected == Selected.ONLY:
+        chosen = columns.pairs["kind"] == stored.DRAWN
         chosen[columns.rows["pair"][stored.is_asked_again(columns)]] = True
         wanted &= chosen
     return None if wanted.all() else wanted

@@ -50,8 +50,8 @@ PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
         )
     },
     "items": lambda scoped: {"items": items_part(scoped.votes, scoped.known)},
-    "policies": lambda scoped: {"policies": policies_part(scoped.judged)},
-    "models": lambda scoped: {"models": models_part(scoped.judged)},
+    "policies": lambda scoped: {"policies": policies_part(scoped.ranked, evenly=scoped.judged)},
+    "models": lambda scoped: {"models": models_part(scoped.ranked)},
     "coefficients": lambda scoped: {"coefficients": coefficients_part(scoped.measured)},
     "judges": lambda scoped: {"judges": judges_part(scoped.beside_machines, scoped.labelers)},
 }
@@ -234,6 +234,7 @@ EMPTY: Data = {
     "pairs_by_machines": 0,
     "comparisons": 0,
     "judgments_asked_again": 0,
+    "judgments_drawn": 0,
     "pairs": 0,
     "pairs_shared": 0,
     "is_rough": True,

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from annotation.quality.scope import EVERYBODY, AskedAgain, LabelerKind
+from annotation.quality.scope import EVERYBODY, LabelerKind, Selected
 
 
 class SignalScopeSerializer(serializers.Serializer[Any]):
@@ -34,10 +34,11 @@ class ScopeSerializer(SignalScopeSerializer):
     guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
     criterion = serializers.CharField(required=False, max_length=40)
     batch = serializers.IntegerField(required=False, min_value=1)
-    again = serializers.ChoiceField(
-        choices=list(AskedAgain),
+    selected = serializers.ChoiceField(
+        choices=list(Selected),
         required=False,
-        help_text="Comparisons that were asked again for what was said of them: with the rest, or alone.",
+        help_text="Comparisons that were asked again for what was said of them, or drawn by what a verdict tells: "
+        "with the rest, or alone.",
     )
 
 

@@ -4,6 +4,7 @@ A pair's code is its place among the pairs of the project; what is known of the 
 lengths, sources, batch) is stored once, under that code.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,13 @@ PAIR = np.dtype(
         ("kind", "<i2"),
     ]
 )
-KINDS = ("normal", "overlap", "gold")
-GOLD = KINDS.index("gold")
+KINDS = (
+    "normal",
+    "overlap",
+    "gold",
+    "drawn",
+)  # drawn: by what a verdict tells, whatever its overlap
+GOLD, DRAWN = KINDS.index("gold"), KINDS.index("drawn")
 # The byte ``said``: a strength, or all bad; where the first stood; where the judgment came from.
 STRENGTH, TIE_CODE, ALL_BAD_CODE = 0b111, 3, 7
 LEFT_SHIFT, LEFT = 3, 0b11
@@ -96,10 +102,19 @@ class StoredColumns:
 
 
 def is_gold(columns: StoredColumns) -> Mask:
-    gold = columns.pairs["kind"] == GOLD
-    if not gold.any():
+    return _is_of_kind(columns, GOLD)
+
+
+def is_drawn(columns: StoredColumns) -> Mask:
+    """About a comparison whose policies were drawn by what a verdict tells."""
+    return _is_of_kind(columns, DRAWN)
+
+
+def _is_of_kind(columns: StoredColumns, kind: int) -> Mask:
+    found = columns.pairs["kind"] == kind
+    if not found.any():
         return np.zeros(len(columns), dtype=bool)
-    return np.asarray(gold[columns.rows["pair"]])
+    return np.asarray(found[columns.rows["pair"]])
 
 
 def is_imported(columns: StoredColumns) -> Mask:
@@ -113,6 +128,17 @@ def is_repeat(columns: StoredColumns) -> Mask:
 def is_asked_again(columns: StoredColumns) -> Mask:
     """Given after the comparison was asked again for what was said of it."""
     return np.asarray((columns.rows["said"] & ORIGIN) == ASKED_AGAIN)
+
+
+def labelers_in(columns: StoredColumns) -> list[int]:
+    """Ids of those who gave these rows."""
+    return [columns.labeler_ids[code] for code in np.unique(columns.rows["labeler"]).tolist()]
+
+
+def among(ids: Iterable[int], known: tuple[int, ...], codes: Any) -> Mask:  # Any: small integers
+    """Rows whose code stands for one of the ids."""
+    wanted = np.isin(np.array([*known, -1]), np.array(list(ids), dtype=np.int64))
+    return np.asarray(wanted[codes]) if wanted.any() else np.zeros(len(codes), dtype=bool)
 
 
 def load_columns(project: Project, criterion: str) -> StoredColumns:

@@ -30,7 +30,13 @@ from annotation.quality.figures import (
     counts_of,
     tallied_figures,
 )
-from annotation.quality.judged import JudgedPairs, agreement_mask, asked_again, judged_pairs
+from annotation.quality.judged import (
+    JudgedPairs,
+    SelectedCounts,
+    agreement_mask,
+    count_selected,
+    judged_pairs,
+)
 from annotation.quality.models import AgreementTally, ColumnStore, LabelerTally, RowChunk
 from annotation.quality.stored import StoredColumns
 
@@ -71,11 +77,11 @@ def move(*, store: ColumnStore, moved: Moved, version: int) -> None:
     """Bring the tally from the comparisons as they were to what they are."""
     row = AgreementTally.objects.get(project=store.project)
     both = [judged_pairs(one, agreement_mask(one)) for one in moved]
-    machines = machines_among(np.union1d(*(one.labeler_ids for one in both)).tolist())
+    machines = machines_among({pk for one in moved for pk in stored.labelers_in(one)})
     counts, histogram = Counts(**row.counts), LiveHistogram(len(SAID))
     for columns, judged, times in zip(moved, both, (-1, 1), strict=True):
-        people, again = judged.without(machines), _asked_again(columns)
-        told = counts_of(people, beside=judged, machines=machines, asked_again=again)
+        people, apart = judged.without(machines), _selected(columns, machines)
+        told = counts_of(people, beside=judged, machines=machines, selected=apart)
         counts = counts.plus(told, times=times)
         for said in _items(people):
             histogram.put(said, times)
@@ -151,17 +157,21 @@ def ensure(project: Project) -> None:
         _count(project, columns, version=store.version)
 
 
-def _asked_again(columns: StoredColumns) -> int:
-    return asked_again(columns, np.ones(len(columns), dtype=bool))
+def _selected(columns: StoredColumns, machines: Iterable[int]) -> SelectedCounts:
+    """Judgments of all but machine judges on selected comparisons."""
+    return count_selected(
+        columns, ~stored.among(machines, columns.labeler_ids, columns.rows["labeler"])
+    )
 
 
 def _count(project: Project, columns: StoredColumns, *, version: int) -> None:
     judged = judged_pairs(columns, agreement_mask(columns))
-    machines = machines_among(judged.labeler_ids.tolist())
+    machines = machines_among(stored.labelers_in(columns))
     people = judged.without(machines)
     table = RatingTable.from_columns(people.items, people.labelers, people.said, SAID)
     tally = tally_of(table)
-    counts = counts_of(people, beside=judged, machines=machines, asked_again=_asked_again(columns))
+    apart = _selected(columns, machines)
+    counts = counts_of(people, beside=judged, machines=machines, selected=apart)
     AgreementTally.objects.update_or_create(
         project=project,
         defaults={
@@ -198,7 +208,7 @@ def is_small(project: Project) -> bool:
     return (rows or 0) <= ROWS_AT_ONCE
 
 
-def machines_among(labeler_ids: list[int]) -> list[int]:
+def machines_among(labeler_ids: Iterable[int]) -> list[int]:
     rows = User.objects.filter(pk__in=labeler_ids, kind=User.Kind.MACHINE)
     return list(rows.values_list("pk", flat=True))
 

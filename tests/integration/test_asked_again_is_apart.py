@@ -65,8 +65,8 @@ def percent(project, **filters):
 def test_what_was_asked_again_lowers_no_figure_of_all(project, doubtful):
     """Apart: 40 of 40 pairs agree. Alone: 0 of 40. Counted too: 40 of 80."""
     assert percent(project) == (1.0, 40)
-    assert percent(project, again="only") == (0.0, 40)
-    assert percent(project, again="with") == (0.5, 80)
+    assert percent(project, selected="only") == (0.0, 40)
+    assert percent(project, selected="with") == (0.5, 80)
 
 
 def test_live_figures_and_the_stored_report_keep_it_apart_too(project, doubtful):
@@ -106,7 +106,7 @@ def test_the_labels_from_before_stay_in_the_figures(project, people, admin):
     requeue(guideline=guideline, scope="disagreed", actor=admin)
     answered(disputed, people[2])
     assert percent(project) == (0.5, 2)
-    assert percent(project, again="with") == (pytest.approx((1 + 1 / 3) / 2), 2)
+    assert percent(project, selected="with") == (pytest.approx((1 + 1 / 3) / 2), 2)
 
 
 def test_a_new_guideline_chooses_by_no_verdict(project, people, admin):
@@ -135,7 +135,7 @@ def test_rankings_of_three_are_apart_too(project, people, admin):
     asked(project, [one], admin)
     answered(one, people[2], second=True)
     assert percent(project) == (1.0, 3)
-    assert percent(project, again="only") == (pytest.approx(1 / 3), 3)
+    assert percent(project, selected="only") == (pytest.approx(1 / 3), 3)
 
 
 def test_a_machine_judge_and_a_file_are_asked_nothing(project, people, admin):
@@ -162,20 +162,23 @@ def test_what_is_taken_back_is_chosen_no_more(project, people, admin):
 
 def test_the_page_says_how_many_are_apart_and_why(project, doubtful, client):
     page = client.get(reverse("quality-agreement", args=[project.pk])).text
-    assert '<a href="?again=only">40 more judgments</a> are apart: given on comparisons' in page
-    page = client.get(reverse("quality-agreement", args=[project.pk]), {"again": "only"}).text
-    assert "These comparisons were asked again because of what was said of them" in page
+    assert (
+        '<a href="?selected=only">40 more judgments</a> are apart: 40 on what was asked again'
+        in page
+    )
+    page = client.get(reverse("quality-agreement", args=[project.pk]), {"selected": "only"}).text
+    assert "These comparisons were selected: asked again because of what was said of them" in page
     assert '<option value="only" selected>alone</option>' in page
 
 
 def test_the_api_knows_the_filter(project, doubtful, api):
     services.catch_up(project=project)
     url = reverse("api-agreement-detail", args=[project.pk])
-    found = api.get(url, {"again": "only"}).json()["report"]
+    found = api.get(url, {"selected": "only"}).json()["report"]
     assert found["statistics"]["percent"]["value"] == 0.0
-    refused = api.get(url, {"again": "x"})
+    refused = api.get(url, {"selected": "x"})
     assert refused.status_code == 400
-    assert "again='x' is not one of with, only" in refused.text
+    assert "selected='x' is not one of with, only" in refused.text
 
 
 def test_items_weigh_all_votes(project, people, admin):
