@@ -301,25 +301,32 @@ def import_gold(*, project: Project, text: str, actor: User) -> GoldImport:
         raise InvalidInput.at(
             "text", f"Send 1 to {LINES_MAX:,} lines of known answers; there are {len(lines):,}."
         )
-    taken, rejected = 0, []
+    taken: dict[int, int] = {}  # the line of each comparison
+    rejected = []
     for number, line in lines:
+        key, _, answer = line.partition(",")
         try:
-            _take(project, line, actor)
-            taken += 1
+            pk = _named(key.strip(), taken)
+            _take(project, pk, answer, actor)
+            taken[pk] = number
         except (InvalidInput, NotFound, Conflict) as error:
             rejected.append((number, str(error)))
-    return GoldImport(taken=taken, rejected=rejected)
+    return GoldImport(taken=len(taken), rejected=rejected)
 
 
-def _take(project: Project, line: str, actor: User) -> None:
-    key, _, rest = line.partition(",")
-    ranking, _, note = rest.partition(",")
-    key = key.strip()
+def _named(key: str, taken: Mapping[int, int]) -> int:
     if not (key.isascii() and key.isdecimal() and len(key) < 19):
         raise InvalidInput(f"{key[:40]!r} is not the number of a comparison.")
-    comparison = Comparison.objects.filter(project=project, pk=int(key)).first()
+    if int(key) in taken:
+        raise InvalidInput(f"Line {taken[int(key)]} gave comparison {key} its answer already.")
+    return int(key)
+
+
+def _take(project: Project, pk: int, answer: str, actor: User) -> None:
+    ranking, _, note = answer.partition(",")
+    comparison = Comparison.objects.filter(project=project, pk=pk).first()
     if comparison is None:
-        raise NotFound(f"There is no comparison {key} in this project.")
+        raise NotFound(f"There is no comparison {pk} in this project.")
     mark_gold(
         comparison=comparison,
         known_ranking=ranking_from(ranking, comparison.candidate_ids),

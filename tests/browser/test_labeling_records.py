@@ -112,6 +112,23 @@ def test_an_undo_of_what_never_arrived_says_so_and_leaves_the_bench(bench, proje
     bench.expect_in_hand(now)
 
 
+def test_the_note_of_a_flag_outlasts_escape_and_a_reload_until_it_is_sent(bench, project, page):
+    factories.comparison(factories.prompt(project))
+    bench.open().expect_state("ready")
+    bench.press("!")
+    page.keyboard.type("The prompt is cut.")
+    bench.press("Escape", "!")
+    expect(page.locator("#flag textarea")).to_have_value("The prompt is cut.")
+    page.reload()
+    bench.expect_state("ready")
+    bench.press("!")
+    expect(page.locator("#flag textarea")).to_have_value("The prompt is cut.")
+    bench.press("Control+Enter")
+    bench.expect_says("Flagged")
+    bench.press("!")
+    expect(page.locator("#flag textarea")).to_have_value("")
+
+
 def test_a_refused_undo_leads_on_to_the_next(bench, project, page):
     fill(project)
     bench.open()

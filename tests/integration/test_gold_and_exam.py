@@ -185,6 +185,16 @@ def test_importing_known_answers_reports_each_wrong_line(project, admin):
     assert comparison.gold.note == "cites its source"
 
 
+def test_of_two_known_answers_to_one_comparison_the_second_is_reported(project, admin):
+    comparison = factories.comparison(factories.prompt(project))
+    text = f"{comparison.pk}, B > A\n{comparison.pk}, A > B"
+    done = gold.import_gold(project=project, text=text, actor=admin)
+    comparison.refresh_from_db()
+    first, second = comparison.candidate_ids
+    assert (done.taken, comparison.known_ranking["ranking"]) == (1, [[second], [first]])
+    assert done.rejected == [(2, f"Line 1 gave comparison {comparison.pk} its answer already.")]
+
+
 def test_eight_right_answers_pass_the_exam_and_qualify(project, admin, labeler):
     """ln(.9/.6) = 0.405 a right answer; ln(.95/.05) = 2.944 passes: 8 x 0.405 = 3.24, 7 x 0.405 = 2.84."""
     assert exams.standing_of(project=project, labeler_id=labeler.pk).may_train

@@ -108,6 +108,15 @@ def test_both_bad_is_all_bad_and_no_ranking():
     assert judgment.ranking == []
 
 
+def test_the_letter_of_a_response_that_the_row_does_not_have_is_no_label():
+    row = take(
+        lines({**LABELED, "labeler": "x", "label": "a"}, {**LABELED, "labeler": "y", "label": "C"}),
+        Contents.JUDGMENTS,
+    )
+    assert "'C'" in row.rejected_rows.get().reason
+    assert Judgment.objects.filter(project=row.project).count() == 1
+
+
 def test_labelers_of_a_file_cannot_sign_in():
     row = take(lines({**LABELED, "labeler": "Ann", "label": "a"}), Contents.JUDGMENTS)
     labeler = User.objects.get(username=f"import-{row.project_id}:Ann")

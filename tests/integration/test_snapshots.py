@@ -182,6 +182,19 @@ def test_a_snapshot_freezes_the_judgments_it_holds_and_no_others():
     assert other.judgments.filter(frozen_at=None).count() == 1
 
 
+def test_a_snapshot_freezes_what_tests_labelers_too_so_that_nothing_tells_it_apart():
+    project, labeler = factories.project(), factories.user()
+    known = factories.comparison(factories.prompt(project), kind="gold")
+    factories.judgment(known, labeler)
+    asked_again = judged(project)
+    factories.judgment(asked_again, labeler)
+    factories.judgment(asked_again, labeler, is_repeat=True)
+    judged(project, 1)
+    last = factories.judgment(known)
+    built(project)
+    assert list(project.judgments.filter(frozen_at=None)) == [last]
+
+
 def test_judgments_that_do_not_count_stay_out():
     project = factories.project()
     comparison = judged(project, 1, -1, -1)

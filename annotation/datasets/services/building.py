@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import pair_rows
 from annotation.core import storage
 from annotation.core.errors import Conflict, InvalidInput
@@ -272,6 +272,7 @@ def _publish(
     Judgment.objects.filter(pk__in=loose, withdrawn_at=None).update(frozen_at=timezone.now())
     if judgments.exclude(frozen_at=None).count() != built.judgments:
         raise Moved("Judgments changed while the snapshot was built; request it again.")
+    _freeze_tests(snapshot.project, up_to=built.up_to)
     _freeze_demonstrations(built.demonstrations)
     content = {
         "sha256": built.sha256,
@@ -285,6 +286,13 @@ def _publish(
     audit.record("snapshot.built", snapshot, actor=snapshot.created_by, sha256=built.sha256)
     snapshot.refresh_from_db()
     return snapshot
+
+
+def _freeze_tests(project: Project, *, up_to: int) -> None:
+    """Answers to gold and to what is asked again, which no snapshot takes: open to undo, they would show themselves."""
+    answers = Judgment.objects.filter(project=project, pk__lte=up_to, frozen_at=None)
+    tests = Q(comparison__kind=Comparison.Kind.GOLD) | Q(is_repeat=True)
+    answers.filter(tests, withdrawn_at=None).update(frozen_at=timezone.now())
 
 
 def _freeze_demonstrations(keys: "array[int]") -> None:

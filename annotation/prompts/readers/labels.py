@@ -31,7 +31,7 @@ NAMINGS = (
 FIRST_WINS = frozenset({"a", "1", "1.0", "model_a", "response_a", "first", "left"})
 SECOND_WINS = frozenset({"b", "2", "2.0", "model_b", "response_b", "second", "right"})
 RESPONSE_COLUMNS = tuple(tuple(f"{stem}{name}" for name in names) for stem, names in NAMINGS)
-TIES = frozenset({"tie", "0", "0.0", "c", "same", "equal", "draw"})
+TIES = frozenset({"tie", "0", "0.0", "same", "equal", "draw"})
 ALL_BAD = frozenset({"all_bad", "both_bad", "bothbad", "tie (bothbad)", "neither"})
 LABEL_COLUMNS = ("label", "winner", "preference", "verdict")
 RANKED_LABEL = re.compile(r"[a-i](\s*[>=]\s*[a-i])+")

@@ -4,7 +4,7 @@ import { gettext } from "../ui/gettext.js";
 import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
 import { Deck } from "./deck.js";
-import { DraftKeeper, restoreDraft, saveDraft } from "./drafts.js";
+import { DraftKeeper, NoteDraft, restoreDraft, saveDraft } from "./drafts.js";
 import { Guideline } from "./guideline.js";
 import { goToFirst, markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor } from "./lease.js";
@@ -283,7 +283,7 @@ export function skip(reason) {
 
 export async function flag() {
   const { assignment } = desk.form.dataset;
-  const note = await askNote();
+  const note = await askNote(new NoteDraft(desk.form, labeler));
   if (!note) return;
   outbox.add({ id: uuid(), kind: "flag", path: `assignments/${assignment}/flag/`, body: { note }, assignment });
   sayOfThis(gettext("Flagged. An admin will look at it; answer as usual."), "good");

@@ -15,6 +15,22 @@ export function saveDraft(form, labeler) {
   forgetOldest();
 }
 
+/** The note of a flag that is being written. */
+export class NoteDraft {
+  constructor(form, labeler) {
+    this.key = `${keyOf(form, labeler)}.flag`;
+  }
+
+  get text() {
+    return read(this.key)?.note ?? "";
+  }
+
+  set text(note) {
+    if (note) write(this.key, { at: Date.now(), note });
+    else remove(this.key);
+  }
+}
+
 export function restoreDraft(form, labeler) {
   const stored = read(keyOf(form, labeler));
   if (!stored) return false;

@@ -14,11 +14,14 @@ export function asked(id) {
   return new Promise((done) => { sheet.addEventListener("close", () => done(sheet.returnValue), { once: true }); });
 }
 
-/** Ask for the note of a flag; "" if there is none. */
-export async function askNote() {
+/** Ask for the note of a flag, kept in its draft until it is sent; "" if there is none. */
+export async function askNote(draft) {
   const field = byId("flag").querySelector("textarea");
-  field.value = "";
-  return (await asked("flag")) === "send" ? field.value.trim() : "";
+  field.value = draft.text;
+  field.oninput = () => { draft.text = field.value; };
+  if ((await asked("flag")) !== "send") return "";
+  draft.text = "";
+  return field.value.trim();
 }
 
 /** Ctrl+Enter sends a dialog from its text field. */
