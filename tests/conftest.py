@@ -3,15 +3,33 @@
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
 from django.utils import translation
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+from tests.database import emptied_by_deletions, migrated_template
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: begun last, one of them would keep a core busy while the others are idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix, django_db_blocker
+) -> None:
+    """Each process copies one database instead of migrating its own."""
+    with django_db_blocker.unblock():
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated_template()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_what_was_written_is_deleted() -> Iterator[None]:
+    with emptied_by_deletions():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
