@@ -28,7 +28,7 @@ test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-bucket: setup ## Artifacts in a bucket of OpenStack Swift, which checks signatures (installs it into var/swift first)
-	test -x var/swift/bin/swift-proxy-server || ($(PYTHON) -m venv var/swift && var/swift/bin/python -m pip install --quiet swift==2.38.3)
+	test -x var/swift/bin/swift-proxy-server || ($(PYTHON) -m venv var/swift && var/swift/bin/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements/swift.lock)
 	CONCORD_TEST_SWIFT=var/swift/bin python -m pytest tests/bucket tests/integration/test_bucket.py tests/integration/test_checkpoints_in_bucket.py tests/integration/test_two_hosts.py
 
 test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
