@@ -22,7 +22,6 @@ from annotation.comparisons.progress import DONE_COLUMNS, Done
 from annotation.core import statements
 from annotation.core.errors import NotFound
 from annotation.core.statements import columns, row_of, width
-from annotation.core.text import is_key
 from annotation.generation.models import Candidate
 from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import project_for
@@ -315,14 +314,9 @@ def responses_of(candidate_ids: Sequence[int]) -> dict[int, Response]:
     return {pk: found[pk] for pk in candidate_ids}
 
 
-def comparisons_in(
-    project: Project, *, state: str = "", kind: str = "", search: str = ""
-) -> QuerySet[Comparison]:
-    """The comparisons of a project, narrowed by state, kind, and a number or words of the prompt where given."""
+def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:
+    """The comparisons of a project, narrowed by state and kind where given."""
     rows = project.comparisons.select_related("prompt")
-    if search:
-        words = Q(prompt__turns__icontains=search)
-        rows = rows.filter(words | Q(pk=int(search)) if is_key(search) else words)
     rows = rows.filter(state=state) if state in Comparison.State.values else rows
     return rows.filter(kind=kind) if kind in Comparison.Kind.values else rows
 

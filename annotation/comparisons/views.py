@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
-from annotation.comparisons import selectors
+from annotation.comparisons import searching, selectors
 from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, UndoForm, answer_from
@@ -162,14 +162,13 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     state, kind = request.GET.get("state", ""), request.GET.get("kind", "")
     search = request.GET.get("search", "")[:200].replace("\0", "").strip()
-    rows = selectors.comparisons_in(project, state=state, kind=kind, search=search)
+    rows = selectors.comparisons_in(project, state=state, kind=kind)
     asked = {name: request.GET.get(name, "") for name in ("batch", "prompt", "before")}
     narrowed = {name: int(key) for name, key in asked.items() if is_key(key)}
     rows = _narrowed(rows, project, narrowed).order_by("-pk")
-    page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     context = {
         **page_context(person(request), project, "comparisons"),
-        "page": page,
+        **_listed(request, project, rows, search),
         "state": state,
         "kind": kind,
         "search": search,
@@ -183,6 +182,19 @@ def comparison_list(request: HttpRequest, project_id: int) -> HttpResponse:
         "strategies": STRATEGIES,
     }
     return render(request, "comparisons/list.html", context)
+
+
+def _listed(
+    request: HttpRequest, project: Project, rows: QuerySet[Comparison], search: str
+) -> dict[str, Any]:  # Any: a template's context
+    """A page of all, or what was found of them down to some comparison."""
+    if not search:
+        page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+        return {"page": page, "listed": page.object_list}
+    below = request.GET.get("below", "")
+    start = int(below) if is_key(below) else None
+    found = searching.search(project, rows, search, below=start, at_most=PAGE_SIZE)
+    return {"found": found, "listed": found.rows, "is_further_back": start is not None}
 
 
 def _narrowed(
