@@ -13,8 +13,8 @@ from annotation.comparisons.models import ExamAttempt
 from annotation.comparisons.services.queue import end_leases
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Membership, Project, Role
-from annotation.quality.gold import needed
 from annotation.quality.models import LabelerAct, Rule
+from annotation.quality.words import needed
 
 TEXT_MAX, PAUSE_REASON_MAX = 1000, 300
 Kind = LabelerAct.Kind

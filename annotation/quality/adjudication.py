@@ -15,8 +15,9 @@ from annotation.comparisons.selectors import Tiers, tier_levels
 from annotation.comparisons.services.judging import ring_agreement
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Project
-from annotation.quality.gold import NOTE_MAX, cleaned
+from annotation.quality.gold import NOTE_MAX
 from annotation.quality.models import Adjudication, AgreementReport, ColumnStore, Resolution
+from annotation.quality.words import cleaned
 
 Cause = Adjudication.Cause
 Pair = tuple[int, int]

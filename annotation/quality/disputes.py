@@ -13,8 +13,10 @@ from annotation.comparisons.models import Comparison, GoldItem, Judgment
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Project
 from annotation.quality import acts, adjudication, gold, rules
-from annotation.quality.gold import needed
+from annotation.quality.groups import labelers_within
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, Rule
+from annotation.quality.scope import EVERYTHING, Scope
+from annotation.quality.words import needed
 
 TEXT_MAX = 2_000
 Subject = Dispute.Subject
@@ -157,11 +159,26 @@ def dispute_of(project: Project, pk: int) -> Dispute:
     return row
 
 
-def disputes_of(project: Project, *, state: str = "") -> QuerySet[Dispute]:
-    """The disputes of a project, the newest first, of one state where that is named."""
-    rows = Dispute.objects.filter(project=project)
+def disputes_of(
+    project: Project, *, state: str = "", scope: Scope = EVERYTHING
+) -> QuerySet[Dispute]:
+    """The disputes of a project that the filters let in, the newest first, of one state where that is named."""
+    rows = _within(project, scope)
     rows = rows.filter(state=state) if state in State.values else rows
     return rows.select_related("labeler", "answered_by").order_by("-pk")
+
+
+def _within(project: Project, scope: Scope) -> QuerySet[Dispute]:
+    """By when and by whom they were opened; by batch, language and tag those about a comparison alone."""
+    kept = scope.times_q("created_at") & labelers_within(project, scope)
+    rows = Dispute.objects.filter(kept, project=project)
+    if not scope.comparisons_q():
+        return rows
+    decided = Adjudication.objects.filter(scope.comparisons_q("comparison__"), project=project)
+    compared = project.comparisons.filter(scope.comparisons_q())
+    about = Q(subject=Subject.ADJUDICATION, subject_id__in=decided.order_by().values("pk"))
+    about |= Q(subject=Subject.GOLD, subject_id__in=compared.order_by().values("pk"))
+    return rows.filter(about)
 
 
 def disputes_about(comparison: Comparison) -> QuerySet[Dispute]:
@@ -177,9 +194,9 @@ def disputes_about(comparison: Comparison) -> QuerySet[Dispute]:
     return rows.annotate(shown_order=shown).select_related("labeler").order_by("-pk")
 
 
-def counts_of(project: Project) -> dict[str, int]:
-    """How many disputes are in each state."""
-    rows = Dispute.objects.filter(project=project).order_by().values_list("state")
+def counts_of(project: Project, scope: Scope = EVERYTHING) -> dict[str, int]:
+    """How many disputes that the filters let in are in each state."""
+    rows = _within(project, scope).order_by().values_list("state")
     found = dict(rows.annotate(many=Count("pk")))
     return {state: found.get(state, 0) for state in State.values}
 

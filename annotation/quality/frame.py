@@ -90,7 +90,7 @@ def frame_context(
         **page_context(person(request), project, "agreement"),
         **figures_context(project, view, is_brief=tab != "summary"),
         **filters_context(project, view.scope),
-        "of_judgments": True,
+        "filters": FILTERS,
         **tabs_context(request, project, tab),
         "query": asked.urlencode(),
     }
@@ -100,6 +100,7 @@ def tabs_context(request: HttpRequest, project: Project, tab: str) -> Context:
     """What `quality/_tabs.html` needs, and the filters of the address for other links."""
     return {
         "tab": tab,
+        "tab_url": next(reverse(one.route, args=[project.pk]) for one in TABS if one.key == tab),
         "tabs": [_link(project, one, request.GET, is_on=one.key == tab) for one in TABS],
         "disputes_open": open_disputes(project).count(),
         "filter_query": query_of(request.GET, FILTERS),

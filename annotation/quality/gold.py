@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,11 +21,15 @@ from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.measures.labelers import gold_accuracy
 from annotation.measures.statistic import Statistic, missing
 from annotation.projects.models import Project
+from annotation.quality.groups import labelers_within
+from annotation.quality.scope import EVERYBODY, EVERYTHING, LabelerKind, Scope, labelers_q
+from annotation.quality.words import cleaned, needed
 
 NOTE_MAX, REASON_MAX = 1000, 300
 LINES_MAX = 5_000
 SUSPICIOUS_FROM = 4  # answers
 ALL_BAD = "all bad"
+NOT_MACHINES = (LabelerKind.PEOPLE, LabelerKind.SIMULATED, LabelerKind.IMPORTED)
 _KNOWN = re.compile(
     r"\s*(\d{1,18}|[A-Z])(\s*[>=]\s*(\d{1,18}|[A-Z])){1,8}\s*", re.ASCII | re.IGNORECASE
 )
@@ -88,24 +92,6 @@ def _checked(comparison: Comparison, tiers: Tiers) -> Tiers:
         verdicts.check_ranking(comparison.candidate_ids, tiers, [1] * (len(tiers) - 1))
         verdicts.check_scale(comparison.project.answer_scale, tiers, ())
     return [sorted(tier) for tier in tiers]
-
-
-def cleaned(text: str, field: str, longest: int) -> str:
-    """A short text of a person as it is stored; raises InvalidInput naming the field."""
-    told = text.strip()
-    if len(told) > longest or "\0" in told:
-        raise InvalidInput.at(
-            field,
-            f"The {field} has {len(told)} characters; it may have {longest}, and no NUL.",
-        )
-    return told
-
-
-def needed(text: str, field: str, longest: int) -> str:
-    """`cleaned`, and not empty."""
-    if not (told := cleaned(text, field, longest)):
-        raise InvalidInput.at(field, f"Write a {field}: others will read it later.")
-    return told
 
 
 @transaction.atomic
@@ -216,21 +202,32 @@ class _Count:
         self.training_right += is_training and right
 
 
-def gold_items(project: Project) -> QuerySet[GoldItem]:
-    """All gold of the project: what is in use first, the newest first."""
-    rows = GoldItem.objects.filter(project=project)
+def gold_items(project: Project, scope: Scope = EVERYTHING) -> QuerySet[GoldItem]:
+    """The gold of the project that the filters of comparisons let in: what is in use first, the newest first."""
+    rows = GoldItem.objects.filter(scope.comparisons_q("comparison__"), project=project)
     return rows.select_related("comparison__prompt", "created_by").order_by(
         F("retired_at").asc(nulls_first=True), "-created_at", "-pk"
     )
 
 
-def gold_report(project: Project, items: Iterable[GoldItem]) -> GoldReport:
-    """How each of these items was answered; three queries, whatever their number."""
+def _answers(project: Project, scope: Scope) -> QuerySet[Judgment]:
+    """Answers to gold that the filters let in; of all but machine judges where they name no kind of labelers."""
+    kinds = tuple(LabelerKind) if scope.labelers == EVERYBODY else (scope.labelers,)
+    kept = labelers_q(kinds if scope.labelers else NOT_MACHINES) & scope.times_q("created_at")
+    kept &= scope.comparisons_q("comparison__") & labelers_within(project, scope)
+    if scope.guideline:
+        kept &= Q(guideline__version=scope.guideline)
+    return gold_answers(project).filter(kept).select_related("comparison", "assignment")
+
+
+def gold_report(
+    project: Project, items: Iterable[GoldItem], scope: Scope = EVERYTHING
+) -> GoldReport:
+    """How each of these items was answered, by what the filters let in; three queries, whatever their number."""
     listed = list(items)
     counts = {item.pk: _Count() for item in listed}
     total = _Count()
-    answers = gold_answers(project).select_related("comparison", "assignment")
-    for judgment in answers.iterator(chunk_size=2_000):
+    for judgment in _answers(project, scope).iterator(chunk_size=2_000):
         is_training = bool(judgment.assignment and judgment.assignment.is_training)
         total.add(judgment, is_training=is_training)
         if judgment.comparison_id in counts:

@@ -11,9 +11,9 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.projects.models import Project, Role
-from annotation.quality.gold import needed
 from annotation.quality.models import LabelerGroup
 from annotation.quality.scope import CHOSEN_MAX, Scope
+from annotation.quality.words import needed
 
 NAME_MAX = 60
 
@@ -48,6 +48,12 @@ def people_of(project: Project) -> QuerySet[User]:
     members = Q(memberships__project=project, memberships__role=Role.LABELER)
     judged = Q(pk__in=project.judgments.order_by().values("labeler"))
     return User.objects.filter(members | judged).distinct().order_by("username")
+
+
+def labelers_within(project: Project, scope: Scope) -> Q:
+    """Rows of the labelers whom those filters let in."""
+    chosen = chosen_of(project, scope)
+    return Q() if chosen is None else Q(labeler__in=chosen)
 
 
 def chosen_of(project: Project, scope: Scope) -> tuple[int, ...] | None:

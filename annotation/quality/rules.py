@@ -34,10 +34,13 @@ from annotation.quality.dryrun import (
     wrong_when_fast,
 )
 from annotation.quality.exclusions import Exclusion
-from annotation.quality.gold import REASON_MAX, accuracy_on_gold, cleaned
+from annotation.quality.gold import REASON_MAX, accuracy_on_gold
+from annotation.quality.groups import chosen_of
 from annotation.quality.models import LabelerAct, LabelerModel, Rule
 from annotation.quality.rule_kinds import Kind, Params, checked_agreeing, checked_params
+from annotation.quality.scope import Scope
 from annotation.quality.scoped import columns_that_count
+from annotation.quality.words import cleaned
 
 EXCLUDING = (Kind.EXCLUDE, Kind.TOO_FAST, Kind.GOLD_MINIMUM)
 BY_GOLD = (Kind.GOLD_MINIMUM, Kind.PAUSE_ON_GOLD)
@@ -47,6 +50,16 @@ def rules_of(project: Project) -> list[Rule]:
     """The newest version of every rule, by series."""
     rows = Rule.objects.filter(project=project).order_by("series", "-version").distinct("series")
     return list(rows.select_related("created_by", "labeler"))
+
+
+def rules_within(project: Project, scope: Scope) -> list[Rule]:
+    """The same that were saved in the time of the filters and concern one of their labelers now."""
+    saved = set(Rule.objects.filter(scope.times_q("created_at"), project=project).values_list("pk"))
+    chosen = chosen_of(project, scope)
+    rows = [one for one in rules_of(project) if (one.pk,) in saved]
+    if chosen is None:
+        return rows
+    return [one for one in rows if {*one.found, one.labeler_id}.intersection(chosen)]
 
 
 def versions_of(project: Project, series: int) -> QuerySet[Rule]:

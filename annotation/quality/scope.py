@@ -1,12 +1,13 @@
 """Which judgments a view of agreement looks at."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
 from django.db.models import Q
 from django.http import HttpRequest, QueryDict
+from django.utils import timezone
 from rest_framework.request import Request
 
 from annotation.accounts.zones import zone_of
@@ -31,6 +32,9 @@ FILTERS = (  # the names in an address
     "group",
 )
 SIGNAL_FILTERS = ("days", "since", "until", "language", "tag", "labeler", "group")  # of these
+GOLD_FILTERS = ("labelers", "guideline", *SIGNAL_FILTERS, "batch")
+DISPUTE_FILTERS = (*SIGNAL_FILTERS, "batch")
+RULE_FILTERS = ("days", "since", "until", "labeler", "group")
 
 
 class LabelerKind(StrEnum):
@@ -130,6 +134,26 @@ class Scope:
             selected=selected,
         )
 
+    def only(self, names: Collection[str]) -> "Scope":
+        """The same by the filters of these names alone, which are those of an address."""
+        kept = ["chosen" if name == "labeler" else name for name in names]
+        return Scope(**{name: getattr(self, name) for name in kept})
+
+    def times_q(self, field: str) -> Q:
+        """Rows whose time in ``field`` is in."""
+        begins_at, ends_at = self.begins_at(timezone.now()), self.ends_at
+        begun = Q(**{f"{field}__gte": begins_at}) if begins_at else Q()
+        return begun & Q(**{f"{field}__lt": ends_at}) if ends_at else begun
+
+    def comparisons_q(self, path: str = "") -> Q:
+        """Comparisons of its batch, language and tag; ``path`` leads to the comparison, as ``comparison__``."""
+        named = {
+            "batch": self.batch,
+            "language": self.language,
+            "prompt__tags__contains": [self.tag] if self.tag else None,
+        }
+        return Q(**{f"{path}{name}": value for name, value in named.items() if value})
+
     @property
     def is_usual(self) -> bool:
         return self == Scope()
@@ -144,6 +168,9 @@ class Scope:
     def ends_at(self) -> datetime | None:
         """The first instant that is not in any more; None where time does not narrow it."""
         return self.until + timedelta(days=1) if self.until else None  # by the clock of its zone
+
+
+EVERYTHING = Scope()  # but machine judges and what was selected
 
 
 def _chosen(asked: Mapping[str, str]) -> tuple[int, ...]:

@@ -45,15 +45,7 @@ ORDER BY s.id"""
 
 def signals_scope(asked: Scope) -> Scope:
     """The filters that a signal can pass: of its prompt, its time and who gave it; InvalidInput names another."""
-    scope = Scope(
-        days=asked.days,
-        since=asked.since,
-        until=asked.until,
-        language=asked.language,
-        tag=asked.tag,
-        chosen=asked.chosen,
-        group=asked.group,
-    )
+    scope = asked.only(SIGNAL_FILTERS)
     names = [one.name for one in fields(Scope)]
     others = [name for name in names if getattr(asked, name) != getattr(scope, name)]
     if others:

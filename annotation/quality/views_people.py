@@ -38,7 +38,13 @@ from annotation.quality import (
     rule_kinds,
 )
 from annotation.quality.models import Adjudication, LabelerAct
-from annotation.quality.people_frame import Context, done, people_context, refused
+from annotation.quality.people_frame import (
+    Context,
+    done,
+    narrowed_context,
+    people_context,
+    refused,
+)
 from annotation.ui import charts, markdown
 
 PAGE_SIZE = 50
@@ -284,12 +290,13 @@ def gold_page(request: HttpRequest, project_id: int) -> HttpResponse:
             )
         except InvalidInput as error:
             return refused(request, error, "quality-gold", project.pk)
-    page = Paginator(gold.gold_items(project), PAGE_SIZE).get_page(request.GET.get("page"))
+    scope, frame = narrowed_context(request, project, "gold")
+    page = Paginator(gold.gold_items(project, scope), PAGE_SIZE).get_page(request.GET.get("page"))
     exam = exam_of(project)
     context = {
-        **people_context(request, project, "gold"),
+        **frame,
         "page": page,
-        "gold": gold.gold_report(project, page.object_list),
+        "gold": gold.gold_report(project, page.object_list, scope),
         "imported": imported,
         "text": request.POST.get("text", "") if imported and imported.rejected else "",
         "exam": exam,

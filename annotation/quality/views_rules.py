@@ -17,7 +17,13 @@ from annotation.projects.services.projects import update_settings
 from annotation.quality import asking, disputes, people_forms, rules
 from annotation.quality.appealed import appealed, compared_in
 from annotation.quality.models import Dispute
-from annotation.quality.people_frame import Context, done, people_context, refused
+from annotation.quality.people_frame import (
+    Context,
+    done,
+    narrowed_context,
+    people_context,
+    refused,
+)
 from annotation.quality.rule_kinds import sentence_of
 
 PAGE_SIZE = 50
@@ -31,14 +37,15 @@ def rule_list(request: HttpRequest, project_id: int) -> HttpResponse:
 
 
 def _rules_context(request: HttpRequest, project: Project) -> Context:
-    listed = rules.rules_of(project)
+    scope, context = narrowed_context(request, project, "rules")
+    listed = rules.rules_within(project, scope)
     names = names_of({pk for one in listed for pk in one.found})
     people = User.objects.filter(
         Q(memberships__project=project, memberships__role=Role.LABELER)
         | Q(pk__in=project.judgments.order_by().values("labeler"))
     )
     return {
-        **people_context(request, project, "rules"),
+        **context,
         "rules": [
             (one, sentence_of(one), [names[pk] for pk in one.found if pk in names])
             for one in listed
@@ -47,7 +54,7 @@ def _rules_context(request: HttpRequest, project: Project) -> Context:
         "machines": [
             (one.pk, one.username) for one in people.filter(kind=User.Kind.MACHINE).distinct()
         ],
-        "asked": request.POST or request.GET,
+        "asked": request.POST or {"labeler": request.GET.get("about", "")},
         "shares": {name: f"{100 * getattr(project, name):g}" for name in asking.SHARES},
     }
 
@@ -183,15 +190,17 @@ def dispute_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """What labelers appeal."""
     project = project_for(request.user, project_id, Role.ADMIN)
     state = request.GET.get("state", Dispute.State.OPEN)
-    rows = disputes.disputes_of(project, state=state)
+    scope, frame = narrowed_context(request, project, "disputes")
+    rows = disputes.disputes_of(project, state=state, scope=scope)
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     about = appealed(project, page.object_list)
     compared = compared_in(about)
     context = {
-        **people_context(request, project, "disputes"),
+        **frame,
+        "carried": [*frame["carried"], ("state", state)],
         "page": page,
         "rows": [(one, about[one.pk], compared.get(one.pk)) for one in page.object_list],
-        "counts": disputes.counts_of(project),
+        "counts": disputes.counts_of(project, scope),
         "state": state,
     }
     return render(request, "quality/disputes.html", context)

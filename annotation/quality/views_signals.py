@@ -9,7 +9,7 @@ from annotation.projects.selectors import project_for
 from annotation.quality.cards import signal_cards_of
 from annotation.quality.frame import filters_context
 from annotation.quality.people_frame import people_context
-from annotation.quality.scope import Scope
+from annotation.quality.scope import SIGNAL_FILTERS, Scope
 from annotation.quality.selectors import named_policies
 from annotation.quality.services import catch_up
 from annotation.quality.signals import signals_report, signals_scope, signals_table
@@ -26,7 +26,7 @@ def signals(request: HttpRequest, project_id: int) -> HttpResponse:
     context = {
         **people_context(request, project, "signals"),
         **filters_context(project, scope),
-        "batches": [],
+        "filters": SIGNAL_FILTERS,
         "query": request.GET.urlencode(),
         "report": report,
         "cards": signal_cards_of(report),

@@ -9,6 +9,7 @@ from annotation.quality import disputes, gold, list_tables
 from annotation.quality.appealed import appealed
 from annotation.quality.items import Asked, every_item
 from annotation.quality.models import Dispute
+from annotation.quality.people_frame import scope_on
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import refuse_unknown
 from annotation.quality.services import catch_up
@@ -30,7 +31,8 @@ def items_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
 def gold_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
     """All gold with how it was answered."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    report = gold.gold_report(project, gold.gold_items(project))
+    scope = scope_on(request, project, "gold")
+    report = gold.gold_report(project, gold.gold_items(project, scope), scope)
     return csv_download(*list_tables.gold_table(report), name="gold")
 
 
@@ -39,6 +41,7 @@ def disputes_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse
     """The disputes of the state that the page shows."""
     project = project_for(request.user, project_id, Role.ADMIN)
     state = request.GET.get("state", Dispute.State.OPEN)
-    rows = list(disputes.disputes_of(project, state=state))
+    scope = scope_on(request, project, "disputes")
+    rows = list(disputes.disputes_of(project, state=state, scope=scope))
     table = list_tables.disputes_table(rows, appealed(project, rows))
     return csv_download(*table, name="disputes")

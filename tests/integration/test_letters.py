@@ -166,7 +166,7 @@ def test_disputes_cost_the_same_however_many(
         served(row, labeler, row.candidate_ids[::-1])
         appealed(adjudicated(row, admin), labeler)
     client.force_login(admin)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(20):
         client.get(reverse("quality-disputes", args=[project.pk]))
 
 

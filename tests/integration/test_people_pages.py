@@ -160,7 +160,7 @@ def test_the_gold_page_costs_the_same_for_many_items(
 ):
     for _ in range(12):
         marked(project, admin)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(20):
         client.get(at("gold", project))
 
 
