@@ -4,9 +4,10 @@ A job row goes ``queued -> running -> done | failed | cancelled``; only `claim` 
 lease; a lease that ended is reaped: requeued, or failed when its attempts are used up.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from celery import current_app
 from django.apps import apps
@@ -208,6 +209,9 @@ class JobModel(models.Model):
 _UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
 
 
+AnyJob = TypeVar("AnyJob", bound=JobModel)
+
+
 def job_models(queue: Queue) -> list[type[JobModel]]:
     """The tables of all jobs of a queue."""
     return [
@@ -226,6 +230,14 @@ def queue_places(queue: Queue) -> dict[tuple[Job, int], int]:
     )
     waiting = sorted(first.union(*others, all=True))
     return {(Job(name), pk): place for place, (_, pk, name) in enumerate(waiting, start=1)}
+
+
+def with_places(jobs: Iterable[AnyJob]) -> list[tuple[AnyJob, int | None]]:
+    """Each with its place in line, None where it does not wait; the line is read once, and for those that wait."""
+    rows = list(jobs)
+    lines = {queue_of(one.job) for one in rows if one.status == JobModel.Status.QUEUED}
+    places = {key: place for queue in lines for key, place in queue_places(queue).items()}
+    return [(one, places.get((one.job, one.pk))) for one in rows]
 
 
 def is_busy(queue: Queue) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from annotation.core.places import QueuePlaceField
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, Ties
 from annotation.datasets.services.comparing import Change, Placed
@@ -44,6 +45,8 @@ class NewSnapshotSerializer(serializers.Serializer[Any]):
 class SnapshotSerializer(serializers.ModelSerializer[DatasetSnapshot]):
     """A snapshot and how far it is."""
 
+    queue_place = QueuePlaceField()
+
     class Meta:
         model = DatasetSnapshot
         fields = (
@@ -59,6 +62,7 @@ class SnapshotSerializer(serializers.ModelSerializer[DatasetSnapshot]):
             "manifest",
             "progress_done",
             "progress_total",
+            "queue_place",
             "created_at",
             "finished_at",
         )

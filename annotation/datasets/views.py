@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.core.errors import InvalidInput
+from annotation.core.jobs import waiting_text, with_places
 from annotation.core.text import is_key
 from annotation.datasets import drawings
 from annotation.datasets.downloads import changes_download, download
@@ -32,7 +33,9 @@ def snapshot_list(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, *READERS)
     page = Paginator(snapshots_of(project), 50).get_page(request.GET.get("page"))
     context = page_context(person(request), project, "datasets")
-    return render(request, "datasets/list.html", {**context, "page": page})
+    return render(
+        request, "datasets/list.html", {**context, "page": page, "snapshots": with_places(page)}
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -85,6 +88,7 @@ def snapshot_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRespo
     context = {
         **page_context(person(request), project, "datasets"),
         "snapshot": snapshot,
+        "waiting_for": waiting_text(snapshot),
         "drawings": drawings.of_manifest(snapshot.manifest) if done else None,
         "samples": drawings.samples_of(snapshot) if done else [],
         "forms": list(Form),
@@ -100,7 +104,8 @@ def snapshot_status(request: HttpRequest, project_id: int, pk: int) -> HttpRespo
     """The live part while a snapshot is built; tells the page to reload once it is over."""
     project = project_for(request.user, project_id, *READERS)
     snapshot = snapshot_for(project, pk)
-    answer = render(request, "datasets/_status.html", {"snapshot": snapshot, "project": project})
+    context = {"snapshot": snapshot, "project": project, "waiting_for": waiting_text(snapshot)}
+    answer = render(request, "datasets/_status.html", context)
     if snapshot.is_over:
         answer["HX-Refresh"] = "true"
     return answer

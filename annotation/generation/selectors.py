@@ -1,7 +1,6 @@
 """Finding generation runs, their prompts and candidates; how fast a run goes."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -9,11 +8,10 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.core.errors import NotFound
-from annotation.core.jobs import AGING_SECONDS, JobModel, Queue, nobody_takes
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
-from annotation.registry.models import ModelVersion, ScoringRequest
+from annotation.registry.models import ModelVersion
 
 
 def runs_of(project: Project) -> QuerySet[GenerationRun]:
@@ -136,18 +134,6 @@ def playground_run_for(project: Project, pk: int) -> PlaygroundRun:
     if run is None:
         raise NotFound(f"There is no playground run {pk} in {project.name}.")
     return run
-
-
-def why_playground_waits(run: PlaygroundRun) -> str:
-    """A sentence for a run that is queued; after a while with its reason."""
-    waited = timezone.now() - run.created_at
-    if waited < timedelta(seconds=AGING_SECONDS):
-        return "Waiting for a live worker."
-    for model in (PlaygroundRun, ScoringRequest):
-        jobs = model.objects.filter(status=JobModel.Status.RUNNING, lease_until__gt=timezone.now())
-        if jobs.exists():
-            return "The live worker answers somebody else; this comes after."
-    return nobody_takes(Queue.LIVE, waited)
 
 
 class PlaygroundPace(NamedTuple):

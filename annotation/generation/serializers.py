@@ -2,12 +2,13 @@
 
 from rest_framework import serializers
 
+from annotation.core.places import QueuePlaceField
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
 from annotation.generation.selectors import RunFacts
 from annotation.prompts.serializers import TurnSerializer
 
 JOB_FIELDS = ["status", "error", "progress_done", "progress_total", "progress_unit", "created_at"]
-JOB_FIELDS += ["started_at", "finished_at"]
+JOB_FIELDS += ["started_at", "finished_at", "queue_place"]
 SAMPLING_FIELDS = ["temperature", "top_p", "max_tokens", "seed"]
 
 
@@ -30,6 +31,8 @@ class RunRequestSerializer(serializers.Serializer[GenerationRun]):
 
 class GenerationRunSerializer(serializers.ModelSerializer[GenerationRun]):
     """One generation run."""
+
+    queue_place = QueuePlaceField()
 
     class Meta:
         model = GenerationRun
@@ -96,6 +99,8 @@ class PlaygroundSerializer(serializers.ModelSerializer[PlaygroundRun]):
         read_only=True,
         help_text="By policy id, what the reward model's head of each criterion says.",
     )
+
+    queue_place = QueuePlaceField()
 
     class Meta:
         model = PlaygroundRun

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.authentication import person
 from annotation.core.forms import refusals_in
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import JobModel, waiting_text, with_places
 from annotation.core.text import is_key
 from annotation.generation import selectors, services
 from annotation.generation.forms import PlaygroundForm, RunForm
@@ -31,6 +31,7 @@ def runs(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(person(request), project_id, *ASKERS)
     page = Paginator(selectors.runs_of(project), PAGE_SIZE).get_page(request.GET.get("page"))
     context = {**page_context(person(request), project, "generation"), "page": page}
+    context["runs"] = with_places(page)
     return render(request, "generation/runs.html", context)
 
 
@@ -72,6 +73,7 @@ def run_progress(request: HttpRequest, project_id: int, pk: int) -> HttpResponse
 def _run_facts(row: GenerationRun) -> dict[str, Any]:  # Any: a template's context
     return {
         "run": row,
+        "waiting_for": waiting_text(row),
         "facts": selectors.facts_of(row),
         "failures": selectors.failures_of(row),
     }
@@ -164,11 +166,10 @@ def playground_run(request: HttpRequest, project_id: int, pk: int) -> HttpRespon
 
 def _answers(row: PlaygroundRun) -> dict[str, Any]:
     """What the moving part of the page shows."""
-    waits = row.status == JobModel.Status.QUEUED
     return {
         "run": row,
         "answers": selectors.playground_answers(row),
-        "notice": selectors.why_playground_waits(row) if waits else "",
+        "waiting_for": waiting_text(row),
     }
 
 

@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from annotation.core.places import QueuePlaceField
 from annotation.judges.models import (
     Constitution,
     Hearing,
@@ -14,7 +15,7 @@ from annotation.judges.report import JudgeReport
 from annotation.judges.selectors import HearingFacts
 
 JOB_FIELDS = ["status", "error", "progress_done", "progress_total", "progress_unit", "created_at"]
-JOB_FIELDS += ["started_at", "finished_at"]
+JOB_FIELDS += ["started_at", "finished_at", "queue_place"]
 
 
 class PrincipleSerializer(serializers.Serializer[dict[str, str]]):
@@ -136,6 +137,8 @@ class NewJudgeRunSerializer(serializers.Serializer[JudgeRun]):
 class JudgeRunSerializer(serializers.ModelSerializer[JudgeRun]):
     """One run of a judge over comparisons."""
 
+    queue_place = QueuePlaceField()
+
     class Meta:
         model = JudgeRun
         fields = ["id", "judge", "wanted", "max_comparisons", *JOB_FIELDS]
@@ -190,6 +193,8 @@ class NewRevisionRunSerializer(serializers.Serializer[RevisionRun]):
 
 class RevisionRunSerializer(serializers.ModelSerializer[RevisionRun]):
     """One run of critique and revision."""
+
+    queue_place = QueuePlaceField()
 
     class Meta:
         model = RevisionRun

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.core.errors import DomainError
 from annotation.core.forms import refusals_in
+from annotation.core.jobs import waiting_text, with_places
 from annotation.judges import selectors
 from annotation.judges.cards import cards_of
 from annotation.judges.forms import ConstitutionForm, HearingForm, JudgeForm, RevisionForm
@@ -130,8 +131,13 @@ def _judge_page(
 def _moving_parts(project: Project, row: Judge) -> dict[str, Any]:  # Any: a template's context
     runs = list(selectors.judge_runs_of(project).filter(judge=row)[:RUNS_SHOWN])
     revisions = list(selectors.revision_runs_of(project).filter(judge=row)[:RUNS_SHOWN])
-    is_moving = any(not one.is_over for one in (*runs, *revisions))
-    return {"judge": row, "runs": runs, "revision_runs": revisions, "is_moving": is_moving}
+    return {
+        "judge": row,
+        "runs": with_places(runs),
+        "revision_runs": with_places(revisions),
+        "is_moving": any(not one.is_over for one in (*runs, *revisions)),
+        "waiting_for": next(filter(None, map(waiting_text, (*runs[::-1], *revisions[::-1]))), ""),
+    }
 
 
 @require_GET
@@ -214,7 +220,12 @@ def revisions(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     project = _project(request, project_id)
     run = selectors.run_for(project, selectors.revision_runs_of(project), pk)
     page = Paginator(selectors.revisions_of(run), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {**_context(request, project), "run": run, "page": page}
+    context = {
+        **_context(request, project),
+        "run": run,
+        "page": page,
+        "waiting_for": waiting_text(run),
+    }
     return render(request, "judges/revisions.html", context)
 
 

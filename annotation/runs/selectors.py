@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import Mod
 
-from annotation.core import jobs
 from annotation.core.errors import InvalidInput, NotFound
-from annotation.core.jobs import Queue
 from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Membership, Project, Role
 from annotation.registry.models import ModelVersion
@@ -198,12 +196,6 @@ def computes_half(project: Project) -> bool | None:
     rows = TrainingRun.objects.filter(project=project, machine__has_key="bfloat16").order_by("-pk")
     told: Any = rows.values_list("machine__bfloat16", flat=True).first()  # Any: JSON
     return None if told is None else bool(told)
-
-
-def queue_places() -> dict[int, int]:
-    """The place of every run that waits in the line of its queue, which other jobs stand in too."""
-    places = jobs.queue_places(Queue.GPU)
-    return {pk: place for (job, pk), place in places.items() if job == TrainingRun.job}
 
 
 def sampled_steps(run: TrainingRun) -> list[int]:

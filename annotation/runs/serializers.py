@@ -1,18 +1,17 @@
 """Runs as JSON."""
 
 from dataclasses import asdict
-from functools import cached_property
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from annotation.core.places import QueuePlaceField
 from annotation.runs.estimates import Estimate, price_text
 from annotation.runs.headlines import headline_of
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
-from annotation.runs.selectors import queue_places
 from annotation.runs.services.queueing import DAY
 from training.spec.metrics import Tells
 
@@ -69,9 +68,7 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     spec = ObjectField()
     result = ObjectField()
     machine = serializers.SerializerMethodField()
-    queue_place = serializers.SerializerMethodField(
-        help_text="1: taken next, of all jobs that wait for the gpu worker."
-    )
+    queue_place = QueuePlaceField()
     headline = serializers.SerializerMethodField()
 
     class Meta:
@@ -94,17 +91,6 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     @extend_schema_field(HeadlineSerializer)
     def get_headline(self, run: TrainingRun) -> dict[str, Any]:
         return headline_of(run)._asdict()
-
-    @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_queue_place(self, run: TrainingRun) -> int | None:
-        if run.status != TrainingRun.Status.QUEUED:
-            return None
-        return self._places.get(run.pk)
-
-    @cached_property
-    def _places(self) -> dict[int, int]:
-        """Once for a list."""
-        return queue_places()
 
 
 class RunInputsSerializer(serializers.Serializer[Any]):

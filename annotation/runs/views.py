@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
-from annotation.core.jobs import why_it_waits
+from annotation.core.jobs import why_it_waits, with_places
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import page_context, project_for
@@ -44,17 +44,16 @@ def run_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """All runs, newest first, or those of a kind, also by result; a fragment for the live table."""
     project, user = project_of(request, project_id)
     kind, by_result = request.GET.get("kind", ""), request.GET.get("sort") == "result"
-    runs = list(chosen(project, kind, by_result=by_result)[:SHOWN])
-    places = selectors.queue_places()
-    told = (why_it_waits(run, places.get(run.pk, 1)) for run in reversed(runs))
+    runs = with_places(chosen(project, kind, by_result=by_result)[:SHOWN])
+    told = (why_it_waits(run, place or 1) for run, place in reversed(runs))
     context = page_context(user, project, "runs") | {
-        "runs": [(run, places.get(run.pk), result_of(run)) for run in runs],
+        "runs": [(run, place, result_of(run)) for run, place in runs],
         "kind": kind,
         "by_result": bool(kind and by_result),
         "kinds": kinds_of(project),
         "shown": SHOWN,
         "notice": next(filter(None, told), ""),
-        "is_live": any(not run.is_over for run in runs),
+        "is_live": any(not run.is_over for run, _ in runs),
     }
     template = "runs/_table.html" if request.headers.get("HX-Request") else "runs/list.html"
     return render(request, template, context)
@@ -211,6 +210,7 @@ def run_detail(request: HttpRequest, project_id: int, run_id: int) -> HttpRespon
 
 def run_facts(run: TrainingRun) -> dict[str, Any]:
     """What the page of a run shows besides its samples."""
+    [(_, place)] = with_places([run])
     return {
         "run": run,
         "metrics": reading.metric_rows(selectors.curves_of(run), run.kind),
@@ -222,19 +222,12 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "peak_memory": reading.memory_text(run.result.get("peak_memory_mb")),
         "spec": run.spec.items(),
         "verdicts": verdicts_in(run.snapshot) if run.kind == "kto" else None,
-        "notice": why_it_waits(run, place_of(run)),
+        "notice": why_it_waits(run, place or 1),
         "evaluations": selectors.events_of(run, EventKind.EVALUATION)[:10],
         "guards": selectors.alarms_of(run),
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),
         "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
     }
-
-
-def place_of(run: TrainingRun) -> int:
-    """Its place in line; 1, and no query, where it does not wait."""
-    if run.status != TrainingRun.Status.QUEUED:
-        return 1
-    return selectors.queue_places().get(run.pk, 1)
 
 
 @login_required

@@ -47,6 +47,7 @@ class Delivery(JobModel):
     """A job: send one event to one webhook, again and again with longer waits until it is taken."""
 
     job = Job.DELIVER_WEBHOOK
+    waits_since = "next_attempt_at"
 
     webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
     uuid = models.UUIDField(default=uuid.uuid4, unique=True)

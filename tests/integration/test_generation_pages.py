@@ -99,7 +99,7 @@ def test_the_form_starts_a_run_and_leads_to_it(client, project, engineer):
     sent |= {"top_p": 1, "max_tokens": 20, "seed": 1, "max_prompts": 0, "pair_after": "on"}
     page = client.post(reverse("generation-run-new", args=[project.pk]), sent, follow=True)
     assert "0 of 1 prompts" in body(page)
-    assert "Waiting for a gpu worker." in body(page)
+    assert "It waits for a gpu worker." in body(page)
 
 
 def test_the_form_says_at_the_field_what_is_wrong(client, project, engineer):

@@ -86,10 +86,10 @@ def waiting_sentence(client, run):
 def test_a_playground_that_waits_says_for_whom(client, project, engineer):
     client.force_login(engineer)
     run = asked(project, engineer)
-    assert "Waiting for a live worker." in waiting_sentence(client, run)
+    assert "It waits for a live worker." in waiting_sentence(client, run)
     type(run).objects.update(created_at=timezone.now() - timedelta(minutes=2))
     assert "celery worker -Q live --concurrency 1" in waiting_sentence(client, run)
     other = scores_wanted(project, engineer)
     lease = timezone.now() + timedelta(minutes=1)
     type(other).objects.filter(pk=other.pk).update(status="running", lease_until=lease)
-    assert "answers somebody else" in waiting_sentence(client, run)
+    assert "busy with another job; this one is next in line." in waiting_sentence(client, run)

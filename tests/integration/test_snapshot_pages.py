@@ -67,7 +67,7 @@ def test_the_form_requests_a_snapshot_and_shows_how_far_it_is(client, engineer, 
     answer = client.post(reverse("datasets-new", args=[project.pk]), FORM, follow=True)
     snapshot = project.snapshots.get()
     assert snapshot.query["labelers"] == ["people"]
-    assert b"A worker takes it next." in answer.content
+    assert b"It waits for a cpu worker." in answer.content
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.core.jobs import Queue
+from annotation.core.jobs import Queue, with_places
 from annotation.evaluations.cards.origin import stage_rows
 from annotation.projects.models import Role
-from annotation.runs.selectors import queue_places
 from annotation.runs.services import finish_run, take_in_events
 from tests import factories
 from workers.housekeeping import ring_again
@@ -85,7 +84,7 @@ def test_those_that_wait_have_places_in_the_line_of_the_whole_site(
     first, second = (
         factories.training_run(project, queued_at=now - timedelta(minutes=at)) for at in (2, 1)
     )
-    assert [queue_places()[one.pk] for one in (first, second)] == [2, 3]
+    assert with_places([first, second]) == [(first, 2), (second, 3)]
     client.force_login(engineer)
     page = client.get(reverse("runs-list", args=[project.pk])).text
     assert "number 2 in line" in page
@@ -105,7 +104,7 @@ def test_the_sweep_rings_in_the_order_of_the_places(project, monkeypatch):
     monkeypatch.setattr(current_app, "send_task", lambda _name, args, **_: rung.append(*args))
     ring_again(type(tried_again), Queue.GPU)
     assert rung == [fresh.pk, tried_again.pk]
-    assert queue_places() == {fresh.pk: 1, tried_again.pk: 2}
+    assert with_places([fresh, tried_again]) == [(fresh, 1), (tried_again, 2)]
 
 
 def test_the_page_of_a_run_that_does_not_wait_reads_no_line(project, engineer, client, running):
