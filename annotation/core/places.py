@@ -9,9 +9,7 @@ from annotation.core.jobs import Job, JobModel, queue_of, queue_places
 
 
 @extend_schema_field(serializers.IntegerField(allow_null=True))
-class QueuePlaceField(
-    serializers.Field[int | None, Any, int | None, JobModel]
-):  # Any: sent by none
+class QueuePlaceField(serializers.Field[JobModel, Any, int | None, Any]):  # Any: read alone
     """1: taken next, of all jobs that wait for the same worker; None where it does not wait."""
 
     def __init__(self) -> None:

@@ -52,11 +52,12 @@ class RoundList(ListAPIView[Round]):
     def post(self, request: Request, **_address: int) -> Response:
         """Start a round: everything else follows by itself."""
         project, form = project_of(self), asked(request)
-        key = form.validated_data["policy"]
+        key, server = form.validated_data["policy"], form.validated_data["sampler"]
         row = services.start_round(
             project=project,
             plan=form.plan(),
             policy=key and model_in(project, key, field="policy"),
+            sampler=server and model_in(project, server, field="sampler"),
             actor=person(request),
         )
         return Response(RoundSerializer(row).data, status=201)

@@ -8,6 +8,7 @@ from annotation.projects.models import Project
 from annotation.rounds.plans import BOUNDS, Plan
 from annotation.rounds.selectors import start_policies
 from annotation.runs.forms import label_of
+from annotation.runs.selectors import sampling_servers
 from training.spec.naming import title_of
 from training.spec.runs import SPECS
 
@@ -35,6 +36,14 @@ class RoundForm(forms.Form):
     algorithm = forms.ChoiceField(choices=ALGORITHMS, label="Improve it by")
     preset = forms.ChoiceField(
         choices=PRESETS, label="Settings", help_text="Of both training runs; they are in the docs."
+    )
+    sampler: "forms.ModelChoiceField[Any]" = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        empty_label="The run’s own process",
+        label="Sample on",
+        help_text="For PPO and GRPO with the settings for a real project: a vLLM server that serves the policy to "
+        "start from and follows it by its adapter; one that an admin of the project has registered as a model.",
     )
     per_prompt = forms.IntegerField(
         label="Responses to each prompt", help_text="More of them make more comparisons."
@@ -68,6 +77,9 @@ class RoundForm(forms.Form):
         policy.queryset = start_policies(project)
         policy.label_from_instance = label_of  # type: ignore[method-assign, assignment] # Django's documented hook
         policy.initial = policy.queryset.first()
+        sampler = cast("forms.ModelChoiceField[Any]", self.fields["sampler"])
+        sampler.queryset = sampling_servers(project)
+        sampler.label_from_instance = label_of  # type: ignore[method-assign, assignment] # as above
         for name, (low, high) in BOUNDS.items():
             self.fields[name].widget.attrs |= {"min": low, "max": high}
         for name in ("temperature", "label_share"):

@@ -41,6 +41,9 @@ class Round(models.Model):
     stage = models.CharField(max_length=10, choices=Stage, default=Stage.GENERATE)
     plan = models.JSONField()  # annotation.rounds.plans.Plan
     policy = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="rounds")
+    sampler = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )  # the server that samples for the policy's run; None: its own process does
     generation = models.ForeignKey(
         GenerationRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

@@ -28,7 +28,7 @@ JOB_PARTS = {
 def rounds_of(project: Project) -> QuerySet[Round]:
     """The rounds of a project with the rows of their parts, newest first."""
     rows = Round.objects.filter(project=project).select_related(
-        *["project", "policy", "generation", "batch", "snapshot", "created_by"],
+        *["project", "policy", "sampler", "generation", "batch", "snapshot", "created_by"],
         *["evaluation__batch", "evaluation__generation", "evaluation__baseline_generation"],
         *["reward_run__model_version", "policy_run__model_version"],
     )

@@ -41,9 +41,21 @@ class NewRoundSerializer(RoundPlanSerializer):
     policy = serializers.IntegerField(
         required=False, allow_null=True, default=None, min_value=1, max_value=LAST_KEY
     )
+    sampler = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=LAST_KEY,
+        help_text="A server that an admin registered as a policy: it samples in place of the policy's run.",
+    )
 
     def plan(self) -> Plan:
-        given = {name: one for name, one in self.validated_data.items() if name != "policy"}
+        given = {
+            name: one
+            for name, one in self.validated_data.items()
+            if name not in {"policy", "sampler"}
+        }
         return Plan.from_json(given)
 
 
@@ -70,7 +82,18 @@ class RoundSerializer(serializers.ModelSerializer[Round]):
     class Meta:
         model = Round
         fields: ClassVar[list[str]] = [
-            *["id", "number", "state", "stage", "plan", "error", "policy", "generation", "batch"],
+            *[
+                "id",
+                "number",
+                "state",
+                "stage",
+                "plan",
+                "error",
+                "policy",
+                "sampler",
+                "generation",
+                "batch",
+            ],
             *["snapshot", "reward_run", "policy_run", "evaluation", "verdict", "parts"],
             *["created_by", "created_at", "moved_at", "finished_at"],
         ]

@@ -52,13 +52,16 @@ def round_list(request: HttpRequest, project_id: int) -> HttpResponse:
 def round_new(request: HttpRequest, project_id: int) -> HttpResponse:
     """The settings with their estimate, and the one button."""
     project = project_of(request, project_id)
-    form = RoundForm(request.POST or None, project=project, initial=begin_with(project))
+    last = selectors.rounds_of(project).first()
+    first_values = begin_with(project) | {"sampler": last and last.sampler}
+    form = RoundForm(request.POST or None, project=project, initial=first_values)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             row = services.start_round(
                 project=project,
                 plan=form.plan(),
                 policy=form.cleaned_data["policy"],
+                sampler=form.cleaned_data["sampler"],
                 actor=person(request),
             )
             return redirect("rounds-detail", project.pk, row.number)

@@ -44,7 +44,7 @@ def advance_all() -> int:
 def advance(pk: int) -> bool:
     """Take the next step of one round, if its part is done; whether something changed."""
     row = Round.objects.select_related(
-        *["project", "policy", "generation", "batch", "snapshot", "created_by"],
+        *["project", "policy", "sampler", "generation", "batch", "snapshot", "created_by"],
         *["evaluation__project", "evaluation__batch", "evaluation__created_by"],
         *["evaluation__generation", "evaluation__baseline_generation"],
         *["reward_run__model_version", "policy_run__model_version"],
@@ -167,12 +167,20 @@ def begin_policy(row: Round) -> bool:
     if not moved(row, Stage.POLICY):
         return False
     reward = row.reward_run.model_version if row.reward_run else None
-    row.policy_run = queued(row, Plan.from_json(row.plan).algorithm, reward_model=reward)
+    row.policy_run = queued(
+        row, Plan.from_json(row.plan).algorithm, reward_model=reward, sampler=row.sampler
+    )
     row.save(update_fields=["policy_run"])
     return True
 
 
-def queued(row: Round, kind: str, *, reward_model: ModelVersion | None = None) -> TrainingRun:
+def queued(
+    row: Round,
+    kind: str,
+    *,
+    reward_model: ModelVersion | None = None,
+    sampler: ModelVersion | None = None,
+) -> TrainingRun:
     """The run of this round and kind, with the settings of its preset."""
     assert row.snapshot is not None  # noqa: S101 - its stage says so
     settings = preset_settings(Plan.from_json(row.plan).preset, kind)
@@ -182,6 +190,7 @@ def queued(row: Round, kind: str, *, reward_model: ModelVersion | None = None) -
         snapshot=row.snapshot,
         base_model=row.policy,
         reward_model=reward_model,
+        sampler=sampler,
         name=f"round-{row.number}-{kind.replace('_', '-')}",
         actor=row.created_by,
     )

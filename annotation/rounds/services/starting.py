@@ -12,23 +12,32 @@ from annotation.registry.models import ModelVersion
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.rounds.selectors import start_policy, under_way
+from annotation.runs.services import check_sampler
+from annotation.runs.specs import settings_with
 
 SEED = 17
 
 
 @transaction.atomic
 def start_round(
-    *, project: Project, plan: Plan, policy: ModelVersion | None = None, actor: User
+    *,
+    project: Project,
+    plan: Plan,
+    policy: ModelVersion | None = None,
+    sampler: ModelVersion | None = None,
+    actor: User,
 ) -> Round:
     """Ask the policy (the serving one where none is named) for responses; the rest follows by itself.
 
-    Raises Conflict while another round is under way, InvalidInput where the policy cannot be trained.
+    Raises Conflict while another round is under way, InvalidInput where the policy cannot be trained or the
+    sampler cannot follow it.
     """
     Project.objects.select_for_update().get(pk=project.pk)  # numbers are given one at a time
     if (present := under_way(project)) is not None:
         raise Conflict(f"{present} is {present.state}; cancel it, or let it end, before the next.")
     policy = policy or start_policy(project)
     check_policy(project, policy)
+    check_server(project, plan, sampler)
     assert policy is not None  # noqa: S101 - checked above
     last = project.rounds.aggregate(last=Max("number"))["last"] or 0
     generation = request_candidates(
@@ -42,8 +51,8 @@ def start_round(
         actor=actor,
     )
     row = _stored(project, last + 1, plan, policy)
-    row.generation, row.created_by = generation, actor
-    row.save(update_fields=["generation", "created_by"])
+    row.generation, row.sampler, row.created_by = generation, sampler, actor
+    row.save(update_fields=["generation", "sampler", "created_by"])
     record("round.started", row, actor=actor, number=row.number, plan=row.plan, policy=policy.pk)
     return row
 
@@ -56,6 +65,17 @@ def _stored(project: Project, number: int, plan: Plan, policy: ModelVersion) -> 
             )
     except IntegrityError as error:
         raise Conflict("Another round was started just now; look at it first.") from error
+
+
+def check_server(project: Project, plan: Plan, sampler: ModelVersion | None) -> None:
+    """Refuse a server that could not sample for the policy's run, before people have labeled for it."""
+    check_sampler(project, plan.algorithm, sampler)
+    if sampler is not None and not settings_with(plan.preset, plan.algorithm)["lora_rank"]:
+        raise InvalidInput.at(
+            "sampler",
+            "A server follows the policy by its adapter, and these settings train none. Choose the settings "
+            "for a real project, or let the run's own process sample.",
+        )
 
 
 def check_policy(project: Project, policy: ModelVersion | None) -> None:
