@@ -49,6 +49,15 @@ def policy(project: Project, **fields: object) -> ModelVersion:
     return ModelVersion.objects.create(project=project, **{**defaults, **fields})
 
 
+def server_by_an_admin(
+    project: Project, location: str = "http://h/v1", **fields: object
+) -> dict[str, object]:
+    """The fields of a model on a server that workers ask."""
+    admin = member(project, Role.ADMIN)
+    server = {"backend": "http", "location": location, "remote_model": "m", "created_by": admin}
+    return server | fields
+
+
 def candidate(prompt: Prompt, content: str = "", **fields: object) -> Candidate:
     content = content or f"Response {next(_numbers)}."
     defaults = {"source": Candidate.Source.IMPORT, "fingerprint": text.fingerprint([content])}

@@ -1,8 +1,12 @@
 """The form that registers a model."""
 
+from typing import Any, cast
+
 from django import forms
 
 from annotation.registry.models import ModelVersion
+
+HERE = ("local", "Here: a folder or a hub name")
 
 
 class ModelForm(forms.Form):
@@ -12,7 +16,7 @@ class ModelForm(forms.Form):
     kind = forms.ChoiceField(choices=ModelVersion.Kind.choices)
     backend = forms.ChoiceField(
         label="Where it runs",
-        choices=[("local", "Here: a folder or a hub name"), ("http", "On a server")],
+        choices=[HERE, ("http", "On a server")],
         help_text="A server speaks the OpenAI API: vLLM, transformers serve, a provider.",
     )
     location = forms.CharField(
@@ -33,3 +37,13 @@ class ModelForm(forms.Form):
         help_text="Only for a server that asks for one: the worker's environment variable, "
         "such as VLLM_API_KEY. The key itself is never stored here.",
     )
+
+    def __init__(self, *args: Any, has_servers: bool, **options: Any) -> None:
+        """``has_servers``: whether who fills it in may register servers."""
+        super().__init__(*args, **options)  # Any: Django's own signature
+        if not has_servers:
+            place = cast("forms.ChoiceField", self.fields["backend"])
+            place.choices = [HERE]
+            place.help_text = "An admin of this project registers models on servers."
+            for name in ("remote_model", "api_key_variable"):
+                del self.fields[name]

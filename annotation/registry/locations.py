@@ -1,5 +1,6 @@
 """Where a model lies: a folder, a hub name, or the address of a server. Looked at before it is registered."""
 
+import ipaddress
 import json
 import re
 from pathlib import Path
@@ -40,6 +41,7 @@ def checked_url(location: str, *, remote_model: str) -> str:
         raise InvalidInput(
             f"{location!r} is not an address; it begins with http:// or https:// and names a server."
         )
+    _check_host(parts.hostname or "")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidInput(
             "The address holds a password, a query or a fragment. Leave them out; a key belongs "
@@ -48,6 +50,17 @@ def checked_url(location: str, *, remote_model: str) -> str:
     if not remote_model.strip():
         raise InvalidInput("Name the model that the server is to answer with, as its list has it.")
     return location.rstrip("/")
+
+
+def _check_host(host: str) -> None:
+    """Refuse addresses where no model is served: link-local ones, where clouds keep the keys of a machine, and none."""
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:  # a name, which the worker's network resolves
+        return
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+        raise InvalidInput(f"{host} is no address of a server that answers with a model.")
 
 
 def check_key_variable(name: str) -> None:

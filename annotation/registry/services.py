@@ -14,6 +14,7 @@ from annotation.projects.models import Project
 from annotation.registry import locations
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import served_before, serving
+from annotation.registry.servers import check_may_register
 
 Stage = ModelVersion.Stage
 
@@ -73,6 +74,7 @@ def add_model(  # noqa: PLR0913 - what the form asks
     if kind == ModelVersion.Kind.REWARD and backend == ModelVersion.Backend.HTTP:
         raise InvalidInput("A reward model is scored here: give its folder, not an address.")
     if backend == ModelVersion.Backend.HTTP:
+        check_may_register(actor, project)
         location = locations.checked_url(location, remote_model=remote_model)
         locations.check_key_variable(api_key_variable)
     else:

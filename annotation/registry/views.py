@@ -15,6 +15,7 @@ from annotation.registry.forms import ModelForm
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import change_rows, result_rows
 from annotation.registry.selectors import ancestry, model_for, models_of, served_before
+from annotation.registry.servers import may_be_asked, may_register_servers, refusal
 
 PAGE_SIZE = 50
 
@@ -36,7 +37,8 @@ def models(request: HttpRequest, project_id: int) -> HttpResponse:
 def new_model(request: HttpRequest, project_id: int) -> HttpResponse:
     """Register a model that was not trained here."""
     project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
-    form = ModelForm(request.POST or None)
+    has_servers = may_register_servers(person(request), project)
+    form = ModelForm(request.POST or None, has_servers=has_servers)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             version = services.add_model(
@@ -55,6 +57,7 @@ def model(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     version = model_for(project, pk)
     context = page_context(person(request), project, "models")
     context |= {"version": version, "ancestry": ancestry(version)}
+    context["why_not_asked"] = "" if may_be_asked(version) else refusal(version)
     context["results"] = result_rows(version.metrics)
     context["changes"] = change_rows(version.metrics)
     if version.stage == ModelVersion.Stage.SERVING:

@@ -11,8 +11,9 @@ from django.db.models.functions import Mod
 
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.datasets.models import DatasetSnapshot
-from annotation.projects.models import Membership, Project, Role
+from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from annotation.registry.servers import servers_of
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.specs import trained_kind
 from training.spec.events import EventKind
@@ -62,14 +63,9 @@ def reward_models(project: Project) -> QuerySet[ModelVersion]:
 
 
 def sampling_servers(project: Project) -> QuerySet[ModelVersion]:
-    """The servers that may sample for a run, newest first: those that an admin of the project registered.
-
-    A worker sends requests there, from within its network: no engineer alone says where.
-    """
-    admins = Membership.objects.filter(project=project, role=Role.ADMIN).values("user")
-    rows = ModelVersion.objects.filter(project=project, kind=ModelVersion.Kind.POLICY)
-    servers = rows.filter(backend=ModelVersion.Backend.HTTP, created_by__in=admins)
-    return servers.exclude(stage=ModelVersion.Stage.RETIRED).order_by("-pk")
+    """The servers that may sample for a run, newest first: policies that an admin answers for and that are in use."""
+    servers = servers_of(project).filter(kind=ModelVersion.Kind.POLICY)
+    return servers.exclude(stage=ModelVersion.Stage.RETIRED)
 
 
 def snapshot_in(project: Project, pk: int) -> DatasetSnapshot:

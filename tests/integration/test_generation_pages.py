@@ -273,7 +273,7 @@ def test_a_policy_that_cannot_answer_leaves_the_others_their_place(
 
 
 def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeypatch):
-    server = factories.policy(project, backend="http", location="http://h/v1", remote_model="m")
+    server = factories.policy(project, **factories.server_by_an_admin(project))
     run = played(project, engineer, policies=[server])
 
     class Server:

@@ -17,7 +17,6 @@ from django.conf import settings as django_settings
 from annotation.generation.models import GenerationRun
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
-from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent
 from deploy.child import adopt_orphans
 from tests import factories
@@ -141,9 +140,7 @@ def generation_run(server):
     project = factories.project()
     for _ in range(6):
         factories.prompt(project)
-    policy = factories.policy(
-        project, backend=ModelVersion.Backend.HTTP, location=server.url, remote_model="m"
-    )
+    policy = factories.policy(project, **factories.server_by_an_admin(project, server.url))
     return GenerationRun.objects.create(project=project, policy=policy, per_prompt=2)
 
 

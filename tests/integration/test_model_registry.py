@@ -163,24 +163,33 @@ def test_a_broken_config_is_refused(project, engineer, folder):
 
 @pytest.mark.parametrize(
     "location",
-    ["file:///etc/passwd", "ftp://host/v1", "http://", "http://me:secret@host/v1", "http://[::1"],
+    [
+        *[
+            "file:///etc/passwd",
+            "ftp://host/v1",
+            "http://",
+            "http://me:secret@host/v1",
+            "http://[::1",
+        ],
+        *["http://169.254.169.254/v1", "http://[fe80::1]/v1", "http://[::ffff:169.254.169.254]/v1"],
+        *["http://0.0.0.0/v1", "http://224.0.0.1/v1"],
+    ],
 )
-def test_only_plain_web_addresses_are_servers(project, engineer, location):
+def test_only_plain_web_addresses_are_servers(project, admin, location):
     with pytest.raises(InvalidInput):
-        added(project, engineer, backend="http", location=location, remote_model="m")
+        added(project, admin, backend="http", location=location, remote_model="m")
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "sk-123", "REDIS_URL"])
-def test_only_key_variables_may_be_sent_to_a_server(project, engineer, name):
+def test_only_key_variables_may_be_sent_to_a_server(project, admin, name):
     with pytest.raises(InvalidInput, match="_API_KEY"):
         added(
-            project, engineer, backend="http", location="http://h/v1", remote_model="m",
+            project, admin, backend="http", location="http://h/v1", remote_model="m",
             api_key_variable=name,
         )  # fmt: skip
 
 
-def test_the_api_registers_and_promotes_a_server(api, project, engineer):
-    api.force_authenticate(engineer)
+def test_an_admin_registers_a_server_and_an_engineer_promotes_it(api, project, engineer, admin):
     made = api.post(
         reverse("api-model-list", args=[project.pk]),
         {
@@ -193,6 +202,7 @@ def test_the_api_registers_and_promotes_a_server(api, project, engineer):
         format="json",
     )
     assert (made.status_code, made.data["location"]) == (201, "http://127.0.0.1:9000/v1")
+    api.force_authenticate(engineer)
     moved = api.post(
         reverse("api-model-stage", args=[project.pk, made.data["id"]]), {"stage": "serving"}
     )

@@ -12,7 +12,6 @@ import pytest
 from annotation.generation import services
 from annotation.generation.models import Candidate
 from annotation.projects.models import Role
-from annotation.registry.models import ModelVersion
 from tests import factories
 from tests.waiting import eventually
 from training.models.load import LoadedModel, save_model
@@ -72,10 +71,7 @@ def test_transformers_serve_answers_a_generation_run(server, folder, settings):
     project = factories.project()
     prompts = [factories.prompt(project, content) for content in ("Hi?", "And why is that?")]
     policy = factories.policy(
-        project,
-        backend=ModelVersion.Backend.HTTP,
-        location=server,
-        remote_model=str(folder),
+        project, **factories.server_by_an_admin(project, server, remote_model=str(folder))
     )
     run = services.request_candidates(
         project=project,

@@ -14,6 +14,7 @@ from annotation.generation.selectors import wanted
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import serving
+from annotation.registry.servers import check_may_be_asked
 
 MOST_PROMPTS = 10_000_000
 
@@ -102,6 +103,7 @@ def _check_policy(project: Project, policy: ModelVersion | None) -> None:
         raise InvalidInput.at(
             "policy", f"{policy.name} v{policy.number} is no policy of this project."
         )
+    check_may_be_asked(policy, field="policy")
 
 
 def _nothing_to_ask(project: Project) -> str:

@@ -13,6 +13,7 @@ from annotation.generation.sampling import check_sampling
 from annotation.generation.services.storing import LONGEST_REASON, LONGEST_RESPONSE, storable
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from annotation.registry.servers import check_may_be_asked
 
 MOST_POLICIES = 4
 LONGEST_PROMPT = 100_000  # characters
@@ -126,6 +127,8 @@ def _check_models(
     kinds = ModelVersion.Kind
     if any(one.project_id != project.pk or one.kind != kinds.POLICY for one in policies):
         raise InvalidInput.at("policies", "Choose policies of this project.")
+    for one in policies:
+        check_may_be_asked(one, field="policies")
     if reward_model is None:
         return
     if reward_model.project_id != project.pk or reward_model.kind != kinds.REWARD:

@@ -14,6 +14,7 @@ from annotation.generation.sampling import HOTTEST, LARGEST_SEED, MOST_TOKENS
 from annotation.judges.models import Constitution, Judge
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from annotation.registry.servers import check_may_be_asked
 
 MOST_PRINCIPLES, MOST_REPEATS = 40, 9
 LONGEST_TITLE, LONGEST_PRINCIPLE, LONGEST_NAME = 80, 2_000, 80
@@ -129,6 +130,7 @@ def _newest(project: Project) -> Constitution:
 def _check_model(project: Project, model: ModelVersion, constitution: Constitution) -> None:
     if model.project_id != project.pk or model.kind not in JUDGING:
         raise InvalidInput.at("model", f"{model} is no policy or judge model of this project.")
+    check_may_be_asked(model, field="model")
     if constitution.project_id != project.pk:
         raise InvalidInput.at("constitution", "Choose a constitution of this project.")
 
