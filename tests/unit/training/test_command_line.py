@@ -12,6 +12,7 @@ import pytest
 
 import training.__main__ as command_line
 from tests.unit.training.trainers.runs import StopAt
+from training import execution
 from training.__main__ import main
 from training.spec.errors import DiskFull, OutOfMemory
 from training.spec.runs import SPECS
@@ -212,10 +213,10 @@ def test_broken_records_are_a_failed_run_with_a_sentence(
 def test_running_out_of_memory_or_disk_is_a_failed_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(*_: object) -> command_line.Algorithm:
+    def fail(*_: object) -> execution.Algorithm:
         raise error
 
-    monkeypatch.setattr(command_line, "algorithm", fail)
+    monkeypatch.setattr(execution, "algorithm", fail)
     assert main(["run", str(folder)]) == 1
     kinds = {OutOfMemory.kind, DiskFull.kind}
     assert result(folder)["error"]["kind"] in kinds  # type: ignore[index] # parsed JSON
@@ -224,7 +225,7 @@ def test_running_out_of_memory_or_disk_is_a_failed_run(
 def run_until_stopped(folder: Path, place: str, *, time: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         stop = StopAt(patch, place, time=time)
-        patch.setattr(command_line, "listening", lambda: nullcontext(stop))
+        patch.setattr(execution, "listening", lambda: nullcontext(stop))
         assert main(["run", str(folder)]) == 1
     assert result(folder)["status"] == "cancelled"
 
@@ -335,7 +336,7 @@ def test_what_nobody_expected_is_written_into_the_result_and_told_with_its_trace
     def broken(*_arguments: object) -> None:
         raise IndexError("index out of range in self")
 
-    monkeypatch.setattr(command_line, "_measured", broken)
+    monkeypatch.setattr(execution, "_measured", broken)
     assert main(["run", str(folder)]) == 1
     error = result(folder)["error"]
     assert error["kind"] == "broke"

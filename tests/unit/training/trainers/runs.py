@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
 
-from training.__main__ import algorithm
+from training.execution import algorithm
 from training.models.tiny import tiny_tokenizer
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run

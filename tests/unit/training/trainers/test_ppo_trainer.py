@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.unit.training.documented import explained
 from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
-from training.__main__ import main, read_spec
+from training.__main__ import main
 from training.evals import reward_gain
+from training.execution import read_spec
 from training.models.load import load_policy, save_model
 from training.models.reward import new_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
