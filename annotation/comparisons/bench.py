@@ -207,8 +207,7 @@ def _rows(scale: str, candidates: Sequence[ShownCandidate], criteria: Sequence[A
 
 
 def _criterion(criterion: Asked, *, name: str, options: Sequence[Option]) -> Row:
-    label = criterion.name.replace("-", " ").capitalize()
-    return Row(name=name, label=label, help=criterion.question, options=options)
+    return Row(name=name, label=criterion.label, help=criterion.question, options=options)
 
 
 def _options(scale: str, first: ShownCandidate, second: ShownCandidate) -> list[Option]:

@@ -98,17 +98,24 @@ def own_letters(shown: Sequence[int], candidate_ids: Sequence[int]) -> str:
 
 
 def said_on(
-    comparison: Comparison, judgments: Iterable[Judgment], *, criterion: str = OVERALL
+    comparison: Comparison,
+    judgments: Iterable[Judgment],
+    *,
+    titles: Mapping[str, str],
+    criterion: str = OVERALL,
 ) -> list[Said]:
-    """Judgments of one comparison in its letters, their verdict under this criterion first."""
-    return [_said(comparison, one, criterion) for one in judgments]
+    """Judgments of one comparison in its letters, their verdict under this criterion first; ``titles`` name others."""
+    return [_said(comparison, one, criterion, titles) for one in judgments]
 
 
-def _said(comparison: Comparison, judgment: Judgment, criterion: str) -> Said:
+def _said(
+    comparison: Comparison, judgment: Judgment, criterion: str, titles: Mapping[str, str]
+) -> Said:
     told = {name: verdict_text(one, comparison) for name, one in _answers(judgment)}
     verdict = told.pop(criterion, "no answer")
     letters = own_letters(judgment.shown_order, comparison.candidate_ids)
-    return Said(judgment, verdict, letters, list(told.items()))
+    others = [(titles.get(name, name), text) for name, text in told.items()]
+    return Said(judgment, verdict, letters, others)
 
 
 def _answers(judgment: Judgment) -> Iterator[tuple[str, Verdict]]:

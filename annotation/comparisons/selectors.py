@@ -199,6 +199,12 @@ class Asked(NamedTuple):
 
     name: str
     question: str
+    title: str = ""
+
+    @property
+    def label(self) -> str:
+        """What a labeler reads of it."""
+        return self.title or self.name.replace("-", " ").capitalize()
 
 
 class Station(NamedTuple):
@@ -216,7 +222,7 @@ class Station(NamedTuple):
         return self.project.must_qualify and self.member.qualified_at is None
 
 
-_CRITERIA = """(SELECT json_agg(json_build_array(one.name, one.question) ORDER BY one.position, one.id)
+_CRITERIA = """(SELECT json_agg(json_build_array(one.name, one.question, one.title) ORDER BY one.position, one.id)
     FROM projects_criterion one WHERE one.project_id = p.id)"""
 _VERSION = """(SELECT COALESCE(max(g.version), 0) FROM projects_guideline g
     WHERE g.project_id = p.id)"""

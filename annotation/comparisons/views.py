@@ -34,6 +34,7 @@ from annotation.core.forms import refusals_in
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import (
+    criterion_titles,
     current_guideline,
     guideline_of,
     page_context,
@@ -232,7 +233,7 @@ def comparison_detail(request: HttpRequest, project_id: int, comparison_id: int)
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": drawn_responses(row, given),
-        "said": said_on(row, given),
+        "said": said_on(row, given, titles=criterion_titles(project.pk)),
         "adjudication": adjudication,
         "adjudicated": verdict_text(adjudication, row)
         if adjudication and adjudication.has_verdict

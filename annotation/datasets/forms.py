@@ -80,8 +80,8 @@ class SnapshotForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:  # Any: Django's own
         super().__init__(*args, **kwargs)
-        names = ["overall", *project.criteria.values_list("name", flat=True)]
-        _offer(self.fields["criterion"], [(name, name) for name in names])
+        criteria = [(one.name, one.label) for one in project.criteria.all()]
+        _offer(self.fields["criterion"], [("overall", "overall"), *criteria])
         versions = project.guidelines.order_by("version").values_list("version", flat=True)
         offered = [(str(one), f"Version {one}") for one in versions]
         _offer(self.fields["guideline_versions"], offered)

@@ -10,6 +10,7 @@ from django.utils import timezone
 from annotation.core.errors import NotFound
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
 from annotation.projects.models import Project
+from annotation.projects.selectors import criterion_titles
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 
@@ -172,17 +173,19 @@ class PlaygroundAnswer:
 def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
     """The columns in the order asked for; the highest score is marked."""
     versions = ModelVersion.objects.filter(project_id=run.project_id).in_bulk(run.policy_ids)
+    titles = criterion_titles(run.project_id) if run.criterion_scores else {}
     best = max(run.scores.values(), default=None)
     columns = []
     for pk in (one for one in run.policy_ids if one in versions):
         answer, score = run.answers.get(str(pk), {}), run.scores.get(str(pk))
+        said = run.criterion_scores.get(str(pk), {})
         column = PlaygroundAnswer(
             policy=versions[pk],
             text=answer.get("text"),
             is_finished=answer.get("is_finished", True),
             reason=answer.get("reason", ""),
             score=score,
-            criteria=run.criterion_scores.get(str(pk), {}),
+            criteria={titles.get(name, name): one for name, one in said.items()},
             is_best=score is not None and score == best and len(run.scores) > 1,
             is_truncated=answer.get("is_truncated", False),
         )

@@ -8,9 +8,10 @@ from django.http import QueryDict
 from annotation.comparisons.preview import Draft, size_of
 from annotation.comparisons.selectors import Asked
 from annotation.generation.models import SamplingPlan
-from annotation.overview.forms import ResponsesForm
+from annotation.overview.forms import ResponsesForm, aspects_in
 from annotation.projects.models import Project
 from annotation.projects.selectors import current_guideline
+from annotation.projects.services.rubric import aspects_of
 from annotation.projects.settings_forms import AnswersForm
 
 PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "start")
@@ -22,7 +23,7 @@ def saved(project: Project, step: str) -> Draft:
     guideline = current_guideline(project)
     return Draft(
         project=project,
-        criteria=[Asked(one.name, one.question) for one in project.criteria.all()],
+        criteria=[Asked(*one) for one in aspects_of(project)],
         guideline=guideline.text if guideline else "",
         guideline_version=guideline.version if guideline else 1,
         size=size_of(pairing=project.pairing, per_prompt=plan.per_prompt),
@@ -53,8 +54,7 @@ def _responses(draft: Draft, posted: QueryDict) -> Draft:
 
 
 def _rubric(draft: Draft, posted: QueryDict) -> Draft:
-    rows = zip(posted.getlist("name"), posted.getlist("question"), strict=False)
-    named = [Asked(name.strip(), question.strip()) for name, question in rows if name.strip()]
+    named = [Asked(*one) for one in aspects_in(posted) if one.name]
     return replace(draft, criteria=list({one.name: one for one in named}.values()))
 
 

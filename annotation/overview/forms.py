@@ -1,5 +1,6 @@
 """Forms of the set-up that belong to no single app: what an estimate is asked with, prompts, responses."""
 
+from itertools import zip_longest
 from typing import Any
 
 from django import forms
@@ -10,6 +11,7 @@ from annotation.generation.models import SamplingPlan
 from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
 from annotation.generation.selectors import policies_of
 from annotation.projects.models import Project
+from annotation.projects.services.rubric import Aspect
 from annotation.projects.settings_forms import CHOICES, OpenedForm, PercentField
 from annotation.prompts.forms import UploadForm
 from annotation.registry.models import ModelVersion
@@ -42,6 +44,13 @@ class PromptsForm(UploadForm):
         self.fields["file"].required = False
         self.fields["contents"].required = False
         self.fields["row_form"].required = False
+
+
+def aspects_in(posted: QueryDict) -> list[Aspect]:
+    """The criteria that are typed in the step of the rubric, also those that lack something."""
+    columns = (posted.getlist(name) for name in ("name", "question", "title"))
+    rows = zip_longest(*columns, fillvalue="")
+    return [Aspect(*(text.strip() for text in row)) for row in rows]
 
 
 class ResponsesForm(OpenedForm, forms.Form):

@@ -4,7 +4,8 @@ Every step posts to itself. Nothing waits for the last one: what is valid is sav
 that the set-up can be stopped and taken up again anywhere.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -18,12 +19,12 @@ from annotation.accounts.authentication import person
 from annotation.accounts.models import User
 from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services.overlap import draw_overlap_again
-from annotation.core.errors import DomainError
+from annotation.core.errors import Conflict, DomainError
 from annotation.core.forms import refusals_in
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
-from annotation.overview.forms import PromptsForm, ResponsesForm
-from annotation.projects.forms import GuidelineForm, InvitePeopleForm, with_lines
+from annotation.overview.forms import PromptsForm, ResponsesForm, aspects_in
+from annotation.projects.forms import GuidelineForm, InvitePeopleForm, digest, with_lines
 from annotation.projects.models import Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA
 from annotation.projects.selectors import current_guideline, members_of
@@ -138,32 +139,43 @@ def take_responses(request: HttpRequest, project: Project) -> Turn:
 
 def take_rubric(request: HttpRequest, project: Project) -> Turn:
     """The criteria in their order; a button adds, moves or removes one."""
-    rows = [Aspect(one.name, one.question) for one in project.criteria.all()]
-    error = ""
-    stays = False
+    now = rubric.aspects_of(project)
+    rows, error, stays = now, "", False
     if request.method == "POST":
         act = request.POST.get("act", "")
-        rows, stays = arranged(_typed(request), act), bool(act)
+        rows, stays = arranged(aspects_in(request.POST), act), bool(act)
         try:
-            rubric.set_rubric(
-                project=project, aspects=[one for one in rows if any(one)], actor=person(request)
-            )
+            named = [one for one in rows if any(one)]
+            _refuse_unread(now, named, request.POST.get("opened", ""))
+            rubric.set_rubric(project=project, aspects=named, actor=person(request))
         except DomainError as refusal:
             error = str(refusal)
         else:
+            now = named
             if act != "add":
-                return Turn(is_saved=True, stays=stays)
+                return Turn(is_saved=True, stays=stays, facts={"opened": signature(now)})
     return Turn(
-        template="overview/setup/rubric.html", error=error, stays=stays, facts={"rows": rows}
+        template="overview/setup/rubric.html",
+        error=error,
+        stays=stays,
+        facts={"rows": rows, "opened": signature(now)},
     )
 
 
-def _typed(request: HttpRequest) -> list[Aspect]:
-    names, questions = request.POST.getlist("name"), request.POST.getlist("question")
-    return [
-        Aspect(name.strip(), question.strip())
-        for name, question in zip(names, questions, strict=False)
-    ]
+def signature(aspects: Sequence[Aspect]) -> str:
+    """Names a rubric, so that a page knows which one it was opened with."""
+    return digest(json.dumps(aspects))
+
+
+def _refuse_unread(now: list[Aspect], typed: list[Aspect], opened: str) -> None:
+    """Refuse what was typed over a rubric that is no more, once."""
+    if opened in {"", signature(now)} or typed == now:
+        return
+    names = ", ".join(one.name for one in now) or _("nothing")
+    told = _(
+        "While this page was open, somebody changed this to: %(now)s. Save again to put yours in its place."
+    )
+    raise Conflict(str(told % {"now": names}))
 
 
 def arranged(rows: list[Aspect], act: str) -> list[Aspect]:

@@ -252,7 +252,7 @@ class CriterionList(generics.ListAPIView[Criterion]):
 
     @extend_schema(responses={201: shapes.CriterionSerializer})
     def post(self, request: Request, project_id: int) -> Response:
-        """Add a criterion, or change the question of the one with this name."""
+        """Add a criterion, or change the question of the one with this name; its title, where it is sent."""
         project = project_for(request.user, project_id, Role.ADMIN)
         fields = sent(shapes.CriterionSerializer, request)
         criterion = rubric.save_criterion(project=project, actor=person(request), **fields)

@@ -99,9 +99,21 @@ def with_lines(text: str) -> str:
 class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     class Meta:
         model = Criterion
-        fields = ["name", "question"]
-        labels = {"name": _("Name"), "question": _("Question to the labeler")}
-        help_texts = {"name": _("Small letters, digits and hyphens, such as “follows-format”.")}
+        fields = ["name", "title", "question"]
+        labels = {
+            "name": _("Name"),
+            "title": _("Title"),
+            "question": _("Question to the labeler"),
+        }
+        help_texts = {
+            "name": _("Small letters, digits and hyphens, such as “follows-format”."),
+            "title": _(
+                "What labelers read instead of the name, such as “Follows the format”. Empty: what it has."
+            ),
+        }
+
+    def clean_title(self) -> str | None:
+        return self.cleaned_data["title"] or None
 
 
 class LanguagesField(forms.CharField):

@@ -143,7 +143,8 @@ class Criterion(models.Model):
     """One aspect of the rubric (helpful, honest, ...), with the question put to the labeler."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="criteria")
-    name = models.SlugField(max_length=40)
+    name = models.SlugField(max_length=40)  # what judgments, snapshots and exports refer to
+    title = models.CharField(max_length=40, blank=True, default="")  # what people read instead
     question = models.CharField(max_length=300)
     position = models.PositiveSmallIntegerField(default=0)
 
@@ -152,6 +153,11 @@ class Criterion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["project", "name"], name="a_criterion_is_named_once")
         ]
+
+    @property
+    def label(self) -> str:
+        """What an admin reads of it."""
+        return self.title or self.name
 
 
 class Invitation(models.Model):

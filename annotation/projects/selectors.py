@@ -15,7 +15,13 @@ from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import User
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Forbidden, NotFound
-from annotation.projects.models import Guideline, Invitation, Membership, Project, Role
+from annotation.projects.models import Criterion, Guideline, Invitation, Membership, Project, Role
+
+
+def criterion_titles(project_id: int) -> dict[str, str]:
+    """What people read of the criteria that have a title, by name."""
+    titled = Criterion.objects.filter(project_id=project_id).exclude(title="")
+    return dict(titled.values_list("name", "title"))
 
 
 def roles_of(user: User | AnonymousUser, project_id: int) -> frozenset[Role]:

@@ -147,7 +147,7 @@ class GuidelineSerializer(serializers.ModelSerializer[Guideline]):
 class CriterionSerializer(serializers.ModelSerializer[Criterion]):
     class Meta:
         model = Criterion
-        fields = ["name", "question", "position"]
+        fields = ["name", "title", "question", "position"]
         read_only_fields = ["position"]
 
 

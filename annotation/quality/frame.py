@@ -149,12 +149,14 @@ def filters_context(project: Project, scope: Scope) -> Context:
     """What `quality/_filters.html` needs."""
     store = ColumnStore.objects.filter(project=project).first()
     known = store.languages if store else []
+    criteria = {"overall": "overall"} | {one.name: one.label for one in project.criteria.all()}
     return {
         "scope": scope,
         "chosen": sorted(one.name for one in labelers_of(list(scope.chosen)).values()),
         "kinds": KINDS,
         "versions": list(project.guidelines.order_by("version").values_list("version", flat=True)),
-        "criteria": ["overall", *project.criteria.values_list("name", flat=True)],
+        "criteria": criteria,
+        "criterion": criteria.get(scope.criterion, scope.criterion),
         "selected": SELECTED,
         "periods": PERIODS,
         "groups": list(groups_of(project).values_list("pk", "name")),

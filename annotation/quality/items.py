@@ -12,6 +12,7 @@ from annotation.comparisons.marked import Marked, marked_in
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
+from annotation.projects.selectors import criterion_titles
 from annotation.prompts.models import Prompt
 from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Gains, Ids, foremost, gains_of
 from annotation.quality.judged import JudgedPairs, judged_pairs
@@ -207,11 +208,16 @@ def _items(project: Project, bits: Mapping[int, float | None], *, criterion: str
     rows = project.comparisons.select_related("prompt").prefetch_related("candidates")
     found = {row.pk: row for row in rows.filter(pk__in=ids)}
     judgments: dict[int, list[Judgment]] = {pk: [] for pk in ids}
+    titles = criterion_titles(project.pk)
     given = Judgment.objects.filter(comparison__in=ids, withdrawn_at=None)
     for one in given.select_related("labeler", "guideline").order_by("pk"):
         judgments[one.comparison_id].append(one)
     return [
-        _item(found[pk], said_on(found[pk], judgments[pk], criterion=criterion), bits[pk])
+        _item(
+            found[pk],
+            said_on(found[pk], judgments[pk], titles=titles, criterion=criterion),
+            bits[pk],
+        )
         for pk in ids
         if pk in found
     ]

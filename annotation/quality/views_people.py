@@ -25,7 +25,7 @@ from annotation.comparisons.steps import steps_of
 from annotation.comparisons.verdicts import has_tie
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.projects.models import Membership, Project, Role
-from annotation.projects.selectors import project_for
+from annotation.projects.selectors import criterion_titles, project_for
 from annotation.quality import (
     acts,
     adjudication,
@@ -189,7 +189,7 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "comparison": row,
         "turns": [(one["role"], markdown.render(one["content"])) for one in row.prompt.turns],
         "candidates": drawn_responses(row, given),
-        "said": said_on(row, given),
+        "said": said_on(row, given, titles=criterion_titles(project.pk)),
         "steps": verdict_steps(row.candidate_ids, scale) if len(row.candidate_ids) == 2 else [],
         "has_tie": has_tie(scale),
         "causes": Adjudication.Cause.choices,

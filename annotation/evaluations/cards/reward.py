@@ -1,5 +1,6 @@
 """The card of a reward model: what it learned from people, beside what people leave room for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from annotation.evaluations.cards.drawings import beside_people, reliability_diagram
@@ -15,9 +16,11 @@ from annotation.evaluations.cards.sections import (
 )
 from annotation.evaluations.disagreements import disagreements_of
 from annotation.evaluations.models import ModelCard
+from annotation.projects.selectors import criterion_titles
 from training.spec.results import measure_title
 
 Facts = dict[str, Any]  # Any: JSON
+Titles = Mapping[str, str]  # of criteria, by name
 FEW_PAIRS = 500
 LEAK_SUSPECTED = 0.8  # accuracy on few pairs; real people leave room for 60 to 75 %
 POORLY_CALIBRATED = 0.1
@@ -29,11 +32,12 @@ def sections(card: ModelCard) -> list[Section]:
     """All of the card that is particular to reward models."""
     facts: Facts = card.facts
     metrics: Facts = facts.get("metrics", {})
+    titles = criterion_titles(card.version.project_id)
     return [
         learned(metrics),
         trusted(facts, metrics),
-        *explained(metrics),
-        *by_slice(card, facts),
+        *explained(metrics, titles),
+        *by_slice(card, facts, titles),
         *contradicted(card),
         *probed(facts),
         risks(card, facts, metrics),
@@ -118,14 +122,14 @@ def trusted(facts: Facts, metrics: Facts) -> Section:
     )
 
 
-def explained(metrics: Facts) -> list[Section]:
+def explained(metrics: Facts, titles: Titles) -> list[Section]:
     """The head of each criterion beside the score, on the verdicts under that criterion."""
     heads: list[Facts] = metrics.get("criteria") or []
     if not heads:
         return []
     rows = [
         (
-            one["name"],
+            titles.get(one["name"], one["name"]),
             percent(one["accuracy"].get("value")),
             interval_of(one["accuracy"]),
             percent(one["score_accuracy"].get("value")),
@@ -151,12 +155,13 @@ def explained(metrics: Facts) -> list[Section]:
     ]
 
 
-def by_slice(card: ModelCard, facts: Facts) -> list[Section]:
+def by_slice(card: ModelCard, facts: Facts, titles: Titles) -> list[Section]:
     """Where it is right: by strength, length, criterion, labeler."""
     labelers = [
         {**one, "name": f"Labeler {one['labeler']} ({one['kind']})"} for one in card.by_labeler
     ]
-    criteria = card.by_criterion or facts.get("by_criterion", [])
+    under = card.by_criterion or facts.get("by_criterion", [])
+    criteria = [{**one, "name": titles.get(one["name"], one["name"])} for one in under]
     tables = [
         *share_table(facts.get("by_strength", []), "Strength", "How much better people found it:"),
         *share_table(facts.get("by_length", []), "Length", "Which of the two is longer:"),

@@ -20,20 +20,24 @@ class Aspect(NamedTuple):
 
     name: str
     question: str
+    title: str = ""
 
 
 @transaction.atomic
-def save_criterion(*, project: Project, name: str, question: str, actor: User) -> Criterion:
-    """Add a criterion, or change the question of the one with this name."""
+def save_criterion(
+    *, project: Project, name: str, question: str, actor: User, title: str | None = None
+) -> Criterion:
+    """Add a criterion, or change the question of the one with this name, and its title unless that is None."""
     last = project.criteria.aggregate(last=Max("position"))["last"]
+    said = {"question": question, **({} if title is None else {"title": title})}
     criterion, is_new = Criterion.objects.update_or_create(
         project=project,
         name=name,
-        defaults={"question": question},
-        create_defaults={"question": question, "position": 0 if last is None else last + 1},
+        defaults=said,
+        create_defaults={**said, "position": 0 if last is None else last + 1},
     )
     verb = "criterion.added" if is_new else "criterion.changed"
-    audit.record(verb, criterion, actor=actor, name=name, question=question)
+    audit.record(verb, criterion, actor=actor, name=name, **said)
     return criterion
 
 
@@ -47,23 +51,28 @@ def remove_criterion(*, project: Project, name: str, actor: User) -> None:
     criterion.delete()
 
 
+def aspects_of(project: Project) -> list[Aspect]:
+    """The rubric as it is."""
+    return [Aspect(row.name, row.question, row.title) for row in project.criteria.all()]
+
+
 @transaction.atomic
 def set_rubric(*, project: Project, aspects: Sequence[Aspect], actor: User) -> None:
     """Ask exactly these criteria in this order; judgments that answered one that goes keep their answer."""
     _check(project, aspects)
     Project.objects.select_for_update().get(pk=project.pk)
-    before = [Aspect(row.name, row.question) for row in project.criteria.all()]
+    before = aspects_of(project)
     if before == list(aspects):
         return
     project.criteria.exclude(name__in=[one.name for one in aspects]).delete()
     Criterion.objects.bulk_create(
         (
-            Criterion(project=project, name=one.name, question=one.question, position=position)
+            Criterion(project=project, position=position, **one._asdict())
             for position, one in enumerate(aspects)
         ),
         update_conflicts=True,
         unique_fields=["project", "name"],
-        update_fields=["question", "position"],
+        update_fields=["question", "title", "position"],
     )
     audit.record("rubric.changed", project, actor=actor, before=before, after=list(aspects))
 
@@ -78,9 +87,7 @@ def _check(project: Project, aspects: Sequence[Aspect]) -> None:
         raise InvalidInput(f"The criterion {min(twice)!r} is named twice; rename one.")
     for one in aspects:
         try:
-            Criterion(project=project, name=one.name, question=one.question).clean_fields(
-                exclude=["project"]
-            )
+            Criterion(project=project, **one._asdict()).clean_fields(exclude=["project"])
         except ValidationError as error:
             reasons = [f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items()]
             raise InvalidInput(f"Criterion {one.name!r}: {' '.join(reasons)}") from error
