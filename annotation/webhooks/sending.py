@@ -12,6 +12,7 @@ from annotation.webhooks.addresses import Target
 
 SECONDS = 10.0  # for all of it: connecting, sending, waiting, reading
 MOST_READ = 4_096  # bytes of an answer
+OUT_OF_TIME, OF_ANOTHER_NAME = {9, 10}, {62, 64}  # OpenSSL's X509_V_ERR_*
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +34,40 @@ def post(target: Target, body: bytes, headers: Mapping[str, str]) -> Answer:
     try:
         code, text = _exchange(target, body, headers)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        code, text = None, _reason(error, time.monotonic() - started)
+        code, text = None, _reason(error, target, time.monotonic() - started)
     took = int((time.monotonic() - started) * 1000)
     return Answer(code=code, text=text.replace("\0", "�")[:500], took_ms=took)
 
 
-def _reason(error: Exception, took: float) -> str:
+def _reason(error: Exception, target: Target, took: float) -> str:
+    """What went wrong and what to mend, for who looks after the receiver."""
+    place = f"{target.host}:{target.port}"
     if took >= SECONDS or isinstance(error, TimeoutError):
         return f"No answer within {SECONDS:.0f} seconds."
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, ssl.SSLError):
+        return _about_tls(error, target, place)
+    if isinstance(error, ConnectionRefusedError):
+        return f"Nothing listens at {place}: the connection was refused."
+    if isinstance(error, ConnectionError):  # http.client's own, too
+        return f"{place} hung up without an answer."
+    if isinstance(error, http.client.HTTPException):
+        return f"What {place} answered is not HTTP."
+    return f"{place} cannot be reached: {getattr(error, 'strerror', None) or error}."
+
+
+def _about_tls(error: ssl.SSLError, target: Target, place: str) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        told = (error.reason or "unknown").replace("_", " ").lower()
+        return f"No encrypted connection to {place} ({told}). Does it speak HTTPS there, by TLS 1.2 or newer?"
+    why = error.verify_message
+    if error.verify_code in OF_ANOTHER_NAME:
+        return f"The certificate of the receiver is not one of {target.host}: {why}"
+    if error.verify_code in OUT_OF_TIME:
+        return f"The certificate of {target.host} is out of date ({why}). Renew it there."
+    return (
+        f"The certificate of {target.host} is not trusted ({why}). Give the receiver one of a public authority, "
+        "with the whole chain; for an authority of your own set SSL_CERT_FILE where the workers run."
+    )
 
 
 def _exchange(target: Target, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:

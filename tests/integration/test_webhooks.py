@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
@@ -206,7 +212,84 @@ def test_nothing_answers_is_a_reason_not_a_crash(receiver):
     new = added(receiver)
     Webhook.objects.update(url="http://localhost:9/")
     answer = deliver(delivery_to(new.webhook))
-    assert (answer.code, "refused" in answer.text) == (None, True)
+    told = "Nothing listens at localhost:9: the connection was refused."
+    assert (answer.code, answer.text) == (None, told)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "t", "t=", "v1=00", "t=x,v1=00", "t=1,v1=00", "t=²,v1=00", "t={now},v1=é", ",,"]
+)
+def test_the_snippet_of_the_guide_refuses_what_is_no_signature(header):
+    assert not guide_snippet()("whsec_a", header.format(now=int(time.time())), b"{}")
+
+
+def certificate(folder: Path, name: str, *, days: int = 1) -> ssl.SSLContext:
+    """A server's side of TLS with a self-signed certificate of this name; the file is ``folder / "one.pem"``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    who = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = timezone.now()
+    made = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=9))
+    made = made.not_valid_after(now + timedelta(days=days))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    private = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, encryption_algorithm=NoEncryption()
+    )
+    signed = made.sign(key, hashes.SHA256())
+    (folder / "one.pem").write_bytes(signed.public_bytes(Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "one.pem")
+    return context
+
+
+def delivered_by_tls(receiver, context):
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+    new = added(receiver)
+    Webhook.objects.update(url=receiver.url.replace("http:", "https:"))
+    return deliver(delivery_to(new.webhook))
+
+
+def test_a_self_signed_certificate_is_refused_with_what_to_mend(receiver, tmp_path):
+    answer = delivered_by_tls(receiver, certificate(tmp_path, "localhost"))
+    assert "The certificate of localhost is not trusted (self-signed certificate)." in answer.text
+    assert "SSL_CERT_FILE" in answer.text
+    assert receiver.got == []
+
+
+def test_an_authority_of_ones_own_is_trusted_where_the_worker_names_it(
+    receiver, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one.pem"))
+    assert delivered_by_tls(receiver, certificate(tmp_path, "localhost")).code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "told"),
+    [
+        ("elsewhere.example", 1, "The certificate of the receiver is not one of localhost: Host"),
+        ("localhost", -1, "The certificate of localhost is out of date (certificate has expired)"),
+    ],
+)
+def test_a_wrong_certificate_is_told_apart(receiver, tmp_path, monkeypatch, name, days, told):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "one.pem"))
+    assert told in delivered_by_tls(receiver, certificate(tmp_path, name, days=days)).text
+    assert receiver.got == []
+
+
+def test_a_receiver_that_speaks_no_tls_is_told_so(receiver):
+    new = added(receiver)
+    Webhook.objects.update(url=receiver.url.replace("http:", "https:"))
+    told = f"No encrypted connection to localhost:{receiver.server_port} (wrong version number)."
+    assert told in deliver(delivery_to(new.webhook)).text
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [(b"", "hung up without an answer."), (b"SSH-2.0\r\n\r\n", "is not HTTP.")]
+)
+def test_an_answer_that_is_none_is_told_in_a_sentence(monkeypatch, receiver, said, told):
+    monkeypatch.setattr(Handler, "do_POST", lambda self: self.wfile.write(said))
+    assert told in deliver(delivery_to(added(receiver).webhook)).text
 
 
 PRIVATE = [
