@@ -60,8 +60,8 @@ class Turn:
         told = [self.error] if self.error else []
         if self.form is not None and self.form.is_bound:
             for name, texts in self.form.errors.items():
-                label = self.form.fields[name].label if name in self.form.fields else ""
-                told.append(f"{label or name}: {' '.join(map(str, texts))}")
+                label = f"{self.form.fields[name].label}: " if name in self.form.fields else ""
+                told.append(f"{label}{' '.join(map(str, texts))}")
         return told
 
 

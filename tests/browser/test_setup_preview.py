@@ -97,3 +97,26 @@ def test_a_ranking_takes_the_place_of_a_pair(page: Page, go, project, complaints
     page.keyboard.press("2")
     expect(frame.locator("[data-lane='2'] [data-token]")).to_have_text("A")
     assert complaints == []
+
+
+def test_a_button_that_is_pressed_while_a_complaint_goes_does_not_move_away(
+    page: Page, go, project
+):
+    """The complaint goes when the field is left, which is when the mouse goes down on the button."""
+    go("responses")
+    field, go_on = page.get_by_label("Responses a prompt"), page.locator("#step .btn.main")
+    field.fill("99")
+    go_on.click()
+    complaint = page.locator(".field.invalid .errorlist")
+    expect(complaint).to_have_text("This is 99; at most 64.")
+    before = go_on.bounding_box()
+    field.fill("2")
+    field.press("Tab")
+    expect(page.locator(".errorlist")).to_be_hidden()
+    assert go_on.bounding_box() == before
+
+
+def test_a_phone_shows_the_step_that_is_open(page: Page, go):
+    page.set_viewport_size({"width": 375, "height": 800})
+    go("start")
+    expect(page.locator(".step.on")).to_be_in_viewport(ratio=0.9)

@@ -258,7 +258,7 @@ def test_two_who_write_the_first_guideline_do_not_overwrite_each_other_unread(ad
     assert "Saved at" in admin.post(url, first | {"text": "# Theirs\r\nA, B"}, headers=auto).text
 
     side = admin.post(url, second | {"text": "# Mine"}, headers=auto)
-    assert "Somebody changed the guideline while you wrote." in side.text
+    assert "<li>Somebody changed the guideline while you wrote." in side.text
     assert begun_with(side) == {}
     page = admin.post(url, second | {"text": "# Mine"})
     assert page.status_code == 400
@@ -628,3 +628,21 @@ def test_an_overlap_of_its_own_gold_and_batches_stay_as_they_are(admin, project)
     factories.comparison(prompt, kind="gold")
     admin.post(address(project, "labels"), {**LABELS, "overlap_share": "100"})
     assert sorted(row.overlap for row in project.comparisons.all()) == [1, 1, 5]
+
+
+def test_an_import_of_the_set_up_says_how_many_rows_were_not_taken_and_leads_to_why(admin, project):
+    row = project.imports.create(
+        filename="a.jsonl", file_format="jsonl", artifact="0" * 64, status="done", rows_rejected=3
+    )
+    report = reverse("prompts-import", args=[project.pk, row.pk])
+    page = admin.get(address(project, "prompts")).text
+    assert f'3 rows of a.jsonl were not taken. <a href="{report}">Which, and why</a>' in page
+
+
+def test_an_admin_is_led_to_registering_a_policy(admin, project):
+    register = reverse("registry-model-new", args=[project.pk])
+    assert f'<a href="{register}">register one</a>' in admin.get(address(project, "responses")).text
+    factories.candidate(factories.prompt(project))
+    page = admin.get(address(project, "responses")).text
+    assert f'<a href="{register}">register a policy</a>' in page
+    assert "No policy is registered" not in page

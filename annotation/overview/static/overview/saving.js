@@ -2,6 +2,7 @@
 import { gettext } from "../ui/gettext.js";
 
 const side = document.getElementById("side");
+document.querySelector(".step.on").scrollIntoView({ block: "nearest", inline: "center" }); // a phone shows three of the steps
 
 function tell(text) {
   const notice = document.createElement("p");
@@ -19,7 +20,7 @@ function settle() {
 document.getElementById("step").addEventListener("change", ({ target }) => {
   const field = target.closest(".field.invalid");
   field?.classList.remove("invalid");
-  field?.querySelector(".errorlist")?.remove();
+  field?.querySelector(".errorlist")?.classList.add("past"); // it keeps its place: the button that is being pressed must not move
   settle();
 });
 document.body.addEventListener("htmx:sendError", () => tell(gettext("Not saved: the server did not answer. Change the field again, or press a button below.")));
