@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-bucket test-qlora test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
+.PHONY: help setup demo test test-bucket test-qlora test-sampler test-gpu proofs snapshots up check fix e2e journeys pictures messages bench bench-agreement bench-io bench-queue bench-queue-growth bench-queue-harm bench-queue-peer bench-training clean
 
 help: ## Show what each target does
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ test-bucket: setup ## Artifacts in a bucket of OpenStack Swift, which checks sig
 test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
 	test -d var/qlora/bitsandbytes || python -m pip install --quiet --no-deps --target var/qlora bitsandbytes==0.50.2
 	PYTHONPATH=var/qlora python -m pytest tests/qlora
+
+test-sampler: setup ## PPO and GRPO on a real vLLM server, on the CPU (installs it into var/vllm first)
+	test -f var/vllm/.ready || bash tests/sampler/install.sh var/vllm
+	CONCORD_TEST_VLLM=var/vllm/bin/python python -m pytest tests/sampler
 
 test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs
 	python -m pytest tests/gpu

@@ -26,7 +26,7 @@ import httpx
 
 from training.data.chat import encode_response
 from training.models.load import LoadedModel
-from training.models.lora import Adapter
+from training.models.lora import ADAPTER_FILE, Adapter
 from training.rollout.sampler import (
     Knobs,
     LocalSampler,
@@ -80,32 +80,40 @@ class ServerSampler:
         self._policy, self._folder, self._heed = policy, folder.resolve(), heed
         self._manners = manners or Manners()
         key = os.environ.get(SAMPLER_KEY, "")
-        self._client = httpx.Client(
-            base_url=url.rstrip("/"),
-            timeout=self._manners.timeout,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-        )
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client: httpx.Client  # while it follows
         self._ends = end_token_ids(policy.model, policy.tokenizer)
         self._serving = ""  # the adapter that the server answers with
 
     @contextmanager
     def following(self, update: int) -> Iterator[None]:
         """Inside, the server answers with the policy as it is at this update."""
-        name = self.name_at(update)
         place = self._folder / ADAPTERS_DIR / str(update)
         adapter = Adapter(self._policy.model)
         if rank() == 0:
             shutil.rmtree(place.parent, ignore_errors=True)
             adapter.save(place)
-            self._load(name, place)
         wait_for_all()
-        self._serving = name
-        yield
+        name = self._name_of(place)
+        with httpx.Client(
+            base_url=self._url, timeout=self._manners.timeout, headers=self._headers
+        ) as self._client:
+            if rank() == 0:
+                self._load(name, place)
+            wait_for_all()
+            self._serving = name
+            yield
 
-    def name_at(self, update: int) -> str:
-        """The adapter's name on the server, where another run's folder may be called the same elsewhere."""
-        place = hashlib.blake2b(bytes(self._folder), digest_size=4).hexdigest()
-        return f"{self._folder.name}-{place}-{update}"
+    def _name_of(self, place: Path) -> str:
+        """The adapter's name on the server: no other folder and no other weights have it.
+
+        vLLM keeps what it computed of a prompt by the adapter's name and place alone, also once it was unloaded: a
+        run that was begun anew in its folder would sample from what the one before had learned.
+        """
+        digest = hashlib.blake2b(bytes(self._folder), digest_size=8)
+        digest.update((place / ADAPTER_FILE).read_bytes())
+        return f"{self._folder.name}-{digest.hexdigest()}-{place.name}"
 
     def _load(self, name: str, place: Path) -> None:
         body = {"lora_name": name, "lora_path": str(place)}
@@ -113,9 +121,9 @@ class ServerSampler:
         if response.status_code == httpx.codes.BAD_REQUEST:  # of that name already: a resumed run
             self._post("unload_lora_adapter", {"lora_name": name})
             response = self._post("load_lora_adapter", body)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if response.status_code == httpx.codes.NOT_FOUND and name not in response.text:
             raise SamplerFailed(
-                f"The server at {self._client.base_url} loads no adapters. Start vLLM with --enable-lora "
+                f"The server at {self._url} loads no adapters. Start vLLM with --enable-lora "
                 "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, then resume."
             )
         self._refuse(response, f"load the adapter in {place} (it must see that folder)")
@@ -200,14 +208,14 @@ class ServerSampler:
                 return response
             said = f"{response.status_code} {response.text[:LONGEST_REASON]}"
         raise SamplerFailed(
-            f"The server at {self._client.base_url} did not answer {path} in "
+            f"The server at {self._url} did not answer {path} in "
             f"{self._manners.attempts} tries ({said}). Look after it, then resume."
         )
 
     def _refuse(self, response: httpx.Response, what: str) -> None:
         if not response.is_success:  # a redirect is followed nowhere
             raise SamplerFailed(
-                f"The server at {self._client.base_url} did not {what}: {response.status_code} "
+                f"The server at {self._url} did not {what}: {response.status_code} "
                 f"{response.text[:LONGEST_REASON]}"
             )
 

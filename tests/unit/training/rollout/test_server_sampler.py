@@ -40,6 +40,7 @@ class Engine:
         self.log: list[tuple[str, dict]] = []
         self.answers: list[tuple[int, dict]] = []  # given first, in this order
         self.tells_ids = True
+        self.sees = True  # the folder of the run
 
     def handle(self, path: str, body: dict) -> tuple[int, dict]:
         with self.lock:
@@ -49,6 +50,11 @@ class Engine:
             return getattr(self, path.removeprefix("/v1/"))(body)
 
     def load_lora_adapter(self, body: dict) -> tuple[int, dict]:
+        if self.sees is False:
+            said = (
+                f"Loading lora {body['lora_name']} failed: No adapter found for {body['lora_path']}"
+            )
+            return 404, {"error": {"message": said, "type": "NotFoundError"}}
         if body["lora_name"] in self.loaded:
             return 400, {"message": "The lora adapter has already been loaded."}
         base = AutoModelForCausalLM.from_pretrained(self.base)
@@ -187,10 +193,9 @@ def test_equal_prompts_draw_apart_and_every_request_is_repeatable(sampler, engin
 
 def test_an_end_token_that_the_server_leaves_out_is_put_in(sampler, engine):
     choice = {"index": 0, "text": "a", "finish_reason": "stop", "token_ids": [66]}
-    engine.loaded[sampler.name_at(0)] = None
-    sampler._serving = sampler.name_at(0)
-    engine.answers = [(200, {"choices": [choice, choice | {"index": 1, "token_ids": [66, 1]}]})]
-    [[one, other]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
+    with sampler.following(0):
+        engine.answers = [(200, {"choices": [choice, choice | {"index": 1, "token_ids": [66, 1]}]})]
+        [[one, other]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
     assert one.token_ids == other.token_ids == (66, 1)
     assert one.finished
 
@@ -208,10 +213,9 @@ def test_an_end_token_that_the_server_leaves_out_is_put_in(sampler, engine):
 )
 def test_logprobs_that_fit_the_tokens_are_taken(sampler, engine, said, understood):
     choice = {"text": "a", "finish_reason": "stop", "token_ids": [66], "logprobs": said}
-    engine.loaded[sampler.name_at(0)] = None
-    sampler._serving = sampler.name_at(0)
-    engine.answers = [(200, {"choices": [choice, choice | {"index": 1}]})]
-    [[one, _]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
+    with sampler.following(0):
+        engine.answers = [(200, {"choices": [choice, choice | {"index": 1}]})]
+        [[one, _]] = sampler.sample_tokens(PROMPTS[:1], KNOBS)
     assert [None if math.isnan(number) else number for number in one.logprobs] == understood
 
 
@@ -244,20 +248,41 @@ def test_a_resumed_run_equals_one_that_never_stopped(spec, tmp_path):
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
 
 
-def test_an_adapter_of_that_name_is_replaced(sampler, engine):
-    engine.loaded[sampler.name_at(0)] = None
+def again(spec, sampler, policy=None, folder=None):
+    """The sampler of a process that was started anew."""
+    return ServerSampler(
+        spec.sampler_url,
+        policy or sampler._policy,
+        folder or sampler._folder,
+        heed=lambda: None,
+        manners=HASTY,
+    )
+
+
+def test_an_adapter_of_that_name_is_replaced(sampler, engine, spec):
     with sampler.following(0):
-        assert engine.loaded[sampler.name_at(0)] is not None
+        [name] = engine.loaded
+        engine.loaded[name] = None
+    with again(spec, sampler).following(0):
+        assert engine.loaded[name] is not None
+
+
+def test_a_run_that_begins_anew_in_its_folder_takes_another_name(sampler, engine, spec):
+    """A server keeps what it computed with an adapter of that name and place, whatever its weights."""
+    with sampler.following(1):
+        [name] = engine.loaded
+    for weight in (one for key, one in sampler._policy.model.named_parameters() if "lora_B" in key):
+        torch.nn.init.ones_(weight)
+    with again(spec, sampler).following(1):
+        assert len({name, *engine.loaded}) == 2
 
 
 def test_a_run_of_the_same_name_elsewhere_keeps_its_adapter(sampler, engine, spec, tmp_path):
     policy = load_policy(spec.model, precision="float32", device=CPU)
     add_lora(policy.model, spec)
-    other = ServerSampler(
-        engine.url, policy, tmp_path / "elsewhere" / "run", heed=lambda: None, manners=HASTY
-    )
+    other = again(spec, sampler, policy, tmp_path / "elsewhere" / "run")
     with sampler.following(0), other.following(0):
-        assert list(engine.loaded) == [sampler.name_at(0), other.name_at(0)]
+        assert len(engine.loaded) == 2
 
 
 def test_a_busy_server_is_asked_again(sampler, engine):
@@ -280,6 +305,15 @@ def test_a_server_that_cannot_follow_is_named(sampler, engine, answers, sentence
         pass
 
 
+def test_a_server_that_does_not_see_the_folder_is_told_from_one_without_adapters(sampler, engine):
+    engine.sees = False
+    with (
+        pytest.raises(SamplerFailed, match=r"must see that folder.*No adapter found"),
+        sampler.following(0),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
@@ -296,7 +330,7 @@ def test_a_wrong_answer_is_named(sampler, engine, answer, sentence):
 
 
 def test_a_server_that_is_away_is_named(sampler):
-    sampler._client.base_url = "http://127.0.0.1:9/v1"
+    sampler._url = "http://127.0.0.1:9/v1"
     with pytest.raises(SamplerFailed, match="ConnectError"), sampler.following(0):
         pass
 
