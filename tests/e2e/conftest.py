@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.filming import film, slowly
 from tests.waiting import eventually
@@ -20,6 +20,7 @@ from tests.waiting import eventually
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 LAP_SECONDS = 1800  # much, for a machine that others use too
+expect.set_options(timeout=30_000)  # milliseconds: as in the tests of one page
 
 
 def free_port() -> int:

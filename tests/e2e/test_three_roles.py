@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.waiting import eventually
 
-LONG = 120_000  # milliseconds: a training process starts slowly on a busy machine
+LONG = 600_000  # milliseconds: a training process starts slowly on a busy machine
 
 
 def open_section(page: Page, name: str) -> None:
@@ -82,7 +82,7 @@ def test_an_engineer_starts_a_reward_run_and_sees_its_curve(sign_in, page, conso
     expect(page.get_by_role("heading", name="from-the-browser")).to_be_visible()
     expect(page.locator("[data-curves] canvas").first).to_be_visible(timeout=LONG)
     first = drawn_step(page)
-    eventually(lambda: drawn_step(page) > first, seconds=60)
+    eventually(lambda: drawn_step(page) > first, seconds=LONG / 1000)
     expect(page.get_by_text("It published")).to_be_visible(timeout=LONG)
     assert console == []
 
