@@ -47,7 +47,7 @@ e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest tests/e2e
 
 proofs: setup ## Every algorithm killed (kill -9) and resumed bit for bit; a small model unfit as a judge
-	python -m pytest tests/proofs
+	python -m pytest -n 2 tests/proofs
 
 journeys: setup ## Film a labeler's morning, an admin's and an engineer's into var/journeys
 	RECORD=var/journeys python -m pytest tests/browser/test_journeys.py tests/browser/test_first_label.py tests/e2e/test_three_roles.py

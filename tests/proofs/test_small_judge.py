@@ -25,7 +25,7 @@ from tests import factories
 from training.models.convert import fetch_embedded_policy
 from workers import judging
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("CONCORD_DATA", ROOT / ".." / "shared" / "data"))
 PANDALM = DATA / "pandalm_3annotators.jsonl.gz"
