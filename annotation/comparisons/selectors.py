@@ -127,6 +127,13 @@ _ASKED_AGAIN = Q(created_at__gte=F("comparison__asked_again_at"), is_imported=Fa
 )
 
 
+def judgments_on_selected(project: Project) -> QuerySet[Judgment]:
+    """Given after a comparison was asked again for what was said of it, or on one drawn by what a verdict tells."""
+    is_selected = Q(asked_again_at__isnull=False) | Q(propensity__isnull=False)
+    rows = project.judgments.filter(comparison__in=project.comparisons.filter(is_selected))
+    return rows.filter(_ASKED_AGAIN | Q(comparison__propensity__isnull=False))
+
+
 def pairs_of_judgments(
     project: Project, *, criterion: str, where: Q
 ) -> Iterator[tuple[PairRow, Origin]]:

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.errors import InvalidInput
 from annotation.datasets import selectors
 from annotation.datasets.models import DatasetSnapshot
@@ -254,6 +254,21 @@ def test_the_files_of_a_snapshot_are_read_only_and_described():
     assert manifest["judgments"]["count"] == 2
     assert manifest["agreement"]["percent"]["n"] == 1
     assert [path.name for path in folder.parent.glob(".incoming*")] == []
+
+
+def test_the_agreement_of_a_snapshot_leaves_out_what_was_selected():
+    """Two agree on the first; on a drawn one, and on one that was asked again, a second says otherwise: 1 of 1 pair."""
+    project = factories.project()
+    usual, drawn, again = judged(project, 1, 1), judged(project, 1, -1), judged(project, 1)
+    Comparison.objects.filter(pk=drawn.pk).update(propensity=0.1)
+    Comparison.objects.filter(pk=again.pk).update(asked_again_at=timezone.now())
+    factories.judgment(again, ranking=[[pk] for pk in reversed(again.candidate_ids)])
+    manifest = built(project).manifest
+    agreement = manifest["agreement"]
+    assert (agreement["percent"]["value"], agreement["percent"]["n"]) == (1.0, 1)
+    assert agreement["judgments_selected"] == 3
+    assert manifest["judgments"]["count"] == 6
+    assert usual.judgments.count() == 2
 
 
 def test_the_database_refuses_to_change_a_done_snapshot():

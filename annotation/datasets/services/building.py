@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
@@ -27,7 +28,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import pair_rows
+from annotation.comparisons.selectors import judgments_on_selected, pair_rows
 from annotation.core import storage
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.revision import code_revision
@@ -184,7 +185,7 @@ def _manifest(
         "project": {"id": project.pk, "name": project.name},
         "query": query.as_json(),
         **built.totals.as_json(),
-        "agreement": _agreement(built.columns),
+        "agreement": _agreement(project, built.columns),
         "judgments": {"count": built.judgments, "last_id": built.up_to},
         "labelers": {
             "count": len(built.columns.labeler_ids),
@@ -200,14 +201,20 @@ def _manifest(
     }
 
 
-def _agreement(columns: PairColumns) -> dict[str, Any]:  # Any: JSON
+def _agreement(project: Project, snapshot: PairColumns) -> dict[str, Any]:  # Any: JSON
+    """Of what is no judgment on a selected comparison: people agree less on those."""
+    selected = judgments_on_selected(project).values_list("pk", flat=True)
+    is_selected = np.isin(snapshot.judgments, np.fromiter(selected.iterator(), dtype=np.int64))
+    columns = snapshot.where(~is_selected)
     verdicts, strengths = Agreement(columns.verdict_table()), Agreement(columns.strength_table())
-    shared = {"items": verdicts.items_shared, "labelers": len(columns.labeler_ids)}
+    people = len(np.unique(columns.labelers))
+    shared = {"items": verdicts.items_shared, "labelers": people}
     return {
         "alpha_ordinal": shown_from(strengths.alpha(Level.ORDINAL), **shared).as_json(),
         "alpha_nominal": shown_from(verdicts.alpha(Level.NOMINAL), **shared).as_json(),
         "percent": verdicts.percent().as_json(),
         "percent_without_ties": verdicts.percent_without(TIE).as_json(),
+        "judgments_selected": len(np.unique(snapshot.judgments[is_selected])),
     }
 
 
