@@ -14,13 +14,21 @@ import pytest
 from tests.e2e.conftest import ROOT, free_port
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.xdist_group("supervisor")
+
+
+@pytest.fixture(scope="module")
+def var(tmp_path_factory) -> Path:
+    """The folder of one installation, which every test starts again."""
+    return tmp_path_factory.mktemp("var")
+
 
 @pytest.fixture
-def up(tmp_path) -> Iterator["subprocess.Popen[bytes]"]:
+def up(var, tmp_path) -> Iterator["subprocess.Popen[bytes]"]:
     """An embedded installation that answers."""
     port = free_port()
     env = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
-    env |= {"CONCORD_VAR": str(tmp_path)}
+    env |= {"CONCORD_VAR": str(var)}
     command = [sys.executable, "manage.py", "up", "--port", str(port)]
     with (tmp_path / "log.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
@@ -38,6 +46,7 @@ def up(tmp_path) -> Iterator["subprocess.Popen[bytes]"]:
     finally:
         process.kill()
         process.wait()
+        eventually(lambda: not processes_of(var), seconds=60, every=0.5)
 
 
 def processes_of(var: Path) -> list[str]:
@@ -76,8 +85,8 @@ def test_a_killed_web_server_comes_back(up, tmp_path):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_supervisor(up, tmp_path, ending):
-    assert len(processes_of(tmp_path)) > 3
+def test_no_process_outlives_the_supervisor(up, var, ending):
+    assert len(processes_of(var)) > 3
     up.send_signal(ending)
     up.wait(60)
-    eventually(lambda: not processes_of(tmp_path), seconds=60, every=0.5)
+    eventually(lambda: not processes_of(var), seconds=60, every=0.5)
