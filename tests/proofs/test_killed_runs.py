@@ -90,6 +90,7 @@ def new_run(tiny_folder: Path, snapshot: Path, reward: Path, tmp_path: Path):
         cls, settings = CHOICES[name]
         common = {"model": str(tiny_folder), "data": str(snapshot), "learning_rate": 3e-3}
         common |= {"groups_per_step": 4, "checkpoint_every": 2, "precision": "float32"}
+        common |= {"max_response_tokens": 16}  # no response of the snapshot is cut
         judged = {"reward_model": str(reward)} if "updates" in settings else {}
         (tmp_path / folder).mkdir()
         row = spec_to_dict(cls(**common | judged | settings))

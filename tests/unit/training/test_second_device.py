@@ -19,7 +19,7 @@ from training.spec.base import RunSpec
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 from training.spec.rollouts import GrpoSpec, PpoSpec
 
-STEPS = {"max_steps": 1}
+STEPS = {"max_steps": 1, "max_response_tokens": 16}  # no response of the records is cut
 UPDATES = {
     "updates": 1,
     "rollouts_per_update": 8,

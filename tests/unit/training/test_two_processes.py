@@ -81,7 +81,7 @@ def specs(
         new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3), reward
     )
     common = {"model": str(tiny_folder), "data": str(snapshot), "learning_rate": 1e-3}
-    common |= {"groups_per_step": 5, "checkpoint_every": 2}
+    common |= {"groups_per_step": 5, "checkpoint_every": 2, "max_response_tokens": 16}
     judged = {"reward_model": str(reward)}
     return {
         name: cls(**common | (judged if "updates" in settings else {}) | settings)
