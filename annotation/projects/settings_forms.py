@@ -215,7 +215,7 @@ class ProjectForm(OpenedForm, forms.ModelForm):  # type: ignore[type-arg] # not 
             ),
             "stop_when_agreeing": _(
                 "Empty: never. With 2, what two labelers judge alike gets no third label. Agreement then "
-                "leans towards what is disputed, which gets more labels."
+                "reads higher than it is: only where the first two differ does a third side with one of them."
             ),
             "gold_share": _(
                 "Of what a labeler gets, with a known verdict. They test labelers, unseen."

@@ -1,6 +1,7 @@
 """Agreement coefficients: sums worked by hand, and what must not change them."""
 
 import warnings
+from itertools import product
 
 import krippendorff
 import numpy as np
@@ -332,3 +333,20 @@ def test_a_labeler_who_shares_no_item_narrows_no_interval():
     before = Agreement(columns_of(shared)).alpha(Level.NOMINAL)
     after = Agreement(columns_of([*shared, (3, 3, 0), (4, 3, 1)])).alpha(Level.NOMINAL)
     assert after == before
+
+
+def test_labels_that_end_where_two_are_equal_make_agreement_look_higher():
+    """Every triple of two labels once: 2 of 8 agree in all couples, 6 in one of three: (2 + 6 / 3) / 8 = 1 / 2.
+
+    Ended after two equal ones, 4 of 8 agree and 4 agree in one couple of three: (4 + 4 / 3) / 8 = 2 / 3.
+    """
+    triples = list(product(NAMES[:2], repeat=3))
+    rows = [
+        (item, labeler, label)
+        for item, three in enumerate(triples)
+        for labeler, label in enumerate(three)
+    ]
+    ended = [one for one in rows if one[1] < 2 or len({*triples[one[0]][:2]}) == 2]
+    codes = [[(item, who, NAMES.index(said)) for item, who, said in one] for one in (rows, ended)]
+    found = [Agreement(columns_of(one)).percent().value for one in codes]
+    assert found == pytest.approx([1 / 2, 2 / 3])
