@@ -161,7 +161,7 @@ def test_a_run_that_begins_anew_in_its_folder_draws_nothing_of_the_one_before(
     server, policy, tmp_path
 ):
     """vLLM keeps what it computed of a prompt by the adapter's name and place, also of one that was unloaded."""
-    long = tuple(5 + at % 40 for at in range(100))  # some blocks of its cache
+    long = tuple(5 + at % 40 for at in range(200))  # more than a block (128) of its cache
     for scale in (1.0, 0.5):
         change(policy, scale)
         sampler = ServerSampler(server, policy, tmp_path / "run", heed=lambda: None)
