@@ -3,7 +3,7 @@
 import gzip
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -262,7 +262,10 @@ class _Place:
         rows = self.read(list(read_groups(self._folder / name)))
         stream = Stream(rows=len(rows), per_step=a_step, seed=SEED, epochs=1.0)
         steps = [[rows[at] for at in stream.batch(step)] for step in range(stream.steps)]
-        pairs = [pair for step in steps for pair in _shuffled_pairs(step)]
+        foreign = {
+            row.tokens.prompt_id: rows[at - 1].tokens.responses[0] for at, row in enumerate(rows)
+        }
+        pairs = [pair for step in steps for pair in _shuffled_pairs(step, foreign)]
         (self._folder / f"{name}.json").write_text(json.dumps(pairs))
         ordered = [row for step in steps for row in step]
         prompts = [row.tokens.prompt for row in ordered]
@@ -270,8 +273,15 @@ class _Place:
         return _padding(ordered, pairs, max(a_step, PAIRS_A_BATCH))
 
 
-def _shuffled_pairs(step: Sequence[PairGroup]) -> list[dict[str, list[int]]]:
-    pairs = [pair for row in step for pair in _pairs(row)]
+def _shuffled_pairs(
+    step: Sequence[PairGroup], foreign: Mapping[str, Sequence[int]]
+) -> list[dict[str, list[int]]]:
+    """Each with the response to another prompt by which KTO of ours knows its prompt's KL."""
+    pairs = [
+        pair | {"foreign": list(foreign[row.tokens.prompt_id])}
+        for row in step
+        for pair in _pairs(row)
+    ]
     random.Random(SEED).shuffle(pairs)  # noqa: S311 - an order
     return pairs
 

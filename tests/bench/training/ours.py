@@ -20,9 +20,9 @@ from training.runtime import device, optimize
 from training.runtime.metrics import Reporter, read_tensors
 from training.runtime.run import Run
 from training.runtime.stopping import StopRequest
-from training.spec.preferences import DpoSpec, RewardModelSpec, SftSpec
-from training.spec.rollouts import PpoSpec
-from training.trainers import dpo, ppo, reward_model, sft
+from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
+from training.spec.rollouts import GrpoSpec, PpoSpec
+from training.trainers import dpo, grpo, kto, ppo, reward_model, sft
 
 SETTINGS = {
     "seed": 17,
@@ -55,13 +55,14 @@ class MeteringReporter(Reporter):
 
 
 def records(job: Job, meter: Meter, name: str, a_step: int) -> None:
-    """Reward models, DPO and SFT on a snapshot."""
+    """Reward models, DPO, KTO and SFT on a snapshot."""
     kind, train = {
         "reward": (RewardModelSpec, reward_model.train),
         "reward_many": (RewardModelSpec, reward_model.train),
         "hh_rankings": (RewardModelSpec, reward_model.train),
         "oasst_rankings": (RewardModelSpec, reward_model.train),
         "dpo": (DpoSpec, dpo.train),
+        "kto": (KtoSpec, kto.train),
         "sft": (SftSpec, sft.train),
     }[job.case]
     start = {"head_start": "random"} if kind is RewardModelSpec else {}  # as the peer's
@@ -84,6 +85,29 @@ def rollouts(job: Job, meter: Meter) -> None:
     with running(job, meter) as run:
         meter.begin()
         ppo.train(run, spec_of_rollouts(job))
+
+
+def compared(job: Job, meter: Meter) -> None:
+    """GRPO: 4 prompts, 4 responses each, learned from once."""
+    meter.units = 16.0 * job.steps
+    spec = GrpoSpec(
+        model=job.folder("policy"),
+        data=job.folder(f"prompts-{job.steps}"),
+        reward_model=job.folder("reward"),
+        updates=job.steps,
+        groups_per_step=4,
+        rollouts_per_update=16,
+        update_epochs=1,
+        minibatches=1,
+        kl_coefficient=0.05,
+        target_kl=0.0,
+        temperature=1.0,
+        precision=job.precision,
+        **SETTINGS | {"max_response_tokens": 64},
+    )
+    with running(job, meter) as run:
+        meter.begin()
+        grpo.train(run, spec)
 
 
 def losses_of_ppo(job: Job, meter: Meter) -> None:
@@ -193,8 +217,10 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
     "hh_rankings": lambda job, meter: records(job, meter, "hh_rankings", 8),
     "oasst_rankings": lambda job, meter: records(job, meter, "oasst_rankings", 8),
     "dpo": lambda job, meter: records(job, meter, "pairs", 8),
+    "kto": lambda job, meter: records(job, meter, "pairs", 8),
     "sft": lambda job, meter: records(job, meter, "pairs", 8),
     "ppo": rollouts,
+    "grpo": compared,
     "ppo_losses": losses_of_ppo,
     "generation": generation,
 }

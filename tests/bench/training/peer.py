@@ -135,6 +135,69 @@ def direct(job: Job, meter: Meter) -> None:
     meter.units = 8.0 * job.steps
 
 
+def single(job: Job, meter: Meter) -> None:
+    """Good and bad responses, with the responses to other prompts that ours takes for the KL."""
+    from trl import KTOConfig, KTOTrainer
+
+    class Prepared(KTOTrainer):  # type: ignore[misc] # TRL is untyped here
+        """Rows are token ids already."""
+
+        def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+            return dataset
+
+    rows = [
+        {
+            "prompt_ids": one["prompt"],
+            "completion_ids": one[side],
+            "KL_completion_ids": one["foreign"],
+            "label": side == "chosen",
+        }
+        for one in job.rows("pairs-{}")
+        for side in ("chosen", "rejected")
+    ]
+    settings = settings_of(job) | {"per_device_train_batch_size": 16}
+    with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
+        trainer = Prepared(
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+            args=KTOConfig(folder, beta=0.1, max_length=None, **settings),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(job.folder("policy")),
+        )
+        metered(trainer, meter).train()
+    meter.units = 8.0 * job.steps
+
+
+def compared(job: Job, meter: Meter) -> None:
+    """GRPO as TRL's documentation has it, with the reward model as a function of texts; its prompts are texts too."""
+    from trl import GRPOConfig, GRPOTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(job.folder("policy"), padding_side="left")
+    prompts = job.rows("prompts-{}_prompts")[: 4 * job.steps]
+    settings = settings_of(job) | {"per_device_train_batch_size": 16}
+    settings.pop("train_sampling_strategy")
+    with tempfile.TemporaryDirectory(dir=job.scratch) as folder, meter.counting():
+        trainer = GRPOTrainer(
+            model=AutoModelForCausalLM.from_pretrained(job.folder("policy"), **loading(job)),
+            reward_funcs=[classifier(job)],
+            args=GRPOConfig(
+                folder,
+                num_generations=4,
+                max_completion_length=64,
+                steps_per_generation=1,
+                beta=0.05,
+                loss_type="grpo",
+                temperature=1.0,
+                top_k=0,
+                shuffle_dataset=False,
+                **settings,
+            ),
+            train_dataset=Dataset.from_list([{"prompt": tokenizer.decode(one)} for one in prompts]),
+            processing_class=tokenizer,
+        )
+        metered(trainer, meter).train()
+    meter.units = 16.0 * job.steps
+
+
 def supervised(job: Job, meter: Meter) -> None:
     from trl import SFTConfig, SFTTrainer
 
@@ -298,8 +361,10 @@ CASES: dict[str, Callable[[Job, Meter], None]] = {
     "hh_rankings": lambda job, meter: reward(job, meter, "hh_rankings", pairs_a_unit=6),
     "oasst_rankings": lambda job, meter: reward(job, meter, "oasst_rankings", pairs_a_unit=6),
     "dpo": direct,
+    "kto": single,
     "sft": supervised,
     "ppo": rollouts,
+    "grpo": compared,
     "ppo_losses": losses_of_ppo,
     "generation": generation,
 }

@@ -30,7 +30,7 @@ class Row:
     @property
     def learns_pairs(self) -> bool:
         """Whether all tokens of the rows are learned from: then padding and tokens a second are known."""
-        return self.has_parity and self.case != "sft"
+        return self.has_parity and self.case not in {"sft", "kto"}
 
     def steps(self, model: str, device: str) -> int:
         if device == "cuda":
@@ -80,6 +80,7 @@ ROWS = (
         bar_cpu=4,
         has_memory=True,
     ),
+    Row(case="kto", what="KTO, a good and a bad response of 8 prompts", unit="prompts", llama=2),
     Row(case="sft", what="SFT, 8 prompts a batch", unit="prompts", llama=4),
     Row(
         case="ppo",
@@ -91,6 +92,13 @@ ROWS = (
         bar_flops=0.4,
         has_parity=False,
         losses="ppo_losses",
+    ),
+    Row(
+        case="grpo",
+        rows="prompts",
+        what="GRPO, 16 responses an update",
+        unit="responses",
+        has_parity=False,
     ),
     Row(
         case="generation",

@@ -99,6 +99,8 @@ def _parity(row: Row, mine: Told, theirs: Told) -> str:
     """The first loss and the largest gap of any; where both sample, what they sampled."""
     if row.case == "generation":
         return f"mean length {mine['losses'][0]:.0f} and {theirs['losses'][0]:.0f}"
+    if row.case == "grpo":
+        return "each of its own samples (tests hold the loss)"
     if row.losses:
         value = _gap(mine["value_losses"], theirs["value_losses"])
         return f"policy {_gap(mine['losses'], theirs['losses'])}; value {value}"
