@@ -14,8 +14,6 @@ import pytest
 from tests.e2e.conftest import ROOT, free_port
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 
 @pytest.fixture(scope="module")
 def var(tmp_path_factory) -> Path:
