@@ -1,21 +1,9 @@
 // The strip above the bench: how far the labeler is, what is due, what waits to be sent, whether the server is reached,
 // and one line that says what happens.
 import { gettext, interpolate } from "../ui/gettext.js";
+import { showDue } from "./due.js";
+import { keepFitting } from "./fit.js";
 import { call } from "./outbox.js";
-
-const A_DAY = 24 * 3_600_000;
-const DAY = { day: "numeric", month: "short" };
-const HOUR = { weekday: "short", hour: "numeric", minute: "2-digit" };
-const FULL = { dateStyle: "full", timeStyle: "short" };
-
-/** A zone as this browser knows it; its own where it does not, or where the reader's is not known yet. */
-function known(timeZone) {
-  try {
-    return timeZone && new Intl.DateTimeFormat("en", { timeZone }).resolvedOptions().timeZone;
-  } catch {
-    return undefined;
-  }
-}
 
 export class Strip {
   #page;
@@ -29,8 +17,9 @@ export class Strip {
     this.#status = page.querySelector("[data-status]");
     const { today, left, more } = page.querySelector("[data-count]").dataset;
     this.#progress = { judged_today: Number(today), remaining: Number(left), is_more: more !== "" };
-    this.#showDue(page.querySelector("[data-due]").dateTime);
+    showDue(page.querySelector("[data-due]"));
     this.showLink();
+    keepFitting(this.#status);
   }
 
   /** Say it, politely to screen readers too. `kind`: "" | good | news | warn | bad. `now()`: the same as it is later, "" once it is over. */
@@ -125,7 +114,7 @@ export class Strip {
     const { batch, deadline } = await call(`${api}batches/at-hand/`, { method: "GET" }).catch(() => ({}));
     if (batch === undefined) return;
     this.#showBatch(batch);
-    this.#showDue(deadline ?? "");
+    showDue(this.#page.querySelector("[data-due]"), deadline ?? "");
     this.#page.querySelector("[data-batch]").hidden = !batch && !deadline;
   }
 
@@ -134,23 +123,6 @@ export class Strip {
     name.textContent = name.title = batch?.name ?? "";
     const words = gettext("%(judged)s of %(total)s judged");
     this.#page.querySelector("[data-batch-count]").textContent = batch ? interpolate(words, batch) : "";
-  }
-
-  /** When the work is due, in the reader's zone and way of writing: the day, or the hour where it is near. */
-  #showDue(deadline) {
-    const place = this.#page.querySelector("[data-due]");
-    place.hidden = deadline === "";
-    place.dateTime = deadline;
-    if (place.hidden) return;
-    const left = Date.parse(deadline) - Date.now();
-    const timeZone = known(place.dataset.zone || undefined);
-    const { lang } = document.documentElement;
-    const written = (how) => new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { ...how, timeZone }).format(new Date(deadline));
-    const day = new Date(deadline).getFullYear() === new Date().getFullYear() ? DAY : { ...DAY, year: "numeric" };
-    const words = left < 0 ? gettext("was due %(when)s") : gettext("due %(when)s");
-    place.textContent = interpolate(words, { when: written(Math.abs(left) < A_DAY ? HOUR : day) });
-    place.title = written(FULL);
-    place.classList.toggle("over", left < 0);
   }
 
   #show(today, left, isMore) {

@@ -1,4 +1,5 @@
 // The writer's desk: keeps the draft here and on the server, shows what stands beside the text, sends it to review.
+import { keepFitting } from "../comparisons/fit.js";
 import { gettext, interpolate } from "../ui/gettext.js";
 import { ActiveTime } from "./active.js";
 import { Draft } from "./draft.js";
@@ -51,5 +52,6 @@ function start() {
   field.focus({ preventScroll: true });
 }
 
+keepFitting(document.querySelector("[data-status]"));
 if (page) start();
 else bindEmptyDesk();
