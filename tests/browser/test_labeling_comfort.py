@@ -241,13 +241,41 @@ def test_steps_between_nine_places_find_room_where_the_places_stand(bench, ranke
     assert height(bench.page, "[data-place] .bar") == before
 
 
-def test_writing_a_reason_moves_nothing(bench, compared):
+REASON = (
+    "A names the cause and shows two ways out of it; B invents a method and ends in the middle. "
+    * 3
+)
+COVERED = """(field) => {
+    const box = (one) => one.getBoundingClientRect(), room = box(field);
+    const answers = field.form.querySelectorAll(".steps label, [data-submit], .choice, .skip > summary");
+    const isUnder = ({ left, right, top, bottom, height }) => height
+        && left < room.right && room.left < right && top < room.bottom - 1 && room.top < bottom - 1;
+    return [...answers].filter((one) => isUnder(box(one))).map((one) => one.innerText);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("width", "high"), [(1280, 800), (1024, 700), (768, 1024), (680, 425), (320, 640), (320, 568)]
+)
+def test_a_reason_covers_nothing_while_it_is_written_and_is_read_where_it_is(
+    bench, compared, width, high
+):
+    sized(bench.page, width, high)
     bench.open()
-    before = height(bench.page, "[data-place] .bar")
+    foot = height(bench.page, "[data-place] .foot")
+    reason = bench.form.locator("[data-why]")
     bench.press("n")
-    expect(bench.form.locator("[data-why]")).to_be_focused()
-    assert height(bench.page, "[data-why]") > 90
-    assert height(bench.page, "[data-place] .bar") == before
+    expect(reason).to_be_focused()
+    expect(reason).to_be_in_viewport(ratio=1)
+    assert height(bench.page, "[data-place] .foot") == foot  # nothing is written, nothing moves
+    reason.fill(REASON)
+    expect(reason).to_be_in_viewport(ratio=1)
+    assert height(bench.page, "[data-why]") > 60
+    assert reason.evaluate(COVERED) == []
+    verdict = bench.form.locator("[data-row=overall] label").nth(1)
+    expect(verdict).to_be_in_viewport(ratio=1)
+    verdict.click()
+    expect(verdict.locator("input")).to_be_checked()
 
 
 def test_a_long_prompt_takes_at_most_30_percent_of_the_height(bench, project):

@@ -5,6 +5,7 @@ import { answerOf, lacksReason, whatIsMissing } from "./answer.js";
 import { Attention } from "./attention.js";
 import { Deck } from "./deck.js";
 import { DraftKeeper, NoteDraft, restoreDraft, saveDraft } from "./drafts.js";
+import { keepFoot } from "./fit.js";
 import { Guideline } from "./guideline.js";
 import { goToFirst, markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor } from "./lease.js";
@@ -87,6 +88,7 @@ const mentionDraft = (words) => strip.mention(words, "", ["warn", "bad"], whileI
 
 function bindForm(form) {
   form.dataset.isBound = "";
+  keepFoot(form);
   form.addEventListener("submit", (event) => { event.preventDefault(); submit(); });
   form.addEventListener("input", onInput);
   form.addEventListener("focusin", () => markRow(form));
