@@ -12,7 +12,18 @@ _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 def word_diff(first: str, second: str) -> tuple[SafeString, SafeString] | None:
-    """Both texts with what only one has marked; None where they are too different or too long for that."""
+    """Two responses with what only one has marked; None where they are too different or too long for that."""
+    return _differing(first, second, "mark", "mark")
+
+
+def word_changes(before: str, after: str) -> tuple[SafeString, SafeString] | None:
+    """A text before and after it was edited, with what was removed and what was added; None as above."""
+    return _differing(before, after, "del", "ins")
+
+
+def _differing(
+    first: str, second: str, first_tag: str, second_tag: str
+) -> tuple[SafeString, SafeString] | None:
     words, others = _WORDS.findall(first), _WORDS.findall(second)
     if max(len(words), len(others)) > LONGEST:
         return None
@@ -20,15 +31,15 @@ def word_diff(first: str, second: str) -> tuple[SafeString, SafeString] | None:
         return None
     left, right = [], []
     for opcode in Indel.opcodes(words, others):
-        gone = "".join(words[opcode.src_start : opcode.src_end])
-        come = "".join(others[opcode.dest_start : opcode.dest_end])
-        left.append(escape(gone) if opcode.tag == "equal" else _marked(gone))
-        right.append(escape(come) if opcode.tag == "equal" else _marked(come))
+        gone = escape("".join(words[opcode.src_start : opcode.src_end]))
+        come = escape("".join(others[opcode.dest_start : opcode.dest_end]))
+        left.append(gone if opcode.tag == "equal" else _tagged(gone, first_tag))
+        right.append(come if opcode.tag == "equal" else _tagged(come, second_tag))
     return _block(left), _block(right)
 
 
-def _marked(text: str) -> str:
-    return f"<mark>{escape(text)}</mark>" if text else ""
+def _tagged(words: str, tag: str) -> str:
+    return f"<{tag}>{words}</{tag}>" if words else ""
 
 
 def _block(parts: list[str]) -> SafeString:

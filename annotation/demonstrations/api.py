@@ -12,7 +12,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
-from annotation.comparisons.worddiff import word_diff
+from annotation.comparisons.worddiff import word_changes
 from annotation.core.errors import InvalidInput
 from annotation.demonstrations import selectors
 from annotation.demonstrations import serializers as shapes
@@ -131,7 +131,7 @@ class DemonstrationDiff(APIView):
         """Word by word; null where there is no original or the two are too different."""
         row = own(request, project_id, pk)
         text = sent(shapes.PreviewTextSerializer, request)["text"]
-        marked = word_diff(row.source.text, text) if row.source else None
+        marked = word_changes(row.source.text, text) if row.source else None
         before, after = marked or (None, None)
         return Response({"before": before, "after": after})
 

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.comparisons.worddiff import word_diff
+from annotation.comparisons.worddiff import word_changes
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.core.forms import refusals_in
 from annotation.demonstrations import selectors
@@ -147,7 +147,7 @@ def review(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
         "turns": shown_turns(row),
         "html": markdown.render(final),
         "original": markdown.render(row.source.text) if row.source else None,
-        "difference": word_diff(before, final) if before is not None else None,
+        "difference": word_changes(before, final) if before is not None else None,
         "has_before": before is not None,
         "versions": versions[::-1],
         "version": latest,

@@ -448,7 +448,7 @@ def edit(stage: Stage) -> None:
     write(stage, texts.NEAR, is_edit=True)
     stage.page.locator("[data-text]").fill(texts.NEAR.responses[1])
     stage.bench.press("Escape", "d")
-    expect(stage.page.locator("[data-after] mark, [data-before] mark").first).to_be_visible()
+    expect(stage.page.locator("[data-after] ins, [data-before] del").first).to_be_visible()
 
 
 @scene("edit-phone", "phone")

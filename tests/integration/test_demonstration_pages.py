@@ -142,8 +142,8 @@ def test_a_reviewer_sees_what_changed_and_approves_with_changes(project, admin):
     source = factories.candidate(factories.prompt(project), "One two three four.")
     row = submitted(project, "One two five four.", source)
     page = admin.get(review_url(row)).content.decode()
-    assert "<mark>three</mark>" in page
-    assert "<mark>five</mark>" in page
+    assert "<del>three</del>" in page
+    assert "<ins>five</ins>" in page
     verdict = {"act": "approve", "version": latest_version(row).pk, "is_changed": "yes"}
     page = admin.post(review_url(row), {**verdict, "text": "One two six four."}, follow=True)
     assert "Approved." in page.content.decode()

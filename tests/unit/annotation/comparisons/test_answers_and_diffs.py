@@ -4,7 +4,7 @@ import pytest
 
 from annotation.comparisons.forms import answer_from, tiers_from_ranks
 from annotation.comparisons.selectors import tier_levels
-from annotation.comparisons.worddiff import word_diff
+from annotation.comparisons.worddiff import word_changes, word_diff
 from annotation.core.errors import InvalidInput
 
 ENDLESS = "9" * 5_000  # digits: more than `int` takes
@@ -51,6 +51,12 @@ def test_a_diff_marks_words_and_escapes_the_rest():
     left, right = word_diff("a <i>red</i> fox", "a <i>blue</i> fox") or ("", "")
     assert "&lt;i&gt;<mark>red</mark>&lt;/i&gt;" in left
     assert "<mark>blue</mark>" in right
+
+
+def test_an_edit_tells_what_was_removed_from_what_was_added():
+    before, after = word_changes("a <b>red</b> fox ran", "a <b>blue</b> fox") or ("", "")
+    assert "&lt;b&gt;<del>red</del>&lt;/b&gt; fox<del> ran</del>" in before
+    assert "&lt;b&gt;<ins>blue</ins>&lt;/b&gt; fox</pre>" in after
 
 
 def test_texts_that_share_little_have_no_diff():
