@@ -157,7 +157,8 @@ WITH before AS (
     FROM timed
     RETURNING id, active_ms, elapsed_ms
 ), ended AS (
-    UPDATE comparisons_assignment SET state = 'submitted' WHERE id = %(assignment_id)s
+    UPDATE comparisons_assignment SET state = 'submitted', skip_reason = '', skipped_at = NULL
+    WHERE id = %(assignment_id)s
 ), placed AS (
     UPDATE comparisons_comparison SET
         judgments_counted = judgments_counted + CASE WHEN %(is_counted)s THEN 1 ELSE 0 END,

@@ -130,7 +130,7 @@ SELECT l.id, l.comparison_id, c.prompt_id, c.candidate_ids, l.shown_order, l.lea
     l.is_repeat, l.is_training, l.takes_place,
     CASE WHEN l.id = ANY(%(held)s::bigint[]) THEN '[]' ELSE p.turns END AS turns, r.texts, r.are_finished,
     (SELECT true FROM comparisons_assignment s WHERE s.comparison_id = l.comparison_id
-        AND s.skip_reason = 'upsetting' LIMIT 1) IS TRUE AS is_upsetting
+        AND s.state = 'skipped' AND s.skip_reason = 'upsetting' LIMIT 1) IS TRUE AS is_upsetting
 FROM (
     SELECT id, comparison_id, shown_order, leased_at, lease_until, is_repeat, is_training, takes_place
     FROM live

@@ -25,7 +25,7 @@ from annotation.comparisons.letters import said_on, verdict_text
 from annotation.comparisons.marked import drawn_responses
 from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
 from annotation.comparisons.progress import progress_of
-from annotation.comparisons.services import comparisons, judging, pairing, queue
+from annotation.comparisons.services import comparisons, judging, pairing, queue, skips
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
 from annotation.comparisons.services.requeue import requeued_by
@@ -123,17 +123,19 @@ def skip(request: HttpRequest, project_id: int) -> HttpResponse:
 
 @require_POST
 def undo(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Undo by the plain form: the newest act, or the judgment or skip that it names."""
+    """Undo by the plain form: the newest act, or the judgment or skip that it names, as *My work* does.
+
+    Who names one has left the skips that they opened before.
+    """
     project = project_for(request.user, project_id, Role.LABELER)
     form = UndoForm(request.POST)
     if not form.is_valid():
         raise NotFound(_("The form has lost what to undo; load the page again."))
     try:
-        undone = judging.undo(project=project, labeler=person(request), **form.cleaned_data)
+        undone = judging.undo(project=project, labeler=labeler, **form.cleaned_data)
     except Conflict as error:
         messages.error(request, str(error))
-        named = any(form.cleaned_data.values())
-        return redirect("quality-my-work" if named else "comparisons-label", project.pk)
+        return redirect("quality-my-work" if is_named else "comparisons-label", project.pk)
     address = reverse("comparisons-label", args=[project.pk])
     return redirect(f"{address}?open={undone.assignment.pk}" if undone.assignment else address)
 
@@ -143,6 +145,11 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
 def preferences(request: HttpRequest) -> HttpResponse:
     """How the labeler likes to work, in every project: keys, breaks, upsetting content.
 
+    labeler = person(request)
+    is_named = any(form.cleaned_data.values())
+    if is_named:
+        besides = form.cleaned_data["assignment"]
+        skips.leave_opened(project=project, labeler=labeler, besides=besides)
     ``?project=`` names the one they came from, for the way back.
     """
     labeler = person(request)

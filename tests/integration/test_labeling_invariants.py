@@ -189,6 +189,14 @@ class Labeling(RuleBasedStateMachine):
         assert skips.undo_skip(assignment=one) == opened == one
 
     @rule(person=PEOPLE)
+    def leave_what_is_open_again(self, person):
+        labeler = self.labelers[person]
+        mine = self.project.assignments.filter(labeler=labeler, skipped_at__isnull=False)
+        opened = list(mine.filter(state="leased", lease_until__gt=timezone.now()))
+        skips.leave_opened(project=self.project, labeler=labeler, besides=None)
+        self.skipped |= {key_of(one) for one in opened}
+
+    @rule(person=PEOPLE)
     def undo(self, person):
         with suppress(Conflict, NotFound):
             self._undo(person)

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
+from annotation.comparisons import selectors
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.services import judging, queue, skips
 from annotation.core.errors import Conflict, NotFound
@@ -43,23 +44,35 @@ def mine(client, labeler):
 
 def judged(project, labeler):
     factories.comparison(factories.prompt(project))
-    held = queue.lease_next_comparison(project=project, labeler=labeler)
+    return answered(queue.lease_next_comparison(project=project, labeler=labeler))
+
+
+def answered(held):
     tiers = [[pk] for pk in held.comparison.candidate_ids]
     return judging.submit_judgment(
         assignment=held, client_uuid=uuid4(), ranking=tiers, strengths=[1]
     )
 
 
-def test_it_is_leased_again_as_it_was_shown_and_nothing_of_the_skip_is_left(
+def several_skipped(project, labeler, count):
+    for _ in range(count):
+        factories.comparison(factories.prompt(project))
+        held = queue.lease_next_comparison(project=project, labeler=labeler)
+        yield queue.skip_assignment(assignment=held, reason="unclear_prompt")
+
+
+def test_it_is_leased_again_as_it_was_shown_and_answered_nothing_of_the_skip_is_left(
     project, labeler, skipped
 ):
     opened = skips.undo_skip(assignment=skipped)
     assert opened == skipped
     assert (opened.shown_order, opened.state) == (skipped.shown_order, "leased")
-    assert (opened.skip_reason, opened.skipped_at) == ("", None)
     assert queue.lease_next_comparison(project=project, labeler=labeler) == opened
     assert Comparison.objects.get().slots_taken == 1
     assert AuditEvent.objects.filter(verb="assignment.unskipped", actor=labeler).count() == 1
+    answered(opened)
+    opened.refresh_from_db()
+    assert (opened.skip_reason, opened.skipped_at) == ("", None)
 
 
 def test_undo_takes_the_newest_act_back_be_it_a_skip_or_a_judgment(project, labeler, skipped):
@@ -144,6 +157,49 @@ def test_the_plain_form_undoes_a_skip_and_shows_it_first(mine, project, labeler,
     assert page.index("data-assignment=") == page.index(first)
     wrong = mine.post(reverse("comparisons-undo", args=[project.pk]), {"assignment": "x"})
     assert wrong.status_code == 404
+
+
+def test_my_work_has_one_skip_open_at_a_time_and_leaves_the_others_as_they_were(
+    mine, project, labeler
+):
+    rows = list(several_skipped(project, labeler, 3))
+    for row in rows:
+        mine.post(reverse("comparisons-undo", args=[project.pk]), {"assignment": row.pk})
+    leased = project.assignments.filter(state="leased", skipped_at__isnull=False)
+    assert leased.get() == rows[-1]
+    assert list(project.comparisons.order_by("pk").values_list("slots_taken", flat=True)) == [
+        0,
+        0,
+        1,
+    ]
+    left = project.assignments.get(pk=rows[0].pk)
+    assert (left.state, left.skip_reason) == ("skipped", "unclear_prompt")
+    assert left.skipped_at == rows[0].skipped_at
+    assert [one.key for one in latest_of(project, labeler.pk, "1").acts] == [rows[1].pk, rows[0].pk]
+    judgment = judged(project, labeler)
+    named = {"client_uuid": judgment.client_uuid}
+    mine.post(reverse("comparisons-undo", args=[project.pk]), named)
+    assert not leased.exists()
+
+
+def test_by_the_key_a_few_are_open_at_once_and_then_they_read_that_these_come_first(
+    project, labeler
+):
+    rows = list(several_skipped(project, labeler, skips.MOST_OPENED + 1))
+    for _ in range(skips.MOST_OPENED):
+        judging.undo_last(project=project, labeler=labeler)
+    with pytest.raises(Conflict, match=r"Your skip stays: .*Answer or skip these first"):
+        judging.undo_last(project=project, labeler=labeler)
+    rows[-1].refresh_from_db()
+    answered(rows[-1])
+    assert skips.undo_skip(assignment=rows[0]) == rows[0]
+
+
+def test_while_it_is_open_again_nobody_is_warned_by_why_it_was_skipped(project, labeler, skipped):
+    Comparison.objects.update(overlap=2)
+    skips.undo_skip(assignment=skipped)
+    other = selectors.station_of(labeler=factories.member(project), project_id=project.pk)
+    assert [one.row.is_upsetting for one in queue.serve(station=other).leases] == [False]
 
 
 def test_my_work_lists_what_i_did_last_and_opens_again_what_can_be(mine, project, labeler, skipped):

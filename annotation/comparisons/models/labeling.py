@@ -224,7 +224,8 @@ class Assignment(models.Model):
     leased_at = models.DateTimeField(default=timezone.now)  # start of the newest lease
     lease_until = models.DateTimeField()
     skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
-    skipped_at = models.DateTimeField(null=True, blank=True)  # None unless it is skipped
+    # None unless it is skipped, or was and is open again; then its reason stays too, until it is answered.
+    skipped_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
