@@ -58,6 +58,9 @@ api_patterns = [
     path(_COMPARISON, api.ComparisonDetail.as_view(), name="api-comparison-detail"),
 ]
 page_patterns = [
+    path(
+        "label-offline.js", views.offline, name="comparisons-offline"
+    ),  # at the root: it may serve every project
     path(f"{_PROJECT}label/", views.label, name="comparisons-label"),
     path(f"{_PROJECT}label/guideline/", views.guideline_sheet, name="comparisons-guideline-sheet"),
     path(f"{_PROJECT}label/skip/", views.skip, name="comparisons-skip"),
@@ -144,3 +147,4 @@ ROUTE_ROLES = {
 }
 # Signed in is enough here: each person sees only what is their own.
 OWN_ROUTES = {"comparisons-preferences": {"GET", "POST"}}
+OPEN_ROUTES = {"comparisons-offline"}

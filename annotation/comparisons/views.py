@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +13,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
@@ -24,6 +30,7 @@ from annotation.comparisons.keys import keys_of
 from annotation.comparisons.letters import said_on, verdict_text
 from annotation.comparisons.marked import drawn_responses
 from annotation.comparisons.models import Assignment, Comparison, Judgment, Requeue
+from annotation.comparisons.offline import worker
 from annotation.comparisons.progress import progress_of
 from annotation.comparisons.services import comparisons, judging, pairing, queue, skips
 from annotation.comparisons.services.pairing import Strategy
@@ -112,6 +119,14 @@ def guideline_sheet(request: HttpRequest, project_id: int) -> HttpResponse:
     return render(request, "comparisons/_guideline.html", context)
 
 
+@login_not_required
+@never_cache
+@require_safe
+def offline(_request: HttpRequest) -> HttpResponse:
+    """The worker that answers for the labeling page while the server is not reached; nothing in it is anybody's."""
+    return HttpResponse(worker(), content_type="text/javascript; charset=utf-8")
+
+
 @require_POST
 def skip(request: HttpRequest, project_id: int) -> HttpResponse:
     """Skip by the plain form."""
@@ -131,6 +146,11 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
     form = UndoForm(request.POST)
     if not form.is_valid():
         raise NotFound(_("The form has lost what to undo; load the page again."))
+    labeler = person(request)
+    is_named = any(form.cleaned_data.values())
+    if is_named:
+        besides = form.cleaned_data["assignment"]
+        skips.leave_opened(project=project, labeler=labeler, besides=besides)
     try:
         undone = judging.undo(project=project, labeler=labeler, **form.cleaned_data)
     except Conflict as error:
@@ -145,11 +165,6 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
 def preferences(request: HttpRequest) -> HttpResponse:
     """How the labeler likes to work, in every project: keys, breaks, upsetting content.
 
-    labeler = person(request)
-    is_named = any(form.cleaned_data.values())
-    if is_named:
-        besides = form.cleaned_data["assignment"]
-        skips.leave_opened(project=project, labeler=labeler, besides=besides)
     ``?project=`` names the one they came from, for the way back.
     """
     labeler = person(request)

@@ -9,6 +9,7 @@ from django.contrib.staticfiles import finders
 from playwright.sync_api import Page
 
 from annotation.accounts.models import User
+from annotation.comparisons import offline
 from annotation.projects.models import Project
 from tests import factories
 from tests.waiting import eventually
@@ -35,9 +36,13 @@ def compared(project: Project) -> Project:
     return project
 
 
-def test_the_script_of_the_page_fits_in_40_kilobytes():
-    text = Path(finders.find("comparisons/label.bundle.js")).read_bytes()
-    assert len(gzip.compress(text)) <= 40 * 1024
+def test_the_scripts_of_the_page_fit_in_40_kilobytes_with_its_worker():
+    texts = [
+        Path(finders.find("comparisons/label.bundle.js")).read_bytes(),
+        Path(finders.find("ui/theme.js")).read_bytes(),
+        offline.worker().encode(),
+    ]
+    assert sum(len(gzip.compress(one)) for one in texts) <= 40 * 1024
 
 
 def test_the_page_fits_in_100_kilobytes_and_five_requests(bench, compared, page):

@@ -57,6 +57,7 @@ for (const kind of ["offline", "online"]) addEventListener(kind, () => strip.sho
 addEventListener("offline", () => sayOfThis(gettext("You are offline. What you answer is kept here and sent later."), "warn", () => !navigator.onLine));
 addEventListener("online", () => sayOfThis(gettext("You are online again.")));
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); }); // back: what was kept may be over
+addEventListener("load", () => navigator.serviceWorker?.register(page.dataset.offline, { scope: location.pathname }).catch(() => {})); // plain http has none
 setInterval(() => {
   if (inHand()) watchLease(desk.form, keys.extend, sayOfThis);
   if (desk.form) rest.add(desk.attention.take(COUNT_EVERY));
