@@ -104,6 +104,11 @@ def batch_at_hand(
     front = [pk for pk, *_ in statements.run(free_sql(len(languages), limit=1), asked)]
     served = project.comparisons.filter(pk__in=front).values_list("batch")
     pk = (leased.first() or served.first() or (None,))[0]
+    return batch_as_told(pk)
+
+
+def batch_as_told(pk: int | None) -> BatchAtHand | None:
+    """What labelers of a comparison are told of its batch; None where it has none, or one that they do not know."""
     return None if pk is None else _at_hand(pk, int(timezone.now().timestamp() // 60))
 
 

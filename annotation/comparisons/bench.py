@@ -50,6 +50,7 @@ class ShownCandidate:
     html: SafeString
     raw: SafeString
     is_cut: bool  # by the token limit: the text did not end by itself
+    difference: str = ""  # from the other of a pair, as HTML, where the page cannot ask for it
 
     @property
     def name(self) -> str:

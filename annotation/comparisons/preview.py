@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from annotation.comparisons.batches import BatchAtHand, batch_as_told, deadline_of
 from annotation.comparisons.bench import (
     Bench,
     Marked,
+    ShownCandidate,
     answer_keys,
     shown_candidates,
     shown_turns,
@@ -19,6 +21,7 @@ from annotation.comparisons.keys import keys_of
 from annotation.comparisons.letters import LETTERS
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.selectors import Asked, Response, responses_of
+from annotation.comparisons.worddiff import word_diff
 from annotation.projects.models import Project
 from annotation.ui import markdown
 
@@ -56,6 +59,7 @@ class Sample:
     origin: str | Promise
     turns: Sequence[Mapping[str, str]]
     responses: Mapping[int, Response]
+    batch: BatchAtHand | None = None
 
 
 def preview_context(draft: Draft) -> dict[str, Any]:  # Any: a template's context
@@ -65,7 +69,7 @@ def preview_context(draft: Draft) -> dict[str, Any]:  # Any: a template's contex
         lease=Marked(pk="", seconds_left=str(draft.project.lease_seconds), project=draft.project),
         client_uuid="",
         turns=shown_turns(sample.turns),
-        candidates=shown_candidates(sample.responses),
+        candidates=_candidates(sample),
         criteria=draft.criteria,
         is_upsetting=False,
     )
@@ -73,6 +77,8 @@ def preview_context(draft: Draft) -> dict[str, Any]:  # Any: a template's contex
         "project": draft.project,
         "bench": bench,
         "origin": sample.origin,
+        "batch": sample.batch,
+        "deadline": deadline_of(draft.project, sample.batch),
         "keys": keys,
         "keys_json": json.dumps({one.name: one.key for one in keys}),
         "answer_keys": answer_keys(draft.project.answer_scale),
@@ -88,8 +94,12 @@ def sample_of(draft: Draft) -> Sample:
     first = draft.project.comparisons.exclude(kind=Comparison.Kind.GOLD).order_by("pk")
     row = first.select_related("prompt").first()
     if row and (len(row.candidate_ids) == draft.size or not draft.is_size_planned):
-        responses = responses_of(row.candidate_ids)
-        return Sample(origin=FIRST_COMPARISON, turns=row.prompt.turns, responses=responses)
+        return Sample(
+            origin=FIRST_COMPARISON,
+            turns=row.prompt.turns,
+            responses=responses_of(row.candidate_ids),
+            batch=batch_as_told(row.batch_id),
+        )
     prompt = row.prompt if row else draft.project.prompts.order_by("pk").first()
     if prompt is None:
         turns = [{"role": "user", "content": str(SAMPLE_PROMPT)}]
@@ -98,6 +108,17 @@ def sample_of(draft: Draft) -> Sample:
     if len(keys) == draft.size:
         return Sample(origin=FIRST_PROMPT, turns=prompt.turns, responses=responses_of(keys))
     return Sample(origin=MADE_UP_RESPONSES, turns=prompt.turns, responses=_made_up(draft.size))
+
+
+def _candidates(sample: Sample) -> list[ShownCandidate]:
+    """As labelers have them, a pair with its word diff where there is one."""
+    shown = shown_candidates(sample.responses)
+    texts = [one.text for one in sample.responses.values()]
+    differences = word_diff(*texts) if len(texts) == 2 else None
+    if differences is None:
+        return shown
+    pairs = zip(shown, differences, strict=True)
+    return [replace(one, difference=difference) for one, difference in pairs]
 
 
 def _made_up(size: int) -> dict[int, Response]:

@@ -12,9 +12,9 @@ from annotation.overview.forms import ResponsesForm, aspects_in
 from annotation.projects.models import Project
 from annotation.projects.selectors import current_guideline
 from annotation.projects.services.rubric import aspects_of
-from annotation.projects.settings_forms import AnswersForm
+from annotation.projects.settings_forms import AnswersForm, LabelsForm, ProjectForm
 
-PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "start")
+PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "labels", "start")
 
 
 def saved(project: Project, step: str) -> Draft:
@@ -38,10 +38,13 @@ def typed(project: Project, step: str, posted: QueryDict) -> Draft:
     return TYPED[step](draft, posted) if step in TYPED else draft
 
 
-def _answers(draft: Draft, posted: QueryDict) -> Draft:
-    form = AnswersForm(posted, instance=Project.objects.get(pk=draft.project.pk))
-    form.is_valid()  # writes what is right on the instance
-    return replace(draft, project=form.instance)
+def _settings(form_class: type[ProjectForm]) -> Callable[[Draft, QueryDict], Draft]:
+    def act(draft: Draft, posted: QueryDict) -> Draft:
+        form = form_class(posted, instance=Project.objects.get(pk=draft.project.pk))
+        form.is_valid()  # writes what is right on the instance
+        return replace(draft, project=form.instance)
+
+    return act
 
 
 def _responses(draft: Draft, posted: QueryDict) -> Draft:
@@ -63,7 +66,8 @@ def _guideline(draft: Draft, posted: QueryDict) -> Draft:
 
 
 TYPED: dict[str, Callable[[Draft, QueryDict], Draft]] = {
-    "answers": _answers,
+    "answers": _settings(AnswersForm),
+    "labels": _settings(LabelsForm),
     "responses": _responses,
     "rubric": _rubric,
     "guideline": _guideline,

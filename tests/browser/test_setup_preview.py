@@ -120,3 +120,28 @@ def test_a_phone_shows_the_step_that_is_open(page: Page, go):
     page.set_viewport_size({"width": 375, "height": 800})
     go("start")
     expect(page.locator(".step.on")).to_be_in_viewport(ratio=0.9)
+
+
+def test_a_pair_has_its_word_diff_and_the_strip_what_is_due(page: Page, go, project, complaints):
+    batch = project.batches.create(name="November", deadline="2099-03-05T17:00Z")
+    row = factories.comparison(factories.prompt(project), batch=batch)
+    for candidate, text in zip(
+        row.candidates.all(), ("Boil it now.", "Boil it later."), strict=True
+    ):
+        candidate.text = text
+        candidate.save()
+    frame = go("answers")
+    expect(frame.locator("[data-batch]")).to_contain_text("November 0 of 1 judged due 5 Mar 2099")
+    frame.get_by_role("button", name="Diff").click()
+    expect(frame.locator("[data-view=diff] mark")).to_have_text(["now", "later"])
+    assert complaints == []
+
+
+def test_a_deadline_stands_in_the_strip_while_it_is_typed(page: Page, go, project, complaints):
+    frame = go("labels")
+    expect(frame.locator("[data-due]")).to_be_hidden()
+    page.locator("[name=deadline]").fill("2099-03-05T17:00")
+    expect(frame.locator("[data-due]")).to_have_text("due 5 Mar 2099")
+    frame.get_by_role("button", name="Diff").click()
+    expect(frame.locator("[data-status]")).to_have_text("These are too different for a word diff.")
+    assert complaints == []

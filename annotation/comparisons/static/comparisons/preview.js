@@ -1,5 +1,7 @@
 // The labeling page as a preview, in the set-up: it can be looked at and tried, and nothing is sent.
 import { gettext } from "../ui/gettext.js";
+import { showDue } from "./due.js";
+import { fit, keepFoot } from "./fit.js";
 import { allBad, bindKeys, markRow, showKeys } from "./keys.js";
 import { openSheet } from "./sheets.js";
 import { bindViews, showView } from "./views.js";
@@ -7,15 +9,24 @@ import { bindViews, showView } from "./views.js";
 const page = () => document.querySelector("[data-preview]");
 const form = () => page().querySelector("[data-bench]");
 const keys = JSON.parse(page().dataset.keys);
-const say = (text) => { page().querySelector("[data-status]").textContent = text; };
+
+function say(text) {
+  const status = page().querySelector("[data-status]");
+  status.textContent = text;
+  fit(status);
+}
+
 const refuse = () => say(gettext("This is a preview: nothing is sent or kept."));
 
 function begin() {
   bindViews(page(), form(), say);
+  keepFoot(form());
   showKeys(page(), keys);
   markRow(form());
   form().addEventListener("input", () => markRow(form()));
-  for (const one of page().querySelectorAll('[data-undo], [data-do="diff"]')) one.hidden = true; // both ask the server
+  showDue(page().querySelector("[data-due]"));
+  fit(page().querySelector("[data-status]"));
+  for (const one of page().querySelectorAll("[data-undo]")) one.hidden = true; // nothing was given here
 }
 
 /** Show the page as it is in `html`: a draft of the settings changed. */
@@ -33,6 +44,7 @@ bindKeys(keys, {
     rationale: () => form().querySelector("[data-why]")?.focus(),
     prompt: () => { const one = form().querySelector("[data-prompt]"); one.open = !one.open; },
     sync: () => showView(page(), form(), "sync", say),
+    diff: () => showView(page(), form(), "diff", say),
     raw: () => showView(page(), form(), "raw", say),
     guideline: () => openSheet("guideline"),
     help: () => openSheet("keys"),

@@ -11,13 +11,15 @@ function setView(form, name) {
   for (const article of form.querySelectorAll("[data-view]")) article.hidden = article.dataset.view !== name;
 }
 
-/** Bring the word diff; the sentence that says why there is none, or "". */
+/** Bring the word diff, unless the page came with it; the sentence that says why there is none, or "". */
 async function loadDiff(page, form) {
-  const url = `${page.dataset.api}assignments/${form.dataset.assignment}/diff/`;
+  const { api } = page.dataset; // a preview has none to ask
+  const places = [...form.querySelectorAll('[data-view="diff"]')];
+  if (places.every((one) => one.firstChild)) return "";
   try {
-    const { candidates } = await call(url, { method: "GET" });
+    const { candidates } = api ? await call(`${api}assignments/${form.dataset.assignment}/diff/`, { method: "GET" }) : {};
     if (!candidates) return gettext("These are too different for a word diff.");
-    for (const card of form.querySelectorAll("[data-candidate]")) card.querySelector('[data-view="diff"]').innerHTML = candidates[card.dataset.candidate];
+    for (const one of places) one.innerHTML = candidates[one.closest("[data-candidate]").dataset.candidate];
     return "";
   } catch (error) {
     return error instanceof Refused ? error.message : gettext("The word diff could not be loaded. Try again in a moment.");
