@@ -330,6 +330,9 @@ def test_a_training_answer_is_followed_by_its_feedback(bench, project):
     trained = bench.answer("b")
     bench.expect_state("feedback")
     expect(bench.page.get_by_text("The known verdict is another")).to_be_visible()
+    known, own = bench.form.locator("[data-verdict]"), bench.form.locator("[data-own]")
+    expect(known).to_have_text(re.compile("Response ., then Response ."))
+    expect(own).to_have_text("All are bad")
     above, panel = bench.form.locator("[data-candidate]").first, bench.form.locator(".feedback")
     assert panel.bounding_box()["y"] > above.bounding_box()["y"]
     bench.press("Enter")

@@ -267,6 +267,7 @@ export function again() {
 
 function leave(kind, path, body, id = uuid()) {
   const { assignment } = desk.form.dataset;
+  draft.stop();
   recent.give(desk.form, id, kind);
   rest.add(desk.attention.take());
   if (outbox.entries.length === 0) strip.settle();

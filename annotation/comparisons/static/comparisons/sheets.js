@@ -1,5 +1,6 @@
 // The dialogs of the bench (flag, break) and the feedback that follows a training answer.
 import { gettext, interpolate, ngettext } from "../ui/gettext.js";
+import { answerOf } from "./answer.js";
 
 const HOLD = 1000; // milliseconds
 const byId = (id) => document.getElementById(id);
@@ -51,10 +52,10 @@ export async function askForBreak(rest) {
 
 const nameOf = (form, id) => form.querySelector(`[data-candidate="${id}"]`).getAttribute("aria-label");
 
-/** The known verdict in words: "Response B, then Response A". */
-function verdictWords(form, feedback) {
-  if (feedback.is_all_bad || !feedback.ranking.length) return gettext("All are bad");
-  const tiers = feedback.ranking.map((tier) => tier.map((id) => nameOf(form, id)).join(" = "));
+/** A verdict in words: "Response B, then Response A". */
+function verdictWords(form, { ranking, is_all_bad: isAllBad }) {
+  if (isAllBad || !ranking.length) return gettext("All are bad");
+  const tiers = ranking.map((tier) => tier.map((id) => nameOf(form, id)).join(" = "));
   return tiers.length === 1 ? interpolate(gettext("About the same: %(names)s"), { names: tiers[0] }) : tiers.join(gettext(", then "));
 }
 
@@ -63,6 +64,8 @@ export function showFeedback(form, feedback) {
   const panel = byId("feedback").content.firstElementChild.cloneNode(true);
   panel.classList.add(feedback.is_right ? "good" : "bad");
   panel.querySelector("[data-verdict]").textContent = verdictWords(form, feedback);
+  panel.querySelector("[data-own]").textContent = verdictWords(form, answerOf(form));
+  panel.querySelector("[data-mine]").hidden = feedback.is_right;
   panel.querySelector("[data-message]").textContent = feedback.message;
   form.querySelector(".bar").replaceWith(panel);
   panel.querySelector("button").focus();
