@@ -42,7 +42,6 @@ def test_offline_a_reload_says_what_is_kept_and_goes_on_with_the_connection(kept
     waits(kept.page, 2)
     kept.page.reload()
     waits(kept.page, 2)
-    assert Judgment.objects.count() == 0
     context.set_offline(False)
     kept.expect_state("ready")
     eventually(lambda: Judgment.objects.count() == 2)
@@ -52,11 +51,9 @@ def test_offline_a_reload_says_what_is_kept_and_goes_on_with_the_connection(kept
 
 
 def test_an_answer_taken_back_offline_does_not_count(kept, context):
-    given = kept.answer("1")
-    kept.expect_saved()
     context.set_offline(True)
-    kept.answer("2")
-    kept.press("z", "z")
+    given = kept.answer("2")
+    kept.press("z")
     kept.expect_in_hand(given)
     kept.page.reload()
     waits(kept.page, 0)

@@ -17,6 +17,7 @@ from annotation.comparisons.models import Comparison, LabelerSettings
 from annotation.demonstrations.models import Demonstration, Opening
 from annotation.demonstrations.services import writing
 from annotation.projects.models import Project, Role
+from annotation.quality import rules
 from tests import factories
 from tests.browser import texts
 from tests.browser.conftest import Bench
@@ -196,6 +197,27 @@ def offline(stage: Stage) -> None:
     stage.page.context.set_offline(True)
     stage.bench.answer("2")
     stage.bench.expect_says("kept here")
+
+
+@scene("offline-reload")
+def offline_reload(stage: Stage) -> None:
+    stage.fill(texts.CODE, texts.FORMULAS, texts.NEAR)
+    stage.bench.open()
+    stage.page.wait_for_function("navigator.serviceWorker.ready")
+    stage.page.context.set_offline(True)
+    stage.bench.answer("2")
+    stage.page.reload()
+    expect(stage.page.locator("[data-count]")).to_have_text("1")
+
+
+@scene("another")
+def another(stage: Stage) -> None:
+    batch = stage.project.batches.create(name="Support chats of November")
+    stage.fill(texts.CODE, texts.FORMULAS, batch=batch)
+    stage.bench.open()
+    stage.sign_in(stage.page.context, factories.member(stage.project, username="mahnoor.siddiqui"))
+    stage.bench.answer("2")
+    stage.bench.expect_says("is signed in in this browser now")
 
 
 @scene("loading")
@@ -500,6 +522,61 @@ def demonstrations(stage: Stage) -> None:
     sent(stage)
     as_admin(stage)
     stage.go("demonstrations/")
+
+
+@scene("guideline-changes")
+def guideline_changes(stage: Stage) -> None:
+    changed = texts.GUIDELINE.replace("weighs more than", "weighs ten times").replace(
+        "2. ", "2. As a rule: "
+    )
+    stage.project.guidelines.create(version=4, text=changed)
+    as_admin(stage)
+    stage.go("guideline/4/requeue/")
+
+
+@scene("flags")
+def flags(stage: Stage) -> None:
+    rows = stage.fill(texts.CODE, texts.FORMULAS)
+    notes = (
+        "Both are in French.\nThe prompt is English.",
+        "The second stops in the middle of a sentence.",
+    )
+    for row, name, note in zip(rows, ("tomasz", "ines.marques"), notes, strict=True):
+        who = factories.member(stage.project, username=name)
+        stage.project.flags.create(comparison=row, labeler=who, note=note)
+    as_admin(stage)
+    stage.go("flags/")
+    stage.page.locator("[name=answer]").first.fill(
+        "Both were translated; the comparison is closed."
+    )
+
+
+@scene("rules")
+def quality_rules(stage: Stage) -> None:
+    agreeing = [
+        factories.member(stage.project, username=name) for name in ("amir", "bea", "tomasz")
+    ]
+    hasty = factories.member(stage.project, username="dalia")
+    for row in stage.fill(*[texts.NEAR] * 24, overlap=9):
+        for who in agreeing:
+            factories.judgment(row, who, active_ms=48_000)
+        factories.judgment(
+            row, hasty, ranking=[[pk] for pk in row.candidate_ids[::-1]], active_ms=2_000
+        )
+    params = {"seconds": 4, "accuracy_below": 60}
+    as_admin(stage)
+    admin = User.objects.get(username="grace")
+    rules.save_rule(
+        project=stage.project,
+        kind="too_fast",
+        params=params,
+        reason="Agreed with the team on Monday.",
+        actor=admin,
+    )
+    stage.go("agreement/rules/")
+    stage.page.locator("#labeler").select_option("bea")
+    stage.page.locator("#exclude button").click()
+    expect(stage.page.locator("#dry-run-exclude")).to_contain_text("On what was judged so far")
 
 
 @scene("batches")
