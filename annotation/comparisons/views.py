@@ -149,7 +149,7 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
     labeler = person(request)
     is_named = any(form.cleaned_data.values())
     if is_named:
-        besides = form.cleaned_data["assignment"]
+        besides = form.cleaned_data["assignment"] or 0
         skips.leave_opened(project=project, labeler=labeler, besides=besides)
     try:
         undone = judging.undo(project=project, labeler=labeler, **form.cleaned_data)

@@ -193,7 +193,7 @@ class Labeling(RuleBasedStateMachine):
         labeler = self.labelers[person]
         mine = self.project.assignments.filter(labeler=labeler, skipped_at__isnull=False)
         opened = list(mine.filter(state="leased", lease_until__gt=timezone.now()))
-        skips.leave_opened(project=self.project, labeler=labeler, besides=None)
+        skips.leave_opened(project=self.project, labeler=labeler)
         self.skipped |= {key_of(one) for one in opened}
 
     @rule(person=PEOPLE)

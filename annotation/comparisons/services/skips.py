@@ -65,7 +65,7 @@ def undo_skip(*, assignment: Assignment) -> Assignment | None:
 
 
 @transaction.atomic
-def leave_opened(*, project: Project, labeler: User, besides: int | None) -> None:
+def leave_opened(*, project: Project, labeler: User, besides: int = 0) -> None:
     """Skip as before what this labeler has open again, but for one assignment: places go to others."""
     opened = _opened(project.pk, labeler.pk).exclude(pk=besides).order_by("pk")
     for row in opened.select_for_update(of=("self",)).select_related("labeler"):
