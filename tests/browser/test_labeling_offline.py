@@ -63,7 +63,7 @@ def test_online_the_server_alone_answers_and_nothing_is_stored(kept, context, pr
     Project.objects.update(name="Another name")
     kept.page.reload()
     expect(kept.page.locator(".sections > summary")).to_have_text("Another name")
-    assert kept.page.evaluate("navigator.serviceWorker.controller !== null")
+    assert kept.page.evaluate(HAS_WORKER)
     assert kept.page.evaluate("caches.keys()") == []
     context.clear_cookies()
     kept.page.reload()

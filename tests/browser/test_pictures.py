@@ -546,9 +546,7 @@ def flags(stage: Stage) -> None:
         stage.project.flags.create(comparison=row, labeler=who, note=note)
     as_admin(stage)
     stage.go("flags/")
-    stage.page.locator("[name=answer]").first.fill(
-        "Both were translated; the comparison is closed."
-    )
+    stage.page.locator("[name=answer]").last.fill("Both were translated; the comparison is closed.")
 
 
 @scene("rules")
@@ -563,7 +561,7 @@ def quality_rules(stage: Stage) -> None:
         factories.judgment(
             row, hasty, ranking=[[pk] for pk in row.candidate_ids[::-1]], active_ms=2_000
         )
-    params = {"seconds": 4, "accuracy_below": 60}
+    params = {"seconds": 4, "accuracy_below": 0.6}
     as_admin(stage)
     admin = User.objects.get(username="grace")
     rules.save_rule(
