@@ -36,6 +36,7 @@ SIZES = {
     "tablet": (768, 1024),
     "wall": (3840, 2160),
     "zoomed": (680, 425),
+    "page": (1280, 1040),
 }
 
 
@@ -549,7 +550,7 @@ def flags(stage: Stage) -> None:
     stage.page.locator("[name=answer]").last.fill("Both were translated; the comparison is closed.")
 
 
-@scene("rules")
+@scene("rules", "page")
 def quality_rules(stage: Stage) -> None:
     agreeing = [
         factories.member(stage.project, username=name) for name in ("amir", "bea", "tomasz")
