@@ -27,7 +27,14 @@ def kept(bench: Bench, project) -> Bench:
         factories.comparison(factories.prompt(project))
     bench.open()
     bench.page.wait_for_function(HAS_WORKER)
+    eventually(lambda: is_served_by_the_worker(bench.page))
     return bench
+
+
+def is_served_by_the_worker(page: Page) -> bool:
+    """Whether a page that is loaded now comes by the worker: a busy browser loads one past it."""
+    page.reload()
+    return page.evaluate("navigator.serviceWorker.controller !== null")
 
 
 def waits(page: Page, count: int) -> None:
