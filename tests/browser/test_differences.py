@@ -49,9 +49,10 @@ def test_removed_and_added_are_told_apart_without_color_on_every_page(
     address = f"{live_server.url}/projects/{project.pk}"
     signed_in(context, labeler)
     page.goto(f"{address}/write/")
-    page.locator("[data-text]").fill(AFTER)
     page.keyboard.press("Escape")
     page.keyboard.press("d")
+    expect(page.locator("[data-before]")).to_have_text(BEFORE)
+    page.locator("[data-text]").fill(AFTER)
     expect(page.locator("[data-after] ins")).to_have_text("five")
     at_the_desk = looks(page)
     page.locator("[data-submit]").click()
