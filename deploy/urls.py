@@ -1,6 +1,5 @@
 """Every address of the site. Pages live under their app, the API under /api/v1/."""
 
-from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
@@ -49,7 +48,6 @@ API: list[URLPattern | URLResolver] = [
 ]
 PAGES: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
-    path("admin/", admin.site.urls),
     path("language/", login_not_required(set_language), name="set_language"),
     *accounts.page_patterns,
     *projects.page_patterns,

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import Tiers, tier_levels
+from annotation.comparisons.selectors import Tiers, stood, tier_levels
 from annotation.projects.models import Project
 
 CLOSE = 1  # steps that two responses which are the same may lie apart
@@ -74,13 +75,13 @@ def is_right_answer(judgment: Judgment) -> bool:
     )
 
 
-def gold_answers(project: Project) -> QuerySet[Judgment]:
-    """Answers to gold that is in use, oldest first: given after it became gold, not undone, no repeats."""
+def gold_answers(project: Project, *, as_of: datetime | None = None) -> QuerySet[Judgment]:
+    """Answers to gold that is in use, oldest first: given after it became gold, not undone (`stood`), no repeats."""
     rows = Judgment.objects.filter(
+        stood(as_of),
         project=project,
         comparison__kind=Comparison.Kind.GOLD,
         comparison__gold__retired_at=None,
-        withdrawn_at=None,
         is_repeat=False,
         is_imported=False,
     )

@@ -22,13 +22,14 @@ from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 from annotation.projects.services.projects import LARGEST_TEST_SHARE
 from annotation.prompts.models import PromptImport
+from annotation.registry.models import ModelVersion
 
 PROMPTS_ASSUMED = 1_000
 SECONDS_ASSUMED = 45  # for two responses
 SECONDS_MORE = 20  # for each further one
 # What `annotation.measures.budget` says, for the catalogs of languages: the ground floor knows no framework.
 REASONS = (
-    gettext_noop("Nobody has labeled yet, so there is no pace to go by."),
+    gettext_noop("Nobody has labeled here yet, so there is no pace to go by."),
     gettext_noop("Nobody has labeled in the last days, so there is no pace to go by."),
     gettext_noop("The days differ too much for an interval."),
 )
@@ -102,8 +103,16 @@ def plan_of(project: Project) -> Plan:
         gold_share=project.gold_share,
         repeat_share=project.repeat_share,
         agreement_target=project.agreement_target,
-        is_sampled=chosen is None or chosen.policy_id is not None,
+        is_sampled=_is_sampled(project, chosen),
     )
+
+
+def _is_sampled(project: Project, chosen: SamplingPlan | None) -> bool:
+    """Whether a policy answers what has no responses; before anything is chosen, where one is there or no response."""
+    if chosen is not None:
+        return chosen.policy_id is not None
+    policies = project.model_versions.filter(kind=ModelVersion.Kind.POLICY)
+    return policies.exists() or not project.candidates.exists()
 
 
 def _prompts(project: Project) -> int:

@@ -228,7 +228,7 @@ def _for_engineer(counts: Counts) -> NextStep:
     if not counts.runs:
         why = _("A snapshot is ready. Start with a reward model.")
         return NextStep(Role.ENGINEER, _("Start a run"), why, "runs/", _("Start a run"))
-    why = _("%(runs)s runs and %(versions)s model versions. Compare before and after.") % _written(
+    why = _("Runs: %(runs)s. Model versions: %(versions)s. Compare before and after.") % _written(
         counts
     )
     return NextStep(Role.ENGINEER, _("Look at the models"), why, "models/", _("Open models"))

@@ -202,7 +202,8 @@ def take_guideline(request: HttpRequest, project: Project) -> Turn:
     current = current_guideline(project)
     form = GuidelineForm(_posted(request), current=current)
     text = with_lines(str(form["text"].value() or ""))
-    is_labeled = project.assignments.exists() or project.judgments.exists()
+    here = project.judgments.filter(is_imported=False)
+    is_labeled = project.assignments.exists() or here.exists()
     facts = {
         "preview": markdown.render(text),
         "version": current.version if current else 0,

@@ -329,7 +329,7 @@ class MyWork(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.LABELER)
         me = person(request)
-        found = numbers.numbers_of(project, me.pk)
+        found = numbers.own_numbers(project, me)
         statistics = ("gold", "training", "with_others", "left", "fast", "fast_accuracy")
         return Response(
             {

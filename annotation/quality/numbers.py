@@ -4,18 +4,21 @@ What flags say is advice to look: one answer never blocks anyone, and speed alon
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from annotation.accounts.models import User
+from annotation.accounts.zones import start_of_day, zone_of
 from annotation.comparisons.gold import gold_answers, is_right_answer
 from annotation.comparisons.models import Judgment
-from annotation.comparisons.selectors import pair_rows
+from annotation.comparisons.selectors import pair_rows, stood
 from annotation.measures.statistic import Interval, Statistic, missing, proportion
 from annotation.projects.models import Project
 from annotation.quality.columns import columns_of
@@ -29,7 +32,9 @@ FAST_SECONDS = 5.0  # where no rule of the project says another
 LOOKED_AT = 2_000  # comparisons, the newest, that speed is looked at on
 BIAS_FROM = 50  # decided answers
 FLIPS_FROM = 10  # repeats
+GOLD_TOLD_FROM = 5  # answers, to the labeler who gave them
 HALF = 0.5
+TRAINING = Q(assignment__is_training=True)
 
 
 class Repeats(NamedTuple):
@@ -65,21 +70,33 @@ class LabelerNumbers:
     concerns: tuple[Concern, ...]
 
 
-def numbers_of(project: Project, labeler_id: int) -> LabelerNumbers:
-    """Everything about one labeler; a fixed number of queries."""
+def own_numbers(project: Project, labeler: User) -> LabelerNumbers:
+    """What labelers read of themselves: gold and repeats as they stood when their day began, gold once it is some.
+
+    A figure that moved with an answer would tell that it was a test, and one that moved with its undo the known answer.
+    """
+    found = numbers_of(project, labeler.pk, as_of=start_of_day(zone_of(labeler), timezone.now()))
+    if 0 < found.gold.n < GOLD_TOLD_FROM:
+        return replace(found, gold=missing(_("Too few known answers were asked yet.")))
+    return found
+
+
+def numbers_of(
+    project: Project, labeler_id: int, *, as_of: datetime | None = None
+) -> LabelerNumbers:
+    """Everything about one labeler, gold in real work and repeats as of a moment; a fixed number of queries."""
     mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
     totals = mine.aggregate(
         judgments=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms")
     )
     report = _reported(project, labeler_id)
     seconds = fast_seconds(project)
-    repeats = repeats_of(project, labeler_id)
-    gold, training = _gold(project, labeler_id)
+    repeats = repeats_of(project, labeler_id, as_of=as_of)
     found = LabelerNumbers(
         judgments=totals["judgments"],
         hours=(totals["active"] or 0) / 3_600_000,
-        gold=gold,
-        training=training,
+        gold=_accuracy(gold_answers(project, as_of=as_of).exclude(TRAINING), labeler_id),
+        training=_accuracy(gold_answers(project).filter(TRAINING), labeler_id),
         repeats=repeats,
         with_others=_statistic(report.get("agreement")),
         left=_statistic(report.get("left")),
@@ -88,13 +105,7 @@ def numbers_of(project: Project, labeler_id: int) -> LabelerNumbers:
         fast_seconds=seconds,
         concerns=(),
     )
-    return _with_concerns(found, usual=_usual(project))
-
-
-def _with_concerns(found: LabelerNumbers, *, usual: float) -> LabelerNumbers:
-    concerns = tuple(_concerns(found, usual))
-    values = {name: getattr(found, name) for name in found.__slots__}
-    return LabelerNumbers(**{**values, "concerns": concerns})
+    return replace(found, concerns=tuple(_concerns(found, _usual(project))))
 
 
 def _concerns(found: LabelerNumbers, usual: float) -> Iterator[Concern]:
@@ -171,20 +182,14 @@ def _accuracy_under(seconds: float, project: Project, labeler_id: int) -> Statis
     return found.get(labeler_id, nothing)
 
 
-def _gold(project: Project, labeler_id: int) -> tuple[Statistic, Statistic]:
-    """Accuracy on gold in real work, and in training."""
-    real: list[bool] = []
-    training: list[bool] = []
-    answers = gold_answers(project).filter(labeler_id=labeler_id).select_related("assignment")
-    for one in answers:
-        is_training = bool(one.assignment and one.assignment.is_training)
-        (training if is_training else real).append(is_right_answer(one))
-    return accuracy_on_gold(sum(real), len(real)), accuracy_on_gold(sum(training), len(training))
+def _accuracy(answers: QuerySet[Judgment], labeler_id: int) -> Statistic:
+    right = [is_right_answer(one) for one in answers.filter(labeler_id=labeler_id)]
+    return accuracy_on_gold(sum(right), len(right))
 
 
-def repeats_of(project: Project, labeler_id: int) -> Repeats:
-    """Each repeat beside the first answer of the same labeler; two queries."""
-    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, withdrawn_at=None)
+def repeats_of(project: Project, labeler_id: int, *, as_of: datetime | None = None) -> Repeats:
+    """Each repeat beside the first answer of the same labeler, as they stood (`stood`); two queries."""
+    mine = Judgment.objects.filter(stood(as_of), project=project, labeler_id=labeler_id)
     again = list(mine.filter(is_repeat=True))
     firsts = {
         one.comparison_id: one

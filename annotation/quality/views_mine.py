@@ -33,7 +33,7 @@ def my_work(request: HttpRequest, project_id: int) -> HttpResponse:
     appeals = list(disputes.disputes_of(project).filter(labeler=me))
     about = appealed(project, appeals)
     training = mine.training_answers(project, me.pk)
-    found = numbers.numbers_of(project, me.pk)
+    found = numbers.own_numbers(project, me)
     context = {
         **page_context(me, project, "my-work"),
         "member": Membership.objects.get(project=project, user=me, role=Role.LABELER),

@@ -10,13 +10,19 @@ from django.utils import timezone
 from annotation.audit.models import AuditEvent
 from annotation.comparisons import exams
 from annotation.comparisons.gold import gold_answers, is_right
-from annotation.comparisons.models import Assignment, Comparison, ExamAttempt
+from annotation.comparisons.models import (
+    Assignment,
+    Comparison,
+    ExamAttempt,
+    GoldItem,
+    Judgment,
+)
 from annotation.comparisons.services import judging
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Membership, Role
 from annotation.quality import gold
-from annotation.quality.numbers import numbers_of
+from annotation.quality.numbers import GOLD_TOLD_FROM, numbers_of, own_numbers
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import computed_report
 from annotation.quality.services import catch_up
@@ -165,6 +171,32 @@ def test_what_was_judged_before_it_became_gold_is_no_gold_answer(project, admin,
     tiers = [[pk] for pk in reversed(comparison.candidate_ids)]
     gold.mark_gold(comparison=comparison, known_ranking=tiers, actor=admin)
     assert not gold_answers(project).exists()
+
+
+def two_days_pass():
+    then = timezone.now() - timedelta(days=2)
+    GoldItem.objects.update(created_at=then)
+    Judgment.objects.update(created_at=then)
+
+
+def test_labelers_read_gold_as_of_yesterday_so_that_no_answer_and_no_undo_tells_which_it_was(
+    project, admin, labeler
+):
+    given = [answered(marked(project, admin), labeler) for _ in range(GOLD_TOLD_FROM)]
+    two_days_pass()
+    before = own_numbers(project, labeler).gold
+    assert before.n == GOLD_TOLD_FROM
+    judging.undo_judgment(judgment=given[0])
+    answered(marked(project, admin), labeler, right=False)
+    assert own_numbers(project, labeler).gold == before
+    seen_by_admins = numbers_of(project, labeler.pk).gold
+    assert (seen_by_admins.n, seen_by_admins.value < before.value) == (GOLD_TOLD_FROM, True)
+
+
+def test_labelers_are_told_no_share_of_one_known_answer(project, admin, labeler):
+    answered(marked(project, admin), labeler)
+    two_days_pass()
+    assert own_numbers(project, labeler).gold.value is None
 
 
 def test_importing_known_answers_reports_each_wrong_line(project, admin):

@@ -391,7 +391,10 @@ def test_the_overview_says_when_the_judgments_are_due(client, project):
     factories.comparison(factories.prompt(project), overlap=2)
     found = client.get(page).text
     assert "0 of 2 labels" in found
-    assert "Nobody has labeled yet, so there is no pace to go by. Due by 1 May 2099, 12:00" in found
+    assert (
+        "Nobody has labeled here yet, so there is no pace to go by. Due by 1 May 2099, 12:00"
+        in found
+    )
     project.is_paused = True
     project.save()
     found = client.get(page).text
@@ -454,6 +457,6 @@ def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
     shown = api.get(url).json()
     assert (shown["counts"]["labels_wanted"], shown["counts"]["labels_given"]) == (2, 0)
     assert shown["forecast"]["left"] == 2
-    assert shown["forecast"]["reason"].startswith("Nobody has labeled yet")
+    assert shown["forecast"]["reason"].startswith("Nobody has labeled here yet")
     assert shown["counts"]["candidates"] == 5
     assert shown["next_steps"][0]["path"] == "settings/members/"

@@ -467,6 +467,13 @@ def test_a_preview_shows_the_text_as_labelers_read_it(admin, project):
     assert "Big</h" in answer.content.decode()
 
 
+def test_imported_judgments_leave_the_first_guideline_open_to_change(project, admin):
+    factories.judgment(factories.comparison(factories.prompt(project)), is_imported=True)
+    for text in ("# Mine", "# Better"):
+        admin.post(address(project, "guideline"), {"text": text}, follow=True)
+    assert [(one.version, one.text) for one in project.guidelines.all()] == [(1, "# Better")]
+
+
 def test_the_estimate_counts_labels_hours_and_widths(project):
     """100 prompts of 3 responses: 300 pairs; 12 % at three labels: 300 + 36 · 2 = 372; at 45 s 4.65 hours."""
     factories.prompt(project)
@@ -483,6 +490,8 @@ def test_without_a_policy_what_has_no_two_responses_is_not_compared(project):
     bare = [factories.prompt(project) for _ in range(3)]
     for _ in range(2):
         factories.candidate(bare[0])
+    assert estimate(project).comparisons == 1
+    factories.policy(project)
     assert estimate(project).comparisons == 3
     SamplingPlan.objects.create(project=project)
     assert estimate(project).comparisons == 1

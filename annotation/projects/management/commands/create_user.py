@@ -19,9 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("--project", type=int, help="make the person a member of this project")
         parser.add_argument("--role", choices=Role.values, action="append", default=None)
-        parser.add_argument(
-            "--staff", action="store_true", help="may make projects, and use /admin/"
-        )
+        parser.add_argument("--staff", action="store_true", help="may make projects")
 
     def handle(self, *_args: Any, **options: Any) -> None:  # Any: Django's own options
         roles = options["role"] or []
