@@ -305,9 +305,6 @@ class ComparisonList(generics.ListAPIView[Comparison]):
     def get_queryset(self) -> QuerySet[Comparison]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
         state = self.request.query_params.get("state", "")
-        if state and state not in Comparison.State.values:
-            known = ", ".join(Comparison.State.values)
-            raise InvalidInput.at("state", f"{state!r} is not one of {known}.")
         return selectors.comparisons_in(project, state=state)
 
     @extend_schema(parameters=[STATE])

@@ -20,7 +20,7 @@ from annotation.comparisons.models import (
 )
 from annotation.comparisons.progress import DONE_COLUMNS, Done
 from annotation.core import statements
-from annotation.core.errors import NotFound
+from annotation.core.errors import InvalidInput, NotFound
 from annotation.core.statements import columns, row_of, width
 from annotation.generation.models import Candidate
 from annotation.projects.models import Membership, Project, Role
@@ -335,10 +335,14 @@ def responses_of(candidate_ids: Sequence[int]) -> dict[int, Response]:
 
 
 def comparisons_in(project: Project, *, state: str = "", kind: str = "") -> QuerySet[Comparison]:
-    """The comparisons of a project, narrowed by state and kind where given."""
-    rows = project.comparisons.select_related("prompt")
-    rows = rows.filter(state=state) if state in Comparison.State.values else rows
-    return rows.filter(kind=kind) if kind in Comparison.Kind.values else rows
+    """The comparisons of a project, narrowed by state and kind where given; InvalidInput for one that is unknown."""
+    asked = {"state": (state, Comparison.State.values), "kind": (kind, Comparison.Kind.values)}
+    for name, (value, known) in asked.items():
+        if value and value not in known:
+            raise InvalidInput.at(name, f"{name}={value[:60]!r} is not one of {', '.join(known)}.")
+    return project.comparisons.select_related("prompt").filter(
+        **{name: value for name, (value, _known) in asked.items() if value}
+    )
 
 
 def flags_in(project: Project, *, state: str = "") -> QuerySet[Flag]:

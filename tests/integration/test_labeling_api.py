@@ -393,6 +393,8 @@ def test_an_admin_sees_filters_closes_and_opens_comparisons(client, project):
     assert detail in closed.content.decode()
     assert "&amp;&amp;" not in closed.text
     listed = reverse("comparisons-list", args=[project.pk])
+    refused = client.get(listed, {"state": "zzz"})
+    assert (refused.status_code, "is not one of open, judged" in refused.text) == (400, True)
     searches = (str(comparison.pk), comparison.prompt.turns[-1]["content"], "no such words")
     assert [detail in client.get(listed, {"search": one}).text for one in searches] == [
         True,

@@ -45,9 +45,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "Loss on held-out records", NATS, Tells.PROGRESS, beside="loss", line="held out"
         ),
         "nll": Metric("Bradley-Terry loss", "nats a pair", Tells.PROGRESS),
-        "accuracy": Metric("Pairs in people's order", SHARE, Tells.PROGRESS, line="training"),
+        "accuracy": Metric("Pairs in the labelers' order", SHARE, Tells.PROGRESS, line="training"),
         "held_out_accuracy": Metric(
-            "Held-out pairs in people's order",
+            "Held-out pairs in the labelers' order",
             SHARE,
             Tells.PROGRESS,
             beside="accuracy",
