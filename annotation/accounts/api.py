@@ -19,6 +19,7 @@ from annotation.accounts.serializers import (
     TimeZoneSerializer,
     TokenSerializer,
 )
+from annotation.core.api import sent_fields
 
 
 class Me(APIView):
@@ -31,10 +32,9 @@ class Me(APIView):
     @extend_schema(request=TimeZoneSerializer, responses=MeSerializer)
     def patch(self, request: Request) -> Response:
         """Say in which time zone your days are counted."""
-        sent = TimeZoneSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        sent = sent_fields(TimeZoneSerializer, request)
         me = person(request)
-        services.set_time_zone(user=me, **sent.validated_data)
+        services.set_time_zone(user=me, **sent)
         me.refresh_from_db(fields=["time_zone"])
         return Response(MeSerializer(me).data)
 
@@ -50,9 +50,8 @@ class TokenList(generics.ListAPIView[ApiToken]):
 
     @extend_schema(request=TokenSerializer, responses={201: NewTokenSerializer})
     def post(self, request: Request, *_args: Any) -> Response:  # Any: DRF's view arguments
-        sent = TokenSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        new = services.create_token(user=person(request), **sent.validated_data)
+        sent = sent_fields(TokenSerializer, request)
+        new = services.create_token(user=person(request), **sent)
         body = {**TokenSerializer(new.token).data, "key": new.key}
         return Response(body, status=status.HTTP_201_CREATED)
 

@@ -12,7 +12,6 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
@@ -26,6 +25,7 @@ from annotation.comparisons.selectors import Station, station_of
 from annotation.comparisons.services import comparisons, flagging, judging, queue
 from annotation.comparisons.services.pairing import pair_candidates, pair_waiting
 from annotation.comparisons.worddiff import word_diff
+from annotation.core.api import sent_fields
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
@@ -45,13 +45,6 @@ REOPENED = {  # by whether it was skipped
 }
 MOST_AHEAD = 2
 MOST_HELD = 10
-
-
-def sent(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The fields of the request, checked against ``shape``."""  # Any: DRF's own types
-    serializer = shape(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +213,7 @@ class AssignmentSkip(APIView):
         asked, labeler = wish(request), person(request)
         project = project_for(labeler, project_id, Role.LABELER)
         assignment = own(request, project, assignment_id)
-        queue.skip_assignment(assignment=assignment, **sent(shapes.SkipSerializer, request))
+        queue.skip_assignment(assignment=assignment, **sent_fields(shapes.SkipSerializer, request))
         return acted(request, asked, project_id, _("Skipped."))
 
 
@@ -244,7 +237,7 @@ class AssignmentFlag(APIView):
         project = project_for(request.user, project_id, Role.LABELER)
         assignment = own(request, project, assignment_id)
         flag = flagging.flag_comparison(
-            assignment=assignment, **sent(shapes.FlagNoteSerializer, request)
+            assignment=assignment, **sent_fields(shapes.FlagNoteSerializer, request)
         )
         return Response(shapes.FlagSerializer(flag).data, status=status.HTTP_201_CREATED)
 
@@ -276,7 +269,7 @@ class JudgmentUndo(APIView):
         asked, labeler = wish(request), person(request)
         project = project_for(labeler, project_id, Role.LABELER)
         undone = judging.undo(
-            project=project, labeler=labeler, **sent(shapes.UndoSerializer, request)
+            project=project, labeler=labeler, **sent_fields(shapes.UndoSerializer, request)
         )
         row = undone.assignment
         was = REOPENED[undone.was_skipped] if row else NOT_THERE
@@ -318,7 +311,7 @@ class ComparisonList(generics.ListAPIView[Comparison]):
     def post(self, request: Request, project_id: int) -> Response:
         """Make the comparisons of one prompt's candidates that are not there yet."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.PairPromptSerializer, request)
+        fields = sent_fields(shapes.PairPromptSerializer, request)
         prompt = project.prompts.filter(pk=fields["prompt"]).first()
         if prompt is None:
             raise NotFound(f"There is no prompt {fields['prompt']} in this project.")
@@ -339,7 +332,7 @@ class ComparisonPair(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Make the comparisons of all prompts with candidates and no comparison yet; call again while some wait."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.PairWaitingSerializer, request)
+        fields = sent_fields(shapes.PairWaitingSerializer, request)
         made = pair_waiting(project=project, actor=person(request), **fields)
         body = {"made": made, "prompts_waiting": selectors.prompts_to_pair(project).count()}
         return Response(shapes.PairedSerializer(body).data)
@@ -359,7 +352,7 @@ class ComparisonDetail(APIView):
         """Close a comparison, or open it again."""
         project = project_for(request.user, project_id, Role.ADMIN)
         row = selectors.comparison_of(project=project, pk=comparison_id)
-        state = sent(shapes.ComparisonStateSerializer, request)["state"]
+        state = sent_fields(shapes.ComparisonStateSerializer, request)["state"]
         row = comparisons.set_closed(
             comparison=row, is_closed=comparisons.state_named(state), actor=person(request)
         )

@@ -16,6 +16,7 @@ from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.queue import languages_of
+from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 
@@ -91,9 +92,7 @@ class BatchList(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Gather the free comparisons of the chosen prompts, and make those that lack."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        sent = NewBatchSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        fields = dict(sent.validated_data)
+        fields = sent_fields(NewBatchSerializer, request)
         chosen = services.Chosen(**{name: fields.pop(name) for name in CHOSEN if name in fields})
         batch = services.create_batch(
             project=project, chosen=chosen, actor=person(request), **fields
@@ -115,9 +114,7 @@ class BatchDetail(APIView):
         """Rename, move, date; set the state to open, paused or closed. What is left out stays."""
         project = project_for(request.user, project_id, Role.ADMIN)
         batch = batches.batch_of(project, batch_id)
-        sent = BatchSerializer(data=request.data, partial=True)
-        sent.is_valid(raise_exception=True)
-        fields = dict(sent.validated_data)
+        fields = sent_fields(BatchSerializer, request, partial=True)
         if (state := fields.pop("state", None)) is not None:
             services.set_state(batch=batch, state=state, actor=person(request))
         if fields:

@@ -14,6 +14,7 @@ from annotation.comparisons import selectors
 from annotation.comparisons import serializers as shapes
 from annotation.comparisons.models import Flag
 from annotation.comparisons.services import flagging
+from annotation.core.api import sent_fields
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
@@ -48,9 +49,8 @@ class FlagResolve(APIView):
         """Say that a flag was dealt with; its labeler reads the answer."""
         project = project_for(request.user, project_id, Role.ADMIN)
         flag = selectors.flag_of(project=project, pk=flag_id)
-        answer = shapes.FlagAnswerSerializer(data=request.data)
-        answer.is_valid(raise_exception=True)
-        flag = flagging.resolve_flag(flag=flag, actor=person(request), **answer.validated_data)
+        answer = sent_fields(shapes.FlagAnswerSerializer, request)
+        flag = flagging.resolve_flag(flag=flag, actor=person(request), **answer)
         return Response(shapes.FlagSerializer(flag).data)
 
 

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from annotation.accounts.authentication import person
 from annotation.comparisons.models import Requeue
 from annotation.comparisons.services import requeue as services
+from annotation.core.api import sent_fields
 from annotation.projects.models import Guideline, Project, Role
 from annotation.projects.selectors import guideline_of, project_for
 
@@ -61,9 +62,7 @@ class RequeueSerializer(serializers.ModelSerializer[Requeue]):
 def _asked(request: Request, project: Project) -> tuple[Guideline, dict[str, Any]]:
     # Any: a word and a row
     """The new version and what it asks again, checked."""
-    sent = NewRequeueSerializer(data=request.data)
-    sent.is_valid(raise_exception=True)
-    fields = sent.validated_data
+    fields = sent_fields(NewRequeueSerializer, request)
     under = fields.get("judged_under")
     judged_under = None if under is None else guideline_of(project=project, version=under)
     guideline = guideline_of(project=project, version=fields["guideline"])

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -16,12 +16,15 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ChoiceField, Field, Serializer
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError, log_refusal, shortage_behind
 from annotation.core.text import is_key, kind_of
 
 API_ROOT = "/api/"
+Shape = TypeVar("Shape", bound=Serializer[Any])  # Any: of any row
+CSRF_FIELD = "csrfmiddlewaretoken"  # of a form on a page
 NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
 
 
@@ -54,6 +57,38 @@ class BoundedJSONParser(JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise exceptions.ParseError("The JSON is nested too deeply.") from error
+
+
+def sent_fields(
+    shape: type[Serializer[Any]], request: Request, *, partial: bool = False
+) -> dict[str, Any]:  # Any: as the shape says
+    """The fields of the request, as `checked` lets them through."""
+    return dict(checked(shape, request, partial=partial).validated_data)
+
+
+def checked(shape: type[Shape], request: Request, *, partial: bool = False) -> Shape:
+    """The request read by ``shape``. Raises ValidationError: a field that it does not have is not passed over."""
+    read = shape(data=request.data, partial=partial)
+    if not read.is_valid():
+        raise exceptions.ValidationError(
+            {
+                name: _naming_choices(read.fields.get(name), told)
+                for name, told in read.errors.items()
+            }
+        )
+    known = [name for name, field in read.fields.items() if not field.read_only]
+    unknown = [name for name in request.data if name not in read.fields and name != CSRF_FIELD]
+    if unknown:
+        sentence = f"There is no such field here; there are {', '.join(known)}."
+        raise exceptions.ValidationError({name: [sentence] for name in unknown})
+    return read
+
+
+def _naming_choices(field: Field[Any, Any, Any, Any] | None, told: Any) -> Any:  # Any: DRF's own
+    """What was told of a field; of a choice also what may be chosen."""
+    if not isinstance(field, ChoiceField) or getattr(told[0], "code", "") != "invalid_choice":
+        return told
+    return [f"{told[0]} Choose one of {', '.join(map(str, field.choices))}."]
 
 
 def error_body(

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.datasets import serializers as shapes
 from annotation.datasets.downloads import changes_download, download
 from annotation.datasets.models import DatasetSnapshot
@@ -38,12 +39,11 @@ class SnapshotList(generics.ListAPIView[DatasetSnapshot]):
     def post(self, request: Request, project_id: int) -> Response:
         """Request a snapshot; a worker builds it."""
         project = project_for(request.user, project_id, Role.ENGINEER)
-        fields = shapes.NewSnapshotSerializer(data=request.data)
-        fields.is_valid(raise_exception=True)
+        fields = sent_fields(shapes.NewSnapshotSerializer, request)
         snapshot = requesting.request_snapshot(
             project=project,
-            name=fields.validated_data["name"],
-            query=fields.validated_data.get("query", {}),
+            name=fields["name"],
+            query=fields.get("query", {}),
             actor=person(request),
         )
         return Response(shapes.SnapshotSerializer(snapshot).data, status=status.HTTP_201_CREATED)
@@ -55,9 +55,8 @@ class SnapshotPreview(APIView):
     @extend_schema(request=shapes.QuerySerializer, responses=shapes.PreviewSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
-        fields = shapes.QuerySerializer(data=request.data)
-        fields.is_valid(raise_exception=True)
-        query = requesting.checked_query(project, fields.validated_data)
+        fields = sent_fields(shapes.QuerySerializer, request)
+        query = requesting.checked_query(project, fields)
         return Response(shapes.PreviewSerializer(preview_of(project, query)).data)
 
 

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
 from annotation.comparisons.worddiff import word_changes
+from annotation.core.api import sent_fields
 from annotation.core.errors import InvalidInput
 from annotation.demonstrations import selectors
 from annotation.demonstrations import serializers as shapes
@@ -23,13 +24,6 @@ from annotation.projects.selectors import project_for
 from annotation.ui import markdown
 
 STATE = OpenApiParameter("state", str, enum=selectors.FILTERS, description="Only these.")
-
-
-def sent(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The fields of the request, checked against ``shape``."""  # Any: DRF's own types
-    serializer = shape(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 def own(request: Request, project_id: int, pk: int) -> Demonstration:
@@ -53,7 +47,7 @@ def done(
 ) -> Response:
     """The labeler's own demonstration after ``act`` was done to it, with the fields sent, if it takes any."""
     row = own(request, project_id, pk)
-    fields = sent(shape, request) if shape else {}
+    fields = sent_fields(shape, request) if shape else {}
     return Response(shapes.WorkSerializer(act(demonstration=row, **fields)).data)
 
 
@@ -130,7 +124,7 @@ class DemonstrationDiff(APIView):
     def post(self, request: Request, project_id: int, pk: int) -> Response:
         """Word by word; null where there is no original or the two are too different."""
         row = own(request, project_id, pk)
-        text = sent(shapes.PreviewTextSerializer, request)["text"]
+        text = sent_fields(shapes.PreviewTextSerializer, request)["text"]
         marked = word_changes(row.source.text, text) if row.source else None
         before, after = marked or (None, None)
         return Response({"before": before, "after": after})
@@ -143,7 +137,7 @@ class TextPreview(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Markdown as safe HTML, by the rules of every page here."""
         project_for(request.user, project_id, Role.LABELER, Role.ADMIN)
-        text = sent(shapes.PreviewTextSerializer, request)["text"]
+        text = sent_fields(shapes.PreviewTextSerializer, request)["text"]
         return Response({"html": markdown.render(text)})
 
 
@@ -188,7 +182,7 @@ class DemonstrationReview(APIView):
     def post(self, request: Request, project_id: int, pk: int) -> Response:
         """Approve, approve with changes, or return with a note; never your own."""
         row = any_of(request, project_id, pk)
-        fields = sent(shapes.ReviewSerializer, request)
+        fields = sent_fields(shapes.ReviewSerializer, request)
         act = {"demonstration": row, "reviewer": person(request), "version": fields["version"]}
         if fields["verdict"] == shapes.ReviewSerializer.Verdict.RETURN:
             row = reviewing.send_back(**act, note=fields["note"])
@@ -237,7 +231,7 @@ class OpeningList(generics.ListAPIView[Opening]):
     def post(self, request: Request, project_id: int) -> Response:
         """Ask for demonstrations, or with `choose` for edits of judged candidates."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.AskSerializer, request)
+        fields = sent_fields(shapes.AskSerializer, request)
         made = asking.ask(project=project, actor=person(request), **fields)
         return Response({"openings": made}, status=status.HTTP_201_CREATED)
 
@@ -250,7 +244,7 @@ class OpeningDetail(APIView):
         """Withdraw an opening that nobody holds, or put it back."""
         project = project_for(request.user, project_id, Role.ADMIN)
         opening = selectors.opening_of(project, pk)
-        fields = sent(shapes.OpeningStateSerializer, request)
+        fields = sent_fields(shapes.OpeningStateSerializer, request)
         row = asking.set_closed(opening=opening, actor=person(request), **fields)
         return Response(shapes.OpeningSerializer(row).data)
 

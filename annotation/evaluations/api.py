@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.evaluations import services
 from annotation.evaluations.models import Evaluation
 from annotation.evaluations.selectors import card_in, evaluation_in, evaluations_of
@@ -59,9 +60,7 @@ class EvaluationList(ListAPIView[Evaluation]):
     def post(self, request: Request, project_id: int) -> Response:
         """Compare two policies: both answer, people vote blind, a reward model scores."""
         project = project_for(request.user, project_id, Role.ENGINEER)
-        form = NewEvaluationSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        asked = form.validated_data
+        asked = sent_fields(NewEvaluationSerializer, request)
         reward = asked["reward_model"]
         row = services.start_evaluation(
             project=project,

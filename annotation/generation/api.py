@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.generation import selectors, services
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun
 from annotation.generation.serializers import (
@@ -42,12 +43,11 @@ class RunList(generics.ListAPIView[GenerationRun]):
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Ask a policy for candidates."""
         project = project_for(person(request), project_id, *ASKERS)
-        sent = RunRequestSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        policy_id = sent.validated_data.pop("policy", None)
+        sent = sent_fields(RunRequestSerializer, request)
+        policy_id = sent.pop("policy", None)
         policy = model_for(project, policy_id) if policy_id is not None else None
         run = services.request_candidates(
-            project=project, policy=policy, actor=person(request), **sent.validated_data
+            project=project, policy=policy, actor=person(request), **sent
         )
         return Response(GenerationRunSerializer(run).data, status=status.HTTP_201_CREATED)
 
@@ -115,9 +115,8 @@ class PlaygroundList(generics.ListAPIView[PlaygroundRun]):
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Let up to four policies answer one prompt, and a reward model score them."""
         project = project_for(person(request), project_id, Role.ENGINEER)
-        sent = PlaygroundSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        run = _played(project, request, dict(sent.validated_data))
+        sent = sent_fields(PlaygroundSerializer, request)
+        run = _played(project, request, sent)
         return Response(PlaygroundSerializer(run).data, status=status.HTTP_201_CREATED)
 
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.judges import selectors
 from annotation.judges import serializers as shapes
 from annotation.judges.models import Constitution, Hearing, Judge, JudgeRun, Revision, RevisionRun
@@ -41,10 +42,9 @@ class ConstitutionList(generics.ListAPIView[Constitution]):
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Publish the next version; judges keep the one they were given."""
         project = _project(request, project_id)
-        sent = shapes.ConstitutionSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        sent = sent_fields(shapes.ConstitutionSerializer, request)
         made = appointing.publish_constitution(
-            project=project, principles=sent.validated_data["principles"], actor=person(request)
+            project=project, principles=sent["principles"], actor=person(request)
         )
         return Response(shapes.ConstitutionSerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -62,9 +62,7 @@ class JudgeList(generics.ListAPIView[Judge]):
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Appoint a judge: a model under a constitution, asked in one way."""
         project = _project(request, project_id)
-        sent = shapes.NewJudgeSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        fields = dict(sent.validated_data)
+        fields = sent_fields(shapes.NewJudgeSerializer, request)
         given = fields.pop("constitution", None)
         judge = appointing.appoint_judge(
             project=project,
@@ -126,12 +124,11 @@ class JudgeRunList(generics.ListAPIView[JudgeRun]):
     def post(self, request: Request, project_id: int, pk: int, *_args: Any) -> Response:
         """Let the judge hear the comparisons it has not heard yet, each pair in both orders."""
         judge = selectors.judge_for(_project(request, project_id), pk)  # Any: DRF's
-        sent = shapes.NewJudgeRunSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        sent = sent_fields(shapes.NewJudgeRunSerializer, request)
         run = hearing.request_hearing(
             judge=judge,
-            wanted_comparisons=sent.validated_data["wanted"],
-            max_comparisons=sent.validated_data["max_comparisons"],
+            wanted_comparisons=sent["wanted"],
+            max_comparisons=sent["max_comparisons"],
             actor=person(request),
         )
         return Response(shapes.JudgeRunSerializer(run).data, status=status.HTTP_201_CREATED)
@@ -197,9 +194,7 @@ class RevisionRunList(generics.ListAPIView[RevisionRun]):
         """Let the judge's model criticize candidates of policies and write them anew."""
         project = _project(request, project_id)  # Any: DRF's
         judge = selectors.judge_for(project, pk)
-        sent = shapes.NewRevisionRunSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        fields = dict(sent.validated_data)
+        fields = sent_fields(shapes.NewRevisionRunSerializer, request)
         source = fields.pop("policy", None)
         run = revising.request_revisions(
             judge=judge,

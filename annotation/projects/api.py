@@ -1,18 +1,16 @@
 """API of projects: settings, members, invitations, guideline, criteria, audit."""
 
-from typing import Any
-
 from django.db.models import QuerySet
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
 from annotation.audit.models import AuditEvent
+from annotation.core.api import sent_fields
 from annotation.core.errors import Forbidden
 from annotation.projects import serializers as shapes
 from annotation.projects.models import Criterion, Guideline, Invitation, Project, Role
@@ -25,13 +23,6 @@ from annotation.projects.selectors import (
 )
 from annotation.projects.services import inviting, members, projects, rubric
 from annotation.projects.trail import TrailQuery
-
-
-def sent(shape: type[Serializer[Any]], request: Request, **options: Any) -> dict[str, Any]:
-    """The fields of the request, checked against ``shape``."""  # Any: DRF's own types
-    serializer = shape(data=request.data, **options)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 class ProjectList(generics.ListAPIView[Project]):
@@ -49,7 +40,9 @@ class ProjectList(generics.ListAPIView[Project]):
         user = person(request)
         if not may_create_projects(user):
             raise Forbidden("Only staff and admins of a project may make projects; ask one.")
-        project = projects.create_project(actor=user, **sent(shapes.ProjectSerializer, request))
+        project = projects.create_project(
+            actor=user, **sent_fields(shapes.ProjectSerializer, request)
+        )
         return Response(shapes.ProjectSerializer(project).data, status=status.HTTP_201_CREATED)
 
 
@@ -65,7 +58,7 @@ class ProjectDetail(APIView):
     def patch(self, request: Request, project_id: int) -> Response:
         """Change settings; what is left out stays."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.ProjectSerializer, request, partial=True)
+        fields = sent_fields(shapes.ProjectSerializer, request, partial=True)
         projects.update_settings(project=project, actor=person(request), **fields)
         return Response(shapes.ProjectSerializer(project).data)
 
@@ -76,7 +69,7 @@ class ProjectArchive(APIView):
     @extend_schema(request=shapes.ArchiveSerializer, responses=shapes.ProjectSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.ArchiveSerializer, request)
+        fields = sent_fields(shapes.ArchiveSerializer, request)
         projects.set_archived(project=project, actor=person(request), **fields)
         return Response(shapes.ProjectSerializer(project).data)
 
@@ -95,7 +88,7 @@ class MemberList(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Add a person who has an account."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.NewMemberSerializer, request)
+        fields = sent_fields(shapes.NewMemberSerializer, request)
         members.add_member(
             project=project,
             username=fields["username"],
@@ -114,7 +107,7 @@ class MemberDetail(APIView):
     def put(self, request: Request, project_id: int, user_id: int) -> Response:
         """Let the member hold exactly these roles; the languages of a labeler stay where they are left out."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.RolesSerializer, request)
+        fields = sent_fields(shapes.RolesSerializer, request)
         members.set_roles(
             project=project,
             user_id=user_id,
@@ -148,7 +141,7 @@ class InvitationList(generics.ListAPIView[Invitation]):
     def post(self, request: Request, project_id: int) -> Response:
         """Make a link; it is shown in this answer only."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.SendInvitationSerializer, request)
+        fields = sent_fields(shapes.SendInvitationSerializer, request)
         new = members.invite(
             project=project,
             role=Role(fields["role"]),
@@ -187,7 +180,7 @@ class InvitationMail(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Invite several people at once, each by a link of their own; links come back where no mail went out."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.InvitePeopleSerializer, request)
+        fields = sent_fields(shapes.InvitePeopleSerializer, request)
         made = inviting.invite_people(
             project=project,
             addresses=list(dict.fromkeys(fields["addresses"])),
@@ -234,7 +227,7 @@ class GuidelineList(generics.ListAPIView[Guideline]):
     def post(self, request: Request, project_id: int) -> Response:
         """Publish the next version."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.GuidelineSerializer, request)
+        fields = sent_fields(shapes.GuidelineSerializer, request)
         guideline = projects.publish_guideline(project=project, actor=person(request), **fields)
         body = shapes.GuidelineSerializer(guideline).data
         return Response(body, status=status.HTTP_201_CREATED)
@@ -254,7 +247,7 @@ class CriterionList(generics.ListAPIView[Criterion]):
     def post(self, request: Request, project_id: int) -> Response:
         """Add a criterion, or change the question of the one with this name; its title, where it is sent."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        fields = sent(shapes.CriterionSerializer, request)
+        fields = sent_fields(shapes.CriterionSerializer, request)
         criterion = rubric.save_criterion(project=project, actor=person(request), **fields)
         body = shapes.CriterionSerializer(criterion).data
         return Response(body, status=status.HTTP_201_CREATED)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.prompts import serializers as shapes
@@ -65,9 +66,8 @@ class ImportList(generics.ListAPIView[PromptImport]):
     def post(self, request: Request, project_id: int) -> Response:
         """Ask for an import; follow it at the id that comes back."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        upload = shapes.UploadSerializer(data=request.data)
-        upload.is_valid(raise_exception=True)
-        row = start_import(project, request, dict(upload.validated_data))
+        upload = sent_fields(shapes.UploadSerializer, request)
+        row = start_import(project, request, upload)
         return Response(shapes.ImportSerializer(row).data, status=status.HTTP_202_ACCEPTED)
 
 
@@ -96,9 +96,7 @@ class ImportPreview(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Read the first rows and store nothing: how they are understood, what would be rejected and why."""
         project_for(request.user, project_id, Role.ADMIN)
-        upload = shapes.UploadSerializer(data=request.data)
-        upload.is_valid(raise_exception=True)
-        sent = upload.validated_data
+        sent = sent_fields(shapes.UploadSerializer, request)
         is_file = "file" in sent
         found = previewing.preview_file(
             chunks=sent["file"].chunks() if is_file else requesting.lines_of(sent["rows"]),

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality import groups
@@ -50,12 +51,11 @@ class GroupList(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Name a group."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        sent = SaveGroupSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        sent = sent_fields(SaveGroupSerializer, request)
         row = groups.save_group(
             project=project,
-            name=sent.validated_data["name"],
-            labeler_ids=sent.validated_data["labelers"],
+            name=sent["name"],
+            labeler_ids=sent["labelers"],
             actor=person(request),
         )
         return Response(GroupSerializer(row).data, status=status.HTTP_201_CREATED)
@@ -69,9 +69,8 @@ class GroupDetail(APIView):
         """Rename it, change who is in it, remove it or take it back."""
         project = project_for(request.user, project_id, Role.ADMIN)
         group = groups.group_of(project, group_id)
-        sent = ChangeGroupSerializer(data=request.data, partial=True)
-        sent.is_valid(raise_exception=True)
-        groups.change_group(group=group, actor=person(request), **sent.validated_data)
+        sent = sent_fields(ChangeGroupSerializer, request, partial=True)
+        groups.change_group(group=group, actor=person(request), **sent)
         return Response(GroupSerializer(groups.group_of(project, group_id)).data)
 
     @extend_schema(responses={204: None})

@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
@@ -16,6 +15,7 @@ from annotation.comparisons.exams import exam_of
 from annotation.comparisons.models import GoldItem
 from annotation.comparisons.selectors import comparison_of
 from annotation.comparisons.services.again import ask_one_more, undo_one_more
+from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality import acts, adjudication, disputes, exams, gold, mine, numbers, rules
@@ -29,13 +29,6 @@ from annotation.quality.previews import preview_of
 READERS = (Role.ADMIN, Role.ENGINEER)
 CREATED = status.HTTP_201_CREATED
 Data = dict[str, Any]  # Any: JSON
-
-
-def _read(shape: type[Serializer[Any]], request: Request, *, partial: bool = False) -> Data:
-    fields = shape(data=request.data, partial=partial)
-    fields.is_valid(raise_exception=True)
-    found: Data = fields.validated_data
-    return found
 
 
 class GoldList(generics.ListAPIView[GoldItem]):
@@ -52,7 +45,7 @@ class GoldList(generics.ListAPIView[GoldItem]):
     def post(self, request: Request, project_id: int) -> Response:
         """Make a comparison gold, or correct the known answer of one that is."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.NewGoldSerializer, request)
+        data = sent_fields(shapes.NewGoldSerializer, request)
         gold.mark_gold(
             comparison=comparison_of(project=project, pk=data["comparison"]),
             known_ranking=data["ranking"],
@@ -69,7 +62,7 @@ class GoldDetail(APIView):
     @extend_schema(request=shapes.GoldStateSerializer, responses=shapes.GoldItemSerializer)
     def patch(self, request: Request, project_id: int, comparison_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.GoldStateSerializer, request)
+        data = sent_fields(shapes.GoldStateSerializer, request)
         item, actor = gold.gold_item(project, comparison_id), person(request)
         if data["is_retired"]:
             item = gold.retire_gold(item=item, reason=data["reason"], actor=actor)
@@ -95,7 +88,7 @@ class ExamDetail(APIView):
     @extend_schema(request=shapes.ExamSerializer, responses=shapes.ExamSerializer)
     def patch(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.ExamSerializer, request, partial=True)
+        data = sent_fields(shapes.ExamSerializer, request, partial=True)
         exam = exams.set_exam(project=project, actor=person(request), **data)
         return Response(shapes.ExamSerializer(exam).data)
 
@@ -116,7 +109,7 @@ class AdjudicationList(generics.ListAPIView[Adjudication]):
     def post(self, request: Request, project_id: int) -> Response:
         """Decide a comparison; with the cause "subjective" the votes stay the label."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.NewAdjudicationSerializer, request)
+        data = sent_fields(shapes.NewAdjudicationSerializer, request)
         made = adjudication.adjudicate(
             comparison=comparison_of(project=project, pk=data["comparison"]),
             cause=data["cause"],
@@ -171,7 +164,7 @@ class NextComparisons(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Make a batch of so many, or of as many as there are; each comparison keeps its `propensity`."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        count = _read(shapes.NextComparisonsSerializer, request)["comparisons"]
+        count = sent_fields(shapes.NextComparisonsSerializer, request)["comparisons"]
         batch = ask_next(project=project, count=count, actor=person(request))
         made = {"batch": batch.pk, "comparisons": batch.comparisons.count()}
         return Response(shapes.NextDrawnSerializer(made).data, status=CREATED)
@@ -189,7 +182,7 @@ class RuleList(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Add a rule, or the next version of one; its dry run is stored with it."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.NewRuleSerializer, request)
+        data = sent_fields(shapes.NewRuleSerializer, request)
         rule = rules.save_rule(project=project, actor=person(request), **data)
         return Response(shapes.RuleSerializer(rule).data, status=CREATED)
 
@@ -200,7 +193,7 @@ class RuleDryRun(APIView):
     @extend_schema(request=shapes.TryRuleSerializer, responses=shapes.DryRunSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.TryRuleSerializer, request)
+        data = sent_fields(shapes.TryRuleSerializer, request)
         return Response(rules.dry_run(project=project, **data).as_json())
 
 
@@ -210,7 +203,7 @@ class EarlyStopDryRun(APIView):
     @extend_schema(request=shapes.TryEarlyStopSerializer, responses=shapes.EarlyStopSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.TryEarlyStopSerializer, request)
+        data = sent_fields(shapes.TryEarlyStopSerializer, request)
         tried = rules.try_early_stop(project=project, **data)
         return Response(shapes.EarlyStopSerializer(tried).data)
 
@@ -221,7 +214,7 @@ class AskingDryRun(APIView):
     @extend_schema(request=shapes.TryAskingSerializer, responses=shapes.AskedLabelsSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        settings = _read(shapes.TryAskingSerializer, request)
+        settings = sent_fields(shapes.TryAskingSerializer, request)
         asked = try_asking(project=project, settings=settings)
         return Response(shapes.AskedLabelsSerializer(asked).data)
 
@@ -241,7 +234,7 @@ class RuleDetail(APIView):
     @extend_schema(request=shapes.SwitchRuleSerializer, responses=shapes.RuleSerializer)
     def patch(self, request: Request, project_id: int, series: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.SwitchRuleSerializer, request)
+        data = sent_fields(shapes.SwitchRuleSerializer, request)
         rule = rules.switch_rule(
             project=project, series=series, is_on=data["is_on"], actor=person(request)
         )
@@ -265,7 +258,7 @@ class DisputeDetail(APIView):
     @extend_schema(request=shapes.AnswerDisputeSerializer, responses=shapes.DisputeSerializer)
     def patch(self, request: Request, project_id: int, pk: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.AnswerDisputeSerializer, request)
+        data = sent_fields(shapes.AnswerDisputeSerializer, request)
         dispute, actor = disputes.dispute_of(project, pk), person(request)
         if data["state"] == Dispute.State.OPEN:
             dispute = disputes.reopen_dispute(dispute=dispute, actor=actor)
@@ -294,7 +287,7 @@ class ActList(generics.ListAPIView[LabelerAct]):
     def post(self, request: Request, project_id: int, labeler_id: int) -> Response:
         """Send a message, pause, resume, retrain or qualify, with a text that the labeler reads."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        data = _read(shapes.NewActSerializer, request)
+        data = sent_fields(shapes.NewActSerializer, request)
         member = acts.labeler_of(project, labeler_id)
         done = acts.act(member=member, actor=person(request), **data)
         return Response(shapes.ActSerializer(done).data, status=CREATED)
@@ -307,7 +300,7 @@ class ActDryRun(APIView):
     def post(self, request: Request, project_id: int, labeler_id: int) -> Response:
         project = project_for(request.user, project_id, Role.ADMIN)
         member = acts.labeler_of(project, labeler_id)
-        kind = _read(shapes.TryActSerializer, request)["kind"]
+        kind = sent_fields(shapes.TryActSerializer, request)["kind"]
         found = preview_of(member=member, kind=kind)
         return Response(shapes.ActPreviewSerializer(found).data)
 
@@ -363,6 +356,6 @@ class MyDisputes(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Appeal an adjudication, a training answer, an exclusion or a pause."""
         project = project_for(request.user, project_id, Role.LABELER)
-        data = _read(shapes.NewDisputeSerializer, request)
+        data = sent_fields(shapes.NewDisputeSerializer, request)
         row = disputes.open_dispute(project=project, labeler=person(request), **data)
         return Response(shapes.DisputeSerializer(row).data, status=CREATED)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.registry import scoring, services
@@ -39,9 +40,8 @@ class ModelList(generics.ListAPIView[ModelVersion]):
     def post(self, request: Request, project_id: int, *_args: Any) -> Response:  # Any: DRF's
         """Register a folder, a hub name or a server as a model."""
         project = project_for(person(request), project_id, Role.ENGINEER, Role.ADMIN)
-        sent = ModelVersionSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        version = services.add_model(project=project, actor=person(request), **sent.validated_data)
+        sent = sent_fields(ModelVersionSerializer, request)
+        version = services.add_model(project=project, actor=person(request), **sent)
         return Response(ModelVersionSerializer(version).data, status=status.HTTP_201_CREATED)
 
 
@@ -61,11 +61,10 @@ class ModelStage(APIView):
     def post(self, request: Request, project_id: int, pk: int) -> Response:
         """Move the model to a stage; the one that served its kind retires where this one serves."""
         project = project_for(person(request), project_id, Role.ENGINEER)
-        sent = StageSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
+        sent = sent_fields(StageSerializer, request)
         version = services.promote(
             version=model_for(project, pk),
-            stage=sent.validated_data["stage"],
+            stage=sent["stage"],
             actor=person(request),
         )
         return Response(ModelVersionSerializer(version).data)
@@ -78,9 +77,8 @@ class ModelRollback(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Let the model of this kind serve again that served before the present one."""
         project = project_for(person(request), project_id, Role.ENGINEER)
-        sent = KindSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        kind = sent.validated_data["kind"]
+        sent = sent_fields(KindSerializer, request)
+        kind = sent["kind"]
         version = services.rollback(project=project, kind=kind, actor=person(request))
         return Response(ModelVersionSerializer(version).data)
 
@@ -120,12 +118,9 @@ class AnyModelScore(APIView):
 
 
 def _scored(request: Request, version: ModelVersion) -> Response:
-    sent = ScoreRequestSerializer(data=request.data)
-    sent.is_valid(raise_exception=True)
-    row = scoring.request_scores(
-        version=version, chats=sent.validated_data["chats"], actor=person(request)
-    )
-    row = scoring.await_scores(row, seconds=sent.validated_data["wait"])
+    sent = sent_fields(ScoreRequestSerializer, request)
+    row = scoring.request_scores(version=version, chats=sent["chats"], actor=person(request))
+    row = scoring.await_scores(row, seconds=sent["wait"])
     body = ScoringSerializer(row).data
     if row.status == ScoringRequest.Status.DONE:
         return Response(body)

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import checked
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.rounds import selectors, services
@@ -33,12 +34,6 @@ def round_of(view: APIView) -> Round:
     return selectors.round_in(project_of(view), view.kwargs["number"])
 
 
-def asked(request: Request) -> NewRoundSerializer:
-    form = NewRoundSerializer(data=request.data)
-    form.is_valid(raise_exception=True)
-    return form
-
-
 class RoundList(ListAPIView[Round]):
     """The rounds of a project, newest first."""
 
@@ -51,7 +46,7 @@ class RoundList(ListAPIView[Round]):
     @extend_schema(request=NewRoundSerializer, responses={201: RoundSerializer})
     def post(self, request: Request, **_address: int) -> Response:
         """Start a round: everything else follows by itself."""
-        project, form = project_of(self), asked(request)
+        project, form = project_of(self), checked(NewRoundSerializer, request)
         key, server = form.validated_data["policy"], form.validated_data["sampler"]
         row = services.start_round(
             project=project,
@@ -69,7 +64,7 @@ class RoundEstimate(APIView):
     @extend_schema(request=NewRoundSerializer, responses=RoundEstimateSerializer)
     def post(self, request: Request, **_address: int) -> Response:
         """The estimate of a plan; nothing starts."""
-        project, form = project_of(self), asked(request)
+        project, form = project_of(self), checked(NewRoundSerializer, request)
         key = form.validated_data["policy"]
         policy = model_in(project, key, field="policy") if key else selectors.start_policy(project)
         found = estimate(project, form.plan(), policy)

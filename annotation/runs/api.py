@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.models import User
-from annotation.core.api import NewestFirst
+from annotation.core.api import NewestFirst, sent_fields
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
@@ -81,9 +81,7 @@ class RunList(ListAPIView[TrainingRun]):
     def post(self, request: Request, **_address: int) -> Response:
         """Queue a run."""
         project = project_of(self)
-        form = NewRunSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        asked = form.validated_data
+        asked = sent_fields(NewRunSerializer, request)
         run = services.queue_run(
             project=project,
             spec=asked["spec"],
@@ -115,12 +113,9 @@ class RunEstimate(APIView):
     def post(self, request: Request, **_address: int) -> Response:
         """Steps, time, memory and money of a run with these settings."""
         project = project_of(self)
-        form = RunInputsSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        inputs = inputs_of(project, form.validated_data)
-        spec = services.checked_spec(
-            project=project, spec=form.validated_data["spec"], inputs=inputs
-        )
+        form = sent_fields(RunInputsSerializer, request)
+        inputs = inputs_of(project, form)
+        spec = services.checked_spec(project=project, spec=form["spec"], inputs=inputs)
         found = estimates.estimate(kind=spec.kind, spec=stored_spec(spec), **inputs._asdict())
         return Response(RunEstimateSerializer.facts(found))
 
@@ -167,9 +162,8 @@ class RunClone(GenericAPIView[TrainingRun]):
     @extend_schema(request=CloneSerializer, responses={201: RunSerializer})
     def post(self, request: Request, **_address: int) -> Response:
         run = run_of(self)
-        form = CloneSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        name = form.validated_data["name"]
+        form = sent_fields(CloneSerializer, request)
+        name = form["name"]
         copy = services.clone_run(run=run, actor=actor_of(request), name=name)
         return Response(RunSerializer(copy).data, status=201)
 

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.webhooks import serializers as shapes
@@ -30,9 +31,8 @@ class WebhookList(generics.ListAPIView[Webhook]):
     def post(self, request: Request, project_id: int) -> Response:
         """Add one. The answer holds its secret, this once."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        sent = shapes.NewWebhookSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        added = keeping.add_webhook(project=project, actor=person(request), **sent.validated_data)
+        sent = sent_fields(shapes.NewWebhookSerializer, request)
+        added = keeping.add_webhook(project=project, actor=person(request), **sent)
         return Response(shapes.SecretSerializer(added).data, status=status.HTTP_201_CREATED)
 
 
@@ -47,9 +47,8 @@ class WebhookDetail(APIView):
     @extend_schema(request=shapes.WebhookStateSerializer, responses=shapes.WebhookSerializer)
     def patch(self, request: Request, project_id: int, pk: int) -> Response:
         webhook = webhook_of(project_for(request.user, project_id, Role.ADMIN), pk)
-        sent = shapes.WebhookStateSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        row = keeping.set_active(webhook=webhook, actor=person(request), **sent.validated_data)
+        sent = sent_fields(shapes.WebhookStateSerializer, request)
+        row = keeping.set_active(webhook=webhook, actor=person(request), **sent)
         return Response(shapes.WebhookSerializer(row).data)
 
     @extend_schema(responses={204: None})

@@ -51,6 +51,25 @@ def test_following_next_gives_every_row_once(mine):
     assert seen == sorted(mine.project.prompts.values_list("pk", flat=True), reverse=True)
 
 
+@pytest.mark.parametrize(
+    "act", [("patch", ""), ("patch", "exam/"), ("patch", "batches/{batches}/"), ("post", "undo/")]
+)
+def test_a_field_that_there_is_not_is_refused_and_named(mine, act):
+    method, path = act
+    address = f"/api/v1/projects/{mine.project.pk}/{path.format(**mine.rows)}"
+    answer = getattr(mine.client, method)(address, {"nmae": "Typo"}, format="json")
+    assert answer.status_code == 400, answer.content
+    (told,) = answer.json()["error"]["fields"]["nmae"]
+    assert told.startswith("There is no such field here; there are ")
+
+
+def test_a_wrong_choice_is_told_what_may_be_chosen(mine):
+    address = f"/api/v1/projects/{mine.project.pk}/models/rollback/"
+    answer = mine.client.post(address, {"kind": "zzz"}, format="json")
+    (told,) = answer.json()["error"]["fields"]["kind"]
+    assert told == '"zzz" is not a valid choice. Choose one of policy, reward_model.'
+
+
 def test_an_unknown_state_of_comparisons_is_refused(mine):
     answer = mine.client.get(f"/api/v1/projects/{mine.project.pk}/comparisons/?state=nearly")
     assert answer.status_code == 400
