@@ -52,7 +52,13 @@ def test_following_next_gives_every_row_once(mine):
 
 
 @pytest.mark.parametrize(
-    "act", [("patch", ""), ("patch", "exam/"), ("patch", "batches/{batches}/"), ("post", "undo/")]
+    "act",
+    [
+        ("patch", ""),
+        ("patch", "agreement/exam/"),
+        ("patch", "batches/{batches}/"),
+        ("post", "judgments/undo/"),
+    ],
 )
 def test_a_field_that_there_is_not_is_refused_and_named(mine, act):
     method, path = act
@@ -67,7 +73,7 @@ def test_a_wrong_choice_is_told_what_may_be_chosen(mine):
     address = f"/api/v1/projects/{mine.project.pk}/models/rollback/"
     answer = mine.client.post(address, {"kind": "zzz"}, format="json")
     (told,) = answer.json()["error"]["fields"]["kind"]
-    assert told == '"zzz" is not a valid choice. Choose one of policy, reward_model.'
+    assert told == '"zzz" is not a valid choice. Choose one of policy, reward, judge.'
 
 
 def test_an_unknown_state_of_comparisons_is_refused(mine):
