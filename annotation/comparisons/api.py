@@ -236,9 +236,8 @@ class AssignmentFlag(APIView):
         """Tell the admins about a comparison; your judgment goes on as usual."""
         project = project_for(request.user, project_id, Role.LABELER)
         assignment = own(request, project, assignment_id)
-        flag = flagging.flag_comparison(
-            assignment=assignment, **sent_fields(shapes.FlagNoteSerializer, request)
-        )
+        note = sent_fields(shapes.FlagNoteSerializer, request)["note"]
+        flag = flagging.flag_comparison(assignment=assignment, note=note)
         return Response(shapes.FlagSerializer(flag).data, status=status.HTTP_201_CREATED)
 
 
@@ -268,9 +267,9 @@ class JudgmentUndo(APIView):
         """
         asked, labeler = wish(request), person(request)
         project = project_for(labeler, project_id, Role.LABELER)
-        undone = judging.undo(
-            project=project, labeler=labeler, **sent_fields(shapes.UndoSerializer, request)
-        )
+        named = sent_fields(shapes.UndoSerializer, request)
+        del named["age_ms"]
+        undone = judging.undo(project=project, labeler=labeler, **named)
         row = undone.assignment
         was = REOPENED[undone.was_skipped] if row else NOT_THERE
         key = row and row.pk

@@ -220,7 +220,7 @@ WITH {live}, picked AS ({pick}), once AS (
     FROM once ORDER BY is_far, priority DESC, slots_taken{sign}, id
     ON CONFLICT (comparison_id, labeler_id, is_repeat) DO UPDATE
         SET state = 'leased', leased_at = EXCLUDED.leased_at, lease_until = EXCLUDED.lease_until,
-            is_training = EXCLUDED.is_training, takes_place = EXCLUDED.takes_place
+            is_training = EXCLUDED.is_training, takes_place = EXCLUDED.takes_place, skip_reason = '', skipped_at = NULL
         WHERE a.state = 'expired'
     RETURNING a.*
 ){effects}

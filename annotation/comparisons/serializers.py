@@ -56,16 +56,23 @@ class AnswerSerializer(serializers.Serializer[Any]):
     )
 
 
-class UndoSerializer(serializers.Serializer[Any]):
+class SentLater(serializers.Serializer[Any]):
+    """An act that the page may have kept for a while."""
+
+    age_ms = serializers.IntegerField(
+        min_value=0, default=0, help_text="How long ago it was, where it could not be sent."
+    )
+
+
+class UndoSerializer(SentLater):
     """What: the judgment sent under this UUID, if it arrived, or the skip of this assignment; else your newest act."""
 
     client_uuid = serializers.UUIDField(required=False)
     assignment = serializers.IntegerField(min_value=1, max_value=LAST_KEY, required=False)
 
 
-class SkipSerializer(serializers.Serializer[Any]):
+class SkipSerializer(SentLater):
     reason = serializers.ChoiceField(choices=Assignment.SkipReason.choices)
-    age_ms = serializers.IntegerField(min_value=0, default=0)
 
 
 class ShownCandidateSerializer(serializers.Serializer[Any]):
@@ -183,7 +190,7 @@ class NextSerializer(serializers.Serializer[Any]):
     guideline_version = serializers.IntegerField()
 
 
-class FlagNoteSerializer(serializers.Serializer[Any]):
+class FlagNoteSerializer(SentLater):
     note = serializers.CharField(max_length=1000)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -148,11 +149,12 @@ def undo(request: HttpRequest, project_id: int) -> HttpResponse:
         raise NotFound(_("The form has lost what to undo; load the page again."))
     labeler = person(request)
     is_named = any(form.cleaned_data.values())
-    if is_named:
-        besides = form.cleaned_data["assignment"] or 0
-        skips.leave_opened(project=project, labeler=labeler, besides=besides)
     try:
-        undone = judging.undo(project=project, labeler=labeler, **form.cleaned_data)
+        with transaction.atomic():  # what cannot be opened leaves nothing
+            if is_named:
+                besides = form.cleaned_data["assignment"] or 0
+                skips.leave_opened(project=project, labeler=labeler, besides=besides)
+            undone = judging.undo(project=project, labeler=labeler, **form.cleaned_data)
     except Conflict as error:
         messages.error(request, str(error))
         return redirect("quality-my-work" if is_named else "comparisons-label", project.pk)

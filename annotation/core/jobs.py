@@ -197,6 +197,7 @@ class JobModel(models.Model):
             error="",
             owner="",
             lease_until=None,
+            heartbeat_at=timezone.now(),  # it waits from now
             finished_at=None,
             cancel_requested_at=None,
         )

@@ -103,8 +103,12 @@ class SnapshotQuery:
         return Q(author__kind__in=kinds)
 
     def judgments_q(self) -> Q:
-        """Which judgments of the project go in (beside: standing, not gold)."""
-        wanted = labelers_q(self.labelers) & ~Q(comparison__kind="gold")
+        """Which judgments of the project go in (beside: standing)."""
+        return self.givers_q() & ~Q(comparison__kind="gold")
+
+    def givers_q(self) -> Q:
+        """The same without a look at what is gold."""
+        wanted = labelers_q(self.labelers)
         if self.guideline_versions:
             wanted &= Q(guideline__version__in=self.guideline_versions)
         if self.criterion != "overall":

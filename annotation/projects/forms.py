@@ -108,7 +108,7 @@ class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at
         help_texts = {
             "name": _("Small letters, digits and hyphens, such as “follows-format”."),
             "title": _(
-                "What labelers read instead of the name, such as “Follows the format”. Empty: what it has."
+                "What labelers read instead of the name, such as “Follows the format”. Empty: it stays."
             ),
         }
 

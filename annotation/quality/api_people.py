@@ -323,7 +323,7 @@ class MyWork(APIView):
         project = project_for(request.user, project_id, Role.LABELER)
         me = person(request)
         found = numbers.own_numbers(project, me)
-        statistics = ("gold", "training", "with_others", "left", "fast", "fast_accuracy")
+        statistics = ("gold", "training", "with_others", "left", "fast_accuracy")
         return Response(
             {
                 "judgments": found.judgments,

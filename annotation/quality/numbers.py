@@ -3,22 +3,23 @@
 What flags say is advice to look: one answer never blocks anyone, and speed alone is no fault.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
-from annotation.accounts.zones import start_of_day, zone_of
+from annotation.accounts.zones import start_of_day
 from annotation.comparisons.gold import gold_answers, is_right_answer
 from annotation.comparisons.models import Judgment
-from annotation.comparisons.selectors import pair_rows, stood
+from annotation.comparisons.selectors import Tiers, pair_rows, stood
 from annotation.measures.statistic import Interval, Statistic, missing, proportion
 from annotation.projects.models import Project
 from annotation.quality.columns import columns_of
@@ -71,14 +72,27 @@ class LabelerNumbers:
 
 
 def own_numbers(project: Project, labeler: User) -> LabelerNumbers:
-    """What labelers read of themselves: gold and repeats as they stood when their day began, gold once it is some.
+    """What labelers read of themselves: gold and repeats as of the last midnight of the site, gold once it is some.
 
-    A figure that moved with an answer would tell that it was a test, and one that moved with its undo the known answer.
+    A figure that moved with an answer, or alone stood still, would tell that it was a test, and one that moved with its
+    undo the known answer: so *left* counts tests too. A labeler's own zone would let them move midnight to and fro.
     """
-    found = numbers_of(project, labeler.pk, as_of=start_of_day(zone_of(labeler), timezone.now()))
+    as_of = start_of_day(ZoneInfo(settings.TIME_ZONE), timezone.now())
+    found = numbers_of(project, labeler.pk, as_of=as_of)
     if 0 < found.gold.n < GOLD_TOLD_FROM:
-        return replace(found, gold=missing(_("Too few known answers were asked yet.")))
-    return found
+        found = replace(found, gold=missing(_("Too few known answers were asked yet.")))
+    return replace(found, left=_left_of(project, labeler.pk))
+
+
+def _left_of(project: Project, labeler_id: int) -> Statistic:
+    """How often they chose the left of two, of all that they decided, gold and repeats too."""
+    mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, withdrawn_at=None)
+    rows = mine.filter(is_imported=False).values_list("ranking", "shown_order")
+    sides = [_side(ranking, shown) for ranking, shown in rows.iterator(chunk_size=2_000)]
+    decided = [one for one in sides if one is not None]
+    return proportion(
+        decided.count(0), n=len(decided), nothing=_("There is no decisive verdict yet.")
+    )
 
 
 def numbers_of(
@@ -211,14 +225,13 @@ def _verdict(judgment: Judgment) -> tuple[bool, list[list[int]]]:
 
 def _followed_side(first: Judgment, second: Judgment) -> bool:
     """The same side was chosen twice though the responses had changed places."""
-    sides = [_side(first), _side(second)]
+    sides = [_side(one.ranking, one.shown_order) for one in (first, second)]
     return None not in sides and sides[0] == sides[1] and _verdict(first) != _verdict(second)
 
 
-def _side(judgment: Judgment) -> int | None:
-    if len(judgment.ranking) != 2 or len(judgment.shown_order) != 2:
-        return None
-    return judgment.shown_order.index(judgment.ranking[0][0])
+def _side(ranking: Tiers, shown: Sequence[int]) -> int | None:
+    """The place of the better of two; None where none was chosen, or where it was shown is not known."""
+    return shown.index(ranking[0][0]) if len(ranking) == len(shown) == 2 else None
 
 
 class Day(NamedTuple):

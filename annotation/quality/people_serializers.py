@@ -311,7 +311,6 @@ class MyWorkSerializer(serializers.Serializer[Any]):
     repeats_followed_side = serializers.IntegerField()
     with_others = StatisticSerializer()
     left = StatisticSerializer()
-    fast = StatisticSerializer()
     fast_accuracy = StatisticSerializer()
     fast_seconds = serializers.FloatField()
     concerns = ConcernSerializer(many=True)

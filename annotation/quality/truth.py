@@ -73,6 +73,8 @@ def labeler_accuracies(judged: "JudgedPairs", known: KnownLabelers) -> FloatArra
     table = judged.decision_table()
     confusions = known.for_labelers(judged.labeler_ids[: table.labeler_count])
     posteriors = posteriors_given(table, known.class_shares, confusions)
+    if not len(posteriors):  # the filters leave nothing
+        return np.full(len(judged.labeler_ids), np.nan)
     shares = posteriors.mean(axis=0)
     own = shrunken_confusions(table, posteriors)
     accuracies = np.full(len(judged.labeler_ids), np.nan)

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import re
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,12 +56,20 @@ def checked_url(location: str, *, remote_model: str) -> str:
 def _check_host(host: str) -> None:
     """Refuse addresses where no model is served: link-local ones, where clouds keep the keys of a machine, and none."""
     try:
-        ip = ipaddress.ip_address(host.partition("%")[0])
+        ip = ipaddress.ip_address(_written_out(host.partition("%")[0]))
     except ValueError:  # a name, which the worker's network resolves
         return
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         raise InvalidInput(f"{host} is no address of a server that answers with a model.")
+
+
+def _written_out(host: str) -> str:
+    """An address as four numbers where it is one in another form, such as 0xA9FEA9FE or 169.254.43518."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return host
 
 
 def check_key_variable(name: str) -> None:

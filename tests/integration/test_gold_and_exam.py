@@ -188,7 +188,9 @@ def test_labelers_read_gold_as_of_yesterday_so_that_no_answer_and_no_undo_tells_
     assert before.n == GOLD_TOLD_FROM
     judging.undo_judgment(judgment=given[0])
     answered(marked(project, admin), labeler, right=False)
-    assert own_numbers(project, labeler).gold == before
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kolkata"):
+        labeler.time_zone = zone
+        assert own_numbers(project, labeler).gold == before
     seen_by_admins = numbers_of(project, labeler.pk).gold
     assert (seen_by_admins.n, seen_by_admins.value < before.value) == (GOLD_TOLD_FROM, True)
 

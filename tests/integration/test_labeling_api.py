@@ -239,6 +239,22 @@ def test_skip_extend_and_undo_by_api(as_labeler, project):
     assert undone["assignment"]["id"] == second["id"]
 
 
+def test_every_act_may_say_how_long_it_waited_in_the_browser(as_labeler, project):
+    """The page adds ``age_ms`` to the body of all that it sends."""
+    comparisons(project, 2)
+    first = ask_next(as_labeler, project)["assignment"]
+    flag = {"note": "Cut off.", "age_ms": 5}
+    flagged = as_labeler.post(act("api-assignment-flag", project, first), flag, format="json")
+    assert flagged.status_code == 201
+    submit(as_labeler, project, first, client_uuid=(uuid := str(uuid4())), age_ms=5)
+    undo = {"client_uuid": uuid, "age_ms": 5}
+    undone = as_labeler.post(reverse("api-judgment-undo", args=[project.pk]), undo, format="json")
+    assert undone.json()["reopened"] == first["id"]
+    skip = {"reason": "language", "age_ms": 5}
+    skipped = as_labeler.post(act("api-assignment-skip", project, first), skip, format="json")
+    assert skipped.status_code == 200
+
+
 def test_an_assignment_of_someone_else_does_not_exist_for_you(as_labeler, project):
     comparisons(project, 1)
     assignment = ask_next(as_labeler, project)["assignment"]

@@ -173,6 +173,7 @@ def test_a_broken_config_is_refused(project, engineer, folder):
         ],
         *["http://169.254.169.254/v1", "http://[fe80::1]/v1", "http://[::ffff:169.254.169.254]/v1"],
         *["http://0.0.0.0/v1", "http://224.0.0.1/v1"],
+        *["http://2852039166/v1", "http://0xA9FEA9FE/v1", "http://169.254.43518/v1"],
     ],
 )
 def test_only_plain_web_addresses_are_servers(project, admin, location):

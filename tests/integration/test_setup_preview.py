@@ -144,7 +144,7 @@ def test_it_may_stand_in_a_page_of_this_site_and_sends_no_form(admin, project):
     assert other["X-Frame-Options"] == "DENY"
 
 
-@pytest.mark.parametrize("step", ["people", "labels", "paint"])
+@pytest.mark.parametrize("step", ["people", "paint"])
 def test_a_step_that_labelers_do_not_see_has_no_preview(admin, project, step):
     assert admin.get(address(project, step)).status_code == 404
 

@@ -195,6 +195,14 @@ def test_a_snapshot_freezes_what_tests_labelers_too_so_that_nothing_tells_it_apa
     assert list(project.judgments.filter(frozen_at=None)) == [last]
 
 
+def test_a_snapshot_leaves_the_tests_of_labelers_open_whose_judgments_it_leaves_out():
+    project, machine = factories.project(), factories.user(kind="simulated")
+    factories.judgment(factories.comparison(factories.prompt(project), kind="gold"), machine)
+    judged(project, 1)
+    built(project, labelers=["people"])
+    assert project.judgments.get(labeler=machine).frozen_at is None
+
+
 def test_judgments_that_do_not_count_stay_out():
     project = factories.project()
     comparison = judged(project, 1, -1, -1)

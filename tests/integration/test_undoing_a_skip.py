@@ -159,6 +159,27 @@ def test_the_plain_form_undoes_a_skip_and_shows_it_first(mine, project, labeler,
     assert wrong.status_code == 404
 
 
+def test_what_cannot_be_opened_leaves_what_is_open(mine, project, labeler):
+    first, full = several_skipped(project, labeler, 2)
+    undo = reverse("comparisons-undo", args=[project.pk])
+    mine.post(undo, {"assignment": first.pk})
+    Comparison.objects.filter(pk=full.comparison_id).update(slots_taken=1)
+    mine.post(undo, {"assignment": full.pk})
+    first.refresh_from_db()
+    assert first.state == "leased"
+
+
+def test_an_opened_skip_that_expired_and_is_leased_anew_is_an_ordinary_lease(
+    mine, project, labeler
+):
+    (row,) = several_skipped(project, labeler, 1)
+    mine.post(reverse("comparisons-undo", args=[project.pk]), {"assignment": row.pk})
+    Assignment.objects.update(lease_until=timezone.now())
+    queue.expire_leases()
+    again = queue.lease_next_comparison(project=project, labeler=labeler)
+    assert (again.pk, again.skip_reason, again.skipped_at) == (row.pk, "", None)
+
+
 def test_my_work_has_one_skip_open_at_a_time_and_leaves_the_others_as_they_were(
     mine, project, labeler
 ):

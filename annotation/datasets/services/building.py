@@ -279,7 +279,7 @@ def _publish(
     Judgment.objects.filter(pk__in=loose, withdrawn_at=None).update(frozen_at=timezone.now())
     if judgments.exclude(frozen_at=None).count() != built.judgments:
         raise Moved("Judgments changed while the snapshot was built; request it again.")
-    _freeze_tests(snapshot.project, up_to=built.up_to)
+    _freeze_tests(snapshot.project, query, up_to=built.up_to)
     _freeze_demonstrations(built.demonstrations)
     content = {
         "sha256": built.sha256,
@@ -295,9 +295,13 @@ def _publish(
     return snapshot
 
 
-def _freeze_tests(project: Project, *, up_to: int) -> None:
-    """Answers to gold and to what is asked again, which no snapshot takes: open to undo, they would show themselves."""
-    answers = Judgment.objects.filter(project=project, pk__lte=up_to, frozen_at=None)
+def _freeze_tests(project: Project, query: SnapshotQuery, *, up_to: int) -> None:
+    """Answers to gold and to what is asked again, beside those of the same labelers that went in.
+
+    No snapshot takes them; they would show themselves where they alone are open to undo, or closed to it.
+    """
+    answers = Judgment.objects.filter(query.givers_q(), project=project, pk__lte=up_to)
+    answers = answers.filter(frozen_at=None)
     tests = Q(comparison__kind=Comparison.Kind.GOLD) | Q(is_repeat=True)
     answers.filter(tests, withdrawn_at=None).update(frozen_at=timezone.now())
 
