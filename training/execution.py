@@ -48,7 +48,7 @@ class Algorithm(NamedTuple):
     """How one kind of run trains, and how its artifact is measured on held-out records."""
 
     train: Callable[["Run", Any], Mapping[str, object]]  # Any: the spec of this kind
-    evaluate: Callable[["Run", Any], Mapping[str, object]] | None = None
+    evaluate: Callable[["Run", Any], Mapping[str, object]]
 
 
 def algorithm(spec: RunSpec) -> Algorithm:
@@ -167,7 +167,7 @@ def _measured(run: "Run", spec: RunSpec) -> dict[str, object]:
     run.stop.heed()
     metrics = _once_trained(run, lambda: chosen.train(run, spec))
     gc.collect()  # the models that trained: others are loaded now
-    return metrics | dict(chosen.evaluate(run, spec) if chosen.evaluate else {})
+    return metrics | dict(chosen.evaluate(run, spec))
 
 
 def _once_trained(run: "Run", train: Callable[[], Mapping[str, object]]) -> dict[str, object]:
@@ -220,7 +220,7 @@ def measure_again(folder: Path) -> Mapping[str, object]:
 
     spec = read_spec(folder)
     evaluate = algorithm(spec).evaluate
-    if evaluate is None or not (folder / ARTIFACT_DIR).is_dir():
+    if not (folder / ARTIFACT_DIR).is_dir():
         raise SpecError(f"{folder} has no artifact that can be measured alone; run it first.")
     with listening() as stop, named_failures(), Reporter(folder) as reporter:
         return evaluate(Run(folder=folder, reporter=reporter, stop=stop), spec)

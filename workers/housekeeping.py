@@ -3,9 +3,12 @@ move rounds.
 """
 
 import logging
+import math
 import os
 import socket
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import psutil
 from celery import current_app, shared_task
@@ -112,10 +115,17 @@ def is_alive(pid: int) -> bool:
 def has_doorbells(queue: Queue) -> bool:
     """Whether a worker has yet to answer doorbells of this queue; more of them would pile up.
 
-    The schedule's own messages lie in the cpu queue too: behind the sweep at most one of each, the others expire.
+    The schedule's own messages lie in the cpu queue too, those of one sweep's time: one that expired is counted until
+    a worker takes it.
     """
-    of_schedule = len(settings.CELERY_BEAT_SCHEDULE) if queue == Queue.CPU else 0
-    return waiting_messages(queue) > of_schedule
+    return waiting_messages(queue) > (of_schedule() if queue == Queue.CPU else 0)
+
+
+def of_schedule() -> int:
+    """How many messages the schedule sends from one sweep to the next, at most."""
+    schedule: Mapping[str, Any] = settings.CELERY_BEAT_SCHEDULE  # Any: as Celery has it
+    sweep_seconds = settings.CONCORD_SWEEP_SECONDS
+    return sum(math.ceil(sweep_seconds / one["schedule"]) for one in schedule.values())
 
 
 def waiting_messages(queue: Queue) -> int:

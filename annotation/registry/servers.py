@@ -1,7 +1,7 @@
 """Which servers a project's workers ask: those that an admin of it registered.
 
 A worker sends requests from within its network, where private addresses answer too. For answers, verdicts and
-samples alike the word of an admin decides, and counts while they are admin.
+samples alike the word of an admin decides, as a job starts: of who is admin then.
 """
 
 from django.db.models import QuerySet

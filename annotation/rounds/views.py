@@ -52,9 +52,7 @@ def round_list(request: HttpRequest, project_id: int) -> HttpResponse:
 def round_new(request: HttpRequest, project_id: int) -> HttpResponse:
     """The settings with their estimate, and the one button."""
     project = project_of(request, project_id)
-    last = selectors.rounds_of(project).first()
-    first_values = begin_with(project) | {"sampler": last and last.sampler}
-    form = RoundForm(request.POST or None, project=project, initial=first_values)
+    form = RoundForm(request.POST or None, project=project, initial=begin_with(project))
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             row = services.start_round(

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.db import connection, connections, transaction
 from django.db.migrations.state import ProjectState
 from django.urls import reverse
@@ -327,7 +326,7 @@ def test_the_sweep_rings_for_what_waits_and_does_nothing_of_it_itself(
     state_after(comparison, "<<")
     update_settings(project=project, actor=admin, stop_when_agreeing=3)
     housekeeping.sweep()
-    waiting["cpu"] = len(settings.CELERY_BEAT_SCHEDULE) + 1
+    waiting["cpu"] = housekeeping.of_schedule() + 1
     housekeeping.sweep()
     assert rung == [(Job.SETTLE_EARLY_STOP, [project.pk])]
     assert states_of(comparison) == ["judged"]

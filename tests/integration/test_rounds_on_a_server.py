@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from annotation.audit.models import AuditEvent
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
 from annotation.registry.models import ModelVersion
@@ -64,7 +65,7 @@ def test_the_form_and_the_api_take_a_server(project, engineer, server, client, a
     assert row.sampler == server
     services.cancel_round(row=row, actor=engineer)
     again = client.get(reverse("rounds-new", args=[project.pk])).context["form"]
-    assert again["sampler"].value() == server.pk
+    assert not again["sampler"].value(), "the next round may start from another policy"
     address = reverse("api-round-list", args=[project.pk])
     made = api.post(address, {"sampler": server.pk}, format="json")
     assert (made.status_code, made.json()["sampler"]) == (201, server.pk)
@@ -88,6 +89,19 @@ def test_what_no_admin_of_the_project_registered_is_refused(
     form = client.get(reverse("rounds-new", args=[project.pk])).context["form"]
     assert not form.fields["sampler"].queryset.exists()
     assert not Round.objects.exists()
+
+
+def test_a_round_that_is_resumed_leaves_a_server_that_may_be_asked_no_more(
+    project, engineer, server
+):
+    started(project, engineer, server)
+    for is_allowed in (True, False):
+        stage = server.stage if is_allowed else ModelVersion.Stage.RETIRED
+        ModelVersion.objects.filter(pk=server.pk).update(stage=stage)
+        Round.objects.update(state=Round.State.FAILED)
+        services.resume_round(row=Round.objects.get(), actor=engineer)
+        assert Round.objects.get().sampler == (server if is_allowed else None)
+    assert AuditEvent.objects.filter(verb="round.server_left").count() == 1
 
 
 @pytest.mark.parametrize(

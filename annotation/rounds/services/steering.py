@@ -17,6 +17,7 @@ from annotation.registry.services import promote
 from annotation.rounds.models import Round
 from annotation.rounds.services.advancing import begin_snapshot, hold_labels
 from annotation.runs.models import TrainingRun
+from annotation.runs.selectors import sampling_servers
 from annotation.runs.services import cancel_run, resume_run
 
 Stage, State = Round.Stage, Round.State
@@ -34,14 +35,27 @@ def pause_round(*, row: Round, actor: User) -> Round:
 
 @transaction.atomic
 def resume_round(*, row: Round, actor: User) -> Round:
-    """Go on after a pause or a failure: the part that failed is queued again, with what it has kept."""
+    """Go on after a pause or a failure: the part that failed is queued again, with what it has kept.
+
+    A server that may be asked no more is left before the policy's run is made, which then samples by itself.
+    """
     _change(row, State.RUNNING, only_from=(State.PAUSED, State.FAILED))
     Round.objects.filter(pk=row.pk).update(error="")
+    _leave_lost_server(row, actor)
     hold_labels(row, Batch.State.OPEN)
     _resume_part(row, actor)
     record("round.resumed", row, actor=actor)
     row.refresh_from_db()
     return row
+
+
+def _leave_lost_server(row: Round, actor: User) -> None:
+    if row.sampler is None or row.policy_run is not None:
+        return
+    if not sampling_servers(row.project).filter(pk=row.sampler.pk).exists():
+        record("round.server_left", row, actor=actor, server=str(row.sampler))
+        row.sampler = None
+        row.save(update_fields=["sampler"])
 
 
 def _resume_part(row: Round, actor: User) -> None:
