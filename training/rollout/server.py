@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -128,7 +128,8 @@ class ServerSampler:
             )
         self._refuse(response, f"load the adapter in {place} (it must see that folder)")
         if self._serving:  # the server may have dropped it by itself: its answer does not matter
-            self._post("unload_lora_adapter", {"lora_name": self._serving})
+            with suppress(httpx.TransportError):
+                self._client.post("unload_lora_adapter", json={"lora_name": self._serving})
 
     def sample_tokens(
         self,
