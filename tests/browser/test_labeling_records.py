@@ -37,19 +37,17 @@ def publish(project, version, text="Prefer what helps."):
 
 def test_a_repeat_comes_with_nothing_chosen(bench, project, labeler):
     (row,) = fill(project, 1)
-    bench.open()
-    bench.answer("6")
-    bench.expect_state("empty")
-    judgment = eventually(Judgment.objects.first)
+    bench.open().expect_state("ready")
+    first = project.assignments.get()
     repeat = project.assignments.create(
         comparison=row,
         labeler=labeler,
         is_repeat=True,
         takes_place=False,
-        shown_order=judgment.shown_order[::-1],
+        shown_order=first.shown_order[::-1],
         lease_until=timezone.now() + timedelta(hours=1),
     )
-    bench.press("Enter")
+    bench.answer("6")
     bench.expect_in_hand(repeat.pk)
     expect(chosen(bench)).to_have_count(0)
     expect(bench.status).not_to_contain_text("draft")
