@@ -13,14 +13,28 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.filming import film, slowly
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+OWN_SITE = {"test_as_deployed.py", "test_round.py", "test_supervisor.py"}  # or none
 LAP_SECONDS = 1800  # much, for a machine that others use too
 expect.set_options(timeout=30_000)  # milliseconds: as in the tests of one page
+
+
+class OneSite(LoadScopeScheduling):
+    """All tests of the one site go to one process, the other files as they come."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return file if file in OWN_SITE else "site"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> OneSite:
+    return OneSite(config, log)
 
 
 def free_port() -> int:
