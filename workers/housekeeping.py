@@ -12,13 +12,12 @@ from typing import Any
 
 import psutil
 from celery import current_app, shared_task
-from django.apps import apps
 from django.conf import settings
 from django.utils import timezone
 
 from annotation.comparisons.services.queue import expire_leases
 from annotation.core import bucket
-from annotation.core.jobs import Job, JobModel, JobQuerySet, Queue, queue_of
+from annotation.core.jobs import Job, JobModel, JobQuerySet, Queue, job_models, queue_of
 from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
@@ -34,7 +33,7 @@ RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for
 def sweep() -> None:
     """Reap silent jobs of every kind, ring for the queued, end labelers' old leases; harmless in any number."""
     is_rung = {queue: has_doorbells(queue) for queue in Queue}
-    for model in job_models():
+    for model in job_models(*Queue):
         jobs = JobQuerySet(model)
         release_the_dead(jobs)
         requeued = jobs.reap()
@@ -60,11 +59,6 @@ def remove_old_checkpoints() -> None:
     days = settings.CONCORD_CHECKPOINT_DAYS
     if days and bucket.address() is not None:
         remove_unused(before=timezone.now() - timedelta(days=days))
-
-
-def job_models() -> list[type[JobModel]]:
-    """Every table whose rows are jobs."""
-    return [model for model in apps.get_models() if issubclass(model, JobModel)]
 
 
 def queued_keys(model: type[JobModel]) -> list[int]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import Tiers, stood, tier_levels
+from annotation.comparisons.selectors import Tiers, tier_levels
 from annotation.projects.models import Project
 
 CLOSE = 1  # steps that two responses which are the same may lie apart
@@ -73,6 +73,13 @@ def is_right_answer(judgment: Judgment) -> bool:
         strengths=judgment.strengths,
         is_all_bad=judgment.is_all_bad,
     )
+
+
+def stood(as_of: datetime | None) -> Q:
+    """What is not undone; with a moment, what was given before it and was not undone then."""
+    if as_of is None:
+        return Q(withdrawn_at=None)
+    return Q(created_at__lt=as_of) & (Q(withdrawn_at=None) | Q(withdrawn_at__gte=as_of))
 
 
 def gold_answers(project: Project, *, as_of: datetime | None = None) -> QuerySet[Judgment]:

@@ -78,13 +78,6 @@ _COLUMNS = (
 )
 
 
-def stood(as_of: datetime | None) -> Q:
-    """What is not undone; with a moment, what was given before it and was not undone then."""
-    if as_of is None:
-        return Q(withdrawn_at=None)
-    return Q(created_at__lt=as_of) & (Q(withdrawn_at=None) | Q(withdrawn_at__gte=as_of))
-
-
 def standing_judgments(project: Project) -> QuerySet[Judgment]:
     """Judgments of the project that count: not withdrawn, given within their lease, no repeats."""
     rows = Judgment.objects.filter(project=project, withdrawn_at=None, is_counted=True)

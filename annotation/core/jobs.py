@@ -213,11 +213,10 @@ _UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
 AnyJob = TypeVar("AnyJob", bound=JobModel)
 
 
-def job_models(queue: Queue) -> list[type[JobModel]]:
-    """The tables of all jobs of a queue."""
-    return [
-        one for one in apps.get_models() if issubclass(one, JobModel) and queue_of(one.job) == queue
-    ]
+def job_models(*queues: Queue) -> list[type[JobModel]]:
+    """Every table whose rows are jobs of these queues."""
+    jobs = (model for model in apps.get_models() if issubclass(model, JobModel))
+    return [model for model in jobs if queue_of(model.job) in queues]
 
 
 def queue_places(queue: Queue) -> dict[tuple[Job, int], int]:
@@ -271,9 +270,7 @@ def waiting_text(job: JobModel) -> str:
     """What a queued job waits for, from the first second on; empty where it does not wait."""
     if job.status != JobModel.Status.QUEUED:
         return ""
-    queue = queue_of(job.job)
-    place = queue_places(queue).get((job.job, job.pk), 1)  # taken meanwhile: it was the next
-    return why_it_waits(job, place) or f"It waits for a {queue} worker."
+    return why_it_waits(job, _place(job)) or f"It waits for a {queue_of(job.job)} worker."
 
 
 def standing_text(job: JobModel) -> str:
@@ -282,8 +279,11 @@ def standing_text(job: JobModel) -> str:
         return silence_text(job)
     if job.status != JobModel.Status.QUEUED:
         return ""
-    place = queue_places(queue_of(job.job)).get((job.job, job.pk), 1)
-    return f"{after_death(job)} {why_it_waits(job, place)}".strip()
+    return f"{after_death(job)} {why_it_waits(job, _place(job))}".strip()
+
+
+def _place(job: JobModel) -> int:
+    return queue_places(queue_of(job.job)).get((job.job, job.pk), 1)  # taken meanwhile: it was next
 
 
 def after_death(job: JobModel) -> str:

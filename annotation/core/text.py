@@ -14,12 +14,16 @@ def is_key(typed: str) -> bool:
     return typed.isascii() and typed.isdigit() and len(typed) < 20 and int(typed) <= LAST_KEY
 
 
+def with_lines(text: str) -> str:
+    """With line ends as they are stored; browsers send others."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def canonical(text: str) -> str:
     """NFC, Unix line ends, no trailing space: equal for people, equal for us."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(map(str.rstrip, lines)).strip()
+    return "\n".join(map(str.rstrip, with_lines(text).split("\n"))).strip()
 
 
 def fingerprint(parts: Sequence[str]) -> str:

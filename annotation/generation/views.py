@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation.accounts.authentication import person
 from annotation.core.forms import refusals_in
 from annotation.core.jobs import JobModel, waiting_text, with_places
-from annotation.core.text import is_key
+from annotation.core.text import is_key, with_lines
 from annotation.generation import selectors, services
 from annotation.generation.forms import PlaygroundForm, RunForm
 from annotation.generation.models import GenerationRun, PlaygroundRun
@@ -135,7 +135,7 @@ def _picked_prompt(request: HttpRequest, project: Project) -> Prompt | None:
 
 
 def _own(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text.replace("\r\n", "\n").strip()}]
+    return [{"role": "user", "content": with_lines(text).strip()}]
 
 
 def _play(

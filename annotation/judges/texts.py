@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from annotation.core.errors import InvalidInput
+from annotation.core.text import with_lines
 
 BLANK = re.compile(r"\n(?:[ \t]*\n)+")
 EXAMPLE = """\
@@ -20,7 +21,7 @@ Concise: Where two responses say the same, prefer the shorter one. Length is no 
 def principles_from(text: str) -> list[dict[str, str]]:
     """The principles of a text. Raises InvalidInput naming the paragraph without a title."""
     found = []
-    paragraphs = BLANK.split(text.replace("\r\n", "\n").replace("\r", "\n").strip())
+    paragraphs = BLANK.split(with_lines(text).strip())
     for number, paragraph in enumerate(paragraphs, start=1):
         title, colon, rest = paragraph.partition(":")
         first_line, *_ = paragraph.split("\n")

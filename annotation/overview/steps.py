@@ -21,10 +21,11 @@ from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services.overlap import draw_overlap_again
 from annotation.core.errors import Conflict, DomainError
 from annotation.core.forms import refusals_in
+from annotation.core.text import with_lines
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
 from annotation.overview.forms import PromptsForm, ResponsesForm, aspects_in
-from annotation.projects.forms import GuidelineForm, InvitePeopleForm, digest, with_lines
+from annotation.projects.forms import GuidelineForm, InvitePeopleForm, digest
 from annotation.projects.models import Project, Role
 from annotation.projects.rubric import STARTING_CRITERIA
 from annotation.projects.selectors import current_guideline, members_of

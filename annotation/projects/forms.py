@@ -12,6 +12,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from annotation.core.text import with_lines
 from annotation.projects.models import Criterion, Guideline, Project, Role
 from annotation.projects.services.inviting import MOST_AT_ONCE
 from annotation.projects.services.members import INVITATION_DAYS
@@ -89,11 +90,6 @@ class GuidelineForm(forms.Form):
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def with_lines(text: str) -> str:
-    """With line ends as they are stored; browsers send others."""
-    return text.replace("\r\n", "\n")
 
 
 class CriterionForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time

@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
 from annotation.accounts.zones import start_of_day
-from annotation.comparisons.gold import gold_answers, is_right_answer
+from annotation.comparisons.gold import gold_answers, is_right_answer, stood
 from annotation.comparisons.models import Judgment
-from annotation.comparisons.selectors import Tiers, pair_rows, stood
+from annotation.comparisons.selectors import Tiers, pair_rows
 from annotation.measures.statistic import Interval, Statistic, missing, proportion
 from annotation.projects.models import Project
 from annotation.quality.columns import columns_of

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
-from annotation.core.text import canonical
+from annotation.core.text import canonical, with_lines
 from annotation.demonstrations import claims
 from annotation.demonstrations.models import Demonstration, Opening, Version
 from annotation.demonstrations.selectors import demonstrations
@@ -209,7 +209,7 @@ def typed(text: str) -> str:
             _("This has %(seen)d characters; at most %(most)d can be kept. Shorten it.")
             % {"seen": len(text), "most": LONGEST},
         )
-    return storable(text).replace("\r\n", "\n").replace("\r", "\n")
+    return with_lines(storable(text))
 
 
 def refuse_empty(row: Demonstration, text: str) -> None:

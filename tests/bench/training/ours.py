@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor
@@ -90,21 +91,8 @@ def rollouts(job: Job, meter: Meter) -> None:
 def compared(job: Job, meter: Meter) -> None:
     """GRPO: 4 prompts, 4 responses each, learned from once."""
     meter.units = 16.0 * job.steps
-    spec = GrpoSpec(
-        model=job.folder("policy"),
-        data=job.folder(f"prompts-{job.steps}"),
-        reward_model=job.folder("reward"),
-        updates=job.steps,
-        groups_per_step=4,
-        rollouts_per_update=16,
-        update_epochs=1,
-        minibatches=1,
-        kl_coefficient=0.05,
-        target_kl=0.0,
-        temperature=1.0,
-        precision=job.precision,
-        **SETTINGS | {"max_response_tokens": 64},
-    )
+    once = {"update_epochs": 1, "minibatches": 1, "kl_coefficient": 0.05}
+    spec = GrpoSpec(**alike(job) | once)
     with running(job, meter) as run:
         meter.begin()
         grpo.train(run, spec)
@@ -154,20 +142,23 @@ def losses_of_ppo(job: Job, meter: Meter) -> None:
 
 
 def spec_of_rollouts(job: Job) -> PpoSpec:
-    return PpoSpec(
-        model=job.folder("policy"),
-        data=job.folder(f"prompts-{job.steps}"),
-        reward_model=job.folder("reward"),
-        updates=job.steps,
-        groups_per_step=4,
-        rollouts_per_update=16,
-        update_epochs=4,
-        minibatches=2,
-        target_kl=0.0,
-        temperature=1.0,
-        precision=job.precision,
+    return PpoSpec(**alike(job) | {"update_epochs": 4, "minibatches": 2})
+
+
+def alike(job: Job) -> dict[str, Any]:  # Any: values of fields
+    """What PPO and GRPO are asked alike."""
+    return {
+        "model": job.folder("policy"),
+        "data": job.folder(f"prompts-{job.steps}"),
+        "reward_model": job.folder("reward"),
+        "updates": job.steps,
+        "groups_per_step": 4,
+        "rollouts_per_update": 16,
+        "target_kl": 0.0,
+        "temperature": 1.0,
+        "precision": job.precision,
         **SETTINGS | {"max_response_tokens": 64},
-    )
+    }
 
 
 @contextmanager
