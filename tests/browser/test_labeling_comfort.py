@@ -103,6 +103,7 @@ def test_escape_closes_a_menu_and_gives_its_button_the_focus(bench, compared):
 
 def test_a_word_diff_that_cannot_be_loaded_says_so(bench, compared, context, complaints):
     bench.open()
+    bench.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     context.set_offline(True)
     bench.press("d")
     bench.expect_says("could not be loaded")

@@ -246,7 +246,7 @@ def test_a_skip_by_mistake_is_undone_by_the_same_key_as_a_judgment(
         bench.page.reload()
     bench.press("z")
     bench.expect_in_hand(skipped)
-    bench.expect_says("What you skipped is open again")
+    bench.expect_says("offline" if between == "offline" else "What you skipped is open again")
     context.set_offline(False)
     expect(bench.page.locator("[data-unsent]")).to_be_hidden()
     eventually(lambda: not project.assignments.filter(state="skipped").exists())
@@ -284,6 +284,30 @@ def test_an_empty_queue_says_why_and_looks_again(bench, project):
     bench.expect_state("ready")
 
 
+def test_nothing_asked_beside_the_last_answer_can_know_less_than_its_reply(bench, project, page):
+    fill(project, 1)
+    bench.open()
+    asked = []
+    page.on("request", lambda one: asked.append(one.url) if "/next/" in one.url else None)
+    bench.answer("2")
+    bench.expect_state("empty")
+    assert asked == []
+
+
+def test_a_flag_sent_last_leaves_no_page_without_a_comparison(bench, project, page):
+    fill(project, 1)
+    bench.open()
+    held = []
+    page.route("**/flag/**", lambda one: held.append(one))
+    bench.press("!")
+    page.keyboard.type("Cut off")
+    bench.press("Control+Enter")
+    bench.expect_says("Flagged")
+    bench.answer("2")
+    held[0].continue_()
+    bench.expect_state("empty")
+
+
 def test_an_undo_pressed_while_the_next_is_asked_for_is_not_lost(bench, project, page):
     fill(project, 1)
     bench.open()
@@ -291,7 +315,7 @@ def test_an_undo_pressed_while_the_next_is_asked_for_is_not_lost(bench, project,
     page.route("**/next/**", lambda one: held.append(one) if is_slow else one.continue_())
     given = bench.answer("2")
     bench.expect_state("empty")
-    bench.press("z")
+    bench.press("Enter", "z")
     is_slow.clear()
     for route in held:
         route.continue_()

@@ -108,8 +108,11 @@ export function advance() {
 function showLoading() {
   strip.state = "loading";
   place.replaceChildren(document.getElementById("loading").content.cloneNode(true));
-  next();
+  if (!outbox.entries.some(bringsNext)) next();
 }
+
+/** Its reply has the next comparison; one asked for beside it could come later and know less. */
+const bringsNext = ({ kind }) => kind === "answer" || kind === "skip";
 
 function showEmpty(empty) {
   strip.state = "empty";
@@ -143,7 +146,7 @@ export function showUndo() {
 
 const onTheDesk = () => [
   ...(desk.form ? [desk.form.dataset.assignment] : []),
-  ...outbox.entries.filter((one) => ["answer", "skip"].includes(one.kind)).map((one) => one.assignment),
+  ...outbox.entries.filter(bringsNext).map((one) => one.assignment),
 ];
 
 function query() {
@@ -173,7 +176,7 @@ function mergeLease(leases) {
 
 function taken(act, reply) {
   strip.isReached = true;
-  if (!reply.leases) return undefined; // a flag
+  if (!reply.leases) return desk.form ? undefined : next(); // a flag
   const isLate = reply.judgment && !reply.judgment.is_counted;
   if (act.kind in UNDO) desk.canUndo = true;
   if (desk.isTraining && act.kind === "answer" && act.id === recent.last?.id) return afterTraining(reply);
