@@ -297,8 +297,8 @@ def test_nothing_asked_beside_the_last_answer_can_know_less_than_its_reply(bench
 def test_a_flag_sent_last_leaves_no_page_without_a_comparison(bench, project, page):
     fill(project, 1)
     bench.open()
-    held = []
-    page.route("**/flag/**", lambda one: held.append(one))
+    held, is_slow = [], True
+    page.route("**/flag/**", lambda one: held.append(one) if is_slow else one.continue_())
     bench.press("!")
     page.keyboard.type("Cut off")
     bench.press("Control+Enter")
