@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
+from tests.on_the_way import bodies_read
 from tests.waiting import eventually
 
 LONG = 600_000  # milliseconds: a training process starts slowly on a busy machine
@@ -45,15 +46,8 @@ def test_a_labeler_judges_ten_comparisons_by_keyboard(sign_in, page, console):
 
 
 def test_no_payload_of_the_labeler_names_a_model_or_a_side(sign_in, page):
-    bodies: list[str] = []
-
-    def read_on_the_way(route: Route) -> None:
-        answer = route.fetch()
-        bodies.append(answer.text())
-        route.fulfill(response=answer)
-
     sign_in("labeler")
-    page.route("**/api/v1/**", read_on_the_way)
+    bodies = bodies_read(page, "**/api/v1/**")
     open_section(page, "Label")
     expect(page.locator("[data-place] [data-bench]")).to_be_visible()
     seen = page.content() + "".join(bodies)
