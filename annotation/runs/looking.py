@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from training.spec.base import LOOKED_AT
+from training.spec.base import looked_at
 
 FORWARD_SHARE = 1 / 3  # of a prompt's computation: a look passes forward alone
 POLICIES = 2  # that answer when the result is measured: the one it began with, and the trained one
@@ -39,8 +39,13 @@ def a_look(spec: Mapping[str, Any], held_out: HeldOut) -> float:  # Any: as abov
     """
     if "updates" in spec:
         return float(answers_of_one(spec, held_out))
-    limit = min(int(spec.get("max_groups", 0)) or LOOKED_AT, LOOKED_AT)
+    limit = looked_at(int(spec.get("max_groups", 0)), most_measured(spec))
     return min(held_out.validation, limit) * FORWARD_SHARE
+
+
+def most_measured(spec: Mapping[str, Any]) -> int:  # Any: as above
+    """As of `RunSpec`."""
+    return int(spec.get("max_steps", 0)) * int(spec.get("groups_per_step", 0))
 
 
 def answers(spec: Mapping[str, Any], held_out: HeldOut) -> int:  # Any: as above
@@ -50,5 +55,7 @@ def answers(spec: Mapping[str, Any], held_out: HeldOut) -> int:  # Any: as above
 
 def answers_of_one(spec: Mapping[str, Any], held_out: HeldOut) -> int:  # Any: as above
     """Those of one policy."""
-    prompts = min(int(spec.get("eval_prompts", 0)), held_out.test + held_out.validation)
+    there = held_out.test + held_out.validation
+    limit = most_measured(spec) or there
+    prompts = min(int(spec.get("eval_prompts", 0)), there, limit)
     return prompts * int(spec.get("eval_samples", 1))

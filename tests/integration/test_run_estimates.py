@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.projects.models import Role
-from annotation.runs import estimates, pacing
+from annotation.runs import estimates, looking, pacing
 from annotation.runs.models import RunEvent
 from annotation.runs.pacing import Likeness
 from annotation.runs.reading import basis_text
@@ -223,6 +223,13 @@ def test_looks_of_an_earlier_run_are_taken_out_of_its_pace(project):
     snapshot = factories.snapshot(project, splits=splits)
     done(project, base, {**REWARD, "eval_every": 2}, snapshot=snapshot)
     assert of_reward(project, base).seconds == pytest.approx(40 / 6)
+
+
+def test_a_run_of_few_steps_is_measured_on_no_more_prompts_than_they_take():
+    held_out = looking.HeldOut(validation=24, test=20)
+    few = {**REWARD, "max_steps": 2, "eval_every": 1, "eval_prompts": 32}
+    assert looking.looked(few, held_out, steps=2) == pytest.approx(2 * 16 / 3)
+    assert looking.answers(few, held_out) == 2 * 16
 
 
 @pytest.mark.parametrize(

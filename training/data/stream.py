@@ -2,10 +2,14 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from training.spec.base import RunSpec
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,14 @@ class Stream:
         first = step * self.batch_size
         return [
             self._row(at) for at in range(first, max(min(first + self.batch_size, last), first + 1))
+        ]
+
+    def passed(self, rows: Sequence[Row]) -> list[Row]:
+        """Those of these rows that the steps come to, in the order given."""
+        if self.steps * self.batch_size >= len(rows):
+            return list(rows)
+        return [
+            rows[at] for at in sorted({at for step in range(self.steps) for at in self.batch(step)})
         ]
 
     def _row(self, at: int) -> int:

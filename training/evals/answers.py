@@ -43,7 +43,7 @@ def held_out_answers(
     policy: LoadedModel, spec: SftSpec | ReferenceSpec, run: Run, *, stage: str
 ) -> Answers:
     """One answer to each of ``eval_prompts`` held-out prompts, with the same random streams of any policy."""
-    records = heldout_prompts(spec)
+    records = heldout_prompts(spec)[: spec.most_measured or None]
     sampler = LocalSampler(policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens)
     limits = sampler.limits(spec.max_response_tokens)
     prompts = [

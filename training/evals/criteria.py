@@ -11,6 +11,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ def _verdicts(
     records = _under_criteria(
         groups_of(spec.data, *splits, at_most=spec.max_groups), seed=spec.seed
     )
-    groups = reader.read(records, Tally())
+    groups = reader.read(islice(records, spec.most_measured or None), Tally())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     found: defaultdict[str, Verdicts] = defaultdict(Verdicts)
     number = 0

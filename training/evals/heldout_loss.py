@@ -51,6 +51,7 @@ def _told(
     loss = heldout_loss(
         *(policy, records, spec, run),
         includes_chosen=spec.include_chosen,
+        at_most=spec.most_measured,
         stage=f"held-out loss {when}",
     )
     return _Told(loss, answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of))
@@ -63,9 +64,13 @@ def heldout_loss(
     run: Run,
     *,
     includes_chosen: bool,
+    at_most: int = 0,
     stage: str,
 ) -> Measured:
-    """Mean loss a token of the responses to imitate in these records, with a bootstrap over prompts."""
+    """Mean loss a token of the responses to imitate in these records, with a bootstrap over prompts.
+
+    ``at_most`` so many prompts that have one; 0 takes all.
+    """
     groups = demonstration_groups(
         policy.tokenizer,
         records,
@@ -73,7 +78,7 @@ def heldout_loss(
         includes_chosen=includes_chosen,
         tally=Tally(),
     )
-    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
+    rows = list(rows_under_budget(groups[: at_most or None], spec.tokens_per_forward))
     losses = [
         loss
         for row in run.track(rows, stage=stage, total=len(rows), unit="batches")

@@ -80,7 +80,10 @@ def _told(
     pairs = _pairs(policy, spec, run, stage=f"held-out pairs {when}")
     records = groups_of(spec.data, "validation", "test")
     loss = heldout_loss(
-        *(policy, records, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
+        *(policy, records, spec, run),
+        includes_chosen=True,
+        at_most=spec.most_measured,
+        stage=f"held-out loss {when}",
     )
     answered = answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of)
     return _Told(pairs, loss, answered)
@@ -108,7 +111,8 @@ def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) ->
         tokenizer=policy.tokenizer,
         limits=reading_limits(policy, spec),
     )
-    groups = reader.read(groups_of(spec.data, "validation", "test"), Tally())
+    found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
+    groups = found[: spec.most_measured or None]
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     sums: list[list[float]] = []
     for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):

@@ -68,7 +68,8 @@ def probe(
 ) -> dict[str, object]:
     """All probes over at most 64 held-out prompts, and how far the order of responses moves a score."""
     chosen = [(group, best_text(group)) for group in groups]
-    asked = [(group, text) for group, text in chosen if text.strip()][:MOST]
+    most = min(MOST, spec.most_measured or MOST)
+    asked = [(group, text) for group, text in chosen if text.strip()][:most]
     if not asked:
         return {"n": 0, "reason": NOTHING, "changes": [], "order": None}
     limits = reading_limits(reward, spec)

@@ -135,7 +135,8 @@ def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
     reader = PairReader(
         tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
     )
-    return reader.read(groups_of(spec.data, "validation", "test"), Tally())
+    found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
+    return found[: spec.most_measured or None]
 
 
 @torch.no_grad()

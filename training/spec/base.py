@@ -39,6 +39,11 @@ def names_in(text: str) -> list[str]:
     return [one.strip() for one in text.split(",") if one.strip()]
 
 
+def looked_at(*limits: int) -> int:
+    """How many prompts of the validation split are looked at, at most; a limit of 0 is none."""
+    return min((LOOKED_AT, *filter(None, limits)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """What every trainer needs: a model, a snapshot folder, an optimizer."""
@@ -66,7 +71,11 @@ class RunSpec:
     )
     epochs: float = setting(1.0, help="Passes over the training rows.", low=0.001, high=1000.0)
     max_steps: int = setting(
-        0, help="Stop after this many optimizer steps; 0 means no limit.", low=0, high=10**9
+        0,
+        help="Stop after this many optimizer steps, and measure the result on no more held-out prompts than they take; "
+        "0 means no limit.",
+        low=0,
+        high=10**9,
     )
     groups_per_step: int = setting(8, help="Prompts in one optimizer step.", low=1, high=65536)
     tokens_per_forward: int = setting(
@@ -147,7 +156,16 @@ class RunSpec:
         """How many prompts of a split are read at most while it trains; 0 means all."""
         if split == "train":
             return self.max_groups
-        return min(self.max_groups or LOOKED_AT, LOOKED_AT)
+        return looked_at(self.max_groups, self.most_measured)
+
+    @property
+    def most_measured(self) -> int:
+        """How many held-out prompts the result is measured on at most: what `max_steps` take; 0 means all."""
+        return self.max_steps * self.groups_per_step
+
+    def looks_within(self, steps: int) -> bool:
+        """Whether a run of so many steps comes to a look at held-out records."""
+        return 0 < self.eval_every <= steps
 
     def looks_at(self, step: int) -> bool:
         """Whether held-out records or prompts are looked at in this step."""

@@ -42,12 +42,14 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = training_pairs(policy, spec, tally)
-    held_out = _pairs(policy, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
+    held_out = (
+        _pairs(policy, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
+    )
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
-    groups, others = ([row.tokens for row in part] for part in (rows, held_out))
+    groups, others = ([row.tokens for row in part] for part in (stream.passed(rows), held_out))
     logratios = LogRatios(policy, groups, spec, run, held_out=others)
 
     def reached() -> State:

@@ -79,13 +79,14 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     run.meet(reward.model, notes=reward.notes)
     tally = Tally()
     rows = _training_rows(reward, spec, tally)
-    held_out = _rows(reward, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
+    held_out = _rows(reward, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
     weights = trainable_weights(reward.model, spec)
     state = run.last_state()
-    states = _remembered(reward, rows, held_out, spec, run, step=state.step if state else None)
+    step = state.step if state else None
+    states = _remembered(reward, rows, held_out, stream, spec, run, step=step)
     optimizer = Optimizer(weights, spec, steps=stream.steps)
     shares = [pair.tied for row in rows for pair in row.pairs]
     ties = learned_ties(shares, spec, steps=stream.steps, device=reward.device)
@@ -135,6 +136,7 @@ def _remembered(
     reward: LoadedModel,
     rows: list[PairGroup],
     held_out: list[PairGroup],
+    stream: Stream,
     spec: RewardModelSpec,
     run: Run,
     *,
@@ -144,7 +146,8 @@ def _remembered(
     if not is_decoder(reward):
         return None
     states = RememberedStates(reward)
-    for part in (rows, held_out) if step is None or step < Stream.of(len(rows), spec).steps else ():
+    seen = rows if spec.head_start == "fitted" else stream.passed(rows)
+    for part in (seen, held_out) if step is None or step < stream.steps else ():
         states.remember([row.tokens for row in part], budget=spec.tokens_per_forward, run=run)
     if step is None and spec.head_start == "fitted":
         with at_rest(reward.model):  # new adapters drop states out otherwise

@@ -37,10 +37,10 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     run.meet(policy.model, notes=policy.notes)
     tally = Tally()
     rows = _training_rows(policy, spec, tally)
-    held_out = _rows(policy, spec, "validation", Tally()) if spec.eval_every else []
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
+    held_out = _rows(policy, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
 
     def reached() -> State:
@@ -51,7 +51,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         optimizer.restore(state.tensors, steps_done=state.step)
 
     states = RememberedStates(policy)
-    for part in (rows, held_out) if optimizer.steps_done < stream.steps else ():
+    for part in (stream.passed(rows), held_out) if optimizer.steps_done < stream.steps else ():
         states.remember(part, budget=spec.tokens_per_forward, run=run)
 
     policy.model.train()

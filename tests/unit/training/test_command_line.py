@@ -71,7 +71,7 @@ def test_new_refuses_more_layers_than_a_local_model_has(
 def test_a_run_ends_with_metrics_and_an_artifact(done: Path) -> None:
     folder, found = done, result(done)
     assert (found["status"], found["error"]) == ("done", None)
-    assert found["metrics"]["accuracy"]["n"] == 48  # type: ignore[index] # parsed JSON
+    assert found["metrics"]["accuracy"]["n"] == 32  # type: ignore[index] # 2 steps of 8 prompts, 2 pairs each
     assert found["seconds"] > 0  # type: ignore[operator] # parsed JSON
     assert found["peak_memory_mb"] > 0  # type: ignore[operator] # parsed JSON
     assert last_event(folder)["kind"] == "finished"
@@ -249,7 +249,7 @@ def test_a_run_stopped_while_it_is_measured_is_only_measured_when_resumed(
     assert main(["resume", str(folder)]) == 0
     assert (folder / "artifact" / "model.safetensors").stat() == weights
     found = result(folder)["metrics"]
-    assert (found["steps"], found["accuracy"]["n"]) == (2, 48)  # type: ignore[index] # parsed JSON
+    assert (found["steps"], found["accuracy"]["n"]) == (2, 32)  # type: ignore[index] # parsed JSON
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"status": "failed"}'])

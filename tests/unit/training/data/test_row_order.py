@@ -37,5 +37,14 @@ def test_steps_are_what_the_epochs_take(changes: dict[str, float], steps: int) -
     assert stream(**changes).steps == steps
 
 
+@pytest.mark.parametrize("changes", [{"max_steps": 1}, {"epochs": 0.5}, {}])
+def test_the_rows_that_are_passed_are_those_of_its_batches_in_their_order(
+    changes: dict[str, float],
+) -> None:
+    own = stream(**changes)
+    passed = {f"row {at}" for step in range(own.steps) for at in own.batch(step)}
+    assert own.passed([f"row {at}" for at in range(10)]) == sorted(passed)
+
+
 def test_the_last_batch_holds_what_is_left() -> None:
     assert len(stream(epochs=1.0).batch(2)) == 2

@@ -29,6 +29,13 @@ def test_a_look_reads_no_more_than_256_prompts_and_none_that_max_groups_leaves_o
     assert [few.most_groups(split) for split in ("train", "validation")] == [40, 40]
 
 
+def test_a_run_of_few_steps_looks_at_and_measures_no_more_prompts_than_they_take():
+    spec = spec_from_dict(
+        {"kind": "sft", "model": "m", "data": "d", "max_steps": 4, "groups_per_step": 8}
+    )
+    assert (spec.most_measured, spec.most_groups("validation")) == (32, 32)
+
+
 def test_a_preset_is_a_copy_that_may_be_changed():
     preset_of("demo", "ppo")["updates"] = 999
     assert preset_of("demo", "ppo")["updates"] != 999

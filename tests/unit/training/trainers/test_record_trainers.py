@@ -256,6 +256,20 @@ def test_a_snapshot_limit_is_kept(spec: RunSpec, tmp_path: Path) -> None:
     assert train(tmp_path / "run", replace(spec, max_groups=9, max_steps=1))["prompts"] == 9
 
 
+def test_a_run_of_two_steps_passes_and_measures_no_more_prompts_than_they_take(
+    spec: RunSpec, tmp_path: Path
+) -> None:
+    """Of 24 prompts to train on and 24 held out 8, one a batch; a look at step 10 does not come."""
+    few = {"max_steps": 2, "eval_every": 10, "trainable_layers": 1, "tokens_per_forward": 16}
+    spec = replace(spec, **few)
+    spec = replace(spec, head_start="random") if spec.kind == "reward_model" else spec
+    train(tmp_path, spec)
+    evaluate(tmp_path, spec)
+    lines = (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    said = [row["data"] for row in map(json.loads, lines) if row["kind"] == "progress"]
+    assert max(row["total"] for row in said) == 8
+
+
 def test_a_guard_ends_the_training_and_what_there_is_gets_published(
     spec: RunSpec, tmp_path: Path
 ) -> None:
