@@ -94,14 +94,16 @@ class World:
         verdict = {"ranking": [[first], [second]], "strengths": [1]}
         guideline = Guideline.objects.create(project=project, version=1, text="Be brief.")
         gold = {"kind_before": comparison.kind, "state_before": comparison.state}
+        pause = LabelerAct.objects.create(kind=LabelerAct.Kind.PAUSE, **mine)
+        appeal = {"subject": "pause", "subject_id": pause.pk, "text": "No."}
         return {
             "labelers": user,
             "flags": Flag.objects.create(labeler=user, note="Odd.", **own),
             "groups": LabelerGroup.objects.create(project=project, name="Experts"),
             "gold": GoldItem.objects.create(**own, **gold),
             "adjudications": Adjudication.objects.create(cause="ambiguous", **verdict, **own),
-            "acts": LabelerAct.objects.create(kind=LabelerAct.Kind.MESSAGE, **mine),
-            "disputes": Dispute.objects.create(subject="pause", subject_id=1, text="No.", **mine),
+            "acts": pause,
+            "disputes": Dispute.objects.create(**appeal, **mine),
             "requeues": Requeue.objects.create(
                 project=project, guideline=guideline, scope="disagreed", comparison_ids=[]
             ),
