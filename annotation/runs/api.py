@@ -24,6 +24,7 @@ from annotation.runs.serializers import (
     CurvesSerializer,
     EventSerializer,
     NewRunSerializer,
+    ResumeSerializer,
     RunEstimateSerializer,
     RunInputsSerializer,
     RunSerializer,
@@ -147,10 +148,25 @@ class RunCancel(RunAct):
     act = staticmethod(services.cancel_run)
 
 
-class RunResume(RunAct):
+class RunResume(APIView):
     """Queue a failed or cancelled run again; it goes on from its newest checkpoint."""
 
-    act = staticmethod(services.resume_run)
+    @extend_schema(request=ResumeSerializer, responses=RunSerializer)
+    def post(self, request: Request, **_address: int) -> Response:
+        """Queue it again, where it sampled or elsewhere."""
+        run = run_of(self)
+        form = sent_fields(ResumeSerializer, request)
+        place = sample_on(run.project, form)
+        run = services.resume_run(run=run, actor=actor_of(request), sample_on=place)
+        return Response(RunSerializer(run).data)
+
+
+def sample_on(project: Project, asked: Mapping[str, Any]) -> services.SampleOn | None:  # Any: above
+    """Where the request says that it samples; None where it says nothing."""
+    if "sampler" not in asked:
+        return None
+    key = asked["sampler"]
+    return services.SampleOn(key and selectors.model_in(project, key, field="sampler"))
 
 
 class RunClone(GenericAPIView[TrainingRun]):
@@ -163,8 +179,12 @@ class RunClone(GenericAPIView[TrainingRun]):
     def post(self, request: Request, **_address: int) -> Response:
         run = run_of(self)
         form = sent_fields(CloneSerializer, request)
-        name = form["name"]
-        copy = services.clone_run(run=run, actor=actor_of(request), name=name)
+        copy = services.clone_run(
+            run=run,
+            actor=actor_of(request),
+            name=form["name"],
+            sample_on=sample_on(run.project, form),
+        )
         return Response(RunSerializer(copy).data, status=201)
 
 

@@ -120,8 +120,18 @@ class NewRunSerializer(RunInputsSerializer):
     )
 
 
-class CloneSerializer(serializers.Serializer[Any]):
-    """The name of the copy."""
+class ResumeSerializer(serializers.Serializer[Any]):
+    """Where it samples from here on; nothing leaves it where it was."""
+
+    sampler = KeyField(
+        required=False,
+        allow_null=True,
+        help_text="A server that an admin registered as a policy; null: the run's own process.",
+    )
+
+
+class CloneSerializer(ResumeSerializer):
+    """The name of the copy, and where it samples; nothing: where the run did."""
 
     name = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
 

@@ -227,6 +227,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "guards": selectors.alarms_of(run),
         "checkpoint": selectors.events_of(run, EventKind.CHECKPOINT).first(),
         "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
+        "servers": selectors.sampling_servers(run.project) if run.sampler and run.is_over else None,
     }
 
 
@@ -264,7 +265,9 @@ def run_cancel(request: HttpRequest, project_id: int, run_id: int) -> HttpRespon
 @require_POST
 def run_resume(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
     project, user = project_of(request, project_id)
-    run = services.resume_run(run=selectors.run_in(project, run_id), actor=user)
+    run = services.resume_run(
+        run=selectors.run_in(project, run_id), actor=user, sample_on=sample_on(request, project)
+    )
     messages.success(request, f"{run.name} is queued; it goes on from its newest checkpoint.")
     return redirect("runs-detail", project.pk, run.pk)
 
@@ -273,6 +276,18 @@ def run_resume(request: HttpRequest, project_id: int, run_id: int) -> HttpRespon
 @require_POST
 def run_clone(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
     project, user = project_of(request, project_id)
-    run = services.clone_run(run=selectors.run_in(project, run_id), actor=user)
+    run = services.clone_run(
+        run=selectors.run_in(project, run_id), actor=user, sample_on=sample_on(request, project)
+    )
     messages.success(request, "A new run with the same spec, records and models is queued.")
     return redirect("runs-detail", project.pk, run.pk)
+
+
+def sample_on(request: HttpRequest, project: Project) -> services.SampleOn | None:
+    """Where the form says that the run samples; None where it does not ask."""
+    asked = request.POST.get("sampler")
+    if not asked:
+        return None if asked is None else services.SampleOn(None)
+    if not is_key(asked):
+        raise InvalidInput.at("sampler", f"{asked!r} is no server; choose one of the list.")
+    return services.SampleOn(selectors.model_in(project, int(asked), field="sampler"))

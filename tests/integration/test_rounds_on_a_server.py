@@ -13,6 +13,7 @@ from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.rounds.services.advancing import begin_policy
 from annotation.runs.models import TrainingRun
+from annotation.runs.specs import preset_settings
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -102,6 +103,42 @@ def test_a_round_that_is_resumed_leaves_a_server_that_may_be_asked_no_more(
         services.resume_round(row=Round.objects.get(), actor=engineer)
         assert Round.objects.get().sampler == (server if is_allowed else None)
     assert AuditEvent.objects.filter(verb="round.server_left").count() == 1
+
+
+@pytest.fixture
+def on_the_server(project, engineer, server):
+    """A round that failed with its policy's run, which samples on the server."""
+    row = started(project, engineer, server)
+    row.policy_run = factories.training_run(
+        project,
+        kind="grpo",
+        spec={"kind": "grpo", **preset_settings("standard", "grpo")},
+        reward_model=factories.policy(project, kind="reward"),
+        sampler=server,
+        status="failed",
+        error="The server does not answer.",
+    )
+    row.stage, row.state = Round.Stage.POLICY, Round.State.FAILED
+    row.save()
+    return row
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_round_that_is_resumed_lets_its_run_leave_a_server_that_is_lost(
+    engineer, server, on_the_server, is_lost
+):
+    stage = ModelVersion.Stage.RETIRED if is_lost else server.stage
+    ModelVersion.objects.filter(pk=server.pk).update(stage=stage)
+    services.resume_round(row=Round.objects.get(), actor=engineer)
+    run = TrainingRun.objects.get(pk=on_the_server.policy_run_id)
+    assert (run.status, run.sampler) == ("queued", None if is_lost else server)
+    assert Round.objects.get().sampler == (None if is_lost else server)
+
+
+def test_a_round_whose_server_does_not_answer_leads_to_the_run(project, on_the_server, client):
+    page = client.get(reverse("rounds-detail", args=[project.pk, on_the_server.number])).text
+    run = reverse("runs-detail", args=[project.pk, on_the_server.policy_run_id])
+    assert f'<a href="{run}">resume the run</a> elsewhere, then this round' in page
 
 
 @pytest.mark.parametrize(

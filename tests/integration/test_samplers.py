@@ -141,6 +141,92 @@ def test_a_run_that_waits_does_not_outlive_the_admin_who_registered_its_server(
         check_sampler(project, "ppo", server)
 
 
+@pytest.fixture
+def stopped(project, engineer, server):
+    """A run of GRPO that sampled on the server until that was lost."""
+    run = factories.training_run(
+        project,
+        kind="grpo",
+        status="failed",
+        spec={"kind": "grpo", **preset_settings("standard", "grpo")},
+        snapshot=factories.snapshot(project, splits={"train": 20}),
+        reward_model=factories.policy(project, kind="reward"),
+        sampler=server,
+    )
+    ModelVersion.objects.filter(pk=server.pk).update(stage=ModelVersion.Stage.RETIRED)
+    return run
+
+
+@pytest.fixture
+def spare(project, admin):
+    return factories.policy(project, created_by=admin, **{**SERVER, "name": "spare"})
+
+
+def act_on(client, run, act, **sent):
+    return client.post(reverse(f"runs-{act}", args=[run.project_id, run.pk]), sent, follow=True)
+
+
+def test_the_page_of_a_run_that_lost_its_server_offers_where_it_goes_on(
+    client, project, spare, stopped
+):
+    address = reverse("runs-detail", args=[project.pk, stopped.pk])
+    page = client.get(address).text
+    assert "vllm v1, on which it sampled, samples for no run now" in page
+    assert f'<option value="{spare.pk}">spare v1</option>' in page
+    assert ">vllm v1</option>" not in page
+    TrainingRun.objects.update(sampler=spare)
+    page = client.get(address).text
+    assert f'<option value="{spare.pk}" selected>' in page
+    assert "samples for no run now" not in page
+    TrainingRun.objects.update(sampler=None)
+    assert 'name="sampler"' not in client.get(address).text
+
+
+@pytest.mark.parametrize("act", ["resume", "clone"])
+def test_a_run_that_lost_its_server_goes_on_in_its_own_process_or_on_another(
+    client, project, spare, stopped, act
+):
+    for sampler in (None, spare):
+        TrainingRun.objects.filter(pk=stopped.pk).update(status="failed", sampler=stopped.sampler)
+        act_on(client, stopped, act, sampler=sampler.pk if sampler else "")
+        run = TrainingRun.objects.filter(status="queued").latest("pk")
+        assert run.sampler == sampler
+        assert spec_of(run).sampler_url == (SERVER["location"] if sampler else "")
+
+
+def test_the_log_tells_from_where_on_a_run_sampled_elsewhere(client, stopped):
+    page = act_on(client, stopped, "resume", sampler="").text
+    assert "Responses were sampled on vllm v1; from here on, on the run’s own process." in page
+
+
+def test_over_the_api_a_run_goes_on_where_it_was_unless_a_place_is_named(
+    api, project, server, stopped
+):
+    address = reverse("api-run-resume", args=[project.pk, stopped.pk])
+    refused = api.post(address)
+    assert (refused.status_code, list(refused.json()["error"]["fields"])) == (400, ["sampler"])
+    ModelVersion.objects.filter(pk=server.pk).update(stage=ModelVersion.Stage.CANDIDATE)
+    assert api.post(address).json()["sampler"] == server.pk
+    TrainingRun.objects.update(status="failed")
+    assert api.post(address, {"sampler": None}, format="json").json()["sampler"] is None
+    clones = reverse("api-run-clone", args=[project.pk, stopped.pk])
+    assert api.post(clones, {"sampler": server.pk}, format="json").json()["sampler"] == server.pk
+
+
+@pytest.mark.parametrize("typed", ["x", "999999"])
+def test_a_place_that_is_none_is_refused(client, stopped, typed):
+    assert act_on(client, stopped, "resume", sampler=typed).status_code == 400
+    stopped.refresh_from_db()
+    assert stopped.status == "failed"
+
+
+def test_a_run_without_adapters_is_not_moved_to_a_server(api, project, spare, stopped):
+    TrainingRun.objects.update(spec={**stopped.spec, "lora_rank": 0}, sampler=None)
+    address = reverse("api-run-resume", args=[project.pk, stopped.pk])
+    answer = api.post(address, {"sampler": spare.pk}, format="json")
+    assert "by its adapter alone" in answer.json()["error"]["fields"]["sampler"][0]
+
+
 def test_the_process_is_given_the_key_of_its_server_and_of_no_other(server, monkeypatch):
     monkeypatch.setenv("VLLM_API_KEY", "secret")
     assert child_environment(server)[SAMPLER_KEY] == "secret"

@@ -18,7 +18,7 @@ from annotation.rounds.models import Round
 from annotation.rounds.services.advancing import begin_snapshot, hold_labels
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import sampling_servers
-from annotation.runs.services import cancel_run, resume_run
+from annotation.runs.services import SampleOn, cancel_run, resume_run
 
 Stage, State = Round.Stage, Round.State
 ENDED_BADLY = {JobModel.Status.FAILED, JobModel.Status.CANCELLED}
@@ -37,7 +37,7 @@ def pause_round(*, row: Round, actor: User) -> Round:
 def resume_round(*, row: Round, actor: User) -> Round:
     """Go on after a pause or a failure: the part that failed is queued again, with what it has kept.
 
-    A server that may be asked no more is left before the policy's run is made, which then samples by itself.
+    A server that may be asked no more is left: the policy's run then samples by itself.
     """
     _change(row, State.RUNNING, only_from=(State.PAUSED, State.FAILED))
     Round.objects.filter(pk=row.pk).update(error="")
@@ -50,12 +50,14 @@ def resume_round(*, row: Round, actor: User) -> Round:
 
 
 def _leave_lost_server(row: Round, actor: User) -> None:
-    if row.sampler is None or row.policy_run is not None:
-        return
-    if not sampling_servers(row.project).filter(pk=row.sampler.pk).exists():
+    if row.sampler is not None and not _may_sample(row, row.sampler):
         record("round.server_left", row, actor=actor, server=str(row.sampler))
         row.sampler = None
         row.save(update_fields=["sampler"])
+
+
+def _may_sample(row: Round, sampler: ModelVersion) -> bool:
+    return sampling_servers(row.project).filter(pk=sampler.pk).exists()
 
 
 def _resume_part(row: Round, actor: User) -> None:
@@ -65,7 +67,8 @@ def _resume_part(row: Round, actor: User) -> None:
     if row.stage == Stage.SNAPSHOT and row.snapshot and row.snapshot.status in ENDED_BADLY:
         begin_snapshot(row)
     if run is not None and run.status in ENDED_BADLY:
-        resume_run(run=run, actor=actor)
+        is_lost = run.sampler is not None and not _may_sample(row, run.sampler)
+        resume_run(run=run, actor=actor, sample_on=SampleOn(None) if is_lost else None)
 
 
 def _run_of(row: Round) -> TrainingRun | None:

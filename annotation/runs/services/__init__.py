@@ -4,6 +4,7 @@ from annotation.runs.services.finishing import finish_run
 from annotation.runs.services.following import keep_log, move_run, take_in_events, tell
 from annotation.runs.services.queueing import (
     Inputs,
+    SampleOn,
     cancel_run,
     check_sampler,
     checked_spec,
@@ -14,6 +15,7 @@ from annotation.runs.services.queueing import (
 
 __all__ = [
     "Inputs",
+    "SampleOn",
     "cancel_run",
     "check_sampler",
     "checked_spec",

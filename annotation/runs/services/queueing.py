@@ -17,7 +17,7 @@ from annotation.core.jobs import Job, ring
 from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
-from annotation.runs.models import TrainingRun
+from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.selectors import sampling_servers
 from annotation.runs.specs import (
     a_run,
@@ -32,6 +32,7 @@ from annotation.runs.verdicts import verdicts_in
 from training.spec.backbone import refuse_more_layers
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
+from training.spec.events import EventKind
 from training.spec.preferences import KtoSpec, SftSpec
 from training.spec.records import FEWEST_ROWS
 from training.spec.rollouts import RolloutSpec
@@ -87,6 +88,12 @@ def checked_name(name: str) -> str:
     if len(name) > 120:
         raise InvalidInput.at("name", f"The name has {len(name)} characters; 120 are allowed.")
     return name
+
+
+class SampleOn(NamedTuple):
+    """Where a run that goes on, or a copy of one, samples."""
+
+    server: ModelVersion | None  # None: the run's own process
 
 
 class Inputs(NamedTuple):
@@ -255,12 +262,20 @@ def cancel_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
 
 
 @transaction.atomic
-def resume_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
-    """Queue a failed or cancelled run again; it goes on from its newest checkpoint."""
+def resume_run(
+    *, run: TrainingRun, actor: User | None, sample_on: SampleOn | None = None
+) -> TrainingRun:
+    """Queue a failed or cancelled run again; it goes on from its newest checkpoint.
+
+    From there it samples on ``sample_on``; None leaves it where it was. Raises InvalidInput where that cannot be.
+    """
+    before, now_on = run.sampler, sample_on.server if sample_on else run.sampler
+    check_follower(run, now_on)
     stopped = TrainingRun.objects.filter(pk=run.pk, status__in=(Status.FAILED, Status.CANCELLED))
     requeued = stopped.update(
         status=Status.QUEUED,
         attempt=0,
+        sampler=now_on,
         error="",
         owner="",
         cancel_requested_at=None,
@@ -271,13 +286,35 @@ def resume_run(*, run: TrainingRun, actor: User | None) -> TrainingRun:
         run.refresh_from_db()
         raise Conflict(f"{run.name} is {run.status}; only a failed or cancelled run is resumed.")
     record("run.resumed", run, actor=actor)
+    if before != now_on:
+        places = [str(one or "the run’s own process") for one in (before, now_on)]
+        message = "Responses were sampled on {}; from here on, on {}.".format(*places)
+        data = {"message": message}
+        RunEvent.objects.create(run=run, kind=EventKind.LOG, at=timezone.now(), data=data)
     ring(Job.EXECUTE_RUN, run.pk)
     run.refresh_from_db()
     return run
 
 
-def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> TrainingRun:
-    """Queue a new run with the same spec, records and models."""
+def check_follower(run: TrainingRun, sampler: ModelVersion | None) -> None:
+    """Refuse a server that may not sample for this run, or that its settings could not follow."""
+    if sampler is None:
+        return
+    check_sampler(run.project, run.kind, sampler)
+    resolved_spec(
+        without_unused({"kind": run.kind, **run.spec}),
+        snapshot=run.snapshot,
+        base_model=run.base_model,
+        reward_model=run.reward_model,
+        held_out_reward_model=run.held_out_reward_model,
+        sampler=sampler,
+    )
+
+
+def clone_run(
+    *, run: TrainingRun, actor: User | None, name: str = "", sample_on: SampleOn | None = None
+) -> TrainingRun:
+    """Queue a new run with the same spec, records and models; it samples there too, unless ``sample_on`` says where."""
     return queue_run(
         project=run.project,
         spec=without_unused(run.spec),
@@ -285,7 +322,7 @@ def clone_run(*, run: TrainingRun, actor: User | None, name: str = "") -> Traini
         base_model=run.base_model,
         reward_model=run.reward_model,
         held_out_reward_model=run.held_out_reward_model,
-        sampler=run.sampler,
+        sampler=sample_on.server if sample_on else run.sampler,
         name=name or again(run),
         actor=actor,
         timeout_seconds=run.timeout_seconds,
