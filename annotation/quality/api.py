@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
 from annotation.quality import serializers as shapes
-from annotation.quality.scope import Scope
+from annotation.quality.scope import SIGNAL_FILTERS, Scope
 from annotation.quality.selectors import view_of
 from annotation.quality.services import catch_up
-from annotation.quality.signals import signals_report, signals_scope
+from annotation.quality.signals import signals_report
 from annotation.quality.tables import csv_answer, parts_of_table
 
 READERS = (Role.ADMIN, Role.ENGINEER)
@@ -53,9 +53,9 @@ class SignalsDetail(APIView):
     They have the filters of time, language, tag and labeler; another is refused.
     """
 
-    @extend_schema(parameters=[shapes.SignalScopeSerializer], responses=shapes.SignalsSerializer)
+    @extend_schema(parameters=[shapes.filters(SIGNAL_FILTERS)], responses=shapes.SignalsSerializer)
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
         catch_up(project=project)
-        scope = signals_scope(Scope.of(request))
+        scope = Scope.of(request).having_only(SIGNAL_FILTERS, what="Signals")
         return Response(shapes.SignalsSerializer(signals_report(project, scope)).data)

@@ -1,9 +1,10 @@
 """API of gold, the entry exam, adjudication, rules, disputes, acts on labelers, and a labeler's own numbers."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +17,7 @@ from annotation.comparisons.models import GoldItem
 from annotation.comparisons.selectors import comparison_of
 from annotation.comparisons.services.again import ask_one_more, undo_one_more
 from annotation.core.api import sent_fields
-from annotation.projects.models import Role
+from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.quality import acts, adjudication, disputes, exams, gold, mine, numbers, rules
 from annotation.quality import people_serializers as shapes
@@ -25,10 +26,21 @@ from annotation.quality.asking import try_asking
 from annotation.quality.models import Adjudication, Dispute, LabelerAct
 from annotation.quality.next_comparisons import ask_next
 from annotation.quality.previews import preview_of
+from annotation.quality.scope import COMPARISON_FILTERS, DISPUTE_FILTERS, RULE_FILTERS, Scope
+from annotation.quality.selectors import refuse_unknown
+from annotation.quality.serializers import filters
 
 READERS = (Role.ADMIN, Role.ENGINEER)
 CREATED = status.HTTP_201_CREATED
 Data = dict[str, Any]  # Any: JSON
+STATE = OpenApiParameter("state", str, enum=list(Dispute.State.values))
+
+
+def _narrowed(request: Request, project: Project, names: Collection[str], what: str) -> Scope:
+    """The filters of the address; InvalidInput where one is set that there is not, or names what is not there."""
+    scope = Scope.of(request).having_only(names, what=what)
+    refuse_unknown(project, scope)
+    return scope
 
 
 class GoldList(generics.ListAPIView[GoldItem]):
@@ -39,7 +51,13 @@ class GoldList(generics.ListAPIView[GoldItem]):
 
     def get_queryset(self) -> QuerySet[GoldItem]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
-        return gold.gold_items(project)
+        return gold.gold_items(
+            project, _narrowed(self.request, project, COMPARISON_FILTERS, "Gold items")
+        )
+
+    @extend_schema(parameters=[filters(COMPARISON_FILTERS)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(request=shapes.NewGoldSerializer, responses={201: shapes.GoldItemSerializer})
     def post(self, request: Request, project_id: int) -> Response:
@@ -171,12 +189,13 @@ class NextComparisons(APIView):
 
 
 class RuleList(APIView):
-    """The newest version of every rule."""
+    """The newest version of every rule; the filters choose by when it was saved and whom it concerns now."""
 
-    @extend_schema(responses=shapes.RuleSerializer(many=True))
+    @extend_schema(parameters=[filters(RULE_FILTERS)], responses=shapes.RuleSerializer(many=True))
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
-        return Response(shapes.RuleSerializer(rules.rules_of(project), many=True).data)
+        scope = _narrowed(request, project, RULE_FILTERS, "Rules")
+        return Response(shapes.RuleSerializer(rules.rules_within(project, scope), many=True).data)
 
     @extend_schema(request=shapes.NewRuleSerializer, responses={201: shapes.RuleSerializer})
     def post(self, request: Request, project_id: int) -> Response:
@@ -242,14 +261,19 @@ class RuleDetail(APIView):
 
 
 class DisputeList(generics.ListAPIView[Dispute]):
-    """What labelers appeal, the newest first; `?state=open` narrows."""
+    """What labelers appeal, the newest first."""
 
     serializer_class = shapes.DisputeSerializer
     queryset = Dispute.objects.none()
 
     def get_queryset(self) -> QuerySet[Dispute]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
-        return disputes.disputes_of(project, state=self.request.GET.get("state", ""))
+        scope = _narrowed(self.request, project, DISPUTE_FILTERS, "Disputes")
+        return disputes.disputes_of(project, state=self.request.GET.get("state", ""), scope=scope)
+
+    @extend_schema(parameters=[STATE, filters(DISPUTE_FILTERS)])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's own
+        return super().get(request, *args, **kwargs)
 
 
 class DisputeDetail(APIView):

@@ -162,9 +162,11 @@ def dispute_of(project: Project, pk: int) -> Dispute:
 def disputes_of(
     project: Project, *, state: str = "", scope: Scope = EVERYTHING
 ) -> QuerySet[Dispute]:
-    """The disputes of a project that the filters let in, the newest first, of one state where that is named."""
+    """The disputes of a project that the filters let in, the newest first; InvalidInput for an unknown ``state``."""
+    if state and state not in State.values:
+        raise InvalidInput(f"state={state[:60]!r} is not one of {', '.join(State.values)}.")
     rows = _within(project, scope)
-    rows = rows.filter(state=state) if state in State.values else rows
+    rows = rows.filter(state=state) if state else rows
     return rows.select_related("labeler", "answered_by").order_by("-pk")
 
 

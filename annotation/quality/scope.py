@@ -1,7 +1,7 @@
 """Which judgments a view of agreement looks at."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
@@ -35,6 +35,8 @@ SIGNAL_FILTERS = ("days", "since", "until", "language", "tag", "labeler", "group
 GOLD_FILTERS = ("labelers", "guideline", *SIGNAL_FILTERS, "batch")
 DISPUTE_FILTERS = (*SIGNAL_FILTERS, "batch")
 RULE_FILTERS = ("days", "since", "until", "labeler", "group")
+COMPARISON_FILTERS = ("batch", "language", "tag")
+_ADDRESSED = {"chosen": "labeler"}  # fields that an address names otherwise
 
 
 class LabelerKind(StrEnum):
@@ -136,8 +138,19 @@ class Scope:
 
     def only(self, names: Collection[str]) -> "Scope":
         """The same by the filters of these names alone, which are those of an address."""
-        kept = ["chosen" if name == "labeler" else name for name in names]
+        kept = [one.name for one in fields(self) if _ADDRESSED.get(one.name, one.name) in names]
         return Scope(**{name: getattr(self, name) for name in kept})
+
+    def having_only(self, names: Collection[str], *, what: str) -> "Scope":
+        """The same; InvalidInput where a filter of another name is set, as ``what`` has none."""
+        kept = self.only(names)
+        for one in fields(self):
+            if getattr(self, one.name) != getattr(kept, one.name):
+                name, known = _ADDRESSED.get(one.name, one.name), ", ".join(names)
+                raise InvalidInput(
+                    f"{what} have no filter {name}; they have {known}. Leave it out."
+                )
+        return kept
 
     def times_q(self, field: str) -> Q:
         """Rows whose time in ``field`` is in."""

@@ -1,14 +1,16 @@
 """Shapes of agreement in the API."""
 
+from collections.abc import Collection
 from typing import Any
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from annotation.quality.scope import EVERYBODY, LabelerKind, Selected
 
 
-class SignalScopeSerializer(serializers.Serializer[Any]):
-    """Filters of signals; what is left out lets everything in."""
+class ScopeSerializer(serializers.Serializer[Any]):
+    """Filters; what is left out lets everything in, but machine judges: they are named, or are in `all`."""
 
     days = serializers.IntegerField(
         required=False, min_value=1, max_value=3650, help_text="The last so many, back from now."
@@ -25,11 +27,6 @@ class SignalScopeSerializer(serializers.Serializer[Any]):
     group = serializers.IntegerField(
         required=False, min_value=1, help_text="Id of a group of labelers."
     )
-
-
-class ScopeSerializer(SignalScopeSerializer):
-    """Filters; what is left out lets everything in, but machine judges: they are named, or are in `all`."""
-
     labelers = serializers.ChoiceField(choices=[*LabelerKind, EVERYBODY], required=False)
     guideline = serializers.IntegerField(required=False, min_value=1, help_text="A version.")
     criterion = serializers.CharField(required=False, max_length=40)
@@ -40,6 +37,11 @@ class ScopeSerializer(SignalScopeSerializer):
         help_text="Comparisons that were asked again for what was said of them, or drawn by what a verdict tells: "
         "with the rest, or alone.",
     )
+
+
+def filters(names: Collection[str]) -> serializers.Serializer[Any]:
+    """Those of these names alone."""
+    return inline_serializer("Filters", {one: ScopeSerializer().fields[one] for one in names})
 
 
 class AgreementSerializer(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ How often responses are accepted, whether people who meet the same response say 
 where pairwise verdicts point. Signals come from files, now and then, so what all of them come to is kept.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from django.utils import timezone
 
-from annotation.core.errors import InvalidInput
 from annotation.measures.agreement import Agreement
 from annotation.measures.bias import ratio, ratio_sums
 from annotation.measures.coefficients import Level
@@ -23,7 +22,7 @@ from annotation.quality import stored
 from annotation.quality.groups import chosen_of
 from annotation.quality.models import ColumnStore, SignalReport
 from annotation.quality.report import Data, explained, shown_from
-from annotation.quality.scope import SIGNAL_FILTERS, Scope
+from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
 
 SCALE = Scale(("rejected", "accepted"))
@@ -41,17 +40,6 @@ WHERE s.project_id = %s AND (%s = '' OR p.language = %s) AND (%s = '' OR %s = AN
     AND (%s::timestamptz IS NULL OR s.created_at >= %s) AND (%s::timestamptz IS NULL OR s.created_at < %s)
     AND (%s OR s.labeler_id = ANY(%s))
 ORDER BY s.id"""
-
-
-def signals_scope(asked: Scope) -> Scope:
-    """The filters that a signal can pass: of its prompt, its time and who gave it; InvalidInput names another."""
-    scope = asked.only(SIGNAL_FILTERS)
-    names = [one.name for one in fields(Scope)]
-    others = [name for name in names if getattr(asked, name) != getattr(scope, name)]
-    if others:
-        known = ", ".join(SIGNAL_FILTERS)
-        raise InvalidInput(f"Signals have no filter {others[0]}; they have {known}. Leave it out.")
-    return scope
 
 
 def _rows(project: Project, scope: Scope) -> list[tuple[Any, ...]]:  # Any: rows of the database

@@ -12,7 +12,7 @@ from annotation.quality.people_frame import people_context
 from annotation.quality.scope import SIGNAL_FILTERS, Scope
 from annotation.quality.selectors import named_policies
 from annotation.quality.services import catch_up
-from annotation.quality.signals import signals_report, signals_scope, signals_table
+from annotation.quality.signals import signals_report, signals_table
 from annotation.quality.tables import csv_download
 
 
@@ -44,4 +44,4 @@ def signals_csv(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
 
 
 def _scope(request: HttpRequest) -> Scope:
-    return signals_scope(Scope.of(request))
+    return Scope.of(request).having_only(SIGNAL_FILTERS, what="Signals")

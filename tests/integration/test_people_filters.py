@@ -180,3 +180,49 @@ def test_rules_are_narrowed_by_whom_they_concern_and_when_they_were_saved(
     assert "No rule passes these filters." in nothing
     chosen = client.get(at("rules", project), {"about": bo.pk}).text
     assert f'<option value="{bo.pk}" selected>bo</option>' in chosen
+
+
+def over_the_api(client, route, project, **asked):
+    return client.get(reverse(f"api-{route}-list", args=[project.pk]), asked).json()
+
+
+def test_gold_over_the_api_is_narrowed_by_its_comparison(client, project, tested):
+    first, second = tested
+    told = over_the_api(client, "gold", project, language="de")
+    assert [row["comparison"] for row in told["results"]] == [second.pk]
+    told = over_the_api(client, "gold", project, tag="code")
+    assert [row["comparison"] for row in told["results"]] == [first.pk]
+
+
+def test_disputes_over_the_api_have_the_filters_of_the_page(client, project, appealed, people):
+    told = over_the_api(client, "dispute", project, labeler=people[1].pk)
+    assert [row["labeler"] for row in told["results"]] == ["bo"]
+    told = over_the_api(client, "dispute", project, tag="code")
+    assert [row["subject"] for row in told["results"]] == ["gold"]
+
+
+def test_rules_over_the_api_have_the_filters_of_the_page(client, project, admin):
+    rules.save_rule(
+        project=project,
+        kind="too_fast",
+        params={"seconds": 4, "accuracy_below": 0.6},
+        actor=admin,
+        reason="Too fast",
+    )
+    assert len(over_the_api(client, "rule", project)) == 1
+    Rule.objects.update(created_at=timezone.now() - LONG_AGO)
+    assert over_the_api(client, "rule", project, days=30) == []
+
+
+@pytest.mark.parametrize(
+    ("route", "asked", "told"),
+    [
+        ("gold", {"labeler": "1"}, "Gold items have no filter labeler"),
+        ("rule", {"batch": "1"}, "Rules have no filter batch"),
+        ("dispute", {"guideline": "1"}, "Disputes have no filter guideline"),
+        ("dispute", {"state": "odd"}, "state='odd' is not one of open, upheld, declined"),
+        ("dispute", {"batch": "99"}, "no batch 99"),
+    ],
+)
+def test_what_the_api_cannot_filter_by_is_refused(client, project, admin, route, asked, told):
+    assert told in over_the_api(client, route, project, **asked)["error"]["message"]

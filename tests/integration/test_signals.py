@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
 from annotation.quality import services, signals
-from annotation.quality.scope import Scope
-from annotation.quality.signals import signals_report, signals_scope
+from annotation.quality.scope import SIGNAL_FILTERS, Scope
+from annotation.quality.signals import signals_report
 from tests import factories
 from tests.integration.test_agreement_page import judged
 
@@ -136,8 +136,9 @@ def test_signals_of_chosen_labelers_alone(client, admin, liked):
     [("labelers", "people"), ("guideline", "1"), ("criterion", "tone"), ("batch", "3")],
 )
 def test_a_filter_that_signals_do_not_have_is_named(name, value):
+    asked = Scope.from_query({"days": "7", name: value}, zone=UTC)
     with pytest.raises(InvalidInput, match=f"no filter {name}; they have days, since, until"):
-        signals_scope(Scope.from_query({"days": "7", name: value}, zone=UTC))
+        asked.having_only(SIGNAL_FILTERS, what="Signals")
 
 
 @pytest.mark.parametrize("route", ["api-signals", "quality-signals", "quality-signals-table"])
