@@ -115,23 +115,37 @@ def pair_rows(
 
 
 class Origin(NamedTuple):
-    """Where a judgment came from; ``is_asked_again``: the comparison was, before it was given."""
+    """Where a judgment came from; ``is_asked_again``: it was asked for because of what others said."""
 
     is_repeat: bool
     is_imported: bool
     is_asked_again: bool
 
 
-_ASKED_AGAIN = Q(created_at__gte=F("comparison__asked_again_at"), is_imported=False) & ~Q(
-    labeler__kind=User.Kind.MACHINE
-)
+def _asked_again(project: Project) -> Q:
+    """Asked for because of what others said: the comparison was asked again, or its first verdicts differed.
+
+    Early stop asks for no more where they are alike, so what comes after them was asked where they are not. Under
+    another version of the guideline it begins anew: its verdicts are not compared with these.
+    """
+    after = Q(created_at__gte=F("comparison__asked_again_at"))
+    if agreeing := project.stop_when_agreeing:
+        version = Coalesce(OuterRef("guideline_id"), 0)
+        before = judgments_of_people(project).filter(
+            comparison=OuterRef("comparison"), pk__lt=OuterRef("pk")
+        )
+        before = before.alias(version=Coalesce("guideline_id", 0)).filter(version=version)
+        after |= Q(Exists(before[agreeing - 1 : agreeing]))
+    return after & Q(is_imported=False) & ~Q(labeler__kind=User.Kind.MACHINE)
 
 
 def judgments_on_selected(project: Project) -> QuerySet[Judgment]:
-    """Given after a comparison was asked again for what was said of it, or on one drawn by what a verdict tells."""
+    """Asked for because of what others said of the comparison, or on one drawn by what a verdict tells."""
     is_selected = Q(asked_again_at__isnull=False) | Q(propensity__isnull=False)
+    if project.stop_when_agreeing:
+        is_selected |= Q(judgments_counted__gt=project.stop_when_agreeing)
     rows = project.judgments.filter(comparison__in=project.comparisons.filter(is_selected))
-    return rows.filter(_ASKED_AGAIN | Q(comparison__propensity__isnull=False))
+    return rows.filter(_asked_again(project) | Q(comparison__propensity__isnull=False))
 
 
 def pairs_of_judgments(
@@ -145,7 +159,9 @@ def pairs_of_judgments(
     gold = Q(comparison__kind=Comparison.Kind.GOLD) & ~Q(assignment__is_training=True)
     judgments = Judgment.objects.filter(measures | gold, where)
     judgments = judgments.filter(project=project, withdrawn_at=None).order_by("pk")
-    is_asked_again = Coalesce(_ASKED_AGAIN, Value(value=False), output_field=BooleanField())
+    is_asked_again = Coalesce(
+        _asked_again(project), Value(value=False), output_field=BooleanField()
+    )
     rows = judgments.values_list(*_COLUMNS, "is_repeat", "is_imported", is_asked_again)
     for *row, is_repeat, is_imported, is_again in rows.iterator(chunk_size=2_000):
         for pair in _pairs_of(tuple(row), criterion):

@@ -214,8 +214,8 @@ class ProjectForm(OpenedForm, forms.ModelForm):  # type: ignore[type-arg] # not 
                 "Drawn at random; the rest get one label each. 12 % at three labels is a usual start."
             ),
             "stop_when_agreeing": _(
-                "Empty: never. With 2, what two labelers judge alike gets no third label. Agreement then "
-                "reads higher than it is: only where the first two differ does a third side with one of them."
+                "Empty: never. With 2, what two labelers judge alike gets no third label. What a third says "
+                "where the first two differ decides with them, and is apart from agreement."
             ),
             "gold_share": _(
                 "Of what a labeler gets, with a known verdict. They test labelers, unseen."

@@ -27,7 +27,12 @@ COPY (
                  WHEN j.shown_order[1] = c.candidate_ids[1] THEN 1 ELSE 0 END << 3)
          + (CASE WHEN j.is_repeat THEN 2
                  WHEN j.is_imported THEN 1
-                 WHEN j.created_at >= c.asked_again_at AND NOT EXISTS (
+                 WHEN (j.created_at >= c.asked_again_at OR %(agreeing)s > 0 AND EXISTS (
+                     SELECT FROM comparisons_judgment e JOIN accounts_user u ON u.id = e.labeler_id
+                     WHERE e.comparison_id = c.id AND e.id < j.id AND e.withdrawn_at IS NULL AND e.is_counted
+                         AND NOT e.is_repeat AND u.kind <> 'machine'
+                         AND e.guideline_id IS NOT DISTINCT FROM j.guideline_id OFFSET GREATEST(%(agreeing)s - 1, 0)))
+                     AND NOT EXISTS (
                      SELECT FROM accounts_user u WHERE u.id = j.labeler_id AND u.kind = 'machine')
                  THEN 3 ELSE 0 END << 5))::bigint
     FROM comparisons_judgment j JOIN comparisons_comparison c ON c.id = j.comparison_id
@@ -72,7 +77,7 @@ _FOUND = np.dtype([(name, "<i8") for name in (*_COPIED, "pair_of")])
 
 def read_judgments(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
     """The judgments that stand among ``ids``, one row a pair."""
-    two = _copied(ids, criterion)
+    two = _copied(project, ids, criterion)
     found = np.zeros(len(two), dtype=_FOUND)
     for name in _COPIED:
         found[name] = two[name]
@@ -80,10 +85,11 @@ def read_judgments(project: Project, ids: npt.NDArray[np.int64], criterion: str)
     return np.concatenate([found, more]) if len(more) else found
 
 
-def _copied(ids: npt.NDArray[np.int64], criterion: str) -> Rows:
+def _copied(project: Project, ids: npt.NDArray[np.int64], criterion: str) -> Rows:
     """Verdicts on two candidates, straight from PostgreSQL's binary COPY."""
     query = _OVERALL if criterion == OVERALL else _CRITERION
-    values = {"ids": ids.tolist(), "name": criterion}
+    agreeing = project.stop_when_agreeing or 0
+    values = {"ids": ids.tolist(), "name": criterion, "agreeing": agreeing}
     connection.ensure_connection()
     with connection.connection.cursor() as cursor, cursor.copy(query, values) as copy:
         data = b"".join(bytes(part) for part in copy)

@@ -126,7 +126,7 @@ def is_repeat(columns: StoredColumns) -> Mask:
 
 
 def is_asked_again(columns: StoredColumns) -> Mask:
-    """Given after the comparison was asked again for what was said of it."""
+    """Asked for because of what others had said of the comparison."""
     return np.asarray((columns.rows["said"] & ORIGIN) == ASKED_AGAIN)
 
 

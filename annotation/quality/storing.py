@@ -77,7 +77,7 @@ def _fold_batch(project: Project) -> int:
     changed = _taken(project)
     if len(changed) == 0:
         return 0
-    ids = np.unique(changed)
+    ids = np.unique(np.concatenate([changed, _later_beside(project, changed)]))
     directory = _Directory(project, store)
     before = _as_they_were(directory, ids)
     touched = directory.bury(ids)
@@ -145,6 +145,30 @@ def _taken(project: Project) -> npt.NDArray[np.int64]:
             [project.pk, BATCH],
         )
         return np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
+
+
+def _later_beside(project: Project, changed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Later judgments of the same comparisons: under early stop it depends on those before whether they are apart."""
+    if not project.stop_when_agreeing:
+        return np.zeros(0, dtype=np.int64)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT later.id FROM comparisons_judgment j JOIN comparisons_judgment later "
+            "ON later.comparison_id = j.comparison_id AND later.id > j.id WHERE j.id = ANY(%s)",
+            [changed.tolist()],
+        )
+        return np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)
+
+
+def note_further(project: Project) -> None:
+    """Note what the setting of early stop decides about: what was said of comparisons with more than two verdicts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO quality_judgmentchange (project_id, judgment_id) "
+            "SELECT j.project_id, j.id FROM comparisons_judgment j JOIN comparisons_comparison c "
+            "ON c.id = j.comparison_id WHERE j.project_id = %s AND c.judgments_counted > 2 ORDER BY j.id",
+            [project.pk],
+        )
 
 
 class _Directory:
