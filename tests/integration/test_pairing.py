@@ -1,6 +1,7 @@
 """Candidates of a prompt become comparisons, each set once."""
 
 import pytest
+from django.db import IntegrityError
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
@@ -40,6 +41,14 @@ def test_pairing_again_makes_only_what_is_missing(prompt):
     factories.candidate(prompt)
     assert len(pair_candidates(**every)) == 4
     assert Comparison.objects.count() == 10
+
+
+@pytest.mark.django_db
+def test_the_database_refuses_a_set_of_candidates_twice(prompt):
+    row = factories.comparison(prompt)
+    ids = {"prompt": prompt, "candidate_ids": row.candidate_ids}
+    with pytest.raises(IntegrityError, match="a_set_of_candidates_is_compared_once"):
+        Comparison.objects.create(project=prompt.project, **ids)
 
 
 @pytest.mark.django_db

@@ -77,7 +77,11 @@ class Comparison(models.Model):
         db_constraint=False,
     )
     prompt = models.ForeignKey(
-        Prompt, on_delete=models.CASCADE, related_name="comparisons", db_constraint=False
+        Prompt,
+        on_delete=models.CASCADE,
+        related_name="comparisons",
+        db_index=False,
+        db_constraint=False,
     )
     candidates: "models.ManyToManyField[Candidate, models.Model]" = models.ManyToManyField(
         Candidate, through="ComparisonCandidate", related_name="comparisons"
@@ -109,7 +113,7 @@ class Comparison(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "candidate_ids"], name="a_set_of_candidates_is_compared_once"
+                fields=["prompt", "candidate_ids"], name="a_set_of_candidates_is_compared_once"
             ),
             models.CheckConstraint(
                 condition=Q(slots_taken__lte=F("overlap")),
