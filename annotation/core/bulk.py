@@ -23,6 +23,11 @@ NULL = "\\N"
 _NEW_KEYS = """WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name)
     SELECT nextval(keys.name) FROM keys, generate_series(1, %s)"""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_EMPTY: dict[type, str] = {
+    dict: "{}",
+    list: "[]",
+    tuple: "[]",
+}  # as most are: to encode one takes a microsecond
 
 
 def new_keys(model: type[models.Model], count: int) -> list[int]:
@@ -94,7 +99,9 @@ def _writer_of_values(field: "models.Field[Any, Any]") -> Writer:
     if isinstance(field, models.CharField | models.TextField):
         return _escaped
     if isinstance(field, models.JSONField):
-        return lambda values: _escaped(list(map(_encode, values)))
+        return lambda values: _escaped(
+            [(not one and _EMPTY.get(type(one))) or _encode(one) for one in values]
+        )
     if isinstance(field, ArrayField):
         return lambda values: _escaped([f"{{{','.join(map(_element, one))}}}" for one in values])
     if isinstance(field, models.BooleanField):

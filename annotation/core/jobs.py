@@ -92,12 +92,14 @@ class JobQuerySet(models.QuerySet[Any]):
         )
         return taken == 1
 
-    def renew(self, pk: int, *, owner: str, lease_seconds: int = LEASE_SECONDS) -> bool:
-        """Prolong the lease; False means fenced: someone else owns the job, stop working."""
+    def renew(
+        self, pk: int, *, owner: str, lease_seconds: int = LEASE_SECONDS, **told: object
+    ) -> bool:
+        """Prolong the lease, and set what is ``told``; False means fenced: someone else owns the job, stop working."""
         now = timezone.now()
         mine = self.filter(pk=pk, status=JobModel.Status.RUNNING, owner=owner)
         lease_until = now + timedelta(seconds=lease_seconds)
-        return mine.update(heartbeat_at=now, lease_until=lease_until) == 1
+        return mine.update(heartbeat_at=now, lease_until=lease_until, **told) == 1
 
     def finish(self, pk: int, *, owner: str, status: str, error: str = "") -> bool:
         """End a job that this owner runs; False if it was fenced meanwhile."""

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
-from annotation.comparisons.services.importing import run_any_import
+from annotation.comparisons.services.importing import import_here, run_any_import
 from annotation.core.errors import Conflict
 from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
@@ -63,6 +63,23 @@ def test_a_worker_that_wakes_beside_its_successor_stores_nothing_more(monkeypatc
     row.refresh_from_db()
     assert (counts(row), row.rows_read) == ((3, 0, 1), 4)
     assert row.rejected_rows.count() == 1
+
+
+def test_an_import_in_a_terminal_tells_its_row_how_far_it_is_at_the_end():
+    row = import_here(prompt_import=asked({"text": "a"}), owner="me", progress=lambda *_told: None)
+    assert (row.status, row.progress_done, row.progress_total) == ("done", 1, 1)
+
+
+def test_an_import_in_a_terminal_stops_where_a_worker_was_given_it():
+    row = asked(*({"text": f"Prompt {n}"} for n in range(3)))
+
+    def give_away(*_told) -> None:
+        PromptImport.objects.filter(pk=row.pk).update(owner="a worker")
+
+    with pytest.raises(Conflict, match="given to a worker"):
+        import_here(prompt_import=row, owner="me", progress=give_away)
+    row.refresh_from_db()
+    assert (row.status, row.owner) == ("running", "a worker")
 
 
 def test_an_import_that_is_over_cannot_be_stopped_and_no_audit_says_it_was():

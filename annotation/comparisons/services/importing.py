@@ -4,6 +4,7 @@ A labeler of the file becomes a user who cannot sign in, named after the project
 team adds to the same people. Nothing is stored twice: the same file again changes nothing.
 """
 
+from time import monotonic
 from typing import Any
 
 from annotation.comparisons.services import storing
@@ -19,6 +20,7 @@ from annotation.prompts.services import importing
 from annotation.prompts.services.importing import OTHERWISE, Importer, Progress
 
 Contents = PromptImport.Contents
+TELL_SECONDS = 1.0
 
 
 def run_any_import(*, import_id: int, progress: Progress) -> None:
@@ -36,14 +38,8 @@ def import_here(*, prompt_import: PromptImport, owner: str, progress: Progress) 
     jobs = PromptImport.objects
     if not jobs.claim(prompt_import.pk, owner=owner):
         raise Conflict("A worker has taken this import already; follow it on its page.")
-
-    def alive(done: int, total: int, unit: str) -> None:
-        jobs.filter(pk=prompt_import.pk).update(progress_done=done, progress_total=total)
-        if not jobs.renew(prompt_import.pk, owner=owner):
-            raise Conflict("The import was given to a worker; follow it on its page.")
-        progress(done, total, unit)
-
     try:
+        alive = _alive(prompt_import.pk, owner, progress)
         run_any_import(import_id=prompt_import.pk, progress=alive)
     except DomainError as error:
         jobs.finish(
@@ -56,6 +52,23 @@ def import_here(*, prompt_import: PromptImport, owner: str, progress: Progress) 
     jobs.finish(prompt_import.pk, owner=owner, status=PromptImport.Status.DONE)
     prompt_import.refresh_from_db()
     return prompt_import
+
+
+def _alive(pk: int, owner: str, progress: Progress) -> Progress:
+    """Tell how far it is and renew the lease too: once a second, for it waits until the disk has what came before."""
+    told_at = monotonic()
+
+    def alive(done: int, total: int, unit: str) -> None:
+        nonlocal told_at
+        progress(done, total, unit)
+        if done < total and monotonic() - told_at < TELL_SECONDS:
+            return
+        told_at = monotonic()
+        told = {"progress_done": done, "progress_total": total}
+        if not PromptImport.objects.renew(pk, owner=owner, **told):
+            raise Conflict("The import was given to a worker; follow it on its page.")
+
+    return alive
 
 
 def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its rows are read as

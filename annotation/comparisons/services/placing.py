@@ -81,8 +81,8 @@ def place(
     prompt_import: PromptImport,
     items: Sequence[tuple[Row, Spoken[Item]]],
     source: Candidate.Source = Candidate.Source.IMPORT,
-) -> tuple[list[Placed[Item]], set[int]]:
-    """The items with their prompts and candidates, stored where they are not there yet; which candidates are new."""
+) -> tuple[list[Placed[Item]], Candidates]:
+    """The items with their prompts and candidates, stored where they are not there yet."""
     project = prompt_import.project
     prompt_ids, new = find_or_add(
         project=project,
@@ -101,7 +101,7 @@ def place(
         keys = tuple([candidates.keys[prompt_id, mark] for mark in one.marks])
         is_new = prompt_id in new
         placed.append(Placed(row, one.item, prompt_id, keys, tuple(sorted(keys)), is_new))
-    return placed, {candidates.keys[one] for one in candidates.new}
+    return placed, candidates
 
 
 def _candidates(

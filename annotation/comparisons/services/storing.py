@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
+from secrets import token_hex
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
 
 from django.db.models import F
 from django.db.models.functions import Greatest
@@ -44,7 +44,7 @@ class NewJudgment(NamedTuple):
 
     comparison_id: int
     labeler_id: int
-    client_uuid: UUID
+    client_uuid: str  # of random digits, as the browser makes one
     ranking: Ranking
     strengths: Sequence[int]
     is_all_bad: bool
@@ -131,7 +131,8 @@ def store_demonstrations(
     prompt_import: PromptImport, taken: Sequence[Taken[tuple[Spoken[ReadDemonstration], ...]]]
 ) -> Stored:
     """Responses that people wrote elsewhere: candidates for SFT, without an author here."""
-    placed, new = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
+    placed, candidates = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
+    new = {candidates.keys[one] for one in candidates.new}
     first = {one.keys[0]: one.row.line for one in reversed(placed) if one.keys[0] in new}
     return Stored(created=len(set(first.values())))
 
@@ -268,7 +269,7 @@ def _judgment(key: Once, verdict: ReadVerdict, keys: Sequence[int], now: datetim
         labeler_id,
         is_repeat=is_repeat,
         is_counted=not is_repeat,
-        client_uuid=uuid4(),
+        client_uuid=token_hex(16),
         ranking=_ranking(keys, verdict.tiers),
         strengths=verdict.strengths,
         is_all_bad=verdict.is_all_bad,

@@ -46,7 +46,8 @@ def response_columns(fields: dict[str, Any]) -> list[str]:
     """The columns that hold responses, in order; empty unless there are two."""
     for first, second, *more in RESPONSE_COLUMNS:
         if first in fields and second in fields:
-            return [first, second, *(name for name in more if text_of(fields, name).strip())]
+            there = [name for name in more if name in fields]
+            return [first, second, *(name for name in there if text_of(fields, name).strip())]
     return []
 
 

@@ -32,6 +32,7 @@ Contents = PromptImport.Contents
 OTHERWISE = {Contents.PREFERENCES: RowForm.TRL, Contents.JUDGMENTS: RowForm.LABELS}
 ATTEMPTS = 3
 BATCH_ROWS = 2_000
+FIRST_ROWS = 500  # of the first batch, which is read while the database has nothing to do
 BATCH_BYTES = 4 * 1024 * 1024
 TELL_EVERY = 2_000  # rows between two words about the first reading
 TOO_DEEP = "The row is nested too deeply."
@@ -118,13 +119,13 @@ def _count_rows(path: Path, file_format: str, progress: Progress) -> int:
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
     batch: list[Row] = []
-    size = 0
+    size, most = 0, min(FIRST_ROWS, BATCH_ROWS)
     for row in rows:
         batch.append(row)
         size += row.size
-        if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
+        if len(batch) >= most or size >= BATCH_BYTES:
             yield batch
-            batch, size = [], 0
+            batch, size, most = [], 0, BATCH_ROWS
     if batch:
         yield batch
 
