@@ -6,11 +6,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
@@ -161,6 +163,19 @@ def test_a_run_samples_on_the_server_which_keeps_its_newest_adapter_alone(spec, 
     (left,) = models_of(server) - before
     assert left.startswith("run-")
     assert left.endswith("-2")
+
+
+def test_a_server_of_another_model_is_refused(spec, tiny_folder, tmp_path):
+    """At the temperature of the presets too, at which a run compares no log-probs."""
+    torch.manual_seed(2)
+    other = AutoModelForCausalLM.from_pretrained(tiny_folder)
+    for weight in other.model.layers.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    other.save_pretrained(tmp_path / "other")
+    AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path / "other")
+    spec = replace(spec, model=str(tmp_path / "other"), temperature=0.9)
+    with pytest.raises(SamplerFailed, match="serves another model than the run's"):
+        train(tmp_path / "run", spec)
 
 
 def test_a_run_that_stopped_goes_on_there(spec, tmp_path):

@@ -7,6 +7,7 @@
    their text is encoded anew. Log-probs are asked for at temperature 1 alone, to be compared: a server tells
    those before the temperature. What is learned from are those of the training forward.
 4. Every request has a seed of its own, named by the run's seed, the prompt and its occurrence.
+5. Before a process first samples, a probe finds a server of another model, or one that heeds no adapter (`probing`).
 """
 
 import hashlib
@@ -27,6 +28,7 @@ import httpx
 from training.data.chat import encode_response
 from training.models.load import LoadedModel
 from training.models.lora import ADAPTER_FILE, Adapter
+from training.rollout.probing import Probe, gap, refuse_another, upset
 from training.rollout.sampler import (
     Knobs,
     LocalSampler,
@@ -46,11 +48,14 @@ TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_REASON = 300
 
 
-def sampler_of(run: Run, policy: LoadedModel, spec: RolloutSpec) -> TokenSampler:
-    """The server that the spec names, or the policy itself."""
+def sampler_of(
+    run: Run, policy: LoadedModel, spec: RolloutSpec, prompts: Sequence[Sequence[int]]
+) -> TokenSampler:
+    """The server that the spec names, probed with some of these prompts, or the policy itself."""
     if not spec.sampler_url:
         return LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
-    return ServerSampler(spec.sampler_url, policy, run.folder, heed=run.heed)
+    probe = Probe.of(prompts, spec, run.reporter.log)
+    return ServerSampler(spec.sampler_url, policy, run.folder, heed=run.heed, probe=probe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +79,12 @@ class ServerSampler:
         *,
         heed: Callable[[], None],
         manners: Manners | None = None,
+        probe: Probe | None = None,
     ) -> None:
-        """``folder`` is the run's, which the server sees too; ``heed`` raises when the run shall stop."""
+        """``folder`` is the run's, which the server sees too; ``heed`` raises when the run shall stop.
+
+        With a ``probe`` it is asked first whether it computes what the policy does.
+        """
         self.tokenizer = policy.tokenizer
         self._policy, self._folder, self._heed = policy, folder.resolve(), heed
         self._manners = manners or Manners()
@@ -85,25 +94,50 @@ class ServerSampler:
         self._client: httpx.Client  # while it follows
         self._ends = end_token_ids(policy.model, policy.tokenizer)
         self._serving = ""  # the adapter that the server answers with
+        self._probe = probe  # None once it was answered
 
     @contextmanager
     def following(self, update: int) -> Iterator[None]:
-        """Inside, the server answers with the policy as it is at this update."""
-        place = self._folder / ADAPTERS_DIR / str(update)
+        """Inside, the server answers with the policy as it is at this update.
+
+        Raises SamplerFailed where it cannot, or (at first, with a probe) where it computes something else.
+        """
+        with httpx.Client(
+            base_url=self._url, timeout=self._manners.timeout, headers=self._headers
+        ) as self._client:
+            if self._probe is None:
+                self._follow(str(update))
+            else:
+                self._follow_probed(str(update), self._probe)
+            yield
+
+    def _follow_probed(self, update: str, probe: Probe) -> None:
+        """As `_follow`, once `probing` finds that the server follows there and back."""
+        policy, knobs = self._policy, probe.knobs
+        with upset(policy):
+            self._follow("probe")
+            answers = self.sample_tokens(probe.prompts, knobs)
+            with_it = gap(policy, probe, answers)
+        without_it = gap(policy, probe, answers)
+        self._follow(update)
+        own_gap = gap(policy, probe, self.sample_tokens(probe.prompts, knobs))
+        gaps = {"own_gap": own_gap, "with_it": with_it, "without_it": without_it}
+        refuse_another(self._url, policy, probe, **gaps)
+        self._probe = None
+
+    def _follow(self, update: str) -> None:
+        """Load the policy's adapter as it is now in place of the last one."""
+        place = self._folder / ADAPTERS_DIR / update
         adapter = Adapter(self._policy.model)
         if rank() == 0:
             shutil.rmtree(place.parent, ignore_errors=True)
             adapter.save(place)
         wait_for_all()
         name = self._name_of(place)
-        with httpx.Client(
-            base_url=self._url, timeout=self._manners.timeout, headers=self._headers
-        ) as self._client:
-            if rank() == 0:
-                self._load(name, place)
-            wait_for_all()
-            self._serving = name
-            yield
+        if rank() == 0:
+            self._load(name, place)
+        wait_for_all()
+        self._serving = name
 
     def _name_of(self, place: Path) -> str:
         """The adapter's name on the server: no other folder and no other weights have it.

@@ -11,7 +11,6 @@ from training.runtime.run import Run
 from training.spec.events import EventKind
 from training.spec.rollouts import RolloutSpec
 
-GAP_LIMIT = 0.01  # nats a token; above, a server computes something else than the trainer
 SAMPLES_SHOWN = 2  # responses an update that go into the events
 
 
@@ -67,15 +66,10 @@ def disagreement(rollouts: Sequence[Rollout]) -> float:
 
 
 def tell_of_sampler(run: Run, gap: float | None, spec: RolloutSpec) -> None:
-    """A log where it told nothing to weigh by, or a server is far from the trainer before anything is learned."""
+    """A log where it told nothing to weigh by."""
     if gap is None and spec.importance_cap:
         run.reporter.log(
             f"importance_cap {spec.importance_cap:g} weighs nothing: the sampler tells no log-probs of its tokens."
-        )
-    if spec.sampler_url and gap is not None and gap > GAP_LIMIT:
-        run.reporter.log(
-            f"The server's log-probs are {gap:.3g} nats a token from the trainer's at the first update, above "
-            f"{GAP_LIMIT:g}: it computes something else. See that it serves the model that the run starts from."
         )
 
 
@@ -89,7 +83,7 @@ def tell_update(
 ) -> None:
     """The metrics of an update as an event, then some of its responses with their scores.
 
-    At the first, a log of a sampler that cannot be weighed by, or computes something else.
+    At the first, a log of a sampler that cannot be weighed by.
     """
     if update == 1:
         tell_of_sampler(run, metrics.get("sampler_gap"), spec)

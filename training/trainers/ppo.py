@@ -76,7 +76,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     run.reporter.log("The prompts are read.", **tally.as_dict())
     refuse_too_few(len(prompts), what="prompts", advice="Add prompts to the train split.")
     explorer = Explorer(
-        sampler_of(run, policy, spec),
+        sampler_of(run, policy, spec, [one.tokens for one in prompts]),
         scorer,
         prompts,
         spec,

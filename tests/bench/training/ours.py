@@ -115,7 +115,7 @@ def losses_of_ppo(job: Job, meter: Meter) -> None:
     )
     recall = ppo.recall
 
-    def endless(_run: Run, policy: LoadedModel, _spec: PpoSpec) -> LocalSampler:
+    def endless(_run: Run, policy: LoadedModel, *_: object) -> LocalSampler:
         sampler = LocalSampler(policy.model, policy.tokenizer, rows=job.rows_at_once)
         sampler.end_ids = (-1,)
         return sampler

@@ -191,16 +191,3 @@ def test_a_cap_that_finds_nothing_to_weigh_by_says_so_once(tmp_path, cap, told, 
             tell_update(run, [], told, update=update, spec=spec)
     text = (tmp_path / "events.jsonl").read_text()
     assert text.count("importance_cap 2 weighs nothing") == logs
-
-
-@pytest.mark.parametrize(
-    ("gap", "server", "logs"), [(0.02, "http://s/v1", 1), (0.009, "http://s/v1", 0), (0.02, "", 0)]
-)
-def test_a_server_far_from_the_trainer_is_told_at_the_first_update(tmp_path, gap, server, logs):
-    spec = PpoSpec(model="m", data="d", reward_model="r", lora_rank=4, sampler_url=server)
-    with Reporter(tmp_path) as reporter:
-        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
-        for update in (1, 2):
-            tell_update(run, [], {"sampler_gap": gap}, update=update, spec=spec)
-    text = (tmp_path / "events.jsonl").read_text()
-    assert text.count("See that it serves the model that the run starts from") == logs

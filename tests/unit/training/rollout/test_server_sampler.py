@@ -40,6 +40,7 @@ class Engine:
         self.log: list[tuple[str, dict]] = []
         self.answers: list[tuple[int, dict]] = []  # given first, in this order
         self.tells_ids = True
+        self.heeds_adapters = True
         self.sees = True  # the folder of the run
 
     def handle(self, path: str, body: dict) -> tuple[int, dict]:
@@ -57,8 +58,9 @@ class Engine:
             return 404, {"error": {"message": said, "type": "NotFoundError"}}
         if body["lora_name"] in self.loaded:
             return 400, {"message": "The lora adapter has already been loaded."}
-        base = AutoModelForCausalLM.from_pretrained(self.base)
-        model = PeftModel.from_pretrained(base, body["lora_path"]).merge_and_unload()
+        model = AutoModelForCausalLM.from_pretrained(self.base)
+        if self.heeds_adapters:
+            model = PeftModel.from_pretrained(model, body["lora_path"]).merge_and_unload()
         self.loaded[body["lora_name"]] = LocalSampler(model.eval(), tiny_tokenizer())
         return 200, {}
 
@@ -177,6 +179,66 @@ def test_the_gap_between_server_and_trainer_is_told(spec, tmp_path, temperature,
     assert all(gap < 1e-4 for gap in gaps if gap is not None)
 
 
+def logged(folder):
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    return [one["data"]["message"] for one in events if one["kind"] == "log"]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.9])
+def test_a_server_of_another_model_is_refused_before_anything_is_sampled(
+    spec, engine, tmp_path, temperature
+):
+    """Weights twice as large are nats away; the run is told at any temperature."""
+    engine.base = tmp_path / "other"
+    other = AutoModelForCausalLM.from_pretrained(spec.model)
+    for weight in other.model.layers.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    other.save_pretrained(engine.base)
+    with pytest.raises(
+        SamplerFailed, match=r"another model than the run's.* nats a token .*; then resume"
+    ):
+        train(tmp_path / "run", replace(spec, temperature=temperature))
+    assert len(engine.named("completions")) == 2 * 4
+
+
+def test_a_server_that_heeds_no_adapter_is_refused(spec, engine, tmp_path):
+    engine.heeds_adapters = False
+    with pytest.raises(SamplerFailed, match="answers without the adapters that it loads"):
+        train(tmp_path / "run", spec)
+
+
+def test_a_server_that_tells_no_logprobs_is_not_probed_and_the_log_says_so(spec, engine, tmp_path):
+    engine.tells_ids = False
+    train(tmp_path / "run", replace(spec, updates=1))
+    assert [one for one in logged(tmp_path / "run") if "could not be checked" in one]
+
+
+def test_a_server_that_is_off_by_more_than_rounding_is_told_in_the_log(spec, engine, tmp_path):
+    """0.05 nats a token may be a number format, or weights that were quantized; it is no other model."""
+    tell = engine.completions
+    engine.completions = lambda body: off_by(0.05, tell(body))
+    train(tmp_path / "run", replace(spec, updates=1))
+    [told] = [one for one in logged(tmp_path / "run") if "above 0.01" in one]
+    assert "0.05 nats a token from the trainer's" in told
+
+
+def off_by(nats, answer):
+    """The answer with log-probs that are so many nats off."""
+    for choice in answer[1]["choices"]:
+        told = choice.get("logprobs", {})
+        told["token_logprobs"] = [one - nats for one in told.get("token_logprobs", [])]
+    return answer
+
+
+def test_a_probe_leaves_the_policy_as_it_was(spec, tmp_path):
+    """Bit for bit: a run that is probed learns what one without a probe learns."""
+    train(tmp_path / "probed", spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.rollout.server.Probe.of", lambda *_: None)
+        train(tmp_path / "plain", spec)
+    assert metrics_of(tmp_path / "probed") == metrics_of(tmp_path / "plain")
+
+
 def test_a_redirect_is_refused_and_followed_nowhere(sampler, engine):
     engine.answers = [(302, {})]
     with pytest.raises(SamplerFailed, match="302"), sampler.following(0):
@@ -222,8 +284,8 @@ def test_logprobs_that_fit_the_tokens_are_taken(sampler, engine, said, understoo
 def test_the_server_follows_the_policy_and_forgets_what_it_was(spec, engine, tmp_path):
     train(tmp_path / "run", spec)
     names = [body["lora_name"] for body in engine.named("load_lora_adapter")]
-    assert [name.rpartition("-")[2] for name in names] == ["0", "1", "2"]
-    assert list(engine.loaded) == names[2:]
+    assert [name.rpartition("-")[2] for name in names] == ["probe", "0", "1", "2"]
+    assert list(engine.loaded) == names[3:]
     weights = load_file(tmp_path / "run" / "adapters" / "2" / "adapter_model.safetensors")
     assert max(one.abs().max() for name, one in weights.items() if "lora_B" in name) > 0
     assert {body["model"] for body in engine.named("completions")} == set(names)
