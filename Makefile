@@ -28,15 +28,15 @@ test: setup ## Unit and integration tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-bucket: setup ## Artifacts in a bucket of OpenStack Swift, which checks signatures (installs it into var/swift first)
-	test -x var/swift/bin/swift-proxy-server || ($(PYTHON) -m venv var/swift && var/swift/bin/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements/swift.lock)
+	cmp -s deploy/requirements/swift.lock var/swift/installed.lock || ($(PYTHON) -m venv --clear var/swift && var/swift/bin/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements/swift.lock && cp deploy/requirements/swift.lock var/swift/installed.lock)
 	CONCORD_TEST_SWIFT=var/swift/bin python -m pytest tests/bucket tests/integration/test_bucket.py tests/integration/test_checkpoints_in_bucket.py tests/integration/test_two_hosts.py
 
 test-qlora: setup ## Training beside weights in 4 bits (installs bitsandbytes into var/qlora first)
-	test -d var/qlora/bitsandbytes || python -m pip install --quiet --no-deps --target var/qlora bitsandbytes==0.50.2
+	cmp -s deploy/requirements/qlora.lock var/qlora/installed.lock || (rm -rf var/qlora && python -m pip install --quiet --no-deps --require-hashes --target var/qlora -r deploy/requirements/qlora.lock && cp deploy/requirements/qlora.lock var/qlora/installed.lock)
 	PYTHONPATH=var/qlora python -m pytest tests/qlora
 
 test-sampler: setup ## PPO and GRPO on a real vLLM server, on the CPU (installs it into var/vllm first)
-	test -f var/vllm/.ready || bash tests/sampler/install.sh var/vllm
+	cmp -s deploy/requirements/vllm.lock var/vllm/installed.lock || bash tests/sampler/install.sh var/vllm
 	CONCORD_TEST_VLLM=var/vllm/bin/python python -m pytest tests/sampler
 
 test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed runs
