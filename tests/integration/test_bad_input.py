@@ -229,7 +229,6 @@ def test_a_spec_with_a_wrong_value_is_refused_at_its_field_and_logged(
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory):
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("model")
     tiny_llama().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)

@@ -39,7 +39,7 @@ def server(folder, tmp_path):
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command,
-            env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
             stdout=log,
             stderr=log,
         )

@@ -1,5 +1,5 @@
-"""The fixtures of the training tests, and one thread a process."""
+"""The fixtures of the training tests."""
 
-from tests.unit.training.conftest import _one_thread, snapshot, tiny_folder
+from tests.unit.training.conftest import snapshot, tiny_folder
 
-__all__ = ["_one_thread", "snapshot", "tiny_folder"]
+__all__ = ["snapshot", "tiny_folder"]

@@ -1,7 +1,7 @@
 """Every algorithm, killed as by `kill -9` in the middle of a step, goes on with the bits of a run that nobody killed.
 
 Each run is a process of its own: forked from this one, which has loaded torch and computes on one thread
-from its first sum on (`_one_thread`): a fork has no other thread, and would wait for it for ever.
+(`tests/environment.py`): a fork has no other thread, and would wait for it for ever.
 """
 
 import json

@@ -1,5 +1,5 @@
 """Tests of weights in 4 bits (`make test-qlora`): bitsandbytes comes with CUDA's libraries, and is not in the lock."""
 
-from tests.unit.training.conftest import _one_thread, snapshot
+from tests.unit.training.conftest import snapshot
 
-__all__ = ["_one_thread", "snapshot"]
+__all__ = ["snapshot"]

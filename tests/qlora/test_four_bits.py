@@ -47,7 +47,7 @@ ALGORITHMS: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="session")
-def folders(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`policy`, and `reward` on it: matrices of at least one block of 4 bits (64 weights)."""
     folder = tmp_path_factory.mktemp("models")
     tiny_llama(hidden_size=64).save_pretrained(folder / "policy")

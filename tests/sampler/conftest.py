@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.training.conftest import _one_thread, snapshot
+from tests.unit.training.conftest import snapshot
 from training.models.tiny import tiny_llama, tiny_tokenizer
 
-__all__ = ["_one_thread", "snapshot"]
+__all__ = ["snapshot"]
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As elsewhere, with heads of 32 dimensions: vLLM's attention on a CPU knows none smaller."""
     folder = tmp_path_factory.mktemp("tiny")
     tiny_llama(hidden_size=128).save_pretrained(folder)

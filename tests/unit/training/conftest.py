@@ -1,4 +1,4 @@
-"""A tiny random model in a folder, made once; every test of training runs on one thread."""
+"""A tiny random model in a folder, made once."""
 
 from pathlib import Path
 
@@ -12,13 +12,8 @@ from training.spec.records import CandidateText, DemonstrationText, Group, Pair,
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
-def tiny_folder(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     tiny_llama().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)

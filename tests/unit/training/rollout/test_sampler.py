@@ -9,8 +9,6 @@ from training.rollout.sampler import Knobs, LocalSampler, pick_tokens
 from training.spec.errors import Diverged
 from training.spec.records import Turn
 
-torch.set_num_threads(1)
-
 PROMPTS = [[5, 6, 7], [9, 8, 7, 6, 5, 4], [3], [5, 6, 7], [11, 12]]
 KNOBS = Knobs(n=3, temperature=1.0, top_p=1.0, max_tokens=12, seed=7)
 
