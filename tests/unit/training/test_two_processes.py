@@ -1,7 +1,6 @@
 """Two processes of torchrun, joined by gloo, equal one; the first of them alone writes."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.conftest import CPU, judged_group, write_groups
 from tests.unit.training.trainers.runs import metrics_of, train
 from tests.unit.training.two_processes import KILLED, KILLED_AT, LOADED_FILE
 from training.models.reward import new_reward_model, save_reward_model
@@ -59,6 +58,7 @@ CHOICES |= {
 ENDED = "ended"  # by a guard, which the first process alone hears
 IN_PARTS = [name for name in CHOICES if name.endswith("in parts")]
 KILLED_SPEC = "ppo in parts"
+DONE = "dpo"
 
 
 def steps_of(name: str) -> int:
@@ -69,8 +69,18 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 
 
 @pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 prompts to train on, and two of each held-out split: what is measured is not looked at here."""
+    folder = tmp_path_factory.mktemp("records")
+    write_groups(
+        folder, [judged_group(number) for number in range(48) if number % 2 == 0 or number < 4]
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
 def specs(
-    tiny_folder: Path, snapshot: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_folder: Path, records: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, RunSpec]:
     """Five groups a step and an odd last batch: the two shares are never equal.
 
@@ -80,7 +90,7 @@ def specs(
     save_reward_model(
         new_reward_model(str(tiny_folder), precision="float32", device=CPU, seed=3), reward
     )
-    common = {"model": str(tiny_folder), "data": str(snapshot), "learning_rate": 1e-3}
+    common = {"model": str(tiny_folder), "data": str(records), "learning_rate": 1e-3}
     common |= {"groups_per_step": 5, "checkpoint_every": 2, "max_response_tokens": 16}
     judged = {"reward_model": str(reward)}
     return {
@@ -109,6 +119,7 @@ def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) 
     assert "Signal 9 (SIGKILL)" in told.stderr, told.stderr[-2000:]
     for kind in IN_PARTS:
         as_it_was(places.together / kind, places.resumed / kind)
+    shutil.copytree(places.together / DONE, places.resumed / DONE)
     shutil.copytree(places.together / KILLED, places.resumed / KILLED)
     told = two_processes("resume", places.resumed)
     assert told.returncode == 0, told.stderr[-2000:]
@@ -118,7 +129,6 @@ def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) 
 def two_processes(act: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *TORCHRUN, "-m", "tests.unit.training.two_processes", act, str(folder)],
-        env=os.environ | {"CONCORD_TORCH_THREADS": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -211,8 +221,12 @@ def test_a_sharded_checkpoint_is_resumed_by_one_process(
     torch.testing.assert_close(*weights, atol=2e-5, rtol=0)
 
 
-def test_a_run_loads_no_more_than_it_needs(together: Path) -> None:
-    assert json.loads((together / "sft" / LOADED_FILE).read_text()) == []
+def test_a_run_loads_no_more_than_it_needs_and_looks_through_it_for_garbage_no_more(
+    together: Path,
+) -> None:
+    loaded, frozen = json.loads((together / "sft" / LOADED_FILE).read_text())
+    assert loaded == []
+    assert frozen > 100_000  # objects
 
 
 def test_four_bits_are_not_sharded() -> None:
@@ -221,20 +235,22 @@ def test_four_bits_are_not_sharded() -> None:
         spec_from_dict(row | {"sharding": "full"})
 
 
-def test_the_command_of_the_docs_runs_and_leaves_alone_what_is_done(
-    specs: dict[str, RunSpec], tmp_path: Path
-) -> None:
+def test_what_is_done_is_left_alone(places: Places) -> None:
+    for name in ("events.jsonl", "result.json"):
+        was, is_now = ((place / DONE / name).read_text() for place in places)
+        assert is_now == was
+
+
+def test_the_command_of_the_docs_runs(specs: dict[str, RunSpec], tmp_path: Path) -> None:
     """`torchrun -m training`, which joins and leaves by itself."""
     spec = replace(specs["dpo"], max_steps=1)
     (tmp_path / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
-    for command in ("run", "resume"):
-        done = subprocess.run(
-            [sys.executable, *TORCHRUN, "-m", "training", command, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
+    done = subprocess.run(
+        [sys.executable, *TORCHRUN, "-m", "training", "run", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "result.json").read_text())["metrics"]["steps"] == 1
     assert [step for step, _ in metrics_of(tmp_path)] == [1]

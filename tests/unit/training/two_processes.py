@@ -4,13 +4,12 @@ One start serves all runs: loading torch takes the longest. Where FOLDER has a r
 and the second process ends in it as by kill -9 once the checkpoint KILLED_AT is whole.
 """
 
+import gc
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-
-import torch
 
 from training.__main__ import main
 from training.runtime.checkpoint import State
@@ -28,7 +27,7 @@ def begin_all(folder: Path) -> int:
         codes.append(main(["run", str(folder / kind)]))
         loaded = [name for name in NOT_FOR_ALL if name in sys.modules]
         if rank() == 0:
-            (folder / kind / LOADED_FILE).write_text(json.dumps(loaded))
+            (folder / kind / LOADED_FILE).write_text(json.dumps([loaded, gc.get_freeze_count()]))
     if any(codes):
         return max(codes)
     die_after(KILLED_AT)
@@ -52,7 +51,6 @@ def resume_all(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     act = {"run": begin_all, "resume": resume_all}[sys.argv[1]]
     with joined():
         code = act(Path(sys.argv[2]))
