@@ -3,6 +3,7 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from annotation.comparisons.models import Judgment
 from annotation.core.errors import Forbidden, NotFound
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for
@@ -37,4 +38,13 @@ def test_the_database_refuses_what_is_of_another_project_than_its_prompt(kind):
     refused = pytest.raises(IntegrityError, match=f"a_{kind}_is_of_the_prompts_project")
     with refused, transaction.atomic():
         type(row).objects.filter(pk=row.pk).update(project=factories.project())
+        connection.check_constraints()
+
+
+def test_the_database_refuses_a_judgment_of_another_project_than_its_comparison():
+    row = factories.comparison(factories.prompt(factories.project()))
+    judgment = factories.judgment(row)
+    refused = pytest.raises(IntegrityError, match="a_judgment_is_of_the_comparisons_project")
+    with refused, transaction.atomic():
+        Judgment.objects.filter(pk=judgment.pk).update(project=factories.project())
         connection.check_constraints()

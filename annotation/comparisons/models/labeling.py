@@ -115,6 +115,10 @@ class Comparison(models.Model):
             models.UniqueConstraint(
                 fields=["prompt", "candidate_ids"], name="a_set_of_candidates_is_compared_once"
             ),
+            # Judgments name it with its project, so that they cannot be of another one.
+            models.UniqueConstraint(
+                fields=["project", "id"], name="a_comparison_is_of_one_project"
+            ),
             models.CheckConstraint(
                 condition=Q(slots_taken__lte=F("overlap")),
                 name="a_comparison_is_never_over_filled",
@@ -163,7 +167,6 @@ class Comparison(models.Model):
                 name="gold_to_serve",
             ),
             models.Index(fields=["batch"], condition=Q(state="held"), name="comparisons_held_back"),
-            models.Index(fields=["project", "-id"], name="comparisons_by_project"),
             models.Index(
                 fields=["batch"], condition=Q(batch__isnull=False), name="comparisons_by_batch"
             ),
@@ -264,10 +267,17 @@ class Assignment(models.Model):
 class Judgment(models.Model):
     """One labeler's verdict: a ranking with ties and strengths, or all bad. A skip is not a judgment."""
 
+    # Held by one foreign key of both, a_judgment_is_of_the_comparisons_project: one check a row, not two.
     project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="judgments", db_index=False
+        Project,
+        on_delete=models.CASCADE,
+        related_name="judgments",
+        db_index=False,
+        db_constraint=False,
     )
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="judgments")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="judgments", db_constraint=False
+    )
     assignment = models.OneToOneField(
         Assignment, null=True, blank=True, on_delete=models.SET_NULL, related_name="judgment"
     )
@@ -275,7 +285,12 @@ class Judgment(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments"
     )
     guideline = models.ForeignKey(
-        Guideline, null=True, blank=True, on_delete=models.PROTECT, related_name="judgments"
+        Guideline,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="judgments",
+        db_index=False,
     )
     client_uuid = models.UUIDField(default=uuid.uuid4, unique=True)
     ranking = models.JSONField(default=list)  # [[3], [1, 2]]; empty when all are bad
@@ -305,6 +320,11 @@ class Judgment(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "id"], name="judgments_by_project"),
+            models.Index(  # an import brings none
+                fields=["guideline"],
+                condition=Q(guideline__isnull=False),
+                name="judgments_by_guideline",
+            ),
             models.Index(fields=["project", "labeler", "created_at"], name="judgments_by_labeler"),
         ]
 
