@@ -41,10 +41,10 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=env.integer("PORT", 8000))
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        manager = make_manager(host=options["host"], port=options["port"])
         prepare_database()
         hint = first_account()
         connections.close_all()
-        manager = make_manager(host=options["host"], port=options["port"])
         self.stdout.write(
             f"Concord runs at http://{options['host']}:{options['port']} (Ctrl-C stops it)"
         )
