@@ -27,6 +27,14 @@ STEP = "training.runtime.optimize:Optimizer.step"
 BACKWARD = "training.runtime.optimize:Optimizer.backward"
 
 
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 prompts to train on, which are three steps of 4, and 12 held out."""
+    folder = tmp_path_factory.mktemp("snapshot")
+    write_groups(folder, [judged_group(number) for number in range(24)])
+    return folder
+
+
 @pytest.fixture(params=[SftSpec, RewardModelSpec, DpoSpec, KtoSpec], ids=lambda cls: cls.kind)
 def spec(request: pytest.FixtureRequest, tiny_folder: Path, snapshot: Path) -> RunSpec:
     return request.param(
@@ -65,7 +73,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 ) -> None:
     spec = replace(spec, **settings)
     with pytest.MonkeyPatch.context() as patch:
-        train_until(StopAt(patch, STEP, time=5), tmp_path / "parts", spec)
+        train_until(StopAt(patch, STEP, time=2), tmp_path / "parts", spec)
     torch.rand(7)
     train(tmp_path / "parts", spec)
     whole, parts = weights(run_of(spec)), weights(tmp_path / "parts")
@@ -165,16 +173,16 @@ def test_remembering_frozen_layers_does_not_change_the_loss(
 
 
 def test_the_learning_rate_rises_and_falls(spec: RunSpec, tmp_path: Path) -> None:
-    """12 steps, 25 % warm-up: a third of the peak first, the peak at step 3, then down."""
-    train(tmp_path / "run", replace(spec, warmup_share=0.25))
+    """6 steps, 50 % warm-up: a third of the peak first, the peak at step 3, then down."""
+    train(tmp_path / "run", replace(spec, warmup_share=0.5))
     rates = [data["learning_rate"] for _, data in metrics_of(tmp_path / "run")]
     assert rates[:3] == pytest.approx([1e-3, 2e-3, 3e-3])
     assert rates[3:] == sorted(rates[3:], reverse=True)
 
 
 def test_the_last_step_is_a_checkpoint(spec: RunSpec, tmp_path: Path) -> None:
-    train(tmp_path / "run", replace(spec, checkpoint_every=5))
-    assert saved_steps(tmp_path / "run" / "checkpoints") == [10, 12]
+    train(tmp_path / "run", replace(spec, checkpoint_every=4))
+    assert saved_steps(tmp_path / "run" / "checkpoints") == [4, 6]
 
 
 @pytest.mark.parametrize("number", [0, 3])
@@ -273,7 +281,7 @@ def test_a_run_of_two_steps_passes_and_measures_no_more_prompts_than_they_take(
 def test_a_guard_ends_the_training_and_what_there_is_gets_published(
     spec: RunSpec, tmp_path: Path
 ) -> None:
-    """At step 4 of 12, between two checkpoints; it is not taken up again by resume."""
+    """At step 4 of 6, between two checkpoints; it is not taken up again by resume."""
     with pytest.MonkeyPatch.context() as patch:
         end_at(patch, 4)
         told = train(tmp_path, spec)
@@ -301,11 +309,11 @@ def test_a_look_at_held_out_records_changes_nothing_else(
     spec: RunSpec, run_of: RunOf, tmp_path: Path
 ) -> None:
     spec = replace(spec, lora_rank=2)
-    train(tmp_path, replace(spec, eval_every=5))
+    train(tmp_path, replace(spec, eval_every=2))
     found = dict(metrics_of(tmp_path))
     looked = [step for step, told in found.items() if "held_out_loss" in told]
-    assert looked == [5, 10]
-    assert found[10]["held_out_loss"] < found[5]["held_out_loss"]
+    assert looked == [2, 4, 6]
+    assert found[6]["held_out_loss"] < found[2]["held_out_loss"]
     plain = [
         (step, {name: one for name, one in told.items() if not name.startswith("held_out")})
         for step, told in found.items()
@@ -319,10 +327,10 @@ def test_a_stop_while_it_looks_keeps_the_step_before(
     spec: RunSpec, run_of: RunOf, tmp_path: Path
 ) -> None:
     spec = replace(spec, lora_rank=2)
-    look = replace(spec, eval_every=4)
+    look = replace(spec, eval_every=2)
     with pytest.MonkeyPatch.context() as patch:
         train_until(StopAt(patch, "training.runtime.run:at_rest", time=2), tmp_path, look)
-    assert saved_steps(tmp_path / "checkpoints")[-1] == 8
+    assert saved_steps(tmp_path / "checkpoints")[-1] == 4
     train(tmp_path, look)
     whole = weights(run_of(spec))
     assert all(torch.equal(whole[name], one) for name, one in weights(tmp_path).items())
