@@ -1,14 +1,11 @@
-"""What each process of torchrun does in the tests: `run FOLDER` or `resume FOLDER`, every run in it.
+"""Two processes that are one run: forked from this one, which has loaded torch, and joined by what torchrun sets."""
 
-One start serves all runs: loading torch takes the longest. Where FOLDER has a run KILLED, it comes last,
-and the second process ends in it as by kill -9 once the checkpoint KILLED_AT is whole.
-"""
-
-import gc
-import json
 import os
 import signal
+import socket
 import sys
+from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 from training.__main__ import main
@@ -16,25 +13,38 @@ from training.runtime.checkpoint import State
 from training.runtime.distributed import joined, rank
 from training.runtime.run import Run
 
-NOT_FOR_ALL = ("peft", "httpx", "accelerate", "scipy", "sklearn", "training.trainers.ppo")
-LOADED_FILE = "loaded.json"
 KILLED, KILLED_AT = "killed", 2
 
 
-def begin_all(folder: Path) -> int:
-    codes = []
-    for kind in json.loads((folder / "kinds.json").read_text()):
-        codes.append(main(["run", str(folder / kind)]))
-        loaded = [name for name in NOT_FOR_ALL if name in sys.modules]
-        if rank() == 0:
-            (folder / kind / LOADED_FILE).write_text(json.dumps([loaded, gc.get_freeze_count()]))
-    if any(codes):
-        return max(codes)
-    die_after(KILLED_AT)
-    return main(["run", str(folder / KILLED)])
+def two_processes(act: str, runs: Sequence[Path]) -> list[int | None]:
+    """How two processes ended that did all ``runs``: exit codes, or minus the signal.
+
+    In a run called KILLED the second ends as by kill -9 once the checkpoint KILLED_AT is whole.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = get_context("fork")
+    pair = [fork.Process(target=_do_all, args=(act, runs, number, port)) for number in range(2)]
+    for one in pair:
+        one.start()
+    for one in pair:
+        one.join()
+    return [one.exitcode for one in pair]
 
 
-def die_after(step: int) -> None:
+def _do_all(act: str, runs: Sequence[Path], number: int, port: int) -> None:
+    os.environ |= {"RANK": str(number), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with joined():
+        for run in runs:
+            if act == "run" and run.name == KILLED:
+                _die_after(KILLED_AT)
+            if code := main([act, str(run)]):
+                sys.exit(code)
+
+
+def _die_after(step: int) -> None:
     """Let the second process be killed when the checkpoint of a step is whole."""
     save = Run.save
 
@@ -44,14 +54,3 @@ def die_after(step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Run.save = save_and_die  # type: ignore[method-assign] # in this process, which ends with it
-
-
-def resume_all(folder: Path) -> int:
-    return max(main(["resume", str(one)]) for one in sorted(folder.iterdir()))
-
-
-if __name__ == "__main__":
-    act = {"run": begin_all, "resume": resume_all}[sys.argv[1]]
-    with joined():
-        code = act(Path(sys.argv[2]))
-    sys.exit(code)

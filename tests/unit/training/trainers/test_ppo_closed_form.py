@@ -24,7 +24,7 @@ from training.trainers import grpo
 from training.trainers.ppo import improve, judge, normalized
 
 V, T, BETA = 4, 3, 0.5
-UPDATES, RESPONSES, PROMPTS = 120, 96, 4
+UPDATES, RESPONSES, PROMPTS = 80, 96, 4
 ALL = torch.tensor(list(product(range(V), repeat=T)))
 SPEC = PpoSpec(
     model="table",

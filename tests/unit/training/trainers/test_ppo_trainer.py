@@ -233,9 +233,8 @@ def test_every_update_tells_its_numbers_and_shows_samples(spec, run_of):
     assert {"prompt", "response", "reward"} == events(run, "sample")[0]["data"].keys()
 
 
-def test_the_gain_is_measured_on_heldout_prompts_with_an_interval(spec, tmp_path):
-    spec = replace(spec, updates=6, rollouts_per_update=32)
-    train(tmp_path, spec)
+def test_the_gain_is_measured_on_heldout_prompts_with_an_interval(spec, run_of, tmp_path):
+    shutil.copytree(run_of(spec), tmp_path, dirs_exist_ok=True)
     told = evaluate(tmp_path, spec)
     low, high = told["interval"]
     assert low <= told["reward_after"] - told["reward_before"] <= high

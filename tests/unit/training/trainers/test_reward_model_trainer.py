@@ -16,7 +16,7 @@ from training.spec.records import CandidateText, Group, Pair, Turn
 @pytest.fixture
 def spec(tiny_folder: Path, snapshot: Path) -> RewardModelSpec:
     return RewardModelSpec(
-        model=str(tiny_folder), data=str(snapshot), learning_rate=3e-3, epochs=6.0
+        model=str(tiny_folder), data=str(snapshot), learning_rate=3e-3, epochs=3.0
     )
 
 
@@ -33,7 +33,7 @@ def random_pair(number: int) -> Group:
 
 def test_sixty_four_memorized_pairs_are_ordered(spec: RewardModelSpec, tmp_path: Path) -> None:
     write_groups(tmp_path / "data", [random_pair(number) for number in range(1, 65)])
-    settings = {"data": str(tmp_path / "data"), "epochs": 30.0, "groups_per_step": 16}
+    settings = {"data": str(tmp_path / "data"), "epochs": 15.0, "groups_per_step": 16}
     train(tmp_path / "run", replace(spec, learning_rate=1e-2, **settings))
     last = [data["accuracy"] for _, data in metrics_of(tmp_path / "run")[-4:]]
     assert sum(last) / 4 > 0.95
@@ -163,7 +163,7 @@ def test_heads_learn_from_their_own_weights_of_prompts(
 ) -> None:
     told = {}
     for heads in (1, 3):
-        train(tmp_path / str(heads), replace(spec, heads=heads, epochs=3.0))
+        train(tmp_path / str(heads), replace(spec, heads=heads))
         told[heads] = metrics_of(tmp_path / str(heads))[-1][1]
         assert told[heads]["accuracy"] > 0.9
     assert told[1]["disagreement"] == 0

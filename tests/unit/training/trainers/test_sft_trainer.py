@@ -8,7 +8,7 @@ from training.spec.preferences import SftSpec
 
 @pytest.fixture
 def spec(tiny_folder: Path, snapshot: Path) -> SftSpec:
-    return SftSpec(model=str(tiny_folder), data=str(snapshot), learning_rate=3e-3, epochs=3.0)
+    return SftSpec(model=str(tiny_folder), data=str(snapshot), learning_rate=3e-3, epochs=2.0)
 
 
 def test_the_held_out_loss_falls(spec: SftSpec, tmp_path: Path) -> None:
