@@ -17,7 +17,7 @@ from psycopg import sql
 
 Value = Any  # Any: whatever a column holds
 Writer = Callable[[Sequence[Value]], list[str]]
-PIECE_ROWS = 500
+PIECE_ROWS = 150  # the database begins with the first piece while the second is written
 NULL = "\\N"
 # The name is looked up once: for each key it would take longer than the key.
 _NEW_KEYS = """WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name)

@@ -184,6 +184,7 @@ class ComparisonCandidate(models.Model):
     Its foreign keys alone keep a candidate from being removed while a comparison of it is made.
     """
 
+    pk = models.CompositePrimaryKey("comparison_id", "candidate_id")
     comparison = models.ForeignKey(
         Comparison, on_delete=models.CASCADE, related_name="+", db_index=False
     )
@@ -191,7 +192,6 @@ class ComparisonCandidate(models.Model):
 
     class Meta:
         db_table = "comparisons_comparison_candidates"
-        unique_together = [("comparison", "candidate")]
 
 
 def seconds_until(moment: datetime) -> int:

@@ -202,6 +202,8 @@ def _store_batch(
 def _report(
     prompt_import: PromptImport, told: Sequence[tuple[Row, str]], *, is_taken: bool
 ) -> None:
+    if not told:
+        return
     rows = ((row.line, storable(reason)[:500], row.excerpt) for row, reason in told)
     facts = {"prompt_import_id": prompt_import.pk, "is_taken": is_taken}
     copy_rows(RejectedRow, ("line", "reason", "excerpt"), rows, **facts)
