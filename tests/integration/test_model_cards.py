@@ -421,7 +421,8 @@ def test_a_reward_models_run_leaves_a_card_with_an_example_of_its_pairs(
     run.refresh_from_db()
     assert run.error == ""
     card = ModelCard.objects.get(version=run.model_version)
-    assert card.facts["pairs"] == 48
+    assert card.facts["pairs"] == 32  # two steps of 16 prompts, so as many held-out ones
+    assert {row["name"] for row in card.facts["by_split"]} == {"validation", "test"}
     text = as_markdown("x", sections_of(run.model_version, card))
     assert "very good 0" in text
     assert f"host {socket.gethostname()}, torch {torch.__version__}" in text

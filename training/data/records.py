@@ -1,16 +1,26 @@
 """Groups of a snapshot by split, with a refusal of snapshots that nothing can be learned from."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from training.spec.errors import DataError
 from training.spec.records import FEWEST_ROWS, Group, read_groups
+
+Row = TypeVar("Row")
 
 
 def groups_of(folder: str, *splits: str, at_most: int = 0) -> list[Group]:
     """The groups of these splits in file order; ``at_most`` 0 takes all."""
     chosen = (group for group in read_groups(Path(folder)) if group.split in splits)
     return list(islice(chosen, at_most or None))
+
+
+def spread(rows: Sequence[Row], at_most: int) -> list[Row]:
+    """At most so many of the rows, evenly over their order: of each split its share. 0 takes all."""
+    kept = min(at_most or len(rows), len(rows))
+    return [rows[place * len(rows) // kept] for place in range(kept)]
 
 
 def refuse_too_few(found: int, *, what: str, advice: str) -> None:

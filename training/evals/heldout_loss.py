@@ -10,7 +10,7 @@ from training.data.chat import reading_limits
 from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.data.records import groups_of
+from training.data.records import groups_of, spread
 from training.data.tokens import Tally
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.functional.intervals import Measured, mean_of_clusters
@@ -78,7 +78,7 @@ def heldout_loss(
         includes_chosen=includes_chosen,
         tally=Tally(),
     )
-    rows = list(rows_under_budget(groups[: at_most or None], spec.tokens_per_forward))
+    rows = list(rows_under_budget(spread(groups, at_most), spec.tokens_per_forward))
     losses = [
         loss
         for row in run.track(rows, stage=stage, total=len(rows), unit="batches")

@@ -16,7 +16,7 @@ from training.data.chat import reading_limits
 from training.data.forward import response_logprobs
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
-from training.data.records import groups_of
+from training.data.records import groups_of, spread
 from training.data.tokens import Tally
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.evals.heldout_loss import heldout_loss
@@ -112,7 +112,7 @@ def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) ->
         limits=reading_limits(policy, spec),
     )
     found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
-    groups = found[: spec.most_measured or None]
+    groups = spread(found, spec.most_measured)
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     sums: list[list[float]] = []
     for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):

@@ -9,7 +9,7 @@ import torch
 from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
-from training.data.records import groups_of
+from training.data.records import groups_of, spread
 from training.data.tokens import Tally
 from training.evals.calibration import FEWEST, Difference, calibrate
 from training.evals.criteria import explain
@@ -136,7 +136,7 @@ def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
         tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
     )
     found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
-    return found[: spec.most_measured or None]
+    return spread(found, spec.most_measured)
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 import pytest
 
+from training.data.records import spread
 from training.data.stream import Stream
 
 
@@ -48,3 +49,10 @@ def test_the_rows_that_are_passed_are_those_of_its_batches_in_their_order(
 
 def test_the_last_batch_holds_what_is_left() -> None:
     assert len(stream(epochs=1.0).batch(2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("at_most", "found"), [(0, "vvvvtt"), (9, "vvvvtt"), (3, "vvt"), (2, "vv"), (1, "v")]
+)
+def test_some_rows_are_spread_over_all(at_most, found):
+    assert "".join(spread("vvvvtt", at_most)) == found
