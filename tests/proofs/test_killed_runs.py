@@ -16,8 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.conftest import CPU
-from tests.unit.training.trainers.runs import StopAt, metrics_of
+from tests.unit.training.trainers.runs import CPU, StopAt, metrics_of
 from training.__main__ import main
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps

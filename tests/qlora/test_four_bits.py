@@ -16,8 +16,7 @@ from transformers import (
     MixtralForSequenceClassification,
 )
 
-from tests.unit.training.conftest import CPU
-from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, train, train_until
+from tests.unit.training.trainers.runs import CPU, StopAt, evaluate, metrics_of, train, train_until
 from training.models import load
 from training.models.load import load_policy, save_model
 from training.models.reward import load_reward_model, new_reward_model, save_reward_model

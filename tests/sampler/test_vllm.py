@@ -14,8 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.unit.training.conftest import CPU
-from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
+from tests.unit.training.trainers.runs import CPU, StopAt, metrics_of, train, train_until
 from tests.waiting import eventually
 from training.models.load import LoadedModel, load_policy
 from training.models.lora import add_lora

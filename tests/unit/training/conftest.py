@@ -1,19 +1,21 @@
-"""A tiny random model in a folder, made once."""
+"""A tiny random model in a folder, made once. torch is loaded by tests: the process that hands them out needs none."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from training.models.load import LoadedModel, load_policy
-from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.records import CandidateText, DemonstrationText, Group, Pair, Turn, group_to_json
 
-CPU = torch.device("cpu")
+if TYPE_CHECKING:
+    from training.models.load import LoadedModel
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from training.models.tiny import tiny_llama, tiny_tokenizer
+
     folder = tmp_path_factory.mktemp("tiny")
     tiny_llama().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
@@ -21,8 +23,24 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny_policy(tiny_folder: Path) -> LoadedModel:
+def tiny_policy(tiny_folder: Path) -> "LoadedModel":
+    from tests.unit.training.trainers.runs import CPU
+    from training.models.load import load_policy
+
     return load_policy(str(tiny_folder), precision="float32", device=CPU)
+
+
+@pytest.fixture(scope="module")
+def quick_asides() -> Iterator[None]:
+    """What runs do beside their steps, and has tests of its own, takes little: fitted heads, excerpts of answers."""
+    from training.functional import probe
+    from training.rollout import excerpts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "PENALTIES", (0.1,))
+        patch.setattr(probe, "STEPS_MAX", 5)
+        patch.setattr(excerpts, "LONGEST_TOKENS", 2)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.unit.training.conftest import CPU, judged_group, write_groups
+from tests.unit.training.conftest import judged_group, write_groups
 from tests.unit.training.second_device import OnSecond, second_device
-from tests.unit.training.trainers.runs import evaluate, metrics_of, train
-from training.functional import probe
+from tests.unit.training.trainers.runs import CPU, evaluate, metrics_of, train
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.run import Run
 from training.spec.base import RunSpec
@@ -81,10 +80,8 @@ def spec(request: pytest.FixtureRequest, tiny_folder: Path, records: Path, rewar
 
 
 def test_a_run_trains_goes_on_and_is_measured_there_with_the_numbers_of_the_cpu(
-    spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: RunSpec, tmp_path: Path, quick_asides: None
 ) -> None:
-    monkeypatch.setattr(probe, "PENALTIES", (0.1,))
-    monkeypatch.setattr(probe, "STEPS_MAX", 5)
     train(tmp_path / "cpu", spec)
     with on_second_device():
         train(tmp_path / "there", spec)

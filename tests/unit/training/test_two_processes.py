@@ -14,8 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.unit.training.conftest import CPU, judged_group, write_groups
-from tests.unit.training.trainers.runs import metrics_of, train
+from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.trainers.runs import CPU, metrics_of, train
 from tests.unit.training.two_processes import KILLED, KILLED_AT, two_processes
 from training.models.reward import new_reward_model, save_reward_model
 from training.runtime.checkpoint import saved_steps
@@ -24,6 +24,8 @@ from training.spec.errors import SpecError
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 from training.spec.rollouts import GrpoSpec, PpoSpec
 from training.spec.runs import spec_from_dict, spec_to_dict
+
+pytestmark = pytest.mark.usefixtures("quick_asides")
 
 ROLLOUTS = {
     "updates": 3,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.training.conftest import CPU, judged_group, write_groups
-from tests.unit.training.trainers.runs import evaluate, train
+from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.trainers.runs import CPU, evaluate, train
 from training.data.chat import Limits
 from training.evals import criteria
 from training.evals.criteria import FEWEST

@@ -17,7 +17,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import CPU
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups
 from training.models.load import load_policy, save_model

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import CPU
 from training.models.load import LoadedModel, head_of, load_policy, save_model
 from training.spec.errors import ModelError
 

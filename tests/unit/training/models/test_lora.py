@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import CPU
 from training.models.load import LoadedModel, load_policy
 from training.models.lora import Adapter, adapter_of, adapters_off, add_lora, merge_lora
 from training.models.reward import load_reward_model

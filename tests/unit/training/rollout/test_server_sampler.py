@@ -13,8 +13,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from tests.unit.training.conftest import CPU
-from tests.unit.training.trainers.runs import StopAt, metrics_of, train, train_until
+from tests.unit.training.trainers.runs import CPU, StopAt, metrics_of, train, train_until
 from training.models.load import load_policy
 from training.models.lora import add_lora
 from training.models.reward import new_reward_model, save_reward_model

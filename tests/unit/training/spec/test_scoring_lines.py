@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import CPU
 from training.data.chat import Limits
 from training.models.reward import new_reward_model, save_calibration, save_reward_model
 from training.models.tiny import CHAT_TEMPLATE

@@ -17,6 +17,8 @@ from training.runtime.stopping import StopRequest
 from training.spec.base import RunSpec
 from training.spec.errors import Cancelled
 
+CPU = torch.device("cpu")
+
 
 def saved(model: type[PreTrainedModel], config: PretrainedConfig, folder: Path) -> Path:
     """The folder with a model of random weights, the same each time, and the tiny tokenizer."""

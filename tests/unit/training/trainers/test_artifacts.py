@@ -15,9 +15,8 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from tests.unit.training.conftest import CPU
 from tests.unit.training.models.test_families import SMALL
-from tests.unit.training.trainers.runs import train
+from tests.unit.training.trainers.runs import CPU, train
 from training.data.records import groups_of
 from training.models.reward import load_offset, load_reward_model
 from training.models.tiny import tiny_tokenizer

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel
 
-from tests.unit.training.conftest import CPU
 from tests.unit.training.trainers.conftest import RunOf
 from tests.unit.training.trainers.runs import (
+    CPU,
     StopAt,
     evaluate,
     metrics_of,

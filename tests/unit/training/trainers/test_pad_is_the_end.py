@@ -9,8 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.unit.training.conftest import CPU
-from tests.unit.training.trainers.runs import metrics_of, train
+from tests.unit.training.trainers.runs import CPU, metrics_of, train
 from training.models.reward import load_reward_model, new_reward_model, save_reward_model
 from training.models.tiny import END, PAD, tiny_tokenizer
 from training.rollout.scoring import Limits, Scorer

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from tests.unit.training.conftest import CPU, judged_group
+from tests.unit.training.conftest import judged_group
+from tests.unit.training.trainers.runs import CPU
 from training.data.chat import Limits
 from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from tests.unit.training.conftest import CPU
+from tests.unit.training.trainers.runs import CPU
 from training.data.packing import TokenGroup
 from training.functional.moments import Moments
 from training.models.load import load_policy

@@ -23,6 +23,8 @@ from training.spec.errors import Cancelled, DataError, Diverged
 from training.spec.metrics import METRICS
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
 
+pytestmark = pytest.mark.usefixtures("quick_asides")
+
 STEP = "training.runtime.optimize:Optimizer.step"
 BACKWARD = "training.runtime.optimize:Optimizer.backward"
 

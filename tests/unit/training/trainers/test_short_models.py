@@ -15,8 +15,8 @@ from transformers import (
     RobertaForCausalLM,
 )
 
-from tests.unit.training.conftest import CPU, judged_group, write_groups
-from tests.unit.training.trainers.runs import evaluate, saved, train
+from tests.unit.training.conftest import judged_group, write_groups
+from tests.unit.training.trainers.runs import CPU, evaluate, saved, train
 from training.data.chat import Encoded, fitted
 from training.models.load import load_policy
 from training.models.reward import load_reward_model
