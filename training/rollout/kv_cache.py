@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -50,6 +51,16 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call] # transformers'
         super().batch_repeat_interleave(repeats)
         self._rooms = None
 
+    def join(self, other: "RoomyLayer") -> None:
+        """Put its rows behind those here; whichever holds fewer tokens is filled up on the left."""
+        held = (self, other) if self.is_initialized else (other,)
+        longest = max(one.get_seq_length() for one in held)
+        self.keys, self.values = (
+            torch.cat([functional.pad(one, (0, 0, longest - one.shape[-2], 0)) for one in parts])
+            for parts in ([one.keys for one in held], [one.values for one in held])
+        )
+        self._rooms, self.is_initialized = None, True
+
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows, in this order: those of ``closing_ranks``, of which few change their place."""
         if not self.get_seq_length():
@@ -80,6 +91,17 @@ def roomy_cache(config: Any) -> DynamicCache:  # Any: transformers' configs shar
         for one in cache.layers
     ]
     return cache
+
+
+def roomy_layers(cache: DynamicCache) -> list[RoomyLayer]:
+    """Those of its layers that hold every token, so that rows of another cache can join them."""
+    return [one for one in cache.layers if isinstance(one, RoomyLayer)]
+
+
+def join_rows(cache: DynamicCache, other: DynamicCache) -> None:
+    """Put the rows of another cache behind those of this one, in its roomy layers."""
+    for layer, added in zip(roomy_layers(cache), roomy_layers(other), strict=True):
+        layer.join(added)
 
 
 def closing_ranks(stays_R: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 What a sampler does to be fast and repeatable:
 
-1. Prompts are sorted by length, and a prompt is prefilled once for its n samples.
+1. Prompts are sorted by length, and a prompt is prefilled once for its n samples, beside prompts about
+   as long: little of it is padding.
 2. A row that ends leaves the batch, its cache with it; nobody waits for the longest. Keys and values
    are written in place (``kv_cache``).
 3. Every row draws from its own stream, named by seed, prompt, occurrence and sample number: a
@@ -27,11 +28,12 @@ from torch import Tensor
 
 from training.data.chat import Limits, encode_prompt
 from training.data.tokens import pad_rows
-from training.rollout.kv_cache import closing_ranks, roomy_cache
+from training.rollout.kv_cache import closing_ranks, join_rows, roomy_cache, roomy_layers
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 from training.spec.records import Turn
 
+SHORTEST = 0.75  # of the longest prompt beside which one is prefilled
 NUCLEUS = 256  # candidates looked at first for top-p; more only where their mass falls short
 
 Progress = Callable[[int, int], None]  # responses done, responses wanted
@@ -208,6 +210,21 @@ def batches_by_length(prompts: Sequence[Sequence[int]], size: int) -> Iterator[l
         yield places[start : start + size]
 
 
+def alike_in_length(prompts: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
+    """The prompts in parts, in their order: none much shorter than the first of its part.
+
+    Of sorted ones a part is padded to no more than 4/3 of its tokens, and there are few parts.
+    """
+    parts: list[list[Sequence[int]]] = []
+    for one in prompts:
+        longest = len(parts[-1][0]) if parts else 0
+        if SHORTEST * longest <= len(one) <= longest:
+            parts[-1].append(one)
+        else:
+            parts.append([one])
+    return list(parts)
+
+
 def draw_batch(
     model: Any,  # Any: as in LocalSampler
     prompts: Sequence[Sequence[int]],
@@ -300,15 +317,33 @@ class _Decoder:
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], *, n: int) -> None:
         self.model = model  # Any: as in LocalSampler
         self.device: torch.device = next(model.parameters()).device
+        self.cache = roomy_cache(model.config)
+        if len(roomy_layers(self.cache)) == len(self.cache.layers):
+            logits_BV = self._prefilled_in_parts(prompts)
+        else:
+            logits_BV = self._prefilled(prompts)
+        mask_BS = pad_rows(prompts, pad_id=0, left=True).mask_BS.to(self.device)
+        self.cache.batch_repeat_interleave(n)
+        self.mask_RS = mask_BS.repeat_interleave(n, dim=0)
+        self.next_place_R = mask_BS.sum(-1).repeat_interleave(n)
+        self.logits_RV = logits_BV.repeat_interleave(n, dim=0)
+
+    def _prefilled_in_parts(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """As `_prefilled`, each part in a cache of its own, whose rows then join."""
+        whole, logits = self.cache, []
+        for part in alike_in_length(prompts):
+            self.cache = roomy_cache(self.model.config)
+            logits.append(self._prefilled(part))
+            join_rows(whole, self.cache)
+        self.cache = whole
+        return torch.cat(logits)
+
+    def _prefilled(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """The logits [B, V] behind these prompts, which the cache then holds."""
         padded = pad_rows(prompts, pad_id=0, left=True)
         mask_BS = padded.mask_BS.to(self.device)
         places_BS = (mask_BS.cumsum(-1) - 1).clamp(min=0)
-        self.cache = roomy_cache(model.config)
-        logits_BV = self._forward(padded.ids_BS.to(self.device), places_BS, mask_BS)
-        self.cache.batch_repeat_interleave(n)
-        self.mask_RS = mask_BS.repeat_interleave(n, dim=0)
-        self.next_place_R = places_BS[:, -1].repeat_interleave(n) + 1
-        self.logits_RV = logits_BV.repeat_interleave(n, dim=0)
+        return self._forward(padded.ids_BS.to(self.device), places_BS, mask_BS)
 
     def advance(self, tokens_R: Tensor, stays_R: Tensor) -> None:
         """Feed one token to each row that stays (its place in the batch); the others leave first."""

@@ -78,6 +78,25 @@ def test_a_response_does_not_depend_on_its_batch(model, tokenizer):
     assert tokens[1] == [one.token_ids for one in alone[0]]
 
 
+def test_prompts_are_prefilled_beside_others_about_as_long(model, tokenizer, monkeypatch):
+    """Of 40, 31, 30 and 7 tokens: 40 with 31 and 30, 7 alone; 127 tokens are passed in place of 160."""
+    prompts = [[5] * 31, [6] * 7, [7] * 40, [8] * 30]
+    passed = []
+    forward = sampler._Decoder._forward
+
+    def counted(decoder, ids, places, mask):
+        passed.append(tuple(ids.shape))
+        return forward(decoder, ids, places, mask)
+
+    monkeypatch.setattr(sampler._Decoder, "_forward", counted)
+    together = sampled(model, tokenizer, prompts)
+    assert [one for one in passed if one[1] > 1] == [(3, 40), (1, 7)]
+    alone = [sampled(model, tokenizer, [one])[0] for one in prompts]
+    assert [[one.token_ids for one in row] for row in together] == [
+        [one.token_ids for one in row] for row in alone
+    ]
+
+
 def test_equal_prompts_and_equal_seeds_draw_apart_and_alike(model, tokenizer):
     first, again = sampled(model, tokenizer), sampled(model, tokenizer)
     other = sampled(model, tokenizer, knobs=KNOBS._replace(seed=8))
