@@ -162,7 +162,9 @@ def attention(  # noqa: PLR0917 - the signature of torch
     enable_gqa: bool = False,
 ) -> Tensor:
     """SDPA in plain operations: torch would choose a kernel by the device that it does not have."""
-    assert not enable_gqa
+    if enable_gqa:
+        heads = query.shape[-3] // key.shape[-3]
+        key, value = (one.repeat_interleave(heads, dim=-3) for one in (key, value))
     scores = query @ key.transpose(-2, -1) * (scale or query.shape[-1] ** -0.5)
     if is_causal:
         causal = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
