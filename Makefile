@@ -44,7 +44,7 @@ test-gpu: setup ## Training on a CUDA GPU: kernels, every algorithm, resumed run
 
 e2e: setup ## The whole loop and the three roles in a real browser
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/browser --ignore tests/browser/test_pictures.py
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -o faulthandler_timeout=1800 tests/e2e
 
 proofs: setup ## Every algorithm killed (kill -9) and resumed bit for bit; a small model unfit as a judge
 	python -m pytest -n 2 tests/proofs

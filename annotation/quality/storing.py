@@ -77,6 +77,7 @@ def _fold_batch(project: Project) -> int:
     changed = _taken(project)
     if len(changed) == 0:
         return 0
+    project.refresh_from_db(fields=["stop_when_agreeing"])  # a fold goes on for minutes
     ids = np.unique(np.concatenate([changed, _later_beside(project, changed)]))
     directory = _Directory(project, store)
     before = _as_they_were(directory, ids)

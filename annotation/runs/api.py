@@ -1,6 +1,6 @@
 """Training runs over HTTP: an engineer queues, watches, cancels, resumes and clones them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -131,21 +131,13 @@ class RunDetail(RetrieveAPIView[TrainingRun]):
         return run_of(self)
 
 
-class RunAct(APIView):
-    """Something done to a run; answers with the run."""
-
-    act: Callable[..., TrainingRun]
+class RunCancel(APIView):
+    """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
 
     @extend_schema(request=None, responses=RunSerializer)
     def post(self, request: Request, **_address: int) -> Response:
-        run = type(self).act(run=run_of(self), actor=actor_of(request))
+        run = services.cancel_run(run=run_of(self), actor=actor_of(request))
         return Response(RunSerializer(run).data)
-
-
-class RunCancel(RunAct):
-    """Cancel a queued run at once; ask a running one to stop after a last checkpoint."""
-
-    act = staticmethod(services.cancel_run)
 
 
 class RunResume(APIView):

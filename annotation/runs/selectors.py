@@ -68,6 +68,10 @@ def sampling_servers(project: Project) -> QuerySet[ModelVersion]:
     return servers.exclude(stage=ModelVersion.Stage.RETIRED)
 
 
+def may_sample(project: Project, server: ModelVersion) -> bool:
+    return sampling_servers(project).filter(pk=server.pk).exists()
+
+
 def snapshot_in(project: Project, pk: int) -> DatasetSnapshot:
     """The snapshot a request names. Raises InvalidInput at its field."""
     rows: QuerySet[DatasetSnapshot] = DatasetSnapshot.objects.filter(project=project, pk=pk)

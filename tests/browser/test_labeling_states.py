@@ -297,8 +297,9 @@ def test_nothing_asked_beside_the_last_answer_can_know_less_than_its_reply(bench
 def test_a_flag_sent_last_leaves_no_page_without_a_comparison(bench, project, page):
     fill(project, 1)
     bench.open()
-    held, is_slow = [], True
+    held, is_slow, asked = [], True, []
     page.route("**/flag/**", lambda one: held.append(one) if is_slow else one.continue_())
+    page.on("request", lambda one: asked.append(one.url) if "/next/" in one.url else None)
     bench.press("!")
     page.keyboard.type("Cut off")
     bench.press("Control+Enter")
@@ -306,6 +307,7 @@ def test_a_flag_sent_last_leaves_no_page_without_a_comparison(bench, project, pa
     bench.answer("2")
     held[0].continue_()
     bench.expect_state("empty")
+    assert asked == []
 
 
 def test_an_undo_pressed_while_the_next_is_asked_for_is_not_lost(bench, project, page):
@@ -397,6 +399,17 @@ def test_an_enter_on_its_way_as_the_break_is_proposed_is_no_break(bench, project
     bench.page.clock.run_for(1_000)
     bench.press("Enter")
     expect(dialog).to_be_hidden()
+
+
+def test_another_tab_goes_on_with_each_answer_of_this_one(bench, project, context):
+    fill(project, 9)
+    bench.open()
+    other = type(bench)(context.new_page(), bench.address).open()
+    other.expect_state("ready")
+    for _ in range(4):
+        given = bench.answer("2")
+        other.expect_state("ready")
+        expect(other.form).not_to_have_attribute("data-assignment", str(given))
 
 
 def test_two_tabs_share_a_comparison_and_never_answer_it_twice(bench, project, context):

@@ -11,7 +11,6 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from torch import Tensor
 from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
-from training.data.records import groups_of
+from training.data.records import groups_of, spread
 from training.data.tokens import Tally
 from training.evals.scored_pairs import half_win
 from training.functional.intervals import mean_of_clusters
@@ -113,7 +112,7 @@ def _verdicts(
     records = _under_criteria(
         groups_of(spec.data, *splits, at_most=spec.max_groups), seed=spec.seed
     )
-    groups = reader.read(islice(records, spec.most_measured or None), Tally())
+    groups = reader.read(spread(list(records), spec.most_measured), Tally())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     found: defaultdict[str, Verdicts] = defaultdict(Verdicts)
     number = 0

@@ -17,7 +17,7 @@ from annotation.registry.services import promote
 from annotation.rounds.models import Round
 from annotation.rounds.services.advancing import begin_snapshot, hold_labels
 from annotation.runs.models import TrainingRun
-from annotation.runs.selectors import sampling_servers
+from annotation.runs.selectors import may_sample
 from annotation.runs.services import SampleOn, cancel_run, resume_run
 
 Stage, State = Round.Stage, Round.State
@@ -50,14 +50,12 @@ def resume_round(*, row: Round, actor: User) -> Round:
 
 
 def _leave_lost_server(row: Round, actor: User) -> None:
-    if row.sampler is not None and not _may_sample(row, row.sampler):
+    run = row.policy_run
+    is_needed = run is None or run.status in ENDED_BADLY
+    if row.sampler is not None and is_needed and not may_sample(row.project, row.sampler):
         record("round.server_left", row, actor=actor, server=str(row.sampler))
         row.sampler = None
         row.save(update_fields=["sampler"])
-
-
-def _may_sample(row: Round, sampler: ModelVersion) -> bool:
-    return sampling_servers(row.project).filter(pk=sampler.pk).exists()
 
 
 def _resume_part(row: Round, actor: User) -> None:
@@ -67,7 +65,7 @@ def _resume_part(row: Round, actor: User) -> None:
     if row.stage == Stage.SNAPSHOT and row.snapshot and row.snapshot.status in ENDED_BADLY:
         begin_snapshot(row)
     if run is not None and run.status in ENDED_BADLY:
-        is_lost = run.sampler is not None and not _may_sample(row, run.sampler)
+        is_lost = run.sampler is not None and not may_sample(row.project, run.sampler)
         resume_run(run=run, actor=actor, sample_on=SampleOn(None) if is_lost else None)
 
 

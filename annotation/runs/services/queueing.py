@@ -18,7 +18,7 @@ from annotation.datasets.models import DatasetSnapshot
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import RunEvent, TrainingRun
-from annotation.runs.selectors import sampling_servers
+from annotation.runs.selectors import may_sample
 from annotation.runs.specs import (
     a_run,
     again,
@@ -243,7 +243,7 @@ def check_sampler(project: Project, kind: str, sampler: ModelVersion | None) -> 
         raise InvalidInput.at(
             "sampler", f"{capfirst(a_run(kind))} samples nothing while it trains; leave it out."
         )
-    if not sampling_servers(project).filter(pk=sampler.pk).exists():
+    if not may_sample(project, sampler):
         raise InvalidInput.at(
             "sampler",
             f"{sampler} is no server that an admin of this project has registered as a policy and that is in use. "

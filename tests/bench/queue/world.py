@@ -80,7 +80,8 @@ def make_world(*, pairs: int, labelers: int, overlap: int = 3, is_half_done: boo
         name=f"{pairs:,} pairs", overlap=overlap, min_reading_seconds=0
     )
     people = [
-        User.objects.create(username=f"labeler-{project.pk}-{number}") for number in range(labelers)
+        User.objects.create(username=f"labeler-{project.pk}-{number}", time_zone="UTC")
+        for number in range(labelers)
     ]
     Membership.objects.bulk_create(
         Membership(project=project, user=one, role=Role.LABELER) for one in people

@@ -108,11 +108,14 @@ export function advance() {
 function showLoading() {
   strip.state = "loading";
   place.replaceChildren(document.getElementById("loading").content.cloneNode(true));
-  if (!outbox.entries.some(bringsNext)) next();
+  if (!isOnItsWay()) next();
+  else if (!strip.isReached) showWaiting();
 }
 
-/** Its reply has the next comparison; one asked for beside it could come later and know less. */
 const bringsNext = ({ kind }) => kind === "answer" || kind === "skip";
+
+/** A reply to this tab will have the next comparison; one asked for beside it could come later and know less. */
+const isOnItsWay = () => outbox.entries.some((one) => bringsNext(one) && outbox.isMine(one.id));
 
 function showEmpty(empty) {
   strip.state = "empty";
@@ -176,7 +179,7 @@ function mergeLease(leases) {
 
 function taken(act, reply) {
   strip.isReached = true;
-  if (!reply.leases) return desk.form ? undefined : next(); // a flag
+  if (!reply.leases) return desk.form || isOnItsWay() ? undefined : next(); // a flag
   const isLate = reply.judgment && !reply.judgment.is_counted;
   if (act.kind in UNDO) desk.canUndo = true;
   if (desk.isTraining && act.kind === "answer" && act.id === recent.last?.id) return afterTraining(reply);

@@ -75,6 +75,11 @@ export class Outbox {
     return keysOf(this.#prefix).map((key) => ({ key, ...read(key) })).filter((one) => one.id);
   }
 
+  /** Whether this tab keeps it: what the server answers then comes to this tab, or it is told. */
+  isMine(id) {
+    return this.#mine.has(id);
+  }
+
   has(id) {
     return this.entries.some((one) => one.id === id);
   }
