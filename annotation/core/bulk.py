@@ -23,11 +23,8 @@ NULL = "\\N"
 _NEW_KEYS = """WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name)
     SELECT nextval(keys.name) FROM keys, generate_series(1, %s)"""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_EMPTY: dict[type, str] = {
-    dict: "{}",
-    list: "[]",
-    tuple: "[]",
-}  # as most are: to encode one takes a microsecond
+# As most are: to encode one takes a microsecond.
+_EMPTY: dict[type, str] = {dict: "{}", list: "[]", tuple: "[]"}
 
 
 def new_keys(model: type[models.Model], count: int) -> list[int]:

@@ -15,6 +15,7 @@ from django.db.models import F
 
 from annotation.comparisons.models import Judgment
 from annotation.comparisons.selectors import OVERALL
+from annotation.comparisons.services.early_stop import LEAST
 from annotation.core.errors import Conflict
 from annotation.projects.models import Project
 from annotation.quality import stored, tally
@@ -162,13 +163,13 @@ def _later_beside(project: Project, changed: npt.NDArray[np.int64]) -> npt.NDArr
 
 
 def note_further(project: Project) -> None:
-    """Note what the setting of early stop decides about: what was said of comparisons with more than two verdicts."""
+    """Note what the setting of early stop decides about: what was said of comparisons that it may have gone on with."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO quality_judgmentchange (project_id, judgment_id) "
             "SELECT j.project_id, j.id FROM comparisons_judgment j JOIN comparisons_comparison c "
-            "ON c.id = j.comparison_id WHERE j.project_id = %s AND c.judgments_counted > 2 ORDER BY j.id",
-            [project.pk],
+            "ON c.id = j.comparison_id WHERE j.project_id = %s AND c.judgments_counted > %s ORDER BY j.id",
+            [project.pk, LEAST],
         )
 
 
