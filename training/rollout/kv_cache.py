@@ -8,6 +8,7 @@ transformers'.
 Shapes: R rows, H key and value heads, S tokens held, D size of a head.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,15 +52,19 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call] # transformers'
         super().batch_repeat_interleave(repeats)
         self._rooms = None
 
-    def join(self, other: "RoomyLayer") -> None:
-        """Put its rows behind those here; whichever holds fewer tokens is filled up on the left."""
-        held = (self, other) if self.is_initialized else (other,)
-        longest = max(one.get_seq_length() for one in held)
+    def join(self, others: Sequence["RoomyLayer"], *, unread: int) -> None:
+        """Put their rows behind those here, whose first ``unread`` tokens are let go.
+
+        Rows with fewer tokens are filled up on the left.
+        """
+        held = [(self.keys[:, :, unread:], self.values[:, :, unread:])]
+        held += [(one.keys, one.values) for one in others]
+        longest = max(keys.shape[-2] for keys, _ in held)
         self.keys, self.values = (
-            torch.cat([functional.pad(one, (0, 0, longest - one.shape[-2], 0)) for one in parts])
-            for parts in ([one.keys for one in held], [one.values for one in held])
+            torch.cat([functional.pad(one, (0, 0, longest - one.shape[-2], 0)) for one in states])
+            for states in zip(*held, strict=True)
         )
-        self._rooms, self.is_initialized = None, True
+        self._rooms = None
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows, in this order: those of ``closing_ranks``, of which few change their place."""
@@ -93,15 +98,15 @@ def roomy_cache(config: Any) -> DynamicCache:  # Any: transformers' configs shar
     return cache
 
 
-def roomy_layers(cache: DynamicCache) -> list[RoomyLayer]:
-    """Those of its layers that hold every token, so that rows of another cache can join them."""
-    return [one for one in cache.layers if isinstance(one, RoomyLayer)]
+def can_join(cache: DynamicCache) -> bool:
+    """Whether every layer holds every token, so that rows of another cache can stand behind those here."""
+    return all(isinstance(one, RoomyLayer) for one in cache.layers)
 
 
-def join_rows(cache: DynamicCache, other: DynamicCache) -> None:
-    """Put the rows of another cache behind those of this one, in its roomy layers."""
-    for layer, added in zip(roomy_layers(cache), roomy_layers(other), strict=True):
-        layer.join(added)
+def join_rows(cache: DynamicCache, others: Sequence[DynamicCache], *, unread: int) -> None:
+    """Put the rows of other caches behind those of this one; see ``RoomyLayer.join``."""
+    for layer, *added in zip(cache.layers, *(one.layers for one in others), strict=True):
+        layer.join(added, unread=unread)
 
 
 def closing_ranks(stays_R: Tensor) -> Tensor:

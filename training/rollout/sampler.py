@@ -4,19 +4,20 @@ What a sampler does to be fast and repeatable:
 
 1. Prompts are sorted by length, and a prompt is prefilled once for its n samples, beside prompts about
    as long: little of it is padding.
-2. A row that ends leaves the batch, its cache with it; nobody waits for the longest. Keys and values
-   are written in place (``kv_cache``).
+2. A row that ends leaves the batch, its cache with it, and further prompts take the room (continuous
+   batching, Yu et al. 2022, "Orca"); nobody waits for the longest. Keys and values are written in place
+   (``kv_cache``).
 3. Every row draws from its own stream, named by seed, prompt, occurrence and sample number: a
    response does not depend on which rows happen to share its batch.
 4. The log-prob is gathered as the token is drawn: of the tempered distribution, before top-p cuts
    it (that is the policy which PPO improves). Temperature 0 is greedy, its log-probs untempered.
 
-Shapes: B prompts of a batch, R rows (prompt times sample), S prompt tokens, T response tokens,
-V vocabulary, K kept candidates of the nucleus.
+Shapes: B prompts that come in together, R rows (prompt times sample) that are alive, N all rows, S tokens
+of prompt and response so far, T response tokens, V vocabulary, K kept candidates of the nucleus.
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,15 +26,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+from transformers import DynamicCache
 
 from training.data.chat import Limits, encode_prompt
 from training.data.tokens import pad_rows
-from training.rollout.kv_cache import closing_ranks, join_rows, roomy_cache, roomy_layers
+from training.rollout.kv_cache import can_join, closing_ranks, join_rows, roomy_cache
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 from training.spec.records import Turn
 
 SHORTEST = 0.75  # of the longest prompt beside which one is prefilled
+REFILL = 0.25  # of the rows are free before further prompts come in: each time, all that is held is copied
 NUCLEUS = 256  # candidates looked at first for top-p; more only where their mass falls short
 
 Progress = Callable[[int, int], None]  # responses done, responses wanted
@@ -133,29 +137,18 @@ class LocalSampler:
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
         """As ``sample``, for prompts that are token ids already."""
-        streams = [random_streams(knobs, one) for one in numbered(prompts)]
-        samples: list[list[Sample]] = [[] for _ in prompts]
-        done = 0
-        for places in batches_by_length(prompts, max(1, self.rows // knobs.n)):
-            uniforms = torch.cat([streams[place] for place in places])
-            drawn = self._draw([prompts[place] for place in places], uniforms, knobs)
-            for row, one in enumerate(drawn):
-                samples[places[row // knobs.n]].append(self._sample_of(one))
-            done += len(drawn)
-            if on_progress:
-                on_progress(done, len(prompts) * knobs.n)
-        return samples
-
-    def _draw(
-        self, prompts: Sequence[Sequence[int]], uniforms_RT: Tensor, knobs: Knobs
-    ) -> list[Drawn]:
+        drawing = _Drawing(self.model, prompts, knobs, self.end_ids, most=self.rows)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode():
-                return draw_batch(self.model, prompts, uniforms_RT, knobs, self.end_ids)
+                for done in drawing.steps():
+                    if on_progress:
+                        on_progress(done, len(prompts) * knobs.n)
         finally:
             self.model.train(was_training)
+        drawn = [self._sample_of(one) for one in drawing.rows.drawn()]
+        return [drawn[at : at + knobs.n] for at in range(0, len(drawn), knobs.n)]
 
     def _sample_of(self, drawn: Drawn) -> Sample:
         ids = drawn.token_ids[:-1] if drawn.finished else drawn.token_ids
@@ -203,11 +196,9 @@ def random_streams(knobs: Knobs, prompt: tuple[bytes, int]) -> Tensor:
     return torch.from_numpy(np.stack(rows))
 
 
-def batches_by_length(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Places of prompts, ``size`` a batch; the longest first: too little memory shows at once."""
-    places = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
-    for start in range(0, len(places), size):
-        yield places[start : start + size]
+def longest_first(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Places of prompts: too little memory shows at once, and who comes in later fits beside who is there."""
+    return sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
 
 
 def alike_in_length(prompts: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
@@ -225,36 +216,78 @@ def alike_in_length(prompts: Sequence[Sequence[int]]) -> list[Sequence[Sequence[
     return list(parts)
 
 
-def draw_batch(
-    model: Any,  # Any: as in LocalSampler
-    prompts: Sequence[Sequence[int]],
-    uniforms_RT: Tensor,
-    knobs: Knobs,
-    end_ids: Sequence[int],
-) -> list[Drawn]:
-    """The responses of one batch: prefill, then token by token while a row is alive."""
-    rows = _Rows(len(prompts) * knobs.n)
-    decoder = _Decoder(model, prompts, n=knobs.n)
-    ends = torch.tensor(end_ids, device=decoder.device)
-    uniforms_RT = uniforms_RT.to(decoder.device)
-    alive_R = torch.arange(rows.count, device=decoder.device)
-    for step in range(knobs.max_tokens):
+class _Drawing:
+    """Responses in the making: which rows are alive, how far each is, which prompts wait."""
+
+    def __init__(
+        self,
+        model: Any,  # Any: as in LocalSampler
+        prompts: Sequence[Sequence[int]],
+        knobs: Knobs,
+        end_ids: Sequence[int],
+        *,
+        most: int,
+    ) -> None:
+        """``most`` rows at a time, or those of one prompt where it has more."""
+        self._model, self._prompts, self._knobs = model, prompts, knobs
+        self._device: torch.device = next(model.parameters()).device
+        self._joins = can_join(roomy_cache(model.config))
+        self._most = max(1, most // knobs.n)  # prompts
+        self._ends = torch.tensor(end_ids, device=self._device)
+        streams = [random_streams(knobs, one) for one in numbered(prompts)]
+        self._uniforms_NT = torch.cat(streams).to(self._device)
+        self._waiting = deque(longest_first(prompts))
+        self._alive_R = self._step_R = torch.empty(0, dtype=torch.long, device=self._device)
+        self._held: _Held | None = None
+        self.rows = _Rows(len(prompts) * knobs.n)
+
+    def steps(self) -> Iterator[int]:
+        """Token by token while a row is alive or a prompt waits; how many rows are done, whenever some are."""
+        done = 0
+        while held := self._joined(self._coming()):
+            self._held = self._advanced(held)
+            left = len(self._alive_R) + len(self._waiting) * self._knobs.n
+            if self.rows.count - left > done:
+                done = self.rows.count - left
+                yield done
+
+    def _coming(self) -> list[int]:
+        """The prompts that there is room for now; none while few rows are free, or they cannot join those here."""
+        room = self._most - -(-len(self._alive_R) // self._knobs.n)
+        if self._held and not (self._joins and room >= REFILL * self._most):
+            return []
+        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+
+    def _joined(self, places: Sequence[int]) -> "_Held | None":
+        """The rows that are there, and those of the prompts at these places behind them; None where there are none."""
+        if not places:
+            return self._held
+        prompts = [self._prompts[place] for place in places]
+        parts = alike_in_length(prompts) if self._joins else [prompts]
+        held = [self._held] if self._held else []
+        held += [_prefilled(self._model, one, n=self._knobs.n) for one in parts]
+        firsts = torch.tensor(places, device=self._device) * self._knobs.n
+        new_R = (firsts[:, None] + torch.arange(self._knobs.n, device=self._device)).flatten()
+        self._alive_R = torch.cat([self._alive_R, new_R])
+        self._step_R = torch.cat([self._step_R, torch.zeros_like(new_R)])
+        return held[0].joined_by(held[1:]) if held[1:] else held[0]
+
+    def _advanced(self, held: "_Held") -> "_Held | None":
+        """One token more for each row; None where all came to their ends."""
         picked = pick_tokens(
-            decoder.logits_RV,
-            uniforms_RT[alive_R, step],
-            temperature=knobs.temperature,
-            top_p=knobs.top_p,
+            held.logits_RV,
+            self._uniforms_NT[self._alive_R, self._step_R],
+            temperature=self._knobs.temperature,
+            top_p=self._knobs.top_p,
         )
-        goes_on_R = ~torch.isin(picked.tokens_R, ends)
-        rows.write(alive_R, picked, ended_R=~goes_on_R)
-        if step + 1 == knobs.max_tokens or not bool(goes_on_R.any()):
-            break
-        stays_R = closing_ranks(
-            goes_on_R.cpu()
-        )  # once for all layers, which would wait for it each
-        alive_R = alive_R[stays_R]
-        decoder.advance(picked.tokens_R[stays_R], stays_R)
-    return rows.drawn()
+        ended_R = torch.isin(picked.tokens_R, self._ends)
+        self.rows.write(self._alive_R, picked, ended_R=ended_R)
+        goes_on_R = ~ended_R & (self._step_R + 1 < self._knobs.max_tokens)
+        stays_R = closing_ranks(goes_on_R.cpu())  # once: each layer would wait for it
+        self._alive_R, self._step_R = self._alive_R[stays_R], self._step_R[stays_R] + 1
+        if not len(stays_R):
+            return None
+        return held.advanced(self._model, picked.tokens_R[stays_R], stays_R)
 
 
 class Picked(NamedTuple):
@@ -311,61 +344,72 @@ def _likeliest(logits_RV: Tensor, norm_R: Tensor, size: int) -> _Likeliest:
     return _Likeliest(tokens_RK, probs_RK, probs_RK.cumsum(-1) - probs_RK)
 
 
-class _Decoder:
-    """A model in mid-response: its cache, its mask, and the logits of the next token."""
+class _Held(NamedTuple):
+    """Rows in mid-response: their cache, which tokens of it are theirs, where the next goes, and its logits."""
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], *, n: int) -> None:
-        self.model = model  # Any: as in LocalSampler
-        self.device: torch.device = next(model.parameters()).device
-        self.cache = roomy_cache(model.config)
-        if len(roomy_layers(self.cache)) == len(self.cache.layers):
-            logits_BV = self._prefilled_in_parts(prompts)
-        else:
-            logits_BV = self._prefilled(prompts)
-        mask_BS = pad_rows(prompts, pad_id=0, left=True).mask_BS.to(self.device)
-        self.cache.batch_repeat_interleave(n)
-        self.mask_RS = mask_BS.repeat_interleave(n, dim=0)
-        self.next_place_R = mask_BS.sum(-1).repeat_interleave(n)
-        self.logits_RV = logits_BV.repeat_interleave(n, dim=0)
+    cache: DynamicCache
+    mask_RS: Tensor
+    next_place_R: Tensor
+    logits_RV: Tensor
 
-    def _prefilled_in_parts(self, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """As `_prefilled`, each part in a cache of its own, whose rows then join."""
-        whole, logits = self.cache, []
-        for part in alike_in_length(prompts):
-            self.cache = roomy_cache(self.model.config)
-            logits.append(self._prefilled(part))
-            join_rows(whole, self.cache)
-        self.cache = whole
-        return torch.cat(logits)
-
-    def _prefilled(self, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """The logits [B, V] behind these prompts, which the cache then holds."""
-        padded = pad_rows(prompts, pad_id=0, left=True)
-        mask_BS = padded.mask_BS.to(self.device)
-        places_BS = (mask_BS.cumsum(-1) - 1).clamp(min=0)
-        return self._forward(padded.ids_BS.to(self.device), places_BS, mask_BS)
-
-    def advance(self, tokens_R: Tensor, stays_R: Tensor) -> None:
-        """Feed one token to each row that stays (its place in the batch); the others leave first."""
-        if len(stays_R) < len(self.mask_RS):
-            self.cache.batch_select_indices(stays_R)
-            self.mask_RS, self.next_place_R = self.mask_RS[stays_R], self.next_place_R[stays_R]
-        ones_R1 = self.mask_RS.new_ones(len(tokens_R), 1)
-        self.mask_RS = torch.cat([self.mask_RS, ones_R1], dim=1)
-        self.logits_RV = self._forward(tokens_R[:, None], self.next_place_R[:, None], self.mask_RS)
-        self.next_place_R = self.next_place_R + 1
-
-    def _forward(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
-        outputs = self.model(
-            input_ids=ids,
-            position_ids=places,
-            attention_mask=mask.long(),
-            past_key_values=self.cache,
-            use_cache=True,
-            logits_to_keep=1,
+    def joined_by(self, others: Sequence["_Held"]) -> "_Held":
+        """With their rows behind; what only rows that have left read is let go."""
+        unread = int((~self.mask_RS.any(0)).long().cumprod(0).sum())
+        join_rows(self.cache, [one.cache for one in others], unread=unread)
+        masks = [self.mask_RS[:, unread:], *(one.mask_RS for one in others)]
+        longest = max(one.shape[1] for one in masks)
+        mask_RS = torch.cat([pad(one, (longest - one.shape[1], 0)) for one in masks])
+        places, logits = zip(
+            *((one.next_place_R, one.logits_RV) for one in (self, *others)), strict=True
         )
-        logits: Tensor = outputs.logits[:, -1]
-        return logits
+        return _Held(self.cache, mask_RS, torch.cat(places), torch.cat(logits))
+
+    def advanced(
+        self, model: Any, tokens_R: Tensor, stays_R: Tensor
+    ) -> "_Held":  # Any: as in LocalSampler
+        """One token fed to each row that stays (its place in the batch); the others leave first."""
+        mask_RS, places_R = self.mask_RS, self.next_place_R
+        if len(stays_R) < len(mask_RS):
+            self.cache.batch_select_indices(stays_R)
+            mask_RS, places_R = mask_RS[stays_R], places_R[stays_R]
+        mask_RS = pad(mask_RS, (0, 1), value=True)
+        logits_RV = _forward(model, tokens_R[:, None], places_R[:, None], mask_RS, self.cache)
+        return _Held(self.cache, mask_RS, places_R + 1, logits_RV)
+
+
+def _prefilled(
+    model: Any, prompts: Sequence[Sequence[int]], *, n: int
+) -> _Held:  # Any: as in LocalSampler
+    """Each prompt read once, then n rows of it."""
+    padded = pad_rows(prompts, pad_id=0, left=True)
+    device = next(model.parameters()).device
+    mask_BS = padded.mask_BS.to(device)
+    places_BS = (mask_BS.cumsum(-1) - 1).clamp(min=0)
+    cache = roomy_cache(model.config)
+    logits_BV = _forward(model, padded.ids_BS.to(device), places_BS, mask_BS, cache)
+    cache.batch_repeat_interleave(n)
+    each = (mask_BS, mask_BS.sum(-1), logits_BV)
+    return _Held(cache, *(one.repeat_interleave(n, dim=0) for one in each))
+
+
+def _forward(
+    model: Any,  # Any: as in LocalSampler
+    ids: Tensor,
+    places: Tensor,
+    mask: Tensor,
+    cache: DynamicCache,
+) -> Tensor:
+    """The logits behind these tokens, which the cache then holds."""
+    outputs = model(
+        input_ids=ids,
+        position_ids=places,
+        attention_mask=mask.long(),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    logits: Tensor = outputs.logits[:, -1]
+    return logits
 
 
 class _Rows:

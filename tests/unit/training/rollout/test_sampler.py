@@ -27,6 +27,10 @@ def sampled(model, tokenizer, prompts=PROMPTS, knobs=KNOBS, rows=32):
     return LocalSampler(model, tokenizer, rows=rows).sample_tokens(prompts, knobs)
 
 
+def tokens_of(samples):
+    return [[one.token_ids for one in group] for group in samples]
+
+
 def forward_logprobs(model, prompt, sample, *, temperature=1.0):
     ids = torch.tensor([[*prompt, *sample.token_ids]])
     logits = model(input_ids=ids, use_cache=False).logits[0].float() / temperature
@@ -81,20 +85,39 @@ def test_a_response_does_not_depend_on_its_batch(model, tokenizer):
 def test_prompts_are_prefilled_beside_others_about_as_long(model, tokenizer, monkeypatch):
     """Of 40, 31, 30 and 7 tokens: 40 with 31 and 30, 7 alone; 127 tokens are passed in place of 160."""
     prompts = [[5] * 31, [6] * 7, [7] * 40, [8] * 30]
-    passed = []
-    forward = sampler._Decoder._forward
-
-    def counted(decoder, ids, places, mask):
-        passed.append(tuple(ids.shape))
-        return forward(decoder, ids, places, mask)
-
-    monkeypatch.setattr(sampler._Decoder, "_forward", counted)
+    passed = _shapes_passed(monkeypatch)
     together = sampled(model, tokenizer, prompts)
-    assert [one for one in passed if one[1] > 1] == [(3, 40), (1, 7)]
-    alone = [sampled(model, tokenizer, [one])[0] for one in prompts]
-    assert [[one.token_ids for one in row] for row in together] == [
-        [one.token_ids for one in row] for row in alone
+    assert [(rows, tokens) for rows, tokens, _ in passed if tokens > 1] == [(3, 40), (1, 7)]
+    assert tokens_of(together) == [
+        tokens_of(sampled(model, tokenizer, [one]))[0] for one in prompts
     ]
+
+
+def _shapes_passed(monkeypatch):
+    """Rows and tokens of every forward pass of the sampler from here on, and tokens that they read."""
+    passed = []
+    forward = sampler._forward
+
+    def counted(model, ids, places, mask, cache):
+        passed.append((*ids.shape, mask.shape[1]))
+        return forward(model, ids, places, mask, cache)
+
+    monkeypatch.setattr(sampler, "_forward", counted)
+    return passed
+
+
+def test_prompts_come_in_as_rows_leave(model, tokenizer, monkeypatch):
+    """Of eight, two at a time: one response ends, and the third prompt is read and answered beside the other."""
+    prompts, knobs = [[3 + one, 5] for one in range(8)], KNOBS._replace(n=1, max_tokens=40)
+    alone = [tokens_of(sampled(model, tokenizer, [one], knobs))[0] for one in prompts]
+    passed = _shapes_passed(monkeypatch)
+    assert tokens_of(sampled(model, tokenizer, prompts, knobs, rows=2)) == alone
+    lengths = [len(one) for row in alone for one in row]
+    first = min(lengths[:2])
+    assert [one[:2] for one in passed[first : first + 3]] == [(1, 1), (1, 2), (2, 1)]
+    assert max(read for _, _, read in passed) <= 2 + max(
+        lengths
+    )  # of those that left nothing is kept
 
 
 def test_equal_prompts_and_equal_seeds_draw_apart_and_alike(model, tokenizer):

@@ -262,19 +262,20 @@ def test_the_sampler_and_the_trainer_differ_by_rounding(spec, run_of):
 
 def test_responses_are_sampled_some_at_a_time(spec, run_of, tmp_path, monkeypatch):
     """Two a prompt: of three at once two are to one prompt, and a third would be to the next."""
-    asked = []
-    plainly = sampler.draw_batch
+    alive = []
+    plainly = sampler._forward
 
-    def heard(model, prompts, uniforms_RT, knobs, end_ids):
-        asked.append(len(uniforms_RT))
-        return plainly(model, prompts, uniforms_RT, knobs, end_ids)
+    def heard(model, ids, *others):
+        if ids.shape[1] == 1:
+            alive.append(len(ids))
+        return plainly(model, ids, *others)
 
-    monkeypatch.setattr(sampler, "draw_batch", heard)
+    monkeypatch.setattr(sampler, "_forward", heard)
     spec = replace(spec, updates=1)
     train(tmp_path, replace(spec, rows_at_once=3))
-    assert asked == [2, 2, 2, 2]
+    assert max(alive) == 2
     assert evaluate(tmp_path, replace(spec, rows_at_once=5))["n"] == 6
-    assert max(asked[4:]) == 4
+    assert max(alive) == 4
 
 
 def test_one_policy_at_a_time_is_in_memory_while_the_gain_is_measured(
