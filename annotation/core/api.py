@@ -16,7 +16,7 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import ChoiceField, Field, Serializer
+from rest_framework.serializers import ChoiceField, Field, ListField, ListSerializer, Serializer
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError, log_refusal, shortage_behind
@@ -76,12 +76,24 @@ def checked(shape: type[Shape], request: Request, *, partial: bool = False) -> S
                 for name, told in read.errors.items()
             }
         )
-    known = [name for name, field in read.fields.items() if not field.read_only]
-    unknown = [name for name in request.data if name not in read.fields and name != CSRF_FIELD]
-    if unknown:
-        sentence = f"There is no such field here; there are {', '.join(known)}."
-        raise exceptions.ValidationError({name: [sentence] for name in unknown})
+    if unknown := _unknown(read, request.data):
+        raise exceptions.ValidationError(unknown)
     return read
+
+
+def _unknown(
+    shape: object, sent: Any
+) -> Any:  # Any: JSON that was found valid, and DRF's nested errors
+    """What is said of each field that ``shape`` does not have, also of objects within; empty where it has all."""
+    if isinstance(shape, ListSerializer | ListField):
+        return [told for one in sent or () if (told := _unknown(shape.child, one))]
+    if not isinstance(shape, Serializer) or sent is None:
+        return {}
+    fields = {name: field for name, field in shape.fields.items() if not field.read_only}
+    sentence = f"There is no such field here; there are {', '.join(fields)}."
+    told = {name: [sentence] for name in sent if name not in shape.fields and name != CSRF_FIELD}
+    within = {name: _unknown(field, sent[name]) for name, field in fields.items() if name in sent}
+    return told | {name: one for name, one in within.items() if one}
 
 
 def _naming_choices(field: Field[Any, Any, Any, Any] | None, told: Any) -> Any:  # Any: DRF's own

@@ -69,6 +69,32 @@ def test_a_field_that_there_is_not_is_refused_and_named(mine, act):
     assert told.startswith("There is no such field here; there are ")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field", "told"),
+    [
+        (
+            "projects/{project}/snapshots/",
+            {"name": "a", "query": {"trian": 0.5}},
+            "query",
+            "trian: ",
+        ),
+        (
+            "models/{model}/score/",
+            {"chats": [[{"role": "user", "content": "a", "contnet": "b"}]]},
+            "chats",
+            "contnet: ",
+        ),
+    ],
+)
+def test_a_field_that_there_is_not_is_named_within_others_too(mine, path, body, field, told):
+    address = path.format(project=mine.project.pk, model=mine.rows["models"])
+    answer = mine.client.post(f"/api/v1/{address}", body, format="json")
+    assert answer.status_code == 400, answer.content
+    (said,) = answer.json()["error"]["fields"][field]
+    assert said.startswith(f"{told}There is no such field here; there are ")
+    assert not mine.project.snapshots.filter(name="a").exists()
+
+
 def test_a_wrong_choice_is_told_what_may_be_chosen(mine):
     address = f"/api/v1/projects/{mine.project.pk}/models/rollback/"
     answer = mine.client.post(address, {"kind": "zzz"}, format="json")
