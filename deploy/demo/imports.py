@@ -55,7 +55,7 @@ def _bring(lap: Lap, path: Path, contents: Contents, *, rows: int = 0) -> None:
         actor=lap.actor,
         contents=contents,
     )
-    follow(wanted, unit="rows", is_alive=lap.is_alive)
+    follow(wanted, is_alive=lap.is_alive)
     if wanted.rows_rejected:
         sys.stderr.write(
             f"   {wanted.rows_rejected} rows of {path.name} were not taken; their reasons are listed\n"

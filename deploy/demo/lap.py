@@ -75,7 +75,7 @@ class Lap:
             seed=17,
             actor=self.actor,
         )
-        follow(run, unit="prompts", is_alive=self.is_alive)
+        follow(run, is_alive=self.is_alive)
 
     def simulated_judgments(self) -> None:
         """The simulated labelers work the queue until it is empty for each of them."""
@@ -130,7 +130,7 @@ class Lap:
             query={"train": train, "validation": validation, "test": test},
             actor=self.actor,
         )
-        follow(snapshot, unit="prompts", is_alive=self.is_alive)
+        follow(snapshot, is_alive=self.is_alive)
         return snapshot
 
     def train(
@@ -153,7 +153,7 @@ class Lap:
             name=f"{kind.replace('_', '-')}-first-lap",
             actor=self.actor,
         )
-        follow(run, unit="steps", is_alive=self.is_alive)
+        follow(run, is_alive=self.is_alive)
         return run
 
     def next_candidates(self, policy: ModelVersion) -> None:
@@ -170,7 +170,7 @@ class Lap:
             seed=18,
             actor=self.actor,
         )
-        follow(run, unit="prompts", is_alive=self.is_alive)
+        follow(run, is_alive=self.is_alive)
 
     def counts(self) -> Summary:
         """What the project holds."""

@@ -90,8 +90,9 @@ def wait_until(is_true: Callable[[], bool], *, is_alive: Callable[[], bool], wha
         time.sleep(POLL_SECONDS)
 
 
-def follow(job: JobModel, *, unit: str, is_alive: Callable[[], bool]) -> None:
+def follow(job: JobModel, *, is_alive: Callable[[], bool]) -> None:
     """Show a job's progress until it is over. Raises CommandError with its own sentence if it failed."""
+    unit = job.progress_unit
     with bar(total=job.progress_total, unit=unit, initial=job.progress_done) as progress:
         while not job.is_over:
             if not is_alive():
@@ -99,7 +100,7 @@ def follow(job: JobModel, *, unit: str, is_alive: Callable[[], bool]) -> None:
             time.sleep(POLL_SECONDS)
             job.refresh_from_db()
             progress.set_description_str(getattr(job, "stage", "") or job.status, refresh=False)
-            progress.total = job.progress_total or None
+            progress.total, progress.unit = job.progress_total or None, f" {job.progress_unit}"
             progress.update(job.progress_done - progress.n)
     if job.status != job.Status.DONE:
         raise CommandError(f"{type(job).__name__} {job.pk} ended as {job.status}: {job.error}")
