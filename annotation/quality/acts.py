@@ -54,6 +54,7 @@ def act(
     rows = Membership.objects.select_for_update(of=("self",)).select_related("project", "user")
     row = rows.get(pk=member.pk)
     before = {name: _plain(getattr(row, name)) for name in _FIELDS}
+    before["attempt"] = _last_attempt(row)
     _CHANGES[Kind(kind)](row)
     row.pause_reason = told if kind == Kind.PAUSE else row.pause_reason
     row.save(update_fields=_FIELDS)
@@ -98,12 +99,19 @@ def _retrain(row: Membership) -> None:
         )
     row.qualified_at = None
     end_leases(project=row.project, labeler=row.user)  # of real work: it is not for them now
-    attempts = ExamAttempt.objects.filter(project_id=row.project_id, labeler_id=row.user_id)
-    if not attempts.filter(state=ExamAttempt.State.OPEN).exists():
-        last = attempts.aggregate(last=Max("number"))["last"] or 0
+    if not _attempts(row).filter(state=ExamAttempt.State.OPEN).exists():
         ExamAttempt.objects.create(
-            project_id=row.project_id, labeler_id=row.user_id, number=last + 1
+            project_id=row.project_id, labeler_id=row.user_id, number=_last_attempt(row) + 1
         )
+
+
+def _attempts(member: Membership) -> QuerySet[ExamAttempt]:
+    return ExamAttempt.objects.filter(project_id=member.project_id, labeler_id=member.user_id)
+
+
+def _last_attempt(member: Membership) -> int:
+    last = _attempts(member).aggregate(last=Max("number"))["last"]
+    return int(last or 0)
 
 
 def _qualify(row: Membership) -> None:
@@ -155,6 +163,15 @@ def _put_back(member: Membership, done: LabelerAct) -> None:
         is_time = name.endswith("_at") and was is not None
         setattr(member, name, parse_datetime(str(was)) if is_time else was)
     member.save(update_fields=names)
+    if done.kind == Kind.RETRAIN and "attempt" in done.before:
+        _close_attempt(member, after=done.before["attempt"])
+
+
+def _close_attempt(member: Membership, *, after: int) -> None:
+    """Take back the attempt that retraining opened, unless it is decided; its answers stay as training."""
+    opened = _attempts(member).filter(state=ExamAttempt.State.OPEN, number__gt=after)
+    if opened.delete()[0]:
+        end_leases(project=member.project, labeler=member.user)
 
 
 def acts_on(project: Project, labeler_id: int) -> QuerySet[LabelerAct]:

@@ -12,7 +12,7 @@ from annotation.comparisons.gold import is_right_answer
 from annotation.comparisons.models import Exam, ExamAttempt
 from annotation.core.errors import InvalidInput
 from annotation.measures.labelers import EntryExam
-from annotation.projects.models import Project, Role
+from annotation.projects.models import Membership, Project, Role
 
 SHARES = ("poor", "good", "false_pass", "false_fail")
 ATTEMPTS_MAX, HOURS_MAX = 20, 24 * 90
@@ -71,6 +71,13 @@ def entrants_of(project: Project) -> list[Entrant]:
     attempts = ExamAttempt.objects.filter(project=project, labeler__in=people).order_by("number")
     newest = {one.labeler_id: one for one in attempts}
     return [Entrant(labeler=one, attempt=newest.get(one.pk)) for one in people]
+
+
+def is_between_attempts(member: Membership) -> bool:
+    """They have taken the exam, and no attempt is open: the next waits, or there is none."""
+    attempts = ExamAttempt.objects.filter(project_id=member.project_id, labeler_id=member.user_id)
+    states = set(attempts.values_list("state", flat=True))
+    return bool(states) and ExamAttempt.State.OPEN not in states
 
 
 def usual_length(test: EntryExam) -> int:

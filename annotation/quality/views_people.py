@@ -48,6 +48,7 @@ from annotation.quality.people_frame import (
 from annotation.ui import charts, markdown
 
 PAGE_SIZE = 50
+Kind = LabelerAct.Kind
 
 
 @require_GET
@@ -67,7 +68,6 @@ def _labeler_context(request: HttpRequest, project: Project, member: Membership)
         "paths": [(one, exam_drawing(one)) for one in exams.paths_of(project, labeler_id)],
         "acts": acts.acts_on(project, labeler_id)[:PAGE_SIZE],
         "kinds": _possible(member) if member.pk else [],
-        "tried": previews.TRIED,
         "ruled": [
             (one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
         ],
@@ -86,25 +86,37 @@ def exam_drawing(path: exams.Path) -> SafeString | None:
     )
 
 
-def _possible(member: Membership) -> list[tuple[str, str, str]]:
-    """The acts that would change something now: kind, button, what it means."""
-    Kind = LabelerAct.Kind  # noqa: N806 - a class
-    found = [
-        (
-            Kind.MESSAGE.value,
-            "Send the message",
-            "They read it on their page. Nothing else changes.",
-        )
-    ]
+class Possible(NamedTuple):
+    """An act that would change something now: its kind, its button, what it means, whether history tells more."""
+
+    kind: str
+    label: str
+    meaning: str
+    is_tried: bool = False
+
+
+def _possible(member: Membership) -> list[Possible]:
+    """The acts that would change something now."""
+    meaning = "They read it on their page. Nothing else changes."
+    found = [Possible(Kind.MESSAGE, "Send the message", meaning)]
     if member.paused_at:
-        found.append((Kind.RESUME.value, "Let them work again", "The queue serves them again."))
+        found.append(Possible(Kind.RESUME, "Let them work again", "The queue serves them again."))
     else:
-        found.append((Kind.PAUSE.value, "Pause", "They get no more work until you resume them."))
-    if member.project.must_qualify:
-        if member.qualified_at:
-            found.append((Kind.RETRAIN.value, "Retrain", "They take the entry exam again."))
-        else:
-            found.append((Kind.QUALIFY.value, "Let in without exam", "Real work from now on."))
+        meaning = "They get no more work until you resume them."
+        found.append(Possible(Kind.PAUSE, "Pause", meaning, is_tried=True))
+    return found + _possible_exam(member) if member.project.must_qualify else found
+
+
+def _possible_exam(member: Membership) -> list[Possible]:
+    if member.qualified_at:
+        again = "They take the entry exam again."
+        return [Possible(Kind.RETRAIN, "Retrain", again, is_tried=True)]
+    found = [Possible(Kind.QUALIFY, "Let in without exam", "Real work from now on.")]
+    if exams.is_between_attempts(member):
+        meaning = (
+            "They take the entry exam once more, at once and beyond the attempts that it allows."
+        )
+        found.append(Possible(Kind.RETRAIN, "Another attempt", meaning))
     return found
 
 

@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit import services as audit
+from annotation.comparisons import exams
+from annotation.comparisons.services import queue
 from annotation.projects.models import Membership
 from annotation.quality import acts, adjudication, disputes, gold, rules, services
 from annotation.quality.models import Adjudication, Rule
@@ -404,3 +406,43 @@ def test_a_rule_saved_before_even_was_told_from_flipped_says_so(project, admin, 
     told = "flipped or made even 3"
     assert told in client.get(at("rules", project)).content.decode()
     assert told in client.get(at("rule", project, 1)).content.decode()
+
+
+@pytest.fixture
+def out_of_attempts(project, labeler):
+    project.exam_attempts.create(labeler=labeler, number=3, state="failed", ended_at=timezone.now())
+    return labeler
+
+
+def test_an_admin_gives_another_attempt_to_who_has_used_all(
+    project, admin, client, out_of_attempts
+):
+    """The labeler is told that an admin can; the page offers it until an attempt is open."""
+    url, keys = at("labeler", project, out_of_attempts.pk), {"labeler_id": out_of_attempts.pk}
+    assert ">Another attempt</button>" in client.get(url).text
+    told = post(client, at("act", project, out_of_attempts.pk), kind="retrain", text="Once more.")
+    assert "Done: retrain" in told
+    assert ">Another attempt</button>" not in told
+    assert project.exam_attempts.get(state="open").number == 4
+    assert exams.standing_of(project=project, **keys).may_train
+
+
+def test_an_attempt_that_was_given_can_be_taken_back(project, admin, client, out_of_attempts):
+    marked(project, admin)
+    post(client, at("act", project, out_of_attempts.pk), kind="retrain", text="Once more.")
+    held = queue.lease_next_comparison(project=project, labeler=out_of_attempts)
+    done = acts.acts_on(project, out_of_attempts.pk).get()
+    assert "Undone: retrain" in post(client, at("act-undo", project, done.pk))
+    assert list(project.exam_attempts.values_list("number", "state")) == [(3, "failed")]
+    held.refresh_from_db()
+    assert held.state == "expired"
+    assert not exams.standing_of(project=project, labeler_id=out_of_attempts.pk).may_train
+
+
+def test_who_takes_the_exam_or_has_not_begun_is_offered_no_other_attempt(
+    project, admin, client, labeler
+):
+    url = at("labeler", project, labeler.pk)
+    assert "Another attempt" not in client.get(url).text
+    project.exam_attempts.create(labeler=labeler, number=1)
+    assert "Another attempt" not in client.get(url).text
