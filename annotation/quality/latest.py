@@ -46,7 +46,10 @@ class Shown(NamedTuple):
 
 
 class LatestAct(NamedTuple):
-    """A judgment or a skip; ``field`` and ``key`` name it to be undone; no key where it cannot be."""
+    """A judgment or a skip; ``field`` and ``key`` name it to be undone; no key where it cannot be.
+
+    ``is_surplus``: it came too late to be counted. Gold and repeats, which never are, are not told apart by it.
+    """
 
     at: datetime
     shown: Shown
@@ -54,6 +57,7 @@ class LatestAct(NamedTuple):
     why: str  # the rationale, or the reason of the skip
     field: str
     key: UUID | int | None
+    is_surplus: bool = False
 
 
 class Latest(NamedTuple):
@@ -119,11 +123,13 @@ def _told(
         letters = letters_seen(row, row.comparison)
         said = verdict_in_signs(row, letters, scale=project.answer_scale)
         key = row.client_uuid if _opens(row, decided) else None
-        return LatestAct(
-            at=at, shown=shown, said=said, why=row.rationale, field="client_uuid", key=key
-        )
+        return LatestAct(at, shown, said, row.rationale, "client_uuid", key, _is_surplus(row))
     reason, skip = row.get_skip_reason_display(), row.pk if _has_place(row) else None
-    return LatestAct(at=at, shown=shown, said="", why=reason, field="assignment", key=skip)
+    return LatestAct(at, shown, "", reason, "assignment", skip)
+
+
+def _is_surplus(row: Judgment) -> bool:
+    return not row.is_counted and row.assignment is not None and row.assignment.takes_place
 
 
 def _opens(row: Judgment, decided: Collection[int]) -> bool:

@@ -316,3 +316,31 @@ def test_the_overview_counts_what_waits_for_me_as_the_labeling_page_does(
     assert left["remaining"] == 3
     Membership.objects.update(paused_at=timezone.now(), pause_reason="Let us talk.")
     assert "Let us talk." in mine.get(api).json()["next_steps"][0]["why"]
+
+
+def test_an_answer_that_came_too_late_is_shown_as_surplus(project, labeler, mine):
+    factories.comparison(factories.prompt(project))
+    held = queue.lease_next_comparison(project=project, labeler=labeler)
+    Assignment.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    answered(held)
+    judged(project, labeler)
+    assert [one.is_surplus for one in latest_of(project, labeler.pk, "1").acts] == [False, True]
+    page = mine.get(reverse("quality-my-work", args=[project.pk])).text
+    assert page.count("surplus, not counted") == 1
+
+
+@pytest.mark.parametrize(("kind", "is_repeat"), [("gold", False), ("normal", True)])
+def test_gold_and_repeats_are_not_told_by_that(project, labeler, kind, is_repeat):
+    """They are never counted, in time or not."""
+    comparison = factories.comparison(factories.prompt(project), kind=kind)
+    held = Assignment.objects.create(
+        project=project,
+        comparison=comparison,
+        labeler=labeler,
+        takes_place=False,
+        is_repeat=is_repeat,
+        shown_order=comparison.candidate_ids,
+        lease_until=timezone.now() + timedelta(minutes=5),
+    )
+    assert not answered(held).is_counted
+    assert [one.is_surplus for one in latest_of(project, labeler.pk, "1").acts] == [False]
