@@ -116,12 +116,12 @@ def test_a_wrong_spec_is_refused_at_its_field(api, project, asked, spec, field, 
         (
             {"rollouts_per_update": 30, "groups_per_step": 8},
             "rollouts_per_update",
-            "30 is not a multiple of the 8 prompts in an update (groups_per_step).",
+            "30 is not a multiple of the 8 prompts in an update (groups_per_step). Set it to 24 or 32.",
         ),
         (
             {"minibatches": 9, "groups_per_step": 8},
             "minibatches",
-            "9 is more than the 8 prompts in an update (groups_per_step).",
+            "9 is more than the 8 prompts in an update (groups_per_step). Set it to 8 at most.",
         ),
     ],
 )

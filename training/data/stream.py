@@ -62,8 +62,18 @@ class Stream:
         ]
 
     def _row(self, at: int) -> int:
-        epoch, place = divmod(at, self.rows)
-        return epoch_order(self.rows, seed=self.seed, epoch=epoch)[place]
+        return row_at(at, rows=self.rows, seed=self.seed)
+
+
+def endless_batch(step: int, *, rows: int, size: int, seed: int) -> list[int]:
+    """The ``size`` rows of a step, of epochs without end: where there are fewer, some come again in it."""
+    return [row_at(at, rows=rows, seed=seed) for at in range(step * size, (step + 1) * size)]
+
+
+def row_at(at: int, *, rows: int, seed: int) -> int:
+    """The row at a place of the order, counted on over the epochs."""
+    epoch, place = divmod(at, rows)
+    return epoch_order(rows, seed=seed, epoch=epoch)[place]
 
 
 @lru_cache(maxsize=2)

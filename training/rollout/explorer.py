@@ -9,7 +9,7 @@ from typing import NamedTuple
 from training.data.chat import encode_prompt
 from training.data.packing import TokenGroup
 from training.data.records import groups_of
-from training.data.stream import Stream
+from training.data.stream import endless_batch
 from training.data.tokens import Tally
 from training.models.load import LoadedModel
 from training.rollout.buffer import Rollout, shuffled
@@ -75,25 +75,22 @@ class Explorer:
         """``held_out`` scores what was sampled, and teaches nothing; ``watched`` are held-out prompts to look at."""
         self._held_out = held_out
         self._sampler, self._scorer, self._prompts, self._spec = sampler, scorer, prompts, spec
-        self._stream = Stream(
-            rows=len(prompts),
-            per_step=spec.groups_per_step,
-            seed=spec.seed,
-            epochs=1 + spec.updates * spec.groups_per_step / len(prompts),
-        )
-        self._per_prompt = spec.samples_per_prompt(self._stream.batch_size)
         self._watched = watched
 
     def explored(self, update: int) -> Explored:
         """The whole batch; of several processes each answers a share, and is told the others'."""
-        prompts = [self._prompts[at] for at in self._stream.batch(update)]
+        spec = self._spec
+        places = endless_batch(
+            update, rows=len(self._prompts), size=spec.groups_per_step, seed=spec.seed
+        )
+        prompts = [self._prompts[at] for at in places]
         mine = _my_places(prompts)
         with self._sampler.following(update):
             made = self._answered([prompts[at] for at in mine], update)
             seen = self._seen(update)
         told = told_by_all(dict(zip(mine, made, strict=True)))
         rollouts = [told[at] for at in range(len(prompts))]
-        return Explored(shuffled(rollouts, seed=f"{self._spec.seed}/{update}"), seen)
+        return Explored(shuffled(rollouts, seed=f"{spec.seed}/{update}"), seen)
 
     def _seen(self, update: int) -> dict[str, float]:
         """Mean score of answers to held-out prompts by the policy as this update finds it; {} where none is due.
@@ -117,7 +114,7 @@ class Explorer:
             self._scorer,
             prompts,
             self._spec,
-            n=self._per_prompt,
+            n=self._spec.samples_per_prompt,
             seed=rollout_seed(self._spec.seed, update),
         )
         return judged_again(made, self._held_out) if self._held_out else made

@@ -11,7 +11,7 @@ from training.data.demonstrations import demonstration_groups
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.records import groups_of, refuse_too_few
 from training.data.remembered import NOBODY
-from training.data.stream import Stream
+from training.data.stream import endless_batch
 from training.data.tokens import Tally
 from training.rollout.actor_critic import ActorCritic
 from training.rollout.learner import Learner
@@ -38,18 +38,17 @@ class Imitation:
             what="responses to imitate (ptx_weight)",
             advice="Write demonstrations, judge more, or set ptx_weight to 0.",
         )
-        per_step = max(1, spec.groups_per_step // spec.minibatches)
-        steps = spec.updates * spec.update_epochs * spec.minibatches
-        self._stream = Stream(
-            rows=len(self._rows),
-            per_step=per_step,
-            seed=spec.seed,
-            epochs=1 + steps * per_step / len(self._rows),
-        )
 
     def backward(self, learner: Learner) -> float:
         """Add the gradients of the next step's responses; their mean loss a token, in nats."""
-        batch = [self._rows[at] for at in self._stream.batch(learner.steps_done)]
+        spec = self._spec
+        places = endless_batch(
+            learner.steps_done,
+            rows=len(self._rows),
+            size=max(1, spec.groups_per_step // spec.minibatches),
+            seed=spec.seed,
+        )
+        batch = [self._rows[at] for at in places]
         tokens = sum(len(response) for group in batch for response in group.responses)
         rows = list(rows_under_budget(my_share(batch), self._spec.tokens_per_forward))
         idle = behind(len(rows), self._spec)

@@ -98,7 +98,7 @@ class RolloutSpec(RunSpec):
                     f"{one.name}: {self.title} makes `updates` from new responses instead of passes over "
                     f"the rows; set updates, and leave {one.name} at {one.default}."
                 )
-        self.samples_per_prompt(self.groups_per_step)
+        self._check_batch()
         if self.eval_every and not self.eval_prompts:
             raise SpecError(
                 "eval_every: there are no held-out prompts to look at; set eval_prompts above 0, or leave "
@@ -121,24 +121,29 @@ class RolloutSpec(RunSpec):
                 "importance_cap at 0."
             )
 
-    def samples_per_prompt(self, prompts: int) -> int:
-        """Responses to each of the ``prompts`` of an update; fewer than groups_per_step where data is short."""
-        if self.rollouts_per_update % prompts:
+    @property
+    def samples_per_prompt(self) -> int:
+        """Responses to each prompt of an update."""
+        return self.rollouts_per_update // self.groups_per_step
+
+    def _check_batch(self) -> None:
+        prompts, rollouts = self.groups_per_step, self.rollouts_per_update
+        of_these = f"the {prompts} prompts in an update (groups_per_step)"
+        if rollouts % prompts:
+            above = prompts * (rollouts // prompts + 1)
+            fitting = " or ".join(str(one) for one in (above - prompts, above) if one)
             raise SpecError(
-                f"rollouts_per_update: {self.rollouts_per_update} is not a multiple of the "
-                f"{prompts} prompts in an update (groups_per_step)."
+                f"rollouts_per_update: {rollouts} is not a multiple of {of_these}. Set it to {fitting}."
             )
         if self.minibatches > prompts:
             raise SpecError(
-                f"minibatches: {self.minibatches} is more than the {prompts} prompts in an update "
-                "(groups_per_step)."
+                f"minibatches: {self.minibatches} is more than {of_these}. Set it to {prompts} at most."
             )
-        return self.rollouts_per_update // prompts
 
 
 def refuse_single_samples(spec: RolloutSpec, field: str, value: str) -> None:
     """Raise SpecError where a response has no others of its prompt to be compared with."""
-    if spec.samples_per_prompt(spec.groups_per_step) < 2:
+    if spec.samples_per_prompt < 2:
         raise SpecError(
             f"{field}: {value} compares the responses to one prompt; rollouts_per_update "
             f"{spec.rollouts_per_update} over {spec.groups_per_step} prompts (groups_per_step) "

@@ -1,7 +1,7 @@
 import pytest
 
 from training.data.records import spread
-from training.data.stream import Stream
+from training.data.stream import Stream, endless_batch
 
 
 def stream(**changes: float) -> Stream:
@@ -18,6 +18,17 @@ def test_every_epoch_has_each_row_once_in_its_own_order() -> None:
 
 def test_a_batch_needs_no_batch_before_it() -> None:
     assert stream().batch(3) == stream().batch(3)
+
+
+def test_where_rows_are_fewer_than_a_batch_some_come_again_in_it() -> None:
+    batches = [endless_batch(step, rows=3, size=4, seed=1) for step in range(3)]
+    assert [len(one) for one in batches] == [4, 4, 4]
+    assert sorted(row for one in batches for row in one) == sorted([0, 1, 2] * 4)
+
+
+def test_an_endless_batch_is_one_of_the_stream_while_rows_suffice() -> None:
+    endless = [endless_batch(step, rows=10, size=5, seed=1) for step in range(4)]
+    assert endless == [stream(per_step=5).batch(step) for step in range(4)]
 
 
 def test_another_seed_is_another_order() -> None:

@@ -59,7 +59,7 @@ def test_what_scores_nothing_takes_no_four_bits_for_it():
 def test_sizes_of_an_update_that_go_up_are_taken():
     """32 rollouts over 8 prompts: 4 responses each."""
     spec = spec_from_dict(PPO | {"rollouts_per_update": 32, "groups_per_step": 8})
-    assert spec.samples_per_prompt(8) == 4
+    assert spec.samples_per_prompt == 4
 
 
 def test_a_ranking_takes_no_margin():

@@ -12,6 +12,7 @@ from tests.unit.training.trainers.runs import StopAt, evaluate, metrics_of, trai
 from training.models.reward import new_reward_model, save_reward_model
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import guards
+from training.rollout.explorer import Explorer
 from training.rollout.scoring import load_held_out, load_scorer
 from training.runtime.metrics import Reporter
 from training.runtime.run import Run
@@ -68,6 +69,29 @@ def test_at_the_first_step_kl_is_zero_and_the_ratio_one(spec, tmp_path):
     [(_, numbers)] = metrics_of(tmp_path)
     assert (numbers["kl"], numbers["clip_fraction"]) == (0.0, 0.0)
     assert (numbers["ratio"], numbers["approximate_kl"]) == (1.0, 0.0)
+
+
+def test_of_too_few_prompts_some_are_answered_several_times(spec, tmp_path, monkeypatch):
+    """Ten prompts an update of the eight that are there: two come again, with responses of their own."""
+    heard = []
+    explored = Explorer.explored
+
+    def listened(self, update):
+        found = explored(self, update)
+        heard.append(found.rollouts)
+        return found
+
+    monkeypatch.setattr(Explorer, "explored", listened)
+    sizes = {"max_groups": 8, "groups_per_step": 10, "rollouts_per_update": 20}
+    train(tmp_path, replace(spec, updates=1, **sizes))
+    (rollouts,) = heard
+    answers = {}
+    for one in rollouts:
+        answers.setdefault(one.tokens.prompt_id, []).append(one.tokens.responses)
+    assert sorted(map(len, answers.values())) == [1] * 6 + [2] * 2
+    assert {len(responses) for given in answers.values() for responses in given} == {2}
+    first, second = max(answers.values(), key=len)
+    assert first != second
 
 
 def test_a_held_out_reward_model_watches_and_teaches_nothing(spec, run_of, tmp_path):
