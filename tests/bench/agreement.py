@@ -222,17 +222,22 @@ def dawid_skene_line(table: RatingTable) -> Line:
     )
 
 
-def davidson_line() -> Line:
+def verdicts() -> PairCounts:
+    """About a million, on all pairs of the candidates."""
     random = np.random.default_rng(1)
     pairs = [(i, j) for i in range(CANDIDATES) for j in range(i + 1, CANDIDATES)]
-    rows = np.array([(i, j, *random.integers(20, 115, 3)) for i, j in pairs])
-    counts = PairCounts.from_rows(rows)
+    return PairCounts.from_rows(np.array([(i, j, *random.integers(20, 115, 3)) for i, j in pairs]))
+
+
+def davidson_line() -> Line:
+    counts = verdicts()
 
     def ours() -> object:
         return rank(counts, candidate_count=CANDIDATES)
 
+    total = int((counts.wins + counts.ties + counts.losses).sum())
     return Line(
-        what=f"Davidson with covariance, {rows[:, 2:].sum():,} verdicts",
+        what=f"Davidson with covariance, {total:,} verdicts",
         ours_ms=cpu_ms(ours),
         memory_mb=peak_mb(ours),
         bar_ms=30,
