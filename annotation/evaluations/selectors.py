@@ -67,7 +67,7 @@ def why_it_waits(row: Evaluation) -> str:
 
 def held_out_prompts(project: Project, versions: Sequence[ModelVersion], *, most: int) -> list[int]:
     """Prompts, the oldest first, that no snapshot behind these versions or their teachers has for training."""
-    queries = list(_queries_behind(project, versions))
+    queries = list(_queries_behind(project, versions).values())
     return list(islice(_held_out(project, queries), most))
 
 
@@ -79,12 +79,39 @@ def _held_out(project: Project, queries: Sequence[SnapshotQuery]) -> Iterator[in
             yield pk
 
 
-def _queries_behind(project: Project, versions: Sequence[ModelVersion]) -> Iterator[SnapshotQuery]:
-    """The queries of all snapshots that the versions, their ancestors and their teachers were trained on."""
-    keys = {one.lineage.get("snapshot", {}).get("id") for one in _behind(versions)}
+def _queries_behind(
+    project: Project, versions: Sequence[ModelVersion]
+) -> dict[int | None, SnapshotQuery]:
+    """By key, the queries of all snapshots that the versions, their ancestors and their teachers were trained on."""
+    keys = {_snapshot_of(one) for one in _behind(versions)}
     rows = DatasetSnapshot.objects.filter(project=project, pk__in=[key for key in keys if key])
-    for query in rows.values_list("query", flat=True):
-        yield SnapshotQuery.from_json(query)
+    told = rows.values_list("pk", "query")
+    return {pk: SnapshotQuery.from_json(query) for pk, query in told}
+
+
+def _snapshot_of(version: ModelVersion) -> int | None:
+    """The key of the snapshot that it was trained on, as its lineage tells."""
+    key: int | None = version.lineage.get("snapshot", {}).get("id")
+    return key
+
+
+def trained_behind(version: ModelVersion) -> list[ModelVersion]:
+    """The models behind a version that were trained here: its ancestors, its teacher, and what is behind these."""
+    return [one for one in _behind([version]) if one != version and "run" in one.lineage]
+
+
+def are_held_out_behind(version: ModelVersion) -> bool:
+    """Whether the prompts that a version's snapshot holds out are known to be held out of all behind it.
+
+    A split is a seeded hash of the prompt, train first: under one seed, a train split that is no larger has no
+    prompt that the other holds out. A snapshot that is gone is not known.
+    """
+    known = _queries_behind(version.project, [version])
+    queries = [known.get(_snapshot_of(one)) for one in (version, *trained_behind(version))]
+    own = queries[0]
+    return own is not None and all(
+        one is not None and one.seed == own.seed and one.train <= own.train for one in queries
+    )
 
 
 def _behind(versions: Iterable[ModelVersion]) -> Iterator[ModelVersion]:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -386,6 +387,133 @@ def test_a_card_says_whom_it_means_by_people_where_no_person_judged(project, kin
     version = factories.policy(project, lineage=lineage)
     told = " ".join(origin.stages(version).sentences)
     assert (f"read “people” in this card {said}" in told) if said else ("No person" not in told)
+
+
+LESS = "teaches less."
+AS_MUCH = "teaches as much as one that they agree on."
+NO_PAIRS = "The training was given no pairs"
+
+
+@pytest.mark.parametrize(
+    ("spec", "query", "said", "unsaid"),
+    [
+        ({"kind": "reward_model"}, {}, ["given the votes, not a verdict", LESS], AS_MUCH),
+        (
+            {"kind": "reward_model", "use_soft_labels": False},
+            {},
+            ["given the verdict, not the votes", AS_MUCH],
+            LESS,
+        ),
+        (
+            {"kind": "reward_model", "objective": "plackett_luce", "use_soft_labels": False},
+            {},
+            ["given the ranking, not the votes", AS_MUCH],
+            LESS,
+        ),
+        (
+            {"kind": "reward_model"},
+            {"aggregation": "dawid_skene"},
+            ["how reliable each labeler was", LESS],
+            "given the votes",
+        ),
+        (
+            {"kind": "reward_model"},
+            {"aggregation": "majority"},
+            ["made a verdict of the votes", AS_MUCH],
+            LESS,
+        ),
+        ({"kind": "dpo"}, {}, ["given the verdict, not the votes", AS_MUCH], LESS),
+        ({"kind": "dpo", "use_soft_labels": True}, {}, ["given the votes", LESS], AS_MUCH),
+        ({"kind": "sft"}, {}, [NO_PAIRS, "imitates"], "people are split"),
+        ({"kind": "kto"}, {}, [NO_PAIRS, "single responses"], "people are split"),
+        ({"kind": "ppo"}, {}, [NO_PAIRS, "its own answers"], "people are split"),
+        ({"kind": "grpo"}, {}, [NO_PAIRS, "its own answers"], "people are split"),
+        ({"kind": "of another time"}, {}, ["preferred with 3 for it"], "given"),
+    ],
+)
+def test_the_pair_of_a_card_comes_with_what_its_training_made_of_pairs(
+    project, tmp_path, spec, query, said, unsaid
+):
+    write_groups(tmp_path / "data", [judged_group(0)])
+    snapshot = factories.snapshot(project, folder=str(tmp_path / "data"), query=query)
+    lineage = {"run": 7, "spec": spec, "snapshot": {"id": snapshot.pk}}
+    told = " ".join(origin.example_pair(factories.policy(project, lineage=lineage)).sentences)
+    assert [part for part in said if part not in told] == []
+    assert unsaid not in told
+
+
+def test_an_edit_and_its_original_are_told_without_votes(project, tmp_path):
+    group = judged_group(0)
+    edit = replace(group, pairs=(replace(group.pairs[0], source="edit", votes_chosen=1.0),))
+    write_groups(tmp_path / "data", [edit])
+    snapshot = factories.snapshot(project, folder=str(tmp_path / "data"))
+    lineage = {"run": 7, "spec": {"kind": "dpo"}, "snapshot": {"id": snapshot.pk}}
+    told = origin.example_pair(factories.policy(project, lineage=lineage)).sentences[0]
+    assert told.endswith("an edit and its original, which nobody compared.")
+
+
+def trained(project, algorithm, query, **more):
+    """A version that a run of this algorithm made of a snapshot with this query."""
+    snapshot = {"id": factories.snapshot(project, query=query).pk}
+    told = {"run": 7, "spec": {"kind": algorithm}, "snapshot": snapshot, **more.pop("lineage", {})}
+    return factories.policy(project, lineage=told, **more)
+
+
+def moved(version):
+    """What the card says of the measures of a version."""
+    card = ModelCard.objects.create(version=version, facts={"metrics": {"kl": 3.1}})
+    found = {one.key: one for one in sections_of(version, card)}
+    return " ".join(found["learned"].sentences)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ({}, "this run’s snapshot, and of those of the models that it began with"),
+        ({"train": 0.7, "validation": 0.2}, "this run’s snapshot, and of those of"),
+        ({"train": 0.9, "validation": 0.0}, "may have been trained on some of them."),
+        ({"seed": 18}, "may have been trained on some of them."),
+    ],
+)
+def test_a_card_says_held_out_of_what_is_known_to_have_held_it_out(project, before, said):
+    """The same seed and no more for training: what is held out here was held out there."""
+    teacher = trained(project, "reward_model", before, kind="reward")
+    taught = {"reward_model": {"id": teacher.pk, "name": "r", "number": 1}}
+    assert said in moved(trained(project, "ppo", {}, lineage=taught))
+    start = trained(project, "sft", before, name="tuned")
+    assert said in moved(trained(project, "dpo", {}, parent=start))
+
+
+def test_a_card_claims_no_more_where_nothing_else_was_trained_or_a_snapshot_is_gone(project):
+    alone = trained(project, "sft", {}, parent=factories.policy(project))
+    assert moved(alone) == "Measured on prompts held out of this run’s snapshot."
+    gone = trained(project, "sft", {}, lineage={"snapshot": {"id": 0}})
+    assert "may have been trained" in moved(trained(project, "dpo", {}, parent=gone))
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo", "kto", "ppo", "grpo"])
+def test_a_card_speaks_of_scores_only_where_a_reward_model_gave_some(project, reward, kind):
+    taught = {"reward_model": {"id": reward.pk, "name": "helpful", "number": 1}}
+    has_teacher = {"ppo": taught, "grpo": taught}.get(kind, {})
+    told = moved(trained(project, kind, {}, lineage=has_teacher))
+    assert ("Scores are the reward model’s" in told) == bool(has_teacher)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"kind": "ppo"}, "The KL leash"),
+        ({"kind": "ppo", "kl_coefficient": 0.0}, "There is no KL leash"),
+        ({"kind": "grpo", "kl_coefficient": 0.0}, "There is no KL leash"),
+        ({"kind": "sft"}, "that people wrote or preferred."),
+        ({"kind": "sft", "include_chosen": False}, "that people wrote."),
+    ],
+)
+def test_a_card_says_why_by_the_settings_of_its_run(project, spec, said):
+    version = factories.policy(project, lineage={"run": 7, "spec": spec})
+    card = ModelCard.objects.create(version=version, facts={})
+    why = next(one for one in sections_of(version, card) if one.key == "why")
+    assert said in " ".join(why.sentences)
 
 
 def test_what_people_wrote_stays_text_in_markdown():

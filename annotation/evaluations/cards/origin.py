@@ -1,15 +1,17 @@
 """Where a model comes from: its stages in order, a preference pair as it was trained on, its lineage."""
 
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Any, NamedTuple
 
 from annotation.datasets.models import DatasetSnapshot
+from annotation.datasets.query import Aggregation, SnapshotQuery
 from annotation.datasets.selectors import folder_of
 from annotation.evaluations.cards.sections import Quote, Section, Table, number
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import ancestry
 from training.spec.errors import DataError
-from training.spec.records import Group, Pair, read_groups
+from training.spec.records import EDITS, Group, Pair, read_groups
 from training.spec.runs import SPECS
 
 LONGEST_QUOTE = 600  # characters
@@ -17,6 +19,28 @@ LOOKED_THROUGH = 200  # groups in search of a pair
 JUDGED_BY = {"person": "by people", "simulated": "simulated", "machine": "by machine judges"}
 STAND_INS = {"simulated": "simulated labelers", "machine": "machine judges"}
 STRENGTH_WORDS = ("about the same", "slightly better", "better", "much better")
+TEACHES_LESS = "a pair that people are split over teaches less."
+TEACHES_AS_MUCH = "a pair that people are split over teaches as much as one that they agree on."
+WITHOUT_PAIRS = {
+    "sft": "single responses, which it imitates",
+    "kto": "single responses, good where they won more than they lost",
+    "ppo": "the scores of its own answers",
+    "grpo": "the scores of its own answers",
+}
+OF_VERDICTS = f"The model is given the verdict, not the votes: {TEACHES_AS_MUCH}"
+OF_RANKINGS = (
+    "Where the pairs of a prompt form one ranking, the model is given the ranking, not the votes."
+)
+OF_SOFT_LABELS: Mapping[str, str] = {  # by the snapshot's aggregation
+    Aggregation.SOFT: f"The model is given the votes, not a verdict, where no admin gave one: {TEACHES_LESS}",
+    Aggregation.DAWID_SKENE: (
+        "The model is given, where no admin gave a verdict, the probability that a response is the better one, "
+        f"from the votes and from how reliable each labeler was (Dawid-Skene): {TEACHES_LESS}"
+    ),
+    Aggregation.MAJORITY: (
+        f"The snapshot made a verdict of the votes, and the model is given that: {TEACHES_AS_MUCH}"
+    ),
+}
 
 
 def stages(version: ModelVersion) -> Section:
@@ -112,9 +136,18 @@ def named(facts: Any) -> str:  # Any: JSON
     return f"{facts['name']} v{facts['number']}" if isinstance(facts, dict) else "–"
 
 
+def spec_of(version: ModelVersion) -> dict[str, Any]:  # Any: JSON
+    """Every setting of its run that is known, defaults too; empty where no run made it."""
+    said: dict[str, Any] = version.lineage.get("spec", {})
+    kind = said.get("kind")
+    known = SPECS[kind].used_fields() if kind in SPECS else ()
+    return {one.name: one.default for one in known if one.default is not MISSING} | said
+
+
 class Example(NamedTuple):
     """One pair of a snapshot with its prompt."""
 
+    snapshot: DatasetSnapshot
     group: Group
     pair: Pair
 
@@ -124,21 +157,16 @@ def example_pair(version: ModelVersion) -> Section | None:
     example = _first_pair(version)
     if example is None:
         return None
-    group, pair = example
-    strength = STRENGTH_WORDS[min(max(round(abs(pair.margin)), 0), 3)]
-    ties = "tie" if pair.votes_tied == 1 else "ties"
-    said = (
-        f"{pair.votes_chosen:g} for it, {pair.votes_rejected:g} against, {pair.votes_tied:g} {ties}"
-    )
+    snapshot, group, pair = example
     return Section(
         title="What a preference pair looks like",
         key="pair",
         sentences=[
             (
                 "Two responses to one prompt, and what people said of them. This is the first pair of "
-                f"the training split: preferred with {said}; on average “{strength}”. The model is "
-                "given the votes, not a verdict: a pair that people are split over teaches less."
+                f"the training split: {_said_of(pair)}"
             ),
+            *made_of_pairs(spec_of(version), SnapshotQuery.from_json(snapshot.query).aggregation),
         ],
         quotes=[
             Quote(label="Prompt", text=shortened(group.prompt[-1].content)),
@@ -146,6 +174,27 @@ def example_pair(version: ModelVersion) -> Section | None:
             Quote(label="Rejected", text=shortened(group.text_of(pair.rejected))),
         ],
     )
+
+
+def _said_of(pair: Pair) -> str:
+    if pair.source in EDITS:
+        return "an edit and its original, which nobody compared."
+    strength = STRENGTH_WORDS[min(max(round(abs(pair.margin)), 0), 3)]
+    ties = "tie" if pair.votes_tied == 1 else "ties"
+    return (
+        f"preferred with {pair.votes_chosen:g} for it, {pair.votes_rejected:g} against, "
+        f"{pair.votes_tied:g} {ties}; on average “{strength}”."
+    )
+
+
+def made_of_pairs(spec: Mapping[str, Any], aggregation: str) -> list[str]:  # Any: JSON
+    """What a training of this spec is given of such a pair; nothing of a kind that is not known."""
+    if (kind := spec.get("kind")) in WITHOUT_PAIRS:
+        return [f"The training was given no pairs: it learns from {WITHOUT_PAIRS[kind]}."]
+    if "use_soft_labels" not in spec:
+        return []
+    ranked = [OF_RANKINGS] if spec.get("objective") == "plackett_luce" else []
+    return [*ranked, OF_SOFT_LABELS[aggregation] if spec["use_soft_labels"] else OF_VERDICTS]
 
 
 def _first_pair(version: ModelVersion) -> Example | None:
@@ -158,7 +207,7 @@ def _first_pair(version: ModelVersion) -> Example | None:
         for place, group in enumerate(read_groups(folder_of(snapshot))):
             decided = [pair for pair in group.pairs if not pair.is_tie]
             if group.split == "train" and decided:
-                return Example(group, decided[0])
+                return Example(snapshot, group, decided[0])
             if place >= LOOKED_THROUGH:
                 break
     except DataError:

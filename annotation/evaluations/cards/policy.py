@@ -3,9 +3,11 @@
 from typing import Any
 
 from annotation.evaluations.cards import reward
+from annotation.evaluations.cards.origin import spec_of
 from annotation.evaluations.cards.sections import Section, Table, interval_of, number, percent
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation, ModelCard
+from annotation.evaluations.selectors import are_held_out_behind, trained_behind
 from annotation.registry.models import ModelVersion
 from annotation.runs.models import TrainingRun
 from annotation.runs.selectors import Alarm, alarms_of
@@ -51,6 +53,9 @@ WHY = {
         "Nothing holds it near its start but the few passes over the records.",
     ),
 }
+NO_LEASH = (
+    "There is no KL leash: its price was 0, so nothing held the policy near where it started."
+)
 MEASURES = (
     *("reward_before", "reward_after", "reward_gain", "kl", "length_before", "length_after"),
     *("eos_before", "eos_after", "loss_before", "loss_after", "perplexity_before"),
@@ -66,14 +71,23 @@ DIVERSITY_LOSS = 0.8
 def sections(version: ModelVersion, card: ModelCard) -> list[Section]:
     """All of the card that is particular to policies."""
     metrics: Facts = card.facts.get("metrics", {})
-    kind = str(version.lineage.get("spec", {}).get("kind", ""))
     return [
-        Section(title="Why it was trained so", key="why", sentences=WHY.get(kind, ())),
-        learned(metrics),
+        Section(title="Why it was trained so", key="why", sentences=why(spec_of(version))),
+        learned(version, metrics),
         *taught(version),
         *said_by_people(version),
         risks(version, metrics),
     ]
+
+
+def why(spec: Facts) -> list[str]:
+    """Why its algorithm is used, and what holds it near its start: a price of 0 is no leash."""
+    kind = str(spec.get("kind", ""))
+    if kind == "sft" and not spec["include_chosen"]:
+        return ["Supervised fine-tuning imitates the responses that people wrote.", *WHY[kind][1:]]
+    if spec.get("kl_coefficient") == 0:
+        return [*WHY[kind][:1], NO_LEASH]
+    return list(WHY.get(kind, ()))
 
 
 def taught(version: ModelVersion) -> list[Section]:
@@ -128,7 +142,7 @@ def said_by_people(version: ModelVersion) -> list[Section]:
     ]
 
 
-def learned(metrics: Facts) -> Section:
+def learned(version: ModelVersion, metrics: Facts) -> Section:
     rows = [(measure_title(name), *_told(metrics, name)) for name in MEASURES if name in metrics]
     if not rows:
         told = str(metrics.get("reason") or "Nothing was measured on held-out prompts.")
@@ -136,14 +150,27 @@ def learned(metrics: Facts) -> Section:
     return Section(
         title="What the training moved",
         key="learned",
-        sentences=[
-            (
-                "Measured on prompts that no part of the training saw. Scores are the reward model’s: "
-                "that people agree with them is not said by this table."
-            )
-        ],
+        sentences=[_measured_on(version), *_whose_scores(version)],
         tables=[Table(head=("Measure", "Value", "95 % interval", "n"), rows=rows)],
     )
+
+
+def _measured_on(version: ModelVersion) -> str:
+    """Held out of what, as far as it is known."""
+    told = "Measured on prompts held out of this run’s snapshot"
+    if not trained_behind(version):
+        return f"{told}."
+    if are_held_out_behind(version):
+        return f"{told}, and of those of the models that it began with and learned from."
+    return (
+        f"{told}; models that it began with or learned from may have been trained on some of them."
+    )
+
+
+def _whose_scores(version: ModelVersion) -> list[str]:
+    if not version.lineage.get("reward_model"):
+        return []
+    return ["Scores are the reward model’s: that people agree with them is not said by this table."]
 
 
 def _told(metrics: Facts, name: str) -> tuple[str, str, str]:
