@@ -36,11 +36,10 @@ def serving(*, project: Project, kind: str) -> ModelVersion | None:
 
 
 def served_before(*, project: Project, kind: str) -> ModelVersion | None:
-    """The version that served before the present one, as the audit trail remembers it."""
+    """The version that served before the last one, as the audit trail remembers it; that one may be retired since."""
     events = AuditEvent.objects.filter(project_id=project.pk, verb="model.serving")
-    keys = events.filter(data__kind=kind).order_by("-pk").values_list("object_id", flat=True)
-    present = serving(project=project, kind=kind)
-    past = [key for key in keys if key is not None and (present is None or key != present.pk)]
+    keys = list(events.filter(data__kind=kind).order_by("-pk").values_list("object_id", flat=True))
+    past = [key for key in keys if key is not None and key != keys[0]]
     return ModelVersion.objects.filter(project=project, pk=past[0]).first() if past else None
 
 

@@ -117,6 +117,20 @@ def test_only_the_page_of_what_serves_has_the_way_back(client, project, engineer
     assert f"Return to {first}</button>" in page
 
 
+def test_after_the_serving_policy_is_retired_the_way_back_leads_to_the_one_before_it(
+    client, project, engineer
+):
+    client.force_login(engineer)
+    _, second, third = (registered(project, engineer) for _ in range(3))
+    for one in project.model_versions.order_by("pk"):
+        services.promote(version=one, actor=engineer)
+    services.promote(version=third, stage="retired", actor=engineer)
+    page = client.get(f"/projects/{project.pk}/models/").text
+    assert f"Return to {second}</button>" in page
+    services.rollback(project=project, kind="policy", actor=engineer)
+    assert serving(project=project, kind="policy") == second
+
+
 def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
     services.promote(version=registered(project, engineer), actor=engineer)
     with pytest.raises(Conflict, match="promote one instead"):
