@@ -81,7 +81,8 @@ def execute(job: RunningJob) -> None:
 def publish(run: TrainingRun, folder: Path, result: dict[str, Any]) -> None:  # Any: JSON
     """Make what the run left in its folder a model version with its card."""
     location = storage.share(folder / ARTIFACT_DIR)
-    version = services.finish_run(run=run, result=result, location=location)
+    sha256 = storage.sha256_of(location)
+    version = services.finish_run(run=run, result=result, location=location, sha256=sha256)
     keep_card(version=version, facts=card_facts(folder, result), held_out=held_out_pairs(folder))
 
 

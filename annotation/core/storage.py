@@ -75,7 +75,7 @@ def share(path: Path) -> str:
 
 def store_folder(path: Path, under: str) -> str:
     """Store a folder in the bucket as ``under/<sha256>``; its sha256. A folder with a list is whole."""
-    files = {str(one.relative_to(path)): digest_of(one) for one in path.rglob("*") if one.is_file()}
+    files = _files_of(path)
     sha256 = _digest_of_list(files)
     for name in sorted(files):
         bucket.upload(path / name, f"{under}/{sha256}/{name}")
@@ -111,10 +111,21 @@ def local_if_here(location: str) -> str:
     return str(cached) if location.startswith("s3://") and cached.is_dir() else location
 
 
+def sha256_of(location: str) -> str:
+    """The sha256 of the list of a folder's files: of one in the bucket its name, of one here all of it is read."""
+    if location.startswith("s3://"):
+        return location.rpartition("/")[2]
+    return _digest_of_list(_files_of(Path(location)))
+
+
 def digest_of(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files_of(path: Path) -> Files:
+    return {str(one.relative_to(path)): digest_of(one) for one in path.rglob("*") if one.is_file()}
 
 
 def _digest_of_list(files: Files) -> str:

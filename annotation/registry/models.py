@@ -41,6 +41,7 @@ class ModelVersion(models.Model):
     )
     lineage = models.JSONField(default=dict)  # snapshot, judgments, guideline versions, code, spec
     metrics = models.JSONField(default=dict)
+    # of the list of its folder's files, where a run made it; of a folder that somebody names, nothing is known
     sha256 = models.CharField(max_length=64, blank=True, default="")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

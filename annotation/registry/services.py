@@ -33,8 +33,9 @@ def register_version(  # noqa: PLR0913 - a version is made of these
     backend: str = ModelVersion.Backend.LOCAL,
     remote_model: str = "",
     api_key_variable: str = "",
+    sha256: str = "",
 ) -> ModelVersion:
-    """Publish a model under the next number of its name."""
+    """Publish a model under the next number of its name; ``sha256`` of its folder, where it was made here."""
     _lock(project)  # numbers are given one at a time
     named = ModelVersion.objects.filter(project=project, name=name)
     last = named.aggregate(last=Max("number"))["last"] or 0
@@ -50,6 +51,7 @@ def register_version(  # noqa: PLR0913 - a version is made of these
         parent=parent,
         lineage=dict(lineage or {}),
         metrics=dict(metrics or {}),
+        sha256=sha256,
         created_by=actor,
     )
     record("model.registered", version, actor=actor, kind=kind, name=name, number=version.number)

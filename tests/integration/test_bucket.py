@@ -180,7 +180,8 @@ def test_three_machines_make_a_snapshot_train_on_it_and_ask_the_policy(s3, setti
     execute_run(run.pk)
     run.refresh_from_db()
     assert run.error == ""
-    assert run.model_version.location.startswith("s3://")
+    version = run.model_version
+    assert version.location == f"{bucket.address().root}folders/{version.sha256}"
 
     settings.CONCORD_VAR = tmp_path / "three"
     asked = request_candidates(

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.comparisons.services.batches import set_state
 from annotation.comparisons.services.queue import EmptyQueue, lease_next_comparison
+from annotation.core import storage
 from annotation.core.errors import Conflict
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards import origin
@@ -548,9 +549,11 @@ def test_a_reward_models_run_leaves_a_card_with_an_example_of_its_pairs(
     execute_run(run.pk)
     run.refresh_from_db()
     assert run.error == ""
-    card = ModelCard.objects.get(version=run.model_version)
+    version = run.model_version
+    assert version.sha256 == storage.sha256_of(version.location)
+    card = ModelCard.objects.get(version=version)
     assert card.facts["pairs"] == 32  # two steps of 16 prompts, so as many held-out ones
     assert {row["name"] for row in card.facts["by_split"]} == {"validation", "test"}
-    text = as_markdown("x", sections_of(run.model_version, card))
+    text = as_markdown("x", sections_of(version, card))
     assert "very good 0" in text
     assert f"host {socket.gethostname()}, torch {torch.__version__}" in text

@@ -1,6 +1,9 @@
 """Models are registered after a look, promoted one at a time, and know where they came from."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -9,6 +12,7 @@ from django.urls import reverse
 
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.core.storage import sha256_of
 from annotation.projects.models import Role
 from annotation.registry import services
 from annotation.registry.models import ModelVersion
@@ -16,6 +20,7 @@ from annotation.registry.selectors import serving, words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "generating.md"
 
 
 @pytest.fixture
@@ -140,6 +145,31 @@ def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
 def test_a_folder_with_config_and_safetensors_is_registered(project, engineer, folder):
     version = added(project, engineer, location=str(folder))
     assert (version.location, version.stage) == (str(folder), "candidate")
+
+
+def test_only_what_a_run_made_has_a_sha256_on_its_page_and_in_the_api(
+    client, project, engineer, folder
+):
+    client.force_login(engineer)
+    by_hand = added(project, engineer, location=str(folder))
+    made = registered(project, engineer, sha256="5f" * 32)
+    for version, is_known in ((by_hand, False), (made, True)):
+        page = client.get(reverse("registry-model", args=[project.pk, version.pk])).text
+        found = client.get(reverse("api-model-detail", args=[project.pk, version.pk])).json()
+        assert ("<dt>sha256</dt>" in page, found["sha256"]) == (is_known, version.sha256)
+
+
+def test_the_sha256_of_a_folder_is_what_the_guide_computes_and_tells_a_changed_byte(folder):
+    program = GUIDE.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+    def computed():
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+
+    before = sha256_of(str(folder))
+    assert computed().stdout.strip() == before
+    (folder / "model.safetensors").write_bytes(b"other")
+    assert computed().stdout.strip() == sha256_of(str(folder)) != before
 
 
 def test_a_hub_name_is_registered_as_it_is(project, engineer):

@@ -13,7 +13,9 @@ from annotation.runs.specs import trained_kind
 
 
 @transaction.atomic
-def finish_run(*, run: TrainingRun, result: dict[str, Any], location: str) -> ModelVersion:
+def finish_run(
+    *, run: TrainingRun, result: dict[str, Any], location: str, sha256: str = ""
+) -> ModelVersion:
     """Register what a run made, once; a second call returns the same version."""
     run = TrainingRun.objects.select_for_update(of=("self",)).get(pk=run.pk)
     if run.model_version is not None:
@@ -24,6 +26,7 @@ def finish_run(*, run: TrainingRun, result: dict[str, Any], location: str) -> Mo
         kind=trained_kind(run.kind),
         name=run.name,
         location=location,
+        sha256=sha256,
         parent=run.base_model,
         lineage=lineage_of(run),
         metrics=result.get("metrics", {}),
