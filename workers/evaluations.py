@@ -40,7 +40,7 @@ def score(job: RunningJob) -> None:
         if "failed" in line:
             raise GeneratorFailed(line["failed"])
         if "scores" in line:
-            store_scores(pk=job.pk, scores=line["scores"])
+            store_scores(pk=job.pk, scores=line["scores"], truncated=line["truncated"])
             done.update(line["scores"])
             job.progress(len(done), total, "answers")
 

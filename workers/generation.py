@@ -74,7 +74,11 @@ class Shelf:
         ]
         with transaction.atomic():
             services.store_candidates(
-                run=self._run, prompt=prompt, responses=responses, reason=outcome.reason
+                run=self._run,
+                prompt=prompt,
+                responses=responses,
+                reason=outcome.reason,
+                prompt_tokens_cut=outcome.prompt_tokens_cut,
             )
             self._pair(prompt)
         if not outcome.samples:
@@ -172,6 +176,7 @@ class Stage:
             text=first.text if first else None,
             is_finished=first.is_finished if first else False,
             reason=outcome.reason,
+            prompt_tokens_cut=outcome.prompt_tokens_cut,
         )
         if first:
             self._texts[str(outcome.prompt_id)] = first.text, first.is_finished

@@ -116,6 +116,7 @@ class Bench:
             top_p=1.0,
             max_tokens=judge.max_tokens,
             seed=judge.seed,
+            whole_prompts=True,
         )
         generator = generator_for(judge.model, working_folder("judging", run.pk))
         generator.generate(asks, sampling, take=self._take, check=self._tally.job.check)
@@ -214,6 +215,7 @@ class Desk:
             top_p=1.0,
             max_tokens=run.max_tokens,
             seed=run.judge.seed,
+            whole_prompts=True,
         )
         asks = [Ask(prompt_id=pk, turns=as_rows(asked)) for pk, asked in prompts.items()]
         generator = generator_for(run.judge.model, working_folder("revising", run.pk))

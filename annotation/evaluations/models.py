@@ -72,3 +72,4 @@ class RewardComparison(JobModel):
     )
     reward_model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
     scores = models.JSONField(default=dict)  # candidate id -> score
+    truncated = models.JSONField(default=list)  # candidate ids that were scored in part

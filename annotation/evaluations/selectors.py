@@ -11,7 +11,7 @@ from annotation.core.jobs import JobModel, waiting_text
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import SnapshotQuery
 from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
-from annotation.generation.models import Candidate
+from annotation.generation.models import Candidate, PromptOutcome
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
@@ -129,6 +129,15 @@ def _behind(versions: Iterable[ModelVersion]) -> Iterator[ModelVersion]:
             waiting.extend(
                 ModelVersion.objects.filter(project=version.project_id, pk=teacher["id"])
             )
+
+
+def prompts_cut(row: Evaluation) -> dict[str, int]:
+    """How many of the prompts were longer than the policy, and than the baseline, reads: they answered a part."""
+    cut = PromptOutcome.objects.filter(prompt_tokens_cut__gt=0)
+    return {
+        "policy": cut.filter(run_id=row.generation_id).count(),
+        "baseline": cut.filter(run_id=row.baseline_generation_id).count(),
+    }
 
 
 def answers_of(row: Evaluation) -> dict[int, tuple[Candidate, Candidate]]:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from annotation.evaluations.evidence import evidence_of, scored
 from annotation.evaluations.models import Evaluation, ModelCard
+from annotation.evaluations.selectors import prompts_cut
 
 LAST_KEY = 2**63 - 1
 
@@ -65,6 +66,9 @@ class NewEvaluationSerializer(serializers.Serializer[Any]):
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     """An evaluation, with what people and the reward model said so far."""
 
+    prompts_cut = serializers.SerializerMethodField(
+        help_text="Prompts that were longer than each of the two reads, which answered a part of them."
+    )
     people = serializers.SerializerMethodField()
     reward = serializers.SerializerMethodField()
 
@@ -72,10 +76,14 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
         model = Evaluation
         fields: ClassVar[list[str]] = [
             *["id", "policy", "baseline", "generation", "baseline_generation", "batch", "state"],
-            *["is_judged", "prompts", "error", "people", "reward"],
+            *["is_judged", "prompts", "prompts_cut", "error", "people", "reward"],
             *["created_by", "created_at", "finished_at"],
         ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
+    def get_prompts_cut(self, row: Evaluation) -> dict[str, int]:
+        return prompts_cut(row)
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_people(self, row: Evaluation) -> Any:  # Any: JSON
@@ -97,4 +105,5 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             "win_rate": found.win_rate.as_json(),
             "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
             "gain": found.gain,
+            "scored_in_part": len(row.reward_comparison.truncated),
         }

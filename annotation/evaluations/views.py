@@ -21,8 +21,10 @@ from annotation.evaluations.selectors import (
     card_of,
     evaluation_in,
     evaluations_of,
+    prompts_cut,
     why_it_waits,
 )
+from annotation.generation.models import GenerationRun
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.registry.models import ModelVersion
@@ -114,6 +116,7 @@ def evaluation_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRes
         "goodhart_drawn": goodhart_plot(curve) if curve else "",
         "taxes": _taxes(row),
         "left_out": row.prompts - len(answers),
+        "cuts": _cuts(row),
         "diversities": [
             (version, diversity([pair[side].text for pair in answers]))
             for side, version in enumerate((row.policy, row.baseline))
@@ -122,6 +125,16 @@ def evaluation_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRes
     context = page_context(person(request), project, "evaluations") | facts
     is_part = bool(request.headers.get("HX-Request"))
     return render(request, f"evaluations/{'_live' if is_part else 'detail'}.html", context)
+
+
+def _cuts(row: Evaluation) -> list[tuple[ModelVersion, GenerationRun | None, int]]:
+    """Each policy that could not read all prompts whole, with the run that lists them and their number."""
+    cut = prompts_cut(row)
+    sides = (
+        (row.policy, row.generation, cut["policy"]),
+        (row.baseline, row.baseline_generation, cut["baseline"]),
+    )
+    return [one for one in sides if one[2]]
 
 
 def _taxes(row: Evaluation) -> list[tuple[ModelVersion, float | None, float | None]]:

@@ -15,6 +15,7 @@ from annotation.generation import selectors, services
 from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun
 from annotation.generation.serializers import (
     CandidateSerializer,
+    CutPromptSerializer,
     FailureSerializer,
     GenerationRunSerializer,
     PlaygroundSerializer,
@@ -57,12 +58,13 @@ class RunDetail(APIView):
 
     @extend_schema(responses=RunDetailSerializer)
     def get(self, request: Request, project_id: int, pk: int) -> Response:
-        """The run, its counts, its rate, and the newest prompts that failed."""
+        """The run, its counts, its rate, and the newest prompts that failed or were not read whole."""
         run = selectors.run_for(project_for(person(request), project_id, *ASKERS), pk)
         body = {
             **GenerationRunSerializer(run).data,
             "facts": RunFactsSerializer(selectors.facts_of(run)).data,
             "failed_prompts": FailureSerializer(selectors.failures_of(run), many=True).data,
+            "cut_prompts": CutPromptSerializer(selectors.cuts_of(run), many=True).data,
         }
         return Response(body)
 

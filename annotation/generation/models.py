@@ -125,6 +125,7 @@ class PromptOutcome(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="outcomes")
     candidates = models.PositiveSmallIntegerField(default=0)
     duplicates = models.PositiveSmallIntegerField(default=0)  # said before: dropped
+    prompt_tokens_cut = models.PositiveIntegerField(default=0)  # longer than the policy reads
     reason = models.CharField(max_length=500, blank=True, default="")  # empty: nothing failed
     at = models.DateTimeField(auto_now=True)
 
@@ -152,7 +153,7 @@ class PlaygroundRun(JobModel):
     top_p = models.FloatField(default=1.0)
     max_tokens = models.PositiveIntegerField(default=256)
     seed = models.PositiveBigIntegerField(default=17)
-    answers = models.JSONField(default=dict)  # policy id -> {"text", "is_finished", "reason"}
+    answers = models.JSONField(default=dict)  # policy id -> {"text", "is_finished", "reason", ...}
     scores = models.JSONField(default=dict)  # policy id -> reward
     criterion_scores = models.JSONField(default=dict)  # policy id -> {criterion: score}
     scores_reason = models.CharField(max_length=500, blank=True, default="")  # why there are none

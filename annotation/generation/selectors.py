@@ -79,11 +79,12 @@ def wanted(run: GenerationRun) -> QuerySet[Prompt]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """How a run stands: what it stored, what failed, how fast it goes."""
+    """How a run stands: what it stored, what failed or was not read whole, how fast it goes."""
 
     candidates: int
     duplicates: int
     failures: int
+    prompts_cut: int
     prompts_a_minute: float | None
     seconds_left: int | None
 
@@ -98,6 +99,7 @@ def facts_of(run: GenerationRun) -> RunFacts:
         candidates=sums["made"] or 0,
         duplicates=sums["dropped"] or 0,
         failures=outcomes.exclude(reason="").count(),
+        prompts_cut=outcomes.filter(prompt_tokens_cut__gt=0).count(),
         prompts_a_minute=rate * 60 if rate else None,
         seconds_left=round(left / rate) if rate and run.status == run.Status.RUNNING else None,
     )
@@ -116,6 +118,12 @@ def failures_of(run: GenerationRun, most: int = 100) -> QuerySet[PromptOutcome]:
     """The newest prompts that failed, with the reason."""
     rows = PromptOutcome.objects.filter(run=run).exclude(reason="")
     return rows.select_related("prompt").order_by("-at")[:most]
+
+
+def cuts_of(run: GenerationRun, most: int = 100) -> QuerySet[PromptOutcome]:
+    """The newest prompts that were longer than the policy reads."""
+    rows = PromptOutcome.objects.filter(run=run, prompt_tokens_cut__gt=0)
+    return rows.order_by("-at")[:most]
 
 
 def estimate(project: Project) -> dict[str, Any]:  # Any: counts for a template
@@ -168,6 +176,7 @@ class PlaygroundAnswer:
     criteria: dict[str, float]  # what the head of each says; empty where the reward model has none
     is_best: bool
     is_truncated: bool  # the reward model scored a part of it, or of its prompt
+    prompt_tokens_cut: int  # of the prompt's beginning, which the policy was not shown
 
 
 def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
@@ -188,6 +197,7 @@ def playground_answers(run: PlaygroundRun) -> list[PlaygroundAnswer]:
             criteria={titles.get(name, name): one for name, one in said.items()},
             is_best=score is not None and score == best and len(run.scores) > 1,
             is_truncated=answer.get("is_truncated", False),
+            prompt_tokens_cut=answer.get("prompt_tokens_cut", 0),
         )
         columns.append(column)
     return columns

@@ -49,24 +49,34 @@ class FailureSerializer(serializers.ModelSerializer[PromptOutcome]):
         fields = ["prompt", "candidates", "reason", "at"]
 
 
+class CutPromptSerializer(serializers.ModelSerializer[PromptOutcome]):
+    """A prompt that was longer than the policy reads: how many tokens of its beginning it was not shown."""
+
+    class Meta:
+        model = PromptOutcome
+        fields = ["prompt", "prompt_tokens_cut"]
+
+
 class RunFactsSerializer(serializers.Serializer[RunFacts]):
     """How the run stands."""
 
     candidates = serializers.IntegerField()
     duplicates = serializers.IntegerField()
     failures = serializers.IntegerField()
+    prompts_cut = serializers.IntegerField()
     prompts_a_minute = serializers.FloatField(allow_null=True)
     seconds_left = serializers.IntegerField(allow_null=True)
 
 
 class RunDetailSerializer(GenerationRunSerializer):
-    """One generation run with its counts and the newest prompts that failed."""
+    """One generation run with its counts and the newest prompts that failed, or were not read whole."""
 
     facts = RunFactsSerializer()
     failed_prompts = FailureSerializer(many=True)
+    cut_prompts = CutPromptSerializer(many=True)
 
     class Meta(GenerationRunSerializer.Meta):
-        fields = [*GenerationRunSerializer.Meta.fields, "facts", "failed_prompts"]
+        fields = [*GenerationRunSerializer.Meta.fields, "facts", "failed_prompts", "cut_prompts"]
 
 
 class CandidateSerializer(serializers.ModelSerializer[Candidate]):
@@ -90,7 +100,10 @@ class PlaygroundSerializer(serializers.ModelSerializer[PlaygroundRun]):
     reward_model = serializers.IntegerField(
         source="reward_model_id", required=False, allow_null=True, default=None
     )
-    answers = serializers.DictField(read_only=True, help_text="By policy id.")
+    answers = serializers.DictField(
+        read_only=True,
+        help_text="By policy id; `prompt_tokens_cut` of the prompt's beginning were not shown to it.",
+    )
     scores = serializers.DictField(
         child=serializers.FloatField(), read_only=True, help_text="Rewards by policy id."
     )

@@ -76,6 +76,7 @@ def _run_facts(row: GenerationRun) -> dict[str, Any]:  # Any: a template's conte
         "waiting_for": waiting_text(row),
         "facts": selectors.facts_of(row),
         "failures": selectors.failures_of(row),
+        "cuts": selectors.cuts_of(row),
     }
 
 

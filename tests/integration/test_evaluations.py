@@ -12,7 +12,7 @@ from annotation.evaluations import services
 from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
 from annotation.evaluations.models import Evaluation, ModelCard, RewardComparison
 from annotation.evaluations.selectors import answers_of, evaluation_in, held_out_prompts
-from annotation.generation.models import Candidate, GenerationRun
+from annotation.generation.models import Candidate, GenerationRun, PromptOutcome
 from annotation.generation.selectors import wanted
 from annotation.generation.services import Response, store_candidates
 from annotation.projects.models import Role
@@ -259,6 +259,29 @@ def test_a_reward_model_scores_the_same_answers(project, engineer, policies, set
     services.advance_evaluations()
     row = evaluation_in(project, row.pk)
     assert (row.state, scored(row).win_rate.n) == ("undecided", 3)
+
+
+def test_prompts_and_answers_that_were_not_read_whole_are_counted(
+    project, engineer, policies, client, api
+):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = started(project, engineer, policies, prompts=3, is_judged=False, reward_model=reward)
+    row = answered(row)
+    first = row.generation.outcomes.order_by("pk")[:2]
+    PromptOutcome.objects.filter(pk__in=[one.pk for one in first]).update(prompt_tokens_cut=5)
+    keys = [str(one.pk) for pair in answers_of(row).values() for one in pair]
+    scores = RewardComparison.objects.get()
+    services.store_scores(pk=scores.pk, scores=dict.fromkeys(keys[:4], 0.5), truncated=keys[:1])
+    services.store_scores(pk=scores.pk, scores=dict.fromkeys(keys[4:], 0.5), truncated=keys[5:])
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk])).text
+    assert f"2 prompts are longer than {row.policy} reads" in page
+    assert f"longer than {row.baseline} reads" not in page
+    assert "2 answers were scored in part" in page
+    api.force_authenticate(engineer)
+    told = api.get(reverse("api-evaluation-detail", args=[project.pk, row.pk])).data
+    assert told["prompts_cut"] == {"policy": 2, "baseline": 0}
+    assert told["reward"]["scored_in_part"] == 2
 
 
 def test_the_reward_model_is_told_which_answers_were_cut(project, engineer, policies, monkeypatch):

@@ -57,6 +57,21 @@ def test_the_api_queues_shows_cancels_and_resumes_a_run(api, project, engineer):
     assert detail["failed_prompts"][0]["reason"] == "No."
 
 
+def test_a_run_tells_which_prompts_the_policy_did_not_read_whole(api, client, project, engineer):
+    whole, cut = factories.prompt(project), factories.prompt(project)
+    run = a_run(project, engineer)
+    PromptOutcome.objects.create(run=run, prompt=whole)
+    PromptOutcome.objects.create(run=run, prompt=cut, prompt_tokens_cut=1234)
+    key = [project.pk, run.pk]
+    detail = api.get(reverse("api-generation-run-detail", args=key)).data
+    assert detail["facts"]["prompts_cut"] == 1
+    assert detail["cut_prompts"] == [{"prompt": cut.pk, "prompt_tokens_cut": 1234}]
+    page = body(client.get(reverse("generation-run", args=key)))
+    assert "What was cut" in page
+    assert f"Prompt {cut.pk}</a></td><td>1,234</td>" in page
+    assert f"Prompt {whole.pk}<" not in page
+
+
 def test_the_api_names_the_setting_that_is_wrong(api, project, engineer):
     factories.prompt(project)
     runs = reverse("api-generation-run-list", args=[project.pk])
@@ -210,9 +225,8 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
         "criteria": {str(ppo): {"concise": 2.125}},
         "truncated": [str(ppo)],
     }
-    monkeypatch.setattr(
-        generation, "run_child", Child(sampled(base, "Before\x00"), sampled(ppo, "After"), scores)
-    )
+    before = sampled(base, "Before\x00") | {"prompt_tokens_cut": 3}
+    monkeypatch.setattr(generation, "run_child", Child(before, sampled(ppo, "After"), scores))
     generation.answer_playground(run.pk)
     run.refresh_from_db()
     assert (run.status, run.error, run.progress_done) == ("done", "", 3)
@@ -221,6 +235,8 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
     assert page.count("highest reward") == 1
     assert "1.250" in page
     assert page.count("longer than the reward model reads") == 1
+    assert page.count("it was not shown the first 3 tokens.") == 1
+    assert [run.answers[str(one)]["prompt_tokens_cut"] for one in (base, ppo)] == [3, 0]
     assert [run.answers[str(one)]["is_truncated"] for one in (base, ppo)] == [False, True]
     assert "<dt>concise</dt><dd>2.125</dd>" in page
 

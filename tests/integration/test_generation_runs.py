@@ -1,11 +1,14 @@
 """A policy is asked for candidates: queued, stored once whatever it says, resumed with what lacks, paired."""
 
+from dataclasses import replace
+
 import pytest
 
 from annotation.comparisons.models import Comparison
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.generation import services
 from annotation.generation.models import Candidate, GenerationRun, PromptOutcome
+from annotation.generation.selectors import cuts_of, facts_of
 from annotation.registry.services import promote
 from tests import factories
 from training.models.tiny import tiny_llama, tiny_tokenizer
@@ -69,6 +72,24 @@ def two_texts(ask, _settings):
 
 def failing(ask, _settings):
     return Outcome(prompt_id=ask.prompt_id, reason="The server answered 500: no.")
+
+
+def test_prompts_that_were_cut_are_counted_with_how_much(project, engineer, policy_says):
+    whole, cut = factories.prompt(project), factories.prompt(project)
+    policy_says(
+        lambda ask, settings: replace(
+            two_texts(ask, settings), prompt_tokens_cut=7 * (ask.prompt_id == cut.pk)
+        )
+    )
+    run = requested(project, engineer)
+    generation.generate_candidates(run.pk)
+    assert dict(run.outcomes.values_list("prompt_id", "prompt_tokens_cut")) == {
+        whole.pk: 0,
+        cut.pk: 7,
+    }
+    assert facts_of(run).prompts_cut == 1
+    assert [one.prompt_id for one in cuts_of(run)] == [cut.pk]
+    assert facts_of(run).failures == 0
 
 
 def test_the_serving_policy_is_asked_where_none_is_named(project, engineer):

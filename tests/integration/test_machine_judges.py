@@ -22,8 +22,10 @@ from annotation.judges.services.hearing import cancel, request_hearing, resume
 from annotation.judges.services.revising import request_revisions
 from annotation.projects.models import Role
 from tests import factories
+from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.spec.records import GROUPS_FILE
 from workers import judging
+from workers.generators import child, local
 from workers.generators.base import GeneratorFailed, Outcome, Sampled
 
 pytestmark = pytest.mark.django_db
@@ -137,6 +139,65 @@ def test_a_judge_is_a_policy_of_its_project_under_a_name_of_its_own(project, eng
         appoint_judge(project=project, name="Judge", model=judge.model, actor=engineer)
     with pytest.raises(InvalidInput, match="says the same"):
         appoint_judge(project=project, name="R", model=judge.model, repeats=3, actor=engineer)
+
+
+@pytest.fixture
+def few_positions(judge, tmp_path, monkeypatch):
+    """The judge's model as a tiny one that reads 1,024 tokens, each byte one; its child is this process."""
+    model = tiny_llama()
+    model.config.max_position_embeddings = 1024
+    model.save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    judge.model.location = str(tmp_path)
+    judge.model.save(update_fields=["location"])
+    monkeypatch.setattr(local, "run_child", child_in_this_process)
+    return judge
+
+
+def child_in_this_process(tasks, *, folder, hear, check):
+    local._write_request(folder, {"tasks": tasks, "is_guest": False})
+    child.main(folder)
+    for line in (folder / local.ANSWERS_FILE).read_text().splitlines():
+        check()
+        hear(json.loads(line))
+
+
+def a_pair(project, *texts):
+    prompt = factories.prompt(project)
+    rows = [factories.candidate(prompt, one) for one in texts]
+    comparison = project.comparisons.create(
+        prompt=prompt, candidate_ids=[one.pk for one in rows], overlap=1
+    )
+    comparison.candidates.set(rows)
+    return comparison
+
+
+def test_a_pair_longer_than_the_model_reads_gets_no_verdict_but_a_reason(
+    project, few_positions, engineer, client
+):
+    """It could answer what is left after a cut."""
+    long = a_pair(project, "x" * 900, "y" * 900)
+    short = a_pair(project, "yes", "no")
+    run = hear(few_positions, wanted_comparisons="unjudged")
+    assert run.status == "done"
+    assert Hearing.objects.get(comparison=short).outcome != "failed"
+    hearing = Hearing.objects.get(comparison=long)
+    assert (hearing.outcome, hearing.answers, hearing.judgment) == ("failed", [], None)
+    assert "longer than the model reads" in hearing.reason
+    assert "at most 1008 beside an answer of 16" in hearing.reason
+    assert not Judgment.objects.filter(comparison=long).exists()
+    client.force_login(engineer)
+    page = client.get(reverse("judges-hearings", args=[project.pk, few_positions.pk]))
+    assert "longer than the model reads here" in page.text
+
+
+def test_a_candidate_longer_than_the_model_reads_is_not_revised(project, few_positions):
+    rows = [policy_candidate(project, one) for one in ("x" * 2000, "no")]
+    revise(few_positions, max_tokens=8)
+    revisions = {one.candidate_id: one for one in Revision.objects.all()}
+    assert "at most 1016 beside an answer of 8" in revisions[rows[0].pk].reason
+    assert (revisions[rows[0].pk].outcome, revisions[rows[0].pk].critique) == ("failed", "")
+    assert "longer" not in revisions[rows[1].pk].reason
 
 
 def test_a_verdict_in_both_orders_is_a_judgment_that_takes_no_place(project, judge, model_says):

@@ -22,7 +22,9 @@ class Excerpts:
 
     def __init__(self, run: Run, policy: LoadedModel, spec: RunSpec) -> None:
         self._run, self._seed = run, spec.seed
-        self._sampler = LocalSampler(policy.model, policy.tokenizer)
+        self._sampler = LocalSampler(
+            policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens
+        )
         self._longest = min(spec.max_response_tokens, LONGEST_TOKENS)
         held_out = groups_of(spec.data, "test", "validation", at_most=PROMPTS_SHOWN)
         self._prompts = held_out or groups_of(spec.data, "train", at_most=PROMPTS_SHOWN)

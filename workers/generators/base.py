@@ -21,13 +21,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingSettings:
-    """How to sample: responses a prompt, temperature, nucleus, most tokens, seed."""
+    """How to sample: responses a prompt, temperature, nucleus, most tokens, seed.
+
+    ``whole_prompts``: a prompt that is longer than the model reads is given back with a reason; else it is cut.
+    """
 
     n: int
     temperature: float
     top_p: float
     max_tokens: int
     seed: int
+    whole_prompts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +45,15 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one prompt: its responses, and why some are missing ('' if none is)."""
+    """What became of one prompt: its responses, and why some are missing ('' if none is).
+
+    ``prompt_tokens_cut`` are those that the model was not shown, of a server's at least so many.
+    """
 
     prompt_id: int
     samples: tuple[Sampled, ...] = ()
     reason: str = ""
+    prompt_tokens_cut: int = 0
 
 
 class Generator(Protocol):

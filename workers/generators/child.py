@@ -1,8 +1,8 @@
 """The child of `local.py`: loads models, samples and scores, and appends lines to `answers.jsonl`.
 
-Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples"}`` or ``{"key", "prompt", "reason"}`` for a prompt;
-``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the keys of the
-responses, with ``criteria`` and the keys that were ``truncated`` beside them where a single prompt's were scored.
+Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples", "reason", "prompt_tokens_cut"}`` for a prompt, with no
+samples where there is a reason; ``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the
+keys of the responses, with the keys that were ``truncated``, and ``criteria`` where a single prompt's were scored.
 """
 
 import gc
@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from training.data.chat import Encoded, encode_prompt
 from training.models.load import load_policy
 from training.models.reward import load_criteria, load_reward_model, load_temperature
-from training.rollout.sampler import LocalSampler, Sample
+from training.rollout.sampler import Knobs, LocalSampler, Sample
 from training.rollout.scoring import Score, Scorer, scorer_of
 from training.runtime.device import leave_half, named_failures, pick_device
 from training.spec.errors import DataError, OutOfMemory, TrainingError
@@ -26,7 +27,8 @@ from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
 
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
-CHARACTERS_PER_TOKEN = 3  # a guess on the safe side
+BYTES_PER_TOKEN = 3  # a guess on the safe side
+SHORTEST_LIMIT = 1024  # tokens of a prompt, however many responses it is to have
 SCORE_BUDGET = 8192
 PROMPTS_A_LINE = 16
 NO_ROOM_BESIDE = (
@@ -83,16 +85,28 @@ def sample(task: dict[str, Any], tell: Tell) -> dict[str, Text]:  # Any: JSON
     device = pick_device()
     loaded = load_policy(task["model"], precision="auto", device=device)
     tell({"loaded": task["key"]})
-    rows = ROWS_AT_ONCE[device.type]
-    sampler = LocalSampler(loaded.model, loaded.tokenizer, rows=max(rows, task["n"]))
+    rows, cached_tokens = ROWS_AT_ONCE[device.type], CACHED_TOKENS[device.type]
+    sampler = LocalSampler(
+        loaded.model,
+        loaded.tokenizer,
+        rows=max(rows, task["n"]),
+        max_prompt_tokens=longest_prompt(task, cached_tokens),
+    )
     first: dict[str, Text] = {}
-    for batch in batches(task, rows=rows, cached_tokens=CACHED_TOKENS[device.type]):
-        for prompt, samples, reason in answer_batch(sampler, batch, task):
+    for batch in batches(task, rows=rows, cached_tokens=cached_tokens):
+        for prompt, (samples, reason, cut) in answer_batch(sampler, batch, task):
             line = {"key": task["key"], "prompt": prompt["id"], "reason": reason}
-            tell({**line, "samples": [as_json(one) for one in samples]})
+            told = [as_json(one) for one in samples]
+            tell({**line, "samples": told, "prompt_tokens_cut": cut})
             if samples:
                 first[task["key"]] = samples[0].text, samples[0].finished
     return first
+
+
+def longest_prompt(task: dict[str, Any], cached_tokens: int) -> int:  # Any: JSON
+    """The tokens of a prompt that the cache may hold beside its responses; a model may have fewer positions."""
+    share: int = cached_tokens // task["n"] - task["max_tokens"]
+    return max(SHORTEST_LIMIT, share)
 
 
 def batches(
@@ -102,35 +116,42 @@ def batches(
     memory shows at once.
     """
 
-    def characters(prompt: dict[str, Any]) -> int:  # Any: JSON
-        return sum(len(turn["content"]) for turn in prompt["turns"])
+    def length(prompt: dict[str, Any]) -> int:  # Any: JSON
+        return sum(len(turn["content"].encode("utf-8", "replace")) for turn in prompt["turns"])
 
-    waiting = sorted(task["prompts"], key=characters, reverse=True)
+    waiting = sorted(task["prompts"], key=length, reverse=True)
     while waiting:
-        tokens = characters(waiting[0]) // CHARACTERS_PER_TOKEN + task["max_tokens"]
+        tokens = length(waiting[0]) // BYTES_PER_TOKEN + task["max_tokens"]
         size = max(1, min(rows, cached_tokens // tokens) // task["n"])
         yield waiting[:size]
         waiting = waiting[size:]
+
+
+class Answer(NamedTuple):
+    """The responses to a prompt, why there are none, and how many of its tokens were cut."""
+
+    samples: Sequence[Sample] = ()
+    reason: str = ""
+    cut: int = 0
 
 
 def answer_batch(
     sampler: LocalSampler,
     batch: list[dict[str, Any]],
     task: dict[str, Any],  # Any: JSON
-) -> Iterator[tuple[dict[str, Any], Sequence[Sample], str]]:  # Any: JSON
+) -> Iterator[tuple[dict[str, Any], Answer]]:  # Any: JSON
     """The batch's responses. Where memory is short or a prompt is refused, halves are asked, down to single prompts."""
     try:
         answers = ask(sampler, batch, task)
     except (DataError, OutOfMemory) as error:
         if len(batch) == 1:
-            yield batch[0], (), reason_of(error)
+            yield batch[0], Answer(reason=reason_of(error))
             return
         middle = len(batch) // 2
         yield from answer_batch(sampler, batch[:middle], task)
         yield from answer_batch(sampler, batch[middle:], task)
         return
-    for one, samples in zip(batch, answers, strict=True):
-        yield one, samples, ""
+    yield from zip(batch, answers, strict=True)
 
 
 def reason_of(error: TrainingError) -> str:
@@ -143,16 +164,31 @@ def ask(
     sampler: LocalSampler,
     batch: list[dict[str, Any]],
     task: dict[str, Any],  # Any: JSON
-) -> list[list[Sample]]:
+) -> list[Answer]:
+    limits = sampler.limits(task["max_tokens"])
+    knobs = Knobs(task["n"], task["temperature"], task["top_p"], limits.response, task["seed"])
     with named_failures():
-        return sampler.sample(
-            [turns_of(one["turns"]) for one in batch],
-            n=task["n"],
-            temperature=task["temperature"],
-            top_p=task["top_p"],
-            max_tokens=task["max_tokens"],
-            seed=task["seed"],
+        prompts = [read_prompt(sampler, one, task, longest=limits.prompt) for one in batch]
+        samples = sampler.sample_tokens([one.ids for one in prompts], knobs)
+    return [Answer(drawn, cut=prompt.cut) for drawn, prompt in zip(samples, prompts, strict=True)]
+
+
+def read_prompt(
+    sampler: LocalSampler,
+    prompt: dict[str, Any],
+    task: dict[str, Any],  # Any: JSON
+    *,
+    longest: int,
+) -> Encoded:
+    """Its tokens. Raises DataError where the task wants prompts whole and this one is longer."""
+    read = encode_prompt(sampler.tokenizer, turns_of(prompt["turns"]), max_tokens=longest)
+    if read.cut and task["whole_prompts"]:
+        raise DataError(
+            f"The prompt is longer than the model reads here: {longest + read.cut} tokens, and at most {longest} "
+            f"beside an answer of {task['max_tokens']}. Lower max_tokens, shorten the principles, or appoint a "
+            "model that reads more."
         )
+    return read
 
 
 def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # Any: JSON
@@ -165,9 +201,8 @@ def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # 
     tell(
         {
             "key": task["key"],
-            "scores": {name: one.mean for name, one in told.items()},
+            **scores_of(told),
             "criteria": {name: dict(one.criteria) for name, one in told.items() if one.criteria},
-            "truncated": [name for name, one in told.items() if one.is_truncated],
         }
     )
 
@@ -178,12 +213,19 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     rows = task["rows"]
     for start in range(0, len(rows), PROMPTS_A_LINE):
         part = rows[start : start + PROMPTS_A_LINE]
-        scores = {
-            name: told.mean
+        told = {
+            name: score
             for one, judged in zip(part, judge(scorer, part), strict=True)
-            for name, told in zip(one["texts"], judged, strict=True)
+            for name, score in zip(one["texts"], judged, strict=True)
         }
-        tell({"key": task["key"], "scores": scores})
+        tell({"key": task["key"], **scores_of(told)})
+
+
+def scores_of(told: dict[str, Score]) -> dict[str, Any]:  # Any: JSON
+    return {
+        "scores": {name: one.mean for name, one in told.items()},
+        "truncated": [name for name, one in told.items() if one.is_truncated],
+    }
 
 
 def judge(scorer: Scorer, rows: list[dict[str, Any]]) -> list[list[Score]]:  # Any: JSON

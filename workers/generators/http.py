@@ -2,6 +2,9 @@
 
 What a server does wrong is expected: 429 and 5xx are asked again (as late as Retry-After says), answers are read up to
 a size and checked field by field, and a prompt that keeps failing is given back with the reason; the others go on.
+
+A server that is sent more than its model reads refuses it as a rule. One that cuts it (Ollama) says so by the tokens
+that it read alone: fewer than the prompt has words are not all of them.
 """
 
 import json
@@ -13,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from tenacity import (
@@ -136,25 +139,36 @@ class HttpGenerator:
     def _answer(self, client: httpx.Client, ask: Ask, settings: SamplingSettings) -> Outcome:
         """All responses to one prompt, in as many requests as the server needs."""
         samples: list[Sampled] = []
-        reason = ""
+        reason, cut = "", 0
         while len(samples) < settings.n and not reason:
             missing = settings.n - len(samples)
             wanted = 1 if self._one_by_one else missing
             seed = (settings.seed * SEEDS_A_PROMPT + len(samples)) % 2**31
             step = replace(settings, n=wanted, seed=seed)
             try:
-                samples += self._with_patience(client, ask, step)[:missing]
+                answer = self._with_patience(client, ask, step)
+                cut = max(cut, unread_of(ask, answer.prompt_tokens))
+                if cut and settings.whole_prompts:
+                    return Outcome(
+                        prompt_id=ask.prompt_id, reason=reason_of_cut(answer), prompt_tokens_cut=cut
+                    )
+                samples += answer.samples[:missing]
             except Passing as error:
                 reason = str(error)
             except Unsuitable as error:
                 if wanted == 1:
                     reason = str(error)
                 self._one_by_one = True
-        return Outcome(prompt_id=ask.prompt_id, samples=tuple(samples), reason=reason)
+        return Outcome(
+            prompt_id=ask.prompt_id,
+            samples=tuple(samples),
+            reason=reason,
+            prompt_tokens_cut=cut,
+        )
 
     def _with_patience(
         self, client: httpx.Client, ask: Ask, settings: SamplingSettings
-    ) -> list[Sampled]:
+    ) -> "Answer":
         retrying = Retrying(
             retry=retry_if_exception_type(Passing),
             stop=stop_any(
@@ -175,7 +189,7 @@ class HttpGenerator:
         )
         return min(asked_for or growing(state), self._manners.longest_wait)
 
-    def _request(self, client: httpx.Client, ask: Ask, settings: SamplingSettings) -> list[Sampled]:
+    def _request(self, client: httpx.Client, ask: Ask, settings: SamplingSettings) -> "Answer":
         self._turnstile.pass_through(self._has_stopped)
         body = request_body(self._model, ask, settings)
         try:
@@ -188,7 +202,7 @@ class HttpGenerator:
             raise Passing(f"The connection failed ({type(error).__name__}).") from error
         if response.status_code != httpx.codes.OK:
             raise self._failure(response, content)
-        return samples_of(content)
+        return answer_of(content)
 
     def _failure(self, response: httpx.Response, content: bytes) -> Exception:
         """What an error answer means: stop, ask later, or give the prompt up."""
@@ -265,8 +279,15 @@ def read_limited(response: httpx.Response, seconds: float) -> bytes:
     return bytes(content)
 
 
-def samples_of(content: bytes) -> list[Sampled]:
-    """The responses in an answer. Raises Passing where it is not what the API promises."""
+class Answer(NamedTuple):
+    """The responses to a prompt, and how many tokens of it the server read; 0 where it does not tell."""
+
+    samples: list[Sampled]
+    prompt_tokens: int
+
+
+def answer_of(content: bytes) -> Answer:
+    """What an answer says. Raises Passing where it is not what the API promises."""
     try:
         row = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -274,7 +295,7 @@ def samples_of(content: bytes) -> list[Sampled]:
     choices = row.get("choices") if isinstance(row, dict) else None
     if not isinstance(choices, list) or not choices:
         raise Passing("The server's answer has no choices.")
-    return [_sampled(one) for one in choices]
+    return Answer([_sampled(one) for one in choices], _prompt_tokens(row.get("usage")))
 
 
 def _sampled(choice: Any) -> Sampled:  # Any: whatever the server sent
@@ -283,6 +304,25 @@ def _sampled(choice: Any) -> Sampled:  # Any: whatever the server sent
     if not isinstance(text, str):
         raise Passing("A choice in the server's answer has no text.")
     return Sampled(text=text, is_finished=choice.get("finish_reason") == "stop", token_count=0)
+
+
+def _prompt_tokens(usage: Any) -> int:  # Any: whatever the server sent
+    told = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return told if isinstance(told, int) else 0
+
+
+def unread_of(ask: Ask, prompt_tokens: int) -> int:
+    """How many tokens at least were not read of a prompt of which so many were: no token reaches over two words."""
+    words = sum(len(turn["content"].split()) for turn in ask.turns)
+    return max(0, words - prompt_tokens) if prompt_tokens > 0 else 0
+
+
+def reason_of_cut(answer: Answer) -> str:
+    return (
+        f"The prompt is longer than the server reads: it read {answer.prompt_tokens} tokens, fewer than there are "
+        "words. Give its model a longer context (Ollama: OLLAMA_CONTEXT_LENGTH), shorten the principles, or "
+        "appoint a model that reads more."
+    )
 
 
 def seconds_until(header: str) -> float:

@@ -67,6 +67,7 @@ def sample_task(
         "top_p": settings.top_p,
         "max_tokens": settings.max_tokens,
         "seed": settings.seed,
+        "whole_prompts": settings.whole_prompts,
     }
 
 
@@ -102,8 +103,12 @@ def chats_task(location: str, chats: Sequence[Sequence[Mapping[str, str]]]) -> d
 
 def outcome_of(line: Line) -> Outcome:
     """The outcome of one prompt from the child's line."""
-    samples = tuple(Sampled(**one) for one in line.get("samples", ()))
-    return Outcome(prompt_id=line["prompt"], samples=samples, reason=line.get("reason", ""))
+    return Outcome(
+        prompt_id=line["prompt"],
+        samples=tuple(Sampled(**one) for one in line.get("samples", ())),
+        reason=line.get("reason", ""),
+        prompt_tokens_cut=line.get("prompt_tokens_cut", 0),
+    )
 
 
 def run_child(

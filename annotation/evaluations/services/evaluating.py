@@ -3,6 +3,8 @@
 An always-valid interval ends it: however often it is looked at, it keeps its promise.
 """
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -222,9 +224,10 @@ def _end(
     return True
 
 
-def store_scores(*, pk: int, scores: dict[str, float]) -> None:
-    """Add scores of answers by candidate id."""
+def store_scores(*, pk: int, scores: dict[str, float], truncated: Sequence[str] = ()) -> None:
+    """Add scores of answers by candidate id; of ``truncated`` the reward model read a part, or of their prompt."""
     with transaction.atomic():
         row = RewardComparison.objects.select_for_update().get(pk=pk)
         row.scores = {**row.scores, **scores}
-        row.save(update_fields=["scores"])
+        row.truncated = sorted({*row.truncated, *truncated})
+        row.save(update_fields=["scores", "truncated"])

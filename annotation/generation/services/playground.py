@@ -68,13 +68,24 @@ def cancel_playground(*, run: PlaygroundRun, actor: User | None) -> PlaygroundRu
 
 @transaction.atomic
 def store_answer(
-    *, run_id: int, policy_id: int, text: str | None, is_finished: bool = True, reason: str = ""
+    *,
+    run_id: int,
+    policy_id: int,
+    text: str | None,
+    is_finished: bool = True,
+    reason: str = "",
+    prompt_tokens_cut: int = 0,
 ) -> None:
-    """Keep what one policy said, or why it did not."""
+    """Keep what one policy said, or why it did not, and how much of the prompt it was not shown."""
     run = PlaygroundRun.objects.select_for_update().get(pk=run_id)
     if text is not None:
         text = storable(text[:LONGEST_RESPONSE])
-    answer = {"text": text, "is_finished": is_finished, "reason": storable(reason)[:LONGEST_REASON]}
+    answer = {
+        "text": text,
+        "is_finished": is_finished,
+        "reason": storable(reason)[:LONGEST_REASON],
+        "prompt_tokens_cut": prompt_tokens_cut,
+    }
     run.answers = {**run.answers, str(policy_id): answer}
     run.save(update_fields=["answers"])
 

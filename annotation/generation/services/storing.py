@@ -32,9 +32,17 @@ class Stored:
 
 @transaction.atomic
 def store_candidates(
-    *, run: GenerationRun, prompt: Prompt, responses: Sequence[Response], reason: str = ""
+    *,
+    run: GenerationRun,
+    prompt: Prompt,
+    responses: Sequence[Response],
+    reason: str = "",
+    prompt_tokens_cut: int = 0,
 ) -> Stored:
-    """Keep the responses to one prompt and how it went, together. Doing it again adds nothing twice."""
+    """Keep the responses to one prompt and how it went, together. Doing it again adds nothing twice.
+
+    ``prompt_tokens_cut`` are those of the prompt's beginning that the policy was not shown.
+    """
     fitting = [one for one in responses if len(one.text) <= LONGEST_RESPONSE]
     if len(fitting) < len(responses):
         reason = reason or (
@@ -51,6 +59,7 @@ def store_candidates(
             "candidates": made,
             "duplicates": max(0, len(fitting) - made),
             "reason": storable(reason)[:LONGEST_REASON],
+            "prompt_tokens_cut": prompt_tokens_cut,
         },
     )
     return Stored(candidates=outcome.candidates, duplicates=outcome.duplicates)

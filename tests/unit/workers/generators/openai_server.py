@@ -15,10 +15,11 @@ class Said(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def texts(*answers: str, finish: str = "stop") -> Said:
-    """A good answer with these texts."""
+def texts(*answers: str, finish: str = "stop", prompt_tokens: int | None = None) -> Said:
+    """A good answer with these texts, to a prompt of which the server says that it read so many tokens."""
     choices = [{"message": {"content": one}, "finish_reason": finish} for one in answers]
-    return Said(body=json.dumps({"choices": choices}).encode())
+    usage = {} if prompt_tokens is None else {"usage": {"prompt_tokens": prompt_tokens}}
+    return Said(body=json.dumps({"choices": choices, **usage}).encode())
 
 
 class Server(ThreadingHTTPServer):

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
+from training.data.chat import encode_prompt
 from training.models.load import save_model
 from training.models.reward import (
     CriterionHeads,
@@ -29,6 +31,7 @@ from workers.generators.local import (
 )
 
 SETTINGS = SamplingSettings(n=2, temperature=0.9, top_p=1.0, max_tokens=3, seed=5)
+POSITIONS = 512  # of a tiny model with few
 TURNS = [{"role": "user", "content": "Hi?"}]
 NO_SYSTEM = (
     "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}hi"
@@ -43,6 +46,17 @@ def model(tmp_path_factory):
     tokenizer.chat_template = NO_SYSTEM
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A tiny model whose template shows what is asked, and its tokenizer."""
+    folder, tokenizer = tmp_path_factory.mktemp("plain"), tiny_tokenizer()
+    model = tiny_llama()
+    model.config.max_position_embeddings = POSITIONS
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder, tokenizer
 
 
 def lines_of(folder, *tasks, is_guest=False):
@@ -77,6 +91,39 @@ def test_a_prompt_that_the_template_refuses_fails_alone(tmp_path, model):
     lines = {line["prompt"]: line for line in lines_of(tmp_path, task) if "prompt" in line}
     assert "no system turn" in lines[9]["reason"]
     assert len(lines[0]["samples"]) == 2
+
+
+def test_a_prompt_longer_than_the_model_reads_tells_how_much_was_cut(tmp_path, plain):
+    model, tokenizer = plain
+    lines = lines_of(tmp_path, sample_task("p", str(model), asks("a" * 900, "short"), SETTINGS))
+    cut = {line["prompt"]: line["prompt_tokens_cut"] for line in lines if "prompt" in line}
+    turns = [Turn(role="user", content="a" * 900)]
+    whole = encode_prompt(tokenizer, turns, max_tokens=10_000)
+    assert cut == {0: len(whole.ids) - (POSITIONS - SETTINGS.max_tokens), 1: 0}
+    assert len(lines[1]["samples"]) == 2
+
+
+def test_a_prompt_is_read_as_far_as_the_model_has_positions(tmp_path, plain, monkeypatch):
+    """Of 2,000 tokens none is cut, where a cache for each of 2 responses has room for them."""
+    tiny_llama().save_pretrained(tmp_path / "long")
+    plain[1].save_pretrained(tmp_path / "long")
+    task = sample_task("p", str(tmp_path / "long"), asks("a" * 2000), SETTINGS)
+    assert lines_of(tmp_path, task)[1]["prompt_tokens_cut"] == 0
+    (tmp_path / ANSWERS_FILE).unlink()
+    monkeypatch.setattr(child, "CACHED_TOKENS", {"cpu": 2 * 1500, "cuda": 2 * 1500})
+    cut = lines_of(tmp_path, task)[1]["prompt_tokens_cut"]
+    assert 2000 < cut + 1500 - SETTINGS.max_tokens < 2050  # the template is some tokens more
+
+
+def test_a_prompt_that_is_wanted_whole_is_given_back_with_the_numbers(tmp_path, plain):
+    model, _ = plain
+    settings = replace(SETTINGS, whole_prompts=True)
+    task = sample_task("judge", str(model), asks("a" * 900, "b", "c"), settings)
+    lines = {line["prompt"]: line for line in lines_of(tmp_path, task) if "prompt" in line}
+    assert (lines[0]["samples"], len(lines[1]["samples"]), len(lines[2]["samples"])) == ([], 2, 2)
+    assert "longer than the model reads" in lines[0]["reason"]
+    assert f"at most {POSITIONS - 3} beside an answer of 3" in lines[0]["reason"]
+    assert [lines[1]["reason"], lines[2]["reason"]] == ["", ""]
 
 
 def test_a_missing_model_fails_with_a_sentence_and_the_next_goes_on(tmp_path, model):
@@ -138,6 +185,7 @@ def test_a_response_that_was_cut_is_scored_without_an_end_as_in_training(tmp_pat
     expected = dict(zip(texts, (told.mean for told in judged[0]), strict=True))
     assert one["scores"] == pytest.approx(expected, abs=1e-5)
     assert many["scores"] == pytest.approx(expected, abs=1e-5)
+    assert many["truncated"] == []
     assert expected["4"] != pytest.approx(expected["5"], abs=1e-3)
 
 
@@ -155,7 +203,7 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
     one, many, chats = lines_of(tmp_path, *tasks)
     assert many["scores"]["4"] == pytest.approx(one["scores"]["4"], abs=1e-6)
     assert chats["chat_scores"][0][0] == pytest.approx(one["scores"]["4"], abs=1e-6)
-    assert one["truncated"] == ["4"]
+    assert one["truncated"] == many["truncated"] == ["4"]
     assert chats["chat_scores"][0][3] is True  # it reads four tokens of them
     save_calibration(tmp_path / "reward", offset=0.0)
     (plain, *_) = lines_of(tmp_path, tasks[0])[-1:]
@@ -163,14 +211,14 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
 
 
 def test_a_batch_that_does_not_fit_is_asked_in_halves(tmp_path, model, monkeypatch):
-    whole = child.LocalSampler.sample
+    whole = child.LocalSampler.sample_tokens
 
-    def fits_one(self, batch, **fields):
+    def fits_one(self, batch, knobs):
         if len(batch) > 1:
             raise MemoryError
-        return whole(self, batch, **fields)
+        return whole(self, batch, knobs)
 
-    monkeypatch.setattr(child.LocalSampler, "sample", fits_one)
+    monkeypatch.setattr(child.LocalSampler, "sample_tokens", fits_one)
     lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b", "c"), SETTINGS))
     assert sorted(line["prompt"] for line in lines if line.get("samples")) == [0, 1, 2]
 
@@ -179,7 +227,7 @@ def test_a_prompt_that_never_fits_fails_alone_with_advice(tmp_path, model, monke
     def never(*_args, **_fields):
         raise MemoryError
 
-    monkeypatch.setattr(child.LocalSampler, "sample", never)
+    monkeypatch.setattr(child.LocalSampler, "sample_tokens", never)
     lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b"), SETTINGS))
     assert ["lower max_tokens" in line["reason"] for line in lines[1:]] == [True, True]
 

@@ -42,10 +42,14 @@ def prompts(*contents):
     ]
 
 
-def answers(server, *contents, n=1, key_variable="", check=lambda: None, **manners):
+def answers(
+    server, *contents, n=1, key_variable="", check=lambda: None, whole_prompts=False, **manners
+):
     """Outcomes by prompt id."""
     taken = {}
-    settings = SamplingSettings(n=n, temperature=0.7, top_p=0.9, max_tokens=5, seed=3)
+    settings = SamplingSettings(
+        n=n, temperature=0.7, top_p=0.9, max_tokens=5, seed=3, whole_prompts=whole_prompts
+    )
     HttpGenerator(
         server.url, model="m", key_variable=key_variable, manners=Manners(**{**MANNERS, **manners})
     ).generate(
@@ -100,6 +104,27 @@ def test_more_choices_than_asked_for_are_not_taken(serve):
 def test_a_response_cut_at_the_limit_is_not_finished(serve):
     outcome = answers(serve(lambda _body: texts("a", finish="length")))[0]
     assert not outcome.samples[0].is_finished
+
+
+def test_a_server_that_read_fewer_tokens_than_there_are_words_has_cut_the_prompt(serve):
+    server = serve(lambda _body: texts("a", prompt_tokens=40))
+    taken = answers(server, "word " * 100, "word " * 30)
+    assert [taken[one].prompt_tokens_cut for one in (0, 1)] == [60, 0]
+    assert words(taken[0]) == ["a"]
+
+
+def test_a_prompt_that_is_wanted_whole_is_given_back_where_the_server_cut_it(serve):
+    server = serve(lambda _body: texts("a", prompt_tokens=40))
+    taken = answers(server, "word " * 100, "word " * 30, whole_prompts=True)
+    assert (taken[0].samples, words(taken[1])) == ((), ["a"])
+    assert "it read 40 tokens, fewer than there are words" in taken[0].reason
+
+
+@pytest.mark.parametrize("told", [0, -1, "40", None])
+def test_a_server_that_tells_no_tokens_is_believed(serve, told):
+    server = serve(lambda _body: texts("a", prompt_tokens=told))
+    taken = answers(server, "word " * 100, whole_prompts=True)
+    assert (words(taken[0]), taken[0].prompt_tokens_cut) == (["a"], 0)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
