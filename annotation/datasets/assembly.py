@@ -7,6 +7,7 @@ from typing import Any
 
 from annotation.datasets.query import SnapshotQuery
 from annotation.datasets.selectors import PromptMaterial
+from annotation.datasets.splits import LeakCheck
 from annotation.datasets.votes import Posterior, PromptVotes, pairs_of, votes_of
 from annotation.generation.models import Candidate
 from annotation.quality.adjudication import PairVerdict
@@ -24,7 +25,7 @@ from training.spec.records import (
     Signal,
     Turn,
 )
-from training.spec.splits import split_key
+from training.spec.splits import plain, split_key
 from training.spec.verdicts import verdicts_of
 
 NAME_LENGTH = 16  # hex digits of a candidate's fingerprint; unique within a prompt
@@ -185,6 +186,8 @@ class Totals:
     rejected_characters: int = 0
     longer_chosen: int = 0
     unequal_lengths: int = 0
+    pairs_alike: int = 0
+    last_turns: LeakCheck = field(default_factory=LeakCheck)
     splits: Counter[str] = field(default_factory=Counter)
     verdicts: dict[str, Counter[str]] = field(
         default_factory=lambda: {split: Counter() for split in SPLITS}
@@ -200,6 +203,7 @@ class Totals:
     def add(self, group: Group) -> None:
         self.groups += 1
         self.splits[group.split] += 1
+        self.last_turns.add(split_key(group.prompt), group.split)
         self.pairs_by_split[group.split] += len(group.pairs)
         self.candidates += len(group.candidates)
         self.unacceptable += len(group.unacceptable)
@@ -230,8 +234,10 @@ class Totals:
 
     def _add_pairs(self, group: Group) -> None:
         lengths = {candidate.id: len(candidate.text) for candidate in group.candidates}
+        texts = {candidate.id: plain(candidate.text) for candidate in group.candidates}
         for pair in group.pairs:
             self.pairs += 1
+            self.pairs_alike += texts[pair.chosen] == texts[pair.rejected]
             if pair.source in EDITS:
                 self.edit_preferences += 1
                 continue
@@ -281,6 +287,10 @@ class Totals:
             "prompts_with_by_split": {
                 split: {name: told[name] for name in MATERIAL}
                 for split, told in self.prompts_with.items()
+            },
+            "duplicates": {
+                "prompts_alike": self.last_turns.alike(),
+                "pairs_alike": self.pairs_alike,
             },
             "tie_share": _ratio(self.ties, self.pairs),
             "votes_a_pair": _sorted(self.votes_a_pair),

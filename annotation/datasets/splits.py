@@ -17,6 +17,12 @@ class LeakCheck:
     def add(self, key: int, split: str) -> None:
         self._keys[split].append(key)
 
+    def alike(self) -> int:
+        """Prompts whose last user turn another one has too."""
+        keys = np.concatenate([np.array(one, dtype=np.uint64) for one in self._keys.values()])
+        _, counts = np.unique(keys, return_counts=True)
+        return int(counts[counts > 1].sum())
+
     def leaks(self) -> int:
         """Last user turns that are in two splits."""
         sets = [np.unique(np.array(keys, dtype=np.uint64)) for keys in self._keys.values()]

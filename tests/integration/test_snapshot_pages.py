@@ -110,6 +110,24 @@ def test_a_done_snapshot_shows_its_hash_and_inert_samples(client, api, engineer,
     assert b"style=" not in content
 
 
+def test_a_done_snapshot_tells_its_duplicates_and_an_older_one_that_counted_none_does_not(
+    client, api, engineer, project
+):
+    for content in (" two", "three"):
+        factories.judgment(factories.comparison(factories.prompt(project, content)))
+    snapshot = finished(api, project)
+    page = client.get(reverse("datasets-snapshot", args=[project.pk, snapshot.pk])).text
+    assert "4 prompts share their last turn with another one, and so its split; 0 pairs of" in page
+    older = factories.snapshot(
+        project,
+        folder=snapshot.folder,
+        manifest={key: one for key, one in snapshot.manifest.items() if key != "duplicates"},
+    )
+    page = client.get(reverse("datasets-snapshot", args=[project.pk, older.pk])).text
+    assert "Longer response chosen" in page
+    assert "Duplicates" not in page
+
+
 def test_the_list_costs_the_same_however_long_it_is(
     client, api, engineer, project, django_assert_num_queries
 ):

@@ -62,6 +62,18 @@ def test_a_record_says_which_responses_the_token_limit_cut():
     assert [one.text for one in group.candidates if not one.is_finished] == [cut.text]
 
 
+def test_duplicates_are_counted_blind_to_case_and_spacing_and_stay():
+    project = factories.project()
+    for content in ("What is  KL?", "what is kl?", "What is DPO?"):
+        comparison = judged(project, 1, content=content)
+    first, second = comparison.candidates.order_by("pk")
+    first.text, second.text = "A loss on  pairs.", "a loss on pairs."
+    type(first).objects.bulk_update([first, second], ["text"])
+    snapshot = built(project)
+    assert snapshot.manifest["duplicates"] == {"prompts_alike": 2, "pairs_alike": 1}
+    assert (snapshot.rows, snapshot.pairs) == (3, 3)
+
+
 def test_what_was_said_under_a_criterion_goes_in_beside_the_overall_pairs():
     project = factories.project()
     Criterion.objects.create(project=project, name="concise")

@@ -13,8 +13,12 @@ from training.spec.records import SPLITS, Turn
 def split_key(prompt: Sequence[Turn]) -> int:
     """64 bits of the last user turn, blind to case and spacing."""
     last = next((turn.content for turn in reversed(prompt) if turn.role == "user"), "")
-    plain = " ".join(unicodedata.normalize("NFC", last).casefold().split())
-    return int.from_bytes(hashlib.sha256(plain.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(plain(last).encode()).digest()[:8], "big")
+
+
+def plain(text: str) -> str:
+    """The text without its case and spacing: equal where two differ in nothing else."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def split_of(key: int, *, seed: int, shares: Mapping[str, float]) -> str:

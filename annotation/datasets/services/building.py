@@ -36,7 +36,6 @@ from annotation.datasets import selectors
 from annotation.datasets.assembly import Totals, group_of
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, SnapshotQuery
-from annotation.datasets.splits import LeakCheck
 from annotation.datasets.votes import Posterior
 from annotation.demonstrations.models import Demonstration
 from annotation.judges.report import report_of
@@ -49,7 +48,6 @@ from annotation.quality.columns import TIE, ColumnBuilder, PairColumns, columns_
 from annotation.quality.report import shown_from
 from annotation.quality.truth import pair_posteriors
 from training.spec.records import GROUPS_FILE, MANIFEST_FILE, SPLITS, group_to_json
-from training.spec.splits import split_key
 
 FORMAT_VERSION = 2
 ATTEMPTS = 3
@@ -123,7 +121,7 @@ def _write_records(
     up_to = judgments.aggregate(last=Max("pk"))["last"] or 0
     judgments_before = judgments.filter(pk__lte=up_to).count()
     total = max(project.prompts.count(), 1)
-    digest, totals, columns, leaks = hashlib.sha256(), Totals(), ColumnBuilder(), LeakCheck()
+    digest, totals, columns = hashlib.sha256(), Totals(), ColumnBuilder()
     demonstrations = array("q")
     posteriors = _posteriors(snapshot, query, up_to)
     adjudicated = adjudicated_pairs(project) if query.decides_by_adjudication else {}
@@ -140,9 +138,8 @@ def _write_records(
             digest.update(line)
             file.write(line)
             totals.add(group)
-            leaks.add(split_key(group.prompt), group.split)
     progress(total, total, "prompts")
-    _refuse_unusable(totals, leaks, up_to)
+    _refuse_unusable(totals, up_to)
     return Built(
         sha256=digest.hexdigest(),
         totals=totals,
@@ -163,8 +160,8 @@ def _posteriors(
     return pair_posteriors(columns_of(rows))
 
 
-def _refuse_unusable(totals: Totals, leaks: LeakCheck, up_to: int) -> None:
-    if leak := leaks.leaks():
+def _refuse_unusable(totals: Totals, up_to: int) -> None:
+    if leak := totals.last_turns.leaks():
         raise Conflict(f"{leak} last user turns are in two splits; the snapshot would leak.")
     if totals.pairs == 0 and totals.demonstrations == 0 and totals.signals == 0:
         seen = "none of its judgments" if up_to else "no judgment"

@@ -49,3 +49,19 @@ def test_a_turn_in_two_splits_is_a_leak():
     assert check.leaks() == 0
     check.add(5, "test")
     assert check.leaks() == 1
+
+
+def test_prompts_alike_are_all_that_share_a_last_turn_whatever_their_split():
+    """5 three times and 7 twice: five prompts; 6 and 8 stand alone."""
+    check = LeakCheck()
+    for key, split in (
+        (5, "train"),
+        (5, "train"),
+        (6, "test"),
+        (5, "train"),
+        (7, "test"),
+        (7, "test"),
+    ):
+        check.add(key, split)
+    check.add(8, "validation")
+    assert (check.alike(), LeakCheck().alike()) == (5, 0)
