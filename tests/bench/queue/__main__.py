@@ -154,8 +154,9 @@ def _goals_of(name: str, one: "runs.Measured") -> Iterator[str]:
 
 
 def _site_rows(server: "Server", world: "World", idle: float) -> Iterator[str]:
-    from tests.bench.queue import site
+    from tests.bench.queue import growth, site
 
+    cost = growth.cost_of_a_label(world)
     middle, slow = site.project_list_ms(server, world)
     weight, requests = site.page_weight(server, world)
     yield f"| list of projects, median (p95) | 50 ms | {middle:.0f} ({slow:.0f}) ms | 3,800 ms | {met(middle <= 50)} |"
@@ -163,6 +164,11 @@ def _site_rows(server: "Server", world: "World", idle: float) -> Iterator[str]:
     yield f"| requests of the labeling page | 5 | {requests} | – | {met(requests <= 5)} |"
     yield f"| memory of the web server, idle | 192 MB | {idle:.0f} MB | 767 MB | {met(idle <= 767 / 4)} |"
     yield f"| memory of the web server after the load | – | {server.memory_mb():.0f} MB | – | – |"
+    for what, most, count, peer in (
+        ("a label, sign-in, begin and commit with them", 8, cost.statements, "133"),
+        ("of `next`", 6, cost.next_statements, "–"),
+    ):
+        yield f"| statements {what} | {most} | {count} | {peer} | {met(count <= most)} |"
 
 
 def show_growth() -> None:

@@ -12,6 +12,11 @@ from typing import Any
 from django.db import connection
 
 from annotation.comparisons.models import Comparison, Judgment
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import votes_for
+from annotation.datasets.services.judgment_rows import pseudonym, vote_rows, votes_of
+from annotation.generation.models import Candidate
+from annotation.projects.models import Project
 from tests.bench.queue.server import ROOT, Server, database_cpu_seconds
 from tests.bench.queue.world import World
 
@@ -126,7 +131,7 @@ def _commits() -> int:
 
 
 def faults(world: World, acknowledged: list[list[Any]]) -> list[str]:  # Any: JSON
-    """What is wrong with what is stored; empty where every answer is there, once, as it was given."""
+    """What is wrong with what is stored and exported; empty where every answer is there, once, as it was given."""
     rows = Judgment.objects.filter(project_id=world.project_id).values_list(
         "client_uuid", "comparison_id", "ranking", "strengths", "is_counted", "labeler_id"
     )
@@ -148,4 +153,25 @@ def faults(world: World, acknowledged: list[list[Any]]) -> list[str]:  # Any: JS
                 f"Comparison {row.pk}: {counted[row.pk]} judgments, counted {row.judgments_counted}, "
                 f"places taken {row.slots_taken} of {row.overlap}"
             )
-    return wrong
+    labelers = {str(uuid): labeler for uuid, _, _, _, _, labeler in rows}
+    return wrong + _not_exported(world, acknowledged, labelers)
+
+
+def _not_exported(
+    world: World,
+    acknowledged: list[list[Any]],  # Any: JSON
+    labelers: dict[str, int],  # by client UUID
+) -> list[str]:
+    """Answers that count and that the export of votes lacks or tells otherwise; each response has a text of its own."""
+    project = Project.objects.get(pk=world.project_id)
+    votes = vote_rows(votes_of(project, votes_for(project, SnapshotQuery())))
+    told = {
+        (one["labeler"], one["responses"][one["ranking"][0][0]]["text"], one["strengths"][0])
+        for one in votes
+    }
+    texts = dict(Candidate.objects.filter(project=project).values_list("pk", "text"))
+    return [
+        f"{uuid} was acknowledged, and is not in the export of votes"
+        for uuid, _, chosen, step, is_counted in acknowledged
+        if is_counted and (pseudonym(project, labelers[uuid]), texts[chosen], step) not in told
+    ]
