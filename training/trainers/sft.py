@@ -5,6 +5,7 @@
 2. Several responses to one prompt are one tree, so that the prompt is computed once.
 3. Log-probabilities come a tile of the lm-head at a time; weights take updates in float32.
 4. Layers under the lowest trained one are passed once a run, not once an epoch.
+5. With include_chosen the best judged response of a prompt is imitated beside the demonstrations.
 """
 
 import torch

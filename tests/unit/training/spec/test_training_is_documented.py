@@ -3,12 +3,12 @@ from dataclasses import fields
 
 import pytest
 
-from tests.unit.training.documented import TEXT, explained
+from tests.unit.training.documented import TEXT, departures, explained
 from training.spec.metrics import METRICS as DESCRIBED
 from training.spec.metrics import OF_KIND, Tells, metric
 from training.spec.results import MEASURES, measure_title
 from training.spec.runs import SPECS
-from training.trainers import dpo, grpo, kto, ppo, reward_model
+from training.trainers import dpo, grpo, kto, ppo, reward_model, sft
 
 SETTINGS = {one.name for spec in SPECS.values() for one in fields(spec)}
 STEPS = (dpo.Learned, grpo.Learned, kto.Learned, ppo.Learned, ppo.Judged, reward_model.Learned)
@@ -27,6 +27,15 @@ def test_every_setting_and_metric_is_explained(name):
 @pytest.mark.parametrize("kind", SPECS)
 def test_the_settings_of_every_kind_are_explained_where_one_reads_of_it(kind):
     assert {one.name for one in SPECS[kind].used_fields()} - explained(kind) == set()
+
+
+@pytest.mark.parametrize("trainer", [sft, reward_model, dpo, kto, ppo, grpo])
+def test_every_numbered_point_of_a_trainers_header_is_a_departure_in_the_text(trainer):
+    points = re.findall(r"^(\d+)\. ", trainer.__doc__, re.MULTILINE)
+    told = departures(trainer.__name__.rpartition(".")[2])
+    assert points
+    assert [number.strip() for number, *_ in told] == points
+    assert [row for row in told if len(row) != 4 or not all(cell.strip() for cell in row)] == []
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
