@@ -11,13 +11,24 @@ from annotation.ui.templatetags.measured import hundredths, percent
 
 register = template.Library()
 Share = dict[str, Any]  # Any: JSON of a statistic
+NO_VALUE = "No number: why"
+
+
+@register.simple_tag
+def dash(reason: str) -> SafeString:
+    """In place of a number: a dash that says why there is none, on hover, by a tap or by its key."""
+    return format_html(
+        '<details class="why"><summary title="{0}" aria-label="{1}">–</summary>{0}</details>',
+        reason,
+        NO_VALUE,
+    )
 
 
 @register.simple_tag
 def share_cell(one: Share, address: str = "") -> SafeString:
     """The value, linked to what is behind it, over its interval and n; a dash that says why there is none."""
     if one["value"] is None:
-        return format_html('<td title="{}">–</td>', one["reason"])
+        return format_html("<td>{}</td>", dash(one["reason"]))
     value = percent(one["value"])
     shown = format_html('<a href="{}">{}</a>', address, value) if address else value
     interval = one["interval"]
