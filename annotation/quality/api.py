@@ -31,8 +31,8 @@ class AgreementDetail(APIView):
 
 
 class AgreementTable(APIView):
-    """One table of the report as CSV: statistics, coefficients, judges, budget, labelers, matrix, position, periods,
-    versions, policies, models, next.
+    """One table of the report as CSV: statistics, skips, coefficients, judges, budget, labelers, matrix, position,
+    periods, versions, policies, models, next.
     """
 
     @extend_schema(

@@ -66,6 +66,7 @@ def cards_of(
         _card("percent", found["percent"], percent),
         _card("tie_rate", found["tie_rate"], percent),
         _card("all_bad_rate", found["all_bad_rate"], percent),
+        _card("skip_rate", found["skip_rate"], percent),
         _card("machine", data["machine"], percent),
         _reward_model(data["reward_model"], is_filtered=is_filtered),
         _ceiling(found["percent_without_ties"]),
@@ -176,6 +177,13 @@ NAMES: dict[str, tuple[str, str]] = {
     ),
     "tie_rate": ("Ties", "The share of verdicts that say about the same."),
     "all_bad_rate": ("All bad", "The share of verdicts that accept neither response."),
+    "skip_rate": (
+        "Skips",
+        (
+            "The share of what labelers were asked here that they gave back unjudged; n is skips and "
+            "judgments. A skip that was undone does not count. The reasons stand under Labelers."
+        ),
+    ),
     "machine": (
         "People and machine judge",
         (

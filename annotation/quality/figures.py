@@ -15,13 +15,13 @@ from annotation.measures.agreement import Agreement, Coefficients, TalliedAgreem
 from annotation.measures.bias import RatioSums, ratio_sums
 from annotation.measures.live import Tally
 from annotation.quality.columns import STRENGTHS, VERDICTS
-from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs, SelectedCounts
+from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs, VoteCounts
 from annotation.quality.stored import ALL_BAD_CODE, TIE_CODE, Mask
 
 FORMULAS = (
-    3  # raised by each change that gives stored figures or tables other values, or other keys
+    4  # raised by each change that gives stored figures or tables other values, or other keys
 )
-NONE_SELECTED = SelectedCounts()
+NO_VOTES = VoteCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Counts:
     comparisons: int = 0
     asked_again: int = 0  # judgments on selected comparisons, which may be beside the rows
     drawn: int = 0
+    given_here: int = 0  # votes but imported ones, on selected comparisons too
     pairs: int = 0
     ties: int = 0
     all_bad: int = 0
@@ -68,7 +69,7 @@ class Counts:
 
 
 def counts_of(
-    judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int], selected: SelectedCounts
+    judged: JudgedPairs, *, beside: JudgedPairs, machines: Iterable[int], votes: VoteCounts
 ) -> Counts:
     """Counted from judged pairs; ``beside`` are they with those of machine judges, whose ids are ``machines``."""
     told = judged.told
@@ -79,8 +80,9 @@ def counts_of(
         rows=len(judged),
         judgments=int(judged.opens_judgment.sum()),
         comparisons=judged.comparison_count,
-        asked_again=selected.asked_again,
-        drawn=selected.drawn,
+        asked_again=votes.asked_again,
+        drawn=votes.drawn,
+        given_here=votes.given_here,
         pairs=judged.item_count,
         ties=int(told.said(TIE_CODE).sum()),
         all_bad=int(told.said(ALL_BAD_CODE).sum()),
@@ -154,10 +156,10 @@ class Measured:
         judged: JudgedPairs,
         *,
         beside: JudgedPairs | None = None,
-        selected: SelectedCounts = NONE_SELECTED,
+        votes: VoteCounts = NO_VOTES,
     ) -> None:
         self.judged = judged
-        self.selected = selected
+        self.votes = votes
         self.beside = judged if beside is None else beside
 
     @cached_property
@@ -178,9 +180,7 @@ class Measured:
         met = {kinds[pk] for pk in self.judged.labeler_ids.tolist() if pk in kinds}
         machines = [pk for pk, kind in kinds.items() if kind == "machine"]
         return Figures(
-            counts=counts_of(
-                self.judged, beside=self.beside, machines=machines, selected=self.selected
-            ),
+            counts=counts_of(self.judged, beside=self.beside, machines=machines, votes=self.votes),
             verdicts=self.verdicts,
             strengths=self.strengths,
             labelers_count=len(self.judged.labeler_ids),

@@ -36,6 +36,7 @@ class Aspect(StrEnum):
     FAST = "fast"
     GOLD = "gold"
     REPEAT = "repeat"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,8 @@ def _chosen(scoped: ScopedJudgments, asked: Asked) -> Ids:
 
     Without a filter on kinds, who asks for one labeler's items means them of whatever kind.
     """
+    if asked.aspect is Aspect.SKIPPED:
+        return scoped.skipped_by(asked.labeler)
     columns, ids = scoped.columns, scoped.columns.labeler_ids
     own = columns.rows["labeler"] == (ids.index(asked.labeler) if asked.labeler in ids else -1)
     kept = scoped.mask if scoped.scope.labelers else scoped.mask | own & scoped.let_in

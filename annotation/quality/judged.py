@@ -146,9 +146,7 @@ class JudgedPairs:
     @cached_property
     def opens_judgment(self) -> Mask:
         """The first pair of each judgment: a ranking of K gives several."""
-        first = np.ones(len(self.judgments), dtype=bool)
-        first[1:] = self.judgments[1:] != self.judgments[:-1]
-        return first
+        return _opening(self.judgments)
 
     def where(self, kept: Mask) -> "JudgedPairs":
         """The same on some of the rows, its items and labelers coded anew."""
@@ -229,24 +227,35 @@ def ranking_mask(columns: StoredColumns) -> Mask:
     return votes_mask(columns) & ~stored.is_asked_again(columns)
 
 
-class SelectedCounts(NamedTuple):
-    """Judgments on selected comparisons; one that was drawn and asked again is drawn."""
+class VoteCounts(NamedTuple):
+    """Judgments that are votes: on selected comparisons (drawn and asked again is drawn), and those given here."""
 
     asked_again: int = 0
     drawn: int = 0
+    given_here: int = 0  # all but imported ones
 
 
-def count_selected(columns: StoredColumns, kept: Mask) -> SelectedCounts:
-    """How many judgments of the kept rows are votes on selected comparisons."""
+def count_votes(columns: StoredColumns, kept: Mask) -> VoteCounts:
+    """How many judgments of the kept rows are votes of each sort."""
     votes, drawn = kept & votes_mask(columns), stored.is_drawn(columns)
     again = votes & stored.is_asked_again(columns) & ~drawn
-    return SelectedCounts(_judgments(columns, again), _judgments(columns, votes & drawn))
+    sorts = (again, votes & drawn, votes & ~stored.is_imported(columns))
+    return VoteCounts(*(int(_opening(columns.judgments[sort]).sum()) for sort in sorts))
 
 
-def _judgments(columns: StoredColumns, kept: Mask) -> int:
-    """A judgment's rows follow each other."""
-    ids = columns.judgments[kept]
-    return int(len(ids) > 0) + int((ids[1:] != ids[:-1]).sum())
+def given_here(columns: StoredColumns, kept: Mask) -> dict[int, int]:
+    """How many votes of the kept rows each labeler gave here, by id."""
+    votes = kept & votes_mask(columns) & ~stored.is_imported(columns)
+    codes = columns.rows["labeler"][votes][_opening(columns.judgments[votes])]
+    found = np.bincount(codes, minlength=len(columns.labeler_ids)).tolist()
+    return dict(zip(columns.labeler_ids, found, strict=True))
+
+
+def _opening(judgments: npt.NDArray[np.int64]) -> Mask:
+    """The first row of each judgment: its rows follow each other, and a ranking of K has several."""
+    first = np.ones(len(judgments), dtype=bool)
+    first[1:] = judgments[1:] != judgments[:-1]
+    return first
 
 
 def _judged(

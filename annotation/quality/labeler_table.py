@@ -37,10 +37,11 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tests:
-    """What else is known of labelers by id: gold right and shown; repeats same, flipped, shown."""
+    """What else is known of labelers by id: gold right and shown; repeats same, flipped, shown; how often they skip."""
 
     gold: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     repeats: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
+    skip_rates: Mapping[int, Statistic] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -195,6 +196,7 @@ def _tested(tests: Tests, pk: int) -> Data:
         "gold": {**gold.as_json(), "right": right},
         "repeats": proportion(same, n=again, nothing=nothing).as_json(),
         "flips": proportion(flipped, n=again, nothing=nothing).as_json(),
+        "skip_rate": tests.skip_rates.get(pk, missing(NOTHING)).as_json(),
     }
 
 

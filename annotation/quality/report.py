@@ -38,6 +38,7 @@ def headline(figures: Figures, *, is_filtered: bool = False) -> Data:
         "comparisons": counts.comparisons,
         "judgments_asked_again": counts.asked_again,
         "judgments_drawn": counts.drawn,
+        "judgments_given_here": counts.given_here,
         "pairs": counts.pairs,
         "pairs_shared": figures.items_shared,
         "is_rough": is_rough(figures),

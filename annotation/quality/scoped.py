@@ -1,11 +1,15 @@
 """The judgments of a scope: which rows its filters let in, and what is computed from them."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from annotation.comparisons.models import Assignment
 from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.columns import PairColumns
@@ -14,7 +18,8 @@ from annotation.quality.groups import chosen_of
 from annotation.quality.judged import (
     JudgedPairs,
     agreement_mask,
-    count_selected,
+    count_votes,
+    given_here,
     is_selected,
     judged_pairs,
     ranking_mask,
@@ -25,6 +30,7 @@ from annotation.quality.labeler_table import Tests
 from annotation.quality.models import LabelerModel
 from annotation.quality.report import Labeler
 from annotation.quality.scope import EVERYBODY, USER_KINDS, LabelerKind, Scope, Selected
+from annotation.quality.skipped import Skips, skips_of, standing_skips
 from annotation.quality.stored import Mask, StoredColumns, among
 from annotation.quality.tested import tests_of
 from annotation.quality.truth import KnownLabelers, known_labelers
@@ -112,8 +118,8 @@ class ScopedJudgments:
 
     @cached_property
     def measured(self) -> Measured:
-        apart = count_selected(self.columns, self.mask)
-        return Measured(self.judged, beside=self.beside_machines, selected=apart)
+        votes = count_votes(self.columns, self.mask)
+        return Measured(self.judged, beside=self.beside_machines, votes=votes)
 
     @cached_property
     def labelers(self) -> dict[int, Labeler]:
@@ -128,8 +134,28 @@ class ScopedJudgments:
         return found
 
     @cached_property
+    def skips(self) -> Skips:
+        """Of all that was asked here: agreement leaves out what was selected for its verdicts, and a skip has none."""
+        return skips_of(self._skips_let_in(), self.scope)
+
+    def skipped_by(self, labeler_id: int) -> npt.NDArray[np.int64]:
+        """Ids of the comparisons that this labeler skipped, in order."""
+        rows = self._skips_let_in().filter(labeler=labeler_id).order_by("comparison_id")
+        return np.array(rows.values_list("comparison_id", flat=True), dtype=np.int64)
+
+    def _skips_let_in(self) -> QuerySet[Assignment]:
+        rows = standing_skips(self.project, self.scope)
+        if self.scope.selected == Selected.ONLY:
+            wanted = _pairs_mask(self.project, self.scope.only(("selected",)), self.columns)
+            pairs = self.columns.pairs if wanted is None else self.columns.pairs[wanted]
+            rows = rows.filter(comparison__in=np.unique(pairs["comparison"]).tolist())
+        return rows
+
+    @cached_property
     def tests(self) -> Tests:
-        return tests_of(self.project, self.columns, self.mask)
+        given = given_here(self.columns, self.mask)
+        rates = {pk: self.skips.rate_of(pk, given=n) for pk, n in given.items()}
+        return replace(tests_of(self.project, self.columns, self.mask), skip_rates=rates)
 
 
 def counting_judgments(project: Project, *, counted: Collection[int]) -> JudgedPairs:

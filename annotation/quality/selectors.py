@@ -27,6 +27,7 @@ from annotation.quality.positions import position_part
 from annotation.quality.report import Data, headline, report_of
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import FIT_AT_ONCE, ScopedJudgments
+from annotation.quality.skipped import skips_of, standing_skips, with_skips
 from annotation.registry.models import ModelVersion
 
 FILTERED_EVERY = 5  # seconds at least between two looks at filtered figures
@@ -74,7 +75,7 @@ def report_from(scoped: ScopedJudgments, *, parts: Iterable[str] = tuple(PARTS))
         is_filtered=not scoped.scope.is_usual,
     )
     report["reward_model"] = reward_model_accuracy(scoped.project)
-    return report
+    return with_skips(report, scoped.skips)
 
 
 def reward_model_accuracy(project: Project) -> Data:
@@ -218,9 +219,11 @@ def live_view(project: Project) -> AgreementView:
         return AgreementView(
             scope=Scope(), report=EMPTY, computed_at=None, is_current=not stored.is_behind(project)
         )
+    figures = {**row.figures, "reward_model": reward_model_accuracy(project)}
+    skips = skips_of(standing_skips(project, Scope()), Scope())
     return AgreementView(
         scope=Scope(),
-        report={**row.figures, "reward_model": reward_model_accuracy(project)},
+        report=with_skips(figures, skips),
         computed_at=row.figures_at,
         is_current=not stored.is_behind(project),
         version=row.version or 0,
@@ -235,6 +238,7 @@ EMPTY: Data = {
     "comparisons": 0,
     "judgments_asked_again": 0,
     "judgments_drawn": 0,
+    "judgments_given_here": 0,
     "pairs": 0,
     "pairs_shared": 0,
     "is_rough": True,
@@ -252,6 +256,7 @@ EMPTY: Data = {
     "judges": [],
     "statistics": {},
     "kinds": [],
+    "skips": [],
 }
 
 

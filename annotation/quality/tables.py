@@ -12,6 +12,7 @@ from annotation.quality.report import ceiling_ends
 
 PARTS_OF_TABLES: dict[str, tuple[str, ...]] = {
     "statistics": (),
+    "skips": (),
     "labelers": ("labelers",),
     "matrix": ("labelers", "matrix"),
     "position": ("position",),
@@ -38,6 +39,7 @@ def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  #
     parts_of_table(name)
     return {
         "statistics": _statistics,
+        "skips": _skips,
         "labelers": _labelers,
         "matrix": _matrix,
         "position": _position,
@@ -173,6 +175,12 @@ def _statistics(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     return head, [[name, *_cells(one)] for name, one in found.items() if isinstance(one, dict)]
 
 
+def _skips(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
+    """Why labelers skipped: each reason with its share of all skips."""
+    head = ["why", "skips", *_ends("value")]
+    return head, [[one["key"], one["skips"], *_cells(one)] for one in data["skips"]]
+
+
 def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     plain = [
         "name",
@@ -186,10 +194,10 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         "standing",
     ]
     measured = ["agreement", "accuracy", "left", "longer", "repeats", "flips", "gold", "fast"]
-    measured += ["tie_rate", "all_bad_rate", "strong_rate", "cycles", "alpha_without"]
-    head = plain + [f"{name}{end}" for name in measured for end in ("", "_low", "_high", "_n")]
+    measured += ["tie_rate", "all_bad_rate", "skip_rate", "strong_rate", "cycles", "alpha_without"]
+    head = plain + [column for name in measured for column in _ends(name)]
     rows = [
-        [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])[:4]]
+        [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])]
         for row in data["labelers"]
     ]
     return head, rows

@@ -32,9 +32,9 @@ from annotation.quality.figures import (
 )
 from annotation.quality.judged import (
     JudgedPairs,
-    SelectedCounts,
+    VoteCounts,
     agreement_mask,
-    count_selected,
+    count_votes,
     judged_pairs,
 )
 from annotation.quality.models import AgreementTally, ColumnStore, LabelerTally, RowChunk
@@ -80,8 +80,8 @@ def move(*, store: ColumnStore, moved: Moved, version: int) -> None:
     machines = machines_among({pk for one in moved for pk in stored.labelers_in(one)})
     counts, histogram = Counts(**row.counts), LiveHistogram(len(SAID))
     for columns, judged, times in zip(moved, both, (-1, 1), strict=True):
-        people, apart = judged.without(machines), _selected(columns, machines)
-        told = counts_of(people, beside=judged, machines=machines, selected=apart)
+        people, votes = judged.without(machines), _votes(columns, machines)
+        told = counts_of(people, beside=judged, machines=machines, votes=votes)
         counts = counts.plus(told, times=times)
         for said in _items(people):
             histogram.put(said, times)
@@ -157,9 +157,9 @@ def ensure(project: Project) -> None:
         _count(project, columns, version=store.version)
 
 
-def _selected(columns: StoredColumns, machines: Iterable[int]) -> SelectedCounts:
-    """Judgments of all but machine judges on selected comparisons."""
-    return count_selected(
+def _votes(columns: StoredColumns, machines: Iterable[int]) -> VoteCounts:
+    """Judgments of all but machine judges that are votes."""
+    return count_votes(
         columns, ~stored.among(machines, columns.labeler_ids, columns.rows["labeler"])
     )
 
@@ -170,8 +170,8 @@ def _count(project: Project, columns: StoredColumns, *, version: int) -> None:
     people = judged.without(machines)
     table = RatingTable.from_columns(people.items, people.labelers, people.said, SAID)
     tally = tally_of(table)
-    apart = _selected(columns, machines)
-    counts = counts_of(people, beside=judged, machines=machines, selected=apart)
+    votes = _votes(columns, machines)
+    counts = counts_of(people, beside=judged, machines=machines, votes=votes)
     AgreementTally.objects.update_or_create(
         project=project,
         defaults={

@@ -26,6 +26,7 @@ from annotation.quality.selectors import (
     view_of,
 )
 from annotation.quality.services import catch_up
+from annotation.quality.skipped import named_reasons
 from annotation.quality.tables import csv_answer, parts_of_table
 
 SUMMARY_PARTS = ("periods", "policies", "coefficients", "judges")
@@ -56,6 +57,7 @@ def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     context = frame_context(request, project, "labelers", parts=("labelers", "matrix", "position"))
     context |= _labeler_drawings(context)
+    context["skips"] = named_reasons(context["report"]["skips"])
     rows = context["report"]["labelers"]
     is_all = request.GET.get("rows") == "all" or len(rows) <= LABELERS_SHOWN
     context["labelers_shown"] = rows if is_all else _first_labelers(rows)

@@ -45,6 +45,7 @@ from annotation.quality.people_frame import (
     people_context,
     refused,
 )
+from annotation.quality.skipped import skips_on
 from annotation.ui import charts, markdown
 
 PAGE_SIZE = 50
@@ -207,6 +208,7 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "causes": Adjudication.Cause.choices,
         "disputes": disputes.disputes_about(row),
         "flags": flags_with_texts(row.flags.all()),
+        "skips": skips_on(row),
         "adjudication": found,
         "adjudicated": verdict_text(found, row) if found and found.has_verdict else "",
         "gold": item,

@@ -705,6 +705,19 @@ def test_where_every_period_is_hidden_the_plot_gives_way_to_the_reason(client, a
     assert "there are 4 and 3." in content
 
 
+def test_a_number_of_a_labeler_without_a_value_says_why_in_the_table_and_without_a_mouse(
+    busy, client
+):
+    services.refresh_agreement(project=busy)
+    client.force_login(factories.member(busy, "admin"))
+    answer = client.get(reverse("quality-table", args=[busy.pk, "labelers"]))
+    rows = list(csv.DictReader(answer.getvalue().decode().splitlines()))
+    assert {row["gold_reason"] for row in rows} == {"No gold comparison was shown."}
+    assert {row["agreement_reason"] for row in rows} == {""}
+    page = client.get(reverse("quality-labelers", args=[busy.pk])).content.decode()
+    assert re.search(r"<details[^>]*><summary[^>]*>–</summary>No gold comparison was shown", page)
+
+
 def test_how_a_labeler_uses_the_scale_has_its_n_and_interval(client, admin, busy):
     """Simon ties 10 of 40 verdicts; without him two agree on everything, so nothing varies."""
     report = computed_report(busy, Scope())

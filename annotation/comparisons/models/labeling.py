@@ -252,9 +252,10 @@ class Assignment(models.Model):
                 fields=["labeler", "project"], condition=Q(state="leased"), name="leases_by_labeler"
             ),
             models.Index(
-                fields=["labeler", "project", "-skipped_at"],
+                fields=["project", "labeler", "-skipped_at"],
+                include=["skip_reason", "takes_place"],
                 condition=Q(state="skipped"),
-                name="skips_by_labeler",
+                name="skips_by_project",
             ),
         ]
 
