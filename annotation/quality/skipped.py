@@ -79,7 +79,7 @@ def skips_of(rows: QuerySet[Assignment], scope: Scope) -> Skips:
     """Counted by labeler and reason, in one query."""
     counts = rows.order_by("labeler_id", "skip_reason").values_list("labeler_id", "skip_reason")
     found = defaultdict[int, dict[str, int]](dict)
-    for pk, reason, n in counts.annotate(n=Count("pk")):
+    for pk, reason, n in counts.annotate(n=Count("*")):
         found[pk][reason] = n
     return Skips(by_labeler=found, lack="" if scope.criterion == OVERALL else OF_ALL_CRITERIA)
 

@@ -430,7 +430,7 @@ def test_the_items_tab_asks_no_more_of_the_database_for_more_items(
 ):
     tasks.refresh_agreement(busy.pk)
     client.get(reverse("quality-items", args=[busy.pk]))
-    with django_assert_max_num_queries(32):
+    with django_assert_max_num_queries(33):
         client.get(reverse("quality-items", args=[busy.pk]))
 
 
