@@ -9,7 +9,7 @@ from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core import text
 from annotation.datasets.models import DatasetSnapshot
-from annotation.generation.models import Candidate
+from annotation.generation.models import Candidate, SamplingPlan
 from annotation.projects.models import Membership, Project, Role
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
@@ -47,6 +47,12 @@ def policy(project: Project, **fields: object) -> ModelVersion:
         "location": ".",
     }
     return ModelVersion.objects.create(project=project, **{**defaults, **fields})
+
+
+def sampling_plan(project: Project, *policies: ModelVersion, **fields: object) -> SamplingPlan:
+    plan = SamplingPlan.objects.create(project=project, **fields)
+    plan.policies.set(policies)
+    return plan
 
 
 def server_by_an_admin(

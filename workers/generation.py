@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.db import transaction
 
-from annotation.comparisons.services.pairing import pair_candidates
+from annotation.comparisons.services.run_groups import pair_answered
 from annotation.core import storage
 from annotation.core.jobs import Job
 from annotation.generation import services
@@ -80,15 +80,12 @@ class Shelf:
                 reason=outcome.reason,
                 prompt_tokens_cut=outcome.prompt_tokens_cut,
             )
-            self._pair(prompt)
+            if self._run.pair_after:
+                pair_answered(run=self._run, prompt=prompt)
         if not outcome.samples:
             self.failed, self.reason = self.failed + 1, outcome.reason
         self._done += 1
         self._job.progress(self._done, self._total, "prompts")
-
-    def _pair(self, prompt: Prompt) -> None:
-        if self._run.pair_after:
-            pair_candidates(project=self._run.project, prompt=prompt)
 
 
 def sampling_of(run: GenerationRun | PlaygroundRun, *, n: int) -> SamplingSettings:

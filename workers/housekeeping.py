@@ -16,6 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from annotation.comparisons.services.queue import expire_leases
+from annotation.comparisons.services.run_groups import pair_what_is_left
 from annotation.core import bucket
 from annotation.core.jobs import Job, JobModel, JobQuerySet, Queue, job_models, queue_of
 from annotation.demonstrations.services.writing import expire_drafts
@@ -45,6 +46,7 @@ def sweep() -> None:
         ring_for_old_reports()
     expire_leases()
     expire_drafts()
+    pair_what_is_left()
     advance_evaluations()
     advance_all()
 

@@ -126,8 +126,8 @@ def _made_up(size: int) -> dict[int, Response]:
     return {place: Response(text, is_finished=True) for place, text in enumerate(texts, start=1)}
 
 
-def size_of(*, pairing: str, per_prompt: int) -> int:
+def size_of(*, pairing: str, responses: int) -> int:
     """How many responses a labeler compares at once."""
     if pairing != Project.Pairing.ONE_RANKING:
         return 2
-    return min(max(per_prompt, 2), len(LETTERS))
+    return min(max(responses, 2), len(LETTERS))

@@ -23,6 +23,7 @@ from annotation.core import statements
 from annotation.core.errors import InvalidInput, NotFound
 from annotation.core.statements import columns, row_of, width
 from annotation.generation.models import Candidate
+from annotation.generation.selectors import held_for_others
 from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import project_for
 from annotation.prompts.models import Prompt
@@ -393,11 +394,14 @@ def flags_with_texts(flags: QuerySet[Flag]) -> QuerySet[Flag]:
 
 
 def prompts_to_pair(project: Project) -> QuerySet[Prompt]:
-    """Prompts with candidates to compare and no comparison yet, the oldest; no more than fit in a request."""
+    """Prompts with candidates to compare and no comparison yet, the oldest; no more than fit in a request.
+
+    Those are left out that wait for another policy, and are compared by themselves.
+    """
     several = Candidate.objects.filter(project=project).values("prompt").annotate(many=Count("pk"))
     compared = Comparison.objects.filter(prompt=OuterRef("pk"))
     waiting = project.prompts.filter(
-        ~Exists(compared), pk__in=several.filter(many__gt=1).values("prompt")
+        ~Exists(compared), ~held_for_others(), pk__in=several.filter(many__gt=1).values("prompt")
     )
     return waiting.order_by("pk")[:PAIRED_AT_ONCE]
 

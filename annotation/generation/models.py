@@ -12,6 +12,13 @@ from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 
 
+class RunGroup(models.Model):
+    """Runs that were begun together, one a policy: a prompt's responses are compared once all of them answered it."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="run_groups")
+    paired_at = models.DateTimeField(null=True, blank=True)  # all are over, and what they left too
+
+
 class GenerationRun(JobModel):
     """A job: sample ``per_prompt`` responses for each prompt that this policy was not yet asked in the same way."""
 
@@ -31,6 +38,9 @@ class GenerationRun(JobModel):
     max_prompts = models.PositiveIntegerField(default=0)  # 0: all
     prompt_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)  # only these
     pair_after = models.BooleanField(default=True)  # make comparisons of the new candidates
+    group = models.ForeignKey(
+        RunGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+    )
 
 
 class SamplingPlan(models.Model):
@@ -39,10 +49,8 @@ class SamplingPlan(models.Model):
     project = models.OneToOneField(
         Project, primary_key=True, on_delete=models.CASCADE, related_name="sampling_plan"
     )
-    policy = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    per_prompt = models.PositiveSmallIntegerField(
+    policies = models.ManyToManyField(ModelVersion, related_name="+")
+    per_prompt = models.PositiveSmallIntegerField(  # of each policy
         default=2, validators=[MinValueValidator(1), MaxValueValidator(64)]
     )
     temperature = models.FloatField(default=0.8)

@@ -8,7 +8,13 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.core.errors import NotFound
-from annotation.generation.models import Candidate, GenerationRun, PlaygroundRun, PromptOutcome
+from annotation.generation.models import (
+    Candidate,
+    GenerationRun,
+    PlaygroundRun,
+    PromptOutcome,
+    SamplingPlan,
+)
 from annotation.projects.models import Project
 from annotation.projects.selectors import criterion_titles
 from annotation.prompts.models import Prompt
@@ -51,6 +57,11 @@ def policies_of(project: Project) -> QuerySet[ModelVersion]:
     return rows.order_by("-stage", "-pk")  # of candidate, retired, serving the last is the first
 
 
+def planned_policies(plan: SamplingPlan) -> QuerySet[ModelVersion]:
+    """The policies of a plan in the order in which they are offered; none of a plan that is not saved."""
+    return policies_of(plan.project).filter(pk__in=plan.policies.values("pk"))
+
+
 def lacking(run: GenerationRun) -> QuerySet[Prompt]:
     """Prompts of the project that the policy has not answered in this way, oldest first."""
     asked_this_way = PromptOutcome.objects.filter(
@@ -75,6 +86,27 @@ def wanted(run: GenerationRun) -> QuerySet[Prompt]:
         return rows
     answered = run.outcomes.filter(reason="").count() if run.pk else 0
     return rows[: max(0, run.max_prompts - answered)]
+
+
+def begun_with(run: GenerationRun) -> QuerySet[GenerationRun]:
+    """The others of the runs that were begun together, with their policies."""
+    together = GenerationRun.objects.filter(group__isnull=False, group=run.group_id)
+    return together.exclude(pk=run.pk).select_related("policy").order_by("pk")
+
+
+def is_awaited(run: GenerationRun, prompt: Prompt) -> bool:
+    """Whether a run that was begun with this one has yet to answer the prompt."""
+    return any(
+        lacking(one).filter(pk=prompt.pk).exclude(outcomes__run=one).exists()
+        for one in begun_with(run)
+        if not one.is_over
+    )
+
+
+def held_for_others() -> Exists:
+    """Of prompts: some of their responses wait to be compared with those of a run begun together with theirs."""
+    said = Candidate.objects.filter(prompt=OuterRef("pk"), run__group__isnull=False)
+    return Exists(said.filter(run__group__paired_at=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

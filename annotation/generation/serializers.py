@@ -37,7 +37,8 @@ class GenerationRunSerializer(serializers.ModelSerializer[GenerationRun]):
     class Meta:
         model = GenerationRun
         fields = [
-            "id", "policy", "per_prompt", *SAMPLING_FIELDS, "max_prompts", "pair_after", *JOB_FIELDS,
+            "id", "policy", "per_prompt", *SAMPLING_FIELDS, "max_prompts", "pair_after", "group",
+            *JOB_FIELDS,
         ]  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def run_progress(request: HttpRequest, project_id: int, pk: int) -> HttpResponse
 def _run_facts(row: GenerationRun) -> dict[str, Any]:  # Any: a template's context
     return {
         "run": row,
+        "begun_with": selectors.begun_with(row),
         "waiting_for": waiting_text(row),
         "facts": selectors.facts_of(row),
         "failures": selectors.failures_of(row),

@@ -20,14 +20,15 @@ PREVIEWED = ("prompts", "responses", "rubric", "guideline", "answers", "labels",
 def saved(project: Project, step: str) -> Draft:
     """As the project stands."""
     plan = SamplingPlan.objects.filter(project=project).first() or SamplingPlan(project=project)
+    policies = plan.policies.count() if plan.pk else 0
     guideline = current_guideline(project)
     return Draft(
         project=project,
         criteria=[Asked(*one) for one in aspects_of(project)],
         guideline=guideline.text if guideline else "",
         guideline_version=guideline.version if guideline else 1,
-        size=size_of(pairing=project.pairing, per_prompt=plan.per_prompt),
-        is_size_planned=plan.policy_id is not None,
+        size=size_of(pairing=project.pairing, responses=plan.per_prompt * max(1, policies)),
+        is_size_planned=policies > 0,
         is_about_guideline=step == "guideline",
     )
 
@@ -52,7 +53,8 @@ def _responses(draft: Draft, posted: QueryDict) -> Draft:
     form.is_valid()
     pairing = form.cleaned_data.get("pairing") or draft.project.pairing
     per_prompt = form.cleaned_data.get("per_prompt") or draft.size
-    size = size_of(pairing=pairing, per_prompt=per_prompt)
+    policies = len(form.cleaned_data.get("policies") or ())
+    size = size_of(pairing=pairing, responses=per_prompt * max(1, policies))
     return replace(draft, size=size, is_size_planned=True)
 
 

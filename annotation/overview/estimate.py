@@ -3,20 +3,23 @@
 Nothing is stored. What is known of the project counts; for what is not, the assumption is stated beside the number.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import comb
 from typing import Any, Self
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
 from annotation.comparisons.batches import labels_of
-from annotation.comparisons.models import Comparison
-from annotation.comparisons.services.pairing import candidate_sets
+from annotation.comparisons.models import Comparison, ComparisonCandidate
+from annotation.comparisons.services.pairing import candidate_sets, sets_across
 from annotation.core.errors import InvalidInput
 from annotation.generation.models import SamplingPlan
+from annotation.generation.services.planning import check_responses
 from annotation.measures import budget
 from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
@@ -40,15 +43,14 @@ class Plan:
     """The choices that an estimate rests on; shares lie from 0 to 1."""
 
     prompts: int
-    per_prompt: int = 2
+    policies: int = 1  # 0: none answers, so what has no two responses is not compared
+    per_prompt: int = 2  # of each policy
     pairing: str = Project.Pairing.AUTO
     overlap: int
     overlap_share: float
     gold_share: float = 0.0
     repeat_share: float = 0.0
     agreement_target: float = 0.7
-    # False: no policy answers, so what has no two responses is not compared.
-    is_sampled: bool = True
 
     def changed(self, choices: dict[str, Any]) -> Self:  # Any: numbers and one word
         """The same plan with the choices that are given."""
@@ -96,6 +98,7 @@ def plan_of(project: Project) -> Plan:
     sampling = chosen or SamplingPlan()
     return Plan(
         prompts=_prompts(project),
+        policies=_policies(project, chosen),
         per_prompt=sampling.per_prompt,
         pairing=project.pairing,
         overlap=project.overlap,
@@ -103,16 +106,15 @@ def plan_of(project: Project) -> Plan:
         gold_share=project.gold_share,
         repeat_share=project.repeat_share,
         agreement_target=project.agreement_target,
-        is_sampled=_is_sampled(project, chosen),
     )
 
 
-def _is_sampled(project: Project, chosen: SamplingPlan | None) -> bool:
-    """Whether a policy answers what has no responses; before anything is chosen, where one is there or no response."""
+def _policies(project: Project, chosen: SamplingPlan | None) -> int:
+    """How many answer; before anything is chosen one does, where one is there or no response."""
     if chosen is not None:
-        return chosen.policy_id is not None
+        return chosen.policies.count()
     policies = project.model_versions.filter(kind=ModelVersion.Kind.POLICY)
-    return policies.exists() or not project.candidates.exists()
+    return int(policies.exists() or not project.candidates.exists())
 
 
 def _prompts(project: Project) -> int:
@@ -129,16 +131,18 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
     plan = replace(plan, prompts=PROMPTS_ASSUMED) if are_prompts_assumed else plan
     _check(plan)
     there = _comparisons_there(project)
-    lacking = 0 if plan.is_sampled or are_prompts_assumed else _without_two_responses(project)
-    fresh = max(0, plan.prompts - there["prompts"] - lacking) * _sets(plan)
+    lacking = 0 if plan.policies or are_prompts_assumed else _without_two_responses(project)
+    new_prompts, sets = max(0, plan.prompts - there["prompts"] - lacking), _sets(plan)
+    fresh = new_prompts * len(sets)
     comparisons = there["all"] + fresh
     shared = there["shared"] + (round(fresh * plan.overlap_share) if plan.overlap > 1 else 0)
     labels = there["labels"] + round(fresh * (1 + plan.overlap_share * (plan.overlap - 1)))
     left = max(0, labels - there["given"])
     served = round(left / (1 - plan.gold_share - plan.repeat_share))
     timed = pace.seconds_of_a_judgment(project)
-    seconds = timed.mean or SECONDS_ASSUMED + SECONDS_MORE * (_largest_set(plan) - 2)
+    seconds = timed.mean or SECONDS_ASSUMED + SECONDS_MORE * (_largest(sets) - 2)
     forecast = pace.forecast_of(project, left=left)
+    met = comparisons if plan.policies < 2 else _of_two_policies(project, plan, new_prompts, sets)
     agreement = min(max(plan.agreement_target, 0.0), 1.0)
     return Estimate(
         plan=plan,
@@ -153,7 +157,7 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
         agreement_items=shared,
         agreement_width=budget.half_width(agreement, n=shared),
         alpha_width=budget.alpha_half_width(agreement, n=shared),
-        win_rate_width=budget.half_width(0.5, n=comparisons),
+        win_rate_width=budget.half_width(0.5, n=met),
         labels_a_day=forecast.labels_a_day,
         days=forecast.days,
         finish_at=forecast.finish_at,
@@ -164,6 +168,7 @@ def estimate(project: Project, plan: Plan | None = None) -> Estimate:
 
 
 def _check(plan: Plan) -> None:
+    check_responses(plan.per_prompt, policies=plan.policies)
     if plan.gold_share + plan.repeat_share > LARGEST_TEST_SHARE:
         raise InvalidInput.at(
             "repeat_share",
@@ -177,19 +182,46 @@ def _without_two_responses(project: Project) -> int:
     return project.prompts.alias(responses=Count("candidates")).filter(responses__lt=2).count()
 
 
-def _sets(plan: Plan) -> int:
-    return len(candidate_sets(list(range(plan.per_prompt)), plan.pairing))
+def _sets(plan: Plan) -> list[tuple[int, ...]]:
+    """What is compared of a prompt: each policy's responses are numbered one after the other."""
+    if plan.policies < 2:
+        return candidate_sets(list(range(plan.per_prompt)), plan.pairing)
+    starts = range(0, plan.policies * plan.per_prompt, plan.per_prompt)
+    said = [list(range(start, start + plan.per_prompt)) for start in starts]
+    return sets_across(said, plan.pairing)
 
 
-def _largest_set(plan: Plan) -> int:
-    sets = candidate_sets(list(range(plan.per_prompt)), plan.pairing)
+def _largest(sets: Collection[tuple[int, ...]]) -> int:
     return max((len(one) for one in sets), default=2)
 
 
-def _comparisons_there(project: Project) -> dict[str, int]:
+def _of_two_policies(
+    project: Project, plan: Plan, new_prompts: int, sets: Collection[tuple[int, ...]]
+) -> int:
+    """On how many comparisons any two policies of the plan meet, on average."""
+    met = sum(comb(len({pk // plan.per_prompt for pk in one}), 2) for one in sets)
+    return round((_met_there(project) + new_prompts * met) / comb(plan.policies, 2))
+
+
+def _met_there(project: Project) -> int:
+    """Two policies of the project's plan on one comparison that is there, counted for each two."""
+    planned = SamplingPlan.policies.through.objects.filter(samplingplan=project.pk)
+    said = ComparisonCandidate.objects.filter(
+        comparison__in=_counted(project), candidate__policy__in=planned.values("modelversion")
+    )
+    met = said.values("comparison").annotate(n=Count("candidate__policy", distinct=True))
+    pairs = met.filter(n__gt=1).aggregate(pairs=Sum(F("n") * (F("n") - 1) / 2))
+    return pairs["pairs"] or 0
+
+
+def _counted(project: Project) -> QuerySet[Comparison]:
+    """The comparisons that are neither withdrawn nor gold."""
     withdrawn = Q(state=Comparison.State.CLOSED) | Q(kind=Comparison.Kind.GOLD)
-    rows = project.comparisons.exclude(withdrawn)
-    facts = rows.aggregate(
+    return project.comparisons.exclude(withdrawn)
+
+
+def _comparisons_there(project: Project) -> dict[str, int]:
+    facts = _counted(project).aggregate(
         all=Count("pk"),
         prompts=Count("prompt", distinct=True),
         labels=Sum(labels_of()),

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.generation.models import SamplingPlan
 from annotation.generation.sampling import MOST_PER_PROMPT, MOST_TOKENS
-from annotation.generation.selectors import policies_of
+from annotation.generation.selectors import planned_policies, policies_of
+from annotation.generation.services.planning import MOST_POLICIES
 from annotation.projects.models import Project
 from annotation.projects.services.rubric import Aspect
 from annotation.projects.settings_forms import CHOICES, OpenedForm, PercentField
@@ -17,13 +18,14 @@ from annotation.prompts.forms import UploadForm
 from annotation.registry.models import ModelVersion
 
 MOST_PROMPTS = 10_000_000
-SAMPLING = ("policy", "per_prompt", "temperature", "max_tokens")
+SAMPLING = ("policies", "per_prompt", "temperature", "max_tokens")
 
 
 class EstimateForm(forms.Form):
     """Choices to estimate with; what is left out is the project's."""
 
     prompts = forms.IntegerField(min_value=1, max_value=MOST_PROMPTS, required=False)
+    policies = forms.IntegerField(min_value=0, max_value=MOST_POLICIES, required=False)
     per_prompt = forms.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, required=False)
     pairing = forms.ChoiceField(choices=[("", ""), *Project.Pairing.choices], required=False)
     overlap = forms.IntegerField(min_value=1, max_value=50, required=False)
@@ -53,20 +55,43 @@ def aspects_in(posted: QueryDict) -> list[Aspect]:
     return [Aspect(*(text.strip() for text in row)) for row in rows]
 
 
+class KeysInput(forms.HiddenInput):
+    """The keys of several rows in one hidden field, so that none is a value too."""
+
+    def format_value(self, value: Any) -> str:  # Any: keys, or as they were sent
+        return ",".join(str(one) for one in value or ())
+
+    def value_from_datadict(
+        self, data: Any, _files: Any, name: str
+    ) -> list[str]:  # Any: as Django's
+        sent = data.get(name) or ""
+        return [one for one in sent.split(",") if one] if isinstance(sent, str) else sent
+
+
+class PoliciesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg] # not generic at run time
+    """Some of a project's policies, or none."""
+
+    widget = forms.CheckboxSelectMultiple
+    hidden_widget = KeysInput
+
+
 class ResponsesForm(OpenedForm, forms.Form):
     """Who answers the prompts, how, and which answers are compared. Bounds are the services'."""
 
-    policy = forms.ModelChoiceField(
+    policies = PoliciesField(
+        label=_("Policies that answer"),
         queryset=ModelVersion.objects.none(),
         required=False,
-        empty_label=_("None: the responses are imported"),
-        help_text=_("It is asked when you start, at the last step."),
+        help_text=_(
+            "They are asked when you start, at the last step. The responses of several are compared with each "
+            "other. Choose none where the responses are imported."
+        ),
     )
     per_prompt = forms.IntegerField(
-        label=_("Responses a prompt"),
+        label=_("Responses a prompt, from each policy"),
         min_value=1,
         max_value=MOST_PER_PROMPT,
-        help_text=_("2 to 9 can be compared at once."),
+        help_text=_("2 to 9 in all can be compared at once."),
     )
     temperature = forms.FloatField(
         label=_("Temperature"),
@@ -89,13 +114,17 @@ class ResponsesForm(OpenedForm, forms.Form):
 
     def __init__(self, data: QueryDict | None, *, project: Project) -> None:
         self.plan = SamplingPlan.objects.filter(project=project).first()
-        self.policies = policies_of(project)
-        plan = self.plan or SamplingPlan(policy=self.policies.first())
-        sampling = {name: getattr(plan, name) for name in SAMPLING}
-        super().__init__(data, initial={**sampling, "pairing": project.pairing})
-        field = self.fields["policy"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - what we know
-        field.queryset = self.policies
+        self.offered = policies_of(project)
+        plan = self.plan or SamplingPlan()
+        chosen = planned_policies(plan) if self.plan else self.offered[:1]
+        initial = {name: getattr(plan, name) for name in SAMPLING if name != "policies"}
+        initial |= {"policies": list(chosen), "pairing": project.pairing}
+        super().__init__(data, initial=initial)
+        field = self.fields["policies"]
+        assert isinstance(field, PoliciesField)  # noqa: S101 - what we know
+        field.queryset = self.offered
+        if not self.offered:
+            field.help_text = _("None is registered; the responses are imported.")
 
     def clean(self) -> dict[str, Any]:  # Any: cleaned values
         sent: dict[str, Any] = super().clean() or {}
@@ -106,7 +135,7 @@ class ResponsesForm(OpenedForm, forms.Form):
             )
         return sent
 
-    def sampling(self) -> dict[str, Any]:  # Any: numbers and a policy
+    def sampling(self) -> dict[str, Any]:  # Any: numbers and policies
         """The whole plan to keep: the first as it is shown, a later one with the changes alone."""
         chosen = {**self.initial, **self.changes()} if self.plan else self.cleaned_data
         return {name: chosen[name] for name in SAMPLING}

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotation.generation.services.planning import MOST_POLICIES
 from annotation.projects.models import Project
 
 
@@ -50,7 +51,15 @@ class EstimateQuerySerializer(serializers.Serializer[None]):
     """Choices to estimate with; what is left out is the project's."""
 
     prompts = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False)
-    per_prompt = serializers.IntegerField(min_value=1, max_value=64, required=False)
+    policies = serializers.IntegerField(
+        min_value=0,
+        max_value=MOST_POLICIES,
+        required=False,
+        help_text="How many answer each prompt; 0: the responses are imported.",
+    )
+    per_prompt = serializers.IntegerField(
+        min_value=1, max_value=64, required=False, help_text="Of each policy."
+    )
     pairing = serializers.ChoiceField(choices=Project.Pairing.values, required=False)
     overlap = serializers.IntegerField(min_value=1, max_value=50, required=False)
     overlap_share = serializers.FloatField(min_value=0, max_value=1, required=False)
@@ -61,7 +70,8 @@ class EstimateQuerySerializer(serializers.Serializer[None]):
 
 class PlanSerializer(serializers.Serializer[Any]):
     prompts = serializers.IntegerField()
-    per_prompt = serializers.IntegerField()
+    policies = serializers.IntegerField()
+    per_prompt = serializers.IntegerField(help_text="Of each policy.")
     pairing = serializers.CharField()
     overlap = serializers.IntegerField()
     overlap_share = serializers.FloatField()
@@ -91,7 +101,9 @@ class EstimateSerializer(serializers.Serializer[Any]):
     agreement_items = serializers.IntegerField()
     agreement_width = WidthSerializer()
     alpha_width = WidthSerializer()
-    win_rate_width = WidthSerializer()
+    win_rate_width = WidthSerializer(
+        help_text="Of any two of the policies; of one, as if all comparisons were between the same two."
+    )
     labels_a_day = serializers.FloatField(allow_null=True)
     finish_at = serializers.DateTimeField(allow_null=True)
     finish_earliest = serializers.DateTimeField(allow_null=True)

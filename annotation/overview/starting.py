@@ -1,5 +1,7 @@
 """The last act of a set-up: what is planned begins."""
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from annotation.accounts.models import User
@@ -7,19 +9,22 @@ from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services.overlap import draw_overlap_again
 from annotation.comparisons.services.pairing import pair_waiting
 from annotation.core.errors import Conflict
-from annotation.generation.models import SamplingPlan
-from annotation.generation.services import request_candidates
+from annotation.generation.models import GenerationRun, SamplingPlan
+from annotation.generation.services import request_planned
+from annotation.generation.services.asking import Begun
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import roles_of
 from annotation.projects.services.members import set_roles
 from annotation.prompts.selectors import imports_under_way
+from annotation.registry.models import ModelVersion
 
 
 @transaction.atomic
 def start(*, project: Project, actor: User, is_labeling: bool) -> str:
-    """Pair the candidates that wait, ask the planned policy for more; a sentence of what happens now.
+    """Pair the candidates that wait, ask the planned policies for more; sentences of what happens now.
 
-    With ``is_labeling`` the admin becomes a labeler too. Raises Conflict where there is nothing to begin with.
+    With ``is_labeling`` the admin becomes a labeler too. Raises Conflict where there is nothing to begin with,
+    InvalidInput where a planned policy cannot be asked any more: then nothing begins.
     """
     if is_labeling:
         roles = roles_of(actor, project.pk) | {Role.LABELER}
@@ -28,29 +33,24 @@ def start(*, project: Project, actor: User, is_labeling: bool) -> str:
     told = []
     if prompts_to_pair(project).exists():
         told.append(f"Comparisons made: {pair_waiting(project=project, actor=actor):,}.")
-    plan = SamplingPlan.objects.filter(project=project, policy__isnull=False).first()
-    if plan is not None and plan.policy is not None:
-        try:
-            with transaction.atomic():
-                run = request_candidates(
-                    project=project,
-                    policy=plan.policy,
-                    per_prompt=plan.per_prompt,
-                    temperature=plan.temperature,
-                    max_tokens=plan.max_tokens,
-                    actor=actor,
-                )
-        except Conflict as nothing:
-            if not told and not project.comparisons.exists():
-                raise
-            told.append(str(nothing))
-        else:
-            told.append(
-                f"{plan.policy.name} answers {run.progress_total:,} prompts; comparisons appear as it does."
-            )
+    plan = SamplingPlan.objects.filter(project=project).first()
+    begun = Begun([], []) if plan is None else request_planned(plan=plan, actor=actor)
+    if begun.refusals and not told and not begun.runs and not project.comparisons.exists():
+        raise Conflict(" ".join(begun.refusals))
+    told += [*_told_of(begun.runs), *begun.refusals]
     if not told and not project.comparisons.exists():
         raise Conflict(_why_nothing_begins(project))
     return " ".join(told) or "Everything is under way."
+
+
+def _told_of(runs: Sequence[GenerationRun]) -> list[str]:
+    if not runs:
+        return []
+    answers = ", ".join(f"{run.policy} answers {run.progress_total:,} prompts" for run in runs)
+    when = "all of them have answered" if runs[0].group_id else "it does"
+    retired = [run.policy for run in runs if run.policy.stage == ModelVersion.Stage.RETIRED]
+    warned = [f"{one} is retired, and is asked as planned." for one in retired]
+    return [f"{answers}; comparisons appear as {when}.", *warned]
 
 
 def _why_nothing_begins(project: Project) -> str:

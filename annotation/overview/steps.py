@@ -24,6 +24,7 @@ from annotation.core.forms import refusals_in
 from annotation.core.text import with_lines
 from annotation.generation import services as generation
 from annotation.generation.models import SamplingPlan
+from annotation.generation.selectors import planned_policies
 from annotation.overview.forms import PromptsForm, ResponsesForm, aspects_in
 from annotation.projects.forms import GuidelineForm, InvitePeopleForm, digest
 from annotation.projects.models import Project, Role
@@ -125,7 +126,7 @@ def imports_so_far(project: Project) -> dict[str, Any]:  # Any: a template's con
 def take_responses(request: HttpRequest, project: Project) -> Turn:
     """Who answers, how, and what is compared."""
     form = ResponsesForm(_posted(request), project=project)
-    facts = {"has_policy": form.policies.exists(), "candidates": project.candidates.count()}
+    facts = {"has_policy": form.offered.exists(), "candidates": project.candidates.count()}
     shown = Turn(template="overview/setup/responses.html", form=form, facts=facts)
     if request.method != "POST" or not form.is_valid():
         return shown
@@ -287,11 +288,12 @@ def take_people(request: HttpRequest, project: Project) -> Turn:
 
 def take_start(request: HttpRequest, project: Project) -> Turn:
     """What is set up, what lacks, and the button that starts it."""
-    plan = SamplingPlan.objects.filter(project=project).select_related("policy").first()
+    plan = SamplingPlan.objects.filter(project=project).first()
     facts = {
         **imports_so_far(project),
         "prompts": project.prompts.count(),
         "plan": plan,
+        "policies": planned_policies(plan) if plan else (),
         "waiting": prompts_to_pair(project).count(),
         "comparisons": project.comparisons.count(),
         "criteria": project.criteria.all(),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import lazy
 from django.utils.html import format_html
@@ -135,8 +136,8 @@ class OpenedForm(forms.BaseForm):
             return gettext("yes") if value else gettext("no")
         if name in CHOICES:
             return str(dict(CHOICES[name]).get(value, value))
-        if isinstance(field, forms.ModelChoiceField):
-            return str(field.label_from_instance(value) if value else field.empty_label)
+        if isinstance(field, forms.ModelMultipleChoiceField):
+            return ", ".join(field.label_from_instance(one) for one in value)
         shown = field.widget.format_value(field.prepare_value(value))
         return canonical(str(shown or ""))
 
@@ -274,6 +275,10 @@ class SettingsForm(ProjectForm):
         ]
 
 
-def sent_with(data: Mapping[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """What was sent, one value a name, with some that the next send shall have. Any: as typed."""
-    return {name: data.get(name) for name in data} | changed
+def sent_with(data: Mapping[str, Any], changed: dict[str, Any]) -> QueryDict:
+    """What was sent, with some that the next send shall have. Any: as typed."""
+    assert isinstance(data, QueryDict)  # noqa: S101 - as a request has it
+    sent = data.copy()
+    for name, value in changed.items():
+        sent[name] = value
+    return sent

@@ -5,6 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 
 from annotation.comparisons.models import Assignment, Judgment
+from annotation.generation.selectors import policies_of
 from annotation.projects.models import Role
 from tests import factories
 
@@ -96,6 +97,33 @@ def test_a_ranking_takes_the_place_of_a_pair(page: Page, go, project, complaints
     frame.locator("[data-candidate]").first.click()
     page.keyboard.press("2")
     expect(frame.locator("[data-lane='2'] [data-token]")).to_have_text("A")
+    assert complaints == []
+
+
+def test_two_policies_are_chosen_by_the_keyboard_and_counted_at_once(
+    page: Page, go, project, complaints
+):
+    for name in ("base", "tuned"):
+        factories.policy(project, name=name)
+    frame = go("responses")
+    boxes = page.get_by_role("group", name="Policies").get_by_role("checkbox")
+    expect(boxes.nth(0)).to_be_checked()
+    boxes.nth(0).focus()
+    page.keyboard.press("Tab")
+    expect(boxes.nth(1)).to_be_focused()
+    page.keyboard.press("Space")
+    side = page.locator("#side")
+    expect(side).to_contain_text("any two of the 2 policies, from 4,000 comparisons of the two")
+    both = ",".join(str(one.pk) for one in policies_of(project))
+    expect(page.locator("#initial-id_policies")).to_have_value(both)
+    page.get_by_label("Which responses are compared").select_option("one_ranking")
+    expect(frame.locator("[data-candidate]")).to_have_count(4)
+    expect(side).to_contain_text("from 1,000 comparisons of the two")
+    assert project.sampling_plan.policies.count() == 2
+    boxes.nth(1).focus()
+    page.keyboard.press("Space")
+    expect(side).to_contain_text("were all 1,000 comparisons between the same two policies")
+    assert project.sampling_plan.policies.count() == 1
     assert complaints == []
 
 

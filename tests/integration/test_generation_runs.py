@@ -293,7 +293,7 @@ def test_a_failure_while_pairing_leaves_no_half_write(project, engineer, policy_
     def breaks(**_fields):
         raise OSError("disk")
 
-    monkeypatch.setattr(generation, "pair_candidates", breaks)
+    monkeypatch.setattr(generation, "pair_answered", breaks)
     generation.generate_candidates(run.pk)
     run.refresh_from_db()
     assert (run.status, Candidate.objects.count(), run.outcomes.count()) == ("failed", 0, 0)

@@ -10,6 +10,7 @@ from annotation.comparisons.services.pairing import (
     candidate_sets,
     pair_candidates,
     pair_prompts,
+    sets_across,
 )
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
@@ -74,6 +75,29 @@ def test_a_ring_of_five_has_five_pairs_and_of_two_one():
 def test_one_ranking_takes_up_to_nine_and_splits_more_into_even_groups():
     assert candidate_sets(list(range(9)), "one_ranking") == [tuple(range(9))]
     assert [len(one) for one in candidate_sets(list(range(19)), "one_ranking")] == [7, 6, 6]
+
+
+def test_across_policies_up_to_four_meet_those_of_others_alone():
+    assert sets_across([[1, 2], [3, 4]], "auto") == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert sets_across([[3], [1], [2]], "auto") == [(1, 3), (2, 3), (1, 2)]
+    assert len(sets_across([[1, 2], [3, 4]], "all_pairs")) == 6
+
+
+def test_a_ring_across_policies_has_them_in_turn():
+    a, b, c = [1, 2], [3, 4], [5, 6]
+    ring = [(1, 3), (3, 5), (2, 5), (2, 4), (4, 6), (1, 6)]
+    assert sets_across([a, b, c], "ring") == sets_across([a, b, c], "auto") == ring
+
+
+def test_of_several_rankings_across_policies_each_has_as_much_of_every_one():
+    by_policy = [list(range(8)), list(range(8, 16))]
+    rankings = sets_across(by_policy, "one_ranking")
+    assert [sum(pk < 8 for pk in one) for one in rankings] == [4, 4]
+
+
+@pytest.mark.parametrize("strategy", ["auto", "all_pairs", "ring", "one_ranking"])
+def test_what_one_policy_alone_said_is_not_compared_across(strategy):
+    assert sets_across([[1, 2, 3], []], strategy) == []
 
 
 def test_an_unknown_strategy_is_refused_with_those_there_are():

@@ -16,14 +16,17 @@ from annotation.comparisons.models import Judgment
 from annotation.comparisons.pace import labels_by_day
 from annotation.comparisons.services import queue
 from annotation.comparisons.services.overlap import is_in_overlap
-from annotation.generation.models import GenerationRun, SamplingPlan
+from annotation.generation.models import GenerationRun, RunGroup, SamplingPlan
+from annotation.generation.services import request_candidates
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.steps import KEYS, arranged
-from annotation.projects.models import Project, Role
+from annotation.projects.models import Membership, Project, Role
 from annotation.projects.selectors import roles_of
 from annotation.projects.services import projects
 from annotation.projects.services.rubric import Aspect
 from annotation.prompts.models import PromptImport
+from annotation.registry.models import ModelVersion
+from annotation.registry.services import promote
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +54,11 @@ def admin(project, client):
 
 def address(project: Project, step: str) -> str:
     return reverse("overview-setup-step", args=[project.pk, step])
+
+
+def asked_by(project: Project) -> set[ModelVersion]:
+    """The policies of the plan."""
+    return set(SamplingPlan.objects.get(project=project).policies.all())
 
 
 def aspects_of(project: Project) -> list[str]:
@@ -288,21 +296,37 @@ def test_line_ends_of_a_browser_publish_no_version(admin, project):
 
 def test_two_who_choose_responses_change_only_what_each_types(admin, project):
     shown, theirs, other = [factories.policy(project, name=name) for name in "cab"]
-    SamplingPlan.objects.create(project=project, policy=shown)
+    plan = factories.sampling_plan(project, shown)
     url = address(project, "responses")
     first = second = sent_from(admin.get(url))
-    assert admin.post(url, first | {"policy": theirs.pk, "per_prompt": "6"}).status_code == 302
+    both = {"policies": [shown.pk, theirs.pk]}
+    assert admin.post(url, first | both | {"per_prompt": "6"}).status_code == 302
     side = admin.post(url, second | {"temperature": "0.5"}, headers={"HX-Request": "true"})
     assert "Saved at" in side.text
-    plan = SamplingPlan.objects.get(project=project)
-    assert (plan.policy, plan.per_prompt, plan.temperature) == (theirs, 6, 0.5)
+    plan.refresh_from_db()
+    assert (asked_by(project), plan.per_prompt, plan.temperature) == ({shown, theirs}, 6, 0.5)
 
     second |= kept_in(side)
-    SamplingPlan.objects.update(policy=other)
-    page = admin.post(url, second | {"temperature": "0.5", "policy": ""})
+    plan.policies.set([other, theirs])
+    page = admin.post(url, second | {"temperature": "0.5", "policies": []})
     assert page.status_code == 400
-    assert f"changed this to: {other}." in page.text
-    assert SamplingPlan.objects.get(project=project).policy == other
+    assert f"changed this to: {other}, {theirs}." in page.text
+    assert asked_by(project) == {other, theirs}
+    assert admin.post(url, second | kept_in(page) | {"policies": []}).status_code == 302
+    assert asked_by(project) == set()
+
+
+def test_what_is_refused_keeps_every_box_that_was_ticked(admin, project):
+    ticked = [factories.policy(project) for _ in range(2)]
+    factories.policy(project)
+    factories.sampling_plan(project)
+    url = address(project, "responses")
+    sent = sent_from(admin.get(url)) | {"policies": [one.pk for one in ticked]}
+    projects.update_settings(project=project, actor=project.created_by, pairing="ring")
+    page = admin.post(url, sent | {"pairing": "one_ranking"})
+    assert "somebody changed this to:" in page.text
+    assert set(page.context["form"]["policies"].value()) == {str(one.pk) for one in ticked}
+    assert page.text.count(" checked") == 2
 
 
 def test_the_first_save_of_responses_keeps_what_is_shown(admin, project):
@@ -311,7 +335,7 @@ def test_the_first_save_of_responses_keeps_what_is_shown(admin, project):
     sent = sent_from(admin.get(url))
     factories.policy(project)
     admin.post(url, sent)
-    assert SamplingPlan.objects.get(project=project).policy is None
+    assert asked_by(project) == set()
 
 
 def test_the_start_counts_the_prompts(admin, project):
@@ -322,13 +346,94 @@ def test_the_start_counts_the_prompts(admin, project):
 def test_the_responses_step_keeps_a_plan_that_the_start_carries_out(admin, project):
     policy = factories.policy(project)
     factories.prompt(project)
-    sent = {"policy": policy.pk, "per_prompt": 4, "temperature": 0.9, "max_tokens": 64}
+    sent = {"policies": policy.pk, "per_prompt": 4, "temperature": 0.9, "max_tokens": 64}
     admin.post(address(project, "responses"), {**sent, "pairing": "ring"})
     assert SamplingPlan.objects.get(project=project).per_prompt == 4
     admin.post(reverse("overview-setup-start", args=[project.pk]), {"is_labeling": "on"})
     run = GenerationRun.objects.get(project=project)
     assert (run.per_prompt, run.temperature, run.max_tokens) == (4, 0.9, 64)
+    assert run.group is None
     assert Role.LABELER in roles_of(project.created_by, project.pk)
+
+
+def begun_by(admin, project: Project) -> str:
+    """What the button of the last step answers."""
+    return unescape(
+        admin.post(reverse("overview-setup-start", args=[project.pk]), follow=True).text
+    )
+
+
+def test_a_plan_of_two_policies_begins_a_run_of_each_and_tells_both(admin, project):
+    base, tuned = [factories.policy(project, name=name) for name in ("base", "tuned")]
+    factories.prompt(project)
+    sent = {"policies": [base.pk, tuned.pk], "per_prompt": 1, "temperature": 0, "max_tokens": 64}
+    answer = admin.post(address(project, "responses"), {**sent, "pairing": "auto"})
+    assert answer.status_code == 302
+    assert (
+        "1 each from tuned v1, base v1 at temperature" in admin.get(address(project, "start")).text
+    )
+    page = begun_by(admin, project)
+    assert (
+        "tuned v1 answers 1 prompts, base v1 answers 1 prompts; comparisons appear as all" in page
+    )
+    first, second = GenerationRun.objects.filter(project=project, status="queued")
+    assert {first.policy, second.policy} == {base, tuned}
+    assert first.group == second.group is not None
+
+
+def test_a_policy_that_was_retired_meanwhile_is_named_and_all_are_asked(admin, project):
+    base, tuned = [factories.policy(project, name=name) for name in ("base", "tuned")]
+    factories.prompt(project)
+    promote(version=base, actor=None)
+    factories.sampling_plan(project, base, tuned)
+    promote(version=tuned, actor=None)
+    assert "base v1 is retired" in admin.get(address(project, "start")).text
+    assert "base v1 is retired, and is asked as planned." in begun_by(admin, project)
+    assert GenerationRun.objects.filter(status="queued").count() == 2
+
+
+def test_where_one_policy_cannot_be_asked_any_more_none_is(admin, project):
+    server = factories.server_by_an_admin(project, name="served")
+    served = factories.policy(project, **server)
+    factories.sampling_plan(project, factories.policy(project), served)
+    two = factories.prompt(project)
+    for _ in range(2):
+        factories.candidate(two)
+    Membership.objects.filter(user=server["created_by"]).delete()
+    page = begun_by(admin, project)
+    assert "served v1 lies on a server that nobody who is admin of this project now" in page
+    assert not GenerationRun.objects.exists()
+    assert not project.comparisons.exists()
+
+
+def test_a_policy_that_has_answered_all_is_named_and_the_other_begins(admin, project):
+    base, tuned = [factories.policy(project, name=name) for name in ("base", "tuned")]
+    prompt = factories.prompt(project)
+    run = request_candidates(project=project, policy=base, actor=None)
+    run.outcomes.create(prompt=prompt, candidates=2)
+    factories.sampling_plan(project, base, tuned)
+    page = begun_by(admin, project)
+    assert "base v1 has answered every prompt in this way already." in page
+    assert "tuned v1 answers 1 prompts" in page
+
+
+def test_a_start_of_several_policies_without_prompts_says_so_once(admin, project):
+    factories.sampling_plan(project, *[factories.policy(project) for _ in range(2)])
+    page = begun_by(admin, project)
+    assert page.count("This project has no prompts yet; import some first.") == 1
+    assert not RunGroup.objects.exists()
+
+
+def test_more_than_can_be_compared_is_refused_with_the_sum(admin, project):
+    policies = [factories.policy(project).pk for _ in range(3)]
+    sent = {"policies": policies, "per_prompt": 22, "temperature": 1, "max_tokens": 64}
+    page = admin.post(address(project, "responses"), {**sent, "pairing": "auto"}).text
+    assert "22 responses of each of 3 policies are 66 a prompt; at most 64 are compared." in page
+    policies = [factories.policy(project).pk for _ in range(10)]
+    sent |= {"policies": policies, "per_prompt": 1}
+    page = admin.post(address(project, "responses"), {**sent, "pairing": "auto"}).text
+    assert "10 policies are chosen; at most 9 are compared." in page
+    assert not SamplingPlan.objects.exists()
 
 
 def test_the_start_pairs_the_responses_that_wait(admin, project):
@@ -346,7 +451,7 @@ def test_a_start_without_anything_to_compare_says_what_lacks(admin, project):
 
 def test_the_policy_of_another_project_cannot_be_planned(admin, project):
     policy = factories.policy(factories.project())
-    sent = {"policy": policy.pk, "per_prompt": 2, "temperature": 1, "max_tokens": 64}
+    sent = {"policies": policy.pk, "per_prompt": 2, "temperature": 1, "max_tokens": 64}
     answer = admin.post(address(project, "responses"), {**sent, "pairing": "auto"})
     assert answer.status_code == 400
     assert not SamplingPlan.objects.exists()
@@ -493,8 +598,42 @@ def test_without_a_policy_what_has_no_two_responses_is_not_compared(project):
     assert estimate(project).comparisons == 1
     factories.policy(project)
     assert estimate(project).comparisons == 3
-    SamplingPlan.objects.create(project=project)
+    factories.sampling_plan(project)
     assert estimate(project).comparisons == 1
+
+
+@pytest.mark.parametrize(
+    ("policies", "per_prompt", "pairing", "comparisons", "of_two"),
+    [
+        (1, 2, "auto", 10, 10),  # as if of two
+        (2, 2, "auto", 40, 40),  # each of two with each of the other two
+        (2, 2, "all_pairs", 60, 40),  # and two of one policy's own
+        (3, 1, "auto", 30, 10),  # three pairs of policies
+        (3, 2, "ring", 60, 20),  # six neighbors, all of two policies
+        (3, 2, "one_ranking", 10, 10),  # every two meet in it once
+    ],
+)
+def test_the_estimate_counts_what_all_policies_say_and_its_interval_is_of_any_two(
+    project, policies, per_prompt, pairing, comparisons, of_two
+):
+    chosen = {"policies": policies, "per_prompt": per_prompt, "pairing": pairing}
+    found = estimate(project, plan_of(project).changed({"prompts": 10, **chosen}))
+    assert (found.comparisons, found.win_rate_width.n) == (comparisons, of_two)
+
+
+def test_comparisons_that_are_there_count_where_two_of_the_plan_meet(admin, project):
+    """Of three prompts one is compared: a with b and, of no plan, a with an import; two come with a pair each."""
+    a, b = [factories.policy(project, name=name) for name in "ab"]
+    prompts = [factories.prompt(project) for _ in range(3)]
+    said = [factories.candidate(prompts[0], policy=one) for one in (a, b, None)]
+    for pair in (said[:2], said[::2]):
+        row = project.comparisons.create(prompt=prompts[0], candidate_ids=[one.pk for one in pair])
+        row.candidates.set(pair)
+    factories.sampling_plan(project, a, b, per_prompt=1)
+    found = estimate(project)
+    assert (found.comparisons, found.win_rate_width.n) == (4, 3)
+    page = admin.get(address(project, "labels")).text
+    assert "for any two of the 2 policies, from 3 comparisons of the two" in page
 
 
 def test_gold_and_repeats_cost_judgments_and_no_labels(project):
@@ -557,6 +696,16 @@ def test_the_api_estimates_any_choice_and_names_one_that_is_wrong(api, project):
     answer = api.get(url, {"overlap_share": 12})
     assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, ["overlap_share"])
     assert api.get(url, {"gold_share": 0.4, "repeat_share": 0.4}).status_code == 400
+
+
+def test_the_api_estimates_several_policies(api, project):
+    api.force_authenticate(project.created_by)
+    url = reverse("api-estimate", args=[project.pk])
+    body = api.get(url, {"prompts": 50, "policies": 3, "per_prompt": 1}).json()
+    assert (body["plan"]["policies"], body["comparisons"]) == (3, 150)
+    assert body["win_rate_width"]["n"] == 50
+    answer = api.get(url, {"policies": 3, "per_prompt": 22})
+    assert (answer.status_code, list(answer.json()["error"]["fields"])) == (400, ["per_prompt"])
 
 
 def test_the_settings_ask_for_the_estimate_of_what_is_typed(admin, project):

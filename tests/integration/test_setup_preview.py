@@ -76,6 +76,16 @@ def test_responses_that_wait_to_be_paired_are_shown_with_their_prompt(admin, pro
     assert "An hour." in page
 
 
+def test_a_ranking_holds_the_responses_of_all_policies(admin, project):
+    project.pairing = "one_ranking"
+    project.save()
+    factories.sampling_plan(project, *[factories.policy(project) for _ in range(2)])
+    assert seen(admin, project, "answers").count("data-candidate") == 4
+    policies = list(project.model_versions.values_list("pk", flat=True))
+    typed = {"policies": policies, "per_prompt": 3, "pairing": "one_ranking"}
+    assert seen(admin, project, "responses", **typed).count("data-candidate") == 6
+
+
 def test_a_preview_writes_nothing(admin, project):
     own_comparison(project)
     events = AuditEvent.objects.count()
@@ -152,11 +162,11 @@ def test_a_step_that_labelers_do_not_see_has_no_preview(admin, project, step):
 def test_its_queries_do_not_grow_with_the_project(admin, project, django_assert_num_queries):
     own_comparison(project)
     seen(admin, project, "rubric")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         seen(admin, project, "rubric")
     for _ in range(20):
         factories.comparison(factories.prompt(project))
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         seen(admin, project, "rubric")
 
 

@@ -15,12 +15,13 @@ from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.pairing import PROMPTS_AT_ONCE, Pairing, pair_prompts
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.generation.models import Candidate
+from annotation.generation.selectors import held_for_others
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 
 MOST_PROMPTS = 10_000  # in one request
 LONGEST_NAME = 120
-_UNPAIRED = ~Exists(Comparison.objects.filter(prompt=OuterRef("pk")))
+_UNPAIRED = ~Exists(Comparison.objects.filter(prompt=OuterRef("pk"))) & ~held_for_others()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

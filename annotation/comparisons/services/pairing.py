@@ -1,9 +1,9 @@
 """Candidates of prompts become comparisons. Asking twice makes nothing twice."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise, product, zip_longest
 
 from django.db import transaction
 
@@ -14,7 +14,7 @@ from annotation.comparisons.models import Batch, Comparison, ComparisonCandidate
 from annotation.comparisons.services.overlap import is_in_overlap
 from annotation.core.errors import InvalidInput
 from annotation.core.statements import run
-from annotation.core.text import canonical
+from annotation.core.text import canonical, fingerprint
 from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
@@ -34,6 +34,7 @@ class Pairing:
     priority: int = 0
     kind: Comparison.Kind = Comparison.Kind.NORMAL
     batch: Batch | None = None
+    is_across: bool = False  # compares what several policies said; what one alone said waits
 
 
 def pair_candidates(
@@ -62,11 +63,25 @@ def pair_prompts(
     languages = dict(project.prompts.filter(pk__in=prompt_ids).values_list("pk", "language"))
     rows = [
         comparison_row(project, prompt_id, ids, pairing, languages[prompt_id])
-        for prompt_id, candidate_ids in _distinct_candidates(project, prompt_ids).items()
-        for ids in candidate_sets(candidate_ids, pairing.strategy or project.pairing)
+        for prompt_id, said in _distinct_candidates(project, prompt_ids).items()
+        for ids in _sets_wanted(prompt_id, said, pairing, pairing.strategy or project.pairing)
         if ids not in known
     ]
     return _store(project, prompt_ids, rows)
+
+
+def _sets_wanted(
+    prompt_id: int, said: Mapping[int, int | None], pairing: Pairing, strategy: str
+) -> list[tuple[int, ...]]:
+    """The sets to compare of one prompt's candidates, of which ``said`` has the policies."""
+    if not pairing.is_across:
+        return candidate_sets(list(said), strategy)
+    by_policy: defaultdict[int | None, list[int]] = defaultdict(list)
+    for pk, policy in said.items():
+        by_policy[policy].append(pk)
+    # By lot: each stands beside each in as many rings as any other.
+    policies = sorted(by_policy, key=lambda policy: fingerprint([str(prompt_id), str(policy)]))
+    return sets_across([by_policy[one] for one in policies], strategy)
 
 
 @transaction.atomic
@@ -133,21 +148,44 @@ def _chunks(prompt_ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def candidate_sets(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
     """The sets of candidate ids (each sorted) that a strategy compares."""
+    return _sets_in_order(sorted(ids), strategy)
+
+
+def sets_across(by_policy: Sequence[list[int]], strategy: str) -> list[tuple[int, ...]]:
+    """The sets that a strategy compares where several policies answered, from the ids of each; none of one alone.
+
+    Without a choice up to four are compared with those of other policies only. A ring has the policies in turn, and of
+    several rankings each has as much of every policy.
+    """
+    said = [sorted(ids) for ids in by_policy if ids]
+    ids = list(chain.from_iterable(said))
+    if len(said) < 2:
+        return []
+    if strategy == Strategy.AUTO and len(ids) <= ALL_PAIRS_UP_TO:
+        pairs = chain.from_iterable(product(one, other) for one, other in combinations(said, 2))
+        return [(min(pair), max(pair)) for pair in pairs]
+    if strategy in {Strategy.AUTO, Strategy.RING}:
+        ids = [pk for turn in zip_longest(*said) for pk in turn if pk is not None]
+    return _sets_in_order(ids, strategy)
+
+
+def _sets_in_order(ids: list[int], strategy: str) -> list[tuple[int, ...]]:
     if strategy not in Strategy.values:
         known = ", ".join(Strategy.values)
         raise InvalidInput(f"There is no pairing strategy {strategy!r}; choose one of {known}.")
-    ids = sorted(ids)
     if strategy == Strategy.AUTO:
         strategy = Strategy.ALL_PAIRS if len(ids) <= ALL_PAIRS_UP_TO else Strategy.RING
     if len(ids) < 2:
         return []
     if strategy == Strategy.ALL_PAIRS:
-        return list(combinations(ids, 2))
-    if strategy == Strategy.RING:
+        sets: Iterable[Sequence[int]] = combinations(ids, 2)
+    elif strategy == Strategy.RING:
         closing = [(ids[0], ids[-1])] if len(ids) > 2 else []
-        return [*pairwise(ids), *closing]
-    groups = -(-len(ids) // LARGEST_COMPARISON)
-    return [tuple(ids[start::groups]) for start in range(groups)]
+        sets = [*pairwise(ids), *closing]
+    else:
+        groups = -(-len(ids) // LARGEST_COMPARISON)
+        sets = [ids[start::groups] for start in range(groups)]
+    return [tuple(sorted(one)) for one in sets]
 
 
 def new_sets(there: int, added: int, strategy: str) -> int:
@@ -161,14 +199,18 @@ def _sets_of(project: Project, prompt_ids: Sequence[int]) -> Iterator[list[int]]
     return rows.values_list("candidate_ids", flat=True).iterator()
 
 
-def _distinct_candidates(project: Project, prompt_ids: Sequence[int]) -> dict[int, list[int]]:
-    """Candidate ids by prompt, the oldest of each text; an empty text is not put before people."""
+def _distinct_candidates(
+    project: Project, prompt_ids: Sequence[int]
+) -> dict[int, dict[int, int | None]]:
+    """Candidate ids with their policies by prompt, the oldest of each text; an empty text is not put before people."""
     rows = Candidate.objects.filter(project=project, prompt_id__in=prompt_ids).order_by("-pk")
-    oldest: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for prompt_id, pk, text in rows.values_list("prompt_id", "pk", "text").iterator():
+    oldest: defaultdict[int, dict[str, tuple[int, int | None]]] = defaultdict(dict)
+    for prompt_id, pk, policy, text in rows.values_list(
+        "prompt_id", "pk", "policy_id", "text"
+    ).iterator():
         if text.strip():
-            oldest[prompt_id][canonical(text)] = pk
-    return {prompt_id: list(texts.values()) for prompt_id, texts in oldest.items()}
+            oldest[prompt_id][canonical(text)] = (pk, policy)
+    return {prompt_id: dict(texts.values()) for prompt_id, texts in oldest.items()}
 
 
 def _store(

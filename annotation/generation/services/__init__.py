@@ -1,6 +1,11 @@
 """What may be done about candidates: ask for them, store them; compare policies in the playground."""
 
-from annotation.generation.services.asking import cancel, request_candidates, resume
+from annotation.generation.services.asking import (
+    cancel,
+    request_candidates,
+    request_planned,
+    resume,
+)
 from annotation.generation.services.planning import save_plan
 from annotation.generation.services.playground import (
     cancel_playground,
@@ -16,6 +21,7 @@ __all__ = [
     "cancel",
     "cancel_playground",
     "request_candidates",
+    "request_planned",
     "request_playground",
     "resume",
     "save_plan",

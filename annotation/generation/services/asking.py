@@ -1,6 +1,7 @@
 """Asking a policy for candidates: a generation run is queued, cancelled, resumed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -8,9 +9,9 @@ from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import ring
-from annotation.generation.models import GenerationRun
+from annotation.generation.models import GenerationRun, RunGroup, SamplingPlan
 from annotation.generation.sampling import check_sampling
-from annotation.generation.selectors import wanted
+from annotation.generation.selectors import planned_policies, wanted
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import serving
@@ -32,11 +33,12 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
     max_prompts: int = 0,
     pair_after: bool = True,
     prompt_ids: Sequence[int] = (),
+    group: RunGroup | None = None,
     actor: User | None,
 ) -> GenerationRun:
     """Queue a run: ``per_prompt`` responses for every prompt that lacks them from this (the serving) policy.
 
-    ``prompt_ids`` asks only these.
+    ``prompt_ids`` asks only these; ``group`` is that of runs which are begun with it.
     """
     policy = policy or serving(project=project, kind=ModelVersion.Kind.POLICY)
     _check_policy(project, policy)
@@ -60,16 +62,56 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
         max_prompts=max_prompts,
         pair_after=pair_after,
         prompt_ids=list(prompt_ids),
+        group=group,
         progress_unit="prompts",
         created_by=actor,
     )
     run.progress_total = wanted(run).count()
     if run.progress_total == 0:
-        raise Conflict(_nothing_to_ask(project))
+        raise Conflict(_nothing_to_ask(run))
     run.save()
     record("generation.queued", run, actor=actor, policy=run.policy_id, prompts=run.progress_total)
     ring(run.job, run.pk)
     return run
+
+
+class Begun(NamedTuple):
+    """The runs that a plan began, and why a policy of it was not asked."""
+
+    runs: list[GenerationRun]
+    refusals: list[str]
+
+
+@transaction.atomic
+def request_planned(*, plan: SamplingPlan, actor: User) -> Begun:
+    """Queue a run for each policy of the plan; those of several are begun together.
+
+    A policy that has answered everything is left out, with the sentence that says so. Raises InvalidInput where one
+    cannot be asked at all: then none is, since the comparison of them all is what was planned.
+    """
+    policies = list(planned_policies(plan))
+    group = RunGroup.objects.create(project=plan.project) if len(policies) > 1 else None
+    begun = Begun([], [])
+    for policy in policies:
+        try:
+            with transaction.atomic():
+                run = request_candidates(
+                    project=plan.project,
+                    policy=policy,
+                    per_prompt=plan.per_prompt,
+                    temperature=plan.temperature,
+                    max_tokens=plan.max_tokens,
+                    group=group,
+                    actor=actor,
+                )
+        except Conflict as nothing:
+            if str(nothing) not in begun.refusals:
+                begun.refusals.append(str(nothing))
+        else:
+            begun.runs.append(run)
+    if group is not None and not begun.runs:
+        group.delete()
+    return begun
 
 
 @transaction.atomic
@@ -90,6 +132,7 @@ def resume(*, run: GenerationRun, actor: User | None) -> GenerationRun:
         raise Conflict("Every prompt of this run has its candidates; there is nothing to resume.")
     if not run.queue_again():
         raise Conflict("This run is under way already.")
+    RunGroup.objects.filter(runs=run).update(paired_at=None)
     record("generation.resumed", run, actor=actor, prompts=left)
     return run
 
@@ -106,10 +149,10 @@ def _check_policy(project: Project, policy: ModelVersion | None) -> None:
     check_may_be_asked(policy, field="policy")
 
 
-def _nothing_to_ask(project: Project) -> str:
-    if not project.prompts.exists():
+def _nothing_to_ask(run: GenerationRun) -> str:
+    if not run.project.prompts.exists():
         return "This project has no prompts yet; import some first."
     return (
-        "This policy has answered every prompt in this way already. Change the seed or the "
+        f"{run.policy} has answered every prompt in this way already. Change the seed or the "
         "temperature to get other responses, or import more prompts."
     )

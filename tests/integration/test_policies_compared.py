@@ -1,0 +1,228 @@
+"""Runs that were begun together: what they say to a prompt is compared across policies, once all have answered it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.urls import reverse
+
+from annotation.comparisons.models import Comparison
+from annotation.comparisons.selectors import prompts_to_pair
+from annotation.comparisons.services import batches, run_groups
+from annotation.core.errors import Conflict
+from annotation.generation import services
+from annotation.generation.models import Candidate, GenerationRun, RunGroup
+from tests import factories
+from workers import generation
+from workers.generators.base import Outcome, Sampled
+
+pytestmark = pytest.mark.django_db
+
+
+class Says:
+    """Answers each prompt with texts of the run's policy, but for those that it fails."""
+
+    def __init__(self, policy, fails):
+        self.policy, self.fails = policy, fails
+
+    def generate(self, asks, settings, *, take, check):
+        for ask in asks:
+            check()
+            is_failing = ask.prompt_id in self.fails
+            texts = (
+                []
+                if is_failing
+                else [f"{self.policy} {ask.prompt_id} {n}" for n in range(settings.n)]
+            )
+            samples = tuple(Sampled(text=one, is_finished=True, token_count=3) for one in texts)
+            take(
+                Outcome(
+                    prompt_id=ask.prompt_id, samples=samples, reason="No." if is_failing else ""
+                )
+            )
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Let a run be done by a worker; some prompts fail."""
+
+    def act(run, *, fails=()):
+        monkeypatch.setattr(
+            generation, "generator_for", lambda policy, _folder: Says(policy, set(fails))
+        )
+        generation.generate_candidates(run.pk)
+
+    return act
+
+
+@pytest.fixture
+def begin(project, engineer):
+    """Begin a plan of several policies; their runs."""
+
+    def act(number, **fields):
+        policies = [factories.policy(project) for _ in range(number)]
+        plan = factories.sampling_plan(project, *policies, **fields)
+        return services.request_planned(plan=plan, actor=engineer).runs
+
+    return act
+
+
+def policies_of(row: Comparison) -> set[int]:
+    return set(row.candidates.values_list("policy", flat=True))
+
+
+def test_the_last_to_answer_compares_across_policies(project, begin, answer):
+    for _ in range(2):
+        factories.prompt(project)
+    first, second = begin(2)
+    answer(first)
+    assert not Comparison.objects.exists()
+    answer(second)
+    assert [len(policies_of(row)) for row in Comparison.objects.all()] == [2] * 8
+
+
+def test_one_ranking_holds_all_and_no_other_is_made(project, begin, answer):
+    project.pairing = "one_ranking"
+    project.save()
+    factories.prompt(project)
+    for run in begin(3):
+        answer(run)
+    row = Comparison.objects.get()
+    assert (len(row.candidate_ids), len(policies_of(row))) == (6, 3)
+
+
+def test_a_ring_has_each_two_of_four_policies_in_some_prompt(project, begin, answer):
+    """In one ring of four each policy misses one other; which one, the prompts draw."""
+    project.pairing = "ring"
+    project.save()
+    for _ in range(30):
+        factories.prompt(project)
+    for run in begin(4, per_prompt=1):
+        answer(run)
+    met = {frozenset(policies_of(row)) for row in Comparison.objects.all()}
+    assert Comparison.objects.count() == 4 * 30
+    assert len(met) == 6
+
+
+def test_imported_responses_are_compared_with_those_of_every_policy(project, begin, answer):
+    imported = factories.candidate(factories.prompt(project))
+    for run in begin(2, per_prompt=1):
+        answer(run)
+    assert Comparison.objects.count() == 3
+    assert imported.comparisons.count() == 2
+
+
+def test_a_run_alone_compares_at_once_as_ever(project, begin, answer):
+    factories.prompt(project)
+    (run,) = begin(1, per_prompt=3)
+    assert run.group is None
+    answer(run)
+    assert Comparison.objects.count() == 3
+
+
+def test_a_prompt_that_fails_at_one_is_compared_between_the_others(project, begin, answer):
+    failing = factories.prompt(project)
+    first, second, third = begin(3, per_prompt=1)
+    answer(first, fails=[failing.pk])
+    answer(second)
+    assert not Comparison.objects.exists()
+    answer(third)
+    assert policies_of(Comparison.objects.get()) == {second.policy_id, third.policy_id}
+
+
+def test_what_waits_for_others_is_not_offered_to_be_compared_by_hand(project, begin, answer):
+    factories.prompt(project)
+    first, second = begin(2)
+    answer(first)
+    assert not prompts_to_pair(project).exists()
+    assert batches.preview(project, batches.Chosen()).prompts_to_pair == 0
+    with pytest.raises(Conflict, match="no two responses"):
+        batches.create_batch(project=project, name="Early", chosen=batches.Chosen(), actor=None)
+    answer(second)
+    assert Comparison.objects.count() == 4
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+def test_once_all_are_over_what_waited_is_compared(project, begin, answer, end):
+    factories.prompt(project)
+    first, second, third = begin(3, per_prompt=1)
+    answer(first)
+    answer(second)
+    assert run_groups.pair_what_is_left() == 0
+    assert not Comparison.objects.exists()
+    GenerationRun.objects.filter(pk=third.pk).update(status=end)
+    assert run_groups.pair_what_is_left() == 1
+    assert policies_of(Comparison.objects.get()) == {first.policy_id, second.policy_id}
+    assert run_groups.pair_what_is_left() == 0
+
+
+def test_what_one_policy_alone_said_waits_for_a_person_or_for_the_others_to_be_resumed(
+    project, begin, answer, engineer
+):
+    factories.prompt(project)
+    first, second = begin(2)
+    answer(first)
+    second = services.cancel(run=second, actor=engineer)
+    run_groups.pair_what_is_left()
+    assert not Comparison.objects.exists()
+    assert prompts_to_pair(project).count() == 1
+    services.resume(run=second, actor=engineer)
+    assert not prompts_to_pair(project).exists()
+    answer(second)
+    assert [len(policies_of(row)) for row in Comparison.objects.all()] == [2] * 4
+
+
+def test_a_policy_that_answered_in_an_earlier_run_is_not_waited_for(
+    project, engineer, begin, answer
+):
+    old = factories.prompt(project)
+    first, second = begin(2, per_prompt=1)
+    answer(first)
+    answer(second)
+    new = factories.prompt(project)
+    plan = project.sampling_plan
+    third = factories.policy(project)
+    plan.policies.add(third)
+    runs = services.request_planned(plan=plan, actor=engineer).runs
+    asks_all = next(run for run in runs if run.policy_id == third.pk)
+    answer(asks_all)
+    assert (old.comparisons.count(), new.comparisons.count()) == (3, 0)
+
+
+def test_a_run_leads_to_those_that_were_begun_with_it(client, engineer, project, begin):
+    factories.prompt(project)
+    first, second = begin(2)
+    client.force_login(engineer)
+    page = client.get(reverse("generation-run", args=[project.pk, first.pk])).text
+    other = reverse("generation-run", args=[project.pk, second.pk])
+    assert f'once <a href="{other}">{second.policy}</a> answered the prompt too' in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_answer_at_the_same_time_the_second_compares(project, begin):
+    """The second waits for the first's transaction, and then sees what that stored."""
+    prompt = factories.prompt(project)
+    first, second = begin(2)
+
+    def stored(run):
+        said = [services.Response(text=f"{run.pk}")]
+        services.store_candidates(run=run, prompt=prompt, responses=said)
+        run_groups.pair_answered(run=run, prompt=prompt)
+
+    def without_waiting():
+        try:
+            connection.cursor().execute("SET lock_timeout = '100ms'")
+            with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
+                stored(second)
+        finally:
+            connections.close_all()
+
+    with transaction.atomic():
+        stored(first)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(without_waiting).result()
+    assert Candidate.objects.count() == 1
+    with transaction.atomic():
+        stored(second)
+    assert Comparison.objects.count() == 1
+    assert RunGroup.objects.get().paired_at is None
