@@ -16,6 +16,7 @@ from annotation.projects.selectors import criterion_titles
 from annotation.prompts.models import Prompt
 from annotation.quality.gains import LISTED, PAGES_MAX, SHOWN, Gains, Ids, foremost, gains_of
 from annotation.quality.judged import JudgedPairs, judged_pairs
+from annotation.quality.labeler_table import STRONG_CODES
 from annotation.quality.report import Data
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -31,6 +32,8 @@ class Aspect(StrEnum):
     ALL = "all"
     APART = "apart"  # decided otherwise than most others
     LEFT = "left"
+    LONGER = "longer"
+    STRONG = "strong"
     TIE = "tie"
     BAD = "bad"
     FAST = "fast"
@@ -200,6 +203,8 @@ _ABOUT: dict[Aspect, Callable[[JudgedPairs], Mask]] = {
     Aspect.ALL: lambda judged: np.ones(len(judged), dtype=bool),
     Aspect.APART: _is_apart,
     Aspect.LEFT: _is_left,
+    Aspect.LONGER: lambda judged: judged.chose_longer,
+    Aspect.STRONG: lambda judged: np.isin(judged.said, STRONG_CODES),
     Aspect.TIE: lambda judged: np.asarray(judged.said == TIE_CODE),
     Aspect.BAD: lambda judged: judged.is_all_bad,
     Aspect.FAST: lambda judged: judged.is_fast,

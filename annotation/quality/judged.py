@@ -125,6 +125,12 @@ class JudgedPairs:
         return _CHOSE_LEFT[self.said, self.left]
 
     @cached_property
+    def chose_longer(self) -> Mask:
+        """Decided for the longer response."""
+        gap = np.sign(self.pairs["first_length"] - self.pairs["second_length"])
+        return np.asarray(gap[self.pair_codes] * self.strengths > 0)
+
+    @cached_property
     def is_fast(self) -> Mask:
         """Both responses read at more characters a second than people read; False where no time is known."""
         seconds = self.rows["active"] / 10

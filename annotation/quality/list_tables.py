@@ -1,13 +1,16 @@
-"""Items, gold and disputes as tables for spreadsheets."""
+"""Items, gold, rules, the entry exam and disputes as tables for spreadsheets."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from annotation.core.csv_tables import Row
 from annotation.quality.appealed import Appealed
+from annotation.quality.exams import Entrant
 from annotation.quality.gold import GoldReport
 from annotation.quality.items import Item
-from annotation.quality.models import Dispute
+from annotation.quality.models import Dispute, Rule
+from annotation.quality.rule_kinds import sentence_of
 
 Table = tuple[list[str], Iterable[Row]]
 
@@ -53,6 +56,43 @@ def gold_table(report: GoldReport) -> Table:
             row.item.retire_reason,
         ]
         for row in report.rows
+    )
+
+
+def rules_table(rows: Iterable[Rule], names: Mapping[int, str]) -> Table:
+    """One row a rule; ``dry_run`` is what it would have done when it was saved, as JSON."""
+    head = ["rule", "version", "is_on", "kind", "says", "concerns", "reason", "dry_run"]
+    head += ["saved_by", "saved_at"]
+    return head, (
+        [
+            one.series,
+            one.version,
+            one.is_on,
+            one.kind,
+            sentence_of(one),
+            ", ".join(names[pk] for pk in one.found if pk in names),
+            one.reason,
+            json.dumps(one.dry_run),
+            one.created_by.username if one.created_by else "",
+            _moment(one.created_at),
+        ]
+        for one in rows
+    )
+
+
+def exam_table(entrants: Iterable[Entrant]) -> Table:
+    """One row a labeler with their newest attempt, whose cells are empty where they have not begun."""
+    head = ["labeler", "state", "attempt", "begun_at"]
+    return head, (
+        [
+            one.labeler.username,
+            one.attempt.state,
+            one.attempt.number,
+            _moment(one.attempt.started_at),
+        ]
+        if one.attempt
+        else [one.labeler.username, "not begun", None, None]
+        for one in entrants
     )
 
 

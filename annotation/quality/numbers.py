@@ -103,7 +103,7 @@ def numbers_of(
     totals = mine.aggregate(
         judgments=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms")
     )
-    report = _reported(project, labeler_id)
+    report = reported(project, labeler_id)
     seconds = fast_seconds(project)
     repeats = repeats_of(project, labeler_id, as_of=as_of)
     found = LabelerNumbers(
@@ -162,7 +162,8 @@ def _usual(project: Project) -> float:
     return float(funnel["mean"]) if funnel else HALF
 
 
-def _reported(project: Project, labeler_id: int) -> dict[str, Any]:  # Any: the report
+def reported(project: Project, labeler_id: int) -> dict[str, Any]:  # Any: the report
+    """Their row of the table of labelers in the stored report; empty where there is none."""
     stored = stored_report(project)
     rows = stored.data.get("labelers", []) if stored else []
     return next((row for row in rows if row["id"] == labeler_id), {})

@@ -1,12 +1,15 @@
 """The frame of the pages on which admins look after people, and how those pages answer a form."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from annotation.accounts.authentication import person
+from annotation.accounts.models import User
 from annotation.comparisons.selectors import OVERALL
 from annotation.core.errors import DomainError
 from annotation.projects.models import Project
@@ -20,6 +23,7 @@ from annotation.quality.scope import (
     Scope,
 )
 from annotation.quality.selectors import refuse_unknown
+from annotation.quality.services import catch_up
 
 Context = dict[str, Any]  # Any: a template's context
 
@@ -87,11 +91,39 @@ def narrowed_context(request: HttpRequest, project: Project, tab: str) -> tuple[
     }
 
 
+OF_LABELER = (
+    "The numbers are of what the filters let in. The notes, the share right among quick answers, the hours, the exam "
+    "and what was done are of everything. Chosen labelers and groups are those whom this one is compared with."
+)
+
+
+def labeler_frame(request: HttpRequest, project: Project, labeler_id: int) -> Context:
+    """The frame of one labeler's page with the filters of the tabs; InvalidInput names what is not there."""
+    catch_up(project=project)
+    scope = Scope.of(request)
+    refuse_unknown(project, scope)
+    context = people_context(request, project, "labelers")
+    query, items = context["filter_query"], reverse("quality-items", args=[project.pk])
+    return {
+        **context,
+        **filters_context(project, scope),
+        "filters": FILTERS,
+        "meaning": OF_LABELER,
+        "tab_url": reverse("quality-labeler", args=[project.pk, labeler_id]),
+        "to_items": f"{items}?{query}&" if query else f"{items}?",
+    }
+
+
 def scope_on(request: HttpRequest, project: Project, tab: str) -> Scope:
     """The filters of the address that the page of this tab has; InvalidInput names what is not there."""
     scope = Scope.of(request)
     refuse_unknown(project, scope)
     return scope.only(NARROWING[tab].filters)
+
+
+def names_of(labeler_ids: Iterable[int]) -> dict[int, str]:
+    """Names by id; one query."""
+    return dict(User.objects.filter(pk__in=labeler_ids).values_list("pk", "username"))
 
 
 def done(request: HttpRequest, text: str, route: str, *keys: int) -> HttpResponse:

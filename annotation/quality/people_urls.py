@@ -24,6 +24,11 @@ _GROUP = f"{_AT}groups/<int:group_id>/"
 
 page_patterns = [
     path(_LABELER, views_people.labeler, name="quality-labeler"),
+    path(
+        f"{_AT}labelers/<int:labeler_id>.csv",
+        views_people.labeler_csv,
+        name="quality-labeler-table",
+    ),
     path(f"{_LABELER}act/", views_people.labeler_act, name="quality-act"),
     path(f"{_LABELER}act/try/", views_people.labeler_act_try, name="quality-act-try"),
     path(f"{_AT}acts/<int:act_id>/undo/", views_people.act_undo, name="quality-act-undo"),
@@ -47,6 +52,8 @@ page_patterns = [
     path(f"{_AT}signals.csv", views_signals.signals_csv, name="quality-signals-table"),
     path(f"{_AT}items.csv", views_tables.items_csv, name="quality-items-table"),
     path(f"{_AT}gold.csv", views_tables.gold_csv, name="quality-gold-table"),
+    path(f"{_AT}rules.csv", views_tables.rules_csv, name="quality-rules-table"),
+    path(f"{_AT}exam.csv", views_tables.exam_csv, name="quality-exam-table"),
     path(f"{_AT}disputes.csv", views_tables.disputes_csv, name="quality-disputes-table"),
     path(f"{_AT}gold/", views_people.gold_page, name="quality-gold"),
     path(f"{_AT}exam/", views_people.exam_set, name="quality-exam"),
@@ -106,6 +113,7 @@ LABELER = frozenset({Role.LABELER})
 READERS = frozenset({Role.ADMIN, Role.ENGINEER})
 ROUTE_ROLES = {
     "quality-labeler": {"GET": ADMIN},
+    "quality-labeler-table": {"GET": ADMIN},
     "quality-act": {"POST": ADMIN},
     "quality-act-try": {"POST": ADMIN},
     "quality-act-undo": {"POST": ADMIN},
@@ -124,6 +132,8 @@ ROUTE_ROLES = {
     "quality-signals": {"GET": ADMIN},
     "quality-items-table": {"GET": ADMIN},
     "quality-gold-table": {"GET": ADMIN},
+    "quality-rules-table": {"GET": ADMIN},
+    "quality-exam-table": {"GET": ADMIN},
     "quality-disputes-table": {"GET": ADMIN},
     "quality-signals-table": {"GET": ADMIN},
     "quality-gold": {"GET": ADMIN, "POST": ADMIN},

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.comparisons.models import Assignment
+from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.columns import PairColumns
@@ -138,6 +139,14 @@ class ScopedJudgments:
         """Of all that was asked here: agreement leaves out what was selected for its verdicts, and a skip has none."""
         return skips_of(self._skips_let_in(), self.scope)
 
+    def skip_rate_of(self, labeler_id: int) -> Statistic:
+        """Of what one labeler was asked here."""
+        return self.skips.rate_of(labeler_id, given=self._given.get(labeler_id, 0))
+
+    @cached_property
+    def _given(self) -> dict[int, int]:
+        return given_here(self.columns, self.mask)
+
     def skipped_by(self, labeler_id: int) -> npt.NDArray[np.int64]:
         """Ids of the comparisons that this labeler skipped, in order."""
         rows = self._skips_let_in().filter(labeler=labeler_id).order_by("comparison_id")
@@ -153,8 +162,7 @@ class ScopedJudgments:
 
     @cached_property
     def tests(self) -> Tests:
-        given = given_here(self.columns, self.mask)
-        rates = {pk: self.skips.rate_of(pk, given=n) for pk, n in given.items()}
+        rates = {pk: self.skip_rate_of(pk) for pk in self.columns.labeler_ids}
         return replace(tests_of(self.project, self.columns, self.mask), skip_rates=rates)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from annotation.comparisons.models import Assignment, Comparison
+from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.selectors import OVERALL
 from annotation.measures.statistic import Statistic, missing, proportion
 from annotation.projects.models import Project
@@ -34,6 +34,11 @@ class Skips:
     def rate(self, *, given: int) -> Statistic:
         """Skips over skips and the votes that were given here."""
         return self._rate(sum(sum(one.values()) for one in self.by_labeler.values()), given)
+
+    def of(self, labeler_id: int) -> "Skips":
+        """Those of one labeler alone."""
+        own = {pk: one for pk, one in self.by_labeler.items() if pk == labeler_id}
+        return Skips(by_labeler=own, lack=self.lack)
 
     def rate_of(self, labeler_id: int, *, given: int) -> Statistic:
         """The same of one labeler."""
@@ -67,6 +72,13 @@ def standing_skips(project: Project, scope: Scope) -> QuerySet[Assignment]:
         state=Assignment.State.SKIPPED,
         takes_place=True,
     )
+
+
+def votes_given(project: Project, labeler_id: int) -> QuerySet[Judgment]:
+    """What their skips stand beside: votes given here, whatever the filters."""
+    given = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
+    votes = given.filter(withdrawn_at=None, is_counted=True, is_repeat=False)
+    return votes.exclude(comparison__kind=Comparison.Kind.GOLD)
 
 
 def skips_on(comparison: Comparison) -> QuerySet[Assignment]:

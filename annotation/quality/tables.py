@@ -66,12 +66,14 @@ def _matrix(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
 
 def _position(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["name", "of", *_ends("value")]
-    return head, [[one["name"], one["of"], *_cells(one)] for one in data["position"]]
+    return head, [[one["name"], one["of"], *cells_of(one)] for one in data["position"]]
 
 
 def _periods(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["start", "unit", "judgments", "value", "low", "high", "n", "reason"]
-    rows = [[one["start"], one["unit"], one["judgments"], *_cells(one)] for one in data["periods"]]
+    rows = [
+        [one["start"], one["unit"], one["judgments"], *cells_of(one)] for one in data["periods"]
+    ]
     return head, rows
 
 
@@ -81,7 +83,7 @@ def _versions(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head += [column for name in measured for column in _ends(name)]
     rows = [
         [one["guideline_id"], one["judgments"], one["pairs_shared"]]
-        + [cell for name in measured for cell in _cells(one[name])]
+        + [cell for name in measured for cell in cells_of(one[name])]
         for one in data["versions"]
     ]
     return head, rows
@@ -108,7 +110,7 @@ def _policies(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
             *(one["interval"] or (None, None)),
             *one["rank"],
             *(one[key] for key in ("wins", "ties", "losses")),
-            *(cell for name in ("win_rate", "equal_length") for cell in _cells(one[name])),
+            *(cell for name in ("win_rate", "equal_length") for cell in cells_of(one[name])),
         ]
         for one in data["policies"]["rows"]
     ]
@@ -125,17 +127,17 @@ def _models(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     found = data["models"]
     names = {one["key"]: one["name"] for one in found["models"]}
     rows = [
-        [row["source"], names[one["model"]], *_cells(one)]
+        [row["source"], names[one["model"]], *cells_of(one)]
         for row in found["rows"]
         for one in row["strengths"]
     ]
-    rows += [[one["name"], "effect", *_cells(one)] for one in found["effects"]]
+    rows += [[one["name"], "effect", *cells_of(one)] for one in found["effects"]]
     return ["source", "model", *_ends("value")], rows
 
 
 def _coefficients(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["name", "of", *_ends("value")]
-    return head, [[one["name"], one["of"], *_cells(one)] for one in data["coefficients"]]
+    return head, [[one["name"], one["of"], *cells_of(one)] for one in data["coefficients"]]
 
 
 def _judges(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
@@ -143,7 +145,7 @@ def _judges(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     head = ["judge", "pairs", "passes", *_ends("winning_rate"), "person", "advantage", "p_value"]
     nobody = {"name": None, "advantage": None, "p_value": None}
     rows = [
-        [judge["name"], judge["pairs"], judge["passes"], *_cells(judge["winning_rate"])]
+        [judge["name"], judge["pairs"], judge["passes"], *cells_of(judge["winning_rate"])]
         + [person[key] for key in nobody]
         for judge in data["judges"]
         for person in judge["people"] or [nobody]
@@ -160,7 +162,8 @@ def _ends(name: str) -> tuple[str, ...]:
     return tuple(f"{name}{end}" for end in ("", "_low", "_high", "_n", "_reason"))
 
 
-def _cells(statistic: dict[str, Any]) -> Row:
+def cells_of(statistic: dict[str, Any]) -> Row:  # Any: a measure's JSON
+    """Value, ends of the interval, n and reason."""
     low, high = statistic["interval"] or (None, None)
     return [statistic["value"], low, high, statistic["n"], statistic["reason"]]
 
@@ -172,13 +175,13 @@ def _statistics(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
         found["machine"], found["reward_model"] = data["machine"], data["reward_model"]
         ends = ceiling_ends(found["percent_without_ties"])
         found["ceiling_from"], found["ceiling_to"] = ends
-    return head, [[name, *_cells(one)] for name, one in found.items() if isinstance(one, dict)]
+    return head, [[name, *cells_of(one)] for name, one in found.items() if isinstance(one, dict)]
 
 
 def _skips(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     """Why labelers skipped: each reason with its share of all skips."""
     head = ["why", "skips", *_ends("value")]
-    return head, [[one["key"], one["skips"], *_cells(one)] for one in data["skips"]]
+    return head, [[one["key"], one["skips"], *cells_of(one)] for one in data["skips"]]
 
 
 def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
@@ -197,7 +200,7 @@ def _labelers(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     measured += ["tie_rate", "all_bad_rate", "skip_rate", "strong_rate", "cycles", "alpha_without"]
     head = plain + [column for name in measured for column in _ends(name)]
     rows = [
-        [row[key] for key in plain] + [cell for name in measured for cell in _cells(row[name])]
+        [row[key] for key in plain] + [cell for name in measured for cell in cells_of(row[name])]
         for row in data["labelers"]
     ]
     return head, rows

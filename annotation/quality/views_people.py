@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -37,15 +37,21 @@ from annotation.quality import (
     previews,
     rule_kinds,
 )
+from annotation.quality.labeler_measures import measures_of, measures_table
 from annotation.quality.models import Adjudication, LabelerAct
 from annotation.quality.people_frame import (
     Context,
     done,
+    labeler_frame,
     narrowed_context,
     people_context,
     refused,
 )
+from annotation.quality.scope import Scope
+from annotation.quality.selectors import refuse_unknown
+from annotation.quality.services import catch_up
 from annotation.quality.skipped import skips_on
+from annotation.quality.tables import csv_download
 from annotation.ui import charts, markdown
 
 PAGE_SIZE = 50
@@ -60,15 +66,30 @@ def labeler(request: HttpRequest, project_id: int, labeler_id: int) -> HttpRespo
     return render(request, "quality/labeler.html", _labeler_context(request, project, member))
 
 
+@require_GET
+def labeler_csv(request: HttpRequest, project_id: int, labeler_id: int) -> StreamingHttpResponse:
+    """The numbers of one labeler under the filters of the address."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    acts.judge_of(project, labeler_id)
+    scope = Scope.of(request)
+    refuse_unknown(project, scope)
+    catch_up(project=project)
+    found = measures_of(project, numbers.numbers_of(project, labeler_id), labeler_id, scope)
+    return csv_download(*measures_table(found), name=f"labeler-{labeler_id}")
+
+
 def _labeler_context(request: HttpRequest, project: Project, member: Membership) -> Context:
     labeler_id = member.user_id
+    frame = labeler_frame(request, project, labeler_id)
+    found = numbers.numbers_of(project, labeler_id)
     return {
-        **people_context(request, project, "labelers"),
+        **frame,
         "member": member,
-        "numbers": numbers.numbers_of(project, labeler_id),
+        "numbers": found,
+        "measures": measures_of(project, found, labeler_id, frame["scope"]),
         "paths": [(one, exam_drawing(one)) for one in exams.paths_of(project, labeler_id)],
         "acts": acts.acts_on(project, labeler_id)[:PAGE_SIZE],
-        "kinds": _possible(member) if member.pk else [],
+        "possible": _possible(member) if member.pk else [],
         "ruled": [
             (one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)
         ],

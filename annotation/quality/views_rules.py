@@ -1,7 +1,5 @@
 """Pages of rules, with their dry runs, and of disputes."""
 
-from collections.abc import Iterable
-
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +18,7 @@ from annotation.quality.models import Dispute
 from annotation.quality.people_frame import (
     Context,
     done,
+    names_of,
     narrowed_context,
     people_context,
     refused,
@@ -57,11 +56,6 @@ def _rules_context(request: HttpRequest, project: Project) -> Context:
         "asked": request.POST or {"labeler": request.GET.get("about", "")},
         "shares": {name: f"{100 * getattr(project, name):g}" for name in asking.SHARES},
     }
-
-
-def names_of(labeler_ids: Iterable[int]) -> dict[int, str]:
-    """Names by id; one query."""
-    return dict(User.objects.filter(pk__in=labeler_ids).values_list("pk", "username"))
 
 
 @require_POST
