@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from annotation.registry.results import Result, number_text, result_rows
 from annotation.runs.models import RunEvent, TrainingRun
 from annotation.runs.pacing import Basis, Likeness
+from annotation.runs.records import OF_RECORDS
 from annotation.runs.selectors import Curves, Pace
 from annotation.ui.minus import with_minus
 from training.spec.durations import duration_text, rate_text
@@ -83,7 +84,7 @@ def results_of(run: TrainingRun) -> list[Result]:
     """What it came to, the number that its kind is judged by first; what became of its records stands elsewhere."""
     metrics = run.result.get("metrics") or {}
     first = measure_title(HEADLINES[run.kind].key) if run.kind in HEADLINES else ""
-    rows = result_rows({name: one for name, one in metrics.items() if name != "records"})
+    rows = result_rows({name: one for name, one in metrics.items() if name not in OF_RECORDS})
     return sorted(rows, key=lambda row: row.name != first)
 
 

@@ -1,4 +1,4 @@
-"""What became of a snapshot's rows as a run read them, in words: learned from, cut, left out."""
+"""What became of a snapshot's rows as a run read them, in words: learned from or measured on, cut, left out."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -29,10 +29,35 @@ FATES: Mapping[str, Mapping[str, str]] = {
         "ties_dropped": "ties",
         "pairs_without_weight": "pairs of weight 0",
         "pairs_of_equal_text": "pairs of equal text",
-        "pairs_equal_after_cut": "pairs that differ only behind the cut",
+        "pairs_equal_after_cut": "pairs of equal text after the cut",
     },
 }
 KNOWN = frozenset(name for names in FATES.values() for name in names)
+OF_RECORDS = ("records", "held_out_records")  # of a run's metrics
+HELD_OUT: Mapping[str, str] = {
+    "pairs": "Pairs",
+    "verdicts": "Verdicts under criteria",
+    "responses": "Responses",
+    "answers": "Prompts",
+}
+OF_HELD_OUT: Mapping[str, Mapping[str, str]] = {
+    "": {
+        "pairs_used": "pairs",
+        "responses_used": "responses to imitate",
+        "prompts_used": "prompts that were answered",
+    },
+    "cut: ": {
+        **FATES["Cut"],
+        "responses_without_an_end": "responses as they were sampled: read without an end",
+        "responses_scored_in_part": "answers that the reward model reads in part",
+    },
+    "left out: ": {
+        **FATES["Left out"],
+        "prompts_without_a_pair": "prompts without a pair",
+        "prompts_not_measured": "prompts beyond those that max_steps takes",
+    },
+}
+OF_READING = frozenset(name for names in OF_HELD_OUT.values() for name in names)
 
 
 class Fate(NamedTuple):
@@ -53,6 +78,25 @@ def fates_of(run: TrainingRun) -> list[Fate]:
     ]
     others = [f"{count:,} {words_of(name)}" for name, count in counts.items() if name not in KNOWN]
     return [one for one in (*found, Fate("Counted besides", others)) if one.lines]
+
+
+def held_out_fates_of(run: TrainingRun) -> list[Fate]:
+    """Of the rows that the result was measured on, by what of them was read; [] before it is."""
+    counted = (run.result.get("metrics") or {}).get("held_out_records") or {}
+    return [
+        Fate(title, _lines_of(counted[name])) for name, title in HELD_OUT.items() if name in counted
+    ]
+
+
+def _lines_of(counts: Mapping[str, int]) -> list[str]:
+    known = [
+        f"{fate}{_counted(counts[name], text)}"
+        for fate, names in OF_HELD_OUT.items()
+        for name, text in names.items()
+        if name in counts
+    ]
+    others = [name for name in counts if name not in OF_READING]
+    return known + [f"{counts[name]:,} {words_of(name)}" for name in others]
 
 
 def _counted(count: int, words: str) -> str:

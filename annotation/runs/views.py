@@ -20,7 +20,7 @@ from annotation.registry import results
 from annotation.runs import comparing, estimates, headlines, reading, selectors, services
 from annotation.runs.forms import NewRunForm
 from annotation.runs.models import TrainingRun
-from annotation.runs.records import fates_of
+from annotation.runs.records import fates_of, held_out_fates_of
 from annotation.runs.specs import preset_settings, settings_of
 from annotation.runs.verdicts import verdicts_in
 from training.spec.durations import duration_text
@@ -219,6 +219,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "changes": results.change_rows(run.result.get("metrics", {})),
         "results": reading.results_of(run),
         "fates": fates_of(run),
+        "held_out": held_out_fates_of(run),
         "peak_memory": reading.memory_text(run.result.get("peak_memory_mb")),
         "spec": run.spec.items(),
         "verdicts": verdicts_in(run.snapshot) if run.kind == "kto" else None,

@@ -10,7 +10,7 @@ from annotation.projects.models import Project, Role
 from annotation.prompts.models import Prompt
 from annotation.runs import estimates
 from annotation.runs.models import RunEvent
-from annotation.runs.records import fates_of
+from annotation.runs.records import fates_of, held_out_fates_of
 from annotation.runs.serializers import RunEstimateSerializer
 from annotation.runs.verdicts import Verdicts, imbalance, verdicts_in
 from tests import factories
@@ -150,6 +150,42 @@ def test_a_run_tells_what_it_learned_from_as_soon_as_it_has_read_it(project, cli
     assert fates_of(run) == [("Left out", left_out)]
     page = client.get(reverse("runs-detail", args=[project.pk, run.pk])).text
     assert "What it learned from" in page
+
+
+def test_a_run_tells_what_it_was_measured_on(project, client):
+    client.force_login(factories.member(project, Role.ENGINEER))
+    counted = {
+        "pairs": {"pairs_used": 6, "responses_cut": 3, "pairs_equal_after_cut": 1},
+        "answers": {"prompts_used": 4, "responses_scored_in_part": 1, "prompts_lost": 2},
+        "responses": {"responses_used": 4, "prompts_not_measured": 9},
+    }
+    metrics = {"records": {"pairs_used": 12}, "held_out_records": counted}
+    run = factories.training_run(
+        project, kind="dpo", spec={"kind": "dpo"}, status="done", result={"metrics": metrics}
+    )
+    cut = "responses at max_response_tokens, or at what the model has positions for"
+    assert held_out_fates_of(run) == [
+        ("Pairs", ["6 pairs", f"cut: 3 {cut}", "left out: 1 pair of equal text after the cut"]),
+        (
+            "Responses",
+            [
+                "4 responses to imitate",
+                "left out: 9 prompts beyond those that max_steps takes",
+            ],
+        ),
+        (
+            "Prompts",
+            [
+                "4 prompts that were answered",
+                "cut: 1 answer that the reward model reads in part",
+                "2 prompts lost",
+            ],
+        ),
+    ]
+    page = client.get(reverse("runs-detail", args=[project.pk, run.pk]))
+    assert "What it was measured on" in page.text
+    assert "left out: 9 prompts beyond those that max_steps takes" in page.text
+    assert not page.context["results"]
 
 
 def test_the_result_begins_with_what_the_kind_is_judged_by_and_counts_records_apart(

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from training.data.tokens import Tally
 from training.spec.errors import DataError
 from training.spec.records import FEWEST_ROWS, Group, read_groups
 
@@ -17,9 +18,13 @@ def groups_of(folder: str, *splits: str, at_most: int = 0) -> list[Group]:
     return list(islice(chosen, at_most or None))
 
 
-def spread(rows: Sequence[Row], at_most: int) -> list[Row]:
-    """At most so many of the rows, evenly over their order: of each split its share. 0 takes all."""
+def spread(rows: Sequence[Row], at_most: int, tally: Tally) -> list[Row]:
+    """At most so many of the rows, evenly over their order: of each split its share. 0 takes all.
+
+    ``tally`` counts the others.
+    """
     kept = min(at_most or len(rows), len(rows))
+    tally.add("prompts_not_measured", len(rows) - kept)
     return [rows[place * len(rows) // kept] for place in range(kept)]
 
 

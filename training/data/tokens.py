@@ -4,7 +4,7 @@ Shapes: B rows, S tokens of the longest row.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,3 +50,8 @@ class Tally:
         return (
             f"Of its records: {', '.join(words)}." if words else "It has no records of this kind."
         )
+
+
+def counts_of(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
+    """What became of records, by what they were read for."""
+    return {name: one.as_dict() for name, one in tallies.items()}

@@ -17,6 +17,7 @@ from torch import Tensor
 from training.data.chat import encode_prompt
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
+from training.data.tokens import Tally
 from training.evals.diversity import distinct_pairs
 from training.functional.intervals import Measured
 from training.models.load import LoadedModel
@@ -40,15 +41,19 @@ class Answers(NamedTuple):
 
 
 def held_out_answers(
-    policy: LoadedModel, spec: SftSpec | ReferenceSpec, run: Run, *, stage: str
+    policy: LoadedModel, spec: SftSpec | ReferenceSpec, run: Run, *, tally: Tally, stage: str
 ) -> Answers:
     """One answer to each of ``eval_prompts`` held-out prompts, with the same random streams of any policy."""
     records = heldout_prompts(spec)[: spec.most_measured or None]
     sampler = LocalSampler(policy.model, policy.tokenizer, max_prompt_tokens=spec.max_prompt_tokens)
     limits = sampler.limits(spec.max_response_tokens)
-    prompts = [
-        encode_prompt(policy.tokenizer, one.prompt, max_tokens=limits.prompt).ids for one in records
+    read = [
+        encode_prompt(policy.tokenizer, one.prompt, max_tokens=limits.prompt) for one in records
     ]
+    tally.add("prompts_used", len(read))
+    tally.add("prompts_cut", sum(one.cut > 0 for one in read))
+    run.reporter.log("The held-out prompts are read.", **tally.as_dict())
+    prompts = [one.ids for one in read]
     knobs = Knobs(
         n=1,
         temperature=TEMPERATURE,
@@ -81,11 +86,12 @@ def answered_by(
     spec: SftSpec | ReferenceSpec,
     run: Run,
     *,
+    tally: Tally,
     stage: str,
     of: Answered | None = None,
 ) -> Answered:
     """``of`` is the trained policy's, which is asked first; None for its own."""
-    answers = held_out_answers(policy, spec, run, stage=stage)
+    answers = held_out_answers(policy, spec, run, tally=tally, stage=stage)
     tokens = of.answers.tokens if of else answers.tokens
     return Answered(answers, answer_logprobs(policy, tokens, spec, temperature=TEMPERATURE))
 

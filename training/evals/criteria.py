@@ -51,11 +51,16 @@ class Verdicts:
     prompts: list[int] = field(default_factory=list)
 
 
-def explain(run: Run, spec: RewardModelSpec, reward: LoadedModel) -> list[dict[str, object]]:
-    """Fit a head a criterion beside the published weights; how each does on held-out pairs."""
+def explain(
+    run: Run, spec: RewardModelSpec, reward: LoadedModel, tallies: dict[str, Tally]
+) -> list[dict[str, object]]:
+    """Fit a head a criterion beside the published weights; how each does on held-out pairs, which are counted."""
     if not is_decoder(reward):
         return []
-    learned = _verdicts(run, spec, reward, "train", stage="criteria", read=_difference)
+    learned_from = Tally()
+    learned = _verdicts(
+        *(run, spec, reward, "train"), tally=learned_from, stage="criteria", read=_difference
+    )
     fitted = {name: _direction(one) for name, one in learned.items() if len(one.labels) >= FEWEST}
     if not fitted:
         return []
@@ -65,8 +70,12 @@ def explain(run: Run, spec: RewardModelSpec, reward: LoadedModel) -> list[dict[s
     def told(name: str, difference_D: Tensor) -> Tensor:
         return difference_D.double() @ fitted.get(name, torch.zeros_like(difference_D.double()))
 
+    tallies["verdicts"] = Tally()
     held_out = _verdicts(
-        *(run, spec, reward, "validation", "test"), stage="held-out criteria", read=told
+        *(run, spec, reward, "validation", "test"),
+        tally=tallies["verdicts"],
+        stage="held-out criteria",
+        read=told,
     )
     return [
         {"name": name, "trained_on": len(learned[name].labels)}
@@ -105,14 +114,21 @@ def _share(prompts: Sequence[int], differences: Sequence[float]) -> dict[str, ob
 
 
 def _verdicts(
-    run: Run, spec: RewardModelSpec, reward: LoadedModel, *splits: str, stage: str, read: Reading
+    run: Run,
+    spec: RewardModelSpec,
+    reward: LoadedModel,
+    *splits: str,
+    tally: Tally,
+    stage: str,
+    read: Reading,
 ) -> dict[str, Verdicts]:
     """The pairs of these splits under every criterion, at most `MOST` of each."""
     reader = PairReader(tokenizer=reward.tokenizer, limits=reading_limits(reward, spec))
     records = _under_criteria(
         groups_of(spec.data, *splits, at_most=spec.max_groups), seed=spec.seed
     )
-    groups = reader.read(spread(list(records), spec.most_measured), Tally())
+    groups = reader.read(spread(list(records), spec.most_measured, tally), tally)
+    run.reporter.log(f"The pairs under {stage} are read.", **tally.as_dict())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     found: defaultdict[str, Verdicts] = defaultdict(Verdicts)
     number = 0

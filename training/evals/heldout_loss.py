@@ -11,7 +11,7 @@ from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
 from training.data.records import groups_of, spread
-from training.data.tokens import Tally
+from training.data.tokens import Tally, counts_of
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.functional.intervals import Measured, mean_of_clusters
 from training.models.load import LoadedModel
@@ -33,7 +33,11 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
     last = _told(trained_policy(run, spec, device), spec, run, when="after")
     gc.collect()
     first = _told(starting_policy(spec, device), spec, run, when="before", of=last.answered)
-    metrics = {**taxed(first.loss, last.loss), **moved(first.answered, last.answered)}
+    metrics = {
+        **taxed(first.loss, last.loss),
+        **moved(first.answered, last.answered),
+        "held_out_records": counts_of(last.tallies),
+    }
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
 
@@ -41,20 +45,25 @@ def evaluate(run: Run, spec: SftSpec) -> Mapping[str, object]:
 class _Told(NamedTuple):
     loss: Measured
     answered: Answered
+    tallies: dict[str, Tally]
 
 
 def _told(
     policy: LoadedModel, spec: SftSpec, run: Run, *, when: str, of: Answered | None = None
 ) -> _Told:
     run.watch(policy.model)
+    tallies = {name: Tally() for name in ("responses", "answers")}
     records = groups_of(spec.data, "validation", "test")
     loss = heldout_loss(
         *(policy, records, spec, run),
         includes_chosen=spec.include_chosen,
-        at_most=spec.most_measured,
+        tally=tallies["responses"],
         stage=f"held-out loss {when}",
     )
-    return _Told(loss, answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of))
+    answered = answered_by(
+        *(policy, spec, run), tally=tallies["answers"], stage=f"held-out answers {when}", of=of
+    )
+    return _Told(loss, answered, tallies)
 
 
 def heldout_loss(
@@ -64,21 +73,23 @@ def heldout_loss(
     run: Run,
     *,
     includes_chosen: bool,
-    at_most: int = 0,
+    tally: Tally,
     stage: str,
 ) -> Measured:
     """Mean loss a token of the responses to imitate in these records, with a bootstrap over prompts.
 
-    ``at_most`` so many prompts that have one; 0 takes all.
+    What is cut or left out is counted in ``tally``.
     """
     groups = demonstration_groups(
         policy.tokenizer,
         records,
         limits=reading_limits(policy, spec),
         includes_chosen=includes_chosen,
-        tally=Tally(),
+        tally=tally,
     )
-    rows = list(rows_under_budget(spread(groups, at_most), spec.tokens_per_forward))
+    groups = spread(groups, spec.most_measured, tally)
+    run.reporter.log("The held-out responses are read.", **tally.as_dict())
+    rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     losses = [
         loss
         for row in run.track(rows, stage=stage, total=len(rows), unit="batches")

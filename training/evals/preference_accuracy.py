@@ -17,7 +17,7 @@ from training.data.forward import response_logprobs
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of, spread
-from training.data.tokens import Tally
+from training.data.tokens import Tally, counts_of
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.evals.heldout_loss import heldout_loss
 from training.evals.reward_accuracy import (
@@ -48,6 +48,7 @@ def evaluate(run: Run, spec: ReferenceSpec) -> Mapping[str, object]:
         **_sides_taken(first.pairs, last.pairs, spec.beta),
         **taxed(first.loss, last.loss),
         **moved(first.answered, last.answered),
+        "held_out_records": counts_of(last.tallies),
     }
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
@@ -66,6 +67,7 @@ class _Told(NamedTuple):
     pairs: _Pairs
     loss: Measured
     answered: Answered
+    tallies: dict[str, Tally]
 
 
 def _told(
@@ -77,16 +79,19 @@ def _told(
     of: Answered | None = None,
 ) -> _Told:
     run.watch(policy.model)
-    pairs = _pairs(policy, spec, run, stage=f"held-out pairs {when}")
+    tallies = {name: Tally() for name in ("pairs", "responses", "answers")}
+    pairs = _pairs(policy, spec, run, tally=tallies["pairs"], stage=f"held-out pairs {when}")
     records = groups_of(spec.data, "validation", "test")
     loss = heldout_loss(
         *(policy, records, spec, run),
         includes_chosen=True,
-        at_most=spec.most_measured,
+        tally=tallies["responses"],
         stage=f"held-out loss {when}",
     )
-    answered = answered_by(policy, spec, run, stage=f"held-out answers {when}", of=of)
-    return _Told(pairs, loss, answered)
+    answered = answered_by(
+        *(policy, spec, run), tally=tallies["answers"], stage=f"held-out answers {when}", of=of
+    )
+    return _Told(pairs, loss, answered, tallies)
 
 
 def _sides_taken(before: _Pairs, after: _Pairs, beta: float) -> dict[str, object]:
@@ -106,13 +111,16 @@ def _sides_taken(before: _Pairs, after: _Pairs, beta: float) -> dict[str, object
     }
 
 
-def _pairs(policy: LoadedModel, spec: ReferenceSpec, run: Run, *, stage: str) -> _Pairs:
+def _pairs(
+    policy: LoadedModel, spec: ReferenceSpec, run: Run, *, tally: Tally, stage: str
+) -> _Pairs:
     reader = PairReader(
         tokenizer=policy.tokenizer,
         limits=reading_limits(policy, spec),
     )
-    found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
-    groups = spread(found, spec.most_measured)
+    found = reader.read(groups_of(spec.data, "validation", "test"), tally)
+    groups = spread(found, spec.most_measured, tally)
+    run.reporter.log("The held-out pairs are read.", **tally.as_dict())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     sums: list[list[float]] = []
     for row in run.track(rows, stage=stage, total=len(rows), unit="batches"):

@@ -10,7 +10,7 @@ from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of, spread
-from training.data.tokens import Tally
+from training.data.tokens import Tally, counts_of
 from training.evals.calibration import FEWEST, Difference, calibrate
 from training.evals.criteria import explain
 from training.evals.probes import probe
@@ -37,10 +37,12 @@ def evaluate(run: Run, spec: RewardModelSpec) -> Mapping[str, object]:
     """
     reward = trained_reward_model(run, spec, pick_device())
     run.watch(reward.model)
-    pairs = list(_scored_pairs(reward, _held_out(reward, spec), spec, run))
+    tallies = {"pairs": Tally()}
+    pairs = list(_scored_pairs(reward, _held_out(reward, spec, run, tallies["pairs"]), spec, run))
     metrics = describe(pairs) | tie_measures(pairs, load_ties(run.artifact))
-    if criteria := explain(run, spec, reward):
+    if criteria := explain(run, spec, reward, tallies):
         metrics["criteria"] = criteria
+    metrics["held_out_records"] = counts_of(tallies)
     if metrics["temperature"] is not None:
         save_temperature(run.artifact, float(str(metrics["temperature"])))
     run.reporter.say(EventKind.EVALUATION, metrics)
@@ -130,13 +132,17 @@ def _agreement(pair: ScoredPair) -> float:
     return same / (votes * (votes - 1))
 
 
-def _held_out(reward: LoadedModel, spec: RewardModelSpec) -> list[PairGroup]:
+def _held_out(
+    reward: LoadedModel, spec: RewardModelSpec, run: Run, tally: Tally
+) -> list[PairGroup]:
     limits = reading_limits(reward, spec)
     reader = PairReader(
         tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
     )
-    found = reader.read(groups_of(spec.data, "validation", "test"), Tally())
-    return spread(found, spec.most_measured)
+    found = reader.read(groups_of(spec.data, "validation", "test"), tally)
+    groups = spread(found, spec.most_measured, tally)
+    run.reporter.log("The held-out pairs are read.", **tally.as_dict())
+    return groups
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from training.data.packing import TokenGroup
-from training.data.tokens import Tally
+from training.data.tokens import Tally, counts_of
 from training.evals.answers import (
     Samples,
     answer_logprobs,
@@ -60,6 +60,7 @@ def evaluate(run: Run, spec: RolloutSpec) -> Mapping[str, object]:
         **_compared(first.rollouts, last.rollouts, spec.seed),
         "kl": kl_a_response(last.logprobs, first.logprobs, answered),
         **taxed(first.loss, last.loss),
+        "held_out_records": counts_of(last.tallies),
     }
     run.reporter.say(EventKind.EVALUATION, metrics)
     return metrics
@@ -71,6 +72,7 @@ class _Told(NamedTuple):
     rollouts: list[Rollout]
     logprobs: list[Tensor]
     loss: Measured
+    tallies: dict[str, Tally]
 
 
 def _told(
@@ -84,13 +86,21 @@ def _told(
     answered: Sequence[TokenGroup] | None = None,
 ) -> _Told:
     run.watch(policy.model)
-    rollouts = _answers(policy, groups, scorer, spec, run, stage=f"held-out answers {when}")
+    tallies = {name: Tally() for name in ("answers", "responses")}
+    rollouts = _answers(
+        *(policy, groups, scorer, spec, run),
+        tally=tallies["answers"],
+        stage=f"held-out answers {when}",
+    )
     answered = [one.tokens for one in rollouts] if answered is None else answered
     loss = heldout_loss(
-        *(policy, groups, spec, run), includes_chosen=True, stage=f"held-out loss {when}"
+        *(policy, groups, spec, run),
+        includes_chosen=True,
+        tally=tallies["responses"],
+        stage=f"held-out loss {when}",
     )
     logprobs = answer_logprobs(policy, answered, spec, temperature=spec.temperature)
-    return _Told(rollouts, logprobs, loss)
+    return _Told(rollouts, logprobs, loss, tallies)
 
 
 def _answers(
@@ -100,14 +110,16 @@ def _answers(
     spec: RolloutSpec,
     run: Run,
     *,
+    tally: Tally,
     stage: str,
 ) -> list[Rollout]:
-    tally = Tally()
     prompts = asked(policy, groups, spec, tally)
     run.reporter.log("The held-out prompts are read.", **tally.as_dict())
     sampler = LocalSampler(policy.model, policy.tokenizer, rows=spec.rows_at_once)
     with telling(run.reporter, stage) as say:
-        return heldout_answers(sampler, scorer, prompts, spec, on_progress=say)
+        answered = heldout_answers(sampler, scorer, prompts, spec, on_progress=say)
+    tally.add("responses_scored_in_part", sum(sum(one.truncated) for one in answered))
+    return answered
 
 
 def _compared(before: Sequence[Rollout], after: Sequence[Rollout], seed: int) -> dict[str, object]:

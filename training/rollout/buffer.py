@@ -26,7 +26,8 @@ from training.spec.records import Group
 class Rollout:
     """One prompt, its sampled responses, their raw scores, and how far the heads disagreed on each.
 
-    ``held_out`` are the scores by a reward model that does not teach; () without one.
+    ``held_out`` are the scores by a reward model that does not teach; () without one. ``truncated`` says of which
+    the reward model read a part, or of their prompt.
     """
 
     record: Group
@@ -35,6 +36,7 @@ class Rollout:
     scores: tuple[float, ...]
     deviations: tuple[float, ...]
     held_out: tuple[float, ...] = ()
+    truncated: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)

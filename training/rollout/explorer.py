@@ -16,6 +16,7 @@ from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
 from training.rollout.scoring import Score, Scorer
 from training.runtime.distributed import my_share, told_by_all
+from training.runtime.run import Run
 from training.spec.errors import SpecError
 from training.spec.preferences import ReferenceSpec, SftSpec
 from training.spec.records import Group
@@ -178,6 +179,7 @@ def answers(
             samples=tuple(drawn),
             scores=tuple(one.mean for one in scored),
             deviations=tuple(one.deviation for one in scored),
+            truncated=tuple(one.is_truncated for one in scored),
         )
         for (record, prompt), drawn, scored in zip(prompts, samples, judged, strict=True)
     ]
@@ -189,9 +191,14 @@ def heldout_prompts(spec: RolloutSpec | ReferenceSpec | SftSpec) -> list[Group]:
     return found[: spec.eval_prompts]
 
 
-def watched_prompts(spec: RolloutSpec) -> list[Group]:
+def watched_prompts(policy: LoadedModel, spec: RolloutSpec, run: Run) -> list[Asked]:
     """Those that the policy is asked while it trains; none where the spec does not look."""
-    return heldout_prompts(spec) if spec.eval_every else []
+    if not spec.eval_every:
+        return []
+    tally = Tally()
+    prompts = asked(policy, heldout_prompts(spec), spec, tally)
+    run.reporter.log("The held-out prompts to look at are read.", **tally.as_dict())
+    return prompts
 
 
 def heldout_answers(

@@ -29,12 +29,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from training.data.chat import Limits, encode_prompt
+from training.data.chat import Limits
 from training.data.tokens import pad_rows
 from training.rollout.kv_cache import can_join, closing_ranks, join_rows, roomy_cache
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
-from training.spec.records import Turn
 
 SHORTEST = 0.75  # of the longest prompt beside which one is prefilled
 REFILL = 0.25  # of the rows are free before further prompts come in: each time, all that is held is copied
@@ -107,24 +106,6 @@ class LocalSampler:
         self.max_prompt_tokens = max_prompt_tokens
         self.end_ids = end_token_ids(model, tokenizer)
 
-    def sample(
-        self,
-        prompts: Sequence[Sequence[Turn]],
-        *,
-        n: int,
-        temperature: float,
-        top_p: float,
-        max_tokens: int,
-        seed: int,
-        on_progress: Progress | None = None,
-    ) -> list[list[Sample]]:
-        limits = self.limits(max_tokens)
-        encoded = [
-            encode_prompt(self.tokenizer, one, max_tokens=limits.prompt).ids for one in prompts
-        ]
-        knobs = Knobs(n, temperature, top_p, limits.response, seed)
-        return self.sample_tokens(encoded, knobs, on_progress=on_progress)
-
     def following(self, update: int) -> AbstractContextManager[None]:  # noqa: ARG002 - TokenSampler
         """The model is the policy itself; where its layers are sharded, they are whole inside."""
         return whole_layers(self.model)
@@ -136,7 +117,7 @@ class LocalSampler:
         *,
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
-        """As ``sample``, for prompts that are token ids already."""
+        """``n`` samples of each prompt, in the order of the prompts."""
         drawing = _Drawing(self.model, prompts, knobs, self.end_ids, most=self.rows)
         was_training = self.model.training
         self.model.eval()

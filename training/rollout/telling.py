@@ -24,6 +24,7 @@ def batch_numbers(rollouts: Sequence[Rollout]) -> dict[str, float]:
         "eos_share": statistics.fmean(sample.finished for sample in samples),
         "disagreement": disagreement(rollouts),
         "distinct": distinct_share(rollouts),
+        **scored_in_part(rollouts),
         **held_out(rollouts),
     }
 
@@ -49,6 +50,12 @@ def distinct_share(rollouts: Sequence[Rollout]) -> float:
         pair for one in rollouts for sample in one.samples for pair in pairwise(sample.token_ids)
     ]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def scored_in_part(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """The share of responses of which, or of whose prompt, the reward model did not read all; {} where it read all."""
+    cut = [one for rollout in rollouts for one in rollout.truncated]
+    return {"scored_in_part": statistics.fmean(cut)} if any(cut) else {}
 
 
 def held_out(rollouts: Sequence[Rollout]) -> dict[str, float]:

@@ -86,6 +86,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "distinct": Metric("Distinct pairs of tokens", SHARE, Tells.GUARDED),
         "disagreement": Metric("Disagreement of the heads", SCORE, Tells.GUARDED),
         "log_ratio": Metric("Distance from the start", NATS_A_RESPONSE, Tells.GUARDED),
+        "scored_in_part": Metric("Responses scored in part", SHARE, Tells.REWARD),
         "eos_share": Metric("Responses that ended", SHARE, Tells.POLICY),
         "policy_loss": Metric("Policy loss", "", Tells.POLICY),
         "approximate_kl": Metric("KL to the sampling policy", NATS_A_TOKEN, Tells.POLICY),

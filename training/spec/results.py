@@ -37,6 +37,7 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "updates": "Updates",
         "prompts": "Prompts learned from",
         "records": "Records",
+        "held_out_records": "Held-out records",
         "stop_reason": "Why it ended",
         "reason": "Why nothing was measured",
     }

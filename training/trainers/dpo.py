@@ -45,9 +45,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = (
-        _pairs(policy, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
-    )
+    held_out = _watched_pairs(policy, spec, run) if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
     groups, others = ([row.tokens for row in part] for part in (stream.passed(rows), held_out))
     logratios = LogRatios(policy, groups, spec, run, held_out=others)
@@ -95,6 +93,13 @@ def training_pairs(policy: LoadedModel, spec: DpoSpec, tally: Tally) -> list[Pai
         what="decided pairs",
         advice=f"Judge more comparisons. {tally.sentence()}",
     )
+    return rows
+
+
+def _watched_pairs(policy: LoadedModel, spec: DpoSpec, run: Run) -> list[PairGroup]:
+    tally = Tally()
+    rows = _pairs(policy, spec, "validation", tally)
+    run.reporter.log("The held-out pairs to look at are read.", **tally.as_dict())
     return rows
 
 

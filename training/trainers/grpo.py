@@ -64,7 +64,7 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
         prompts,
         spec,
         held_out=load_held_out(run, spec, device),
-        watched=asked(policy, watched_prompts(spec), spec, Tally()),
+        watched=watched_prompts(policy, spec, run),
     )
     learner = Learner(actor.weights, spec)
     progress = Progress()

@@ -46,7 +46,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _rows(policy, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
+    held_out = _watched_rows(policy, spec, run) if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
     groups, others = ([row.tokens for row in part] for part in (stream.passed(rows), held_out))
     logratios = LogRatios(policy, groups, spec, run, held_out=others)
@@ -84,6 +84,13 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
         "prompts": len(rows),
         "records": tally.as_dict(),
     }
+
+
+def _watched_rows(policy: LoadedModel, spec: KtoSpec, run: Run) -> list[SignalGroup]:
+    tally = Tally()
+    rows = _rows(policy, spec, "validation", tally)
+    run.reporter.log("The held-out responses to look at are read.", **tally.as_dict())
+    return rows
 
 
 def _rows(policy: LoadedModel, spec: KtoSpec, split: str, tally: Tally) -> list[SignalGroup]:

@@ -81,7 +81,7 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
         prompts,
         spec,
         held_out=load_held_out(run, spec, device),
-        watched=asked(policy, watched_prompts(spec), spec, Tally()),
+        watched=watched_prompts(policy, spec, run),
     )
     learner = Learner(actor.weights, spec, value_head=actor.value_head)
     imitation = _imitation(run, actor, spec)

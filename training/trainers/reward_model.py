@@ -82,7 +82,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _rows(reward, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
+    held_out = _watched_rows(reward, spec, run) if spec.looks_within(stream.steps) else []
     weights = trainable_weights(reward.model, spec)
     state = run.last_state()
     step = state.step if state else None
@@ -209,6 +209,13 @@ def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardMo
         for pack in [pack_groups(row).to(reward.device)]
     ]
     return torch.cat(scores).mean().item()
+
+
+def _watched_rows(reward: LoadedModel, spec: RewardModelSpec, run: Run) -> list[PairGroup]:
+    tally = Tally()
+    rows = _rows(reward, spec, "validation", tally)
+    run.reporter.log("The held-out pairs to look at are read.", **tally.as_dict())
+    return rows
 
 
 def _rows(reward: LoadedModel, spec: RewardModelSpec, split: str, tally: Tally) -> list[PairGroup]:

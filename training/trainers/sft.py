@@ -41,7 +41,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _rows(policy, spec, "validation", Tally()) if spec.looks_within(stream.steps) else []
+    held_out = _watched_rows(policy, spec, run) if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
 
     def reached() -> State:
@@ -84,6 +84,13 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         "prompts": len(rows),
         "records": tally.as_dict(),
     }
+
+
+def _watched_rows(policy: LoadedModel, spec: SftSpec, run: Run) -> list[TokenGroup]:
+    tally = Tally()
+    rows = _rows(policy, spec, "validation", tally)
+    run.reporter.log("The held-out responses to look at are read.", **tally.as_dict())
+    return rows
 
 
 def _rows(policy: LoadedModel, spec: SftSpec, split: str, tally: Tally) -> list[TokenGroup]:

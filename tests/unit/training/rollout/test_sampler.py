@@ -2,6 +2,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
+from training.data.chat import encode_prompt
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import sampler
 from training.rollout.kv_cache import ROOM, RoomyLayer, closing_ranks
@@ -159,14 +160,9 @@ def test_the_text_leaves_the_end_token_out(tokenizer):
     sampler = LocalSampler(tiny_llama(seed=2), tokenizer)
     chats = [[Turn(role="user", content="Hello")], [Turn(role="user", content="Name a tree.")]]
     progress = []
-    samples = sampler.sample(
-        chats,
-        n=2,
-        temperature=1.0,
-        top_p=0.9,
-        max_tokens=6,
-        seed=1,
-        on_progress=lambda *done: progress.append(done),
+    prompts = [encode_prompt(tokenizer, one, max_tokens=100).ids for one in chats]
+    samples = sampler.sample_tokens(
+        *(prompts, Knobs(2, 1.0, 0.9, 6, 1)), on_progress=lambda *done: progress.append(done)
     )
     assert [len(one) for one in samples] == [2, 2]
     assert "im_end" not in "".join(one.text for group in samples for one in group)
