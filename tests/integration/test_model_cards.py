@@ -273,7 +273,33 @@ def test_risks_are_those_that_the_figures_show(project, reward):
     assert "Probe “flattery” is suspect" in told
     card.facts = reward_facts(by_length=[], probes={})
     quiet = next(one for one in sections_of(reward, card) if one.key == "risks")
-    assert (quiet.bullets, "None of the checks fired" in quiet.sentences[0]) == ([], True)
+    assert (quiet.bullets, quiet.sentences) == (
+        [],
+        [
+            (
+                "None of the checks made fired: it beats length, it is no better than people usually leave "
+                "room for, its confidence holds, no slice sides against people."
+            )
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ({}, "No check was made: too little was measured."),
+        ({"accuracy": {"value": None, "n": 0}}, "No check was made: too little was measured."),
+        ({"ece_after": 0.02}, "None of the checks made fired: its confidence holds."),
+        (
+            {"accuracy": share(0.9, n=600, low=0.88, high=0.92), "longer_wins": share(0.5)},
+            "None of the checks made fired: it beats length.",
+        ),
+    ],
+)
+def test_a_reward_models_card_without_a_risk_names_what_was_looked_at_alone(reward, metrics, said):
+    card = ModelCard.objects.create(version=reward, facts={"metrics": metrics})
+    quiet = next(one for one in sections_of(reward, card) if one.key == "risks")
+    assert (quiet.bullets, quiet.sentences) == ([], [said])
 
 
 def test_too_good_to_be_true_is_a_risk(project, reward):
@@ -427,7 +453,13 @@ NO_PAIRS = "The training was given no pairs"
         ({"kind": "dpo", "use_soft_labels": True}, {}, ["given the votes", LESS], AS_MUCH),
         ({"kind": "sft"}, {}, [NO_PAIRS, "imitates"], "people are split"),
         ({"kind": "kto"}, {}, [NO_PAIRS, "single responses"], "people are split"),
-        ({"kind": "ppo"}, {}, [NO_PAIRS, "its own answers"], "people are split"),
+        ({"kind": "ppo"}, {}, [NO_PAIRS, "its own answers."], "imitates"),
+        (
+            {"kind": "ppo", "ptx_weight": 1.0},
+            {},
+            [NO_PAIRS, "which it imitates"],
+            "people are split",
+        ),
         ({"kind": "grpo"}, {}, [NO_PAIRS, "its own answers"], "people are split"),
         ({"kind": "of another time"}, {}, ["preferred with 3 for it"], "given"),
     ],

@@ -190,7 +190,8 @@ def _said_of(pair: Pair) -> str:
 def made_of_pairs(spec: Mapping[str, Any], aggregation: str) -> list[str]:  # Any: JSON
     """What a training of this spec is given of such a pair; nothing of a kind that is not known."""
     if (kind := spec.get("kind")) in WITHOUT_PAIRS:
-        return [f"The training was given no pairs: it learns from {WITHOUT_PAIRS[kind]}."]
+        also = " and single responses, which it imitates" if spec.get("ptx_weight") else ""
+        return [f"The training was given no pairs: it learns from {WITHOUT_PAIRS[kind]}{also}."]
     if "use_soft_labels" not in spec:
         return []
     ranked = [OF_RANKINGS] if spec.get("objective") == "plackett_luce" else []

@@ -251,16 +251,36 @@ def risks(card: ModelCard, facts: Facts, metrics: Facts) -> Section:
     return Section(
         title="Risks seen",
         key="risks",
-        sentences=[]
-        if found
-        else [
-            (
-                "None of the checks fired: it beats length, it stays below what people leave room for, "
-                "its confidence holds, no slice is below one half, no probe is suspect."
-            )
-        ],
+        sentences=[] if found else [_nothing_seen(facts, metrics)],
         bullets=found,
     )
+
+
+def _nothing_seen(facts: Facts, metrics: Facts) -> str:
+    """What was looked at, and no more."""
+    accuracy = metrics.get("accuracy") or {}
+    value, ends = accuracy.get("value"), accuracy.get("interval")
+    slices = [*facts.get("by_strength", []), *facts.get("by_length", [])]
+    looked = (
+        ("it beats length", ends and (metrics.get("longer_wins") or {}).get("value") is not None),
+        ("it is no better than people usually leave room for", _is_in_reach(value)),
+        ("its confidence holds", metrics.get("ece_after") is not None),
+        ("no slice sides against people", any(map(_is_read, slices))),
+        ("no probe is suspect", (facts.get("probes") or {}).get("changes")),
+    )
+    told = [about for about, is_known in looked if is_known]
+    if not told:
+        return "No check was made: too little was measured."
+    return f"None of the checks made fired: {', '.join(told)}."
+
+
+def _is_in_reach(value: float | None) -> bool:
+    return value is not None and value <= LEAK_SUSPECTED
+
+
+def _is_read(part: Fact) -> bool:
+    """Enough pairs for a word on this slice."""
+    return bool(part.get("interval")) and part["n"] >= FEWEST_IN_A_SLICE
 
 
 def _risks(card: ModelCard, facts: Facts, metrics: Facts) -> list[str]:
@@ -297,7 +317,7 @@ def _against_length(accuracy: Fact, longer: Fact) -> str:
 
 def _too_good(accuracy: Fact) -> str:
     value, n = accuracy.get("value"), accuracy.get("n") or 0
-    if value is None or value <= LEAK_SUSPECTED or n >= FEW_PAIRS:
+    if value is None or _is_in_reach(value) or n >= FEW_PAIRS:
         return ""
     return (
         f"{percent(value)} on {n} pairs is more than people usually leave room for (60 to 75 %): "
@@ -306,7 +326,6 @@ def _too_good(accuracy: Fact) -> str:
 
 
 def _weak(part: Fact) -> str:
-    ends = part.get("interval")
-    if not ends or ends[1] >= 0.5 or part["n"] < FEWEST_IN_A_SLICE:
+    if not _is_read(part) or part["interval"][1] >= 0.5:
         return ""
     return f"Where “{part['name']}”, it sides against people: {percent(part['value'])} ({interval_of(part)})."
