@@ -47,6 +47,8 @@ def strength_scale(
     design[np.arange(len(g)), i] += 1
     design[np.arange(len(g)), j] -= 1
     design = np.column_stack([design[:, 1:], extra])
+    if np.linalg.matrix_rank(design.T @ design) < design.shape[1]:
+        return None  # what cannot be told apart has no effect of its own
     scale = np.arange(-top, top + 1)
     steps = (np.abs(scale)[:, None] == np.arange(1, top + 1)[None, :]).astype(np.float64)
 

@@ -15,9 +15,16 @@ from annotation.quality.choices import ranked_choices
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.policies import POLICIES_MAX, between, counted
 from annotation.quality.report import Data
+from annotation.quality.stored import MARKS, Rows
 
 VERDICTS_MAX = 100_000  # the last two models look at each verdict by itself
 KILO = 1_000.0  # characters
+UNIT = "log odds of one step"
+STYLES = {
+    "headings": "Having all the headings",
+    "items": "Having all the list items",
+    "bold": "Having all the bold",
+}
 NOTHING: Data = {"rows": [], "models": [], "effects": []}
 TOO_MANY = (
     f"This model is fitted to at most {VERDICTS_MAX:,} verdicts. Filter by time, batch or tag."
@@ -25,7 +32,7 @@ TOO_MANY = (
 SCALE = (
     "strength_scale",
     "Strength scale",
-    "How much better counts too, with position and length taken out (adjacent categories).",
+    "How much better counts too, with position, length and style taken out (adjacent categories).",
 )
 CROWD = (
     "crowd_bt",
@@ -47,9 +54,19 @@ class Verdicts:
     labelers: npt.NDArray[np.int64]
     left: npt.NDArray[np.float64]  # 1 the first stood left, -1 right, 0 not known
     longer: npt.NDArray[np.float64]  # by how many thousand characters the first is longer
+    marks: dict[
+        str, npt.NDArray[np.float64]
+    ]  # of `MARKS`: how many more the first has, of those in both
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+class Covariate(NamedTuple):
+    """What may sway a verdict beside the policies: a number a verdict, positive for the first."""
+
+    name: str
+    column: npt.NDArray[np.float64]
 
 
 class Model(NamedTuple):
@@ -62,7 +79,7 @@ class Model(NamedTuple):
 
 
 def models_part(judged: JudgedPairs) -> Data:
-    """Strengths of each policy under each model, and what position and length add."""
+    """Strengths of each policy under each model, and what position, length and style add."""
     codes, pairs = between(judged)
     size = len(codes)
     if not 2 <= size <= POLICIES_MAX:
@@ -91,15 +108,15 @@ def models_part(judged: JudgedPairs) -> Data:
 def _by_verdict(
     judged: JudgedPairs, codes: list[int], counts: PairCounts
 ) -> tuple[list[Model], list[Data]]:
-    """The models that look at each verdict by itself, and what position and length add; no verdict is read in vain."""
+    """The models that look at each verdict by itself, and the effects beside them; no verdict is read in vain."""
     size, decided = len(codes), int((counts.wins + counts.losses).sum())
     if decided > VERDICTS_MAX:
         refused = [missing(TOO_MANY, n=decided + int(counts.ties.sum()))] * size
         return [Model(*SCALE, refused), Model(*CROWD, refused)], []
     verdicts = _verdicts(judged, codes)
-    scale = _scaled(verdicts, size)
+    scale, asked = _scaled(verdicts, size)
     models = [_scale_model(scale, verdicts, size), _crowd(verdicts, size)]
-    return models, _effects(scale, verdicts)
+    return models, _effects(scale, asked, verdicts)
 
 
 def _verdicts(judged: JudgedPairs, codes: list[int]) -> Verdicts:
@@ -116,7 +133,14 @@ def _verdicts(judged: JudgedPairs, codes: list[int]) -> Verdicts:
         labelers=judged.labelers[kept].astype(np.int64),
         left=np.array([-1.0, 1.0, 0.0, 0.0])[judged.left[kept]],
         longer=gap[kept] / KILO,
+        marks={mark: _more(pairs, mark)[kept] for mark in MARKS},
     )
+
+
+def _more(pairs: Rows, mark: str) -> npt.NDArray[np.float64]:
+    """(first - second) / (first + second), as style control has it (Li et al. 2024); 0 where neither has any."""
+    first, second = (pairs[f"{side}_{mark}"].astype(np.float64) for side in ("first", "second"))
+    return np.asarray((first - second) / np.maximum(first + second, 1.0))
 
 
 def _tie_models(counts: PairCounts, clusters: npt.NDArray[np.int64], size: int) -> list[Model]:
@@ -151,12 +175,24 @@ def _ranked(
     ]
 
 
-def _scaled(verdicts: Verdicts, size: int) -> StrengthScale | None:
-    """Fitted with position and length beside the policies; None where it cannot be."""
+def _scaled(verdicts: Verdicts, size: int) -> tuple[StrengthScale | None, list[Covariate]]:
+    """Fitted with position, length and style beside the policies, and what was fitted.
+
+    Without style where it cannot be told from the rest; None where it cannot be fitted at all.
+    """
     if _scale_refusal(verdicts):
-        return None
+        return None, []
+    plain, style = _covariates(verdicts)
+    for asked in ([*plain, *style], plain) if style else (plain,):
+        scale = _fitted(verdicts, size, asked)
+        if scale is not None:
+            return scale, asked
+    return None, []
+
+
+def _fitted(verdicts: Verdicts, size: int, asked: list[Covariate]) -> StrengthScale | None:
     steps = np.unique(np.abs(verdicts.strengths))  # a step that nobody took is none
-    columns = [column for _, _, column in _covariates(verdicts)]
+    columns = [one.column for one in asked]
     return strength_scale(
         verdicts.first,
         verdicts.second,
@@ -174,13 +210,14 @@ def _scale_refusal(verdicts: Verdicts) -> str | None:
     return None if is_tie.any() and not is_tie.all() else NO_TIE
 
 
-def _covariates(verdicts: Verdicts) -> list[tuple[str, str, npt.NDArray[np.float64]]]:
-    """Name, unit and column of what varies."""
-    asked = [
-        ("Shown on the left", "log odds of one step", verdicts.left / 2),
-        ("Longer by 1,000 characters", "log odds of one step", verdicts.longer),
+def _covariates(verdicts: Verdicts) -> tuple[list[Covariate], list[Covariate]]:
+    """What varies of position and length, and of style."""
+    plain = [
+        Covariate("Shown on the left", verdicts.left / 2),
+        Covariate("Longer by 1,000 characters", verdicts.longer),
     ]
-    return [one for one in asked if one[2].any()]
+    style = [Covariate(STYLES[mark], column) for mark, column in verdicts.marks.items()]
+    return [one for one in plain if one.column.any()], [one for one in style if one.column.any()]
 
 
 def _scale_model(scale: StrengthScale | None, verdicts: Verdicts, size: int) -> Model:
@@ -246,17 +283,17 @@ def _plackett_model(found: list[Statistic]) -> Model:
     return Model("plackett_luce", "Plackett-Luce", meaning, found)
 
 
-def _effects(scale: StrengthScale | None, verdicts: Verdicts) -> list[Data]:
-    """What position and length add, the policies being equal."""
+def _effects(scale: StrengthScale | None, asked: list[Covariate], verdicts: Verdicts) -> list[Data]:
+    """What position, length and style add, the policies being equal."""
     if scale is None:
         return []
     return [
         {
-            "name": name,
-            "unit": unit,
+            "name": one.name,
+            "unit": UNIT,
             **Statistic(
                 value=float(scale.effects[at]), interval=scale.effect_interval(at), n=len(verdicts)
             ).as_json(),
         }
-        for at, (name, unit, _) in enumerate(_covariates(verdicts))
+        for at, one in enumerate(asked)
     ]

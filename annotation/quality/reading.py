@@ -11,7 +11,7 @@ from annotation.comparisons.selectors import OVERALL, Origin, PairRow, pairs_of_
 from annotation.projects.models import Project
 from annotation.quality import stored
 from annotation.quality.models import ColumnStore
-from annotation.quality.stored import PAIR, Rows
+from annotation.quality.stored import MARKS, PAIR, SIDES, Rows
 
 # The byte of a verdict on two candidates, as `stored.ROW` has it; the first is the lower id.
 _TWO = """
@@ -69,6 +69,18 @@ FROM comparisons_comparison c
     LEFT JOIN generation_candidate a ON a.id = x.id
     LEFT JOIN generation_candidate b ON b.id = y.id
 WHERE c.id = ANY(%s) ORDER BY c.id, x.place, y.place"""
+# What is outside of fenced code; a text without the sign of a mark is not searched for it.
+_MARKS = r"""
+SELECT asked.id,
+    CASE WHEN strpos(prose, '#') = 0 THEN 0
+         ELSE LEAST(regexp_count(prose, '^ {0,3}#{1,6}[ \t]', 1, 'n'), 65535) END,
+    LEAST(regexp_count(prose, '^[ \t]*([-*+]|\d{1,9}[.)])[ \t]', 1, 'n'), 65535),
+    CASE WHEN strpos(prose, '**') = 0 THEN 0
+         ELSE LEAST(regexp_count(prose, '\*\*[^*\n]+\*\*'), 65535) END
+FROM unnest(%s::bigint[]) AS asked(id) LEFT JOIN generation_candidate c ON c.id = asked.id
+    CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN strpos(c.text, '```') = 0 THEN c.text
+        ELSE regexp_replace(c.text, '```.*?(```|$)', '', 'g') END, '') AS prose) AS outside
+ORDER BY asked.id"""
 
 
 # What is read of judgments: ``pair_of`` is the pair's place among those of its comparison.
@@ -128,7 +140,7 @@ def _origin_code(origin: Origin) -> int:
 
 
 def read_pairs(store: ColumnStore, comparisons: Sequence[int]) -> Rows:
-    """What is known of the pairs of these comparisons, in order of comparison and pair."""
+    """What is known of the pairs of these comparisons but the marks in their texts, in order of comparison and pair."""
     with connection.cursor() as cursor:
         cursor.execute(_PAIRS, [list(comparisons)])
         rows = cursor.fetchall()
@@ -143,11 +155,28 @@ def read_pairs(store: ColumnStore, comparisons: Sequence[int]) -> Rows:
                 *sources[2 * at : 2 * at + 2],
                 languages[at],
                 stored.KINDS.index(row[6]),
+                *[0] * (len(SIDES) * len(MARKS)),
             )
             for at, row in enumerate(rows)
         ],
         dtype=PAIR,
     )
+
+
+def with_marks(rows: Rows) -> Rows:
+    """The same pairs with the Markdown marks of their texts."""
+    if len(rows) == 0:
+        return rows
+    ids = np.unique(np.concatenate([rows[side] for side in SIDES]))
+    with connection.cursor() as cursor:
+        cursor.execute(_MARKS, [ids.tolist()])
+        found = np.array(cursor.fetchall(), dtype=np.int64)
+    marked = rows.copy()
+    for side in SIDES:
+        told = found[np.searchsorted(ids, rows[side])]
+        for at, mark in enumerate(MARKS, start=1):
+            marked[f"{side}_{mark}"] = told[:, at]
+    return marked
 
 
 def _named(known: list[str], names: Sequence[str]) -> list[int]:

@@ -28,7 +28,9 @@ ROW = np.dtype(
         ("said", "u1"),
     ]
 )
-# One pair of a comparison: ids, characters of the texts, codes of sources and language.
+SIDES = ("first", "second")
+MARKS = ("headings", "items", "bold")  # Markdown outside of fenced code, 65,535 at most
+# One pair of a comparison: ids, characters of the texts, codes of sources and language, marks in the texts.
 PAIR = np.dtype(
     [
         ("comparison", "<i8"),
@@ -42,6 +44,7 @@ PAIR = np.dtype(
         ("second_source", "<i4"),
         ("language", "<i2"),
         ("kind", "<i2"),
+        *((f"{side}_{mark}", "<u2") for mark in MARKS for side in SIDES),
     ]
 )
 KINDS = (

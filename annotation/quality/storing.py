@@ -27,7 +27,7 @@ from annotation.quality.models import (
     PairChunk,
     RowChunk,
 )
-from annotation.quality.reading import read_judgments, read_pairs
+from annotation.quality.reading import read_judgments, read_pairs, with_marks
 from annotation.quality.stored import ROW, Rows, StoredColumns
 
 BATCH = 20_000  # judgments
@@ -209,7 +209,7 @@ class _Directory:
         is_known = np.isin(fresh["comparison"], self.known)
         self._renew(fresh[is_known])
         before = len(self.pairs)
-        self.pairs = np.concatenate([self.pairs, fresh[~is_known]])
+        self.pairs = np.concatenate([self.pairs, with_marks(fresh[~is_known])])
         self.changed_pairs.update(range(before // CHUNK, -(-len(self.pairs) // CHUNK)))
         self._index()
 
@@ -221,6 +221,7 @@ class _Directory:
         starts = self.first_pair[np.searchsorted(self.known, rows["comparison"][first])]
         within = np.arange(len(rows)) - np.repeat(first, sizes)
         codes = np.repeat(starts, sizes) + within
+        rows = _marked_as(self.pairs[codes], rows)
         moved = self.pairs[codes] != rows
         if moved.any():
             self.pairs = self.pairs.copy()
@@ -297,6 +298,17 @@ class _Directory:
             )
         self.store.version = F("version") + 1
         self.store.save()
+
+
+def _marked_as(known: Rows, rows: Rows) -> Rows:
+    """Pairs with the marks that are known of them; read again where a text has another length."""
+    marked = rows.copy()
+    for name in (f"{side}_{mark}" for side in stored.SIDES for mark in stored.MARKS):
+        marked[name] = known[name]
+    lengths = [known[f"{side}_length"] != rows[f"{side}_length"] for side in stored.SIDES]
+    is_other = np.logical_or(*lengths)
+    marked[is_other] = with_marks(marked[is_other])
+    return marked
 
 
 def _parts(size: int) -> Iterable[slice]:

@@ -123,7 +123,7 @@ def _next(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
 
 
 def _models(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
-    """One row a policy and a model, then what position and length add."""
+    """One row a policy and a model, then what position, length and style add."""
     found = data["models"]
     names = {one["key"]: one["name"] for one in found["models"]}
     rows = [
