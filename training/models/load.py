@@ -46,12 +46,14 @@ class LoadedModel:
     ``model`` is a causal language model (a policy) or a sequence classifier with one label (a
     reward model). ``padded_because`` says why the family runs as padded rows; '' where trees do.
     ``pieces_because`` says why attention is computed piece by piece against the wish for another; '' else.
+    ``padding_told`` says with which token of its own a reward model pads, where it had none; '' else.
     """
 
     model: Any  # Any: transformers' model classes share no typed forward
     tokenizer: Any  # Any: the same for tokenizers
     padded_because: str
     pieces_because: str = ""
+    padding_told: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -65,6 +67,8 @@ class LoadedModel:
             told.append(
                 f"{self.pieces_because} Attention is computed response by response: the same numbers, slower."
             )
+        if self.padding_told:
+            told.append(self.padding_told)
         return told
 
     @property

@@ -11,9 +11,9 @@ Shapes: N responses of a row, H heads, D hidden size, B rows, S their length.
 """
 
 import json
-import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +32,6 @@ from training.runtime.optimize import keep_lowest_layers
 from training.runtime.run import Run
 from training.spec.errors import ModelError
 from training.spec.preferences import RewardModelSpec
-
-logger = logging.getLogger(__name__)
 
 HEADS_FILE = "heads.safetensors"
 CALIBRATION_FILE = "calibration.json"
@@ -81,8 +79,7 @@ def new_reward_model(
     generator = torch.Generator().manual_seed(seed)
     fresh = torch.randn(heads, width, generator=generator) / math.sqrt(width + 1)
     _set_heads(loaded, fresh)
-    _separate_padding(loaded)
-    return loaded
+    return _with_own_padding(loaded)
 
 
 def save_reward_model(reward: LoadedModel, folder: Path) -> None:
@@ -113,8 +110,7 @@ def load_reward_model(
     )
     _set_heads(loaded, **dict(_head(loaded).named_parameters()))
     _restore_head(loaded, Path(source))
-    _separate_padding(loaded)
-    return loaded
+    return _with_own_padding(loaded)
 
 
 def untrained_reward_model(
@@ -244,17 +240,19 @@ def _restore_head(loaded: LoadedModel, folder: Path) -> None:
                 head[name].data.copy_(stored.get_tensor(name))
 
 
-def _separate_padding(reward: LoadedModel) -> None:
-    """Give padding an id that is not the end token's, else the score is read one token early."""
+def _with_own_padding(reward: LoadedModel) -> LoadedModel:
+    """Give padding an id that is not the end token's, else the score is read one token early; its notes tell it."""
     tokenizer, config = reward.tokenizer, reward.model.config
+    told = ""
     if tokenizer.pad_token_id in {None, tokenizer.eos_token_id}:
+        has = "no padding token" if tokenizer.pad_token_id is None else "its end token for padding"
         tokenizer.pad_token = _spare_token(tokenizer)
-        logger.info(
-            "The tokenizer pads with its end token; padding got the token %r of its own, so that scores are "
-            "read at the end of a response.",
-            tokenizer.pad_token,
+        told = (
+            f"The tokenizer has {has}; padding got the token {tokenizer.pad_token!r} of its own, so that scores are "
+            "read at the end of a response."
         )
     config.pad_token_id = tokenizer.pad_token_id
+    return replace(reward, padding_told=told)
 
 
 def _spare_token(tokenizer: Any) -> str:  # Any: a transformers tokenizer

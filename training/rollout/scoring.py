@@ -143,8 +143,8 @@ def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer |
 
 
 def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
-    """The spec's reward model, which heeds the run's wish to stop. Logs a guard that cannot speak with it, and limits
-    that are shorter than the run's.
+    """The spec's reward model, which heeds the run's wish to stop. Logs how it is computed, a guard that cannot speak
+    with it, and limits that are shorter than the run's.
 
     Raises SpecError where an uncertainty is to be paid for that one head cannot tell.
     """
@@ -165,7 +165,7 @@ def load_scorer(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer:
             f"stop_on: disagreement stops nothing here: {spec.reward_model} has one head, which disagrees "
             "with nobody. A reward model trained with heads 4 lets the guard speak."
         )
-    run.watch(reward.model)
+    run.meet(reward.model, notes=[f"{spec.reward_model}: {one}" for one in reward.notes])
     scorer = scorer_of(spec.reward_model, reward, budget=spec.tokens_per_forward)
     _tell_limits(run, spec, scorer.limits)
     return scorer

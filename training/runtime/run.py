@@ -126,7 +126,7 @@ class Run:
                 one.register_hook(lambda _: self.stop.heed())  # type: ignore[no-untyped-call] # torch leaves it untyped
 
     def meet(self, model: Any, *, notes: Iterable[str]) -> None:  # Any: as above
-        """Watch the model that is trained, and tell what there is to tell of how it is computed."""
+        """Watch a model that trains or scores, and tell what there is to tell of how it is computed."""
         self.watch(model)
         for note in notes:
             self.reporter.log(note)

@@ -68,6 +68,40 @@ def test_it_trains_to_the_same_numbers(
     train(tmp_path / "apart", spec)
     train(tmp_path / "twin", replace(spec, model=str(twin)))
     assert metrics_of(tmp_path / "twin") == metrics_of(tmp_path / "apart")
+    told = [one for one in logs_of(tmp_path / "twin") if "its end token for padding" in one]
+    assert len(told) == (
+        kind == "reward_model"
+    )  # the others are read by their masks: nothing is repaired
+    assert not any("padding got" in one for one in logs_of(tmp_path / "apart"))
+
+
+def logs_of(folder: Path) -> list[str]:
+    events = [json.loads(one) for one in (folder / "events.jsonl").read_text().splitlines()]
+    return [one["data"]["message"] for one in events if one["kind"] == "log"]
+
+
+@pytest.mark.parametrize(
+    ("padding", "has"), [(END, "its end token for padding"), (None, "no padding token")]
+)
+def test_a_run_tells_that_its_reward_model_got_a_padding_token(
+    tiny_folder: Path, snapshot: Path, judge: Path, tmp_path: Path, padding: str | None, has: str
+) -> None:
+    shutil.copytree(judge, tmp_path / "judge")
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"unk_token": PAD})
+    tokenizer.pad_token = padding
+    tokenizer.save_pretrained(tmp_path / "judge")
+    spec = PpoSpec(
+        model=str(tiny_folder),
+        data=str(snapshot),
+        groups_per_step=4,
+        reward_model=str(tmp_path / "judge"),
+        **{**ROLLOUTS, "updates": 1},
+    )
+    train(tmp_path / "run", spec)
+    (told,) = [one for one in logs_of(tmp_path / "run") if "padding got" in one]
+    assert told.startswith(f"{spec.reward_model}: The tokenizer has {has}")
+    assert f"{PAD!r} of its own" in told
 
 
 def test_its_scores_are_those_of_transformers_in_a_padded_batch(
