@@ -7,8 +7,8 @@ from uuid import UUID
 
 from annotation.accounts.zones import start_of_day, zone_of
 from annotation.audit.services import RECORD
-from annotation.comparisons.models import Judgment
-from annotation.comparisons.progress import ANSWERED, LONGEST_MS, Done, answered_values, moment_of
+from annotation.comparisons.models import Assignment, Judgment
+from annotation.comparisons.progress import ANSWERED, TIMED, Done, Given, moment_of, timed_values
 from annotation.comparisons.selectors import STATION
 from annotation.core import statements
 
@@ -75,15 +75,8 @@ def lock(
     return Locked._make(rows[0][:cut]), rows[0][cut:]
 
 
-class Given(NamedTuple):
-    """When an answer was given and when work on it can have begun, both by the server's clock."""
-
-    answered_at: datetime
-    begun_at: datetime
-
-
-def given(locked: Locked, *, age_ms: int, now: datetime) -> Given:
-    """When an answer was given that says it is so many milliseconds old.
+def given(locked: Locked | Assignment, *, age_ms: int, now: datetime) -> Given:
+    """When an answer or a skip was given that says it is so many milliseconds old.
 
     What was given before the newest lease began belongs to one before that.
     """
@@ -132,21 +125,8 @@ _HAVE_AGREED = """(judgments_counted + 1 >= %(stop_when_agreeing)s AND (
                 WHERE other.comparison_id = %(comparison_id)s AND u.kind <> 'machine'
                 AND other.is_counted AND other.withdrawn_at IS NULL))"""
 
-# The stretch of time that an answer took: from the end of the answer before it, or the begin of its lease, until it was
-# given. Stretches of a labeler do not overlap, so no client claims more time than passed. The row is locked for
-# that, and written by `done` only after it was read here.
-_TIMED = """
-    SELECT LEAST(%(longest_ms)s, floor(1000 * extract(epoch FROM
-        GREATEST(%(answered_at)s::timestamptz, answered_at) - GREATEST(%(begun_at)s::timestamptz, answered_at)
-    )))::integer AS elapsed_ms
-    FROM (VALUES (1)) one LEFT JOIN before ON true
-"""
-
 _STORE = f"""
-WITH before AS (
-    SELECT answered_at FROM comparisons_queueposition
-    WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s FOR NO KEY UPDATE
-), timed AS ({_TIMED}), stored AS (
+WITH {TIMED}, stored AS (
     INSERT INTO comparisons_judgment (project_id, comparison_id, assignment_id, labeler_id, guideline_id,
         client_uuid, ranking, strengths, is_all_bad, criteria, marks, rationale, is_repeat, shown_order,
         active_ms, elapsed_ms, is_counted, is_imported, created_at)
@@ -195,8 +175,6 @@ def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) ->
         "is_repeat": judgment.is_repeat,
         "shown_order": judgment.shown_order,
         "active_ms": judgment.active_ms,
-        "longest_ms": LONGEST_MS,
-        "begun_at": given.begun_at,
         "is_counted": judgment.is_counted,
         "stop_when_agreeing": judgment.project.stop_when_agreeing,
         "frees_place": locked.takes_place and locked.state == "leased",
@@ -206,6 +184,6 @@ def store(judgment: Judgment, *, locked: Locked, given: Given, now: datetime) ->
         **ring_values(judgment.project_id, now),
     }
     day_from = start_of_day(zone_of(judgment.labeler), given.answered_at)
-    progressed = answered_values(answered_at=given.answered_at, day_from=day_from, judged=1)
+    progressed = timed_values(given, day_from=day_from, judged=1)
     key, active_ms, elapsed_ms, is_due, *done = statements.run(_STORE, values | progressed)[0]
     return Stored(key, active_ms, elapsed_ms, is_due, Done._make(done))

@@ -58,6 +58,29 @@ ANSWERED = """
         answered_at = GREATEST(q.answered_at, %(answered_at)s::timestamptz)
     RETURNING q.judged_today, q.answered_at, q.remaining, q.counted_at
 """
+# The stretch of time that an act took: from the end of the act before it, or the begin of its lease, until it was
+# given. Stretches of a labeler do not overlap, so no client claims more time than passed. The row is locked for
+# that, and written by `ANSWERED` only after it was read here.
+TIMED = """before AS (
+    SELECT answered_at FROM comparisons_queueposition
+    WHERE project_id = %(project_id)s AND labeler_id = %(labeler_id)s FOR NO KEY UPDATE
+), timed AS (
+    SELECT LEAST(%(longest_ms)s, floor(1000 * extract(epoch FROM
+        GREATEST(%(answered_at)s::timestamptz, answered_at) - GREATEST(%(begun_at)s::timestamptz, answered_at)
+    )))::integer AS elapsed_ms
+    FROM (VALUES (1)) one LEFT JOIN before ON true
+)"""
+_WORK = f"""
+WITH {TIMED}, worked AS (
+    INSERT INTO comparisons_timeatwork AS t (project_id, labeler_id, quarter, active_ms)
+    SELECT %(project_id)s, %(labeler_id)s,
+        date_bin('15 minutes', %(answered_at)s::timestamptz, '2000-01-01T00:00:00Z'::timestamptz),
+        LEAST(%(active_ms)s, elapsed_ms)
+    FROM timed WHERE LEAST(%(active_ms)s, elapsed_ms) > 0
+    ON CONFLICT (project_id, labeler_id, quarter) DO UPDATE SET active_ms = t.active_ms + EXCLUDED.active_ms
+), done AS ({ANSWERED.format(after="FROM timed")})
+SELECT LEAST(%(active_ms)s, elapsed_ms) FROM timed
+"""  # noqa: S608 - only statements of our own
 _COUNT = """
 INSERT INTO comparisons_queueposition AS q (project_id, labeler_id, priority, slots_taken, comparison_id,
     judged_today, remaining, counted_at)
@@ -93,26 +116,46 @@ def answered_values(
     }
 
 
+class Given(NamedTuple):
+    """When an act was done and when work on it can have begun, both by the server's clock."""
+
+    answered_at: datetime
+    begun_at: datetime
+
+
+def timed_values(
+    given: Given, *, day_from: datetime, judged: int, passed: int = 1
+) -> dict[str, object]:
+    """What `TIMED` and `ANSWERED` ask for beside project and labeler."""
+    values = answered_values(
+        answered_at=given.answered_at, day_from=day_from, judged=judged, passed=passed
+    )
+    return values | {"begun_at": given.begun_at, "longest_ms": LONGEST_MS}
+
+
 def moment_of(age_ms: int, *, now: datetime) -> datetime:
     """When something was given that says it is so many milliseconds old; never later than now."""
     return now - timedelta(milliseconds=max(0, min(age_ms, LONGEST_MS)))
 
 
-def note_skip(assignment: Assignment, *, answered_at: datetime) -> None:
-    """Keep that an assignment was skipped: the time of the next answer begins here."""
-    day_from = start_of_day(zone_of(assignment.labeler), answered_at)
-    _note(
-        assignment, answered_values(answered_at=answered_at, day_from=day_from, judged=0, passed=1)
-    )
+def note_work(
+    *, project_id: int, labeler: User, given: Given, active_ms: int, passed: int = 0
+) -> int:
+    """Keep the active time of what is no judgment: the milliseconds that count, at most those that passed.
+
+    The time of what comes next begins here. ``passed``: how many comparisons remain less, 1 for a skip.
+    """
+    day_from = start_of_day(zone_of(labeler), given.answered_at)
+    values = timed_values(given, day_from=day_from, judged=0, passed=passed)
+    said = {"active_ms": max(0, min(active_ms, LONGEST_MS))}
+    where = {"project_id": project_id, "labeler_id": labeler.pk}
+    ((counted,),) = statements.run(_WORK, values | said | where)
+    return int(counted)
 
 
 def note_undo(assignment: Assignment, *, judgments: int) -> None:
     """Keep that an assignment is open again, on whatever day it was judged or, with no judgment, skipped."""
     values = answered_values(answered_at=None, day_from=EVER, judged=-judgments, passed=-1)
-    _note(assignment, values)
-
-
-def _note(assignment: Assignment, values: dict[str, object]) -> None:
     where = {"project_id": assignment.project_id, "labeler_id": assignment.labeler_id}
     statements.run(ANSWERED.format(after=""), values | where)
 

@@ -73,6 +73,9 @@ class UndoSerializer(SentLater):
 
 class SkipSerializer(SentLater):
     reason = serializers.ChoiceField(choices=Assignment.SkipReason.choices)
+    active_ms = serializers.IntegerField(
+        min_value=0, default=0, help_text="Milliseconds at work on it; no more than passed count."
+    )
 
 
 class ShownCandidateSerializer(serializers.Serializer[Any]):

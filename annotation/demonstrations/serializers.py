@@ -64,6 +64,9 @@ class SubmissionSerializer(DraftSerializer):
 
 class SkipWorkSerializer(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(choices=Demonstration.SkipReason.choices)
+    active_ms = serializers.IntegerField(
+        min_value=0, max_value=2**31 - 1, default=0, help_text="In use since the last save."
+    )
 
 
 class PreviewTextSerializer(serializers.Serializer[Any]):

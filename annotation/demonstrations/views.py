@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.comparisons.selectors import preferences_of
 from annotation.comparisons.worddiff import word_changes
 from annotation.core.errors import DomainError, InvalidInput
 from annotation.core.forms import refusals_in
@@ -176,6 +177,7 @@ def _bench(
         "returned": selectors.returned_to(project, author_id=author.pk),
         "last": last,
         "said": _said(request, last),
+        "break_after_minutes": preferences_of(author.pk).break_after_minutes,
     }
     return render(request, "demonstrations/write.html", context)
 
@@ -192,7 +194,8 @@ def _act(request: HttpRequest, project: Project, row: Demonstration) -> HttpResp
     text, act = request.POST.get("text", ""), request.POST.get("act", "save")
     try:
         if reason := request.POST.get("reason"):
-            writing.skip(demonstration=row, reason=reason)
+            active_ms = min(_number(request.POST.get("active_ms", "")), writing.LARGEST_INTEGER)
+            writing.skip(demonstration=row, reason=reason, active_ms=active_ms)
         elif act == "submit":
             uuid = _uuid(request.POST.get("client_uuid", ""))
             writing.submit(demonstration=row, client_uuid=uuid, text=text)

@@ -3,6 +3,7 @@
 What flags say is advice to look: one answer never blocks anyone, and speed alone is no fault.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from annotation.accounts.models import User
 from annotation.accounts.zones import start_of_day
 from annotation.comparisons.gold import gold_answers, is_right_answer, stood
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Judgment, TimeAtWork
 from annotation.comparisons.selectors import Tiers, pair_rows
 from annotation.measures.statistic import Interval, Statistic, missing, proportion
 from annotation.projects.models import Project
@@ -59,7 +60,7 @@ class LabelerNumbers:
     """Where a labeler stands. ``with_others``, ``left``, ``fast`` are of the newest agreement report."""
 
     judgments: int
-    hours: float
+    hours: float  # at work here: judging, skipping, writing
     gold: Statistic
     training: Statistic
     repeats: Repeats
@@ -101,14 +102,16 @@ def numbers_of(
     """Everything about one labeler, gold in real work and repeats as of a moment; a fixed number of queries."""
     mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
     totals = mine.aggregate(
-        judgments=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms")
+        judgments=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms", default=0)
     )
+    beside = TimeAtWork.objects.filter(project=project, labeler_id=labeler_id)
+    active = totals["active"] + beside.aggregate(active=Sum("active_ms", default=0))["active"]
     report = reported(project, labeler_id)
     seconds = fast_seconds(project)
     repeats = repeats_of(project, labeler_id, as_of=as_of)
     found = LabelerNumbers(
         judgments=totals["judgments"],
-        hours=(totals["active"] or 0) / 3_600_000,
+        hours=active / 3_600_000,
         gold=_accuracy(gold_answers(project, as_of=as_of).exclude(TRAINING), labeler_id),
         training=_accuracy(gold_answers(project).filter(TRAINING), labeler_id),
         repeats=repeats,
@@ -244,12 +247,23 @@ class Day(NamedTuple):
 
 
 def days_of(project: Project, labeler_id: int, *, zone: ZoneInfo) -> list[Day]:
-    """Answers and active hours by day in a zone, the newest first. What was undone keeps its time: it was work."""
+    """Answers and active hours by day in a zone, the newest first; two queries.
+
+    What was skipped or written counts as hours. What was undone keeps its time: it was work.
+    """
     mine = Judgment.objects.filter(project=project, labeler_id=labeler_id, is_imported=False)
-    rows = (
+    beside = TimeAtWork.objects.filter(project=project, labeler_id=labeler_id)
+    given, active = Counter[date](), Counter[date]()
+    for day, count, spent in (
         mine.annotate(day=TruncDate("created_at", tzinfo=zone))
-        .order_by("-day")
         .values_list("day")
         .annotate(given=Count("pk", filter=Q(withdrawn_at=None)), active=Sum("active_ms"))
-    )
-    return [Day(day, given, active / 3_600_000) for day, given, active in rows]
+    ):
+        given[day], active[day] = count, spent
+    for day, spent in (
+        beside.annotate(day=TruncDate("quarter", tzinfo=zone))
+        .values_list("day")
+        .annotate(active=Sum("active_ms"))
+    ):
+        active[day] += spent
+    return [Day(day, given[day], active[day] / 3_600_000) for day in sorted(active, reverse=True)]

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from annotation.comparisons.models import LabelerSettings, TimeAtWork
 from annotation.demonstrations.models import Demonstration, Opening
 from annotation.projects.models import Role
 from tests import factories
@@ -112,3 +113,38 @@ def test_a_digit_chooses_the_reason_of_a_skip(desk):
         desk.keyboard.press(key)
     row = eventually(lambda: Demonstration.objects.filter(state="skipped").first())
     assert row.skip_reason == "needs_expert"
+
+
+@pytest.fixture
+def long_at_work(desk, labeler) -> Page:
+    """More than the minute after which they want to be reminded, none of it told yet."""
+    LabelerSettings.objects.create(labeler=labeler, break_after_minutes=1)
+    desk.clock.install()
+    desk.reload()
+    for _ in range(4):
+        desk.keyboard.press("Shift")
+        desk.clock.run_for(20_000)
+    return desk
+
+
+def test_a_break_is_proposed_once_a_writer_pauses(long_at_work):
+    dialog = long_at_work.get_by_role("dialog", name="Time for a break")
+    expect(dialog).to_be_hidden()
+    long_at_work.keyboard.type("Ask a friend.")
+    expect(dialog).to_be_hidden()
+    long_at_work.clock.run_for(2_000)
+    expect(dialog).to_contain_text("You have worked for 1 minute.")
+    long_at_work.clock.run_for(1_000)
+    long_at_work.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    expect(long_at_work.locator("[data-text]")).to_be_focused()
+
+
+def test_the_time_of_a_text_that_is_skipped_goes_with_it(desk, labeler):
+    desk.wait_for_function("performance.now() > 1500")
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("k")
+    desk.keyboard.press("1")
+    expect(desk.get_by_role("heading", name="Nothing to write right now")).to_be_visible()
+    assert TimeAtWork.objects.get(labeler=labeler).active_ms > 0
+    assert Demonstration.objects.get().active_ms == TimeAtWork.objects.get().active_ms

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Error, Page, expect
 
-from annotation.comparisons.models import Judgment
+from annotation.comparisons.models import Assignment, Judgment, TimeAtWork
 from annotation.projects.models import Project
 from tests import factories
 from tests.browser.conftest import Bench
@@ -111,3 +111,14 @@ def test_the_worker_is_the_same_for_all_who_read_one_language(client):
     german = client.get(reverse("comparisons-offline"), headers={"Accept-Language": "de"})
     assert 'lang=\\"de\\"' in german.content.decode()
     assert client.post(reverse("comparisons-offline")).status_code == 405
+
+
+def test_the_time_of_a_skip_waits_with_it_and_counts(kept, context, labeler):
+    context.set_offline(True)
+    kept.page.wait_for_function("performance.now() > 1500")
+    given = kept.in_hand
+    kept.press("k", "1")
+    expect(kept.form).not_to_have_attribute("data-assignment", str(given))
+    context.set_offline(False)
+    eventually(lambda: Assignment.objects.get(pk=given).state == "skipped")
+    assert TimeAtWork.objects.get(labeler=labeler).active_ms > 0

@@ -11,7 +11,12 @@ from annotation.comparisons.models.labeling import (
     Requeue,
     Signal,
 )
-from annotation.comparisons.models.places import AgreementBell, LabelerSettings, QueuePosition
+from annotation.comparisons.models.places import (
+    AgreementBell,
+    LabelerSettings,
+    QueuePosition,
+    TimeAtWork,
+)
 from annotation.comparisons.models.testing import Exam, ExamAttempt, GoldItem
 
 __all__ = [
@@ -30,4 +35,5 @@ __all__ = [
     "QueuePosition",
     "Requeue",
     "Signal",
+    "TimeAtWork",
 ]

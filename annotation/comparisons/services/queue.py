@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
-from annotation.comparisons import claims, exams, progress
+from annotation.comparisons import answers, claims, exams, progress
 from annotation.comparisons.models import Assignment, Comparison
 from annotation.comparisons.models.labeling import seconds_until
 from annotation.comparisons.selectors import Response, Station, station_of
@@ -292,10 +292,13 @@ def extend_lease(*, assignment: Assignment) -> Assignment:
 
 
 @transaction.atomic
-def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> Assignment:
+def skip_assignment(
+    *, assignment: Assignment, reason: str, active_ms: int = 0, age_ms: int = 0
+) -> Assignment:
     """Give a comparison back unjudged; it comes back to this labeler only if they undo that. A skip is not a judgment.
 
-    ``age_ms``: how long ago it was given, by the client's clock.
+    ``active_ms``: time at work on it, ``age_ms``: how long ago it was given, both by the client's clock. The server
+    counts no more than passed.
     """
     if reason not in Assignment.SkipReason:
         known = ", ".join(Assignment.SkipReason.values)
@@ -309,12 +312,20 @@ def skip_assignment(*, assignment: Assignment, reason: str, age_ms: int = 0) -> 
         )
     if row.state == Assignment.State.LEASED:
         give_back_place(row)
-    now = timezone.now()
-    row.state, row.skip_reason, row.skipped_at = Assignment.State.SKIPPED, reason, now
+    row.state, row.skip_reason = Assignment.State.SKIPPED, reason
+    row.skipped_at = timezone.now()
     row.save(update_fields=["state", "skip_reason", "skipped_at"])
-    progress.note_skip(assignment, answered_at=progress.moment_of(age_ms, now=now))
+    note_skip(row, labeler=assignment.labeler, active_ms=active_ms, age_ms=age_ms)
     audit.record("assignment.skipped", row, actor=assignment.labeler, reason=reason)
     return row
+
+
+def note_skip(row: Assignment, *, labeler: User, active_ms: int = 0, age_ms: int = 0) -> None:
+    """Keep the time that went into what was skipped: the time of the next answer begins here."""
+    given = answers.given(row, age_ms=age_ms, now=timezone.now())
+    progress.note_work(
+        project_id=row.project_id, labeler=labeler, given=given, active_ms=active_ms, passed=1
+    )
 
 
 def give_back_place(assignment: Assignment) -> None:

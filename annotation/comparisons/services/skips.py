@@ -72,7 +72,7 @@ def leave_opened(*, project: Project, labeler: User, besides: int = 0) -> None:
         queue.give_back_place(row)
         row.state = Assignment.State.SKIPPED
         row.save(update_fields=["state"])
-        progress.note_skip(row, answered_at=timezone.now())
+        queue.note_skip(row, labeler=labeler)
         audit.record("assignment.skipped", row, actor=labeler, reason=row.skip_reason)
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
+from annotation.comparisons import progress
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.core.text import canonical, with_lines
 from annotation.demonstrations import claims
@@ -126,7 +127,8 @@ def save_draft(*, demonstration: Demonstration, text: str, active_ms: int = 0) -
     with transaction.atomic():
         row = _locked(demonstration)
         _refuse_if_over(row)
-        row.text, row.active_ms = text, _spent(row, active_ms)
+        row.text = text
+        _spend(row, active_ms)
         row.save(update_fields=["text", "active_ms"])
         is_held = _hold_again(row)
         if row.state == State.DRAFT:
@@ -152,7 +154,8 @@ def submit(
             return row
         _refuse_if_over(row)
         refuse_empty(row, text)
-        row.text, row.active_ms = text, _spent(row, active_ms)
+        row.text = text
+        _spend(row, active_ms)
         row.save(update_fields=["text", "active_ms"])
         is_held = _hold_again(row)
         if is_held:
@@ -182,7 +185,7 @@ def withdraw(*, demonstration: Demonstration) -> Demonstration:
 
 
 @transaction.atomic
-def skip(*, demonstration: Demonstration, reason: str) -> Demonstration:
+def skip(*, demonstration: Demonstration, reason: str, active_ms: int = 0) -> Demonstration:
     """Give an opening back unwritten; it does not come back to this person. What was typed is kept."""
     if reason not in Demonstration.SkipReason:
         known = ", ".join(Demonstration.SkipReason.values)
@@ -195,8 +198,9 @@ def skip(*, demonstration: Demonstration, reason: str) -> Demonstration:
     _refuse_if_over(row)
     if row.state != State.EXPIRED:
         Opening.objects.filter(pk=row.opening_id).update(state=Opening.State.OPEN)
+    _spend(row, active_ms)
     row.state, row.skip_reason = State.SKIPPED, reason
-    row.save(update_fields=["state", "skip_reason"])
+    row.save(update_fields=["state", "skip_reason", "active_ms"])
     audit.record("demonstration.skipped", row, actor=row.author, reason=reason)
     return row
 
@@ -278,10 +282,13 @@ def _send(row: Demonstration, client_uuid: UUID) -> None:
     audit.record("demonstration.submitted", row, actor=row.author, characters=len(row.text))
 
 
-def _spent(row: Demonstration, active_ms: int) -> int:
-    """Active time with ``active_ms`` more, as far as the server's clock allows."""
-    elapsed = int((timezone.now() - row.created_at).total_seconds() * 1000)
-    return min(row.active_ms + max(0, active_ms), elapsed, LARGEST_INTEGER)
+def _spend(row: Demonstration, active_ms: int) -> None:
+    """Add active time, to the text and to its author's hours: no more than passed since their last act here."""
+    given = progress.Given(timezone.now(), row.leased_at)
+    counted = progress.note_work(
+        project_id=row.project_id, labeler=row.author, given=given, active_ms=active_ms
+    )
+    row.active_ms = min(row.active_ms + counted, LARGEST_INTEGER)
 
 
 def _taken_by_another() -> LeaseLost:

@@ -11,8 +11,8 @@ import { goToFirst, markRow, showKeys } from "./keys.js";
 import { beginLease, leaseFor } from "./lease.js";
 import { call, Outbox, Refused, SignedOut, uuid } from "./outbox.js";
 import { Recent } from "./recent.js";
-import { Rest } from "./rest.js";
-import { askForBreak, askNote, showFeedback } from "./sheets.js";
+import { Rest, askForBreak } from "./rest.js";
+import { askNote, showFeedback } from "./sheets.js";
 import { Strip } from "./strip.js";
 import { bindViews } from "./views.js";
 
@@ -287,7 +287,7 @@ function leave(kind, path, body, id = uuid()) {
 
 export function skip(reason) {
   desk.form.querySelector("[data-skip]").open = false;
-  leave("skip", "skip/", { reason });
+  leave("skip", "skip/", { reason, active_ms: desk.attention.activeMs });
 }
 
 export async function flag() {

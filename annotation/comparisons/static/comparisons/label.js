@@ -1,9 +1,10 @@
 // The labeling page: which key, click and event leads to which act at the desk.
 import { gettext } from "../ui/gettext.js";
 import { advance, again, api, askAgain, begin, deck, desk, extend, flag, guideline, inHand, keys, next, outbox, page, place, recent, rest, sayOfThis, showUndo, skip, strip, submit, tabs, undo, watchReading } from "./desk.js";
+import { openSheet } from "./dialogs.js";
 import { allBad, bindKeys, showKeys } from "./keys.js";
 import { leaseFor, watchLease } from "./lease.js";
-import { bindSheets, openSheet } from "./sheets.js";
+import { bindSheets } from "./sheets.js";
 import { toggleSkip } from "./skip.js";
 import { reveal, showView } from "./views.js";
 

@@ -1,9 +1,9 @@
 // The labeling page as a preview, in the set-up: it can be looked at and tried, and nothing is sent.
 import { gettext } from "../ui/gettext.js";
+import { openSheet } from "./dialogs.js";
 import { showDue } from "./due.js";
 import { fit, keepFoot } from "./fit.js";
 import { allBad, bindKeys, markRow, showKeys } from "./keys.js";
-import { openSheet } from "./sheets.js";
 import { bindViews, showView } from "./views.js";
 
 const page = () => document.querySelector("[data-preview]");

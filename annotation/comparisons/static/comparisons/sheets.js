@@ -1,19 +1,7 @@
-// The dialogs of the bench (flag, break) and the feedback that follows a training answer.
-import { gettext, interpolate, ngettext } from "../ui/gettext.js";
+// The flag of the bench and the feedback that follows a training answer.
+import { gettext, interpolate } from "../ui/gettext.js";
 import { answerOf } from "./answer.js";
-
-const HOLD = 1000; // milliseconds
-const byId = (id) => document.getElementById(id);
-
-export const openSheet = (id) => byId(id)?.showModal();
-
-/** What the person chose in the dialog; "" where it was left by Escape. */
-export function asked(id) {
-  const sheet = byId(id);
-  sheet.returnValue = "";
-  sheet.showModal();
-  return new Promise((done) => { sheet.addEventListener("close", () => done(sheet.returnValue), { once: true }); });
-}
+import { asked, byId } from "./dialogs.js";
 
 /** Ask for the note of a flag, kept in its draft until it is sent; "" if there is none. */
 export async function askNote(draft) {
@@ -31,23 +19,6 @@ export function bindSheets(root) {
     const form = event.target.closest("dialog form");
     if (event.key === "Enter" && event.ctrlKey && form) form.requestSubmit(form.querySelector("[value=send]"));
   });
-}
-
-/** Enter that was on its way to what lay below does not choose in the dialog that has just come. */
-function holdEnter(sheet) {
-  const until = Date.now() + HOLD;
-  const hold = (event) => { if (event.key === "Enter" && Date.now() < until) event.preventDefault(); };
-  sheet.addEventListener("keydown", hold);
-  sheet.addEventListener("close", () => sheet.removeEventListener("keydown", hold), { once: true });
-}
-
-export async function askForBreak(rest) {
-  const { minutes } = rest;
-  const words = ngettext("You have worked for %(minutes)s minute.", "You have worked for %(minutes)s minutes.", minutes);
-  byId("break").querySelector("[data-minutes]").textContent = interpolate(words, { minutes });
-  holdEnter(byId("break"));
-  if ((await asked("break")) === "rested") rest.rested();
-  else rest.snooze();
 }
 
 const nameOf = (form, id) => form.querySelector(`[data-candidate="${id}"]`).getAttribute("aria-label");

@@ -3,6 +3,7 @@ const IDLE_AFTER = 30_000;
 
 export class ActiveTime {
   #active = 0;
+  #taken = 0;
   #last = performance.now();
   #used = performance.now();
 
@@ -15,19 +16,25 @@ export class ActiveTime {
 
   #tick() {
     const now = performance.now();
-    if (document.visibilityState === "visible" && now - this.#used < IDLE_AFTER) this.#active += now - this.#last;
+    const isBefore = document.visibilityState === "visible" && !document.querySelector("dialog[open]");
+    if (isBefore && now - this.#used < IDLE_AFTER) this.#active += now - this.#last;
     this.#last = now;
+  }
+
+  /** Milliseconds on this page. */
+  get ms() {
+    this.#tick();
+    return Math.round(this.#active);
   }
 
   /** Milliseconds since they were last taken. */
   take() {
-    this.#tick();
-    const taken = Math.round(this.#active);
-    this.#active = 0;
+    const taken = this.ms - this.#taken;
+    this.#taken += taken;
     return taken;
   }
 
   giveBack(milliseconds) {
-    this.#active += milliseconds;
+    this.#taken -= milliseconds;
   }
 }

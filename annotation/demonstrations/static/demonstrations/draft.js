@@ -26,8 +26,9 @@ export class Draft {
   #saving = null;
   #sending = false;
 
-  constructor({ page, desk, field, time, say }) {
-    Object.assign(this, { page, desk, field, time, say });
+  /** `paused` hears of every draft that is saved: nobody types just then. */
+  constructor({ page, desk, field, time, say, paused }) {
+    Object.assign(this, { page, desk, field, time, say, paused });
     this.key = `concord.writing.${document.body.dataset.user}.${desk.dataset.demonstration}`;
     this.url = `${page.dataset.api}mine/${desk.dataset.demonstration}/`;
     this.saved = field.value;
@@ -67,6 +68,7 @@ export class Draft {
       await call(`${this.url}draft/`, { method: "PUT", body: { text, active_ms: spent } });
       this.#keep(text);
       this.say(gettext("Draft saved."));
+      this.paused();
     } catch (error) {
       this.time.giveBack(spent);
       if (error instanceof Refused) { this.say(error.message, "bad"); return; }
@@ -117,9 +119,10 @@ export class Draft {
     }
   }
 
-  /** The form goes its plain way: nothing is to be saved behind its back. */
+  /** The form goes its plain way, with the time in it: nothing is to be saved behind its back. */
   leave() {
     clearTimeout(this.#timer);
+    this.desk.elements.active_ms.value = this.time.take();
     storage()?.removeItem(this.key);
   }
 }

@@ -1,11 +1,13 @@
 // The writer's desk: keeps the draft here and on the server, shows what stands beside the text, sends it to review.
 import { keepFitting } from "../comparisons/fit.js";
+import { Rest, askForBreak } from "../comparisons/rest.js";
 import { gettext, interpolate } from "../ui/gettext.js";
 import { ActiveTime } from "./active.js";
 import { Draft } from "./draft.js";
 import { bindEmptyDesk, bindKeys } from "./keys.js";
 import { Panes } from "./panes.js";
 
+const COUNT_EVERY = 10_000;
 const page = document.querySelector("[data-writing]");
 
 function say(text, tone = "", isSignedOut = false) {
@@ -30,11 +32,25 @@ function bindCount(desk, field) {
   field.addEventListener("input", words);
 }
 
+/** Counts the time in use; what it gives proposes a break where one is due. */
+function watchRest(time) {
+  const rest = new Rest(document.body.dataset.user, page.dataset.breakAfter);
+  let counted = 0;
+  setInterval(() => {
+    const ms = time.ms - counted;
+    if (ms < COUNT_EVERY) return;
+    rest.add(ms);
+    counted += ms;
+  }, 1_000);
+  return () => { if (rest.isDue && !document.querySelector("dialog[open]")) askForBreak(rest); };
+}
+
 function start() {
   const desk = page.querySelector("[data-desk]");
   const field = desk.querySelector("[data-text]");
   const time = new ActiveTime();
-  const draft = new Draft({ page, desk, field, time, say });
+  const proposeBreak = watchRest(time);
+  const draft = new Draft({ page, desk, field, time, say, paused: proposeBreak });
   const panes = new Panes({ page, desk, field });
   bindCount(desk, field);
   document.querySelector('[data-open="keys"]').hidden = false;
@@ -50,6 +66,7 @@ function start() {
   panes.show(desk.hasAttribute("data-edit") ? "original" : "preview");
   if (!desk.hasAttribute("data-edit")) field.setSelectionRange(field.value.length, field.value.length); // one goes on where the text ends
   field.focus({ preventScroll: true });
+  proposeBreak();
 }
 
 keepFitting(document.querySelector("[data-status]"));
