@@ -264,6 +264,17 @@ class CriterionDetail(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+class CriterionUndo(APIView):
+    """What was done to a criterion, undone."""
+
+    @extend_schema(request=None, responses=shapes.CriterionSerializer)
+    def post(self, request: Request, project_id: int, event_id: int) -> Response:
+        """Put a criterion back as it was before its removal or change, named by its event in `audit/`."""
+        project = project_for(request.user, project_id, Role.ADMIN)
+        row = rubric.undo_criterion(project=project, event_id=event_id, actor=person(request))
+        return Response(shapes.CriterionSerializer(row).data)
+
+
 class AuditList(generics.ListAPIView[AuditEvent]):
     """Who did what in the project; `?verb=rule.&actor=3&since=2026-01-31&until=2026-02-01&answers=no` narrow."""
 

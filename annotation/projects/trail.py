@@ -114,23 +114,69 @@ UNDO_ROUTES = {
     "flag.resolved": ("comparisons-flag-reopen", True),
     "group.removed": ("quality-group-restore", True),
     "guideline.requeued": ("comparisons-requeue-undo", True),
+    "demonstration.approved": ("demonstrations-review", False),
+    "demonstration.returned": ("demonstrations-review", False),
+    "demonstration.review_reversed": ("demonstrations-review", False),
+    "webhook.added": ("webhooks-detail", False),
+    "webhook.paused": ("webhooks-detail", False),
+    "webhook.resumed": ("webhooks-detail", False),
+    "webhook.rotated": ("webhooks-detail", False),
+    "generation.queued": ("generation-run", False),
+    "generation.cancelled": ("generation-run", False),
+    "generation.resumed": ("generation-run", False),
+    "batch.changed": ("comparisons-batch", False),
     "batch.made": ("comparisons-batch", False),
     "batch.state": ("comparisons-batch", False),
     "comparison.closed": ("comparisons-detail", False),
+    "comparison.reopened": ("comparisons-detail", False),
     "gold.marked": ("quality-comparison", False),
     "gold.retired": ("quality-comparison", False),
     "gold.restored": ("quality-comparison", False),
     "gold.unmarked": ("quality-comparison", False),
+}
+# By the event, which keeps what was there before.
+UNDO_EVENTS = {
+    "criterion.removed": "projects-criterion-undo",
+    "criterion.changed": "projects-criterion-undo",
 }
 UNDO_PAGES = {
     "rule.saved": "quality-rules",
     "rule.switched_on": "quality-rules",
     "rule.switched_off": "quality-rules",
     "batch.asked_again": "comparisons-batches",
+    "batch.asking_undone": "comparisons-batches",
+    "card.asked_again": "comparisons-batches",
+    "comparisons.made": "comparisons-list",
+    "comparison.adjudication_undone": "quality-items",
+    "comparison.flagged": "comparisons-flags",
+    "flag.reopened": "comparisons-flags",
+    "dispute.opened": "quality-disputes",
+    "dispute.reopened": "quality-disputes",
     "group.saved": "quality-groups",
+    "group.restored": "quality-groups",
     "exam.changed": "quality-gold",
     "project.changed": "projects-settings",
     "project.archived": "projects-settings",
+    "project.restored": "projects-settings",
+    "project.created": "projects-settings",
+    "guideline.published": "projects-guideline",
+    "guideline.amended": "projects-guideline",
+    "guideline.requeue_undone": "projects-guideline",
+    "criterion.added": "projects-guideline",
+    "criterion.restored": "projects-guideline",
+    "criterion.removed": "projects-guideline",
+    "criterion.changed": "projects-guideline",
+    "rubric.changed": "projects-guideline",
+    "demonstrations.asked": "demonstrations-list",
+    "opening.closed": "demonstrations-list",
+    "opening.reopened": "demonstrations-list",
+    "webhook.removed": "webhooks-list",
+    "invitation.made": "projects-members",
+    "invitation.resent": "projects-members",
+    "invitation.revoked": "projects-members",
+    "invitation.accepted": "projects-members",
+    "constitution.published": "judges-constitution",
+    "sampling.planned": "overview-setup",
     "member.added": "projects-members",
     "member.removed": "projects-members",
     "member.languages": "projects-members",
@@ -212,6 +258,9 @@ def _newest_on(events: Sequence[AuditEvent]) -> dict[tuple[str, int | None], int
 
 def undo_of(event: AuditEvent) -> Undo | None:
     """The way to undo an act; None where there is none."""
+    if event.verb in UNDO_EVENTS and "before" in event.data:
+        url = reverse(UNDO_EVENTS[event.verb], args=[event.project_id, event.pk])
+        return Undo(url=url, is_post=True)
     if event.verb in UNDO_PAGES:
         return Undo(url=reverse(UNDO_PAGES[event.verb], args=[event.project_id]), is_post=False)
     if event.verb not in UNDO_ROUTES or event.object_id is None:

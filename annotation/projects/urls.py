@@ -54,6 +54,11 @@ api_patterns = [
         api.CriterionDetail.as_view(),
         name="api-criterion-detail",
     ),
+    path(
+        "projects/<int:project_id>/criteria/undo/<int:event_id>/",
+        api.CriterionUndo.as_view(),
+        name="api-criterion-undo",
+    ),
     path("projects/<int:project_id>/audit/", api.AuditList.as_view(), name="api-audit-list"),
 ]
 _PROJECT = "projects/<int:project_id>/settings/"
@@ -69,6 +74,11 @@ page_patterns = [
         f"{_PROJECT}criteria/<slug:name>/remove/",
         views.remove_criterion,
         name="projects-criterion-remove",
+    ),
+    path(
+        f"{_PROJECT}criteria/undo/<int:event_id>/",
+        views.undo_criterion,
+        name="projects-criterion-undo",
     ),
     path(f"{_PROJECT}members/", views.member_list, name="projects-members"),
     path(f"{_PROJECT}members/<int:user_id>/", views.set_roles, name="projects-member-roles"),
@@ -101,12 +111,14 @@ ROUTE_ROLES = {
     "api-guideline-list": {"GET": MEMBER, "POST": ADMIN},
     "api-criterion-list": {"GET": MEMBER, "POST": ADMIN},
     "api-criterion-detail": {"DELETE": ADMIN},
+    "api-criterion-undo": {"POST": ADMIN},
     "api-audit-list": {"GET": ADMIN},
     "projects-settings": {"GET": ADMIN, "POST": ADMIN},
     "projects-archive": {"POST": ADMIN},
     "projects-guideline": {"GET": ADMIN, "POST": ADMIN},
     "projects-criterion-save": {"POST": ADMIN},
     "projects-criterion-remove": {"POST": ADMIN},
+    "projects-criterion-undo": {"POST": ADMIN},
     "projects-members": {"GET": ADMIN, "POST": ADMIN},
     "projects-member-roles": {"POST": ADMIN},
     "projects-invite": {"POST": ADMIN},

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import Forbidden, InvalidInput
+from annotation.core.errors import Conflict, Forbidden, InvalidInput
 from annotation.core.forms import refusals_in
 from annotation.projects import forms
 from annotation.projects.adapter import SESSION_KEY
@@ -128,6 +128,18 @@ def remove_criterion(request: HttpRequest, project_id: int, name: str) -> HttpRe
     """Stop asking about a criterion."""
     project = project_for(request.user, project_id, Role.ADMIN)
     rubric.remove_criterion(project=project, name=name, actor=person(request))
+    return redirect("projects-guideline", project.pk)
+
+
+@require_POST
+def undo_criterion(request: HttpRequest, project_id: int, event_id: int) -> HttpResponse:
+    """Put a criterion back as it was before an act of the trail."""
+    project = project_for(request.user, project_id, Role.ADMIN)
+    try:
+        row = rubric.undo_criterion(project=project, event_id=event_id, actor=person(request))
+        messages.success(request, _("%(name)s is as it was before.") % {"name": row.label})
+    except Conflict as error:
+        messages.error(request, str(error))
     return redirect("projects-guideline", project.pk)
 
 

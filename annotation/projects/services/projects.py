@@ -152,7 +152,8 @@ def amend_guideline(*, project: Project, text: str, from_text: str, actor: User)
             "Somebody changed the guideline at this moment. Load the page to read theirs."
         )
     if newest.text != text:
+        facts = {"version": newest.version, "before": newest.text, "after": text}
         newest.text = text
         newest.save(update_fields=["text"])
-        audit.record("guideline.amended", newest, actor=actor, version=newest.version)
+        audit.record("guideline.amended", newest, actor=actor, **facts)
     return newest
