@@ -179,16 +179,22 @@ def _for_admin(counts: Counts, project: Project) -> NextStep:
             Role.ADMIN, _("Ask for candidates"), why, "generation/", _("Generate candidates")
         )
     if not counts.comparisons:
-        why = _("%(candidates)s candidates wait to be compared.") % _written(counts)
-        return NextStep(
-            Role.ADMIN, _("Make comparisons"), why, "comparisons/", _("Make comparisons")
-        )
+        return _before_the_first_comparison(counts, project)
     if not counts.judgments:
         return _before_the_first_label(counts, project)
     why = _(
         "%(judgments)s judgments so far. See whether people agree before you train on them."
     ) % _written(counts)
     return NextStep(Role.ADMIN, _("Read the agreement"), why, "agreement/", _("Open agreement"))
+
+
+def _before_the_first_comparison(counts: Counts, project: Project) -> NextStep:
+    if project.run_groups.filter(paired_at=None).exists():
+        why = _("%(candidates)s candidates wait for those of other policies that answer.")
+        title, label = _("Wait for all policies"), _("Open candidates")
+        return NextStep(Role.ADMIN, title, why % _written(counts), "generation/", label)
+    why = _("%(candidates)s candidates wait to be compared.") % _written(counts)
+    return NextStep(Role.ADMIN, _("Make comparisons"), why, "comparisons/", _("Make comparisons"))
 
 
 def _before_the_first_label(counts: Counts, project: Project) -> NextStep:

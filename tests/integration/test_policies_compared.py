@@ -12,8 +12,9 @@ from annotation.comparisons.services import batches, run_groups
 from annotation.core.errors import Conflict
 from annotation.generation import services
 from annotation.generation.models import Candidate, GenerationRun, RunGroup
+from annotation.projects.models import Role
 from tests import factories
-from workers import generation
+from workers import generation, housekeeping
 from workers.generators.base import Outcome, Sampled
 
 pytestmark = pytest.mark.django_db
@@ -130,11 +131,17 @@ def test_a_prompt_that_fails_at_one_is_compared_between_the_others(project, begi
     assert policies_of(Comparison.objects.get()) == {second.policy_id, third.policy_id}
 
 
-def test_what_waits_for_others_is_not_offered_to_be_compared_by_hand(project, begin, answer):
+def test_what_waits_for_others_is_not_offered_to_be_compared_by_hand(
+    client, project, begin, answer
+):
     factories.prompt(project)
     first, second = begin(2)
     answer(first)
     assert not prompts_to_pair(project).exists()
+    admin = factories.member(project, Role.ADMIN)
+    client.force_login(admin)
+    overview = client.get(reverse("overview-project", args=[project.pk])).text
+    assert "2 candidates wait for those of other policies that answer." in overview
     assert batches.preview(project, batches.Chosen()).prompts_to_pair == 0
     with pytest.raises(Conflict, match="no two responses"):
         batches.create_batch(project=project, name="Early", chosen=batches.Chosen(), actor=None)
@@ -148,10 +155,10 @@ def test_once_all_are_over_what_waited_is_compared(project, begin, answer, end):
     first, second, third = begin(3, per_prompt=1)
     answer(first)
     answer(second)
-    assert run_groups.pair_what_is_left() == 0
+    housekeeping.sweep()
     assert not Comparison.objects.exists()
     GenerationRun.objects.filter(pk=third.pk).update(status=end)
-    assert run_groups.pair_what_is_left() == 1
+    housekeeping.sweep()
     assert policies_of(Comparison.objects.get()) == {first.policy_id, second.policy_id}
     assert run_groups.pair_what_is_left() == 0
 
