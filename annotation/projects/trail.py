@@ -206,9 +206,8 @@ class TrailRow:
         """Names and values of what the event keeps, in words; of a setting: what it was and what it became."""
         is_change = self.event.verb == "project.changed"
         told = " → " if is_change else ", "
-        return [
-            (name.replace("_", " "), _said(value, told)) for name, value in self.event.data.items()
-        ]
+        kept = sorted(self.event.data.items(), key=lambda one: one[0] == "after")
+        return [(name.replace("_", " "), _said(value, told)) for name, value in kept]
 
 
 def _said(value: object, between: str = ", ") -> str:

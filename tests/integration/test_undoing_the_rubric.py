@@ -147,6 +147,14 @@ def test_the_trail_undoes_it_by_one_button_once(project, admin, criterion, signe
     assert "has a criterion" in signed_in.post(address, follow=True).text
 
 
+def test_the_trail_tells_first_what_was_and_then_what_became_of_it(
+    project, admin, criterion, signed_in
+):
+    changed(project, admin, question="Is it true?", title="Truth")
+    page = signed_in.get(reverse("projects-audit", args=[project.pk])).text
+    assert "before: title Honesty; after: title Truth" in page
+
+
 def test_what_an_older_version_did_not_keep_leads_to_the_rubric(
     project, admin, criterion, signed_in
 ):
