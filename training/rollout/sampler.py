@@ -118,6 +118,8 @@ class LocalSampler:
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
         """``n`` samples of each prompt, in the order of the prompts."""
+        if not prompts:  # of several processes one may have none
+            return []
         drawing = _Drawing(self.model, prompts, knobs, self.end_ids, most=self.rows)
         was_training = self.model.training
         self.model.eval()

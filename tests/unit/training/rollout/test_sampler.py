@@ -55,6 +55,10 @@ def test_every_prompt_gets_its_n_samples_in_order(model, tokenizer):
     assert [len(one) for one in samples] == [3] * 5
 
 
+def test_no_prompts_get_no_samples(model, tokenizer):
+    assert sampled(model, tokenizer, []) == []
+
+
 def test_rows_end_at_different_steps_so_that_dropping_is_tested(model, tokenizer):
     lengths = {len(one.token_ids) for group in sampled(model, tokenizer) for one in group}
     assert len(lengths) > 3
