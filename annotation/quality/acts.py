@@ -169,7 +169,7 @@ def _put_back(member: Membership, done: LabelerAct) -> None:
 
 def _close_attempt(member: Membership, *, after: int) -> None:
     """Take back the attempt that retraining opened, unless it is decided; its answers stay as training."""
-    opened = _attempts(member).filter(state=ExamAttempt.State.OPEN, number__gt=after)
+    opened = _attempts(member).filter(state=ExamAttempt.State.OPEN, number=after + 1)
     if opened.delete()[0]:
         end_leases(project=member.project, labeler=member.user)
 

@@ -59,7 +59,7 @@ def seconds(project, labeler):
     whole = numbers_of(project, labeler.pk).hours
     days = days_of(project, labeler.pk, zone=ZoneInfo("UTC"))
     assert sum(one.hours for one in days) == pytest.approx(whole)
-    return pytest.approx(3600 * whole, abs=2)
+    return pytest.approx(3600 * whole, abs=5)
 
 
 def test_what_was_skipped_counts_no_more_than_passed(project, labeler, held):
@@ -117,7 +117,7 @@ def test_what_is_written_counts_save_by_save(project, labeler, draft):
     writing.submit(demonstration=draft, client_uuid=uuid4(), text="One two", active_ms=30_000)
     assert seconds(project, labeler) == 90
     draft.refresh_from_db()
-    assert draft.active_ms == pytest.approx(90_000, abs=2_000)
+    assert draft.active_ms == pytest.approx(90_000, abs=5_000)
 
 
 def test_a_text_that_is_skipped_keeps_its_time(project, labeler, draft):
@@ -127,6 +127,12 @@ def test_a_text_that_is_skipped_keeps_its_time(project, labeler, draft):
 
 def test_the_same_minutes_are_not_told_twice_by_writing_and_judging(project, labeler, held, draft):
     writing.save_draft(demonstration=draft, text="One", active_ms=10**9)
+    queue.skip_assignment(assignment=held, reason="language", active_ms=10**9)
+    assert seconds(project, labeler) == 60
+
+
+def test_a_save_without_time_takes_none_from_a_comparison(project, labeler, held, draft):
+    writing.save_draft(demonstration=draft, text="One")
     queue.skip_assignment(assignment=held, reason="language", active_ms=10**9)
     assert seconds(project, labeler) == 60
 

@@ -144,14 +144,17 @@ def answer_batch(
     try:
         answers = ask(sampler, batch, task)
     except (DataError, OutOfMemory) as error:
-        if len(batch) == 1:
-            yield batch[0], Answer(reason=reason_of(error))
-            return
-        middle = len(batch) // 2
-        yield from answer_batch(sampler, batch[:middle], task)
-        yield from answer_batch(sampler, batch[middle:], task)
+        reason = reason_of(error)  # and no more of it: its frames hold all that the batch held
+    else:
+        yield from zip(batch, answers, strict=True)
         return
-    yield from zip(batch, answers, strict=True)
+    gc.collect()
+    if len(batch) == 1:
+        yield batch[0], Answer(reason=reason)
+        return
+    middle = len(batch) // 2
+    yield from answer_batch(sampler, batch[:middle], task)
+    yield from answer_batch(sampler, batch[middle:], task)
 
 
 def reason_of(error: TrainingError) -> str:

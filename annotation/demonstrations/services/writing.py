@@ -283,7 +283,12 @@ def _send(row: Demonstration, client_uuid: UUID) -> None:
 
 
 def _spend(row: Demonstration, active_ms: int) -> None:
-    """Add active time, to the text and to its author's hours: no more than passed since their last act here."""
+    """Add active time, to the text and to its author's hours: no more than passed since their last act here.
+
+    Without any the clock goes on: what passed may be that of a comparison which they have open too.
+    """
+    if not active_ms:
+        return
     given = progress.Given(timezone.now(), row.leased_at)
     counted = progress.note_work(
         project_id=row.project_id, labeler=row.author, given=given, active_ms=active_ms

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from training.models.reward import (
 )
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout.scoring import scorer_of
+from training.spec.errors import OutOfMemory
 from training.spec.records import Turn
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
@@ -91,6 +93,26 @@ def test_a_prompt_that_the_template_refuses_fails_alone(tmp_path, model):
     lines = {line["prompt"]: line for line in lines_of(tmp_path, task) if "prompt" in line}
     assert "no system turn" in lines[9]["reason"]
     assert len(lines[0]["samples"]) == 2
+
+
+def test_halves_of_a_batch_that_was_too_much_are_asked_when_it_is_let_go(monkeypatch):
+    class Cache:
+        """What a batch holds while it is sampled."""
+
+    alive, held = [], weakref.WeakSet()
+
+    def ask(_sampler, batch, _task):
+        alive.append(len(held))
+        cache = Cache()
+        held.add(cache)
+        if len(batch) > 1:
+            raise OutOfMemory("none left")
+        return [child.Answer()]
+
+    monkeypatch.setattr(child, "ask", ask)
+    answered = list(child.answer_batch(None, [{"id": number} for number in range(4)], {}))
+    assert [prompt["id"] for prompt, _ in answered] == [0, 1, 2, 3]
+    assert alive == [0] * 7
 
 
 def test_a_prompt_longer_than_the_model_reads_tells_how_much_was_cut(tmp_path, plain):
