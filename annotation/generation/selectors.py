@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.core.errors import NotFound
@@ -13,6 +13,7 @@ from annotation.generation.models import (
     GenerationRun,
     PlaygroundRun,
     PromptOutcome,
+    RunGroup,
     SamplingPlan,
 )
 from annotation.projects.models import Project
@@ -107,6 +108,42 @@ def held_for_others() -> Exists:
     """Of prompts: some of their responses wait to be compared with those of a run begun together with theirs."""
     said = Candidate.objects.filter(prompt=OuterRef("pk"), run__group__isnull=False)
     return Exists(said.filter(run__group__paired_at=None))
+
+
+def under_way(plan: SamplingPlan, policy: ModelVersion) -> QuerySet[GenerationRun]:
+    """Runs that ask this policy for all that the plan would, and are not over."""
+    like = GenerationRun(
+        project=plan.project, temperature=plan.temperature, max_tokens=plan.max_tokens
+    )
+    return runs_of(plan.project).filter(
+        status__in=(GenerationRun.Status.QUEUED, GenerationRun.Status.RUNNING),
+        policy=policy,
+        per_prompt__gte=plan.per_prompt,
+        temperature=like.temperature,
+        top_p=like.top_p,
+        max_tokens=like.max_tokens,
+        seed=like.seed,
+        max_prompts=like.max_prompts,
+        prompt_ids=like.prompt_ids,
+    )
+
+
+def waiting_runs(plan: SamplingPlan) -> QuerySet[GenerationRun]:
+    """Runs of the plan's policies that said something to a prompt of which nothing was compared, though it could be."""
+    prompts = Prompt.objects.filter(project=plan.project, comparisons=None)
+    several = prompts.annotate(many=Count("candidates")).filter(many__gt=1)
+    said = Candidate.objects.filter(run=OuterRef("pk"), prompt__in=several.values("pk"))
+    rows = GenerationRun.objects.filter(project=plan.project, policy__in=plan.policies.all())
+    return rows.filter(Exists(said))
+
+
+def groups_to_join(plan: SamplingPlan) -> QuerySet[RunGroup]:
+    """Groups that more runs of the plan belong to, an open one first: what theirs said is not compared yet."""
+    runs = GenerationRun.objects.filter(group=OuterRef("pk"), policy__in=plan.policies.all())
+    waiting = waiting_runs(plan).values("group")
+    rows = RunGroup.objects.filter(Q(paired_at=None) | Q(pk__in=waiting), Exists(runs))
+    in_project = rows.filter(project=plan.project)
+    return in_project.order_by(F("paired_at").desc(nulls_first=True), "-pk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

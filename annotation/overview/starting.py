@@ -21,7 +21,7 @@ from annotation.registry.models import ModelVersion
 
 @transaction.atomic
 def start(*, project: Project, actor: User, is_labeling: bool) -> str:
-    """Pair the candidates that wait, ask the planned policies for more; sentences of what happens now.
+    """Ask the planned policies for more, pair the candidates that wait for none of them; sentences of what happens now.
 
     With ``is_labeling`` the admin becomes a labeler too. Raises Conflict where there is nothing to begin with,
     InvalidInput where a planned policy cannot be asked any more: then nothing begins.
@@ -30,14 +30,16 @@ def start(*, project: Project, actor: User, is_labeling: bool) -> str:
         roles = roles_of(actor, project.pk) | {Role.LABELER}
         set_roles(project=project, user_id=actor.pk, roles=roles, actor=actor)
     draw_overlap_again(project=project, actor=actor)
+    plan = SamplingPlan.objects.filter(project=project).first()
+    # First of all: what one policy said is not paired with itself while another is asked.
+    begun = Begun([], [], []) if plan is None else request_planned(plan=plan, actor=actor)
     told = []
     if prompts_to_pair(project).exists():
         told.append(f"Comparisons made: {pair_waiting(project=project, actor=actor):,}.")
-    plan = SamplingPlan.objects.filter(project=project).first()
-    begun = Begun([], []) if plan is None else request_planned(plan=plan, actor=actor)
-    if begun.refusals and not told and not begun.runs and not project.comparisons.exists():
+    told += [*_told_of(begun.runs), *map(_told_of_before, begun.under_way)]
+    if begun.refusals and not told and not project.comparisons.exists():
         raise Conflict(" ".join(begun.refusals))
-    told += [*_told_of(begun.runs), *begun.refusals]
+    told += begun.refusals
     if not told and not project.comparisons.exists():
         raise Conflict(_why_nothing_begins(project))
     return " ".join(told) or "Everything is under way."
@@ -51,6 +53,13 @@ def _told_of(runs: Sequence[GenerationRun]) -> list[str]:
     retired = [run.policy for run in runs if run.policy.stage == ModelVersion.Stage.RETIRED]
     warned = [f"{one} is retired, and is asked as planned." for one in retired]
     return [f"{answers}; comparisons appear as {when}.", *warned]
+
+
+def _told_of_before(run: GenerationRun) -> str:
+    return (
+        f"{run.policy} is being asked in this way already, by generation run {run.pk}, and is not "
+        "asked twice; start again once that is over."
+    )
 
 
 def _why_nothing_begins(project: Project) -> str:

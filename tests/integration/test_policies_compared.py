@@ -12,6 +12,7 @@ from annotation.comparisons.services import batches, run_groups
 from annotation.core.errors import Conflict
 from annotation.generation import services
 from annotation.generation.models import Candidate, GenerationRun, RunGroup
+from annotation.overview.starting import start
 from annotation.projects.models import Role
 from tests import factories
 from workers import generation, housekeeping
@@ -177,6 +178,69 @@ def test_what_one_policy_alone_said_waits_for_a_person_or_for_the_others_to_be_r
     assert not prompts_to_pair(project).exists()
     answer(second)
     assert [len(policies_of(row)) for row in Comparison.objects.all()] == [2] * 4
+
+
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_what_one_said_waits_where_a_start_asks_the_other_again(
+    project, begin, answer, engineer, is_ended
+):
+    factories.prompt(project)
+    first, second = begin(2)
+    answer(first)
+    GenerationRun.objects.filter(pk=second.pk).update(status="failed")
+    if is_ended:
+        run_groups.pair_what_is_left()
+    start(project=project, actor=engineer, is_labeling=False)
+    assert not Comparison.objects.exists()
+    assert not prompts_to_pair(project).exists()
+    again = GenerationRun.objects.get(status="queued")
+    assert again.policy == second.policy
+    answer(again)
+    assert [len(policies_of(row)) for row in Comparison.objects.all()] == [2] * 4
+
+
+def test_what_a_run_alone_stored_unpaired_waits_for_a_policy_that_is_added(
+    project, answer, engineer
+):
+    factories.prompt(project)
+    first, second = [factories.policy(project) for _ in range(2)]
+    alone = services.request_candidates(
+        project=project, policy=first, pair_after=False, actor=engineer
+    )
+    answer(alone)
+    plan = factories.sampling_plan(project, first, second, temperature=0.8, max_tokens=256)
+    start(project=project, actor=engineer, is_labeling=False)
+    assert not Comparison.objects.exists()
+    answer(plan.project.generation_runs.get(policy=second))
+    assert [len(policies_of(row)) for row in Comparison.objects.all()] == [2] * 4
+
+
+def test_a_policy_that_is_added_while_others_answer_is_waited_for_too(
+    project, begin, answer, engineer
+):
+    factories.prompt(project)
+    first, second = begin(2, per_prompt=1)
+    answer(first)
+    third = factories.policy(project)
+    project.sampling_plan.policies.add(third)
+    start(project=project, actor=engineer, is_labeling=False)
+    answer(second)
+    assert not Comparison.objects.exists()
+    answer(GenerationRun.objects.get(policy=third))
+    assert Comparison.objects.count() == 3
+
+
+def test_where_nobody_is_asked_what_one_policy_alone_said_is_paired_by_the_start(
+    project, begin, answer, engineer
+):
+    factories.prompt(project)
+    first, second = begin(2)
+    answer(first)
+    services.cancel(run=second, actor=engineer)
+    run_groups.pair_what_is_left()
+    project.sampling_plan.policies.remove(second.policy)
+    start(project=project, actor=engineer, is_labeling=False)
+    assert [len(policies_of(row)) for row in Comparison.objects.all()] == [1]
 
 
 def test_a_policy_that_answered_in_an_earlier_run_is_not_waited_for(

@@ -411,10 +411,35 @@ def test_a_policy_that_has_answered_all_is_named_and_the_other_begins(admin, pro
     prompt = factories.prompt(project)
     run = request_candidates(project=project, policy=base, actor=None)
     run.outcomes.create(prompt=prompt, candidates=2)
+    GenerationRun.objects.update(status="done")
     factories.sampling_plan(project, base, tuned)
     page = begun_by(admin, project)
     assert "base v1 has answered every prompt in this way already." in page
     assert "tuned v1 answers 1 prompts" in page
+
+
+def test_a_second_start_asks_nobody_twice_and_says_so(admin, project):
+    base, tuned = [factories.policy(project, name=name) for name in ("base", "tuned")]
+    factories.prompt(project)
+    factories.sampling_plan(project, base)
+    begun_by(admin, project)
+    first = GenerationRun.objects.get()
+    project.sampling_plan.policies.add(tuned)
+    page = begun_by(admin, project)
+    assert f"base v1 is being asked in this way already, by generation run {first.pk}" in page
+    assert "tuned v1 answers 1 prompts" in page
+    page = begun_by(admin, project)
+    assert "tuned v1 is being asked in this way already" in page
+    assert GenerationRun.objects.count() == 2
+
+
+def test_a_run_of_some_prompts_keeps_no_start_from_asking_all(admin, project):
+    policy = factories.policy(project)
+    factories.prompt(project)
+    request_candidates(project=project, policy=policy, max_prompts=1, actor=None)
+    factories.sampling_plan(project, policy)
+    begun_by(admin, project)
+    assert GenerationRun.objects.filter(max_prompts=0).count() == 1
 
 
 def test_a_start_of_several_policies_without_prompts_says_so_once(admin, project):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
@@ -11,7 +12,13 @@ from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import ring
 from annotation.generation.models import GenerationRun, RunGroup, SamplingPlan
 from annotation.generation.sampling import check_sampling
-from annotation.generation.selectors import planned_policies, wanted
+from annotation.generation.selectors import (
+    groups_to_join,
+    planned_policies,
+    under_way,
+    waiting_runs,
+    wanted,
+)
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from annotation.registry.selectors import serving
@@ -33,12 +40,11 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
     max_prompts: int = 0,
     pair_after: bool = True,
     prompt_ids: Sequence[int] = (),
-    group: RunGroup | None = None,
     actor: User | None,
 ) -> GenerationRun:
     """Queue a run: ``per_prompt`` responses for every prompt that lacks them from this (the serving) policy.
 
-    ``prompt_ids`` asks only these; ``group`` is that of runs which are begun with it.
+    ``prompt_ids`` asks only these.
     """
     policy = policy or serving(project=project, kind=ModelVersion.Kind.POLICY)
     _check_policy(project, policy)
@@ -62,7 +68,6 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
         max_prompts=max_prompts,
         pair_after=pair_after,
         prompt_ids=list(prompt_ids),
-        group=group,
         progress_unit="prompts",
         created_by=actor,
     )
@@ -76,9 +81,10 @@ def request_candidates(  # noqa: PLR0913 - what a run is made of
 
 
 class Begun(NamedTuple):
-    """The runs that a plan began, and why a policy of it was not asked."""
+    """The runs that a plan began, which it had begun before, and why a policy of it was not asked."""
 
     runs: list[GenerationRun]
+    under_way: list[GenerationRun]
     refusals: list[str]
 
 
@@ -86,13 +92,16 @@ class Begun(NamedTuple):
 def request_planned(*, plan: SamplingPlan, actor: User) -> Begun:
     """Queue a run for each policy of the plan; those of several are begun together.
 
-    A policy that has answered everything is left out, with the sentence that says so. Raises InvalidInput where one
-    cannot be asked at all: then none is, since the comparison of them all is what was planned.
+    They join the runs of before whose responses are not compared yet. A policy that is being asked in this way is left
+    out, and one that has answered everything, with the sentence that says so. Raises InvalidInput where one cannot be
+    asked at all: then none is, since the comparison of them all is what was planned.
     """
-    policies = list(planned_policies(plan))
-    group = RunGroup.objects.create(project=plan.project) if len(policies) > 1 else None
-    begun = Begun([], [])
-    for policy in policies:
+    SamplingPlan.objects.select_for_update(no_key=True).get(pk=plan.pk)  # of two acts one begins
+    begun = Begun([], [], [])
+    for policy in planned_policies(plan):
+        if (run := under_way(plan, policy).first()) is not None:
+            begun.under_way.append(run)
+            continue
         try:
             with transaction.atomic():
                 run = request_candidates(
@@ -101,7 +110,6 @@ def request_planned(*, plan: SamplingPlan, actor: User) -> Begun:
                     per_prompt=plan.per_prompt,
                     temperature=plan.temperature,
                     max_tokens=plan.max_tokens,
-                    group=group,
                     actor=actor,
                 )
         except Conflict as nothing:
@@ -109,8 +117,8 @@ def request_planned(*, plan: SamplingPlan, actor: User) -> Begun:
                 begun.refusals.append(str(nothing))
         else:
             begun.runs.append(run)
-    if group is not None and not begun.runs:
-        group.delete()
+    if begun.runs and plan.policies.count() > 1:
+        _join(plan, begun.runs)
     return begun
 
 
@@ -135,6 +143,19 @@ def resume(*, run: GenerationRun, actor: User | None) -> GenerationRun:
     RunGroup.objects.filter(runs=run).update(paired_at=None)
     record("generation.resumed", run, actor=actor, prompts=left)
     return run
+
+
+def _join(plan: SamplingPlan, begun: Sequence[GenerationRun]) -> None:
+    """Put the runs into one group with those that wait to be compared: whoever ends a group waits for this act."""
+    groups = list(groups_to_join(plan).select_for_update(of=("self",)))
+    group = groups[0] if groups else RunGroup.objects.create(project=plan.project)
+    closed = [one.pk for one in groups[1:] if one.paired_at is not None]
+    waiting = Q(group__in=closed) | Q(group=None, pk__in=waiting_runs(plan).values("pk"))
+    GenerationRun.objects.filter(waiting | Q(pk__in=[one.pk for one in begun])).update(group=group)
+    RunGroup.objects.filter(pk__in=closed).delete()
+    RunGroup.objects.filter(pk=group.pk).update(paired_at=None)
+    for one in begun:
+        one.group = group
 
 
 def _check_policy(project: Project, policy: ModelVersion | None) -> None:
