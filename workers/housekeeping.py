@@ -46,9 +46,9 @@ def sweep() -> None:
         ring_for_old_reports()
     expire_leases()
     expire_drafts()
-    pair_what_is_left()
     advance_evaluations()
     advance_all()
+    pair_what_is_left()
 
 
 @shared_task(name="workers.housekeeping.remove_old_checkpoints")

@@ -9,6 +9,7 @@ from django.urls import reverse
 from annotation.comparisons.models import Comparison
 from annotation.comparisons.selectors import prompts_to_pair
 from annotation.comparisons.services import batches, run_groups
+from annotation.comparisons.services.pairing import pair_prompts
 from annotation.core.errors import Conflict
 from annotation.generation import services
 from annotation.generation.models import Candidate, GenerationRun, RunGroup
@@ -241,6 +242,54 @@ def test_where_nobody_is_asked_what_one_policy_alone_said_is_paired_by_the_start
     project.sampling_plan.policies.remove(second.policy)
     start(project=project, actor=engineer, is_labeling=False)
     assert [len(policies_of(row)) for row in Comparison.objects.all()] == [1]
+
+
+def test_a_group_that_cannot_be_compared_is_logged_and_the_others_go_on(
+    project, engineer, answer, monkeypatch, caplog
+):
+    ended = []
+    for one in (project, factories.project()):
+        factories.prompt(one)
+        plan = factories.sampling_plan(
+            one, *[factories.policy(one) for _ in range(3)], per_prompt=1
+        )
+        first, second, third = services.request_planned(plan=plan, actor=engineer).runs
+        answer(first)
+        answer(second)
+        ended.append(third.pk)
+    GenerationRun.objects.filter(pk__in=ended).update(status="failed")
+
+    def fails_here(*, project, prompt_ids, pairing):
+        if project.pk == plan.project_id:
+            return pair_prompts(project=project, prompt_ids=prompt_ids, pairing=pairing)
+        raise KeyError("lost")
+
+    monkeypatch.setattr(run_groups, "pair_prompts", fails_here)
+    housekeeping.sweep()
+    assert Comparison.objects.get().project == plan.project
+    assert "run_group.not_ended" in caplog.messages
+    assert [one.paired_at is None for one in RunGroup.objects.order_by("pk")] == [True, False]
+
+
+def test_a_group_is_compared_in_parts_and_stays_open_where_a_run_is_resumed_meanwhile(
+    project, begin, answer, engineer, monkeypatch
+):
+    for _ in range(2):
+        factories.prompt(project)
+    first, second, third = begin(3, per_prompt=1)
+    answer(first)
+    answer(second)
+    third = services.cancel(run=third, actor=engineer)
+    monkeypatch.setattr(run_groups, "PROMPTS_AT_ONCE", 1)
+
+    def resumed_after(**asked):
+        pair_prompts(**asked)
+        services.resume(run=third, actor=engineer)
+
+    monkeypatch.setattr(run_groups, "pair_prompts", resumed_after)
+    assert run_groups.pair_what_is_left() == 0
+    assert Comparison.objects.count() == 1
+    assert RunGroup.objects.get().paired_at is None
 
 
 def test_a_policy_that_answered_in_an_earlier_run_is_not_waited_for(

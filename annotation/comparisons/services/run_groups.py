@@ -1,5 +1,8 @@
 """When what generation runs stored is compared: at once, or once all that were begun together have answered."""
 
+import logging
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -16,6 +19,7 @@ from annotation.generation.models import Candidate, GenerationRun, RunGroup
 from annotation.generation.selectors import is_awaited
 from annotation.prompts.models import Prompt
 
+logger = logging.getLogger(__name__)
 UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
 ACROSS = Pairing(is_across=True)
 
@@ -41,18 +45,45 @@ def pair_what_is_left() -> int:
     return sum(_end(pk) for pk in over.values_list("pk", flat=True))
 
 
-@transaction.atomic
 def _end(pk: int) -> bool:
-    """Whoever resumes a run of the group meanwhile waits, and opens the group again."""
-    group = RunGroup.objects.select_for_update().get(pk=pk)
-    if group.paired_at is not None or group.runs.filter(status__in=UNDER_WAY).exists():
+    """Whether the group ended. One that cannot is logged, and holds up no other; the next sweep tries again."""
+    try:
+        left = _left(pk)
+        chunks = [left[at : at + PROMPTS_AT_ONCE] for at in range(0, len(left), PROMPTS_AT_ONCE)]
+        return all(_pair(pk, chunk) for chunk in chunks) and _close(pk)
+    except Exception:  # whatever is wrong with one project's rows, the groups of others go on
+        logger.exception("run_group.not_ended", extra={"group": pk})
         return False
+
+
+def _left(pk: int) -> list[int]:
     compared = ComparisonCandidate.objects.filter(candidate=OuterRef("pk"))
-    said = Candidate.objects.filter(~Exists(compared), run__group=group)
-    left = sorted(said.values_list("prompt", flat=True).distinct())
-    for start in range(0, len(left), PROMPTS_AT_ONCE):
-        chunk = left[start : start + PROMPTS_AT_ONCE]
-        pair_prompts(project=group.project, prompt_ids=chunk, pairing=ACROSS)
+    said = Candidate.objects.filter(~Exists(compared), run__group=pk)
+    return sorted(said.values_list("prompt", flat=True).distinct())
+
+
+@transaction.atomic
+def _pair(pk: int, prompt_ids: Sequence[int]) -> bool:
+    group = _over(pk)
+    if group is None:
+        return False
+    pair_prompts(project=group.project, prompt_ids=prompt_ids, pairing=ACROSS)
+    return True
+
+
+@transaction.atomic
+def _close(pk: int) -> bool:
+    group = _over(pk)
+    if group is None:
+        return False
     group.paired_at = timezone.now()
     group.save(update_fields=["paired_at"])
     return True
+
+
+def _over(pk: int) -> RunGroup | None:
+    """The group, unless it ended or goes on; whoever adds to it or resumes a run of it meanwhile waits."""
+    group = RunGroup.objects.select_for_update().filter(pk=pk, paired_at=None).first()
+    if group is None or group.runs.filter(status__in=UNDER_WAY).exists():
+        return None
+    return group
