@@ -4,6 +4,7 @@ from django.db.models import Model
 from rest_framework.test import APIClient
 
 from annotation.accounts.services import create_token
+from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Batch, Comparison, Flag, GoldItem, Requeue
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.demonstrations.models import Opening
@@ -14,6 +15,7 @@ from annotation.judges.models import JudgeRun, RevisionRun
 from annotation.judges.services.appointing import appoint_judge, publish_constitution
 from annotation.projects.models import Guideline, Role
 from annotation.projects.services.members import invite
+from annotation.projects.services.rubric import remove_criterion, save_criterion
 from annotation.prompts.models import PromptImport
 from annotation.quality.models import Adjudication, Dispute, LabelerAct, LabelerGroup, Rule
 from annotation.registry.models import ScoringRequest
@@ -99,6 +101,7 @@ class World:
         return {
             "labelers": user,
             "flags": Flag.objects.create(labeler=user, note="Odd.", **own),
+            "undo": self._event_of_a_criterion(),
             "groups": LabelerGroup.objects.create(project=project, name="Experts"),
             "gold": GoldItem.objects.create(**own, **gold),
             "adjudications": Adjudication.objects.create(cause="ambiguous", **verdict, **own),
@@ -108,6 +111,13 @@ class World:
                 project=project, guideline=guideline, scope="disagreed", comparison_ids=[]
             ),
         }
+
+    def _event_of_a_criterion(self) -> AuditEvent:
+        """One that may be undone."""
+        named = {"project": self.project, "name": "brief", "actor": self.user}
+        save_criterion(question="Which is briefer?", **named)
+        remove_criterion(**named)
+        return AuditEvent.objects.filter(verb="criterion.removed").latest("pk")
 
     def _webhook(self) -> dict[str, Model]:
         webhook = Webhook.objects.create(

@@ -2,6 +2,7 @@ import pytest
 
 from training.data.records import spread
 from training.data.stream import Stream, endless_batch
+from training.data.tokens import Tally
 
 
 def stream(**changes: float) -> Stream:
@@ -66,4 +67,6 @@ def test_the_last_batch_holds_what_is_left() -> None:
     ("at_most", "found"), [(0, "vvvvtt"), (9, "vvvvtt"), (3, "vvt"), (2, "vv"), (1, "v")]
 )
 def test_some_rows_are_spread_over_all(at_most, found):
-    assert "".join(spread("vvvvtt", at_most)) == found
+    tally = Tally()
+    assert "".join(spread("vvvvtt", at_most, tally)) == found
+    assert tally.counts.get("prompts_not_measured", 0) == 6 - len(found)
