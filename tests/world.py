@@ -132,7 +132,8 @@ class World:
         parts = template.split("/")
         places = [place for place, part in enumerate(parts) if part.startswith("{")]
         for place in places:
-            parts[place] = WORDS.get(parts[place]) or str(self.rows[parts[place - 1]])
+            end = parts[place].rpartition("}")[2]
+            parts[place] = WORDS.get(parts[place]) or f"{self.rows[parts[place - 1]]}{end}"
         if last is not None:
             parts[places[-1]] = str(last)
         return "/".join(parts)

@@ -115,7 +115,7 @@ def test_the_worker_is_the_same_for_all_who_read_one_language(client):
 
 def test_the_time_of_a_skip_waits_with_it_and_counts(kept, context, labeler):
     context.set_offline(True)
-    kept.page.wait_for_function("performance.now() > 1500")
+    eventually(lambda: kept.page.evaluate("performance.now()") > 1500)
     given = kept.in_hand
     kept.press("k", "1")
     expect(kept.form).not_to_have_attribute("data-assignment", str(given))

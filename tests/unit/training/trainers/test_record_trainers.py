@@ -241,7 +241,8 @@ def test_what_preferences_cost_in_language_is_measured(
     assert [row["data"]["answers"] for row in logged] == [8, 8]
     imitated = evaluate(tmp_path / "run", SftSpec(**settings))
     assert {"loss_after", "kl", "distinct_after"} <= set(imitated)
-    assert told["held_out_records"].pop("pairs")
+    records = told["held_out_records"]
+    imitated["held_out_records"]["pairs"] = records["pairs"]
     assert {name: told[name] for name in imitated} == imitated
     assert evaluate(tmp_path / "run", own) == told
     assert "kl" not in evaluate(tmp_path / "run", replace(own, eval_prompts=0))
