@@ -19,6 +19,7 @@ from typing import NamedTuple, Self
 
 from annotation.core import bucket, storage
 from annotation.core.errors import DomainError
+from annotation.core.jobs import UNDER_WAY
 from annotation.runs.models import TrainingRun
 from training.spec.layout import ADAPTERS_DIR, CHECKPOINTS_DIR
 from workers.running import Fenced
@@ -107,8 +108,8 @@ def remove_all(place: str) -> None:
 
 def remove_unused(*, before: datetime) -> None:
     """Remove what no run that waits or works will go on from, where nothing was stored since ``before``."""
-    live = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
-    kept = {run.checkpoints_place for run in TrainingRun.objects.filter(status__in=live)}
+    live = TrainingRun.objects.filter(status__in=UNDER_WAY)
+    kept = {run.checkpoints_place for run in live}
     of_place: dict[str, list[str]] = {}
     written = bucket.written_at("runs/")
     for name in written:

@@ -192,7 +192,7 @@ class JobModel(models.Model):
 
     def queue_again(self) -> bool:
         """Let a job that is over go on with what it lacks; False where it is under way."""
-        over = type(self).objects.filter(pk=self.pk).exclude(status__in=_UNDER_WAY)
+        over = type(self).objects.filter(pk=self.pk).exclude(status__in=UNDER_WAY)
         queued = over.update(
             status=self.Status.QUEUED,
             attempt=0,
@@ -209,7 +209,7 @@ class JobModel(models.Model):
         return queued == 1
 
 
-_UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
+UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)  # of every kind of job
 
 
 AnyJob = TypeVar("AnyJob", bound=JobModel)

@@ -8,6 +8,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.core.errors import NotFound
+from annotation.core.jobs import UNDER_WAY
 from annotation.generation.models import (
     Candidate,
     GenerationRun,
@@ -116,7 +117,7 @@ def under_way(plan: SamplingPlan, policy: ModelVersion) -> QuerySet[GenerationRu
         project=plan.project, temperature=plan.temperature, max_tokens=plan.max_tokens
     )
     return runs_of(plan.project).filter(
-        status__in=(GenerationRun.Status.QUEUED, GenerationRun.Status.RUNNING),
+        status__in=UNDER_WAY,
         policy=policy,
         per_prompt__gte=plan.per_prompt,
         temperature=like.temperature,

@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.core.csv_tables import Row
 from annotation.core.errors import NotFound
+from annotation.core.jobs import UNDER_WAY
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
 
@@ -36,8 +37,7 @@ def imports_of(project: Project) -> QuerySet[PromptImport]:
 
 def imports_under_way(project: Project) -> QuerySet[PromptImport]:
     """Those that wait or run, newest first."""
-    under_way = (PromptImport.Status.QUEUED, PromptImport.Status.RUNNING)
-    return imports_of(project).filter(status__in=under_way)
+    return imports_of(project).filter(status__in=UNDER_WAY)
 
 
 def import_of(project: Project, import_id: int) -> PromptImport:

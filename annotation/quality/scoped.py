@@ -141,7 +141,7 @@ class ScopedJudgments:
 
     def skip_rate_of(self, labeler_id: int) -> Statistic:
         """Of what one labeler was asked here."""
-        return self.skips.rate_of(labeler_id, given=self._given.get(labeler_id, 0))
+        return self.skips.of(labeler_id).rate(given=self._given.get(labeler_id, 0))
 
     @cached_property
     def _given(self) -> dict[int, int]:

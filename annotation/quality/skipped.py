@@ -33,21 +33,14 @@ class Skips:
 
     def rate(self, *, given: int) -> Statistic:
         """Skips over skips and the votes that were given here."""
-        return self._rate(sum(sum(one.values()) for one in self.by_labeler.values()), given)
+        if self.lack:
+            return missing(self.lack)
+        skipped = sum(sum(one.values()) for one in self.by_labeler.values())
+        return proportion(skipped, n=skipped + given, nothing=NOT_ASKED)
 
     def of(self, labeler_id: int) -> "Skips":
         """Those of one labeler alone."""
-        own = {pk: one for pk, one in self.by_labeler.items() if pk == labeler_id}
-        return Skips(by_labeler=own, lack=self.lack)
-
-    def rate_of(self, labeler_id: int, *, given: int) -> Statistic:
-        """The same of one labeler."""
-        return self._rate(sum(self.by_labeler.get(labeler_id, {}).values()), given)
-
-    def _rate(self, skipped: int, given: int) -> Statistic:
-        if self.lack:
-            return missing(self.lack)
-        return proportion(skipped, n=skipped + given, nothing=NOT_ASKED)
+        return Skips(by_labeler={labeler_id: self.by_labeler.get(labeler_id, {})}, lack=self.lack)
 
     def reasons(self) -> list[Data]:
         """Each reason that was given, with its share of the skips, the most usual first."""

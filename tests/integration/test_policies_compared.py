@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
@@ -262,7 +262,7 @@ def test_a_group_that_cannot_be_compared_is_logged_and_the_others_go_on(
     def fails_here(*, project, prompt_ids, pairing):
         if project.pk == plan.project_id:
             return pair_prompts(project=project, prompt_ids=prompt_ids, pairing=pairing)
-        raise KeyError("lost")
+        raise IntegrityError("lost")
 
     monkeypatch.setattr(run_groups, "pair_prompts", fails_here)
     housekeeping.sweep()

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from training.data.packing import TokenGroup
 from training.data.records import groups_of
 from training.data.stream import endless_batch
 from training.data.tokens import Tally
+from training.data.watching import watched
 from training.models.load import LoadedModel
 from training.rollout.buffer import Rollout, shuffled
 from training.rollout.sampler import Knobs, Progress, Sample, TokenSampler
@@ -195,10 +197,7 @@ def watched_prompts(policy: LoadedModel, spec: RolloutSpec, run: Run) -> list[As
     """Those that the policy is asked while it trains; none where the spec does not look."""
     if not spec.eval_every:
         return []
-    tally = Tally()
-    prompts = asked(policy, heldout_prompts(spec), spec, tally)
-    run.reporter.log("The held-out prompts to look at are read.", **tally.as_dict())
-    return prompts
+    return watched(partial(asked, policy, heldout_prompts(spec), spec), run, "prompts")
 
 
 def heldout_answers(

@@ -13,7 +13,7 @@ What a sampler does to be fast and repeatable:
    it (that is the policy which PPO improves). Temperature 0 is greedy, its log-probs untempered.
 
 Shapes: B prompts that come in together, R rows (prompt times sample) that are alive, N all rows, S tokens
-of prompt and response so far, T response tokens, V vocabulary, K kept candidates of the nucleus.
+of prompt and response so far, T response tokens, V vocabulary.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from transformers import DynamicCache
 
 from training.data.chat import Limits
 from training.data.tokens import pad_rows
+from training.functional.picking import Picked, pick_tokens
 from training.rollout.kv_cache import can_join, closing_ranks, join_rows, roomy_cache
 from training.runtime.sharding import whole_layers
 from training.spec.errors import Diverged
 
 SHORTEST = 0.75  # of the longest prompt beside which one is prefilled
 REFILL = 0.25  # of the rows are free before further prompts come in: each time, all that is held is copied
-NUCLEUS = 256  # candidates looked at first for top-p; more only where their mass falls short
 
 Progress = Callable[[int, int], None]  # responses done, responses wanted
 
@@ -271,60 +271,6 @@ class _Drawing:
         if not len(stays_R):
             return None
         return held.advanced(self._model, picked.tokens_R[stays_R], stays_R)
-
-
-class Picked(NamedTuple):
-    """One token a row and its log-prob."""
-
-    tokens_R: Tensor
-    logprobs_R: Tensor
-
-
-def pick_tokens(
-    logits_RV: Tensor, uniform_R: Tensor, *, temperature: float, top_p: float
-) -> Picked:
-    """One token a row by inverting the distribution at ``uniform_R``; greedy at temperature 0."""
-    logits_RV = logits_RV.float()
-    if temperature > 0:
-        logits_RV = logits_RV / temperature
-    norm_R = logits_RV.logsumexp(-1)
-    if temperature == 0:
-        tokens_R = logits_RV.argmax(-1)
-    elif top_p < 1:
-        tokens_R = _from_nucleus(logits_RV, norm_R, uniform_R, top_p)
-    else:
-        tokens_R = _invert((logits_RV - norm_R[:, None]).exp(), uniform_R)
-    return Picked(tokens_R, logits_RV.gather(1, tokens_R[:, None])[:, 0] - norm_R)
-
-
-def _invert(probs_RV: Tensor, uniform_R: Tensor) -> Tensor:
-    """The first place whose cumulated mass exceeds the uniform number: never one without mass."""
-    mass_RV = probs_RV.cumsum(-1)
-    target_R1 = (uniform_R * mass_RV[:, -1])[:, None]
-    return torch.searchsorted(mass_RV, target_R1, right=True)[:, 0].clamp(max=probs_RV.shape[1] - 1)
-
-
-def _from_nucleus(logits_RV: Tensor, norm_R: Tensor, uniform_R: Tensor, top_p: float) -> Tensor:
-    """The smallest set of likeliest tokens whose mass reaches ``top_p``, sampled in proportion."""
-    top = _likeliest(logits_RV, norm_R, min(NUCLEUS, logits_RV.shape[1]))
-    if bool((top.before_RK[:, -1] < top_p).any()):
-        top = _likeliest(logits_RV, norm_R, logits_RV.shape[1])
-    place_R = _invert(top.probs_RK.where(top.before_RK < top_p, 0.0), uniform_R)
-    return top.tokens_RK.gather(1, place_R[:, None])[:, 0]
-
-
-class _Likeliest(NamedTuple):
-    """The K likeliest tokens, their mass, and the mass before each."""
-
-    tokens_RK: Tensor
-    probs_RK: Tensor
-    before_RK: Tensor
-
-
-def _likeliest(logits_RV: Tensor, norm_R: Tensor, size: int) -> _Likeliest:
-    values_RK, tokens_RK = logits_RV.topk(size)
-    probs_RK = (values_RK - norm_R[:, None]).exp()
-    return _Likeliest(tokens_RK, probs_RK, probs_RK.cumsum(-1) - probs_RK)
 
 
 class _Held(NamedTuple):

@@ -10,6 +10,7 @@
 5. Dropout is off: a ratio must compare like with like.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ from training.data.preferences import PairGroup, PairReader
 from training.data.records import groups_of, refuse_too_few
 from training.data.stream import Stream
 from training.data.tokens import Tally
+from training.data.watching import watched
 from training.functional.direct import direct_preference_losses
 from training.models.load import LoadedModel
 from training.models.lora import publish_policy, starting_policy, trainable_weights
@@ -45,7 +47,8 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _watched_pairs(policy, spec, run) if spec.looks_within(stream.steps) else []
+    held_out_rows = partial(_pairs, policy, spec, "validation")
+    held_out = watched(held_out_rows, run, "pairs") if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
     groups, others = ([row.tokens for row in part] for part in (stream.passed(rows), held_out))
     logratios = LogRatios(policy, groups, spec, run, held_out=others)
@@ -93,13 +96,6 @@ def training_pairs(policy: LoadedModel, spec: DpoSpec, tally: Tally) -> list[Pai
         what="decided pairs",
         advice=f"Judge more comparisons. {tally.sentence()}",
     )
-    return rows
-
-
-def _watched_pairs(policy: LoadedModel, spec: DpoSpec, run: Run) -> list[PairGroup]:
-    tally = Tally()
-    rows = _pairs(policy, spec, "validation", tally)
-    run.reporter.log("The held-out pairs to look at are read.", **tally.as_dict())
     return rows
 
 

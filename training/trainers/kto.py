@@ -10,6 +10,7 @@
 5. Dropout is off: a ratio must compare like with like.
 """
 
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.signals import SignalGroup, signal_groups
 from training.data.stream import Stream
 from training.data.tokens import Tally
+from training.data.watching import watched
 from training.functional.direct import kahneman_tversky_losses, mismatched_kl
 from training.models.load import LoadedModel
 from training.models.lora import publish_policy, starting_policy, trainable_weights
@@ -46,7 +48,8 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _watched_rows(policy, spec, run) if spec.looks_within(stream.steps) else []
+    held_out_rows = partial(_rows, policy, spec, "validation")
+    held_out = watched(held_out_rows, run, "responses") if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
     groups, others = ([row.tokens for row in part] for part in (stream.passed(rows), held_out))
     logratios = LogRatios(policy, groups, spec, run, held_out=others)
@@ -84,13 +87,6 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
         "prompts": len(rows),
         "records": tally.as_dict(),
     }
-
-
-def _watched_rows(policy: LoadedModel, spec: KtoSpec, run: Run) -> list[SignalGroup]:
-    tally = Tally()
-    rows = _rows(policy, spec, "validation", tally)
-    run.reporter.log("The held-out responses to look at are read.", **tally.as_dict())
-    return rows
 
 
 def _rows(policy: LoadedModel, spec: KtoSpec, split: str, tally: Tally) -> list[SignalGroup]:

@@ -19,6 +19,7 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.remembered import NOBODY, RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
+from training.data.watching import watched
 from training.functional.preference import PairLoss, bradley_terry_loss, strength_margin
 from training.functional.rankings import plackett_luce_loss
 from training.models.load import LoadedModel
@@ -82,7 +84,8 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
     run.reporter.log("The training pairs are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _watched_rows(reward, spec, run) if spec.looks_within(stream.steps) else []
+    held_out_rows = partial(_rows, reward, spec, "validation")
+    held_out = watched(held_out_rows, run, "pairs") if spec.looks_within(stream.steps) else []
     weights = trainable_weights(reward.model, spec)
     state = run.last_state()
     step = state.step if state else None
@@ -209,13 +212,6 @@ def mean_score(reward: LoadedModel, groups: Sequence[TokenGroup], spec: RewardMo
         for pack in [pack_groups(row).to(reward.device)]
     ]
     return torch.cat(scores).mean().item()
-
-
-def _watched_rows(reward: LoadedModel, spec: RewardModelSpec, run: Run) -> list[PairGroup]:
-    tally = Tally()
-    rows = _rows(reward, spec, "validation", tally)
-    run.reporter.log("The held-out pairs to look at are read.", **tally.as_dict())
-    return rows
 
 
 def _rows(reward: LoadedModel, spec: RewardModelSpec, split: str, tally: Tally) -> list[PairGroup]:

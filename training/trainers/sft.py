@@ -8,6 +8,8 @@
 5. With include_chosen the best judged response of a prompt is imitated beside the demonstrations.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from training.data.records import groups_of, refuse_too_few
 from training.data.remembered import RememberedStates
 from training.data.stream import Stream
 from training.data.tokens import Tally
+from training.data.watching import watched
 from training.functional.logprobs import target_logprobs
 from training.models.load import LoadedModel, head_of
 from training.models.lora import publish_policy, starting_policy, trainable_weights
@@ -41,7 +44,8 @@ def train(run: Run, spec: SftSpec) -> Metrics:
     run.reporter.log("The training responses are read.", **tally.as_dict())
 
     stream = Stream.of(len(rows), spec)
-    held_out = _watched_rows(policy, spec, run) if spec.looks_within(stream.steps) else []
+    held_out_rows = partial(_rows, policy, spec, "validation")
+    held_out = watched(held_out_rows, run, "responses") if spec.looks_within(stream.steps) else []
     optimizer = Optimizer(trainable_weights(policy.model, spec), spec, steps=stream.steps)
 
     def reached() -> State:
@@ -84,13 +88,6 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         "prompts": len(rows),
         "records": tally.as_dict(),
     }
-
-
-def _watched_rows(policy: LoadedModel, spec: SftSpec, run: Run) -> list[TokenGroup]:
-    tally = Tally()
-    rows = _rows(policy, spec, "validation", tally)
-    run.reporter.log("The held-out responses to look at are read.", **tally.as_dict())
-    return rows
 
 
 def _rows(policy: LoadedModel, spec: SftSpec, split: str, tally: Tally) -> list[TokenGroup]:

@@ -11,7 +11,7 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.models import Comparison, OverlapDraw
-from annotation.core.jobs import ring
+from annotation.core.jobs import UNDER_WAY, ring
 from annotation.projects.models import Project
 
 AT_ONCE = 20_000  # comparisons in a transaction, of which a request makes one: under half a second
@@ -58,8 +58,7 @@ def draw_overlap_again(*, project: Project, actor: User) -> OverlapDraw | None:
 
 def draws_under_way(project: Project) -> QuerySet[OverlapDraw]:
     """The draws of a project that are not over."""
-    Status = OverlapDraw.Status  # noqa: N806 - a class
-    return project.overlap_draws.filter(status__in=(Status.QUEUED, Status.RUNNING))
+    return project.overlap_draws.filter(status__in=UNDER_WAY)
 
 
 def run_draw(*, draw_id: int, progress: Callable[[int, int, str], None]) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -14,13 +14,12 @@ from annotation.comparisons.services.pairing import (
     pair_candidates,
     pair_prompts,
 )
-from annotation.core.jobs import JobModel
+from annotation.core.jobs import UNDER_WAY
 from annotation.generation.models import Candidate, GenerationRun, RunGroup
 from annotation.generation.selectors import is_awaited
 from annotation.prompts.models import Prompt
 
 logger = logging.getLogger(__name__)
-UNDER_WAY = (JobModel.Status.QUEUED, JobModel.Status.RUNNING)
 ACROSS = Pairing(is_across=True)
 
 
@@ -51,7 +50,7 @@ def _end(pk: int) -> bool:
         left = _left(pk)
         chunks = [left[at : at + PROMPTS_AT_ONCE] for at in range(0, len(left), PROMPTS_AT_ONCE)]
         return all(_pair(pk, chunk) for chunk in chunks) and _close(pk)
-    except Exception:  # whatever is wrong with one project's rows, the groups of others go on
+    except DatabaseError:
         logger.exception("run_group.not_ended", extra={"group": pk})
         return False
 

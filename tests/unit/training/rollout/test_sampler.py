@@ -3,10 +3,11 @@ import torch
 from transformers import DynamicCache
 
 from training.data.chat import encode_prompt
+from training.functional.picking import pick_tokens
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout import sampler
 from training.rollout.kv_cache import ROOM, RoomyLayer, closing_ranks
-from training.rollout.sampler import Knobs, LocalSampler, pick_tokens
+from training.rollout.sampler import Knobs, LocalSampler
 from training.spec.errors import Diverged
 from training.spec.records import Turn
 
