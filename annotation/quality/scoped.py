@@ -29,7 +29,7 @@ from annotation.quality.judged import (
 )
 from annotation.quality.labeler_table import Tests
 from annotation.quality.models import LabelerModel
-from annotation.quality.report import Labeler
+from annotation.quality.report import Data, Labeler
 from annotation.quality.scope import EVERYBODY, USER_KINDS, LabelerKind, Scope, Selected
 from annotation.quality.skipped import Skips, skips_of, standing_skips
 from annotation.quality.stored import Mask, StoredColumns, among
@@ -146,6 +146,14 @@ class ScopedJudgments:
     @cached_property
     def _given(self) -> dict[int, int]:
         return given_here(self.columns, self.mask)
+
+    def only_skipped(self) -> list[Data]:
+        """Who judged nothing that the filters let in and skipped, so that no table has them; the most skips first."""
+        judged = set(self.beside_machines.labeler_ids.tolist())
+        skips = {pk: n for pk, n in self.skips.totals().items() if pk not in judged}
+        names = {pk: one.name for pk, one in labelers_of(list(skips)).items()}
+        rows = [{"id": pk, "name": names[pk], "skips": n} for pk, n in skips.items()]
+        return sorted(rows, key=lambda row: (-row["skips"], row["name"]))
 
     def skipped_by(self, labeler_id: int) -> npt.NDArray[np.int64]:
         """Ids of the comparisons that this labeler skipped, in order."""

@@ -35,8 +35,11 @@ RESTS = 20  # times as long as it took rests what is computed over and over
 
 PARTS: Mapping[str, Callable[[ScopedJudgments], Data]] = {
     "periods": lambda scoped: {"periods": periods_part(scoped.measured)},
-    "labelers": lambda scoped: labelers_part(
-        scoped.measured, labelers=scoped.labelers, known=scoped.known, tests=scoped.tests
+    "labelers": lambda scoped: (
+        labelers_part(
+            scoped.measured, labelers=scoped.labelers, known=scoped.known, tests=scoped.tests
+        )
+        | {"only_skipped": scoped.only_skipped()}
     ),
     "position": lambda scoped: {
         "position": position_part(
@@ -257,6 +260,7 @@ EMPTY: Data = {
     "statistics": {},
     "kinds": [],
     "skips": [],
+    "only_skipped": [],
 }
 
 

@@ -35,12 +35,16 @@ class Skips:
         """Skips over skips and the votes that were given here."""
         if self.lack:
             return missing(self.lack)
-        skipped = sum(sum(one.values()) for one in self.by_labeler.values())
+        skipped = sum(self.totals().values())
         return proportion(skipped, n=skipped + given, nothing=NOT_ASKED)
 
     def of(self, labeler_id: int) -> "Skips":
         """Those of one labeler alone."""
         return Skips(by_labeler={labeler_id: self.by_labeler.get(labeler_id, {})}, lack=self.lack)
+
+    def totals(self) -> dict[int, int]:
+        """How many each labeler skipped."""
+        return {pk: sum(reasons.values()) for pk, reasons in self.by_labeler.items()}
 
     def reasons(self) -> list[Data]:
         """Each reason that was given, with its share of the skips, the most usual first."""

@@ -189,6 +189,20 @@ def test_page_and_tables_tell_the_rate_and_the_reasons(skipping, client):
     ]
 
 
+def test_who_only_skipped_is_named_beside_the_table(skipping, client):
+    cleo = factories.member(skipping, username="cleo")
+    skip(skipping, cleo, "needs_expert")
+    skip(skipping, factories.user("judge", kind="machine"), "other")
+    assert computed_report(skipping, Scope())["only_skipped"] == [
+        {"id": cleo.pk, "name": "cleo", "skips": 1}
+    ]
+    client.force_login(factories.member(skipping, Role.ADMIN))
+    page = client.get(reverse("quality-labelers", args=[skipping.pk])).content.decode()
+    assert "Judged nothing and skipped" in page
+    told = client.get(reverse("quality-labeler", args=[skipping.pk, cleo.pk])).content.decode()
+    assert "Needs an expert" in told
+
+
 def test_the_api_has_the_rate_and_the_reasons(skipping, client):
     client.force_login(factories.member(skipping, Role.ENGINEER))
     address = reverse("api-agreement-detail", args=[skipping.pk])
