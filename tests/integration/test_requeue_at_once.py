@@ -3,7 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from annotation.comparisons.models import Comparison, Requeue
 from annotation.comparisons.services.comparisons import set_closed
@@ -12,7 +12,7 @@ from annotation.core.errors import Conflict
 from annotation.projects.services import projects
 from tests import factories
 from tests.integration.test_requeue import judged
-from tests.waiting import eventually
+from tests.waiting import eventually, somebody_waits_for_this_transaction
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,16 +41,8 @@ def waiting_press(project, other) -> Future[Requeue]:
         finally:
             connections.close_all()
 
-    def is_waiting():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-                " WHERE NOT granted AND datname = current_database()"
-            )
-            return cursor.fetchone()[0]
-
     pressed = other.submit(whole)
-    eventually(is_waiting)
+    eventually(somebody_waits_for_this_transaction)
     return pressed
 
 
