@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from django.db import connection
+from django.db import connection, connections
 
 Seen = TypeVar("Seen")
 
@@ -18,8 +19,23 @@ def eventually(look: Callable[[], Seen], *, seconds: float = 60.0, every: float 
     return seen
 
 
-def somebody_waits_for_this_transaction() -> bool:
-    """Whether another connection stands at a lock that this one holds."""
+def beside(act: Callable[[], Seen]) -> "Future[Seen]":
+    """``act`` in a thread and a connection of its own, once it stands at a lock of this transaction or is done."""
+
+    def whole() -> Seen:
+        try:
+            return act()
+        finally:
+            connections.close_all()
+
+    pool = ThreadPoolExecutor(1)
+    other = pool.submit(whole)
+    pool.shutdown(wait=False)
+    eventually(lambda: other.done() or _somebody_waits_for_this_transaction())
+    return other
+
+
+def _somebody_waits_for_this_transaction() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE NOT granted"

@@ -1,12 +1,11 @@
 """The time of an answer: what was kept without a connection keeps its time, and no client claims more than passed."""
 
-import threading
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from annotation.accounts.models import User
@@ -15,7 +14,7 @@ from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
 from annotation.projects.models import Project
 from tests import factories
-from tests.waiting import somebody_waits_for_this_transaction
+from tests.waiting import beside
 
 MINUTE = 60_000  # milliseconds
 
@@ -116,17 +115,9 @@ def test_two_answers_at_once_do_not_both_claim_the_same_time(project, labeler):
     """The second has read where its time begins before the first is stored, and then waits for that."""
     first, second = leased(project, labeler, 2, minutes_ago=10)
     QueuePosition.objects.create(project=project, labeler=labeler)  # as every reply leaves it
-
-    def answer_too() -> None:
-        judge(second, active_ms=10**9)
-        connections.close_all()
-
-    other = threading.Thread(target=answer_too)
     with transaction.atomic():
         judge(first, active_ms=10**9)
-        other.start()
-        while other.is_alive() and not somebody_waits_for_this_transaction():
-            pass
-    other.join()
+        other = beside(lambda: judge(second, active_ms=10**9))
+    other.result()
     assert Judgment.objects.count() == 2
     assert sum(Judgment.objects.values_list("active_ms", flat=True)) < 11 * MINUTE

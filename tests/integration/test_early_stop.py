@@ -1,14 +1,13 @@
 """Early stop: so many equal verdicts end a comparison before all its places are filled."""
 
 import json
-import threading
 from datetime import timedelta
 from importlib import import_module
 from uuid import uuid4
 
 import pytest
 from celery import current_app
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.migrations.state import ProjectState
 from django.urls import reverse
 from django.utils import timezone
@@ -30,7 +29,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.services import importing
 from annotation.prompts.services.requesting import request_import
 from tests import factories
-from tests.waiting import somebody_waits_for_this_transaction
+from tests.waiting import beside
 from workers import housekeeping
 from workers.comparisons import settle_early_stop
 
@@ -196,18 +195,10 @@ def test_a_batch_wants_no_more_labels_of_what_has_ended(project):
 def test_two_verdicts_at_the_same_moment_overlook_no_dispute(comparison):
     """The second waits until the first is stored, and then sees that they differ."""
     first, second = leased(comparison, 2)
-
-    def answer_too():
-        say(second, ">")
-        connections.close_all()
-
-    other = threading.Thread(target=answer_too)
     with transaction.atomic():
         say(first, "<")
-        other.start()
-        while other.is_alive() and not somebody_waits_for_this_transaction():
-            pass
-    other.join()
+        other = beside(lambda: say(second, ">"))
+    other.result()
     comparison.refresh_from_db()
     assert (comparison.state, comparison.judgments_counted) == ("open", 2)
 
@@ -378,21 +369,13 @@ def test_a_setting_that_changes_while_somebody_looks_back_is_looked_back_on_anew
 @pytest.mark.django_db(transaction=True)
 def test_looking_back_overlooks_nothing_of_a_batch_that_is_stored_meanwhile(project, comparison):
     Project.objects.update(is_early_stop_settled=False)
-
-    def look_back():
-        settle_early_stop(project.pk)
-        connections.close_all()
-
-    other = threading.Thread(target=look_back)
     with transaction.atomic():
         take_turns(importing.TURNS, project.pk)
         for _ in range(2):
             factories.judgment(comparison)
         Comparison.objects.update(judgments_counted=2, slots_taken=2)
-        other.start()
-        while other.is_alive() and not somebody_waits_for_this_transaction():
-            pass
-    other.join()
+        other = beside(lambda: settle_early_stop(project.pk))
+    other.result()
     assert states_of(comparison) == ["judged"]
 
 

@@ -1,12 +1,11 @@
 """A model's card: kept when its run ends, told by labeler and criterion, read as page, JSON and Markdown."""
 
 import socket
-import threading
 from dataclasses import replace
 
 import pytest
 import torch
-from django.db import connections, transaction
+from django.db import transaction
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -28,7 +27,7 @@ from annotation.projects.models import Criterion, Role
 from annotation.runs.models import RunEvent
 from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
-from tests.waiting import somebody_waits_for_this_transaction
+from tests.waiting import beside
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from workers.training import execute_run
 
@@ -213,25 +212,14 @@ def test_a_closed_batch_leaves_the_card_free_to_ask_once_more(
 def test_a_double_click_opens_one_batch_and_the_second_press_is_told_so(
     project, engineer, contradicted
 ):
-    refused = []
+    def press():
+        return ask_where_it_disagrees(card=contradicted, actor=engineer)
 
-    def press_too() -> None:
-        try:
-            ask_where_it_disagrees(card=contradicted, actor=engineer)
-        except Conflict as error:
-            refused.append(str(error))
-        finally:
-            connections.close_all()
-
-    other = threading.Thread(target=press_too)
     with transaction.atomic():
-        ask_where_it_disagrees(card=contradicted, actor=engineer)
-        other.start()
-        while other.is_alive() and not somebody_waits_for_this_transaction():
-            pass
-    other.join()
-    (told,) = refused
-    assert told.startswith("People are asked already where helpful v1 disagrees: batch")
+        press()
+        second = beside(press)
+    with pytest.raises(Conflict, match="asked already where helpful v1 disagrees: batch"):
+        second.result()
 
 
 def test_a_card_without_disagreements_has_no_button(project, engineer, reward, client):

@@ -1,10 +1,9 @@
 """A review is reversed while its text is paired: one of the two has its way, and nobody meets an error."""
 
-from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import transaction
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
@@ -16,6 +15,7 @@ from annotation.demonstrations.services import asking, reviewing, writing
 from annotation.generation.models import Candidate
 from annotation.projects.models import Role
 from tests import factories
+from tests.waiting import beside
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,26 +37,13 @@ def row(admin) -> Demonstration:
     return reviewing.approve(demonstration=row, reviewer=admin, version=version)
 
 
-def apart(work) -> None:
-    """Do it to its end in a connection of its own."""
-
-    def whole():
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as other:
-        other.submit(whole).result()
-
-
 @pytest.fixture
 def reversed_meanwhile(row, admin, monkeypatch) -> None:
     """The review is reversed after pairing has read the candidates and before it stores anything."""
     sets_of = pairing.candidate_sets
 
     def candidate_sets(ids, strategy):
-        apart(lambda: reviewing.reverse(demonstration=row, actor=admin))
+        beside(lambda: reviewing.reverse(demonstration=row, actor=admin)).result()
         return sets_of(ids, strategy)
 
     monkeypatch.setattr(pairing, "candidate_sets", candidate_sets)
@@ -81,13 +68,9 @@ def test_the_page_answers_when_a_text_went_meanwhile(client, row, admin):
 
 
 def test_a_reversal_waits_for_the_pairing_of_its_text_and_is_refused_after_it(row, admin):
-    def reverse_without_waiting():
-        connection.cursor().execute("SET lock_timeout = '100ms'")
-        with pytest.raises(OperationalError, match="lock timeout"):
-            reviewing.reverse(demonstration=row, actor=admin)
-
     with transaction.atomic():
         assert len(pairing.pair_candidates(project=row.project, prompt=row.prompt)) == 1
-        apart(reverse_without_waiting)
+        reversal = beside(lambda: reviewing.reverse(demonstration=row, actor=admin))
+        assert not reversal.done()
     with pytest.raises(Conflict, match="in a comparison already"):
-        reviewing.reverse(demonstration=row, actor=admin)
+        reversal.result()

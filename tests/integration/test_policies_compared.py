@@ -1,9 +1,7 @@
 """Runs that were begun together: what they say to a prompt is compared across policies, once all have answered it."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
@@ -16,6 +14,7 @@ from annotation.generation.models import Candidate, GenerationRun, RunGroup
 from annotation.overview.starting import start
 from annotation.projects.models import Role
 from tests import factories
+from tests.waiting import beside
 from workers import generation, housekeeping
 from workers.generators.base import Outcome, Sampled
 
@@ -324,25 +323,35 @@ def test_of_two_that_answer_at_the_same_time_the_second_compares(project, begin)
     prompt = factories.prompt(project)
     first, second = begin(2)
 
+    @transaction.atomic
     def stored(run):
         said = [services.Response(text=f"{run.pk}")]
         services.store_candidates(run=run, prompt=prompt, responses=said)
         run_groups.pair_answered(run=run, prompt=prompt)
 
-    def without_waiting():
-        try:
-            connection.cursor().execute("SET lock_timeout = '100ms'")
-            with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
-                stored(second)
-        finally:
-            connections.close_all()
-
     with transaction.atomic():
         stored(first)
-        with ThreadPoolExecutor(1) as other:
-            other.submit(without_waiting).result()
-    assert Candidate.objects.count() == 1
-    with transaction.atomic():
-        stored(second)
+        other = beside(lambda: stored(second))
+        assert not other.done()
+    other.result()
+    assert Candidate.objects.count() == 2
     assert Comparison.objects.count() == 1
     assert RunGroup.objects.get().paired_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_starts_at_once_one_asks_the_policies(engineer, project):
+    for _ in range(2):
+        factories.prompt(project)
+    plan = factories.sampling_plan(project, *(factories.policy(project) for _ in range(2)))
+
+    def begun():
+        return services.request_planned(plan=plan, actor=engineer)
+
+    with transaction.atomic():
+        first = begun()
+        other = beside(begun)
+        assert not other.done()
+    assert (len(first.runs), other.result().runs) == (2, [])
+    assert {one.pk for one in other.result().under_way} == {one.pk for one in first.runs}
+    assert RunGroup.objects.get().runs.count() == 2

@@ -118,20 +118,32 @@ class LocalSampler:
         on_progress: Progress | None = None,
     ) -> list[list[Sample]]:
         """``n`` samples of each prompt, in the order of the prompts."""
+        answered = dict(self.sampled(prompts, knobs, on_progress=on_progress))
+        return [answered[place] for place in range(len(prompts))]
+
+    @torch.inference_mode()
+    def sampled(
+        self,
+        prompts: Sequence[Sequence[int]],
+        knobs: Knobs,
+        *,
+        on_progress: Progress | None = None,
+    ) -> Iterator[tuple[int, list[Sample]]]:
+        """The place of each prompt with its ``n`` samples, as soon as the last of them ends."""
         if not prompts:  # of several processes one may have none
-            return []
+            return
         drawing = _Drawing(self.model, prompts, knobs, self.end_ids, most=self.rows)
         was_training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode():
-                for done in drawing.steps():
-                    if on_progress:
-                        on_progress(done, len(prompts) * knobs.n)
+            for places in drawing.steps():
+                if on_progress:
+                    on_progress(drawing.done, len(prompts) * knobs.n)
+                for place in places:
+                    rows = range(place * knobs.n, (place + 1) * knobs.n)
+                    yield place, [self._sample_of(drawing.rows.drawn(row)) for row in rows]
         finally:
             self.model.train(was_training)
-        drawn = [self._sample_of(one) for one in drawing.rows.drawn()]
-        return [drawn[at : at + knobs.n] for at in range(0, len(drawn), knobs.n)]
 
     def _sample_of(self, drawn: Drawn) -> Sample:
         ids = drawn.token_ids[:-1] if drawn.finished else drawn.token_ids
@@ -222,17 +234,25 @@ class _Drawing:
         self._waiting = deque(longest_first(prompts))
         self._alive_R = self._step_R = torch.empty(0, dtype=torch.long, device=self._device)
         self._held: _Held | None = None
+        self._open = Counter(dict.fromkeys(range(len(prompts)), knobs.n))  # rows of each prompt
         self.rows = _Rows(len(prompts) * knobs.n)
+        self.done = 0  # rows
 
-    def steps(self) -> Iterator[int]:
-        """Token by token while a row is alive or a prompt waits; how many rows are done, whenever some are."""
-        done = 0
+    def steps(self) -> Iterator[list[int]]:
+        """Token by token while a row is alive or a prompt waits; whenever rows end, whose last ones these were."""
         while held := self._joined(self._coming()):
-            self._held = self._advanced(held)
-            left = len(self._alive_R) + len(self._waiting) * self._knobs.n
-            if self.rows.count - left > done:
-                done = self.rows.count - left
-                yield done
+            tokens_R, goes_on_R = self._draw(held.logits_RV)
+            ended = self._alive_R[~goes_on_R].tolist()
+            self._held = self._advanced(held, tokens_R, goes_on_R)
+            self.done += len(ended)
+            if ended:
+                yield self._closed(ended)
+
+    def _closed(self, ended: Sequence[int]) -> list[int]:
+        """The prompts none of whose rows is open when these end."""
+        places = [row // self._knobs.n for row in ended]
+        self._open.subtract(places)
+        return [place for place in dict.fromkeys(places) if not self._open[place]]
 
     def _coming(self) -> list[int]:
         """The prompts that there is room for now; none while few rows are free, or they cannot join those here."""
@@ -255,22 +275,25 @@ class _Drawing:
         self._step_R = torch.cat([self._step_R, torch.zeros_like(new_R)])
         return held[0].joined_by(held[1:]) if held[1:] else held[0]
 
-    def _advanced(self, held: "_Held") -> "_Held | None":
-        """One token more for each row; None where all came to their ends."""
+    def _draw(self, logits_RV: Tensor) -> tuple[Tensor, Tensor]:
+        """The next token of each row, written down, and which rows go on."""
         picked = pick_tokens(
-            held.logits_RV,
+            logits_RV,
             self._uniforms_NT[self._alive_R, self._step_R],
             temperature=self._knobs.temperature,
             top_p=self._knobs.top_p,
         )
         ended_R = torch.isin(picked.tokens_R, self._ends)
         self.rows.write(self._alive_R, picked, ended_R=ended_R)
-        goes_on_R = ~ended_R & (self._step_R + 1 < self._knobs.max_tokens)
+        return picked.tokens_R, ~ended_R & (self._step_R + 1 < self._knobs.max_tokens)
+
+    def _advanced(self, held: "_Held", tokens_R: Tensor, goes_on_R: Tensor) -> "_Held | None":
+        """The rows that go on, their token read; None where none does."""
         stays_R = closing_ranks(goes_on_R.cpu())  # once: each layer would wait for it
         self._alive_R, self._step_R = self._alive_R[stays_R], self._step_R[stays_R] + 1
         if not len(stays_R):
             return None
-        return held.advanced(self._model, picked.tokens_R[stays_R], stays_R)
+        return held.advanced(self._model, tokens_R[stays_R], stays_R)
 
 
 class _Held(NamedTuple):
@@ -345,7 +368,6 @@ class _Rows:
     """What was drawn so far, written by row number however many rows are still alive."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
         self.tokens: list[list[int]] = [[] for _ in range(count)]
         self.logprobs: list[list[float]] = [[] for _ in range(count)]
         self.finished = [False] * count
@@ -361,6 +383,5 @@ class _Rows:
             self.logprobs[row].append(logprob)
             self.finished[row] = ended
 
-    def drawn(self) -> list[Drawn]:
-        columns = zip(self.tokens, self.logprobs, self.finished, strict=True)
-        return [Drawn(tuple(ids), tuple(logprobs), done) for ids, logprobs, done in columns]
+    def drawn(self, row: int) -> Drawn:
+        return Drawn(tuple(self.tokens[row]), tuple(self.logprobs[row]), self.finished[row])

@@ -28,12 +28,18 @@ from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
 BYTES_PER_TOKEN = 3  # a guess on the safe side
+MOST_ROUNDS = (
+    16  # of prompts in a part: the random numbers of all its tokens are drawn at its beginning
+)
 SHORTEST_LIMIT = 1024  # tokens of a prompt, however many responses it is to have
 SCORE_BUDGET = 8192
 PROMPTS_A_LINE = 16
 NO_ROOM_BESIDE = (
     "The model needs more than half of the device's memory that is free, and the rest is left to runs. Try again when "
     "no run trains, or give the live worker another device (CUDA_VISIBLE_DEVICES; empty for the CPU)."
+)
+TOO_LITTLE_MEMORY = (
+    "There is too little memory for this prompt; lower max_tokens or the responses a prompt."
 )
 
 Tell = Callable[[dict[str, Any]], None]  # Any: JSON
@@ -81,20 +87,16 @@ def do(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> dict[str, Te
 
 
 def sample(task: dict[str, Any], tell: Tell) -> dict[str, Text]:  # Any: JSON
-    """Answer all prompts of a task, a batch at a time, the longest first."""
+    """Answer all prompts of a task, the longest first, each told as soon as it is answered."""
     device = pick_device()
     loaded = load_policy(task["model"], precision="auto", device=device)
     tell({"loaded": task["key"]})
     rows, cached_tokens = ROWS_AT_ONCE[device.type], CACHED_TOKENS[device.type]
-    sampler = LocalSampler(
-        loaded.model,
-        loaded.tokenizer,
-        rows=max(rows, task["n"]),
-        max_prompt_tokens=longest_prompt(task, cached_tokens),
-    )
+    longest = longest_prompt(task, cached_tokens)
+    sampler = LocalSampler(loaded.model, loaded.tokenizer, max_prompt_tokens=longest)
     first: dict[str, Text] = {}
-    for batch in batches(task, rows=rows, cached_tokens=cached_tokens):
-        for prompt, (samples, reason, cut) in answer_batch(sampler, batch, task):
+    for part in parts(task, rows=rows, cached_tokens=cached_tokens):
+        for prompt, (samples, reason, cut) in answers(sampler, part, task):
             line = {"key": task["key"], "prompt": prompt["id"], "reason": reason}
             told = [as_json(one) for one in samples]
             tell({**line, "samples": told, "prompt_tokens_cut": cut})
@@ -109,22 +111,29 @@ def longest_prompt(task: dict[str, Any], cached_tokens: int) -> int:  # Any: JSO
     return max(SHORTEST_LIMIT, share)
 
 
-def batches(
-    task: dict[str, Any], *, rows: int, cached_tokens: int
-) -> Iterator[list[dict[str, Any]]]:  # Any: JSON
-    """Prompts of about equal length together, as many as the cache may hold; the longest first, so that too little
-    memory shows at once.
+class Part(NamedTuple):
+    """Prompts of a task, the longest first, and how many of them are asked at once."""
+
+    prompts: Sequence[dict[str, Any]]  # Any: JSON
+    at_once: int
+
+
+def parts(task: dict[str, Any], *, rows: int, cached_tokens: int) -> Iterator[Part]:  # Any: JSON
+    """All prompts, the longest first, so that too little memory shows at once. Of a part as many are asked at once as
+    the cache holds of its first; none is half as long.
     """
 
     def length(prompt: dict[str, Any]) -> int:  # Any: JSON
-        return sum(len(turn["content"].encode("utf-8", "replace")) for turn in prompt["turns"])
+        said = sum(len(turn["content"].encode("utf-8", "replace")) for turn in prompt["turns"])
+        return int(said // BYTES_PER_TOKEN + task["max_tokens"])
 
     waiting = sorted(task["prompts"], key=length, reverse=True)
     while waiting:
-        tokens = length(waiting[0]) // BYTES_PER_TOKEN + task["max_tokens"]
-        size = max(1, min(rows, cached_tokens // tokens) // task["n"])
-        yield waiting[:size]
-        waiting = waiting[size:]
+        longest = length(waiting[0])
+        at_once = max(1, min(rows, cached_tokens // longest) // task["n"])
+        part = [one for one in waiting[: at_once * MOST_ROUNDS] if 2 * length(one) > longest]
+        yield Part(part, at_once)
+        waiting = waiting[len(part) :]
 
 
 class Answer(NamedTuple):
@@ -135,45 +144,46 @@ class Answer(NamedTuple):
     cut: int = 0
 
 
-def answer_batch(
+def answers(
     sampler: LocalSampler,
-    batch: list[dict[str, Any]],
+    part: Part,
     task: dict[str, Any],  # Any: JSON
 ) -> Iterator[tuple[dict[str, Any], Answer]]:  # Any: JSON
-    """The batch's responses. Where memory is short or a prompt is refused, halves are asked, down to single prompts."""
-    try:
-        answers = ask(sampler, batch, task)
-    except (DataError, OutOfMemory) as error:
-        reason = reason_of(error)  # and no more of it: its frames hold all that the batch held
-    else:
-        yield from zip(batch, answers, strict=True)
-        return
-    gc.collect()
-    if len(batch) == 1:
-        yield batch[0], Answer(reason=reason)
-        return
-    middle = len(batch) // 2
-    yield from answer_batch(sampler, batch[:middle], task)
-    yield from answer_batch(sampler, batch[middle:], task)
-
-
-def reason_of(error: TrainingError) -> str:
-    if isinstance(error, OutOfMemory):
-        return "There is too little memory for this prompt; lower max_tokens or the responses a prompt."
-    return str(error)
+    """Each prompt with its responses, as soon as they are there; of one that is refused the reason."""
+    limits = sampler.limits(task["max_tokens"])
+    knobs = Knobs(task["n"], task["temperature"], task["top_p"], limits.response, task["seed"])
+    taken = list[tuple[dict[str, Any], Encoded]]()  # Any: JSON
+    for prompt in part.prompts:
+        try:
+            taken.append((prompt, read_prompt(sampler, prompt, task, longest=limits.prompt)))
+        except DataError as error:
+            yield prompt, Answer(reason=str(error))
+    prompts, read = [one for one, _ in taken], [one for _, one in taken]
+    for place, answer in ask(sampler, read, knobs, at_once=part.at_once):
+        yield prompts[place], answer
 
 
 def ask(
-    sampler: LocalSampler,
-    batch: list[dict[str, Any]],
-    task: dict[str, Any],  # Any: JSON
-) -> list[Answer]:
-    limits = sampler.limits(task["max_tokens"])
-    knobs = Knobs(task["n"], task["temperature"], task["top_p"], limits.response, task["seed"])
-    with named_failures():
-        prompts = [read_prompt(sampler, one, task, longest=limits.prompt) for one in batch]
-        samples = sampler.sample_tokens([one.ids for one in prompts], knobs)
-    return [Answer(drawn, cut=prompt.cut) for drawn, prompt in zip(samples, prompts, strict=True)]
+    sampler: LocalSampler, read: Sequence[Encoded], knobs: Knobs, *, at_once: int
+) -> Iterator[tuple[int, Answer]]:
+    """The place of each prompt with its responses. Where memory is short, half as many are asked at once, down to
+    single ones: of those that do not fit the reason is told.
+    """
+    waiting = dict(enumerate(read))
+    at_once = min(at_once, len(waiting))
+    while waiting:
+        asked = list(waiting)[: None if at_once > 1 else 1]
+        sampler.rows = at_once * knobs.n
+        try:
+            with named_failures():
+                for number, samples in sampler.sampled([read[one].ids for one in asked], knobs):
+                    yield asked[number], Answer(samples, cut=waiting.pop(asked[number]).cut)
+        except OutOfMemory:  # and no more of it: its frames hold all that the rows held
+            is_alone, at_once = at_once == 1, max(1, at_once // 2)
+            if is_alone:
+                del waiting[asked[0]]
+                yield asked[0], Answer(reason=TOO_LITTLE_MEMORY)
+        gc.collect()
 
 
 def read_prompt(

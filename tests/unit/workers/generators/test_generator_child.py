@@ -19,7 +19,6 @@ from training.models.reward import (
 )
 from training.models.tiny import tiny_llama, tiny_tokenizer
 from training.rollout.scoring import scorer_of
-from training.spec.errors import OutOfMemory
 from training.spec.records import Turn
 from workers.generators import child
 from workers.generators.base import Ask, SamplingSettings
@@ -95,24 +94,79 @@ def test_a_prompt_that_the_template_refuses_fails_alone(tmp_path, model):
     assert len(lines[0]["samples"]) == 2
 
 
-def test_halves_of_a_batch_that_was_too_much_are_asked_when_it_is_let_go(monkeypatch):
+def sampling(monkeypatch, sampled):
+    """From here on the child's sampler is asked at ``sampled(sampler, prompts, knobs)``."""
+    monkeypatch.setattr(child.LocalSampler, "sampled", sampled)
+
+
+def test_what_was_too_much_at_once_is_let_go_before_fewer_are_asked(tmp_path, model, monkeypatch):
     class Cache:
-        """What a batch holds while it is sampled."""
+        """What rows hold while they are sampled."""
 
-    alive, held = [], weakref.WeakSet()
+    whole, alive, rows, held = child.LocalSampler.sampled, [], [], weakref.WeakSet()
 
-    def ask(_sampler, batch, _task):
+    def fits_one(sampler, prompts, knobs):
         alive.append(len(held))
+        rows.append(sampler.rows)
         cache = Cache()
         held.add(cache)
-        if len(batch) > 1:
-            raise OutOfMemory("none left")
-        return [child.Answer()]
+        if sampler.rows > knobs.n:
+            raise MemoryError
+        yield from whole(sampler, prompts, knobs)
 
-    monkeypatch.setattr(child, "ask", ask)
-    answered = list(child.answer_batch(None, [{"id": number} for number in range(4)], {}))
-    assert [prompt["id"] for prompt, _ in answered] == [0, 1, 2, 3]
-    assert alive == [0] * 7
+    monkeypatch.setattr(child, "ROWS_AT_ONCE", {"cpu": 8, "cuda": 8})
+    sampling(monkeypatch, fits_one)
+    lines = lines_of(tmp_path, sample_task("p", str(model), asks(*"abcd"), SETTINGS))
+    assert [line["prompt"] for line in lines if line.get("samples")] == [0, 1, 2, 3]
+    assert (alive, rows) == ([0] * 6, [8, 4, 2, 2, 2, 2])
+
+
+def test_what_was_answered_before_memory_ended_is_told_once(tmp_path, model, monkeypatch):
+    whole, asked = child.LocalSampler.sampled, []
+
+    def ends_after_one(sampler, prompts, knobs):
+        asked.append(len(prompts))
+        for number, answer in enumerate(whole(sampler, prompts, knobs)):
+            if number and sampler.rows > knobs.n:
+                raise MemoryError
+            yield answer
+
+    sampling(monkeypatch, ends_after_one)
+    lines = lines_of(tmp_path, sample_task("p", str(model), asks(*"abcde"), SETTINGS))
+    assert sorted(line["prompt"] for line in lines if line.get("samples")) == [0, 1, 2, 3, 4]
+    assert asked == [5, 4, 1, 1, 1]
+
+
+def test_further_prompts_are_answered_as_responses_end(tmp_path, model, monkeypatch):
+    """Two at a time of eight: each gives what it gives alone, and all are asked in one go."""
+    asked, whole = [], child.LocalSampler.sampled
+
+    def noted(sampler, prompts, knobs):
+        asked.append((len(prompts), sampler.rows))
+        return whole(sampler, prompts, knobs)
+
+    sampling(monkeypatch, noted)
+    settings = replace(SETTINGS, max_tokens=24)
+    task = sample_task("p", str(model), asks(*"abcdefgh"), settings)
+
+    def texts():
+        lines = lines_of(tmp_path, task)
+        (tmp_path / ANSWERS_FILE).unlink()
+        return {line["prompt"]: line["samples"] for line in lines if "prompt" in line}
+
+    together = texts()
+    monkeypatch.setattr(child, "ROWS_AT_ONCE", {"cpu": 4, "cuda": 4})
+    assert texts() == together
+    assert asked == [(8, 16), (8, 4)]
+
+
+def test_prompts_half_as_long_begin_a_part_of_more_at_once(model):
+    task = sample_task("p", str(model), asks("a" * 600, "b" * 480, "c" * 30), SETTINGS)
+    found = list(child.parts(task, rows=96, cached_tokens=812))
+    assert [([one["id"] for one in part.prompts], part.at_once) for part in found] == [
+        ([0, 1], 2),
+        ([2], 31),
+    ]
 
 
 def test_a_prompt_longer_than_the_model_reads_tells_how_much_was_cut(tmp_path, plain):
@@ -232,24 +286,11 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
     assert plain["scores"]["4"] - one["scores"]["4"] == pytest.approx(0.25, abs=1e-6)
 
 
-def test_a_batch_that_does_not_fit_is_asked_in_halves(tmp_path, model, monkeypatch):
-    whole = child.LocalSampler.sample_tokens
-
-    def fits_one(self, batch, knobs):
-        if len(batch) > 1:
-            raise MemoryError
-        return whole(self, batch, knobs)
-
-    monkeypatch.setattr(child.LocalSampler, "sample_tokens", fits_one)
-    lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b", "c"), SETTINGS))
-    assert sorted(line["prompt"] for line in lines if line.get("samples")) == [0, 1, 2]
-
-
 def test_a_prompt_that_never_fits_fails_alone_with_advice(tmp_path, model, monkeypatch):
     def never(*_args, **_fields):
         raise MemoryError
 
-    monkeypatch.setattr(child.LocalSampler, "sample_tokens", never)
+    sampling(monkeypatch, never)
     lines = lines_of(tmp_path, sample_task("policy", str(model), asks("a", "b"), SETTINGS))
     assert ["lower max_tokens" in line["reason"] for line in lines[1:]] == [True, True]
 
