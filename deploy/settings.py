@@ -245,6 +245,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600,
         "options": {"queue": "cpu", "expires": 3600},
     },
+    "sessions": {
+        "task": "workers.housekeeping.remove_ended_sessions",
+        "schedule": 3600,
+        "options": {"queue": "cpu", "expires": 3600},
+    },
     "webhooks": {
         "task": "workers.webhooks.collect",
         "schedule": CONCORD_WEBHOOK_SECONDS,

@@ -15,6 +15,7 @@ from celery import current_app, shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from annotation.accounts.sessions import SessionStore
 from annotation.comparisons.services.queue import expire_leases
 from annotation.comparisons.services.run_groups import pair_what_is_left
 from annotation.core import bucket
@@ -61,6 +62,12 @@ def remove_old_checkpoints() -> None:
     days = settings.CONCORD_CHECKPOINT_DAYS
     if days and bucket.address() is not None:
         remove_unused(before=timezone.now() - timedelta(days=days))
+
+
+@shared_task(name="workers.housekeeping.remove_ended_sessions")
+def remove_ended_sessions() -> None:
+    """Remove the sign-ins that are over: nobody comes back to them."""
+    SessionStore.clear_expired()
 
 
 def queued_keys(model: type[JobModel]) -> list[int]:

@@ -2,20 +2,25 @@
 
 import re
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.accounts.models import ApiToken, User
 from annotation.accounts.services import create_person, create_token, revoke_token
+from annotation.accounts.sessions import SessionStore
 from annotation.audit.models import AuditEvent
 from annotation.projects.models import Membership, Role
 from deploy.management.commands import up
 from tests import factories
+from workers.housekeeping import remove_ended_sessions
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse 9"  # noqa: S105 - of a test
@@ -164,3 +169,12 @@ def test_up_says_how_to_make_the_first_account_until_there_is_one(capsys):
     call_command(*command)
     assert User.objects.get().is_staff
     assert up.first_account() == ""
+
+
+def test_sign_ins_that_are_over_are_removed_and_others_stay():
+    kept, over = SessionStore(), SessionStore()
+    for session, days in ((kept, 1), (over, -1)):
+        session.set_expiry(timezone.now() + timedelta(days=days))
+        session.create()
+    remove_ended_sessions()
+    assert [one.session_key for one in Session.objects.all()] == [kept.session_key]
