@@ -13,6 +13,7 @@ from annotation.quality import drawings
 from annotation.quality.adjudication import adjudications_by_comparison
 from annotation.quality.frame import FIT, Context, figures_context, frame_context, query_of
 from annotation.quality.items import Asked, items_of
+from annotation.quality.policy_models import STYLES
 from annotation.quality.report import Data
 from annotation.quality.scope import FILTERS, Scope
 from annotation.quality.scoped import labelers_of
@@ -47,6 +48,8 @@ def agreement(request: HttpRequest, project_id: int) -> HttpResponse:
     models = data.get("models", {}).get("rows", [])
     is_fitted = any(one["value"] is not None for row in models for one in row["strengths"])
     context["models"] = named_policies(project, models if is_fitted else [])
+    effects = data.get("models", {}).get("effects", [])
+    context["has_style"] = any(one["name"] in STYLES.values() for one in effects)
     context["policies_plot"] = drawings.policies_plot(context["policies"])
     return render(request, "quality/summary.html", context)
 

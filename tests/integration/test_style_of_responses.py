@@ -5,8 +5,10 @@ import pytest
 import statsmodels.api as sm
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from annotation.generation.models import Candidate
+from annotation.projects.models import Role
 from annotation.quality import policy_models, services, stored, storing
 from annotation.quality.scope import Scope
 from annotation.quality.scoped import ScopedJudgments
@@ -163,3 +165,22 @@ def test_style_that_cannot_be_told_from_length_leaves_the_other_effects(project,
         compared(project, policies, number, first=first, second=second, ranking=ranking)
     services.catch_up(project=project)
     assert set(effects(project)) == {"Longer by 1,000 characters"}
+
+
+def summary(project, client):
+    client.force_login(factories.member(project, Role.ADMIN))
+    return client.get(reverse("quality-agreement", args=[project.pk])).text
+
+
+def test_style_is_explained_where_it_has_an_effect(swayed, client):
+    assert "against a response that has none of them" in summary(swayed, client)
+
+
+def test_style_is_not_explained_beside_length_alone(project, policies, client):
+    for number in range(36):
+        first, second = ("x" * 900, "y") if number % 2 else ("y", "x" * 900)
+        compared(project, policies, number, first=first, second=second, ranking=number // 3 % 3 - 1)
+    services.catch_up(project=project)
+    page = summary(project, client)
+    assert "longer by 1,000 characters adds" in page
+    assert "against a response that has none of them" not in page
