@@ -60,14 +60,17 @@ def alpha_plot(data: Data, marks: list[tuple[str, str]]) -> SafeString | None:
     ]
     lowest = min([stop.y for stop in stops] + [stop.low for stop in stops if stop.low is not None])
     first, last = stops[0].x, stops[-1].x
-    moments = [(_day(at), name) for at, name in marks if first <= _day(at) <= last]
+    names: dict[float, list[str]] = {}
+    for at, name in marks:
+        if first <= _day(at) <= last:
+            names.setdefault(_day(at), []).append(name)
     unit = valued[0]["unit"]
     return charts.line(
         stops,
         label=f"Alpha by {unit} with its interval; the newest is {stops[-1].y:.2f}",
         y_range=(min(0.0, round(lowest, 1)), 1.0),
         x_names=(valued[0]["start"], valued[-1]["start"]),
-        marks=moments,
+        marks=[(day, ", ".join(those)) for day, those in names.items()],
     )
 
 
