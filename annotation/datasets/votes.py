@@ -148,11 +148,13 @@ def _verdict(
         second = max(1 - first - tied, 0.0)
         decided = first + second
         return _lead(first, tied, second), first / decided if decided else 0.5
-    lead = _lead(tally.first, tally.tied, tally.second)
     decided = tally.first + tally.second
     if query.aggregation == Aggregation.MAJORITY or decided == 0:
+        lead = _lead(tally.first, tally.tied, tally.second)
         return lead, (1 + lead) / 2
-    return lead, tally.first / decided
+    lead = _sign(tally.first - tally.second)
+    is_about_the_same = tally.tied > max(tally.first, tally.second)
+    return 0 if is_about_the_same else lead, tally.first / decided
 
 
 def _sign(strength: int) -> int:

@@ -79,9 +79,19 @@ def test_a_pair_with_too_few_judgments_is_left_out():
     )
 
 
-def test_as_many_ties_as_votes_for_the_leader_is_a_tie():
-    assert only([row(1, 1, 2, 1), row(2, 1, 2, 0)]).is_tie
-    assert not only([row(1, 1, 2, 1), row(2, 1, 2, 0), row(3, 1, 2, 2)]).is_tie
+def test_one_better_and_one_about_the_same_is_a_preference_but_no_majority():
+    """Whoever decided chose the first; the margin is the mean of 2 and 0."""
+    rows = [row(1, 1, 2, 2), row(2, 1, 2, 0)]
+    pair = only(rows)
+    assert (pair.is_tie, pair.chosen, pair.soft_label, pair.margin) == (False, "a1", 1.0, 1.0)
+    assert (pair.votes_chosen, pair.votes_rejected, pair.votes_tied) == (1, 0, 1)
+    assert only(rows, aggregation="majority").is_tie
+    assert not only([*rows, row(3, 1, 2, 2)], aggregation="majority").is_tie
+
+
+def test_more_that_find_both_the_same_than_one_better_is_a_tie():
+    rows = [row(1, 1, 2, 2), row(2, 1, 2, 0), row(3, 1, 2, 0)]
+    assert [only(rows, aggregation=one).is_tie for one in ("soft", "majority")] == [True, True]
 
 
 def test_an_admins_verdict_leads_and_the_votes_stay():
