@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Batch, Judgment
-from annotation.comparisons.selectors import judgments_of_people, standing_judgments
+from annotation.comparisons.selectors import standing_judgments
 from annotation.measures.budget import days_left
 from annotation.measures.statistic import Statistic
 from annotation.projects.models import Project
@@ -58,7 +58,7 @@ def labels_by_day(project: Project, *, batch: Batch | None = None, days: int = D
 
 
 def _given(project: Project, batch: Batch | None, *, since: datetime | None) -> QuerySet[Judgment]:
-    rows = judgments_of_people(project).filter(is_imported=False)
+    rows = standing_judgments(project).filter(is_imported=False, labeler__kind=User.Kind.PERSON)
     rows = rows.filter(comparison__batch=batch) if batch else rows
     return rows.filter(created_at__gte=since) if since else rows
 

@@ -684,10 +684,9 @@ def test_the_estimate_measures_seconds_and_pace_where_there_are_labels(project):
     assert timezone.now() + timedelta(hours=23) < found.finish_at
 
 
-def test_a_machine_judge_makes_the_pace_no_faster(project):
-    factories.judgment(
-        factories.comparison(factories.prompt(project)), factories.user(kind="machine")
-    )
+@pytest.mark.parametrize("kind", ["machine", "simulated"])
+def test_whoever_is_no_person_makes_the_pace_no_faster(project, kind):
+    factories.judgment(factories.comparison(factories.prompt(project)), factories.user(kind=kind))
     assert labels_by_day(project) == []
 
 
