@@ -162,8 +162,8 @@ def _setting(kind: str, text: str) -> tuple[str, object]:
     name, sign, value = text.partition("=")
     if not (name and sign):
         raise SpecError(f"--set {text}: write it as FIELD=VALUE.")
-    is_text = any(one.name == name and one.type in {str, "str"} for one in fields(SPECS[kind]))
-    if is_text:
+    types = {one.name: one.type for one in fields(SPECS[kind])}
+    if types.get(name, str) in {str, "str"}:  # of one that there is not, the spec says so
         return name, value
     try:
         return name, json.loads(value)

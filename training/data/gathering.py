@@ -210,7 +210,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             yield from (one for one in enumerate(lines, start=1) if one[1].strip())
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read: {reason}.") from error
 
 
 def _write(folder: Path, groups: Sequence[Group], *, rows: int, refused: Sequence[str]) -> Gathered:

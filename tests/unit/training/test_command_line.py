@@ -118,6 +118,7 @@ def test_the_artifact_can_be_measured_again(
         ("learning_rate=fast", "learning_rate: 'fast' is not a number"),
         ("learning_rate=7", "learning_rate: 7.0 is outside"),
         ("speed=9", "speed: Reward model has no such field"),
+        ("speed=fast", "speed: Reward model has no such field"),
         ("max_steps=1.5", "max_steps: 1.5 is not a whole number"),
         ("use_margin=1", "use_margin: 1 is not true or false"),
         ("ties=keep", "ties: 'keep' is not one of drop, half"),
