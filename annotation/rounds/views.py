@@ -20,6 +20,7 @@ from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.runs.estimates import price_text
 from annotation.runs.reading import basis_text
+from annotation.runs.selectors import usual_preset
 from training.spec.durations import duration_text
 
 SHOWN = 100  # rounds on the list page
@@ -91,7 +92,7 @@ def begin_with(project: Project) -> dict[str, Any]:  # Any: JSON
         if sampling is None
         else {name: getattr(sampling, name) for name in ("per_prompt", "temperature", "max_tokens")}
     )
-    return Plan().as_json() | chosen
+    return Plan().as_json() | {"preset": usual_preset(project)} | chosen
 
 
 def estimate_facts(project: Project, form: RoundForm) -> dict[str, Any]:

@@ -193,8 +193,17 @@ def pace_of(run: TrainingRun) -> Pace:
 
 def computes_half(project: Project) -> bool | None:
     """Whether the machine of the newest run that told of one computes in bfloat16; None before the first."""
-    rows = TrainingRun.objects.filter(project=project, machine__has_key="bfloat16").order_by("-pk")
-    told: Any = rows.values_list("machine__bfloat16", flat=True).first()  # Any: JSON
+    return _told_of_machine(project, "bfloat16")
+
+
+def usual_preset(project: Project) -> str:
+    """The settings that a form begins with: those for slow cores where the newest run found no GPU."""
+    return "demo" if _told_of_machine(project, "is_gpu") is False else "standard"
+
+
+def _told_of_machine(project: Project, fact: str) -> bool | None:
+    rows = TrainingRun.objects.filter(project=project, machine__has_key=fact).order_by("-pk")
+    told: Any = rows.values_list(f"machine__{fact}", flat=True).first()  # Any: JSON
     return None if told is None else bool(told)
 
 

@@ -88,7 +88,7 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
     kind = source.kind if source else request.GET.get("kind", "reward_model")
     if kind not in SPECS:
         raise InvalidInput(f"{kind!r} is no kind of run; choose one of {', '.join(SPECS)}.")
-    preset = "" if source else request.GET.get("preset", "standard")
+    preset = "" if source else request.GET.get("preset") or selectors.usual_preset(project)
     given = settings_of(source) if source else preset_settings(preset, kind)
     initial = {"name": SPECS[kind].title, **given}
     form = NewRunForm(request.POST or None, project=project, kind=kind, initial=initial)

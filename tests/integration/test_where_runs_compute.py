@@ -18,7 +18,13 @@ from tests import factories
 from workers.housekeeping import queued_keys
 
 pytestmark = pytest.mark.django_db
-MACHINE = {"host": "gpu-1", "device": "NVIDIA H200", "torch": "2.11.0", "bfloat16": True}
+MACHINE = {
+    "host": "gpu-1",
+    "device": "NVIDIA H200",
+    "is_gpu": True,
+    "torch": "2.11.0",
+    "bfloat16": True,
+}
 
 
 @pytest.fixture
@@ -110,3 +116,20 @@ def test_the_page_of_a_run_that_does_not_wait_reads_no_line(project, engineer, c
     statements = " ".join(str(one["sql"]) for one in asked.captured_queries)
     assert "runs_trainingrun" in statements
     assert 'BY "runs_trainingrun"."queued_at"' not in statements
+
+
+@pytest.mark.parametrize(
+    ("told", "preset"),
+    [([], "standard"), ([True, False], "demo"), ([False, True], "standard")],
+)
+def test_forms_begin_with_settings_for_slow_cores_where_the_newest_run_found_no_gpu(
+    project, client, told, preset
+):
+    for is_gpu in told:
+        factories.training_run(project, machine={**MACHINE, "is_gpu": is_gpu})
+    factories.policy(project)
+    client.force_login(factories.member(project, Role.ENGINEER))
+    page = client.get(reverse("runs-new", args=[project.pk]))
+    assert page.context["preset"] == preset
+    form = client.get(reverse("rounds-new", args=[project.pk])).context["form"]
+    assert form.get_initial_for_field(form.fields["preset"], "preset") == preset

@@ -76,6 +76,7 @@ def machine() -> Machine:
     return Machine(
         host=socket.gethostname(),
         device=name,
+        is_gpu=device.type == "cuda",
         torch=str(torch.__version__),
         bfloat16=computes_bfloat16(device),
     )

@@ -37,6 +37,7 @@ class Machine:
 
     host: str
     device: str  # a GPU by its name, or a CPU with the threads that are used of it
+    is_gpu: bool
     torch: str  # version
     bfloat16: bool  # whether the device has instructions for it
 

@@ -221,7 +221,10 @@ def test_nothing_is_written_where_no_row_can_be_taken(tmp_path: Path) -> None:
     ("words", "reason"),
     [
         (["{folder}", "{rows}"], "is there already"),
-        (["{folder}/new", "{folder}/none.jsonl"], "none.jsonl cannot be read: No such file or directory."),
+        (
+            ["{folder}/new", "{folder}/none.jsonl"],
+            "none.jsonl cannot be read: No such file or directory.",
+        ),
         (["{folder}/new", "{folder}/broken.gz"], "broken.gz cannot be read"),
         (["{folder}/new", "{folder}/spoiled.gz"], "spoiled.gz cannot be read"),
         (["{folder}/new", "{rows}", "--validation", "nan"], "shares begin at 0"),
