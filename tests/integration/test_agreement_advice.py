@@ -44,7 +44,13 @@ def test_where_pairs_are_missing_labels_are_asked_for_and_no_labelers(project, a
     judged(project, *((one, 1) for one in three))
     told = notice(client, project)
     assert "More come with the labels" in told
+    assert "a larger share" in told
     assert "Invite" not in told
+    project.overlap_share = 1
+    project.save()
+    told = notice(client, project)
+    assert "with further comparisons" in told
+    assert "a larger share" not in told
     project.overlap = 1
     project.save()
     assert "Let more than one person judge the same" in notice(client, project)
