@@ -255,6 +255,13 @@ COVERED = """(field) => {
 }"""
 
 
+def test_a_reason_is_written_as_large_as_the_page_reads(bench, compared):
+    bench.open()
+    sizes = "(field) => [field, document.body].map((one) => getComputedStyle(one).fontSize)"
+    reason, page = bench.form.locator("[data-why]").evaluate(sizes)
+    assert reason == page
+
+
 @pytest.mark.parametrize(
     ("width", "high"), [(1280, 800), (1024, 700), (768, 1024), (680, 425), (320, 640), (320, 568)]
 )

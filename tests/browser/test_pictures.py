@@ -103,9 +103,13 @@ def chosen(stage: Stage) -> None:
     stage.rubric()
     stage.set(rationale_rule="always")
     stage.fill(texts.CODE)
-    stage.bench.open().press("2", "1", "3")
+    stage.bench.open()
+    left = stage.bench.form.locator("[data-view=read]").first.inner_text()
+    is_left = "works in place" in left  # sides are drawn by lot
+    good, other = ("A", "B") if is_left else ("B", "A")
+    stage.bench.press(*(("2", "1", "3") if is_left else ("6", "7", "5")))
     stage.page.keyboard.press("n")
-    stage.page.keyboard.type("A names the cause; B invents a method.")
+    stage.page.keyboard.type(f"{good} names the cause; {other} invents a method.")
     stage.bench.expect_says("Draft saved")
 
 

@@ -18,7 +18,7 @@ NO_VALUE = "No number: why"
 def dash(reason: str) -> SafeString:
     """In place of a number: a dash that says why there is none, on hover, by a tap or by its key."""
     return format_html(
-        '<details class="why"><summary title="{0}" aria-label="{1}">–</summary>{0}</details>',
+        '<details class="lacking"><summary title="{0}" aria-label="{1}">–</summary>{0}</details>',
         reason,
         NO_VALUE,
     )
