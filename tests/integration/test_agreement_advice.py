@@ -7,7 +7,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from annotation.quality.cards import cards_of
+from annotation.quality.cards import cards_of, percent
 from annotation.quality.report import ceiling_ends
 from annotation.quality.scope import Scope
 from annotation.quality.selectors import computed_report
@@ -54,6 +54,14 @@ def test_where_pairs_are_missing_labels_are_asked_for_and_no_labelers(project, a
     project.overlap = 1
     project.save()
     assert "Let more than one person judge the same" in notice(client, project)
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0.0, "0 %"), (0.0001, "< 0.1 %"), (0.0006, "0.1 %"), (0.01, "1 %"), (0.996, "100 %")],
+)
+def test_a_share_that_is_small_is_not_told_as_none(share, told):
+    assert percent(share) == told
 
 
 def test_one_labeler_alone_is_told_to_invite_others(project):
