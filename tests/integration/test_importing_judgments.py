@@ -2,10 +2,8 @@
 
 import io
 import json
-import os
 from collections import Counter
 from itertools import chain, combinations
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,11 +17,13 @@ from annotation.projects.models import Role
 from annotation.prompts.models import Prompt, PromptImport
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from tests.real_data import REAL_DATA
 
 pytestmark = pytest.mark.django_db
 Contents = PromptImport.Contents
-DATA = Path(os.environ.get("CONCORD_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the real data is not on this machine")
+needs_data = pytest.mark.skipif(
+    not REAL_DATA.exists(), reason="the real data is not on this machine"
+)
 
 
 def take(payload: bytes, contents: Contents, name="rows.jsonl", project=None) -> PromptImport:
@@ -201,7 +201,7 @@ def kappa(first: dict, second: dict) -> float:
 @needs_data
 def test_the_published_kappas_of_pandalm_follow_from_the_stored_rows():
     """README of WeOpenML/PandaLM: 0.85, 0.88, 0.86 for the pairs of annotators, over 999 comparisons."""
-    path = DATA / "pandalm_3annotators.jsonl.gz"
+    path = REAL_DATA / "pandalm_3annotators.jsonl.gz"
     row = take(path.read_bytes(), Contents.JUDGMENTS, path.name)
     assert (row.rows_created, row.rows_rejected) == (999, 0)
     assert Comparison.objects.filter(project=row.project, judgments_counted=3).count() == 999
@@ -228,7 +228,7 @@ def test_the_published_kappas_of_pandalm_follow_from_the_stored_rows():
 @needs_data
 @pytest.mark.parametrize(("name", "count"), [("hh_helpful_pairs", 1554), ("oasst_ranked", 107)])
 def test_real_preference_files_are_taken_whole(name, count):
-    path = DATA / f"{name}.jsonl.gz"
+    path = REAL_DATA / f"{name}.jsonl.gz"
     row = take(path.read_bytes(), Contents.PREFERENCES, path.name)
     assert row.rows_rejected == 0, list(row.rejected_rows.values_list("line", "reason")[:5])
     assert row.rows_created == count

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,12 @@ from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from tests.real_data import REAL_DATA
 from training.data.gathering import gather
 from training.spec.records import read_groups
 
 pytestmark = pytest.mark.django_db
-DATA = Path(os.environ.get("CONCORD_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-PANDALM = DATA / "pandalm_3annotators.jsonl.gz"
+PANDALM = REAL_DATA / "pandalm_3annotators.jsonl.gz"
 Contents = PromptImport.Contents
 
 

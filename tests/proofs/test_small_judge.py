@@ -22,13 +22,13 @@ from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from tests.real_data import REAL_DATA
 from training.models.convert import fetch_embedded_policy
 from workers import judging
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("CONCORD_DATA", ROOT / ".." / "shared" / "data"))
-PANDALM = DATA / "pandalm_3annotators.jsonl.gz"
+PANDALM = REAL_DATA / "pandalm_3annotators.jsonl.gz"
 PAIRS = int(os.environ.get("CONCORD_JUDGE_PAIRS", "34"))
 STYLES = os.environ.get("CONCORD_JUDGE_STYLES", "word").split()
 

@@ -28,6 +28,7 @@ from tests.bench.training.material import Padding, padding_of_all, prepare, writ
 from tests.bench.training.meter import SAID, SWITCH, Job
 from tests.bench.training.rows import CPU_MODELS, CUDA_MODELS, ROWS, Row
 from tests.bench.training.table import Found, Told, header, line
+from tests.real_data import REAL_DATA
 
 REPOSITORY = Path(__file__).parents[3]
 PLACE = REPOSITORY / "var" / "bench"
@@ -255,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="*", default=[], choices=[one.case for one in ROWS])
     parser.add_argument("--models", nargs="*", default=[], choices=[*CPU_MODELS, *CUDA_MODELS])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=REAL_DATA)
     parser.add_argument("--peers", type=Path, help="folder with trl-1.16/bin/python and trl-1.12")
     options = parser.parse_args(arguments)
     usual = CUDA_MODELS if options.device == "cuda" else CPU_MODELS

@@ -8,10 +8,10 @@ import pytest
 
 from annotation.measures import pairs
 from annotation.measures.consensus import majority
+from tests.real_data import REAL_DATA
 from tests.unit.annotation.measures.builders import from_matrix
-from tests.unit.annotation.measures.test_references import FOLDER
 
-FILE = FOLDER / "pandalm_3annotators.jsonl.gz"
+FILE = REAL_DATA / "pandalm_3annotators.jsonl.gz"
 
 
 @pytest.fixture(scope="module")

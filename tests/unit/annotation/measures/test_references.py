@@ -4,15 +4,13 @@ Sources and tolerances are in the file; `docs/formulas.md` says which formula ea
 """
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
+from tests.real_data import REAL_DATA
 from tests.unit.annotation.measures import reference_statistics as known
 
-FOLDER = Path(os.environ.get("CONCORD_DATA", Path(__file__).parents[5] / "shared" / "data"))
-FILE = FOLDER / "statistics_references.json"
+FILE = REAL_DATA / "statistics_references.json"
 
 
 def expectations():
