@@ -66,9 +66,19 @@ def sent_fields(
     return dict(checked(shape, request, partial=partial).validated_data)
 
 
+def asked_fields(
+    shape: type[Serializer[Any]], request: Request
+) -> dict[str, Any]:  # Any: as the shape says
+    """The same of what stands in the address behind its question mark."""
+    return dict(_read(shape(data=request.query_params), request.query_params).validated_data)
+
+
 def checked(shape: type[Shape], request: Request, *, partial: bool = False) -> Shape:
     """The request read by ``shape``. Raises ValidationError: a field that it does not have is not passed over."""
-    read = shape(data=request.data, partial=partial)
+    return _read(shape(data=request.data, partial=partial), request.data)
+
+
+def _read(read: Shape, sent: Any) -> Shape:  # Any: what was sent
     if not read.is_valid():
         raise exceptions.ValidationError(
             {
@@ -76,7 +86,7 @@ def checked(shape: type[Shape], request: Request, *, partial: bool = False) -> S
                 for name, told in read.errors.items()
             }
         )
-    if unknown := _unknown(read, request.data):
+    if unknown := _unknown(read, sent):
         raise exceptions.ValidationError(unknown)
     return read
 
@@ -98,6 +108,8 @@ def _unknown(
 
 def _naming_choices(field: Field[Any, Any, Any, Any] | None, told: Any) -> Any:  # Any: DRF's own
     """What was told of a field; of a choice also what may be chosen."""
+    if isinstance(field, ListField) and isinstance(told, dict):
+        return {at: _naming_choices(field.child, one) for at, one in told.items()}
     if not isinstance(field, ChoiceField) or getattr(told[0], "code", "") != "invalid_choice":
         return told
     return [f"{told[0]} Choose one of {', '.join(map(str, field.choices))}."]

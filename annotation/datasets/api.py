@@ -1,6 +1,5 @@
 """API of snapshots: request, look, compare, download."""
 
-from typing import Any
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -12,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
-from annotation.core.api import sent_fields
+from annotation.core.api import asked_fields, sent_fields
 from annotation.datasets import serializers as shapes
 from annotation.datasets.downloads import changes_download, download
 from annotation.datasets.models import DatasetSnapshot
@@ -86,7 +85,7 @@ class SnapshotDifference(APIView):
     @extend_schema(parameters=[shapes.AgainstSerializer], responses=shapes.DifferenceSerializer)
     def get(self, request: Request, project_id: int, pk: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
-        asked = _asked(shapes.AgainstSerializer, request)
+        asked = asked_fields(shapes.AgainstSerializer, request)
         against = snapshot_for(project, asked["against"])
         found = comparing.difference(snapshot=snapshot_for(project, pk), against=against)
         return Response(shapes.DifferenceSerializer(found).data)
@@ -98,7 +97,7 @@ class SnapshotChanges(APIView):
     @extend_schema(parameters=[shapes.ChangesSerializer], responses=shapes.ChangedPairsSerializer)
     def get(self, request: Request, project_id: int, pk: int) -> Response:
         project = project_for(request.user, project_id, *READERS)
-        asked = _asked(shapes.ChangesSerializer, request)
+        asked = asked_fields(shapes.ChangesSerializer, request)
         change, size = Change(asked["change"]), asked["page_size"]
         found = comparing.compared(
             snapshot=snapshot_for(project, pk),
@@ -125,7 +124,7 @@ class SnapshotChangesTable(APIView):
     )
     def get(self, request: Request, project_id: int, pk: int) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
-        asked = _asked(shapes.ChangeSerializer, request)
+        asked = asked_fields(shapes.ChangeSerializer, request)
         snapshot, against = snapshot_for(project, pk), snapshot_for(project, asked["against"])
         change = Change(asked["change"])
         return changes_download(project, snapshot=snapshot, against=against, change=change)
@@ -140,7 +139,7 @@ class SnapshotExport(APIView):
     )
     def get(self, request: Request, project_id: int, pk: int) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
-        asked = _asked(shapes.ExportQuerySerializer, request)
+        asked = asked_fields(shapes.ExportQuerySerializer, request)
         snapshot = snapshot_for(project, pk)
         export = exporting.export_of(snapshot, form=Form(asked["form"]), split=asked["split"])
         return download(export, FileFormat(asked["file_format"]))
@@ -155,12 +154,6 @@ class JudgmentExport(APIView):
     )
     def get(self, request: Request, project_id: int) -> StreamingHttpResponse:
         project = project_for(request.user, project_id, *READERS)
-        asked = _asked(shapes.JudgmentExportSerializer, request)
+        asked = asked_fields(shapes.JudgmentExportSerializer, request)
         export = exporting.judgments_export(project, form=Form(asked["form"]))
         return download(export, FileFormat(asked["file_format"]))
-
-
-def _asked(shape: Any, request: Request) -> dict[str, Any]:  # Any: one of the serializers
-    fields = shape(data=request.query_params)
-    fields.is_valid(raise_exception=True)
-    return dict(fields.validated_data)

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.accounts.authentication import person
+from annotation.core.api import asked_fields
 from annotation.overview.estimate import estimate, plan_of
 from annotation.overview.selectors import counts_of, forecast_from, next_steps
 from annotation.overview.serializers import (
@@ -39,7 +40,5 @@ class EstimateView(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         """Labels, hours, widths of intervals and the end at the present pace; any choice can be tried out."""
         project = project_for(request.user, project_id, Role.ADMIN)
-        query = EstimateQuerySerializer(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        plan = plan_of(project).changed(dict(query.validated_data))
+        plan = plan_of(project).changed(asked_fields(EstimateQuerySerializer, request))
         return Response(EstimateSerializer(estimate(project, plan)).data)

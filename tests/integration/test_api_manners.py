@@ -102,6 +102,19 @@ def test_a_wrong_choice_is_told_what_may_be_chosen(mine):
     assert told == '"zzz" is not a valid choice. Choose one of policy, reward, judge.'
 
 
+def test_choices_are_told_in_lists_and_in_addresses_too(mine):
+    project = f"/api/v1/projects/{mine.project.pk}"
+    member = factories.member(mine.project)
+    answer = mine.client.put(f"{project}/members/{member.pk}/", {"roles": ["king"]}, format="json")
+    assert "Choose one of labeler" in str(answer.json()["error"]["fields"])
+    answer = mine.client.get(f"{project}/judgments/export/?form=zzz&file_format=csv")
+    assert "Choose one of votes" in str(answer.json()["error"]["fields"]["form"])
+    answer = mine.client.get(f"{project}/estimate/?promts=5")
+    assert "There is no such field here; there are" in str(
+        answer.json()["error"]["fields"]["promts"]
+    )
+
+
 def test_an_unknown_state_of_comparisons_is_refused(mine):
     answer = mine.client.get(f"/api/v1/projects/{mine.project.pk}/comparisons/?state=nearly")
     assert answer.status_code == 400
