@@ -1,6 +1,5 @@
 """API of snapshots: request, look, compare, download."""
 
-
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes

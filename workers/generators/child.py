@@ -28,9 +28,7 @@ from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
 BYTES_PER_TOKEN = 3  # a guess on the safe side
-MOST_ROUNDS = (
-    16  # of prompts in a part: the random numbers of all its tokens are drawn at its beginning
-)
+MOST_ROUNDS = 16  # of prompts in a part: the random numbers of all are drawn at its beginning
 SHORTEST_LIMIT = 1024  # tokens of a prompt, however many responses it is to have
 SCORE_BUDGET = 8192
 PROMPTS_A_LINE = 16
