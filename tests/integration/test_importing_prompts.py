@@ -145,6 +145,13 @@ def test_csv_keeps_lines_and_commas_inside_quotes_and_a_byte_order_mark_does_no_
     assert prompt.tags == ["a", "b"]
 
 
+def test_a_csv_row_over_several_lines_is_named_by_its_first():
+    payload = b'prompt,tags\n"Two\nlines",a\n\n"Three\nmore\nlines",b,c\n,d\n"x"y\nz,e\n'
+    row = take(payload, "p.csv")
+    assert row.rows_created == 2
+    assert list(row.rejected_rows.order_by("line").values_list("line", flat=True)) == [5, 8, 9]
+
+
 def test_a_csv_row_with_too_many_fields_is_listed():
     row = take(b"prompt,category\na,b,c\nd,e\n", "p.csv")
     assert counts(row) == (1, 0, 1)

@@ -295,12 +295,12 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
             return
         except csv.Error as error:
             _refuse_open_quote(begins, str(error))
-            yield refused(reader.line_num + 1, f"This is not CSV: {error}.")
+            yield refused(begins, f"This is not CSV: {error}.")
             continue
         if is_ours:
             values = list(map(from_inert, values))
         if values:
-            yield _csv_row(reader.line_num + 1, names, values)
+            yield _csv_row(begins, names, values)
 
 
 def _refuse_open_quote(line: int, fault: str) -> None:
