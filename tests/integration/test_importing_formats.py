@@ -15,7 +15,7 @@ from annotation.prompts.readers.rows import RowRefused
 from annotation.prompts.selectors import rejected_of
 from annotation.prompts.services.requesting import request_import
 from tests import factories
-from tests.integration.test_importing_judgments import lines, take, told
+from tests.integration.test_importing_judgments import as_parquet, lines, take, told
 
 pytestmark = pytest.mark.django_db
 Contents = PromptImport.Contents
@@ -228,6 +228,13 @@ def test_argilla_rankings_are_read_from(case):
     row = take(lines(ARGILLA[case]), Contents.JUDGMENTS)
     assert verdicts(row) == {"u1": "Blue. > Seven."}, list(row.rejected_rows.values())
     assert Prompt.objects.get(project=row.project).turns[-1]["content"] == "Name a color."
+
+
+@pytest.mark.parametrize("case", [case for case, row in ARGILLA.items() if "response-1" in row])
+def test_argilla_rankings_find_the_columns_of_a_table(case):
+    payload, name = as_parquet(ARGILLA[case])
+    row = take(payload, Contents.JUDGMENTS, name)
+    assert verdicts(row) == {"u1": "Blue. > Seven."}, list(row.rejected_rows.values())
 
 
 BESIDE = {

@@ -1,5 +1,9 @@
 """Responses to compare, signals of a product, demonstrations: taken once, and given away again as they came."""
 
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from annotation.comparisons.models import Comparison, ComparisonCandidate, Signal
@@ -46,6 +50,40 @@ def test_a_deleted_project_leaves_no_link_between_comparisons_and_candidates():
     assert ComparisonCandidate.objects.count() == 2
     row.project.delete()
     assert not ComparisonCandidate.objects.exists()
+
+
+def as_csv(names: list[str], values: list[str]) -> tuple[bytes, str]:
+    return f"{','.join(names)}\n{','.join(values)}\n".encode(), "rows.csv"
+
+
+def as_parquet(names: list[str], values: list[str]) -> tuple[bytes, str]:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([[one] for one in values], names), file)
+    return file.getvalue(), "rows.parquet"
+
+
+@pytest.mark.parametrize("written", [as_csv, as_parquet])
+def test_capitals_spaces_and_hyphens_of_a_header_hide_no_column(written):
+    payload, name = written(
+        ["Prompt", "response a", "Response-B", "MODEL A", "My Mood"],
+        ["Name a color.", "Blue.", "Seven.", "m1", "good"],
+    )
+    row = take(payload, Contents.COMPARISONS, name)
+    assert (row.rows_created, row.unused_columns) == (1, ["My Mood"])
+    sources = Candidate.objects.filter(project=row.project).values_list("text", "source_name")
+    assert dict(sources) == {"Blue.": "m1", "Seven.": ""}
+
+
+@pytest.mark.parametrize("written", [as_csv, as_parquet])
+def test_columns_that_would_be_the_same_keep_their_names(written):
+    payload, name = written(
+        ["prompt", "response_a", "Response A", "response_b", "Model A", "model-a"],
+        ["Name a color.", "Blue.", "Green.", "Seven.", "m1", "m2"],
+    )
+    row = take(payload, Contents.COMPARISONS, name)
+    assert row.unused_columns == ["Model A", "Response A", "model-a"]
+    texts = Candidate.objects.filter(project=row.project).values_list("text", flat=True)
+    assert sorted(texts) == ["Blue.", "Seven."]
 
 
 NOT_COMPARABLE = {

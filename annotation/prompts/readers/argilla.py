@@ -45,7 +45,9 @@ def read_argilla(fields: Fields) -> ReadComparison:
     """A record whose question ranks the responses or names the better of two, in any shape of an export."""
     texts = _texts(fields)
     answers = _answers(fields)
-    ranked = [(one.user, ranks) for one in answers if (ranks := _ranks(one.value))]
+    ranked = [
+        (one.user, _by_field(ranks, texts)) for one in answers if (ranks := _ranks(one.value))
+    ]
     touching = [one for one in ranked if not texts.keys().isdisjoint(one[1])]
     labels = _labels(texts, answers)
     if touching or (ranked and not labels):
@@ -77,6 +79,17 @@ def _facts(fields: Fields) -> Fields:
     facts = facts_among(metadata) if isinstance(metadata, dict) else {}
     name = "external_id" if "external_id" in fields else "id"  # a server's own id is not the file's
     return facts | {"id": fields.get(name) or ""}
+
+
+def _by_field(ranks: Ranks, texts: Fields) -> Ranks:
+    """The ranks by the names of the fields, where the two differ in marks alone."""
+    if ranks.keys() <= texts.keys():
+        return ranks
+    named_by = _by_bare_name(list(texts))
+    return {
+        name if name in texts else named_by.get(_bare(name), name): rank
+        for name, rank in ranks.items()
+    }
 
 
 def _ranked_names(texts: Fields, ranked: Sequence[tuple[object, Ranks]]) -> list[str]:

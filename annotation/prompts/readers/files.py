@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from annotation.core.text import from_inert, kind_of
+from annotation.prompts.readers.headers import column_names
 from annotation.prompts.readers.rows import (
     EXCERPT,
     JSON,
@@ -285,6 +286,7 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     header = next(csv.reader([first], delimiter=delimiter), [])
     names = [storable(name).strip() for name in header]
     _check_header(names)
+    names = column_names(names)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     is_ours = OURS.issubset(names)
     while True:
@@ -349,11 +351,15 @@ def _csv_row(line: int, names: list[str], values: list[str]) -> Row:
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
     line = 0
-    for some in _parquet(path, lambda batch: (batch.to_pylist(), batch.nbytes)):
+    for some in _parquet(path, lambda batch: (_named(batch).to_pylist(), batch.nbytes)):
         rows, size = some
         for fields in rows:
             line += 1
             yield Row(line, without_nan(fields), size=size // len(rows))
+
+
+def _named(batch: Any) -> Any:  # Any: pyarrow has no types
+    return batch.rename_columns(column_names(batch.schema.names))
 
 
 def _parquet(
