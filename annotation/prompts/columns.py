@@ -4,15 +4,20 @@ from collections.abc import Collection, Iterable
 
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers import argilla
-from annotation.prompts.readers.chats import KNOWN_COLUMNS
-from annotation.prompts.readers.forms import JUDGED_COLUMNS
-from annotation.prompts.readers.labels import LABEL_COLUMNS, RESPONSE_COLUMNS, is_wide
-from annotation.prompts.readers.unjudged import UNJUDGED_COLUMNS
+from annotation.prompts.readers.chats import KNOWN_COLUMNS, RowForm
+from annotation.prompts.readers.forms import JUDGED_COLUMNS, JUDGED_FORMS
+from annotation.prompts.readers.labels import is_wide, response_columns
+from annotation.prompts.readers.unjudged import (
+    RESPONSE_COLUMNS,
+    SIGNAL_COLUMNS,
+    UNJUDGED_COLUMNS,
+)
 
 Contents = PromptImport.Contents
 MOST_NAMED = 30
 UNJUDGED = frozenset({Contents.COMPARISONS, Contents.SIGNALS, Contents.DEMONSTRATIONS})
-PAIRS = tuple(frozenset(names[:2]) for names in RESPONSE_COLUMNS)
+# Responses alone, without ranks, are as likely to be compared here.
+TOLD_BY_COLUMNS = tuple(one for one in JUDGED_FORMS if one.form != RowForm.RANKED)
 
 
 def unused_of(contents: Contents, columns: Collection[str]) -> list[str]:
@@ -27,13 +32,17 @@ def unused_of(contents: Contents, columns: Collection[str]) -> list[str]:
 
 def looks_like(columns: Collection[str]) -> Contents | None:
     """What a file with these columns holds beside prompts; None where they do not tell."""
-    names = set(columns)
-    if {"chosen", "rejected"} <= names or {"responses", "ranks"} <= names:
+    fields = dict.fromkeys(columns)
+    if {"chosen", "rejected"} <= fields.keys() or {"responses", "ranks"} <= fields.keys():
         return Contents.PREFERENCES
-    is_pair = any(pair <= names for pair in PAIRS)
-    if {"responses", "ranking"} <= names or (is_pair and not names.isdisjoint(LABEL_COLUMNS)):
+    if any(one.fits(fields) for one in TOLD_BY_COLUMNS):
         return Contents.JUDGMENTS
-    return Contents.COMPARISONS if is_pair or "responses" in names else None
+    if "responses" in fields or response_columns(fields):
+        return Contents.COMPARISONS
+    if fields.keys().isdisjoint(RESPONSE_COLUMNS):
+        return None
+    is_signal = not fields.keys().isdisjoint(SIGNAL_COLUMNS)
+    return Contents.SIGNALS if is_signal else Contents.DEMONSTRATIONS
 
 
 def named(columns: Iterable[str]) -> list[str]:

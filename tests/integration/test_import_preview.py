@@ -53,6 +53,18 @@ def test_every_kind_of_contents_has_its_preview(client, contents, row, words):
         ({"prompt": "Q?", "responses": ["x", "y"]}, "responses", "Responses to compare"),
         (ROW, "label, response_a, response_b", "Judgments: two responses"),
         ({"prompt": "Q?", "chosen": "x", "rejected": "y"}, "", "Preferences: chosen"),
+        ({"prompt": "Q?", "response": "x"}, "response", "Demonstrations: one response"),
+        (
+            {"prompt": "Q?", "completion": "x", "label": True},
+            "completion, label",
+            "Signals: one response",
+        ),
+        (
+            {"prompt": "Q?", "answer1": "x", "answer2": "y", "annotator1": "a"},
+            "annotator1, answer1, answer2",
+            "Judgments: two responses",
+        ),
+        ({"prompt": "Q?", "label": True}, "label", ""),
         ({"prompt": "Q?", "mood": "good"}, "mood", ""),
         ({"prompt": "Q?"}, "", ""),
     ],
@@ -62,6 +74,11 @@ def test_what_is_taken_as_prompts_says_what_else_the_file_holds(client, row, unu
     assert (f"These columns are not used: {unused}." in page) == bool(unused)
     assert ("the file holds more than prompts" in page) == bool(kind)
     assert kind in page
+
+
+def test_a_table_whose_header_is_written_freely_says_what_else_it_holds(client):
+    page = shown(client, b"Prompt,Response A,Response B\nQ?,x,y\n", "prompts", "rows.csv")
+    assert "import it as “Responses to compare: labelers judge them here”" in page
 
 
 def test_what_is_not_used_is_said_of_judgments_too(client):
