@@ -144,6 +144,26 @@ def test_a_button_that_is_pressed_while_a_complaint_goes_does_not_move_away(
     assert go_on.bounding_box() == before
 
 
+def test_people_are_invited_by_the_first_press_after_a_correction(
+    page: Page, live_server, project, admin
+):
+    """The page is at its end: if what is beside the form got shorter, everything would move down."""
+    page.goto(live_server.url + reverse("overview-setup-step", args=[project.pk, "people"]))
+    field, invite = page.get_by_label("Mail addresses"), page.locator("#step .btn.main")
+    field.fill("not a mail, mia@example.com")
+    invite.click()
+    expect(page.locator("#side .notice.bad")).to_contain_text("Not saved yet.")
+    field.select_text()
+    page.keyboard.type("mia@example.com")  # as people do: the field has changed once it is left
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    place = invite.bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    expect(page.locator("#side .notice.bad")).to_be_hidden()
+    page.mouse.up()
+    expect(page.locator(".notice.good")).to_have_text("Mailed to mia@example.com.")
+
+
 def test_a_phone_shows_the_step_that_is_open(page: Page, go):
     page.set_viewport_size({"width": 375, "height": 800})
     go("start")
