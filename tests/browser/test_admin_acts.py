@@ -65,6 +65,22 @@ def test_a_rule_is_not_tried_before_it_says_whom_it_is_about(
     assert complaints == []
 
 
+def test_the_answer_of_a_dry_run_comes_into_view_and_is_read_out(
+    page: Page, live_server, project, admin, history, complaints
+):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(live_server.url + reverse("quality-rules", args=[project.pk]))
+    tries = page.locator("#gold_minimum").get_by_role("button", name="Try on history")
+    tries.evaluate("button => button.scrollIntoView({ block: 'end' })")
+    tries.click()
+    answer = page.locator("#dry-run-gold_minimum .notice")
+    expect(answer).to_be_in_viewport(ratio=1)
+    expect(answer).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#reason-gold_minimum")).to_be_focused()
+    assert complaints == []
+
+
 def test_who_is_ticked_becomes_a_group_and_a_filter(
     page: Page, live_server, project, admin, history, complaints
 ):
