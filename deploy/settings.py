@@ -139,6 +139,7 @@ PASSWORD_HASHERS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+ACCOUNT_FORMS = {"login": "annotation.accounts.forms.SignInForm"}
 ACCOUNT_ADAPTER = "annotation.projects.adapter.InvitedAccountAdapter"
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key", "signup": "20/h/ip"}
 ACCOUNT_LOGIN_METHODS = {"username"}

@@ -1,5 +1,8 @@
 """Forms about one's own account."""
 
+from typing import Any
+
+from allauth.account.forms import LoginForm
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -7,6 +10,14 @@ from django.utils.translation import gettext_lazy as _
 from annotation.accounts import zones
 
 ZoneChoices = list[tuple[str, list[tuple[str, str]]]]
+
+
+class SignInForm(LoginForm):  # type: ignore[misc] # allauth has no types
+    """Name and password; who opens the page can type at once."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's own signature
+        super().__init__(*args, **options)
+        self.fields["login"].widget.attrs["autofocus"] = True
 
 
 class TimeZoneForm(forms.Form):

@@ -42,6 +42,12 @@ def test_a_person_signs_in_with_name_and_password(client):
     assert (answer.status_code, answer["Location"]) == (302, "/")
 
 
+def test_the_sign_in_page_can_be_typed_in_at_once(client):
+    page = client.get("/accounts/login/").content.decode()
+    assert re.search(r'<input[^>]*name="login"[^>]*autofocus', page)
+    assert page.count("autofocus") == 1
+
+
 def test_after_five_wrong_passwords_the_right_one_must_wait_too(client):
     create_person(username="ada", password=PASSWORD)
     for _ in range(5):

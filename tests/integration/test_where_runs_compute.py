@@ -62,6 +62,16 @@ def test_what_its_process_tells_is_on_its_page_in_the_list_and_in_the_api(
     assert (found["machine"], found["queue_place"]) == (MACHINE, None)
 
 
+def test_an_open_page_learns_where_its_run_computes(project, engineer, running, client):
+    client.force_login(engineer)
+    address = reverse("runs-detail", args=[project.pk, running.pk])
+    assert "written down when it starts" in client.get(address).text
+    said(running, MACHINE)
+    part = client.get(address, headers={"HX-Request": "true"}).text
+    told = part[part.index('id="computed-on" hx-swap-oob="true"') :]
+    assert "NVIDIA H200, host gpu-1, torch 2.11.0" in told
+
+
 def test_the_card_of_what_it_made_tells_the_machine(running):
     said(running, MACHINE)
     version = finish_run(run=running, result={"metrics": {}}, location="/nowhere")
