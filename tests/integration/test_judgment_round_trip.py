@@ -208,7 +208,7 @@ NOTHING = {
 
 def test_rows_of_trl_hold_chats_responses_and_counted_votes_and_nothing_else(project):
     """No facts of a prompt, no names of models, no ties, and of a vote neither who, when nor why."""
-    export = export_of(snapshot_of(project), form=Form.PREFERENCE_CHAT)
+    export = export_of(snapshot_of(project, aggregation="majority"), form=Form.PREFERENCE_CHAT)
     fresh = factories.project()
     taken(fresh, b"".join(export.pieces(FileFormat.JSONL)), "rows.jsonl")
     [decided] = project.prompts.filter(external_id="q1")  # of the other no pair was decided

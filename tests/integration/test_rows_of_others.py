@@ -48,7 +48,8 @@ def mine(db):
 def _status(client: Client, name: str, method: str, address: str) -> int:
     act = getattr(client, method.lower())
     if method == "GET":
-        return act(f"/{address}", data={"against": 1}).status_code
+        status = act(f"/{address}", data={"against": 1}).status_code
+        return status if status != 400 else act(f"/{address}").status_code
     if not ROUTES[name].is_api:
         return act(f"/{address}").status_code
     body = {**BODY, **(ANSWERED if name == "api-dispute-detail" else {})}
