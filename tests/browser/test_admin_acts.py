@@ -136,3 +136,18 @@ def test_a_draw_of_the_overlap_is_followed_without_a_reload(
     expect(page.locator("#side")).not_to_contain_text("drawn again")
     expect(page.locator("#side .estimate")).to_be_visible()
     assert complaints == []
+
+
+def test_what_is_shown_once_is_copied_by_a_button(
+    context: BrowserContext, page: Page, live_server, admin, complaints
+):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(live_server.url + reverse("accounts-tokens"))
+    page.locator("[name=name]").fill("nightly")
+    page.get_by_role("button", name="Make token").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator("[data-key]").inner_text()
+    assert copied.startswith("concord_")
+    assert complaints == []
