@@ -141,7 +141,7 @@ def test_a_break_is_proposed_once_a_writer_pauses(long_at_work):
 
 
 def test_the_time_of_a_text_that_is_skipped_goes_with_it(desk, labeler):
-    desk.wait_for_function("performance.now() > 1500")
+    eventually(lambda: desk.evaluate("performance.now()") > 1500)
     desk.keyboard.press("Escape")
     desk.keyboard.press("k")
     desk.keyboard.press("1")

@@ -26,7 +26,7 @@ def kept(bench: Bench, project) -> Bench:
     for _ in range(4):
         factories.comparison(factories.prompt(project))
     bench.open()
-    bench.page.wait_for_function(HAS_WORKER)
+    eventually(lambda: bench.page.evaluate(HAS_WORKER))
     eventually(lambda: is_served_by_the_worker(bench.page))
     return bench
 

@@ -208,7 +208,7 @@ def offline(stage: Stage) -> None:
 def offline_reload(stage: Stage) -> None:
     stage.fill(texts.CODE, texts.FORMULAS, texts.NEAR)
     stage.bench.open()
-    stage.page.wait_for_function("navigator.serviceWorker.ready")
+    stage.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     stage.page.context.set_offline(True)
     stage.bench.answer("2")
     stage.page.reload()
