@@ -86,7 +86,7 @@ def standing_judgments(project: Project) -> QuerySet[Judgment]:
 
 
 def judgments_of_people(project: Project) -> QuerySet[Judgment]:
-    """The same without those of machine judges: what people are asked, and how fast they are, follows from these."""
+    """The same without those of machine judges: what is asked again follows from these."""
     return standing_judgments(project).exclude(labeler__kind=User.Kind.MACHINE)
 
 

@@ -1,9 +1,5 @@
 """Responses to compare, signals of a product, demonstrations: taken once, and given away again as they came."""
 
-import io
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from annotation.comparisons.models import Comparison, ComparisonCandidate, Signal
@@ -12,7 +8,7 @@ from annotation.datasets.services.exporting import Form
 from annotation.generation.models import Candidate
 from annotation.prompts.models import PromptImport
 from tests import factories
-from tests.integration.test_importing_judgments import lines, take
+from tests.integration.test_importing_judgments import as_parquet, lines, take
 from tests.integration.test_snapshot_round_trip import snapshot_of
 
 pytestmark = pytest.mark.django_db
@@ -52,22 +48,15 @@ def test_a_deleted_project_leaves_no_link_between_comparisons_and_candidates():
     assert not ComparisonCandidate.objects.exists()
 
 
-def as_csv(names: list[str], values: list[str]) -> tuple[bytes, str]:
-    return f"{','.join(names)}\n{','.join(values)}\n".encode(), "rows.csv"
-
-
-def as_parquet(names: list[str], values: list[str]) -> tuple[bytes, str]:
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays([[one] for one in values], names), file)
-    return file.getvalue(), "rows.parquet"
+def as_csv(row: dict[str, str]) -> tuple[bytes, str]:
+    return f"{','.join(row)}\n{','.join(row.values())}\n".encode(), "rows.csv"
 
 
 @pytest.mark.parametrize("written", [as_csv, as_parquet])
 def test_capitals_spaces_and_hyphens_of_a_header_hide_no_column(written):
-    payload, name = written(
-        ["Prompt", "response a", "Response-B", "MODEL A", "My Mood"],
-        ["Name a color.", "Blue.", "Seven.", "m1", "good"],
-    )
+    names = ("Prompt", "response a", "Response-B", "MODEL A", "My Mood")
+    values = ("Name a color.", "Blue.", "Seven.", "m1", "good")
+    payload, name = written(dict(zip(names, values, strict=True)))
     row = take(payload, Contents.COMPARISONS, name)
     assert (row.rows_created, row.unused_columns) == (1, ["My Mood"])
     sources = Candidate.objects.filter(project=row.project).values_list("text", "source_name")
@@ -76,10 +65,9 @@ def test_capitals_spaces_and_hyphens_of_a_header_hide_no_column(written):
 
 @pytest.mark.parametrize("written", [as_csv, as_parquet])
 def test_columns_that_would_be_the_same_keep_their_names(written):
-    payload, name = written(
-        ["prompt", "response_a", "Response A", "response_b", "Model A", "model-a"],
-        ["Name a color.", "Blue.", "Green.", "Seven.", "m1", "m2"],
-    )
+    names = ("prompt", "response_a", "Response A", "response_b", "Model A", "model-a")
+    values = ("Name a color.", "Blue.", "Green.", "Seven.", "m1", "m2")
+    payload, name = written(dict(zip(names, values, strict=True)))
     row = take(payload, Contents.COMPARISONS, name)
     assert row.unused_columns == ["Model A", "Response A", "model-a"]
     texts = Candidate.objects.filter(project=row.project).values_list("text", flat=True)

@@ -40,6 +40,12 @@ def project():
     project = factories.project()
     person = factories.member(project)
     machine = factories.user(kind="machine")
+    a_pair(project, person, machine)
+    a_ranking(project, person, machine)
+    return project
+
+
+def a_pair(project, person, machine):
     guideline = Guideline.objects.create(project=project, version=3, text="Be fair.")
     turns = [
         {"role": "system", "content": "Be brief."},
@@ -86,6 +92,9 @@ def project():
     Comparison.objects.filter(pk=pair.pk).update(propensity=0.1 + 0.2)
     factories.judgment(pair, machine, ranking=[[first, second]])
     factories.judgment(pair, is_all_bad=True)
+
+
+def a_ranking(project, person, machine):
     three = compared(factories.prompt(project, "Human: is it plain?"), "x", "z", "y")
     a, b, c = three.candidate_ids
     factories.judgment(three, person, ranking=[[b], [a, c]], strengths=[1])
@@ -101,7 +110,6 @@ def project():
     )
     factories.judgment(three, ranking=[[a, b, c]])
     factories.judgment(three, is_all_bad=True)
-    return project
 
 
 def exported(project, form, file_format=FileFormat.JSONL) -> bytes:

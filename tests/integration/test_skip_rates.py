@@ -45,19 +45,22 @@ def skipping(project, ada, bob):
     return project
 
 
-def skip(project, labeler, reason, *, comparison=None, skipped_at=None, **fields):
-    row = comparison or factories.comparison(factories.prompt(project))
-    return Assignment.objects.create(
-        project=project,
-        comparison=row,
+def assignment(labeler, comparison, **fields):
+    """Not stored yet."""
+    return Assignment(
+        project_id=comparison.project_id,
+        comparison=comparison,
         labeler=labeler,
-        state=Assignment.State.SKIPPED,
-        shown_order=row.candidate_ids,
+        shown_order=comparison.candidate_ids,
         lease_until=timezone.now(),
-        skip_reason=reason,
-        skipped_at=skipped_at or timezone.now(),
         **fields,
     )
+
+
+def skip(project, labeler, reason, *, comparison=None, skipped_at=None, **fields):
+    row = comparison or factories.comparison(factories.prompt(project))
+    told = {"skip_reason": reason, "skipped_at": skipped_at or timezone.now(), **fields}
+    assignment(labeler, row, state=Assignment.State.SKIPPED, **told).save()
 
 
 def rate(project, **filters):
@@ -222,9 +225,7 @@ def test_the_page_of_a_comparison_tells_who_skipped_it_and_why(project, ada, cli
 
 def test_live_figures_count_skips_in_one_query_whatever_their_number(skipping, bob):
     def queries():
-        with CaptureQueriesContext(
-            connection,
-        ) as told:
+        with CaptureQueriesContext(connection) as told:
             selectors.live_view(skipping)
         return sum("skip_reason" in one["sql"] for one in told)
 
@@ -239,18 +240,10 @@ def test_skips_of_a_project_are_read_off_their_index(skipping, ada):
     asked = [
         Comparison(project=skipping, prompt=prompt, candidate_ids=[1, 2 + n]) for n in range(2_000)
     ]
-    answered = [
-        Assignment(
-            project=skipping,
-            comparison=comparison,
-            labeler=ada,
-            state=Assignment.State.SUBMITTED,
-            shown_order=comparison.candidate_ids,
-            lease_until=timezone.now(),
-        )
-        for comparison in Comparison.objects.bulk_create(asked)
-    ]
-    Assignment.objects.bulk_create(answered)
+    Assignment.objects.bulk_create(
+        assignment(ada, one, state=Assignment.State.SUBMITTED)
+        for one in Comparison.objects.bulk_create(asked)
+    )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE comparisons_assignment")
     rows = selectors.standing_skips(skipping, Scope())
