@@ -217,26 +217,25 @@ def posteriors_given(
 ) -> FloatArray:
     """Items x labels: the expectation step under known labelers (Dawid and Skene 1979, eq. 2.5)."""
     floor = np.finfo(float).tiny
-    logs = np.log(np.maximum(confusions, floor)).transpose(0, 2, 1)
-    said = table.labelers.astype(np.int64) * len(table.scale) + table.labels
-    by_true = logs.reshape(-1, len(table.scale))
-    scores: FloatArray = np.stack(
-        [
-            np.bincount(table.items, weights=by_true[:, true][said], minlength=table.item_count)
-            for true in range(len(table.scale))
-        ],
-        axis=1,
-    ).astype(np.float64)  # whole numbers where there is no row
-    scores += np.log(np.maximum(class_shares, floor))
-    scores -= scores.max(axis=1, keepdims=True, initial=-np.inf)
+    logs = np.log(np.maximum(confusions, floor))
+    logs -= logs[:, -1:]  # odds against the last label, which has the score 0
+    priors = np.log(np.maximum(class_shares, floor))
+    said = table.labelers.astype(np.intp) * len(table.scale) + table.labels
+    scores = np.zeros((len(table.scale), table.item_count))
+    for true, prior in enumerate(priors[:-1] - priors[-1]):
+        weights = logs[:, true].ravel()[said]
+        scores[true] = np.bincount(table.items, weights=weights, minlength=table.item_count)
+        scores[true] += prior
+    scores -= scores.max(axis=0)
     np.exp(scores, out=scores)
-    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+    scores /= scores.sum(axis=0)
+    return scores.T
 
 
 def shrunken_confusions(table: RatingTable, posteriors: FloatArray) -> FloatArray:
     """Labelers x true x said: the maximization step (eq. 2.3), shrunk to the pooled labeler."""
     width, people = len(table.scale), table.labeler_count
-    said = table.labelers.astype(np.int64) * width + table.labels
+    said = table.labelers.astype(np.intp) * width + table.labels
     counts = np.stack(
         [
             np.bincount(

@@ -11,6 +11,8 @@ from scipy.special import ndtri
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]  # Any: item codes may come as int32 or int64
 
+Json = dict[str, float | int | str | list[float] | None]
+
 
 class Interval(NamedTuple):
     """The two ends of a confidence interval."""
@@ -40,7 +42,7 @@ class Statistic:
         if self.value is not None and not isfinite(self.value):
             raise ValueError(f"A statistic's value is a number or None; this one is {self.value}.")
 
-    def as_json(self) -> dict[str, float | int | str | list[float] | None]:
+    def as_json(self) -> Json:
         interval = None if self.interval is None else [self.interval.low, self.interval.high]
         return {"value": self.value, "interval": interval, "n": self.n, "reason": self.reason}
 
@@ -83,8 +85,8 @@ def proportions(
     n: IntArray,
     *,
     nothing: str,
-) -> list[Statistic]:
-    """`proportion` of each two of them, at once."""
+) -> list[Json]:
+    """`proportion` of each two of them, at once, as JSON."""
     z, many = normal_quantile(0.95), np.maximum(n, 1)
     share = hits / many
     center = (share + z * z / (2 * many)) / (1 + z * z / many)
@@ -92,6 +94,8 @@ def proportions(
     low, high = np.clip(center - half, 0.0, 1.0), np.clip(center + half, 0.0, 1.0)
     rows = zip(share.tolist(), low.tolist(), high.tolist(), n.tolist(), strict=True)
     return [
-        Statistic(value=value, interval=Interval(*ends), n=many) if many else missing(nothing)
+        {"value": value, "interval": ends, "n": many, "reason": None}
+        if many
+        else missing(nothing).as_json()
         for value, *ends, many in rows
     ]

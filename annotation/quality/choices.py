@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from annotation.measures.plackett_luce import Choices
 from annotation.quality.judged import JudgedPairs
+from annotation.quality.stored import SIDES
 
 PAIRS_MIN = 3  # of a ranking of three
 
@@ -66,13 +67,12 @@ def _ends(judged: JudgedPairs, codes: list[int]) -> _Ends:
     place[codes] = np.arange(len(codes))
     judgment = np.cumsum(judged.opens_judgment) - 1
     is_long = np.bincount(judgment, minlength=1) >= PAIRS_MIN
-    pairs = judged.pairs[judged.pair_codes]
-    first, second = place[pairs["first_source"]], place[pairs["second_source"]]
+    first, second = (place[judged.of_pairs(f"{side}_source")] for side in SIDES)
     kept = is_long[judgment] & (first >= 0) & (second >= 0) & ~judged.is_all_bad
-    first, second, pairs = first[kept], second[kept], pairs[kept]
+    first, second = first[kept], second[kept]
     sign = np.sign(judged.strengths[kept]).astype(np.int64)
     judgments = np.tile(judgment[kept], 2)
-    candidates = np.concatenate([pairs["first"], pairs["second"]])
+    candidates = np.concatenate([judged.of_pairs(side)[kept] for side in SIDES])
     low, high = candidates.min(initial=0), candidates.max(initial=0)
     _, key = np.unique(judgments * (high - low + 1) + candidates - low, return_inverse=True)
     return _Ends(

@@ -147,7 +147,8 @@ def matrix_of(data: Data) -> Matrix | None:
     """None where no two labelers share enough items."""
     cells = {(cell["first"], cell["second"]): cell for cell in data["matrix"]}
     cells |= {(b, a): cell for (a, b), cell in cells.items()}
-    people = [row for row in data["labelers"] if any(row["id"] == a for a, _ in cells)]
+    met = {first for first, _ in cells}
+    people = [row for row in data["labelers"] if row["id"] in met]
     if not cells:
         return None
     most = max(cell["shared"] for cell in cells.values())

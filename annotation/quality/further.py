@@ -159,8 +159,8 @@ def cycles_of(judged: JudgedPairs) -> Triads | None:
 
     A prompt with fewer pairs has no triple, so its rows are not looked at.
     """
-    _, code, pairs = np.unique(judged.pairs["prompt"], return_inverse=True, return_counts=True)
-    has_three = (pairs >= 3)[code.ravel()]
+    prompts, _ = dense(judged.pairs["prompt"])
+    has_three = (np.bincount(prompts) >= 3)[prompts]
     if not has_three.any():
         return None
     kept = has_three[judged.pair_codes] & (judged.strengths != 0)

@@ -16,16 +16,19 @@ import numpy.typing as npt
 from annotation.measures.table import RatingTable
 from annotation.quality import stored
 from annotation.quality.columns import ALL_BAD, STRENGTHS, VERDICTS, PairColumns
-from annotation.quality.stored import Mask, Rows, StoredColumns
+from annotation.quality.stored import Fields, Mask, StoredColumns
 from annotation.quality.truth import DECISIONS
 
+# Numpy looks up and counts by these several times as fast as by smaller ones.
+Places = npt.NDArray[np.intp]
 Codes = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
 LEFT_AND_SAID = 5  # low bits of the byte ``said``: who stood left, and what was said
 ITEMS_ADDRESSED = 50_000_000  # beyond, sort instead of address
 CHARACTERS_A_SECOND = 60  # about 700 words a minute, both responses
 
 
-class Told(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Told:
     """Judged pairs by labeler, by who is longer (second, neither, first), by who stood left, by what was said."""
 
     table: npt.NDArray[np.int64]  # labelers x 3 x 4 x 8
@@ -34,7 +37,7 @@ class Told(NamedTuple):
         """How often each labeler said one of these."""
         return np.asarray(self.table[..., list(codes)].sum(axis=(1, 2, 3)))
 
-    @property
+    @cached_property
     def _decided(self) -> npt.NDArray[np.int64]:
         """Labelers x who is longer x who stood left x (second, first): decided for it."""
         return np.stack([self.table[..., :3].sum(axis=3), self.table[..., 4:7].sum(axis=3)], axis=3)
@@ -67,13 +70,13 @@ class Told(NamedTuple):
 class JudgedPairs:
     """One row a judged pair; ``items`` and ``labelers`` are codes from 0 without gaps."""
 
-    rows: Rows
+    rows: Fields
     judgments: npt.NDArray[np.int64]
-    pairs: Rows  # all pairs of the project, by code
-    items: npt.NDArray[np.int32]
+    pairs: Fields  # all pairs of the project, by code
+    items: Places
     item_pairs: npt.NDArray[np.int64]  # the pair of each item
     item_guidelines: npt.NDArray[np.int64]  # the code of its guideline version
-    labelers: npt.NDArray[np.int32]
+    labelers: Places
     labeler_ids: npt.NDArray[np.int64]
     guideline_ids: tuple[int, ...]
     sources: tuple[str, ...]
@@ -103,12 +106,12 @@ class JudgedPairs:
     @cached_property
     def strengths(self) -> npt.NDArray[np.int8]:
         """-3 second much better ... 3 first much better; 0 where all are bad."""
-        return _STRENGTH_OF[self.said]
+        return _STRENGTH_OF[self.said.astype(np.intp)]
 
     @cached_property
     def verdicts(self) -> npt.NDArray[np.int8]:
         """Codes into VERDICTS."""
-        return _VERDICT_OF[self.said]
+        return _VERDICT_OF[self.said.astype(np.intp)]
 
     @cached_property
     def left(self) -> npt.NDArray[np.int8]:
@@ -118,6 +121,10 @@ class JudgedPairs:
     @cached_property
     def pair_codes(self) -> npt.NDArray[np.int64]:
         return self.rows["pair"].astype(np.int64)
+
+    def of_pairs(self, name: str) -> npt.NDArray[Any]:  # Any: as the field has it
+        """One field of the pair of each row."""
+        return np.asarray(self.pairs[name][self.pair_codes])
 
     @cached_property
     def chose_left(self) -> npt.NDArray[np.int8]:
@@ -133,16 +140,18 @@ class JudgedPairs:
     @cached_property
     def is_fast(self) -> Mask:
         """Both responses read at more characters a second than people read; False where no time is known."""
-        seconds = self.rows["active"] / 10
-        lengths = (self.pairs["first_length"] + self.pairs["second_length"])[self.pair_codes]
-        return np.asarray((seconds > 0) & (seconds * CHARACTERS_A_SECOND < lengths))
+        tenths = self.rows["active"]  # of a second
+        needed = (
+            (self.pairs["first_length"] + self.pairs["second_length"]) * 10 / CHARACTERS_A_SECOND
+        )
+        return np.asarray((tenths > 0) & (tenths < needed[self.pair_codes]))
 
     @cached_property
     def told(self) -> "Told":
         """What each labeler said, all rows counted in one pass."""
         gap = np.sign(self.pairs["first_length"] - self.pairs["second_length"]).astype(np.int64)
         keys = (gap + 1)[self.pair_codes]
-        keys += self.labelers.astype(np.int64) * 3
+        keys += self.labelers * 3
         keys <<= LEFT_AND_SAID
         keys += self.rows["said"] & (2**LEFT_AND_SAID - 1)
         people = len(self.labeler_ids)
@@ -152,15 +161,16 @@ class JudgedPairs:
     @cached_property
     def opens_judgment(self) -> Mask:
         """The first pair of each judgment: a ranking of K gives several."""
-        return _opening(self.judgments)
+        return stored.opening(self.judgments)
 
     def where(self, kept: Mask) -> "JudgedPairs":
         """The same on some of the rows, its items and labelers coded anew."""
         return _judged(
-            self.rows[kept],
+            self.rows.where(kept),
             self.judgments[kept],
             self.pairs,
-            self.labeler_ids[self.labelers[kept]] if kept.any() else np.zeros(0, np.int64),
+            self.labelers[kept],
+            self.labeler_ids,
             self.guideline_ids,
             self.sources,
         )
@@ -202,11 +212,15 @@ def judged_pairs(columns: StoredColumns, kept: Mask, *, by_version: bool = True)
     """The chosen rows of the stored columns; without ``by_version`` an item is a pair, whatever the guideline."""
     rows, judgments = columns.rows, columns.judgments
     if not kept.all():
-        rows, judgments = rows[kept], judgments[kept]
-    ids = np.array([*columns.labeler_ids, 0], dtype=np.int64)
-    guidelines = columns.guideline_ids if by_version else ()
+        rows, judgments = rows.where(kept), judgments[kept]
     return _judged(
-        rows, judgments, columns.pairs, ids[rows["labeler"]], guidelines, columns.sources
+        rows,
+        judgments,
+        columns.pairs,
+        rows["labeler"].astype(np.intp),
+        np.array(columns.labeler_ids, dtype=np.int64),
+        columns.guideline_ids if by_version else (),
+        columns.sources,
     )
 
 
@@ -246,29 +260,23 @@ def count_votes(columns: StoredColumns, kept: Mask) -> VoteCounts:
     votes, drawn = kept & votes_mask(columns), stored.is_drawn(columns)
     again = votes & stored.is_asked_again(columns) & ~drawn
     sorts = (again, votes & drawn, votes & ~stored.is_imported(columns))
-    return VoteCounts(*(int(_opening(columns.judgments[sort]).sum()) for sort in sorts))
+    return VoteCounts(*(int(stored.first_of_each(columns, sort).sum()) for sort in sorts))
 
 
 def given_here(columns: StoredColumns, kept: Mask) -> dict[int, int]:
     """How many votes of the kept rows each labeler gave here, by id."""
     votes = kept & votes_mask(columns) & ~stored.is_imported(columns)
-    codes = columns.rows["labeler"][votes][_opening(columns.judgments[votes])]
-    found = np.bincount(codes, minlength=len(columns.labeler_ids)).tolist()
-    return dict(zip(columns.labeler_ids, found, strict=True))
-
-
-def _opening(judgments: npt.NDArray[np.int64]) -> Mask:
-    """The first row of each judgment: its rows follow each other, and a ranking of K has several."""
-    first = np.ones(len(judgments), dtype=bool)
-    first[1:] = judgments[1:] != judgments[:-1]
-    return first
+    codes, counted = columns.rows["labeler"], stored.first_of_each(columns, votes)
+    found = np.bincount(codes, weights=counted, minlength=len(columns.labeler_ids))
+    return dict(zip(columns.labeler_ids, found.astype(np.int64).tolist(), strict=True))
 
 
 def _judged(
-    rows: Rows,
+    rows: Fields,
     judgments: npt.NDArray[np.int64],
-    pairs: Rows,
-    labeler_of_row: npt.NDArray[np.int64],
+    pairs: Fields,
+    labelers: Places,
+    labeler_ids: npt.NDArray[np.int64],  # by those codes
     guideline_ids: tuple[int, ...],
     sources: tuple[str, ...],
 ) -> JudgedPairs:
@@ -277,7 +285,10 @@ def _judged(
     if versions > 1:
         keys = keys * versions + rows["guideline"]
     items, met = _without_gaps(keys, len(pairs) * versions)
-    labelers, labeler_ids = dense(labeler_of_row)
+    order = np.argsort(labeler_ids)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    labelers, present = _without_gaps(place[labelers], len(order))
     return JudgedPairs(
         rows=rows,
         judgments=judgments,
@@ -286,53 +297,50 @@ def _judged(
         item_pairs=met // versions,
         item_guidelines=met % versions,
         labelers=labelers,
-        labeler_ids=labeler_ids,
+        labeler_ids=labeler_ids[order[present]],
         guideline_ids=guideline_ids,
         sources=sources,
     )
 
 
-def _without_gaps(
-    keys: npt.NDArray[np.int64], size: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def _without_gaps(keys: npt.NDArray[np.int64], size: int) -> tuple[Places, npt.NDArray[np.int64]]:
     """Codes from 0 in the order of the keys, and the key of each code."""
     if size > ITEMS_ADDRESSED:
         met, codes = np.unique(keys, return_inverse=True)
-        return codes.astype(np.int32), met
+        return codes, met
     is_met = np.zeros(size, dtype=bool)
     is_met[keys] = True
-    return (np.cumsum(is_met, dtype=np.int32) - 1)[keys], np.flatnonzero(is_met)
+    if is_met.all():
+        return keys, np.arange(size)
+    return (np.cumsum(is_met) - 1)[keys], np.flatnonzero(is_met)
 
 
-def dense(
-    ids: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def dense(ids: npt.NDArray[np.int64]) -> tuple[Places, npt.NDArray[np.int64]]:
     """Codes from 0 of ids (labelers, prompts), ids in order; they are mostly small."""
     top = int(ids.max(initial=0)) + 1
     if top <= max(ITEMS_ADDRESSED // 10, len(ids)):
         return _without_gaps(ids, top)
     met, codes = np.unique(ids, return_inverse=True)
-    return codes.astype(np.int32), met
+    return codes, met
 
 
 def wide_columns(judged: JudgedPairs) -> PairColumns:
     """The same as 64-bit columns."""
-    pairs = judged.pairs[judged.pair_codes]
     versions = np.array([*judged.guideline_ids, 0], dtype=np.int64)
     guidelines = versions[judged.rows["guideline"]] if judged.guideline_ids else None
     return PairColumns(
         judgments=judged.judgments,
-        comparisons=pairs["comparison"],
-        items=judged.items.astype(np.int64),
-        labelers=judged.labelers.astype(np.int64),
+        comparisons=judged.of_pairs("comparison"),
+        items=judged.items,
+        labelers=judged.labelers,
         strengths=judged.strengths.astype(np.int64),
         is_all_bad=judged.is_all_bad,
         shown_left=np.where(judged.left == stored.PLACE_UNKNOWN, -1, judged.left).astype(np.int64),
         active_ms=judged.rows["active"].astype(np.int64) * 100,
         given_at=judged.rows["given_at"].astype(np.int64),
         guidelines=np.full(len(judged), -1) if guidelines is None else guidelines,
-        first_ids=pairs["first"],
-        second_ids=pairs["second"],
+        first_ids=judged.of_pairs("first"),
+        second_ids=judged.of_pairs("second"),
         labeler_ids=judged.labeler_ids,
         item_count=judged.item_count,
     )

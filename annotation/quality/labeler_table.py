@@ -12,7 +12,14 @@ from annotation.measures.coefficients import Level, identity_weights
 from annotation.measures.funnel import OUTSIDE, funnel_of, standings
 from annotation.measures.labelers import agreement_with_others, gold_accuracy
 from annotation.measures.shrinkage import shrunken_shares
-from annotation.measures.statistic import FloatArray, Statistic, missing, proportion, proportions
+from annotation.measures.statistic import (
+    FloatArray,
+    Json,
+    Statistic,
+    missing,
+    proportion,
+    proportions,
+)
 from annotation.quality.figures import Measured
 from annotation.quality.further import cycles_of
 from annotation.quality.judged import JudgedPairs
@@ -30,6 +37,8 @@ NOTHING = "This labeler judged nothing."
 NO_DECISION = "There is no decisive verdict yet."
 NO_UNEQUAL = "No verdict is between unequal lengths."
 STRONG_CODES = (0, 6)  # of what is said: much better, either way
+NO_GOLD = missing("No gold comparison was shown.")
+NO_REPEAT = "Nothing was judged twice."
 NO_TRIPLE = missing("No three responses were compared with each other by this labeler.")
 
 Counts = npt.NDArray[np.int64]
@@ -120,10 +129,10 @@ def _totals(measured: Measured) -> _Totals:
     people = len(judged.labeler_ids)
 
     def count(mask: npt.NDArray[np.bool_]) -> Counts:
-        return np.bincount(judged.labelers[mask], minlength=people)
+        return np.bincount(judged.labelers, weights=mask, minlength=people).astype(np.int64)
 
     opens, told = judged.opens_judgment, judged.told
-    seconds = judged.rows["active"] / 10
+    tenths = judged.rows["active"]  # of a second
     sizes = np.bincount(judged.items, minlength=judged.item_count)
     verdicts = measured.verdicts
     hits, scored = agreement_with_others(verdicts.patterns, verdicts.cells, labeler_count=people)
@@ -131,8 +140,8 @@ def _totals(measured: Measured) -> _Totals:
         judgments=count(opens),
         pairs=np.bincount(judged.labelers, minlength=people),
         shared=count((sizes > 1)[judged.items]),
-        timed=count(opens & (seconds > 0)),
-        hours=np.bincount(judged.labelers[opens], weights=seconds[opens], minlength=people) / 3600,
+        timed=count(opens & (tenths > 0)),
+        hours=np.bincount(judged.labelers, weights=tenths * opens, minlength=people) / 36_000,
         fast=count(opens & judged.is_fast),
         ties=told.said(TIE_CODE),
         all_bad=told.said(ALL_BAD_CODE),
@@ -150,15 +159,15 @@ def _columns(
     totals: _Totals, accuracies: FloatArray | None, shrunk: FloatArray
 ) -> dict[str, list[Any]]:  # Any: JSON
     """What the rows show, a list a column by the code of the labeler."""
-    nothing = missing(NO_MAJORITY)
+    nothing = missing(NO_MAJORITY).as_json()
     agreement = [
-        nothing if shared and one.value is None else one
+        nothing if shared and one["value"] is None else one
         for one, shared in zip(
             proportions(totals.hits, totals.scored, nothing=ALONE), totals.shared, strict=True
         )
     ]
     decided = totals.pairs - totals.ties - totals.all_bad
-    shares: dict[str, list[Statistic]] = {
+    shares = {
         "agreement": agreement,
         "accuracy": _accuracies(accuracies, totals.shared),
         "left": proportions(totals.left, totals.placed, nothing=NO_DECISION),
@@ -176,13 +185,13 @@ def _columns(
         "hours": [shown for shown, _, _ in hours],
         "per_hour": [round(timed / spent, 1) if spent > 0 else None for _, timed, spent in hours],
         "shrunken": [None if np.isnan(one) else one for one in shrunk.tolist()],
-        **{name: [one.as_json() for one in column] for name, column in shares.items()},
+        **shares,
     }
 
 
-def _accuracies(accuracies: FloatArray | None, shared: Counts) -> list[Statistic]:
+def _accuracies(accuracies: FloatArray | None, shared: Counts) -> list[Json]:
     if accuracies is None:
-        return [missing(NO_MODEL)] * len(shared)
+        return [missing(NO_MODEL).as_json()] * len(shared)
     n = np.where(np.isnan(accuracies), 0, shared)
     return proportions(np.nan_to_num(accuracies) * n, n, nothing=ALONE)
 
@@ -190,12 +199,11 @@ def _accuracies(accuracies: FloatArray | None, shared: Counts) -> list[Statistic
 def _tested(tests: Tests, pk: int) -> Data:
     right, shown = tests.gold.get(pk, (0, 0))
     same, flipped, again = tests.repeats.get(pk, (0, 0, 0))
-    gold = gold_accuracy(right, shown=shown) if shown else missing("No gold comparison was shown.")
-    nothing = "Nothing was judged twice."
+    gold = gold_accuracy(right, shown=shown) if shown else NO_GOLD
     return {
         "gold": {**gold.as_json(), "right": right},
-        "repeats": proportion(same, n=again, nothing=nothing).as_json(),
-        "flips": proportion(flipped, n=again, nothing=nothing).as_json(),
+        "repeats": proportion(same, n=again, nothing=NO_REPEAT).as_json(),
+        "flips": proportion(flipped, n=again, nothing=NO_REPEAT).as_json(),
         "skip_rate": tests.skip_rates.get(pk, missing(NOTHING)).as_json(),
     }
 

@@ -15,7 +15,7 @@ from annotation.quality.choices import ranked_choices
 from annotation.quality.judged import JudgedPairs
 from annotation.quality.policies import POLICIES_MAX, between, counted
 from annotation.quality.report import Data
-from annotation.quality.stored import MARKS, Rows
+from annotation.quality.stored import MARKS, SIDES, Fields
 
 VERDICTS_MAX = 100_000  # the last two models look at each verdict by itself
 KILO = 1_000.0  # characters
@@ -122,24 +122,24 @@ def _by_verdict(
 def _verdicts(judged: JudgedPairs, codes: list[int]) -> Verdicts:
     place = np.full(len(judged.sources) + 1, -1, dtype=np.int64)
     place[codes] = np.arange(len(codes))
-    pairs = judged.pairs[judged.pair_codes]
-    first, second = place[pairs["first_source"]], place[pairs["second_source"]]
+    first, second = (place[judged.of_pairs(f"{side}_source")] for side in SIDES)
     kept = (first >= 0) & (second >= 0) & (first != second) & ~judged.is_all_bad
-    gap = pairs["first_length"].astype(np.int64) - pairs["second_length"]
+    of_pair = judged.pair_codes[kept]
+    gap = judged.pairs["first_length"] - judged.pairs["second_length"]
     return Verdicts(
         first=first[kept],
         second=second[kept],
         strengths=judged.strengths[kept].astype(np.int64),
         labelers=judged.labelers[kept].astype(np.int64),
         left=np.array([-1.0, 1.0, 0.0, 0.0])[judged.left[kept]],
-        longer=gap[kept] / KILO,
-        marks={mark: _more(pairs, mark)[kept] for mark in MARKS},
+        longer=gap[of_pair] / KILO,
+        marks={mark: _more(judged.pairs, mark)[of_pair] for mark in MARKS},
     )
 
 
-def _more(pairs: Rows, mark: str) -> npt.NDArray[np.float64]:
+def _more(pairs: Fields, mark: str) -> npt.NDArray[np.float64]:
     """(first - second) / (first + second), as style control has it (Li et al. 2024); 0 where neither has any."""
-    first, second = (pairs[f"{side}_{mark}"].astype(np.float64) for side in ("first", "second"))
+    first, second = (pairs[f"{side}_{mark}"].astype(np.float64) for side in SIDES)
     return np.asarray((first - second) / np.maximum(first + second, 1.0))
 
 

@@ -6,7 +6,6 @@ People decide. A machine judge counts where a rule of the project says so.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from annotation.quality.judged import JudgedPairs, wide_columns
 from annotation.quality.models import ColumnStore, Resolution
 from annotation.quality.rules import counted_machines, exclusions_of
 from annotation.quality.scoped import counting_judgments
+from annotation.quality.stored import SIDES
 from annotation.quality.truth import KnownLabelers, item_posteriors
 
 ROWS_AT_ONCE = 2_000
@@ -110,16 +110,19 @@ def _resolutions(
     method = Resolution.Method.MAJORITY if known is None else Resolution.Method.DAWID_SKENE
     votes = _votes(judged)
     shares = _vote_shares(votes) if known is None else item_posteriors(judged, known)
-    pairs = judged.pairs[judged.item_pairs]
-    order = np.argsort(pairs["comparison"], kind="stable")
-    _, starts = np.unique(pairs["comparison"][order], return_index=True)
+    comparisons, first, second = (
+        judged.pairs[name][judged.item_pairs] for name in ("comparison", *SIDES)
+    )
+    order = np.argsort(comparisons, kind="stable")
+    _, starts = np.unique(comparisons[order], return_index=True)
     for places in np.split(order, starts[1:]) if len(order) else ():
         bad, seen = int(votes[places, 3].sum()), int(votes[places].sum())
         is_all_bad = 2 * bad > seen
-        ranking, confidence = _ranked(pairs[places], shares[places], votes[places])
+        sides = list(zip(first[places].tolist(), second[places].tolist(), strict=True))
+        ranking, confidence = _ranked(sides, shares[places], votes[places])
         yield Resolution(
             project=project,
-            comparison_id=int(pairs["comparison"][places[0]]),
+            comparison_id=int(comparisons[places[0]]),
             method=method,
             ranking=[] if is_all_bad else ranking,
             is_all_bad=is_all_bad,
@@ -139,18 +142,20 @@ def _vote_shares(votes: Votes) -> FloatArray:
 
 
 def _ranked(
-    pairs: Any, shares: FloatArray, votes: Votes
-) -> tuple[list[list[int]], float]:  # Any: structured rows
+    pairs: Sequence[tuple[int, int]], shares: FloatArray, votes: Votes
+) -> tuple[list[list[int]], float]:
     """Tiers by pairs won less pairs lost (Copeland), and the mean probability of the pairs' verdicts."""
     score: dict[int, int] = defaultdict(int)
     sure = []
-    for pair, (first, tied, second), seen in zip(pairs, shares.tolist(), votes, strict=True):
+    for (one, other), (first, tied, second), seen in zip(
+        pairs, shares.tolist(), votes, strict=True
+    ):
         if not seen[:3].any():
             continue
         lead = 0 if first == second or tied >= max(first, second) else 1 if first > second else -1
         sure.append({1: first, 0: tied, -1: second}[lead])
-        score[int(pair["first"])] += lead
-        score[int(pair["second"])] -= lead
+        score[one] += lead
+        score[other] -= lead
     return _tiers(score), sum(sure) / len(sure) if sure else 0.0
 
 

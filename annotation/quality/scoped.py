@@ -164,8 +164,9 @@ class ScopedJudgments:
         rows = standing_skips(self.project, self.scope)
         if self.scope.selected == Selected.ONLY:
             wanted = _pairs_mask(self.project, self.scope.only(("selected",)), self.columns)
-            pairs = self.columns.pairs if wanted is None else self.columns.pairs[wanted]
-            rows = rows.filter(comparison__in=np.unique(pairs["comparison"]).tolist())
+            ids = self.columns.pairs["comparison"]
+            chosen = np.unique(ids if wanted is None else ids[wanted])
+            rows = rows.filter(comparison__in=chosen.tolist())
         return rows
 
     @cached_property

@@ -134,7 +134,7 @@ def _verdicts(project: Project, scope: Scope, signals: Signals) -> dict[str, Sta
     A verdict counts where it decides, and where the accepted shares differ. The interval is over pairs.
     """
     judged = ScopedJudgments(project, replace(scope, chosen=(), group=0)).votes
-    first, second = (judged.pairs[side][judged.pair_codes] for side in ("first", "second"))
+    first, second = (judged.of_pairs(side) for side in stored.SIDES)
     gap = _share_of(signals, first) - _share_of(signals, second)
     kept = (judged.strengths != 0) & (np.nan_to_num(gap) != 0)
     same = kept & (np.sign(judged.strengths) == np.sign(gap))

@@ -1,11 +1,13 @@
-"""Reading the stored columns of a project: 18 bytes a judged pair, one array a chunk, no objects.
+"""Reading the stored columns of a project: 18 bytes a judged pair, no objects.
 
-A pair's code is its place among the pairs of the project; what is known of the pair (candidates,
-lengths, sources, batch) is stored once, under that code.
+A chunk has its rows field by field: what a view does not ask for is not gone through. A pair's code
+is its place among the pairs of the project; what is known of the pair (candidates, lengths, sources,
+batch) is stored once, under that code.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,11 @@ ROW = np.dtype(
         ("said", "u1"),
     ]
 )
+_FIELDS = ROW.names or ()
+# Where a field begins in a chunk, times its rows: all values of a field, then all of the next.
+_STARTS = {
+    name: sum(ROW[before].itemsize for before in _FIELDS[:at]) for at, name in enumerate(_FIELDS)
+}
 SIDES = ("first", "second")
 MARKS = ("headings", "items", "bold")  # Markdown outside of fenced code, 65,535 at most
 # One pair of a comparison: ids, characters of the texts, codes of sources and language, marks in the texts.
@@ -74,13 +81,66 @@ ORDER BY number"""
 _PAIRS = "SELECT data FROM quality_pairchunk WHERE project_id = %s ORDER BY number"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fields:
+    """Rows as one array a field, each made at its first use."""
+
+    def __init__(self, size: int, read: Callable[[str], npt.NDArray[Any]]) -> None:
+        self._size, self._read = size, read
+        self._known: dict[str, npt.NDArray[Any]] = {}  # Any: as the dtype of the rows has it
+
+    @classmethod
+    def of(cls, rows: Rows) -> "Fields":
+        return cls(len(rows), lambda name: np.ascontiguousarray(rows[name]))
+
+    @classmethod
+    def of_chunks(cls, chunks: Sequence[bytes | memoryview]) -> "Fields":
+        """Of rows as they are stored."""
+        sizes = [len(data) // ROW.itemsize for data in chunks]
+
+        def read(name: str) -> npt.NDArray[Any]:
+            kind, start = ROW[name], _STARTS[name]
+            parts = [
+                np.frombuffer(data, kind, size, start * size)
+                for data, size in zip(chunks, sizes, strict=True)
+            ]
+            return np.concatenate([np.zeros(0, kind), *parts])
+
+        return cls(sum(sizes), read)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._known:
+            self._known[name] = self._read(name)
+        return self._known[name]
+
+    def where(self, kept: Mask) -> "Fields":
+        """Some of the rows; itself where all are kept."""
+        if kept.all():
+            return self
+        return Fields(int(np.count_nonzero(kept)), lambda name: self[name][kept])
+
+    def rows(self) -> Rows:
+        """Judged pairs as rows again."""
+        rows = np.empty(self._size, dtype=ROW)
+        for name in _FIELDS:
+            rows[name] = self[name]
+        return rows
+
+
+def as_stored(rows: Rows) -> bytes:
+    """What a chunk holds of these rows."""
+    return b"".join(rows[name].tobytes() for name in _FIELDS)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class StoredColumns:
     """The judgments under one criterion: rows, the pairs they are about, what the codes mean."""
 
-    rows: Rows
+    rows: Fields
     judgments: npt.NDArray[np.int64]
-    pairs: Rows
+    pairs: Fields
     labeler_ids: tuple[int, ...]
     guideline_ids: tuple[int, ...]
     languages: tuple[str, ...]
@@ -90,10 +150,15 @@ class StoredColumns:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def opens_judgment(self) -> Mask:
+        """The first row of each judgment: its rows follow each other, and a ranking of K has several."""
+        return opening(self.judgments)
+
     def where(self, kept: Mask) -> "StoredColumns":
         """The same on some of the rows; codes stay as they are."""
         return StoredColumns(
-            rows=self.rows[kept],
+            rows=self.rows.where(kept),
             judgments=self.judgments[kept],
             pairs=self.pairs,
             labeler_ids=self.labeler_ids,
@@ -102,6 +167,21 @@ class StoredColumns:
             sources=self.sources,
             version=self.version,
         )
+
+
+def opening(judgments: npt.NDArray[np.int64]) -> Mask:
+    first = np.ones(len(judgments), dtype=bool)
+    first[1:] = judgments[1:] != judgments[:-1]
+    return first
+
+
+def first_of_each(columns: StoredColumns, kept: Mask) -> Mask:
+    """Of the kept rows the first of each judgment."""
+    if columns.opens_judgment.all():
+        return kept
+    first = kept.copy()
+    first[kept] = opening(columns.judgments[kept])
+    return first
 
 
 def is_gold(columns: StoredColumns) -> Mask:
@@ -147,12 +227,12 @@ def among(ids: Iterable[int], known: tuple[int, ...], codes: Any) -> Mask:  # An
 def load_columns(project: Project, criterion: str) -> StoredColumns:
     """All that is stored of one criterion, withdrawn judgments left out."""
     store = ColumnStore.objects.filter(project=project).first() or ColumnStore(project=project)
-    rows, judgments = _rows_of(project, criterion)
+    rows, judgments = _joined(fetched(_ROWS, project.pk, criterion))
     alive = (rows["said"] & DEAD) == 0
     return StoredColumns(
-        rows=rows[alive] if not alive.all() else rows,
-        judgments=judgments[alive] if not alive.all() else judgments,
-        pairs=load_pairs(project),
+        rows=rows.where(alive),
+        judgments=judgments if alive.all() else judgments[alive],
+        pairs=Fields.of(load_pairs(project)),
         labeler_ids=tuple(store.labeler_ids),
         guideline_ids=tuple(store.guideline_ids),
         languages=tuple(store.languages),
@@ -161,22 +241,18 @@ def load_columns(project: Project, criterion: str) -> StoredColumns:
     )
 
 
-def _rows_of(project: Project, criterion: str) -> tuple[Rows, npt.NDArray[np.int64]]:
-    return _joined(fetched(_ROWS, project.pk, criterion))
-
-
 def rows_of_judgments(
     project: Project, criterion: str, judgment_ids: list[int]
-) -> tuple[Rows, npt.NDArray[np.int64]]:
+) -> tuple[Fields, npt.NDArray[np.int64]]:
     """The rows of some judgments that are not withdrawn, and the judgment of each; reads their chunks alone."""
     rows, judgments = _joined(fetched(_ROWS_OF, project.pk, criterion, judgment_ids))
     kept = np.isin(judgments, judgment_ids) & ((rows["said"] & DEAD) == 0)
-    return rows[kept], judgments[kept]
+    return rows.where(kept), judgments[kept]
 
 
-def _joined(chunks: list[tuple[Any, ...]]) -> tuple[Rows, npt.NDArray[np.int64]]:
+def _joined(chunks: list[tuple[Any, ...]]) -> tuple[Fields, npt.NDArray[np.int64]]:
     # Any: rows of the database
-    rows = np.frombuffer(b"".join(data for _, data in chunks), dtype=ROW)
+    rows = Fields.of_chunks([data for _, data in chunks])
     sizes = [len(data) // ROW.itemsize for _, data in chunks]
     firsts = np.repeat(np.array([first for first, _ in chunks], dtype=np.int64), sizes)
     return rows, firsts + rows["judgment"]

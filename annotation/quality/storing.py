@@ -28,7 +28,7 @@ from annotation.quality.models import (
     RowChunk,
 )
 from annotation.quality.reading import read_judgments, read_pairs, with_marks
-from annotation.quality.stored import ROW, Rows, StoredColumns
+from annotation.quality.stored import ROW, Fields, Rows, StoredColumns
 
 BATCH = 20_000  # judgments
 CHUNK = 16_384  # rows or pairs a chunk: a change rewrites 300 kB at most
@@ -126,9 +126,9 @@ def _follow(
         tally.forget(directory.project)
         return
     stay = ~np.isin(before.judgments, ids)
-    rows = np.concatenate([before.rows[stay], *directory.appended])
+    rows = np.concatenate([before.rows.where(stay).rows(), *directory.appended])
     judgments = np.concatenate([before.judgments[stay], *directory.appended_ids])
-    moved = tally.Moved(before, directory.columns(rows, judgments))
+    moved = tally.Moved(before, directory.columns(Fields.of(rows), judgments))
     tally.move(store=directory.store, moved=moved, version=version)
 
 
@@ -184,12 +184,12 @@ class _Directory:
         self.appended_ids: list[npt.NDArray[np.int64]] = []
         self._index()
 
-    def columns(self, rows: Rows, judgments: npt.NDArray[np.int64]) -> StoredColumns:
+    def columns(self, rows: Fields, judgments: npt.NDArray[np.int64]) -> StoredColumns:
         """Some rows with all that is known of their codes now."""
         return StoredColumns(
             rows=rows,
             judgments=judgments,
-            pairs=self.pairs,
+            pairs=Fields.of(self.pairs),
             labeler_ids=tuple(self.store.labeler_ids),
             guideline_ids=tuple(self.store.guideline_ids),
             languages=tuple(self.store.languages),
@@ -239,12 +239,12 @@ class _Directory:
         )
         touched = set[int]()
         for chunk in chunks.iterator(chunk_size=8):
-            rows = np.frombuffer(chunk.data, dtype=ROW).copy()
+            rows = Fields.of_chunks([chunk.data]).rows()
             hit = np.isin(chunk.first_id + rows["judgment"].astype(np.int64), ids)
             hit &= (rows["said"] & stored.DEAD) == 0
             if hit.any():
                 rows["said"][hit] |= stored.DEAD
-                chunk.data = rows.tobytes()
+                chunk.data = stored.as_stored(rows)
                 chunk.save(update_fields=["data"])
                 touched.update(self.pairs["comparison"][rows["pair"][hit]].tolist())
         return touched
@@ -264,7 +264,7 @@ class _Directory:
         if last is not None:
             number = last.number + 1
             if last.rows < CHUNK:
-                old = np.frombuffer(last.data, dtype=ROW)
+                old = Fields.of_chunks([last.data]).rows()
                 ids = np.concatenate([last.first_id + old["judgment"].astype(np.int64), ids])
                 rows = np.concatenate([old, rows])
                 number = last.number
@@ -327,7 +327,7 @@ def _chunk(
         rows=len(rows),
         first_id=first,
         last_id=int(ids.max()),
-        data=rows.tobytes(),
+        data=stored.as_stored(rows),
     )
 
 

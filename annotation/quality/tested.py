@@ -11,7 +11,7 @@ from annotation.comparisons.selectors import tier_levels
 from annotation.projects.models import Project
 from annotation.quality.judged import JudgedPairs, judged_pairs
 from annotation.quality.labeler_table import Tests
-from annotation.quality.stored import Mask, StoredColumns, is_gold, is_imported, is_repeat
+from annotation.quality.stored import SIDES, Mask, StoredColumns, is_gold, is_imported, is_repeat
 
 
 def tests_of(project: Project, columns: StoredColumns, mask: Mask) -> Tests:
@@ -69,11 +69,11 @@ def _known_signs(project: Project, judged: JudgedPairs) -> "np.ndarray[Any, np.d
         pk: tier_levels(tiers, [1] * (len(tiers) - 1)) for pk, tiers in known.items() if tiers
     }
     for code in codes.tolist():
-        pair = judged.pairs[code]
-        comparison = int(pair["comparison"])
+        comparison = int(judged.pairs["comparison"][code])
         if comparison in levels:
             level = levels[comparison]
-            signs[code] = np.sign(level[int(pair["first"])] - level[int(pair["second"])])
+            first, second = (level[int(judged.pairs[side][code])] for side in SIDES)
+            signs[code] = np.sign(first - second)
         elif comparison in known:
             signs[code] = KNOWN_BAD
     return signs

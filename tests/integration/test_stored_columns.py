@@ -19,19 +19,21 @@ pytestmark = pytest.mark.django_db
 def said(project, criterion=OVERALL):
     """What the stored columns hold, as tuples."""
     columns = stored.load_columns(project, criterion)
-    pairs = columns.pairs[columns.rows["pair"]]
+    pairs = [
+        columns.pairs[name][columns.rows["pair"]] for name in ("comparison", "first", "second")
+    ]
     return sorted(
         (
             int(judgment),
-            int(pair["comparison"]),
-            int(pair["first"]),
-            int(pair["second"]),
+            *map(int, pair),
             columns.labeler_ids[row["labeler"]],
             int(row["said"] & stored.STRENGTH) - 3,
             int(row["said"] >> stored.LEFT_SHIFT & stored.LEFT),
             int(row["given_at"]),
         )
-        for judgment, row, pair in zip(columns.judgments, columns.rows, pairs, strict=True)
+        for judgment, row, pair in zip(
+            columns.judgments, columns.rows.rows(), zip(*pairs, strict=True), strict=True
+        )
     )
 
 

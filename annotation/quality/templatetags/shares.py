@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from annotation.quality.numbers import BIAS_FROM, HALF
+from annotation.ui.minus import with_minus
 from annotation.ui.templatetags.measured import hundredths, percent
 
 register = template.Library()
@@ -35,6 +36,18 @@ def share_cell(one: Share, address: str = "") -> SafeString:
     ends = f"{hundredths(interval[0])}–{hundredths(interval[1])} " if interval else ""
     return format_html(
         '<td>{}<br><span class="muted tiny">{}of {}</span></td>', shown, ends, f"{one['n']:,}"
+    )
+
+
+@register.simple_tag
+def number_cell(one: Share) -> SafeString:
+    """The same of a number that is no share, to three digits."""
+    if one["value"] is None:
+        return format_html("<td>{}</td>", dash(one["reason"]))
+    value, *ends = (with_minus(f"{each:.3f}") for each in (one["value"], *(one["interval"] or ())))
+    shown = f"{' to '.join(ends)} " if ends else ""
+    return format_html(
+        '<td>{}<br><span class="muted tiny">{}of {}</span></td>', value, shown, f"{one['n']:,}"
     )
 
 

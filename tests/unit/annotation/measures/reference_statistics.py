@@ -339,7 +339,7 @@ COMPUTE.update(
                 np.array([case["data"]["chose_first"]]),
                 np.array([case["data"]["decisive"]]),
                 nothing="-",
-            )[0].interval
+            )[0]["interval"]
         ),
         "binom_two_sided_p": lambda case: bias.even_chance_p_value(
             case["data"]["chose_first"], n=case["data"]["decisive"]

@@ -44,6 +44,7 @@ def test_a_group_without_items_has_no_agreement():
 def test_shares_at_once_are_the_shares_one_by_one():
     hits, n = np.array([0, 3, 5.5, 7]), np.array([0, 10, 10, 7])
     expected = [
-        proportion(h, n=m, nothing="-") for h, m in zip(hits.tolist(), n.tolist(), strict=True)
+        proportion(h, n=m, nothing="-").as_json()
+        for h, m in zip(hits.tolist(), n.tolist(), strict=True)
     ]
     assert proportions(hits, n, nothing="-") == expected
