@@ -107,11 +107,15 @@ def label_rows(seconds: float, counts: list[int]) -> None:
 
 
 def _warm_up(server: "Server", world: "World", query: str) -> None:
-    """Every thread gets its connection, every statement its plan, every module is loaded: none of it is measured."""
+    """Every thread gets its connection, every module is loaded, the tables are known to be no longer empty: none of it
+    is measured.
+    """
     from tests.bench.queue import runs
+    from tests.bench.queue.world import settle
 
     warm = runs.Load(labelers=WARM_LABELERS, labels=WARM_LABELS, seconds=WARM_SECONDS, query=query)
     runs.drive(server, world, warm)
+    settle()
 
 
 def _row(name: str, result: "runs.Measured", faults: int) -> str:

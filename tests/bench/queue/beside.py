@@ -23,6 +23,7 @@ PEER_SECONDS = 4  # times ours: it gives few labels in the time that ours needs
 TOO_MANY = """
 SELECT count(*) FROM (SELECT task_id FROM task_completion WHERE project_id = %s GROUP BY task_id HAVING count(*) > %s) t
 """
+_ADDRESS = label_studio.SERVER.rsplit("/", 1)[0] + f"/{label_studio.DATABASE}"
 COMMITS = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
 
 
@@ -89,6 +90,7 @@ def _ours(server: Server, query: str, seconds: float) -> Slice:
     one = world.make_world(pairs=PAIRS, labelers=LABELERS, overlap=OVERLAP)
     world.settle()
     runs.drive(server, one, runs.Load(labelers=LABELERS, labels=600, seconds=20, query=query))
+    world.settle()
 
     def measure(count: int) -> tuple[runs.Measured, int]:
         load = runs.Load(labelers=count, seconds=seconds, query=query)
@@ -109,6 +111,9 @@ def _peer(seconds: float) -> Iterator[Slice]:
         for start in range(0, PAIRS, CHUNK):
             peer.call("POST", f"/api/projects/{project}/import", _tasks(start, start + CHUNK))
         _drive(peer, project, LABELERS, seconds)
+        with psycopg.connect(_ADDRESS, autocommit=True) as database:
+            database.execute("VACUUM ANALYZE")
+            database.execute("CHECKPOINT")
 
         def measure(count: int) -> tuple[runs.Measured, int]:
             before = _spent(peer, server)
@@ -166,7 +171,6 @@ def _spent(
 
 
 def _over_filled(project: int) -> int:
-    address = label_studio.SERVER.rsplit("/", 1)[0] + f"/{label_studio.DATABASE}"
-    with psycopg.connect(address) as database:
+    with psycopg.connect(_ADDRESS) as database:
         row = database.execute(TOO_MANY, [project, OVERLAP]).fetchone()
     return int(row[0]) if row else 0

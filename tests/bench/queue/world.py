@@ -117,6 +117,8 @@ def session_of(user: User) -> str:
 def settle() -> None:
     """What a database does for itself within minutes: statistics, and a checkpoint, so that none falls into a run.
 
+    Statements are planned anew after it.
+
     Empty tables are left alone, as it does: told that one is empty, it plans for that until a minute after it is not.
     """
     with connection.cursor() as cursor:

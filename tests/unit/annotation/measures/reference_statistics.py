@@ -334,13 +334,11 @@ COMPUTE.update(
             100, rho=sequential.normal_mixture_rho(100)
         ),
         "bernoulli_cs(700,1000,t_opt=100)": lambda _: sequential.win_rate_sequence(700, 1000),
-        "wilson95": lambda case: (
-            proportions(
-                np.array([case["data"]["chose_first"]]),
-                np.array([case["data"]["decisive"]]),
-                nothing="-",
-            )[0]["interval"]
-        ),
+        "wilson95": lambda case: proportions(
+            np.array([case["data"]["chose_first"]]),
+            np.array([case["data"]["decisive"]]),
+            nothing="-",
+        )[0]["interval"],
         "binom_two_sided_p": lambda case: bias.even_chance_p_value(
             case["data"]["chose_first"], n=case["data"]["decisive"]
         ),
