@@ -1,14 +1,17 @@
 """Reading prompts and imports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 
 from annotation.core.csv_tables import Row
 from annotation.core.errors import NotFound
 from annotation.core.jobs import UNDER_WAY
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
+
+REASONS_SHOWN = 20
 
 
 def prompts_of(project: Project, *, search: str = "", source: str = "") -> QuerySet[Prompt]:
@@ -48,9 +51,19 @@ def import_of(project: Project, import_id: int) -> PromptImport:
     return row
 
 
-def rejected_of(prompt_import: PromptImport) -> QuerySet[RejectedRow]:
-    """The rows that were not taken, or not whole, by line."""
-    return RejectedRow.objects.filter(prompt_import=prompt_import).order_by("line", "pk")
+def rejected_of(prompt_import: PromptImport, *, reason: str = "") -> QuerySet[RejectedRow]:
+    """The rows that were not taken, or not whole, by line; of one reason where it is named."""
+    rows = RejectedRow.objects.filter(prompt_import=prompt_import).order_by("line", "pk")
+    return rows.filter(reason=reason) if reason else rows
+
+
+def rejections_of(
+    prompt_import: PromptImport,
+) -> Iterable[Mapping[str, Any]]:  # Any: columns differ
+    """Why rows were rejected: how many, and the first line; what rejected most of them first."""
+    found = rejected_of(prompt_import).order_by().values("reason", "is_taken")
+    counted = found.annotate(rows=Count("pk"), first=Min("line"))
+    return counted.order_by("-rows", "first")[:REASONS_SHOWN]
 
 
 def rejected_table(prompt_import: PromptImport) -> tuple[list[str], Iterator[Row]]:

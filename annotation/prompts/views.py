@@ -24,6 +24,7 @@ from annotation.prompts.selectors import (
     prompts_of,
     rejected_of,
     rejected_table,
+    rejections_of,
 )
 from annotation.prompts.services import requesting
 from annotation.prompts.services.previewing import FilePreview, preview_file
@@ -107,9 +108,11 @@ def import_detail(request: HttpRequest, project_id: int, import_id: int) -> Http
     """What became of the rows of a file."""
     project = project_for(request.user, project_id, *READERS)
     row = import_of(project, import_id)
-    page = Paginator(rejected_of(row), 50).get_page(request.GET.get("page"))
+    reason = request.GET.get("reason", "").replace("\0", "")
+    page = Paginator(rejected_of(row, reason=reason), 50).get_page(request.GET.get("page"))
     context = page_context(person(request), project, "prompts")
-    context.update(row=row, page=page, what=CONTENTS[PromptImport.Contents(row.contents)])
+    context.update(row=row, page=page, reason=reason, reasons=rejections_of(row))
+    context.update(what=CONTENTS[PromptImport.Contents(row.contents)])
     return render(request, "prompts/import_detail.html", context)
 
 

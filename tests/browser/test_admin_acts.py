@@ -43,6 +43,7 @@ def test_a_pause_is_tried_beside_the_words_and_done_by_a_second_button(
     pause.click()
     tried = page.locator("#act-preview")
     expect(tried).to_contain_text("3 of 6 judgments of these days would be missing (50 %)")
+    expect(tried.locator(".notice")).to_be_focused()
     expect(page.locator("#act-text")).to_have_value("Let us talk on Monday.")
     assert not LabelerAct.objects.exists()
     tried.get_by_role("button", name="Pause ada").click()

@@ -99,6 +99,35 @@ def test_the_page_explains_every_form_with_an_example(client):
     assert page.count("<pre>") == len(EXAMPLES)
 
 
+def test_the_preview_gathers_the_rows_of_one_reason(client):
+    lines = [json.dumps({"text": ""})] * 7 + [json.dumps({"text": "Hello"}), "{"]
+    page = " ".join(shown(client, "\n".join(lines).encode(), "prompts").split())
+    assert "8 of 9 rows would be rejected" in page
+    reasons = page.split("What would be rejected")[1]
+    assert reasons.count("<tr>") == 3  # with its head
+    assert (
+        '<td>7</td><td class="left">text is empty.</td><td class="left">1, 2, 3, 4, 5, …</td>'
+        in reasons
+    )
+    assert '<td class="left">9</td>' in reasons
+
+
+def test_the_page_of_an_import_gathers_the_rows_of_one_reason_and_shows_those_of_one(client):
+    project = factories.project()
+    client.force_login(factories.member(project, Role.ADMIN))
+    row = PromptImport.objects.create(project=project, filename="rows.jsonl", size_bytes=1)
+    for line, reason in enumerate(["text is empty."] * 60 + ["Turn 1 <b> is empty."], 1):
+        row.rejected_rows.create(line=line, reason=reason, excerpt=f"row {line}")
+    address = f"/projects/{project.pk}/prompts/imports/{row.pk}/"
+    page = client.get(address).content.decode()
+    assert "<td>60</td>" in page
+    assert "Page 1 of 2" in page
+    assert "Turn 1 &lt;b&gt; is empty." in page
+    page = client.get(address, {"reason": "Turn 1 <b> is empty."}).content.decode()
+    assert ("row 61" in page, "row 60" in page, "Page 1 of 1" in page) == (True, False, True)
+    assert client.get(address, {"reason": "\0"}).status_code == 200
+
+
 def previewed(api, rows=None, payload=None, **sent):
     project = factories.project()
     api.force_authenticate(factories.member(project, Role.ADMIN))

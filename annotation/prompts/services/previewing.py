@@ -27,6 +27,7 @@ Contents = PromptImport.Contents
 ROWS_SHOWN = 5
 ROWS_CHECKED = 1_000
 REFUSED_SHOWN = 20
+LINES_NAMED = 5  # of each reason
 STRENGTHS = {1: "slightly", 2: "better", 3: "much better"}
 
 
@@ -44,6 +45,16 @@ class Preview:
 
 
 @dataclass(slots=True)
+class Refusal:
+    """The rows that would be refused for one reason: how many, the first lines, how the first begins."""
+
+    reason: str
+    excerpt: str
+    rows: int = 0
+    lines: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class FilePreview:
     """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first rows, taken or not."""
 
@@ -54,11 +65,16 @@ class FilePreview:
     read_as: Counter[str] = field(default_factory=Counter)
     shown: list[Preview] = field(default_factory=list)
     refused: list[Preview] = field(default_factory=list)
+    refusals: dict[str, Refusal] = field(default_factory=dict)  # by reason
     columns: set[str] = field(default_factory=set)
 
     def forms(self) -> list[tuple[str, int]]:
         """The forms, the most frequent first."""
         return self.read_as.most_common()
+
+    def reasons(self) -> list[Refusal]:
+        """Why rows would be refused, what refuses most of them first."""
+        return sorted(self.refusals.values(), key=lambda one: -one.rows)[:REFUSED_SHOWN]
 
 
 def preview_file(
@@ -94,6 +110,10 @@ def _add(found: FilePreview, previews: list[Preview]) -> None:
     if refused:
         found.rows_refused += 1
         found.refused += refused if len(found.refused) < REFUSED_SHOWN else []
+        for one in refused:
+            same = found.refusals.setdefault(one.reason, Refusal(one.reason, one.excerpt))
+            same.rows += 1
+            same.lines += [one.line] if len(same.lines) < LINES_NAMED else []
     found.read_as.update({one.read_as for one in previews if one.read_as})
 
 
