@@ -110,5 +110,5 @@ class FilePreviewSerializer(serializers.Serializer[FilePreview]):
     rows_refused = serializers.IntegerField(help_text="Of the rows checked.")
     is_whole = serializers.BooleanField(help_text="False: only the first rows were checked.")
     read_as = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by form.")
-    shown = RowPreviewSerializer(many=True)
+    shown = RowPreviewSerializer(many=True, help_text="The first rows that would be taken.")
     refused = RowPreviewSerializer(many=True)

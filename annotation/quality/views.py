@@ -1,5 +1,8 @@
 """The agreement page, a view a tab: do our labelers agree, who does not, since when."""
 
+from itertools import compress
+from operator import not_
+
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -64,6 +67,7 @@ def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
     rows = context["report"]["labelers"]
     is_all = request.GET.get("rows") == "all" or len(rows) <= LABELERS_SHOWN
     context["labelers_shown"] = rows if is_all else _first_labelers(rows)
+    context["behind"] = _rules_of(context["labelers_shown"])
     query = context["filter_query"]
     context["to_items"] = (
         reverse("quality-items", args=[project.pk]) + f"?{query}" + "&" * bool(query)
@@ -81,9 +85,18 @@ def labelers(request: HttpRequest, project_id: int) -> HttpResponse:
 
 def _first_labelers(rows: list[Data]) -> list[Data]:
     """Those outside the limits, and the busiest."""
-    named = [row for row in rows if row["standing"] == "outside" or row["is_fast_and_wrong"]]
-    others = [row for row in rows if row not in named]
-    return [*named[:LABELERS_SHOWN], *others[: LABELERS_SHOWN - len(named[:LABELERS_SHOWN])]]
+    named = [row["standing"] == "outside" or row["is_fast_and_wrong"] for row in rows]
+    first = [*compress(rows, named), *compress(rows, map(not_, named))]
+    return first[:LABELERS_SHOWN]
+
+
+def _rules_of(rows: list[Data]) -> dict[str, list[str]]:
+    """What stands behind those who are no people, with their names."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["rule"]:
+            found.setdefault(row["rule"], []).append(row["name"])
+    return found
 
 
 @require_GET

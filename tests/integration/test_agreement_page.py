@@ -214,10 +214,12 @@ def test_the_filters_stay_over_the_tabs_that_have_none(client, admin, busy, tab)
     assert f"{reverse('quality-labelers', args=[busy.pk])}?labelers=people" in found
 
 
-def test_the_labelers_tab_says_who_is_simulated(client, admin, busy):
+def test_the_labelers_tab_says_once_what_stands_behind_the_simulated(client, admin, busy):
+    same = factories.user("sam", kind="simulated", rule="prefers the longer response")
+    factories.judgment(busy.comparisons.first(), labeler=same)
     tasks.refresh_agreement(busy.pk)
     content = client.get(reverse("quality-labelers", args=[busy.pk])).content.decode()
-    assert "prefers the longer response" in content
+    assert ">simon, sam: prefers the longer response<" in content
     assert "style=" not in content
 
 

@@ -110,6 +110,9 @@ def test_the_preview_gathers_the_rows_of_one_reason(client):
         in reasons
     )
     assert '<td class="left">9</td>' in reasons
+    assert "double quotes at character 2." in reasons
+    assert page.count("<article") == 1
+    assert "Hello" in page
 
 
 def test_the_page_of_an_import_gathers_the_rows_of_one_reason_and_shows_those_of_one(client):

@@ -58,7 +58,9 @@ def json_fault(error: ValueError | RecursionError) -> str:
     """What stands in the way of reading JSON, without the words of Python's own limits."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    return str(error) if isinstance(error, json.JSONDecodeError) else "a number has too many digits"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return "a number has too many digits"
 
 
 def without_nan(value: Any) -> Any:  # Any: a cell, with what is nested in it

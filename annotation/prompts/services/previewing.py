@@ -56,7 +56,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class FilePreview:
-    """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first rows, taken or not."""
+    """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first that would be taken."""
 
     file_format: str
     rows_checked: int = 0
@@ -104,9 +104,9 @@ def preview_file(
 
 def _add(found: FilePreview, previews: list[Preview]) -> None:
     found.rows_checked += 1
-    if found.rows_checked <= ROWS_SHOWN:
-        found.shown += previews
     refused = [one for one in previews if one.reason]
+    if not refused and found.rows_checked - found.rows_refused <= ROWS_SHOWN:
+        found.shown += previews
     if refused:
         found.rows_refused += 1
         found.refused += refused if len(found.refused) < REFUSED_SHOWN else []
