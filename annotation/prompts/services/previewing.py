@@ -28,6 +28,7 @@ ROWS_SHOWN = 5
 ROWS_CHECKED = 1_000
 REFUSED_SHOWN = 20
 LINES_NAMED = 5  # of each reason
+REASONS_COUNTED = 1_000  # some name what the row holds, so that each has one of its own
 STRENGTHS = {1: "slightly", 2: "better", 3: "much better"}
 
 
@@ -111,10 +112,17 @@ def _add(found: FilePreview, previews: list[Preview]) -> None:
         found.rows_refused += 1
         found.refused += refused if len(found.refused) < REFUSED_SHOWN else []
         for one in refused:
-            same = found.refusals.setdefault(one.reason, Refusal(one.reason, one.excerpt))
-            same.rows += 1
-            same.lines += [one.line] if len(same.lines) < LINES_NAMED else []
+            _count_reason(found.refusals, one)
     found.read_as.update({one.read_as for one in previews if one.read_as})
+
+
+def _count_reason(refusals: dict[str, Refusal], one: Preview) -> None:
+    if one.reason not in refusals and len(refusals) == REASONS_COUNTED:
+        return
+    same = refusals.setdefault(one.reason, Refusal(one.reason, one.excerpt))
+    same.rows += 1
+    if len(same.lines) < LINES_NAMED:
+        same.lines.append(one.line)
 
 
 def _previews(row: Row, contents: Contents, form: RowForm) -> Iterator[Preview]:
