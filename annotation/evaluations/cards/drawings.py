@@ -108,7 +108,7 @@ def _names() -> SafeString:
         '<line class="line second" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}">before the temperature</text>'
         '<line class="line" x1="{}" y1="{}" x2="{}" y2="{}"/><text x="{}" y="{}">after</text>',
         *((LEFT + RIGHT) / 2, BOTTOM + 36),
-        *(LEFT + 6, TOP + 6),
+        *(LEFT + 6, TOP + 18),  # below the line of 100 %
         *(LEFT, HEIGHT - 6, LEFT + 24, HEIGHT - 6, LEFT + 30, HEIGHT - 2),
         *(LEFT + 190, HEIGHT - 6, LEFT + 214, HEIGHT - 6, LEFT + 220, HEIGHT - 2),
     )
