@@ -35,9 +35,11 @@ def batch_new(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     posted = request.POST if request.method == "POST" else None
     form = NewBatchForm(posted, choices=batches.choices_of(project))
+    is_counting = posted is not None and posted.get("act") == "count"
+    form.fields["name"].required = not is_counting
     counted = None
-    if posted is not None and form.is_valid():
-        if posted.get("act") == "count":
+    if form.is_valid():
+        if is_counting:
             counted = services.preview(project, form.chosen())
         else:
             with refusals_in(form):

@@ -53,9 +53,11 @@ def days_left(remaining: float, *, per_day: Sequence[int]) -> Statistic:
     if remaining <= 0:
         return Statistic(value=0.0, interval=Interval(0.0, 0.0), n=days)
     if not per_day:
-        return missing("Nobody has labeled here yet, so there is no pace to go by.")
+        return missing("No person has labeled here yet, so there is no pace to go by.")
     if rate == 0:
-        return missing("Nobody has labeled in the last days, so there is no pace to go by.", n=days)
+        return missing(
+            "No person has labeled in the last days, so there is no pace to go by.", n=days
+        )
     value = remaining / rate
     if days < FEWEST_DAYS:
         reason = f"{FEWEST_DAYS} days of labeling are needed for an interval; so far {days}."

@@ -32,8 +32,8 @@ SECONDS_ASSUMED = 45  # for two responses
 SECONDS_MORE = 20  # for each further one
 # What `annotation.measures.budget` says, for the catalogs of languages: the ground floor knows no framework.
 REASONS = (
-    gettext_noop("Nobody has labeled here yet, so there is no pace to go by."),
-    gettext_noop("Nobody has labeled in the last days, so there is no pace to go by."),
+    gettext_noop("No person has labeled here yet, so there is no pace to go by."),
+    gettext_noop("No person has labeled in the last days, so there is no pace to go by."),
     gettext_noop("The days differ too much for an interval."),
 )
 

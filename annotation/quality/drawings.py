@@ -69,7 +69,7 @@ def alpha_plot(data: Data, marks: list[tuple[str, str]]) -> SafeString | None:
         stops,
         label=f"Alpha by {unit} with its interval; the newest is {stops[-1].y:.2f}",
         y_range=(min(0.0, round(lowest, 1)), 1.0),
-        x_names=(valued[0]["start"], valued[-1]["start"]),
+        x_names=(valued[0]["start"], valued[-1]["start"] if last > first else ""),
         marks=[(day, ", ".join(those)) for day, those in names.items()],
     )
 

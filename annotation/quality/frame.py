@@ -162,5 +162,5 @@ def filters_context(project: Project, scope: Scope) -> Context:
         "groups": list(groups_of(project).values_list("pk", "name")),
         "batches": list(project.batches.order_by("name").values_list("pk", "name")),
         "languages": sorted(language for language in known if language),
-        "tags": tags_of(project),
+        "tags": sorted({*tags_of(project), scope.tag} - {""}),
     }

@@ -122,7 +122,7 @@ def test_what_was_typed_is_kept_when_the_page_is_left_at_once(bench, compared):
 
 def test_a_refusal_is_over_with_the_answer(bench, compared, context):
     bench.open().press("Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     context.set_offline(True)
     bench.answer("2")
     expect(bench.status).not_to_contain_text("Choose")
@@ -208,7 +208,7 @@ def test_what_the_page_says_moves_nothing(bench, compared, width):
     bench.expect_state("ready")
     before = height(bench.page, ".strip")
     bench.press("Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     assert height(bench.page, ".strip") == before
 
 

@@ -46,7 +46,7 @@ def test_a_ready_page_has_nothing_chosen_and_no_way_to_submit(bench, project):
     expect(bench.form.locator("input:checked")).to_have_count(0)
     expect(bench.form.locator("[data-undo]")).to_be_hidden()
     bench.press("Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     assert judged() == 0
 
 
@@ -57,7 +57,7 @@ def test_the_verdict_waits_for_the_reading_time(bench, project):
     bench.page.clock.install()
     bench.open()
     bench.press("Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     bench.press("2")
     bench.expect_says("Take a moment to read first: [1-6]?[0-9] s to go")
     left = seconds_to_go(bench)
@@ -547,7 +547,7 @@ def test_zero_takes_the_answer_of_the_row_in_focus_back(bench, project):
 def test_delete_takes_a_verdict_back_with_both_bad(bench, project):
     fill(project)
     bench.open().press("b", "Backspace", "Delete", "Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     expect(bench.form.locator(":checked")).to_have_count(0)
 
 
@@ -571,7 +571,7 @@ def test_a_labelers_own_keys_work_and_are_shown(bench, project, labeler):
     bench.press("h")
     expect(bench.page.get_by_role("dialog", name="Keys")).to_contain_text("X")
     bench.press("Escape", "b", "Enter")
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
     bench.answer("x")
     assert eventually(Judgment.objects.first).is_all_bad
 
@@ -592,7 +592,7 @@ def test_a_key_pressed_before_a_closed_dialog_gave_the_focus_back_goes_to_the_pa
         }"""
     )
     assert was_in_dialog
-    bench.expect_says("Choose which is better first")
+    bench.expect_says("First choose which is better")
 
 
 def test_upsetting_content_is_blurred_until_asked_for(bench, project):

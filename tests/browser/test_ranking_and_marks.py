@@ -242,6 +242,13 @@ def test_words_are_chosen_and_marked_by_keys_in_the_raw_text(pair):
     assert kind == "good"
 
 
+def test_the_key_of_the_raw_text_leads_into_it_and_a_mark_without_words_says_how_to_choose(pair):
+    pair.press("+")
+    pair.expect_says("First choose the words to mark")
+    pair.press("r", "ArrowRight", "+")
+    expect(pair.form.locator(".mark")).to_have_count(1)
+
+
 def test_after_a_mark_the_arrows_go_on_from_there(pair):
     pair.press("r")
     pair.form.locator("[data-candidate]", has_text="Call").locator("[data-view=raw]").focus()

@@ -179,7 +179,7 @@ def test_a_pair_has_its_word_diff_and_the_strip_what_is_due(page: Page, go, proj
         candidate.text = text
         candidate.save()
     frame = go("answers")
-    expect(frame.locator("[data-batch]")).to_contain_text("November 0 of 1 judged due 5 Mar 2099")
+    expect(frame.locator("[data-batch]")).to_contain_text("November 0 of 1 complete due 5 Mar 2099")
     frame.get_by_role("button", name="Diff").click()
     expect(frame.locator("[data-view=diff] mark")).to_have_text(["now", "later"])
     assert complaints == []

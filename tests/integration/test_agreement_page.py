@@ -223,6 +223,11 @@ def test_the_labelers_tab_says_once_what_stands_behind_the_simulated(client, adm
     assert "style=" not in content
 
 
+def test_a_tag_of_the_address_that_no_prompt_has_is_shown_as_chosen(client, admin, busy):
+    page = client.get(reverse("quality-agreement", args=[busy.pk]), {"tag": "nope"})
+    assert "<option selected>nope</option>" in page.content.decode()
+
+
 def test_an_empty_project_says_what_is_missing(client, admin, project):
     content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
     assert "at least 2 labelers on the same comparison: 0 so far" in content

@@ -66,7 +66,7 @@ def test_a_count_comes_first_and_makes_nothing(admin, project):
     factories.comparison(factories.prompt(project, category="sums"))
     page = admin.post(
         reverse("comparisons-batch-new", args=[project.pk]),
-        {"name": "Sums", "priority": 0, "category": "sums", "act": "count"},
+        {"name": "", "priority": 0, "category": "sums", "act": "count"},
     ).content.decode()
     assert "2 prompts fit" in page
     assert "1 free comparison, and 1 prompt whose" in page
@@ -237,7 +237,7 @@ def test_the_name_of_what_a_model_contradicts_is_kept_from_labelers(client, proj
     answer = client.get(f"/api/v1/projects/{project.pk}/batches/at-hand/")
     assert answer.json()["batch"] == {"name": "", "judged": 0, "total": 1}
     page = client.get(f"/projects/{project.pk}/label/").text
-    assert "0 of 1 judged" in page
+    assert "0 of 1 complete" in page
     assert "judge v2" not in page
 
 

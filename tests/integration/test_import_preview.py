@@ -106,7 +106,7 @@ def test_the_preview_gathers_the_rows_of_one_reason(client):
     reasons = page.split("What would be rejected")[1]
     assert reasons.count("<tr>") == 3  # with its head
     assert (
-        '<td>7</td><td class="left">text is empty.</td><td class="left">1, 2, 3, 4, 5, …</td>'
+        '<td>7</td><td class="left wrap">text is empty.</td><td class="left">1, 2, 3, 4, 5, …</td>'
         in reasons
     )
     assert '<td class="left">9</td>' in reasons

@@ -392,7 +392,7 @@ def test_the_overview_says_when_the_judgments_are_due(client, project):
     found = client.get(page).text
     assert "0 of 2 labels" in found
     assert (
-        "Nobody has labeled here yet, so there is no pace to go by. Due by 1 May 2099, 12:00"
+        "No person has labeled here yet, so there is no pace to go by. Due by 1 May 2099, 12:00"
         in found
     )
     project.is_paused = True
@@ -412,6 +412,11 @@ def test_the_overview_tells_each_role_its_next_step(client, project, admin):
     client.force_login(factories.member(project, Role.LABELER))
     page = client.get(reverse("overview-project", args=[project.pk])).content
     assert b"Start labeling" in page
+    project.guidelines.create(version=2, text="**Be** fair.")
+    assert (
+        b"<strong>Be</strong> fair."
+        in client.get(reverse("overview-project", args=[project.pk])).content
+    )
     client.force_login(admin)
     page = client.get(reverse("overview-project", args=[project.pk])).content
     assert b"Invite labelers" not in page
@@ -457,6 +462,6 @@ def test_the_overview_of_the_api_counts_the_steps(api, project, admin):
     shown = api.get(url).json()
     assert (shown["counts"]["labels_wanted"], shown["counts"]["labels_given"]) == (2, 0)
     assert shown["forecast"]["left"] == 2
-    assert shown["forecast"]["reason"].startswith("Nobody has labeled here yet")
+    assert shown["forecast"]["reason"].startswith("No person has labeled here yet")
     assert shown["counts"]["candidates"] == 5
     assert shown["next_steps"][0]["path"] == "settings/members/"

@@ -211,7 +211,12 @@ def _chunks(prompts: list[int]) -> list[list[int]]:
 def _nothing(prompts: int) -> str:
     if not prompts:
         return "No prompt fits this filter; nothing was made."
+    who = (
+        "The prompt of this filter has"
+        if prompts == 1
+        else f"The {prompts:,} prompts of this filter have"
+    )
     return (
-        f"The {prompts:,} prompts of this filter have no comparison that is open and in no batch, "
+        f"{who} no comparison that is open and in no batch, "
         "and no two responses that are not compared yet; ask a policy for more responses first."
     )

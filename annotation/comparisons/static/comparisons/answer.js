@@ -45,7 +45,7 @@ export function answerOf(form) {
 export function whatIsMissing(form) {
   const answer = answerOf(form);
   if (!answer) {
-    return candidatesOf(form).length > 2 ? whatRankingLacks(form) : gettext("Choose which is better first.");
+    return candidatesOf(form).length > 2 ? whatRankingLacks(form) : gettext("First choose which is better.");
   }
   const open = whatCriteriaLack(form);
   if (open) return open;

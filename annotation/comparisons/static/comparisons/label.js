@@ -4,6 +4,7 @@ import { advance, again, api, askAgain, begin, deck, desk, extend, flag, guideli
 import { openSheet } from "./dialogs.js";
 import { allBad, bindKeys, showKeys } from "./keys.js";
 import { leaseFor, watchLease } from "./lease.js";
+import { toRawText } from "./marks.js";
 import { bindSheets } from "./sheets.js";
 import { toggleSkip } from "./skip.js";
 import { reveal, showView } from "./views.js";
@@ -26,7 +27,7 @@ bindKeys(keys, {
     prompt: withForm((form) => { const one = form.querySelector("[data-prompt]"); one.open = !one.open; }),
     sync: withForm((form) => showView(page, form, "sync", sayOfThis)),
     diff: withForm((form) => showView(page, form, "diff", sayOfThis)),
-    raw: withForm((form) => showView(page, form, "raw", sayOfThis)),
+    raw: withForm(async (form) => { await showView(page, form, "raw", sayOfThis); toRawText(form); }),
     reveal: withForm(reveal),
     guideline: () => guideline.open(),
     help: () => openSheet("keys"),

@@ -7,6 +7,7 @@ const markInRaw = () => gettext("These words stand differently in the raw text: 
 const field = (form) => form.querySelector("[data-marks]");
 const cardOf = (node) => (node?.nodeType === Node.ELEMENT_NODE ? node : node?.parentElement)?.closest("[data-candidate]");
 const viewOf = (card, name) => card.querySelector(`[data-view="${name}"]`);
+const chooseFirst = () => gettext("First choose the words to mark; by keyboard: R, then the arrows.");
 const rawText = (card) => viewOf(card, "raw").textContent;
 const points = (text, units) => [...text.slice(0, units)].length;
 const units = (text, count) => [...text].slice(0, count).join("").length;
@@ -151,11 +152,14 @@ function chooseByKey(event) {
   selection.modify("extend", "right", "word");
 }
 
+/** To the raw text of the first response, where the arrows choose words. */
+export const toRawText = (form) => field(form) && form.matches(".pair") && form.querySelector('[data-view="raw"]:not([hidden])')?.focus({ preventScroll: true });
+
 function onKey(event, form, tell) {
-  if (event.target.matches("textarea, input:not([type=radio], [type=checkbox])")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, input:not([type=radio], [type=checkbox])")) return;
   const kind = { "+": "good", "-": "wrong", "−": "wrong" }[event.key];
   if (kind && form.querySelector('[data-view="diff"]:not([hidden])')) tell(markInRaw());
-  else if (kind && chosen(form)) { event.preventDefault(); event.stopPropagation(); add(form, kind, tell); } else chooseByKey(event);
+  else if (kind && chosen(form)) { event.preventDefault(); event.stopPropagation(); add(form, kind, tell); } else if (kind) tell(chooseFirst()); else chooseByKey(event);
 }
 
 let current = null;

@@ -121,7 +121,7 @@ export class Strip {
   #showBatch(batch) {
     const name = this.#page.querySelector("[data-batch-name]");
     name.textContent = name.title = batch?.name ?? "";
-    const words = gettext("%(judged)s of %(total)s judged");
+    const words = gettext("%(judged)s of %(total)s complete");
     this.#page.querySelector("[data-batch-count]").textContent = batch ? interpolate(words, batch) : "";
   }
 

@@ -41,7 +41,7 @@ def test_two_days_give_a_date_without_an_interval_and_idle_ones_none():
     assert days_left(100, per_day=[50, 50]).interval is None
     assert days_left(100, per_day=[50]).reason.endswith("for an interval; so far 1.")
     assert days_left(100, per_day=[0, 0, 0]).value is None
-    assert days_left(100, per_day=[]).reason.startswith("Nobody has labeled here yet")
+    assert days_left(100, per_day=[]).reason.startswith("No person has labeled here yet")
     assert "differ too much" in days_left(100, per_day=[0, 0, 100]).reason
 
 
