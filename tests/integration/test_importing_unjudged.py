@@ -6,7 +6,8 @@ from annotation.comparisons.models import Comparison, ComparisonCandidate, Signa
 from annotation.datasets.services import exporting, files
 from annotation.datasets.services.exporting import Form
 from annotation.generation.models import Candidate
-from annotation.prompts.models import PromptImport
+from annotation.prompts.models import Prompt, PromptImport
+from annotation.prompts.selectors import rejected_of
 from tests import factories
 from tests.integration.test_importing_judgments import as_parquet, lines, take
 from tests.integration.test_snapshot_round_trip import snapshot_of
@@ -88,6 +89,35 @@ def test_a_row_to_compare_is_refused_for(case):
     row = take(lines(PAIR, bad), Contents.COMPARISONS)
     assert (row.rows_created, row.rows_rejected) == (1, 1)
     assert words in row.rejected_rows.get(line=2).reason
+
+
+WITH_ID = {"prompt": "Why?", "response_a": "So.", "response_b": "No.", "id": "q1"}
+
+
+@pytest.mark.parametrize(
+    ("contents", "row"),
+    [
+        (Contents.COMPARISONS, WITH_ID),
+        (Contents.JUDGMENTS, {**WITH_ID, "label": "a"}),
+        (Contents.SIGNALS, {"prompt": "Why?", "response": "So.", "accepted": 1, "id": "q1"}),
+        (Contents.DEMONSTRATIONS, {"prompt": "Why?", "completion": "So.", "id": "q1"}),
+    ],
+)
+def test_a_second_prompt_with_the_same_id_is_taken_without_it_and_the_report_says_so(contents, row):
+    other = {**row, "prompt": "Who?"}
+    payload = lines(row, other, row, other)
+    taken = take(payload, contents)
+    prompts = Prompt.objects.filter(project=taken.project).order_by("pk")
+    assert [one.external_id for one in prompts] == ["q1", ""]
+    assert (taken.rows_created, taken.rows_duplicate, taken.rows_rejected) == (2, 2, 0)
+    [part] = rejected_of(taken)
+    assert (part.line, part.is_taken) == (2, True)
+    assert part.reason == (
+        "The id 'q1' names another prompt already. The prompt is taken without an id."
+    )
+    again = take(payload, contents, project=taken.project)
+    assert (again.rows_created, again.rows_duplicate, again.rows_rejected) == (0, 4, 0)
+    assert not rejected_of(again)
 
 
 SIGNAL = {"prompt": "Name a color.", "response": "Blue.", "accepted": True, "user": "u1"}

@@ -17,6 +17,7 @@ from annotation.prompts.readers.judged import ReadComparison, ReadResponse
 from annotation.prompts.readers.rows import Row, RowRefused
 from annotation.prompts.services.storing import chat_fingerprint, find_or_add
 
+WITHOUT_ID = "The prompt is taken without an id."
 Wanted = tuple[int, str]  # a prompt and the fingerprint of a response to it
 
 
@@ -81,27 +82,29 @@ def place(
     prompt_import: PromptImport,
     items: Sequence[tuple[Row, Spoken[Item]]],
     source: Candidate.Source = Candidate.Source.IMPORT,
-) -> tuple[list[Placed[Item]], Candidates]:
-    """The items with their prompts and candidates, stored where they are not there yet."""
+) -> tuple[list[Placed[Item]], Candidates, list[tuple[Row, str]]]:
+    """The items with their prompts and candidates, stored where they are not there yet; what is left out of rows."""
     project = prompt_import.project
-    prompt_ids, new = find_or_add(
+    added = find_or_add(
         project=project,
         prompts=[one.item.prompt for _, one in items],
         marks=[one.mark for _, one in items],
         prompt_import=prompt_import,
     )
     wanted = {
-        (prompt_id, mark): response
-        for (_, one), prompt_id in zip(items, prompt_ids, strict=True)
+        (added.keys[one.mark], mark): response
+        for _, one in items
         for mark, response in zip(one.marks, one.item.responses, strict=True)
     }
-    candidates = _candidates(project, wanted, source, new)
+    candidates = _candidates(project, wanted, source, added.new)
     placed = []
-    for (row, one), prompt_id in zip(items, prompt_ids, strict=True):
+    for row, one in items:
+        prompt_id = added.keys[one.mark]
         keys = tuple([candidates.keys[prompt_id, mark] for mark in one.marks])
-        is_new = prompt_id in new
+        is_new = prompt_id in added.new
         placed.append(Placed(row, one.item, prompt_id, keys, tuple(sorted(keys)), is_new))
-    return placed, candidates
+    left_out = [(items[at][0], f"{why} {WITHOUT_ID}") for at, why in added.clashing.items()]
+    return placed, candidates, left_out
 
 
 def _candidates(

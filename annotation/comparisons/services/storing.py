@@ -91,7 +91,7 @@ class Told:
 def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]) -> Stored:
     """Comparisons that are closed to the queue, and the judgments of the file."""
     project = prompt_import.project
-    placed, _ = place(prompt_import, _items(taken))
+    placed, _, left_out = place(prompt_import, _items(taken))
     compared = _compared(placed)
     verdicts = [verdict for one in placed for verdict in one.item.verdicts]
     labelers = labelers_of(project, {one.labeler: one.labeler_kind for one in verdicts})
@@ -109,7 +109,7 @@ def store_judgments(prompt_import: PromptImport, taken: Sequence[Taken[ReadRow]]
     more = {key: counts[key] for key in compared.known() if key in counts}
     _count(more)
     settle(project, more)
-    return Stored(created=told.rows, rejected=told.contradicting)
+    return Stored(created=told.rows, rejected=told.contradicting, left_out=left_out)
 
 
 def store_comparisons(
@@ -117,24 +117,26 @@ def store_comparisons(
 ) -> Stored:
     """Comparisons that labelers judge here, as many of them as the project's overlap says."""
     project, pairing = prompt_import.project, Pairing()
-    placed, _ = place(prompt_import, [(one.row, one.item) for one in taken])
+    placed, _, left_out = place(prompt_import, [(one.row, one.item) for one in taken])
     compared = _compared(placed)
 
     def slots(ids: Ids) -> Slots:
         return Slots(*drawn_overlap(project, ids, pairing), Comparison.State.OPEN)
 
     _store_comparisons(project, compared, slots)
-    return Stored(created=len(compared.new))
+    return Stored(created=len(compared.new), left_out=left_out)
 
 
 def store_demonstrations(
     prompt_import: PromptImport, taken: Sequence[Taken[tuple[Spoken[ReadDemonstration], ...]]]
 ) -> Stored:
     """Responses that people wrote elsewhere: candidates for SFT, without an author here."""
-    placed, candidates = place(prompt_import, _items(taken), Candidate.Source.DEMONSTRATION)
+    placed, candidates, left_out = place(
+        prompt_import, _items(taken), Candidate.Source.DEMONSTRATION
+    )
     new = {candidates.keys[one] for one in candidates.new}
     first = {one.keys[0]: one.row.line for one in reversed(placed) if one.keys[0] in new}
-    return Stored(created=len(set(first.values())))
+    return Stored(created=len(set(first.values())), left_out=left_out)
 
 
 def store_signals(
@@ -142,7 +144,7 @@ def store_signals(
 ) -> Stored:
     """Single responses that were accepted or rejected; who says otherwise than before is refused."""
     project, now = prompt_import.project, timezone.now()
-    placed, _ = place(prompt_import, _items(taken))
+    placed, _, left_out = place(prompt_import, _items(taken))
     labelers = labelers_of(project, {one.item.labeler: "person" for one in placed})
     known = _known_signals({one.keys[0] for one in placed if not one.is_new})
     new, lines = list[tuple[int, int, int, bool, datetime]](), set[int]()
@@ -159,7 +161,8 @@ def store_signals(
             refused[one.row.line] = (one.row, reason)
     columns = ("prompt_id", "candidate_id", "labeler_id", "is_accepted", "created_at")
     copy_rows(Signal, columns, new, project_id=project.pk)
-    return Stored(created=len(lines - refused.keys()), rejected=list(refused.values()))
+    created = len(lines - refused.keys())
+    return Stored(created=created, rejected=list(refused.values()), left_out=left_out)
 
 
 def _items(taken: Sequence[Taken[tuple[Spoken[Item], ...]]]) -> list[tuple[Row, Spoken[Item]]]:

@@ -71,6 +71,7 @@ class Stored:
 
     created: int
     rejected: Sequence[tuple[Row, str]] = ()
+    left_out: Sequence[tuple[Row, str]] = ()  # of rows that are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _store_batch(
     rejected = [*batch.rejected, *stored.rejected]
     _report(prompt_import, rejected, is_taken=False)
     lines = {row.line for row, _ in rejected}
-    in_part = [one for one in batch.left_out if one[0].line not in lines]
+    in_part = [one for one in (*batch.left_out, *stored.left_out) if one[0].line not in lines]
     _report(prompt_import, in_part, is_taken=True)
     duplicate = batch.rows - len(rejected) - stored.created
     unused = unused_of(PromptImport.Contents(prompt_import.contents), batch.columns)
@@ -215,7 +216,7 @@ def _store_prompts(prompt_import: PromptImport, taken: Sequence[Taken[ReadPrompt
         prompts=[one.item for one in taken],
         prompt_import=prompt_import,
     )
-    rejected = [(taken[place].row, reason) for place, reason in added.refused.items()]
+    rejected = [(taken[place].row, reason) for place, reason in added.clashing.items()]
     return Stored(created=len(added.new), rejected=rejected)
 
 

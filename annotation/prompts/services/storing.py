@@ -17,11 +17,11 @@ _values = attrgetter(*PROMPT_COLUMNS)
 
 @dataclass(slots=True)
 class Added:
-    """The keys of prompts by their fingerprint, which of them are new, and why others (by place) are not taken."""
+    """The keys of prompts by their fingerprint, which of them are new, and whose id (by place) names another."""
 
     keys: dict[str, int]
     new: set[int] = field(default_factory=set)
-    refused: dict[int, str] = field(default_factory=dict)
+    clashing: dict[int, str] = field(default_factory=dict)  # why, in a sentence
 
 
 def chat_fingerprint(turns: Sequence[Turn]) -> str:
@@ -37,22 +37,26 @@ def add_prompts(
     Raises IntegrityError where another process stores one of them at the same time.
     """
     marks = [chat_fingerprint(one.turns) for one in prompts]
-    return _add(project, prompts, marks, _taken_ids(project, prompts), prompt_import)
+    return _add(project, prompts, marks, prompt_import, keeps_clashing=False)
 
 
 def _add(
     project: Project,
     prompts: Sequence[ReadPrompt],
     marks: Sequence[str],
-    ids: dict[str, str],
     prompt_import: PromptImport | None,
+    *,
+    keeps_clashing: bool,
 ) -> Added:
     added, new = Added(_known(project, marks)), dict[str, ReadPrompt]()
+    ids = _taken_ids(project, prompts)
     for place, (mark, one) in enumerate(zip(marks, prompts, strict=True)):
         if mark in added.keys or mark in new:
             continue
         if one.external_id and ids.setdefault(one.external_id, mark) != mark:
-            added.refused[place] = f"The id {one.external_id!r} names another prompt already."
+            added.clashing[place] = f"The id {one.external_id!r} names another prompt already."
+            if keeps_clashing:
+                new[mark] = replace(one, external_id="")
             continue
         new[mark] = one
     keys = dict(zip(new, new_keys(Prompt, len(new)), strict=True))
@@ -81,22 +85,12 @@ def find_or_add(
     prompts: Sequence[ReadPrompt],
     marks: Sequence[str],
     prompt_import: PromptImport,
-) -> tuple[list[int], set[int]]:
-    """The keys of these prompts, in order, and which of them are new: those that the project had not are stored first.
-
-    ``marks`` are their fingerprints.
+) -> Added:
+    """These prompts, whose fingerprints are ``marks``: those that the project had not are stored first.
 
     Rows of judgments may give one prompt several ids, or one id to several prompts: the first keeps it.
     """
-    ids = _taken_ids(project, prompts)
-    plain = [
-        one
-        if not one.external_id or ids.setdefault(one.external_id, mark) == mark
-        else replace(one, external_id="")
-        for mark, one in zip(marks, prompts, strict=True)
-    ]
-    added = _add(project, plain, marks, ids, prompt_import)
-    return [added.keys[mark] for mark in marks], added.new
+    return _add(project, prompts, marks, prompt_import, keeps_clashing=True)
 
 
 def _known(project: Project, marks: Sequence[str]) -> dict[str, int]:
