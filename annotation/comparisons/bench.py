@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from django.utils.functional import Promise
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -147,13 +146,6 @@ class Bench:
         return self.project.rationale_rule != Project.RationaleRule.NEVER
 
 
-def _shown(text: str) -> SafeString:
-    """A response as HTML; an empty one says that it is, so that nobody takes it for a fault of the page."""
-    if text.strip():
-        return markdown.render(text)
-    return format_html('<p class="not-shown">{}</p>', _("This response is empty."))
-
-
 def bench_for(lease: Lease, criteria: Sequence[Asked]) -> Bench:
     """Lay out a lease with the criteria of its project; asks the database nothing."""
     return Bench(
@@ -178,7 +170,7 @@ def shown_candidates(responses: Mapping[int, Response]) -> list[ShownCandidate]:
         ShownCandidate(
             id=pk,
             letter=letters[pk],
-            html=_shown(one.text),
+            html=markdown.response(one.text),
             raw=markdown.raw(one.text),
             is_cut=not one.is_finished,
         )

@@ -55,7 +55,7 @@ def drawn_responses(comparison: Comparison, judgments: Iterable[Judgment]) -> li
     """The responses of a comparison in their letters, with what these judgments mark."""
     texts, given = texts_of(comparison.candidate_ids), list(judgments)
     return [
-        Drawn(letter, pk, markdown.render(texts[pk]), marked_in(pk, texts[pk], given))
+        Drawn(letter, pk, markdown.response(texts[pk]), marked_in(pk, texts[pk], given))
         for pk, letter in letters_of(comparison.candidate_ids).items()
     ]
 

@@ -15,7 +15,9 @@ from itertools import cycle
 from typing import Any
 
 import nh3
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -114,6 +116,13 @@ def render(text: str) -> SafeString:
     if len(text) > LONGEST_RENDERED:
         return raw(text)
     return _rendered(text)
+
+
+def response(text: str) -> SafeString:
+    """A response as HTML; an empty one says that it is, so that nobody takes it for a fault of the page."""
+    if text.strip():
+        return render(text)
+    return format_html('<p class="not-shown">{}</p>', _("This response is empty."))
 
 
 def raw(text: str) -> SafeString:

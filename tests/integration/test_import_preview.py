@@ -87,6 +87,12 @@ def test_what_is_not_used_is_said_of_judgments_too(client):
     assert "more than prompts" not in page
 
 
+def test_an_empty_response_that_was_judged_is_shown_as_empty(client):
+    page = shown(client, json.dumps({**ROW, "response_a": ""}).encode())
+    assert '<span class="muted">(empty)</span>' in page
+    assert "<bdi>Seven.</bdi>" in page
+
+
 def test_a_file_that_cannot_be_read_says_why(client):
     assert "Parquet" in shown(client, b"PAR1xxxx", name="rows.parquet")
     assert "ends in none of" in shown(client, b"x", name="rows.exe")

@@ -8,6 +8,7 @@ from itertools import chain, combinations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from django.urls import reverse
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment
@@ -99,6 +100,19 @@ def test_a_long_table_gathers_the_labels_of_one_comparison():
     assert comparison.state == Comparison.State.JUDGED
     told_all = {told(one) for one in comparison.judgments.all()}
     assert told_all == {"first > second", "second > first", "first=second"}
+
+
+def test_an_empty_response_that_was_judged_is_taken_and_shown_as_empty(client):
+    row = take(lines({**LABELED, "response_a": " ", "label": "b"}), Contents.JUDGMENTS)
+    comparison = Comparison.objects.get(project=row.project)
+    assert (row.rows_created, row.rows_rejected) == (1, 0)
+    client.force_login(factories.member(row.project, Role.ADMIN))
+    for name in ("quality-comparison", "comparisons-detail"):
+        page = client.get(reverse(name, args=[row.project_id, comparison.pk])).content.decode()
+        assert page.count('<p class="not-shown">This response is empty.</p>') == 1
+    page = client.get(reverse("quality-items", args=[row.project_id])).content.decode()
+    assert '<span class="muted">(empty)</span>' in page
+    assert "<bdi>second</bdi>" in page
 
 
 def test_both_bad_is_all_bad_and_no_ranking():

@@ -2,7 +2,9 @@
 
 from django import template
 from django.template.defaultfilters import floatformat
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from annotation.ui import markdown as inert
 from annotation.ui.minus import with_minus
@@ -43,5 +45,13 @@ def duration(value: float, unit: int = 1) -> str:
 
 @register.filter
 def markdown(text: str) -> SafeString:
-    """Untrusted Markdown as inert HTML."""
-    return inert.render(text)
+    """Untrusted Markdown as inert HTML; an empty response says that it is."""
+    return inert.response(text)
+
+
+@register.filter
+def beginning(text: str, most: int) -> SafeString:
+    """How an untrusted response begins; an empty one says that it is."""
+    if text.strip():
+        return format_html("<bdi>{}</bdi>", Truncator(text).chars(most))
+    return format_html('<span class="muted">{}</span>', "(empty)")
