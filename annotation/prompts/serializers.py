@@ -7,7 +7,7 @@ from rest_framework import serializers
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.files import FORMATS
-from annotation.prompts.services.previewing import FilePreview, Preview
+from annotation.prompts.services.previewing import ONE_BY_ONE, FilePreview, Preview
 
 MOST_ROWS = 10_000
 
@@ -107,7 +107,7 @@ class RowPreviewSerializer(serializers.Serializer[Preview]):
 class FilePreviewSerializer(serializers.Serializer[FilePreview]):
     file_format = serializers.CharField()
     rows_checked = serializers.IntegerField()
-    rows_refused = serializers.IntegerField(help_text="Of the rows checked.")
+    rows_refused = serializers.IntegerField(help_text=f"Of the rows checked. {ONE_BY_ONE}")
     is_whole = serializers.BooleanField(help_text="False: only the first rows were checked.")
     read_as = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by form.")
     shown = RowPreviewSerializer(many=True, help_text="The first rows that would be taken.")

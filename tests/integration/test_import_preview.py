@@ -29,6 +29,7 @@ def test_the_first_five_rows_are_shown_in_words_and_nothing_is_stored(client):
     page = shown(client, "\n".join(map(json.dumps, rows)).encode())
     assert page.count("<article") == 5
     assert "dataset: B over A (better)" in page
+    assert "Rows are looked at one by one" in page
     assert "known are" in page
     assert not PromptImport.objects.exists()
     assert not Prompt.objects.exists()

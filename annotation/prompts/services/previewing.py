@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, ClassVar
 
 from annotation.core.errors import InvalidInput
 from annotation.core.text import canonical
@@ -29,6 +29,10 @@ ROWS_CHECKED = 1_000
 REFUSED_SHOWN = 20
 LINES_NAMED = 5  # of each reason
 REASONS_COUNTED = 1_000  # some name what the row holds, so that each has one of its own
+ONE_BY_ONE = (
+    "Rows are looked at one by one: what the project holds already, an id that names two prompts, and a second verdict "
+    "of a labeler on the same responses are found by the import."
+)
 STRENGTHS = {1: "slightly", 2: "better", 3: "much better"}
 
 
@@ -59,6 +63,7 @@ class Refusal:
 class FilePreview:
     """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first that would be taken."""
 
+    unseen: ClassVar[str] = ONE_BY_ONE
     file_format: str
     rows_checked: int = 0
     rows_refused: int = 0

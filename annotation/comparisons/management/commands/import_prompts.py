@@ -65,7 +65,7 @@ class Command(BaseCommand):
         forms = ", ".join(f"{rows:,} as {form}" for form, rows in found.forms()) or "none"
         self.stdout.write(
             f"{found.rows_checked} rows of {found.file_format}, read {forms}; "
-            f"{found.rows_refused} would be rejected. Nothing was stored."
+            f"{found.rows_refused} would be rejected. Nothing was stored. {found.unseen}"
         )
         for one in found.shown:
             said = "; ".join(one.verdicts) or " ".join(turn["content"] for turn in one.turns)
