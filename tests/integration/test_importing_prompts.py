@@ -20,6 +20,8 @@ from annotation.core.errors import InvalidInput, StorageFull
 from annotation.core.storage import folder
 from annotation.projects.models import Role
 from annotation.prompts.models import Prompt, PromptImport
+from annotation.prompts.readers.chats import RowForm, read_prompt
+from annotation.prompts.readers.rows import RowRefused
 from annotation.prompts.services import importing
 from annotation.prompts.services.requesting import request_import
 from tests import factories
@@ -116,6 +118,19 @@ def test_one_row_is_refused_and_the_others_kept_for(case):
     row = take(lines({"text": "Before"}, bad, {"text": "After"}))
     assert row.rows_created == 2, [one.reason for one in row.rejected_rows.all()]
     assert words in reason(row, 2)
+
+
+@pytest.mark.parametrize("form", [RowForm.AUTO, RowForm.CHAT, RowForm.SHAREGPT])
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"messages": "Hello"}, "messages is text, not a list of turns."),
+        ({"conversations": {"from": "human"}}, "conversations is an object, not a list of turns."),
+    ],
+)
+def test_turns_that_are_no_list_are_named_by_their_column(form, row, said):
+    with pytest.raises(RowRefused, match=f"^{said}$"):
+        read_prompt(row, form)
 
 
 def test_a_row_that_is_not_json_is_listed_with_its_line_and_how_it_begins():

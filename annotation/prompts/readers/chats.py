@@ -63,6 +63,7 @@ ROLES |= {"prompter": "user", "assistant": "assistant", "gpt": "assistant", "bot
 ROLES |= {"chatgpt": "assistant", "model": "assistant", "ai": "assistant"}
 PLAIN_COLUMNS = ("prompt", "text", "instruction", "question", "query")
 CHAT_COLUMNS = ("messages", "prompt", "chosen")
+TURN_COLUMNS = ("messages", "conversations")  # and nothing else
 HH_COLUMNS = ("chosen", "prompt", "text")
 FACTS = {"external_id": ("id", "external_id", "prompt_id"), "category": ("category",)}
 FACTS |= {"language": ("language", "lang"), "source": ("source",), "license": ("license",)}
@@ -129,9 +130,17 @@ def detect(fields: dict[str, Any]) -> RowForm:
         return RowForm.HH
     if any(name in fields for name in PLAIN_COLUMNS):
         return RowForm.PLAIN
+    _refuse_other_than_lists(fields)
     raise RowRefused(
         f"No column holds a prompt; seen: {seen(fields)}. Use prompt, text, instruction, messages or conversations."
     )
+
+
+def _refuse_other_than_lists(fields: dict[str, Any]) -> None:
+    """Raise RowRefused for a column of turns that holds something else."""
+    for name in TURN_COLUMNS:
+        if (value := fields.get(name)) and not isinstance(value, list):
+            raise RowRefused(f"{name} is {kind_of(value)}, not a list of turns.")
 
 
 def _first(fields: dict[str, Any], names: tuple[str, ...], kind: type) -> Any:  # Any: JSON
@@ -158,13 +167,22 @@ def _plain(fields: dict[str, Any]) -> list[Turn]:
 
 
 def _chat(fields: dict[str, Any]) -> list[Turn]:
-    return turns_of(_first(fields, CHAT_COLUMNS, list), role="role", content="content")
+    return _turns_in(fields, CHAT_COLUMNS, role="role", content="content")
 
 
 def _sharegpt(fields: dict[str, Any]) -> list[Turn]:
-    turns = turns_of(fields.get("conversations"), role="from", content="value")
+    turns = _turns_in(fields, ("conversations",), role="from", content="value")
     system = text_of(fields, "system")
     return [Turn(role="system", content=system), *turns] if system.strip() else turns
+
+
+def _turns_in(
+    fields: dict[str, Any], names: tuple[str, ...], *, role: str, content: str
+) -> list[Turn]:
+    chat = _first(fields, names, list)
+    if chat is None:
+        _refuse_other_than_lists(fields)
+    return turns_of(chat, role=role, content=content)
 
 
 def _hh(fields: dict[str, Any]) -> list[Turn]:
