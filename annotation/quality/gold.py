@@ -1,6 +1,7 @@
 """Gold: comparisons with a known answer. Marked, watched, retired, taken back; the answer never shows in real work."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,9 +31,7 @@ LINES_MAX = 5_000
 SUSPICIOUS_FROM = 4  # answers
 ALL_BAD = "all bad"
 NOT_MACHINES = (LabelerKind.PEOPLE, LabelerKind.SIMULATED, LabelerKind.IMPORTED)
-_KNOWN = re.compile(
-    r"\s*(\d{1,18}|[A-Z])(\s*[>=]\s*(\d{1,18}|[A-Z])){1,8}\s*", re.ASCII | re.IGNORECASE
-)
+_KNOWN = re.compile(r"(\d{1,18}|[A-Z])(\s*[>=]\s*(\d{1,18}|[A-Z])){0,8}", re.ASCII | re.IGNORECASE)
 
 
 @transaction.atomic
@@ -261,26 +260,47 @@ def accuracy_on_gold(right: int, shown: int) -> Statistic:
 
 def ranking_from(text: str, candidate_ids: Sequence[int]) -> Tiers:
     """A known answer of a comparison in its letters or candidate numbers. Raises InvalidInput naming what was read."""
-    if text.strip().lower() == ALL_BAD:
+    said = text.strip()
+    if not said:
+        raise InvalidInput("There is no answer after the number.")
+    if said.lower() == ALL_BAD:
         return []
-    if not _KNOWN.fullmatch(text):
+    if not _KNOWN.fullmatch(said):
         raise InvalidInput(
-            f"{text[:60]!r} is no known answer; write the letters of the comparison’s page or candidate numbers, best "
+            f"{said[:60]!r} is no known answer; write the letters of the comparison’s page or candidate numbers, best "
             "first, such as “A > C = B”, or “all bad”."
         )
-    named = {letter: pk for pk, letter in letters_of(candidate_ids).items()}
-    return [
-        sorted(_candidate(one.strip(), named) for one in tier.split("="))
-        for tier in text.split(">")
+    letters, numbers = letters_of(candidate_ids), {pk: str(pk) for pk in candidate_ids}
+    known = {name: pk for names in (letters, numbers) for pk, name in names.items()}
+    shown = numbers if said.lower() == said.upper() else letters
+    tiers = [
+        sorted(_candidate(one.strip(), known, shown) for one in tier.split("="))
+        for tier in said.split(">")
     ]
+    _check_each_once(tiers, shown)
+    return tiers
 
 
-def _candidate(name: str, named: Mapping[str, int]) -> int:
-    if name.isdecimal():
-        return int(name)
-    if name.upper() not in named:
-        raise InvalidInput(f"There is no {name} here; the comparison has {', '.join(named)}.")
-    return named[name.upper()]
+def _candidate(name: str, known: Mapping[str, int], shown: Mapping[int, str]) -> int:
+    found = known.get(name.upper().lstrip("0"))
+    if found is None:
+        raise InvalidInput(
+            f"There is no {name} here; the comparison has {', '.join(shown.values())}."
+        )
+    return found
+
+
+def _check_each_once(tiers: Tiers, shown: Mapping[int, str]) -> None:
+    """``shown`` are the names of the candidates as they were written: letters or numbers."""
+    times = Counter(pk for tier in tiers for pk in tier)
+    faults = [
+        f"{name} stands {'twice' if times[pk] == 2 else f'{times[pk]} times'}"
+        for pk, name in shown.items()
+        if times[pk] > 1
+    ]
+    faults += [f"{name} is missing" for pk, name in shown.items() if not times[pk]]
+    if faults:
+        raise InvalidInput(f"{'; '.join(faults)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Admins read one letter for a candidate everywhere, and beside what labelers wrote how theirs map to it."""
 
+import re
 from html import unescape
 
 import pytest
@@ -246,8 +247,24 @@ def test_known_answers_are_imported_by_letters_or_numbers(project, admin):
     assert gold.ranking_from(f"{c} > {a} = B", row.candidate_ids) == [[c], [a, b]]
     with pytest.raises(InvalidInput, match="no D here; the comparison has A, B, C"):
         gold.ranking_from("A > D", row.candidate_ids)
-    with pytest.raises(InvalidInput, match="is no known answer"):
-        gold.ranking_from("first", row.candidate_ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (" A > A", "A stands twice; B is missing."),
+        ("A > B = a = A", "A stands 3 times."),
+        (" A", "B is missing."),
+        ("7 > 7", "7 stands twice; 9 is missing."),
+        ("A > 7", "A stands twice; B is missing."),
+        ("8 > 9", "There is no 8 here; the comparison has 7, 9."),
+        (" ", "There is no answer after the number."),
+        (" first ", "'first' is no known answer; "),
+    ],
+)
+def test_what_is_wrong_with_a_known_answer_is_said_in_the_names_that_were_written(text, told):
+    with pytest.raises(InvalidInput, match=f"^{re.escape(told)}"):
+        gold.ranking_from(text, [7, 9])
 
 
 def test_what_is_decided_about_their_work_is_told_in_the_language_of_the_labeler(
