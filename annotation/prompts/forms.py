@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
+from annotation.prompts.readers.rows import EMPTY_FILE
 
 CONTENTS: dict[str, str | Promise] = {
     PromptImport.Contents.PROMPTS: _("Prompts"),
@@ -47,7 +48,7 @@ class UploadForm(forms.Form):
     )
     file = forms.FileField(
         label=_("File"),
-        error_messages={"required": NO_FILE},
+        error_messages={"required": NO_FILE, "empty": _(EMPTY_FILE)},
         help_text=_("JSON Lines, a JSON array, CSV or Parquet; also packed as .gz."),
         widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.parquet,.gz"}),
     )

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from annotation.prompts.models import Prompt, PromptImport, RejectedRow
 from annotation.prompts.readers.chats import RowForm
 from annotation.prompts.readers.files import FORMATS
+from annotation.prompts.readers.rows import EMPTY_FILE
 from annotation.prompts.services.previewing import ONE_BY_ONE, FilePreview, Preview
 
 MOST_ROWS = 10_000
@@ -61,7 +62,7 @@ class ImportSerializer(serializers.ModelSerializer[PromptImport]):
 
 
 class UploadSerializer(serializers.Serializer[None]):
-    file = serializers.FileField(required=False)
+    file = serializers.FileField(required=False, error_messages={"empty": EMPTY_FILE})
     rows = serializers.ListField(
         child=serializers.DictField(),
         required=False,

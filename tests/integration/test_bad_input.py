@@ -160,7 +160,7 @@ def test_bad_rows_are_listed_on_the_page_and_in_the_api_and_the_good_ones_kept(
 UPLOADS_REFUSED = {
     "no known ending": (b"x", "prompts.docx", "ends in none of"),
     "too large": (b"x" * 200, "p.jsonl", "larger than 100 bytes"),
-    "empty": (b"", "p.jsonl", "empty"),
+    "empty": (b"", "p.jsonl", "Choose a file with at least one row."),
 }
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, TypeVar
 from annotation.core.text import from_inert, kind_of
 from annotation.prompts.readers.headers import column_names
 from annotation.prompts.readers.rows import (
+    EMPTY_FILE,
     EXCERPT,
     JSON,
     MAX_ROW_BYTES,
@@ -82,7 +83,7 @@ def row_numbers(path: Path, file_format: str) -> Iterator[int]:
 
 def _refuse_empty(path: Path) -> None:
     if path.stat().st_size == 0:
-        raise UnreadableFile("The file is empty.")
+        raise UnreadableFile(EMPTY_FILE)
 
 
 def _guarded(path: Path, reader: Callable[[IO[bytes]], Iterator[Item]]) -> Iterator[Item]:

@@ -5,12 +5,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from annotation.core.errors import InvalidInput
 from annotation.core.text import kind_of
 
 MAX_ROW_BYTES = 4 * 1024 * 1024
 MAX_TEXT = 100_000  # characters of one prompt with all its turns, and of one response
 EXCERPT = 200
+EMPTY_FILE = gettext_noop("The file is empty. Choose a file with at least one row.")
 
 
 class UnreadableFile(InvalidInput):

@@ -19,6 +19,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import READERS, RowForm
 from annotation.prompts.readers.files import FORMATS, file_format
 from annotation.prompts.readers.forms import BY_NAME
+from annotation.prompts.readers.rows import EMPTY_FILE
 
 Contents = PromptImport.Contents
 JUDGED_ROW_FORMS = frozenset(BY_NAME)
@@ -131,7 +132,7 @@ def _within_limit(chunks: Iterable[bytes]) -> Iterator[bytes]:
             )
         yield chunk
     if not total:
-        raise InvalidInput.at("file", "The file is empty.")
+        raise InvalidInput.at("file", EMPTY_FILE)
 
 
 @transaction.atomic
