@@ -23,7 +23,7 @@ from annotation.quality.people_frame import (
     people_context,
     refused,
 )
-from annotation.quality.rule_kinds import sentence_of
+from annotation.quality.rule_kinds import checked_agreeing, sentence_of
 
 PAGE_SIZE = 50
 
@@ -93,15 +93,16 @@ def early_stop(request: HttpRequest, project_id: int) -> HttpResponse:
     """Try early stop on history, which writes nothing; or, where the button says so, let it hold from now on."""
     project = project_for(request.user, project_id, Role.ADMIN)
     text = request.POST.get("agreeing", "")
-    agreeing = people_forms.number_from(request.POST, "agreeing") if text else None
     try:
+        number = people_forms.number_from(request.POST, "agreeing")
+        agreeing = checked_agreeing(number) if text else None
         if "save" not in request.POST:
             tried = rules.try_early_stop(project=project, agreeing=agreeing)
             context = _rules_context(request, project)
             return render(request, "quality/rules.html", {**context, "early_stop": tried})
         update_settings(project=project, actor=person(request), stop_when_agreeing=agreeing)
     except DomainError as error:
-        return refused(request, error, "quality-rules", project.pk)
+        return _refused_beside(request, project, early_stop_error=str(error))
     ends = f"{agreeing} equal verdicts end a comparison, also where they were given before."
     opens = "Every comparison gets all its labels, also those that were ended early."
     text = ends if agreeing else opens
@@ -120,9 +121,16 @@ def asking_set(request: HttpRequest, project_id: int) -> HttpResponse:
             return render(request, "quality/rules.html", {**context, "would_ask": tried})
         update_settings(project=project, actor=person(request), **settings)
     except DomainError as error:
-        return refused(request, error, "quality-rules", project.pk)
+        return _refused_beside(request, project, asking_error=str(error))
     text = "Saved. Gold, repeats and reading time hold at once, the labels for comparisons made from now on."
     return done(request, text, "quality-rules", project.pk)
+
+
+def _refused_beside(request: HttpRequest, project: Project, **errors: str) -> HttpResponse:
+    """The page again with what was typed, and beside its form why it was not taken."""
+    project.refresh_from_db()  # the service sets what it then refuses
+    context = {**_rules_context(request, project), **errors}
+    return render(request, "quality/rules.html", context, status=400)
 
 
 def _series(request: HttpRequest) -> int | None:

@@ -82,6 +82,23 @@ def test_the_answer_of_a_dry_run_comes_into_view_and_is_read_out(
     assert complaints == []
 
 
+def test_settings_that_are_refused_are_told_beside_what_was_typed(
+    page: Page, live_server, project, admin, history
+):
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(live_server.url + reverse("quality-rules", args=[project.pk]))
+    asking = page.locator("#asking")
+    for button in ("Save", "Try on history"):
+        asking.get_by_label("Gold, %").fill("30")
+        asking.get_by_label("Repeats, %").fill("35")
+        asking.get_by_role("button", name=button, exact=True).click()
+        told = asking.get_by_role("alert")
+        expect(told).to_contain_text("Gold and repeats together are 65%")
+        expect(told).to_be_focused()
+        expect(told).to_be_in_viewport(ratio=1)
+        expect(asking.get_by_label("Gold, %")).to_have_value("30")
+
+
 def test_who_is_ticked_becomes_a_group_and_a_filter(
     page: Page, live_server, project, admin, history, complaints
 ):

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from annotation.projects.models import Role
 from tests import factories
+from tests.refusals import refusal_in
 
 pytestmark = pytest.mark.django_db
 POSTED = {
@@ -76,12 +77,27 @@ def test_saving_changes_the_settings(client, project, url):
 )
 def test_what_cannot_be_is_refused_with_its_name(client, project, url, name, value):
     for button in ({}, {"save": "yes"}):
-        page = client.post(url, {**POSTED, name: value, **button}, follow=True)
-        assert page.status_code == 200
-        (told,) = (str(one) for one in page.context["messages"])
+        page = client.post(url, {**POSTED, name: value, **button})
+        assert page.status_code == 400
+        assert not list(page.context["messages"])
+        told = refusal_in(page.text, url)
         assert name in told or "Gold and repeats together" in told
     project.refresh_from_db()
     assert project.overlap_share == 1.0
+
+
+@pytest.mark.parametrize("button", [{}, {"save": "yes"}])
+def test_what_was_typed_stays_in_the_form_that_was_refused(client, url, button):
+    typed = {**POSTED, "gold_share": "30", "repeat_share": "35"}
+    page = client.post(url, {**typed, **button}).text
+    for name, value in typed.items():
+        field = page[page.index(f'id="{name}"') :].split(">")[0]
+        assert f'value="{value}"' in field
+
+
+def test_a_refused_form_leaves_the_rest_of_the_page_as_it_is_stored(client, project, url):
+    page = client.post(url, {**POSTED, "overlap": "51", "save": "yes"})
+    assert page.context["project"].overlap == project.overlap
 
 
 def test_the_api_tries_settings_and_writes_nothing(project, tried):

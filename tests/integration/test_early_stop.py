@@ -29,6 +29,7 @@ from annotation.prompts.models import PromptImport
 from annotation.prompts.services import importing
 from annotation.prompts.services.requesting import request_import
 from tests import factories
+from tests.refusals import refusal_in
 from tests.waiting import beside
 from workers import housekeeping
 from workers.comparisons import settle_early_stop
@@ -231,9 +232,11 @@ def test_the_page_says_what_is_wrong(client, project, admin, wrong):
     client.force_login(admin)
     url = reverse("quality-early-stop", args=[project.pk])
     for button in ({}, {"save": "yes"}):
-        page = client.post(url, {"agreeing": wrong, **button}, follow=True)
-        assert "agreeing" in page.text
-        assert page.status_code == 200
+        page = client.post(url, {"agreeing": wrong, **button})
+        assert page.status_code == 400
+        assert "agreeing" in refusal_in(page.text, url)
+        assert f'value="{wrong}"' in page.text
+        assert "Now: 2." in page.text
     project.refresh_from_db()
     assert project.stop_when_agreeing == 2
 
