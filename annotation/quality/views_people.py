@@ -1,6 +1,6 @@
 """Pages on which admins look after labelers, comparisons and gold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from django.core.paginator import Paginator
@@ -213,6 +213,22 @@ def comparison(request: HttpRequest, project_id: int, comparison_id: int) -> Htt
     return render(request, "quality/comparison.html", _comparison_context(request, project, row))
 
 
+def _refused_in(
+    request: HttpRequest, project: Project, row: Comparison, form: str, error: InvalidInput
+) -> HttpResponse:
+    """The comparison again, with what was typed in one of its forms and why it was not taken."""
+    typed = {**_typed(row, request.POST), "error": str(error)}
+    context = {**_comparison_context(request, project, row), form: typed}
+    return render(request, "quality/comparison.html", context, status=400)
+
+
+def _typed(row: Comparison, fields: Mapping[str, str]) -> Context:
+    """What a form about a verdict shows: its fields, and the rank of each candidate."""
+    letters = letters_of(row.candidate_ids).items()
+    ranks = [(letter, pk, fields.get(f"rank-{pk}", "")) for pk, letter in letters]
+    return {name: fields[name] for name in fields} | {"ranks": ranks}
+
+
 def _comparison_context(request: HttpRequest, project: Project, row: Comparison) -> Context:
     letters, given = letters_of(row.candidate_ids), list(judgments_on(row))
     scale = project.answer_scale
@@ -232,14 +248,15 @@ def _comparison_context(request: HttpRequest, project: Project, row: Comparison)
         "skips": skips_on(row),
         "adjudication": found,
         "adjudicated": verdict_text(found, row) if found and found.has_verdict else "",
+        "deciding": _typed(row, {}),
         "gold": item,
+        "marking": _typed(row, {"from": "adjudication", "note": item.note if item else ""}),
         "known": ranking_text(known_tiers(row), letters),
         "votes_standing": row.judgments.filter(withdrawn_at=None, is_counted=True).count(),
     }
 
 
 def _adjudicate(request: HttpRequest, project: Project, row: Comparison) -> HttpResponse:
-    back = ("quality-comparison", project.pk, row.pk)
     try:
         adjudication.adjudicate(
             comparison=row,
@@ -249,8 +266,9 @@ def _adjudicate(request: HttpRequest, project: Project, row: Comparison) -> Http
             actor=person(request),
         )
     except InvalidInput as error:
-        return refused(request, error, *back)
-    return done(request, f"Comparison {row.pk} is adjudicated. The votes stay beside it.", *back)
+        return _refused_in(request, project, row, "deciding", error)
+    text = f"Comparison {row.pk} is adjudicated. The votes stay beside it."
+    return done(request, text, "quality-comparison", project.pk, row.pk)
 
 
 @require_POST
@@ -271,7 +289,6 @@ def gold_mark(request: HttpRequest, project_id: int, comparison_id: int) -> Http
     """Make a comparison gold, or correct its known answer."""
     project = project_for(request.user, project_id, Role.ADMIN)
     row = comparison_of(project=project, pk=comparison_id)
-    back = ("quality-comparison", project.pk, row.pk)
     found = adjudication.adjudications_by_comparison(project, [row.pk]).get(row.pk)
     is_adjudicated = request.POST.get("from") == "adjudication" and found and found.has_verdict
     try:
@@ -289,8 +306,9 @@ def gold_mark(request: HttpRequest, project_id: int, comparison_id: int) -> Http
             actor=person(request),
         )
     except InvalidInput as error:
-        return refused(request, error, *back)
-    return done(request, f"Comparison {row.pk} is gold now.", *back)
+        return _refused_in(request, project, row, "marking", error)
+    text = f"Comparison {row.pk} is gold now."
+    return done(request, text, "quality-comparison", project.pk, row.pk)
 
 
 @require_POST

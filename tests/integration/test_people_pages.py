@@ -16,6 +16,7 @@ from annotation.quality.models import Adjudication, Rule
 from tests import factories
 from tests.integration.test_gold_and_exam import answered, marked
 from tests.integration.test_people_rules import first_wins, judged
+from tests.refusals import refusal_in
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +48,13 @@ def post(client, url, **fields):
     return answer.content.decode()
 
 
+def refused(client, url, **fields):
+    """Post what is not taken; what the page says in the form."""
+    answer = client.post(url, fields)
+    assert (answer.status_code, list(answer.context["messages"])) == (400, [])
+    return refusal_in(answer.text, url)
+
+
 def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, client, labeler):
     comparison = judged(project, (labeler, -1), rationale="<script>alert(1)</script>")
     first, second = comparison.candidate_ids
@@ -54,7 +62,7 @@ def test_an_admin_adjudicates_on_the_page_and_takes_it_back(project, admin, clie
     page = client.get(url).content.decode()
     assert "B better than A" in page
     assert "<script>alert(1)" not in page
-    assert "Say which response is better" in post(client, url, cause="ambiguous")
+    assert "Say which response is better" in refused(client, url, cause="ambiguous")
     told = post(client, url, cause="labeler_error", verdict=f"{first}:2", note="Look at the date.")
     assert "is adjudicated" in told
     made = Adjudication.objects.get()
@@ -86,7 +94,7 @@ def test_a_verdict_has_the_strengths_of_the_answer_scale(
     offered = re.findall(r'name="verdict" value="[^"]+"> ([^<]+)<', page)
     assert offered[:3] == labels
     verdict = beyond if beyond == "tie" else f"{first}:{beyond}"
-    assert told in post(client, url, cause="ambiguous", verdict=verdict)
+    assert told in refused(client, url, cause="ambiguous", verdict=verdict)
     assert not Adjudication.objects.exists()
     assert "is adjudicated" in post(client, url, cause="ambiguous", verdict=f"{first}:1")
 
@@ -98,7 +106,7 @@ def test_no_tie_is_known_where_labelers_have_to_choose(project, admin, client):
     url = at("gold-mark", project, comparison.pk)
     a, b, c = comparison.candidate_ids
     tied = {f"rank-{a}": "1", f"rank-{b}": "1", f"rank-{c}": "2"}
-    assert "no two responses may be the same" in post(client, url, **tied)
+    assert "no two responses may be the same" in refused(client, url, **tied)
     assert "is gold now" in post(client, url, **tied | {f"rank-{b}": "3"})
     assert gold.gold_item(project, comparison.pk).comparison.known_ranking["ranking"] == [
         [a],
@@ -136,11 +144,59 @@ def test_a_ranking_of_many_is_adjudicated_by_ranks(project, admin, client):
     comparison = factories.comparison(factories.prompt(project), size=3)
     url = at("comparison", project, comparison.pk)
     a, b, c = comparison.candidate_ids
-    assert "a rank from 1 to 9" in post(client, url, cause="ambiguous", **{f"rank-{a}": "1"})
+    assert "a rank from 1 to 9" in refused(client, url, cause="ambiguous", **{f"rank-{a}": "1"})
     ranks = {f"rank-{a}": "2", f"rank-{b}": "1", f"rank-{c}": "2"}
     post(client, url, cause="ambiguous", **ranks)
     made = Adjudication.objects.get()
     assert (made.ranking, made.strengths) == ([[b], [a, c]], [1])
+
+
+def form_to(client, url, fields):
+    """The form that a refused post comes back with."""
+    page = client.post(url, fields).text
+    return page.split(f'action="{url}"', 1)[1].split("</form>", 1)[0]
+
+
+def test_what_was_typed_about_a_pair_stays_where_no_verdict_was_chosen(project, admin, client):
+    """Each of the two forms keeps its own."""
+    comparison = factories.comparison(factories.prompt(project))
+    deciding, marking = (
+        at("comparison", project, comparison.pk),
+        at("gold-mark", project, comparison.pk),
+    )
+    typed = {"cause": "ambiguous", "note": "The date <is> wrong."}
+    form = form_to(client, deciding, typed)
+    assert 'value="ambiguous" required checked>' in form
+    assert "The date &lt;is&gt; wrong.</textarea>" in form
+    assert client.post(deciding, typed).text.count("The date &lt;is&gt; wrong.") == 1
+    assert "It cites.</textarea>" in form_to(client, marking, {"note": "It cites."})
+    too_long = {"verdict": f"{comparison.candidate_ids[0]}:1", "note": "x" * 1_001}
+    assert f'value="{too_long["verdict"]}" checked>' in form_to(client, marking, too_long)
+
+
+def test_ranks_that_were_typed_stay_where_one_lacks(project, admin, client):
+    comparison = factories.comparison(factories.prompt(project), size=3)
+    a, b, c = comparison.candidate_ids
+    ranks = {f"rank-{a}": "2", f"rank-{b}": "1", f"rank-{c}": ""}
+    for name in ("comparison", "gold-mark"):
+        form = form_to(client, at(name, project, comparison.pk), {"cause": "ambiguous", **ranks})
+        assert re.findall(r'name="(rank-\d+)" min="1" max="9" value="(\d*)"', form) == [
+            *ranks.items()
+        ]
+
+
+def test_a_verdict_refused_beside_one_that_stands_is_in_view(project, admin, client, labeler):
+    """The form to decide otherwise is folded away; and what is not to be taken from the verdict stays so."""
+    comparison = judged(project, (labeler, -1))
+    adjudication.adjudicate(
+        comparison=comparison, cause="ambiguous", verdict=first_wins(comparison), actor=admin
+    )
+    url, marking = at("comparison", project, comparison.pk), at("gold-mark", project, comparison.pk)
+    assert (
+        "<details open><summary>Decide otherwise" in client.post(url, {"cause": "ambiguous"}).text
+    )
+    assert 'value="adjudication">' in form_to(client, marking, {"note": "It cites."})
+    assert 'value="adjudication" checked>' in client.get(url).text
 
 
 def test_the_gold_page_shows_a_bad_item_and_retires_it(project, admin, client):
