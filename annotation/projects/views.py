@@ -87,8 +87,7 @@ def archive(request: HttpRequest, project_id: int) -> HttpResponse:
 def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
     """Read the versions and publish the next; the rubric beside it."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    versions = project.guidelines.select_related("created_by").order_by("-version")
-    current = versions.first()
+    current = project.guidelines.order_by("-version").first()
     form = forms.GuidelineForm(request.POST or None, current=current)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
@@ -101,15 +100,20 @@ def guideline(request: HttpRequest, project_id: int) -> HttpResponse:
             told = _("Version %(version)s is what labelers read from now on.")
             messages.success(request, told % {"version": new.version})
             return redirect("comparisons-requeue", project.pk, new.version)
-    context = {
+    context = {**_guideline_context(request, project), "form": form}
+    return render(request, "projects/guideline.html", context, status=400 if form.is_bound else 200)
+
+
+def _guideline_context(request: HttpRequest, project: Project) -> dict[str, object]:
+    versions = project.guidelines.select_related("created_by").order_by("-version")
+    return {
         **page_context(person(request), project, "settings"),
         "tab": "guideline",
-        "form": form,
+        "form": forms.GuidelineForm(None, current=versions.first()),
         "versions": versions,
         "criteria": project.criteria.all(),
         "criterion_form": forms.CriterionForm(),
     }
-    return render(request, "projects/guideline.html", context, status=400 if form.is_bound else 200)
 
 
 @require_POST
@@ -118,7 +122,9 @@ def save_criterion(request: HttpRequest, project_id: int) -> HttpResponse:
     project = project_for(request.user, project_id, Role.ADMIN)
     form = forms.CriterionForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput(forms.first_error(form))
+        form.fields[next(iter(form.errors))].widget.attrs["autofocus"] = True
+        context = {**_guideline_context(request, project), "criterion_form": form}
+        return render(request, "projects/guideline.html", context, status=400)
     rubric.save_criterion(project=project, actor=person(request), **form.cleaned_data)
     return redirect("projects-guideline", project.pk)
 

@@ -1,6 +1,7 @@
 """A criterion may have a title, which people read; its name is what judgments and exports refer to."""
 
 import json
+import re
 from uuid import uuid4
 
 import pytest
@@ -124,6 +125,24 @@ def test_the_page_of_the_guideline_rewords_a_criterion_and_keeps_its_title(clien
     assert aspects_of(project)[0] == ("honest", "Which is truer?", TITLE)
     page = client.post(save, {"name": "honest", "title": "New", "question": "Q?"}, follow=True)
     assert '<b>New</b> <code class="small muted">honest</code>' in page.text
+
+
+def test_a_criterion_that_is_refused_is_told_in_its_form_with_what_was_typed(
+    client, admin, project
+):
+    save = reverse("projects-criterion-save", args=[project.pk])
+    typed = {"name": "Bad Name! ü", "title": "Good title", "question": "Which is truer?"}
+    page = client.post(save, typed)
+    assert page.status_code == 400
+    form = page.text.split(f'action="{save}"', 1)[1].split("</form>", 1)[0]
+    (name,) = re.findall(r'<input[^>]* value="Bad Name! ü"[^>]*>', form)
+    assert ("autofocus" in name, 'aria-invalid="true"' in name) == (True, True)
+    assert "A name has letters" in form
+    assert 'value="Good title"' in form
+    assert 'value="Which is truer?"' in form
+    assert "<details open><summary>Add a criterion" in page.text
+    assert page.text.count("autofocus") == 1
+    assert len(aspects_of(project)) == 2
 
 
 def test_a_rubric_that_somebody_else_changed_meanwhile_is_not_overwritten_unread(
