@@ -335,29 +335,42 @@ def gold_state(request: HttpRequest, project_id: int, comparison_id: int) -> Htt
 def gold_page(request: HttpRequest, project_id: int) -> HttpResponse:
     """All gold with how it was answered, and the entry exam made of it. A post imports known answers."""
     project = project_for(request.user, project_id, Role.ADMIN)
-    imported = None
-    if request.method == "POST":
-        try:
-            imported = gold.import_gold(
-                project=project, text=request.POST.get("text", ""), actor=person(request)
-            )
-        except InvalidInput as error:
-            return refused(request, error, "quality-gold", project.pk)
+    if request.method == "GET":
+        return render(request, "quality/gold.html", _gold_context(request, project))
+    text = request.POST.get("text", "")
+    try:
+        imported = gold.import_gold(project=project, text=text, actor=person(request))
+    except InvalidInput as error:
+        return _refused_beside(request, project, text=text, text_error=str(error))
+    context = _gold_context(request, project) | {"imported": imported}
+    context["text"] = text if imported.rejected else ""
+    return render(request, "quality/gold.html", context)
+
+
+def _gold_context(request: HttpRequest, project: Project) -> Context:
     scope, frame = narrowed_context(request, project, "gold")
     page = Paginator(gold.gold_items(project, scope), PAGE_SIZE).get_page(request.GET.get("page"))
     exam = exam_of(project)
-    context = {
+    return {
         **frame,
         "page": page,
         "gold": gold.gold_report(project, page.object_list, scope),
-        "imported": imported,
-        "text": request.POST.get("text", "") if imported and imported.rejected else "",
         "exam": exam,
+        "asked": {
+            **{name: f"{100 * getattr(exam, name):g}" for name in exams.SHARES},
+            "attempts_max": exam.attempts_max,
+            "retake_after_hours": exam.retake_after_hours,
+        },
         "usual_length": exams.usual_length(sequential_test(exam)),
         "entrants": exams.entrants_of(project) if project.must_qualify else [],
         "in_use": project.gold_items.filter(retired_at=None).count(),
     }
-    return render(request, "quality/gold.html", context)
+
+
+def _refused_beside(request: HttpRequest, project: Project, **told: object) -> HttpResponse:
+    """The page of gold again with what was typed, and beside its form why it was not taken."""
+    context = _gold_context(request, project) | told
+    return render(request, "quality/gold.html", context, status=400)
 
 
 @require_POST
@@ -371,5 +384,5 @@ def exam_set(request: HttpRequest, project_id: int) -> HttpResponse:
     try:
         exams.set_exam(project=project, actor=person(request), **posted)
     except InvalidInput as error:
-        return refused(request, error, "quality-gold", project.pk)
+        return _refused_beside(request, project, asked=request.POST, exam_error=str(error))
     return done(request, "The entry exam is saved.", "quality-gold", project.pk)

@@ -231,12 +231,35 @@ def test_known_answers_are_imported_and_wrong_lines_come_back(project, admin, cl
     assert "Line 2" in page
 
 
+def test_more_known_answers_than_are_taken_at_once_stay_in_the_form(
+    project, admin, client, monkeypatch
+):
+    monkeypatch.setattr(gold, "LINES_MAX", 1)
+    answer = client.post(at("gold", project), {"text": "31, A > B\n32, B > A"})
+    assert answer.status_code == 400
+    form = answer.text.split("<h2>Import known answers</h2>", 1)[1].split("</form>", 1)[0]
+    assert 'role="alert" tabindex="-1" autofocus>Send 1 to 1 lines' in form
+    assert "31, A &gt; B\n32, B &gt; A</textarea>" in form
+
+
 def test_the_exam_is_set_in_percent(project, admin, client):
     url = at("exam", project)
-    assert "at least 5 points above" in post(client, url, poor="80", good="82")
-    post(client, url, poor="55", good="85", attempts_max="2")
+    assert "at least 5 points above" in refused(client, url, poor="80", good="82")
+    post(client, url, poor="55", good="85", attempts_max="2", false_fail="2.5")
     project.refresh_from_db()
     assert (project.exam.poor, project.exam.good, project.exam.attempts_max) == (0.55, 0.85, 2)
+    field = client.get(at("gold", project)).text.split('id="false_fail"', 1)[1].split(">", 1)[0]
+    assert 'value="2.5"' in field
+
+
+def test_an_exam_that_is_refused_keeps_what_was_typed(project, admin, client):
+    typed = {
+        "poor": "85", "good": "80", "false_pass": "2.5", "false_fail": "7", "attempts_max": "7",
+        "retake_after_hours": "5",
+    }  # fmt: skip
+    form = form_to(client, at("exam", project), typed)
+    for name, value in typed.items():
+        assert f'value="{value}"' in form.split(f'id="{name}"', 1)[1].split(">", 1)[0]
 
 
 def test_a_rule_is_tried_before_it_is_saved_and_switched_off_after(project, admin, client, labeler):
