@@ -91,6 +91,16 @@ def tell_past_deadline(form: forms.BaseForm) -> None:
         field.help_text = format_html("<b>{}</b> {}", over, field.help_text)
 
 
+def idle_early_stop(project: Project) -> str:
+    """Why early stop, as the project has it, ends nothing; empty where it may, or is off."""
+    if not project.stop_when_agreeing or project.stop_when_agreeing < project.overlap:
+        return ""
+    told = gettext(
+        "This ends nothing early: no comparison gets more labels than %(overlap)s, unless its batch asks for more."
+    )
+    return told % {"overlap": project.overlap}
+
+
 class OpenedForm(forms.BaseForm):
     """A form that changes only what was typed otherwise than its page was opened with, kept there in hidden fields.
 
@@ -170,6 +180,9 @@ class ProjectForm(OpenedForm, forms.ModelForm):  # type: ignore[type-arg] # not 
             field.choices = CHOICES[name]
         if "deadline" in self.fields:
             tell_past_deadline(self)
+        if "stop_when_agreeing" in self.fields and (idle := idle_early_stop(self.instance)):
+            field = self.fields["stop_when_agreeing"]
+            field.help_text = format_html("<b>{}</b> {}", idle, field.help_text)
 
     class Meta:
         model = Project

@@ -12,6 +12,7 @@ from annotation.core.errors import Conflict, DomainError, InvalidInput
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import project_for
 from annotation.projects.services.projects import update_settings
+from annotation.projects.settings_forms import idle_early_stop
 from annotation.quality import asking, disputes, people_forms, rules
 from annotation.quality.appealed import appealed, compared_in
 from annotation.quality.models import Dispute
@@ -54,6 +55,7 @@ def _rules_context(request: HttpRequest, project: Project) -> Context:
             (one.pk, one.username) for one in people.filter(kind=User.Kind.MACHINE).distinct()
         ],
         "asked": request.POST or {"labeler": request.GET.get("about", "")},
+        "early_stop_idle": idle_early_stop(project),
         "shares": {name: f"{100 * getattr(project, name):g}" for name in asking.SHARES},
     }
 
@@ -105,7 +107,7 @@ def early_stop(request: HttpRequest, project_id: int) -> HttpResponse:
         return _refused_beside(request, project, early_stop_error=str(error))
     ends = f"{agreeing} equal verdicts end a comparison, also where they were given before."
     opens = "Every comparison gets all its labels, also those that were ended early."
-    text = ends if agreeing else opens
+    text = f"{ends} {idle_early_stop(project)}".rstrip() if agreeing else opens
     return done(request, text, "quality-rules", project.pk)
 
 

@@ -227,6 +227,22 @@ def test_the_page_tries_it_on_history_and_saves_it(client, project, admin):
     assert project.stop_when_agreeing is None
 
 
+@pytest.mark.parametrize(("agreeing", "is_idle"), [(None, False), (2, False), (3, True), (5, True)])
+def test_an_early_stop_that_ends_nothing_says_so_beside_its_field(
+    client, project, admin, agreeing, is_idle
+):
+    """A comparison has three labels here: with three of them there is nothing left to save."""
+    client.force_login(admin)
+    update_settings(project=project, actor=admin, stop_when_agreeing=agreeing)
+    for route in ("projects-settings", "quality-rules"):
+        page = client.get(reverse(route, args=[project.pk])).text
+        assert ("ends nothing early: no comparison gets more labels than 3" in page) == is_idle
+    url = reverse("quality-early-stop", args=[project.pk])
+    told = client.post(url, {"agreeing": agreeing or "", "save": "yes"}, follow=True)
+    (message,) = (str(one) for one in told.context["messages"])
+    assert ("ends nothing early" in message) == is_idle
+
+
 @pytest.mark.parametrize("wrong", ["1", "51", "two", "2.5"])
 def test_the_page_says_what_is_wrong(client, project, admin, wrong):
     client.force_login(admin)
