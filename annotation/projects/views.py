@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
-from annotation.core.errors import Conflict, Forbidden, InvalidInput
+from annotation.core.errors import Conflict, Forbidden
 from annotation.core.forms import refusals_in
 from annotation.projects import forms
 from annotation.projects.adapter import SESSION_KEY
@@ -193,18 +193,37 @@ def set_roles(request: HttpRequest, project_id: int, user_id: int) -> HttpRespon
     project = project_for(request.user, project_id, Role.ADMIN)
     form = forms.RolesForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput(forms.first_error(form))
-    members.set_roles(
-        project=project,
-        user_id=user_id,
-        roles=form.chosen(),
-        languages=form.languages_sent(),
-        actor=person(request),
-    )
+        return _refused_member(request, project, user_id, forms.first_error(form))
+    try:
+        members.set_roles(
+            project=project,
+            user_id=user_id,
+            roles=form.chosen(),
+            languages=form.languages_sent(),
+            actor=person(request),
+        )
+    except Conflict as error:
+        return _refused_member(request, project, user_id, str(error))
     messages.success(request, _("Roles and languages are saved."))
     if not project.memberships.filter(user=person(request)).exists():
         return redirect("projects-index")
     return redirect("projects-members", project.pk)
+
+
+def _refused_member(
+    request: HttpRequest, project: Project, user_id: int, error: str
+) -> HttpResponse:
+    """The members again, and in the row of one of them what was typed and why it was not taken."""
+    context = _members_context(request, project)
+    rows, languages = members_of(project), request.POST.get("languages")
+    if languages is not None:
+        held = [role for role in Role if role in request.POST.getlist("roles")]
+        rows = [
+            one._replace(roles=held, languages=[languages]) if one.user.pk == user_id else one
+            for one in rows
+        ]
+    context |= {"members": rows, "refused_id": user_id, "error": error}
+    return render(request, "projects/members.html", context, status=400)
 
 
 @never_cache

@@ -191,6 +191,32 @@ def test_what_is_no_language_is_named_and_nothing_is_changed(client, project, ad
     assert roles_of(labeler, project.pk) == {Role.LABELER}
 
 
+def row_of(page, user):
+    return page.split(f'id="roles-{user.pk}"', 1)[1].split("</tr>", 1)[0]
+
+
+def test_languages_that_are_refused_stay_in_the_row_of_the_labeler(client, project, admin):
+    labeler = factories.member(project, Role.LABELER)
+    client.force_login(admin)
+    url = reverse("projects-member-roles", args=[project.pk, labeler.pk])
+    answer = client.post(url, {"roles": ["engineer", "labeler"], "languages": "de, German"})
+    assert answer.status_code == 400
+    row = row_of(answer.text, labeler)
+    assert 'value="de, German"' in row
+    assert 'value="engineer" checked' in row
+    assert re.search(r'role="alert" tabindex="-1" autofocus>[^<]*German', row)
+    assert "alert" not in row_of(answer.text, admin)
+
+
+def test_the_last_admin_reads_in_their_row_why_they_stay(client, project, admin):
+    client.force_login(admin)
+    answer = client.post(reverse("projects-member-roles", args=[project.pk, admin.pk]))
+    assert answer.status_code == 400
+    row = row_of(answer.text, admin)
+    assert 'value="admin" checked' in row
+    assert "autofocus>This is the last admin of the project" in row
+
+
 def test_the_api_tells_and_changes_languages_and_leaves_them_where_they_are_left_out(
     api, project, admin
 ):
