@@ -238,7 +238,7 @@ class ColumnStore(models.Model):
 
 
 class RowChunk(models.Model):
-    """Judged pairs of one criterion, 20 bytes each (`annotation.quality.stored.ROW`)."""
+    """Judged pairs of one criterion, 18 bytes each, field by field (`annotation.quality.stored.ROW`)."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="row_chunks")
     criterion = models.CharField(max_length=40)
