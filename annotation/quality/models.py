@@ -246,7 +246,7 @@ class RowChunk(models.Model):
     rows = models.PositiveIntegerField()
     first_id = models.BigIntegerField()  # the lowest judgment in it
     last_id = models.BigIntegerField()
-    data = models.BinaryField()
+    fields = models.BinaryField()
 
     class Meta:
         constraints = [

@@ -72,9 +72,9 @@ Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
 SmallInts = npt.NDArray[np.integer[Any]]  # Any: as small as the values allow
 
-_ROWS = """SELECT first_id, data FROM quality_rowchunk
+_ROWS = """SELECT first_id, fields FROM quality_rowchunk
 WHERE project_id = %s AND criterion = %s ORDER BY number"""
-_ROWS_OF = """SELECT first_id, data FROM quality_rowchunk
+_ROWS_OF = """SELECT first_id, fields FROM quality_rowchunk
 WHERE project_id = %s AND criterion = %s AND EXISTS (
     SELECT FROM unnest(%s::bigint[]) AS asked(id) WHERE asked.id BETWEEN first_id AND last_id)
 ORDER BY number"""

@@ -239,13 +239,13 @@ class _Directory:
         )
         touched = set[int]()
         for chunk in chunks.iterator(chunk_size=8):
-            rows = Fields.of_chunks([chunk.data]).rows()
+            rows = Fields.of_chunks([chunk.fields]).rows()
             hit = np.isin(chunk.first_id + rows["judgment"].astype(np.int64), ids)
             hit &= (rows["said"] & stored.DEAD) == 0
             if hit.any():
                 rows["said"][hit] |= stored.DEAD
-                chunk.data = stored.as_stored(rows)
-                chunk.save(update_fields=["data"])
+                chunk.fields = stored.as_stored(rows)
+                chunk.save(update_fields=["fields"])
                 touched.update(self.pairs["comparison"][rows["pair"][hit]].tolist())
         return touched
 
@@ -264,7 +264,7 @@ class _Directory:
         if last is not None:
             number = last.number + 1
             if last.rows < CHUNK:
-                old = Fields.of_chunks([last.data]).rows()
+                old = Fields.of_chunks([last.fields]).rows()
                 ids = np.concatenate([last.first_id + old["judgment"].astype(np.int64), ids])
                 rows = np.concatenate([old, rows])
                 number = last.number
@@ -327,7 +327,7 @@ def _chunk(
         rows=len(rows),
         first_id=first,
         last_id=int(ids.max()),
-        data=stored.as_stored(rows),
+        fields=stored.as_stored(rows),
     )
 
 

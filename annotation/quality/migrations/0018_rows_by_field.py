@@ -1,4 +1,7 @@
-"""The rows of a chunk, field by field: what a view does not ask for is not gone through."""
+"""The rows of a chunk, field by field: what a view does not ask for is not gone through.
+
+The column has another name after it, so that a worker of the code before fails and does not write rows the old way.
+"""
 
 import numpy as np
 from django.db import migrations
@@ -46,4 +49,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(by_field, by_row),
+        migrations.RenameField("rowchunk", "data", "fields"),
     ]
