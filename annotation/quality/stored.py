@@ -152,7 +152,6 @@ class StoredColumns:
 
     @cached_property
     def opens_judgment(self) -> Mask:
-        """The first row of each judgment: its rows follow each other, and a ranking of K has several."""
         return opening(self.judgments)
 
     def where(self, kept: Mask) -> "StoredColumns":
@@ -170,6 +169,7 @@ class StoredColumns:
 
 
 def opening(judgments: npt.NDArray[np.int64]) -> Mask:
+    """The first row of each judgment: its rows follow each other, and a ranking of K has several."""
     first = np.ones(len(judgments), dtype=bool)
     first[1:] = judgments[1:] != judgments[:-1]
     return first

@@ -10,6 +10,7 @@ from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import OVERALL, pair_rows
 from annotation.projects.models import Criterion
 from annotation.quality import stored, storing
+from annotation.quality.judged import count_votes, given_here
 from annotation.quality.models import ColumnStore, JudgmentChange, RowChunk
 from tests import factories
 
@@ -172,3 +173,17 @@ def test_rebuilding_gives_the_same_columns(project):
     storing.rebuild_columns(project=project)
     assert said(project) == before == told(project)
     assert np.array_equal(np.unique([row[1] for row in before]), [comparison.pk])
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 2], [1, 2], [2]])
+def test_a_ranking_of_three_counts_once_whichever_of_its_pairs_are_kept(project, kept):
+    """Beside it one judgment of a pair by the same labeler: two judgments each time."""
+    labeler, prompt = factories.user(), factories.prompt(project)
+    ranking = factories.judgment(factories.comparison(prompt, size=3), labeler)
+    factories.judgment(factories.comparison(prompt), labeler)
+    storing.fold_changes(project=project)
+    columns = stored.load_columns(project, OVERALL)
+    mask = columns.judgments != ranking.pk
+    mask[np.flatnonzero(~mask)[kept]] = True
+    assert given_here(columns, mask) == {labeler.pk: 2}
+    assert count_votes(columns, mask).given_here == 2
