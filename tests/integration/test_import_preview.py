@@ -107,7 +107,7 @@ def test_the_page_explains_every_form_with_an_example(client):
 
 
 def test_the_preview_gathers_the_rows_of_one_reason(client):
-    lines = [json.dumps({"text": ""})] * 7 + [json.dumps({"text": "Hello"}), "{"]
+    lines = [json.dumps({"text": ""})] * 7 + [json.dumps({"text": "Hello"}), "{\n"]
     page = " ".join(shown(client, "\n".join(lines).encode(), "prompts").split())
     assert "8 of 9 rows would be rejected" in page
     reasons = page.split("What would be rejected")[1]

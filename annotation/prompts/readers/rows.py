@@ -62,7 +62,8 @@ def json_fault(error: ValueError | RecursionError) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos + 1}"
+        place = min(error.pos, len(error.doc.rstrip())) + 1  # not behind the end of the line
+        return f"{error.msg} at character {place}"
     return "a number has too many digits"
 
 
