@@ -13,13 +13,15 @@ from deploy import env
 wsgi_app = "deploy.wsgi"
 worker_class = "gthread"
 workers = env.integer("CONCORD_WEB_WORKERS", min(os.cpu_count() or 1, 4))
-threads = env.integer("CONCORD_WEB_THREADS", 8)
+threads = env.integer("CONCORD_WEB_THREADS", 4)
 keepalive = 75
 preload_app = True
 control_socket_disable = True
+YOUNG = 20_000  # objects made until the young are looked through: a request makes thousands and lets go of nearly all
 
 
 def when_ready(server: Any) -> None:  # noqa: ARG001 # Any: gunicorn has no types
     """Called once, with everything loaded and no worker forked."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG)

@@ -73,16 +73,16 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "annotation.core.middleware.LanguageMiddleware",
     "annotation.core.middleware.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "annotation.accounts.middleware.ZoneMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "annotation.core.middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "annotation.core.middleware.PolicyMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "annotation.core.middleware.DomainErrorMiddleware",
 ]
@@ -115,7 +115,7 @@ DATABASES = {
             **_database.get("OPTIONS", {}),
             # Of annotation/core/statements.py: planned at the first use, not for each set of values.
             "prepare_threshold": 0 if _prepare else None,
-            "options": "-c plan_cache_mode=force_generic_plan",
+            "options": "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1",
         },
     }
 }
@@ -163,6 +163,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "annotation.core.api.Negotiation",
     "DEFAULT_PAGINATION_CLASS": "annotation.core.api.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "annotation.core.api.exception_handler",
@@ -233,7 +234,7 @@ CONCORD_WEBHOOK_SECONDS = 15  # between two looks at what happened
 CONCORD_WEBHOOK_TEST_NETWORKS: tuple[str, ...] = ()  # tests alone let webhooks reach this machine
 CONCORD_HTTP_CONCURRENCY = env.integer("CONCORD_HTTP_CONCURRENCY", 8)
 CONCORD_HTTP_PER_MINUTE = env.integer("CONCORD_HTTP_PER_MINUTE", 0)  # 0: without limit
-CONCORD_SCORING_WAITERS = env.integer("CONCORD_SCORING_WAITERS", 4)  # threads of a web process
+CONCORD_SCORING_WAITERS = env.integer("CONCORD_SCORING_WAITERS", 2)  # threads of a web process
 CONCORD_HTTP_TIMEOUT_SECONDS = env.integer("CONCORD_HTTP_TIMEOUT_SECONDS", 120)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {

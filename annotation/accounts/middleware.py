@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from annotation.accounts.zones import zone_of
+from annotation.core.middleware import API_ROOT
 
 
 class ZoneMiddleware:
@@ -15,7 +16,7 @@ class ZoneMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith("/api/"):
+        if request.path.startswith(API_ROOT):
             return self.get_response(request)
         with timezone.override(zone_of(request.user)):
             return self.get_response(request)

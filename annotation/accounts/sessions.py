@@ -1,5 +1,7 @@
 """Sessions in the database, as Django's own, but read by a prepared statement: they are read with every request."""
 
+import json
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.sessions.backends import db
@@ -18,6 +20,12 @@ class SessionStore(db.SessionStore):
     def load(self) -> dict[str, Any]:  # Any: what was put in
         rows = statements.run(_READ, {"key": self.session_key, "now": timezone.now()})
         if rows:
-            return dict(self.decode(rows[0][0]))
+            return dict(json.loads(_decoded(rows[0][0])))
         self._session_key = None
         return {}
+
+
+@lru_cache(maxsize=1000)
+def _decoded(stored: str) -> str:
+    """What is stored, its signature checked, as JSON: most requests come with what their last one came with."""
+    return json.dumps(db.SessionStore().decode(stored))

@@ -1,7 +1,7 @@
 """API manners: one error shape, cursor pagination, the base of every project-scoped view."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, TypeVar
 
 from django.conf import settings
@@ -12,17 +12,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.parsers import JSONParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import ChoiceField, Field, ListField, ListSerializer, Serializer
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from annotation.core.errors import DomainError, log_refusal, shortage_behind
+from annotation.core.middleware import API_ROOT
 from annotation.core.text import is_key, kind_of
 
-API_ROOT = "/api/"
 Shape = TypeVar("Shape", bound=Serializer[Any])  # Any: of any row
 CSRF_FIELD = "csrfmiddlewaretoken"  # of a form on a page
 NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
@@ -42,6 +44,22 @@ class NewestFirst(CursorPagination):
         if cursor and cursor.position is not None and not is_key(str(cursor.position)):
             raise exceptions.NotFound(self.invalid_cursor_message)
         return cursor
+
+
+class Negotiation(DefaultContentNegotiation):
+    """JSON, whatever is accepted, where there is nothing else: reading what is accepted costs more than an answer."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        first, *others = renderers
+        if not others:
+            return first, str(first.media_type)
+        renderer, kind = super().select_renderer(request, [first, *others], format_suffix)
+        return renderer, kind
 
 
 class BoundedJSONParser(JSONParser):

@@ -25,7 +25,7 @@ PEER_P95 = {1: 287, 8: 1087, 64: 8853}  # ms
 GOAL_P95 = {1: 25, 8: 50, 64: 250}
 GOAL_TIMES = {8: 30, 64: 40}
 GOAL_CPU, GOAL_GROWTH = 6.0, 1.2
-THREADS = 8
+THREADS = 4
 WARM_LABELERS, WARM_LABELS, WARM_SECONDS = 64, 600, 20  # whichever of the two comes first
 PAGE = "bench=1&ahead=2"  # as the page asks
 FRESH, BARE, HALF, LARGE = (
