@@ -74,14 +74,12 @@ def candidate(prompt: Prompt, content: str = "", **fields: object) -> Candidate:
 
 def comparison(prompt: Prompt, size: int = 2, **fields: object) -> Comparison:
     candidates = [candidate(prompt) for _ in range(size)]
-    row = Comparison.objects.create(
+    return Comparison.objects.create(
         project=prompt.project,
         prompt=prompt,
         candidate_ids=sorted(one.pk for one in candidates),
         **fields,
     )
-    row.candidates.set(candidates)
-    return row
 
 
 def snapshot(project: Project, folder: str = "", **fields: object) -> DatasetSnapshot:

@@ -5,7 +5,18 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from django.db.models import BooleanField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -32,6 +43,7 @@ OVERALL = "overall"
 MAX_STRENGTH = 3
 PAIRED_AT_ONCE = 10_000  # prompts
 FLAG_STATES = ("open", "resolved")
+IDS = Comparison._meta.get_field("candidate_ids")
 
 Tiers = list[list[int]]
 # What a labeler can undo: a judgment, or an assignment that they skipped.
@@ -322,6 +334,13 @@ def comparison_of(*, project: Project, pk: int) -> Comparison:
     if row is None:
         raise NotFound("There is no such comparison in this project.")
     return row
+
+
+def is_compared() -> Exists:
+    """Whether a candidate is in a comparison, for a filter of candidates; they are of one prompt."""
+    itself = Func(OuterRef("pk"), template="ARRAY[%(expressions)s]", output_field=IDS)
+    named = Comparison.objects.filter(prompt=OuterRef("prompt"), candidate_ids__contains=itself)
+    return Exists(named)
 
 
 def texts_of(candidate_ids: Sequence[int]) -> dict[int, str]:

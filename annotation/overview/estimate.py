@@ -15,9 +15,10 @@ from django.utils.translation import gettext_noop
 
 from annotation.comparisons import pace
 from annotation.comparisons.batches import labels_of
-from annotation.comparisons.models import Comparison, ComparisonCandidate
+from annotation.comparisons.models import Comparison
 from annotation.comparisons.services.pairing import candidate_sets, sets_across
 from annotation.core.errors import InvalidInput
+from annotation.core.statements import run
 from annotation.generation.models import SamplingPlan
 from annotation.generation.services.planning import check_responses
 from annotation.measures import budget
@@ -195,23 +196,23 @@ def _largest(sets: Collection[tuple[int, ...]]) -> int:
     return max((len(one) for one in sets), default=2)
 
 
+# Two policies of the project's plan on one comparison that is there, counted for each two.
+_MET = """
+SELECT COALESCE(sum(policies * (policies - 1) / 2), 0) FROM (
+    SELECT count(DISTINCT w.policy_id) AS policies FROM comparisons_comparison c
+    JOIN generation_candidate w ON w.prompt_id = c.prompt_id AND w.id = ANY(c.candidate_ids)
+    JOIN generation_samplingplan_policies p ON p.modelversion_id = w.policy_id AND p.samplingplan_id = c.project_id
+    WHERE c.project_id = %(project)s AND c.state <> 'closed' AND c.kind <> 'gold' GROUP BY c.id
+) met"""
+
+
 def _of_two_policies(
     project: Project, plan: Plan, new_prompts: int, sets: Collection[tuple[int, ...]]
 ) -> int:
     """On how many comparisons any two policies of the plan meet, on average."""
+    there = int(run(_MET, {"project": project.pk})[0][0])
     met = sum(comb(len({pk // plan.per_prompt for pk in one}), 2) for one in sets)
-    return round((_met_there(project) + new_prompts * met) / comb(plan.policies, 2))
-
-
-def _met_there(project: Project) -> int:
-    """Two policies of the project's plan on one comparison that is there, counted for each two."""
-    planned = SamplingPlan.policies.through.objects.filter(samplingplan=project.pk)
-    said = ComparisonCandidate.objects.filter(
-        comparison__in=_counted(project), candidate__policy__in=planned.values("modelversion")
-    )
-    met = said.values("comparison").annotate(n=Count("candidate__policy", distinct=True))
-    pairs = met.filter(n__gt=1).aggregate(pairs=Sum(F("n") * (F("n") - 1) / 2))
-    return pairs["pairs"] or 0
+    return round((there + new_prompts * met) / comb(plan.policies, 2))
 
 
 def _counted(project: Project) -> QuerySet[Comparison]:

@@ -10,6 +10,7 @@ import numpy as np
 from annotation.comparisons.letters import Said, letters_of, said_on
 from annotation.comparisons.marked import Marked, marked_in
 from annotation.comparisons.models import Comparison, Judgment
+from annotation.comparisons.selectors import texts_of
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
 from annotation.projects.selectors import criterion_titles
@@ -213,8 +214,9 @@ _ABOUT: dict[Aspect, Callable[[JudgedPairs], Mask]] = {
 
 def _items(project: Project, bits: Mapping[int, float | None], *, criterion: str) -> list[Item]:
     ids = list(bits)
-    rows = project.comparisons.select_related("prompt").prefetch_related("candidates")
-    found = {row.pk: row for row in rows.filter(pk__in=ids)}
+    rows = project.comparisons.select_related("prompt").filter(pk__in=ids)
+    found = {row.pk: row for row in rows}
+    texts = texts_of([pk for row in rows for pk in row.candidate_ids])
     judgments: dict[int, list[Judgment]] = {pk: [] for pk in ids}
     titles = criterion_titles(project.pk)
     given = Judgment.objects.filter(comparison__in=ids, withdrawn_at=None)
@@ -225,14 +227,16 @@ def _items(project: Project, bits: Mapping[int, float | None], *, criterion: str
             found[pk],
             said_on(found[pk], judgments[pk], titles=titles, criterion=criterion),
             bits[pk],
+            texts,
         )
         for pk in ids
         if pk in found
     ]
 
 
-def _item(comparison: Comparison, said: list[Said], bits: float | None) -> Item:
-    texts = {one.pk: one.text for one in comparison.candidates.all()}
+def _item(
+    comparison: Comparison, said: list[Said], bits: float | None, texts: Mapping[int, str]
+) -> Item:
     letters, given = letters_of(comparison.candidate_ids), [one.judgment for one in said]
     return Item(
         comparison=comparison,

@@ -17,11 +17,9 @@ GOOD = "Call it once"
 def compare(project, *texts: str, content: str = "") -> Comparison:
     prompt = factories.prompt(project, content)
     made = [factories.candidate(prompt, text) for text in texts]
-    row = Comparison.objects.create(
+    return Comparison.objects.create(
         project=project, prompt=prompt, candidate_ids=sorted(one.pk for one in made)
     )
-    row.candidates.set(made)
-    return row
 
 
 def shown(bench) -> list[int]:

@@ -110,8 +110,6 @@ def compare(project: Project, one: Set, **fields: object) -> Comparison:
         factories.candidate(prompt, text, is_finished=not text.endswith("…"))
         for text in one.responses
     ]
-    row = Comparison.objects.create(
+    return Comparison.objects.create(
         project=project, prompt=prompt, candidate_ids=sorted(two.pk for two in made), **fields
     )
-    row.candidates.set(made)
-    return row

@@ -34,11 +34,9 @@ def bench_of(comparison: Comparison) -> Bench:
 def comparison_of(*texts: str, **candidate: object) -> Comparison:
     prompt = factories.prompt(factories.project())
     made = [factories.candidate(prompt, text, **candidate) for text in texts]
-    row = Comparison.objects.create(
+    return Comparison.objects.create(
         project=prompt.project, prompt=prompt, candidate_ids=sorted(one.pk for one in made)
     )
-    row.candidates.set(made)
-    return row
 
 
 @pytest.mark.parametrize("size", [3, 4, 9])

@@ -355,7 +355,8 @@ def test_a_review_stands_once_its_candidate_is_compared_or_frozen(project, admin
         reviewing.reverse(demonstration=row, actor=admin)
     Demonstration.objects.update(frozen_at=None)
     comparison = factories.comparison(row.prompt)
-    comparison.candidates.add(row.candidate)
+    comparison.candidate_ids = sorted([*comparison.candidate_ids, row.candidate_id])
+    comparison.save()
     with pytest.raises(Conflict, match="comparison"):
         reviewing.reverse(demonstration=row, actor=admin)
 

@@ -1,8 +1,9 @@
 """Responses to compare, signals of a product, demonstrations: taken once, and given away again as they came."""
 
 import pytest
+from django.db import IntegrityError, connection
 
-from annotation.comparisons.models import Comparison, ComparisonCandidate, Signal
+from annotation.comparisons.models import Comparison, Signal
 from annotation.datasets.services import exporting, files
 from annotation.datasets.services.exporting import Form
 from annotation.generation.models import Candidate
@@ -42,11 +43,19 @@ def test_texts_that_could_break_a_stream_of_rows_are_stored_as_they_are():
     assert stored.first().prompt.tags == row["tags"]
 
 
-def test_a_deleted_project_leaves_no_link_between_comparisons_and_candidates():
+def test_a_project_goes_with_its_comparisons_and_what_they_compare():
     row = take(lines(PAIR), Contents.COMPARISONS)
-    assert ComparisonCandidate.objects.count() == 2
     row.project.delete()
-    assert not ComparisonCandidate.objects.exists()
+    connection.check_constraints()
+    assert not Comparison.objects.exists()
+    assert not Candidate.objects.exists()
+
+
+def test_the_database_keeps_a_candidate_that_is_compared():
+    take(lines(PAIR), Contents.COMPARISONS)
+    Candidate.objects.get(text="Blue.").delete()
+    with pytest.raises(IntegrityError, match="is in a comparison, so it stays"):
+        connection.check_constraints()
 
 
 def as_csv(row: dict[str, str]) -> tuple[bytes, str]:

@@ -8,7 +8,6 @@ GROWING = (
     "prompts_prompt",
     "generation_candidate",
     "comparisons_comparison",
-    "comparisons_comparison_candidates",
     "comparisons_assignment",
     "comparisons_judgment",
     "comparisons_queueposition",

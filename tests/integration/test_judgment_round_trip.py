@@ -25,7 +25,6 @@ pytestmark = pytest.mark.django_db
 def compared(prompt, *texts, **facts):
     comparison = factories.comparison(prompt, size=0, overlap=9)
     candidates = [factories.candidate(prompt, text, **facts) for text in texts]
-    comparison.candidates.set(candidates)
     comparison.candidate_ids = sorted(one.pk for one in candidates)
     comparison.save(update_fields=["candidate_ids"])
     return comparison

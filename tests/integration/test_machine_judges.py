@@ -85,7 +85,6 @@ def judged_comparison(project, labelers, better=0):
     comparison = project.comparisons.create(
         prompt=prompt, candidate_ids=[one.pk for one in rows], overlap=len(labelers) or 1
     )
-    comparison.candidates.set(rows)
     order = [rows[better], rows[1 - better]]
     for labeler in labelers:
         factories.judgment(comparison, labeler, ranking=[[one.pk] for one in order])
@@ -165,11 +164,9 @@ def child_in_this_process(tasks, *, folder, hear, check):
 def a_pair(project, *texts):
     prompt = factories.prompt(project)
     rows = [factories.candidate(prompt, one) for one in texts]
-    comparison = project.comparisons.create(
+    return project.comparisons.create(
         prompt=prompt, candidate_ids=[one.pk for one in rows], overlap=1
     )
-    comparison.candidates.set(rows)
-    return comparison
 
 
 def test_a_pair_longer_than_the_model_reads_gets_no_verdict_but_a_reason(
@@ -296,8 +293,7 @@ def test_a_ranking_is_asked_pair_by_pair(project, judge, model_says):
     prompt = factories.prompt(project)
     texts = ["rank 1", "rank 2", "rank 3"]
     rows = [factories.candidate(prompt, text) for text in texts]
-    comparison = project.comparisons.create(prompt=prompt, candidate_ids=[one.pk for one in rows])
-    comparison.candidates.set(rows)
+    project.comparisons.create(prompt=prompt, candidate_ids=[one.pk for one in rows])
 
     def lower_is_better(question):
         a, b = (question.partition(f"[response {name} ")[2].partition("\n")[2][:6] for name in "AB")

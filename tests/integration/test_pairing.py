@@ -142,7 +142,7 @@ def test_many_prompts_are_paired_with_as_few_queries_as_one(prompt, django_asser
         factories.candidate(other)
         factories.candidate(other)
         prompts.append(other.pk)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         made = pair_prompts(project=prompt.project, prompt_ids=prompts, pairing=Pairing())
     assert len(made) == 26
 

@@ -7,14 +7,16 @@ from django.db import transaction
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
-from annotation.comparisons.services import pairing
+from annotation.comparisons.services import pairing, storing
 from annotation.core.errors import Conflict
 from annotation.demonstrations.models import Demonstration
 from annotation.demonstrations.selectors import latest_version
 from annotation.demonstrations.services import asking, reviewing, writing
 from annotation.generation.models import Candidate
 from annotation.projects.models import Role
+from annotation.prompts.models import PromptImport
 from tests import factories
+from tests.integration.test_importing_judgments import lines, take
 from tests.waiting import beside
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,3 +76,26 @@ def test_a_reversal_waits_for_the_pairing_of_its_text_and_is_refused_after_it(ro
         assert not reversal.done()
     with pytest.raises(Conflict, match="in a comparison already"):
         reversal.result()
+
+
+def test_an_import_that_compares_a_text_which_goes_meanwhile_takes_the_text_anew(
+    row, admin, monkeypatch
+):
+    asked, seen = storing.held, []
+
+    def held(ids):
+        if not seen:
+            seen.extend(ids)
+            beside(lambda: reviewing.reverse(demonstration=row, actor=admin)).result()
+        return asked(ids)
+
+    monkeypatch.setattr(storing, "held", held)
+    responses = {"response_a": "A good response.", "response_b": "Another."}
+    prompt = {"prompt": row.prompt.turns[-1]["content"]}
+    project = row.project
+    taken = take(lines(prompt | responses), PromptImport.Contents.COMPARISONS, project=project)
+    assert (taken.rows_created, taken.rows_rejected) == (1, 0)
+    compared = Comparison.objects.get()
+    assert row.candidate_id in seen
+    assert row.candidate_id not in compared.candidate_ids
+    assert sorted(one.text for one in compared.candidates) == sorted(responses.values())

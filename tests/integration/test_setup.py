@@ -652,8 +652,7 @@ def test_comparisons_that_are_there_count_where_two_of_the_plan_meet(admin, proj
     prompts = [factories.prompt(project) for _ in range(3)]
     said = [factories.candidate(prompts[0], policy=one) for one in (a, b, None)]
     for pair in (said[:2], said[::2]):
-        row = project.comparisons.create(prompt=prompts[0], candidate_ids=[one.pk for one in pair])
-        row.candidates.set(pair)
+        project.comparisons.create(prompt=prompts[0], candidate_ids=[one.pk for one in pair])
     factories.sampling_plan(project, a, b, per_prompt=1)
     found = estimate(project)
     assert (found.comparisons, found.win_rate_width.n) == (4, 3)

@@ -40,9 +40,7 @@ def own_comparison(project: Project, size: int = 2):
     policy = factories.policy(project, name="secret-model")
     texts = ("Twelve minutes.", "An hour.", "Ask **again**.")[:size]
     made = [factories.candidate(prompt, one, source="policy", policy=policy) for one in texts]
-    row = project.comparisons.create(prompt=prompt, candidate_ids=[one.pk for one in made])
-    row.candidates.set(made)
-    return row
+    return project.comparisons.create(prompt=prompt, candidate_ids=[one.pk for one in made])
 
 
 def test_the_first_comparison_of_the_project_is_shown_without_its_models(admin, project):

@@ -48,7 +48,6 @@ def snapshot():
 def _of(prompt, better, worse):
     comparison = factories.comparison(prompt, size=0, overlap=9)
     candidates = [factories.candidate(prompt, text) for text in (better, worse)]
-    comparison.candidates.set(candidates)
     comparison.candidate_ids = sorted(one.pk for one in candidates)
     comparison.save(update_fields=["candidate_ids"])
     return comparison

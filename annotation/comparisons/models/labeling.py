@@ -12,7 +12,7 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import MD5
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -83,12 +83,9 @@ class Comparison(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    candidates: "models.ManyToManyField[Candidate, models.Model]" = models.ManyToManyField(
-        Candidate, through="ComparisonCandidate", related_name="comparisons"
-    )
-    candidate_ids = ArrayField(
-        models.BigIntegerField()
-    )  # sorted; the set, for constraint and speed
+    # Sorted, candidates of the prompt. A trigger, a_compared_candidate_stays, keeps each while a comparison names it
+    # (docs/adr/0028).
+    candidate_ids = ArrayField(models.BigIntegerField())
     batch = models.ForeignKey(
         Batch,
         null=True,
@@ -173,25 +170,14 @@ class Comparison(models.Model):
         ]
 
     @property
+    def candidates(self) -> QuerySet[Candidate]:
+        """What is compared, the oldest first."""
+        return Candidate.objects.filter(pk__in=self.candidate_ids).order_by("pk")
+
+    @property
     def in_work(self) -> int:
         """Places held by leases."""
         return self.slots_taken - self.judgments_counted
-
-
-class ComparisonCandidate(models.Model):
-    """That a candidate is one of a comparison: its `candidate_ids`, as rows.
-
-    Its foreign keys alone keep a candidate from being removed while a comparison of it is made.
-    """
-
-    pk = models.CompositePrimaryKey("comparison_id", "candidate_id")
-    comparison = models.ForeignKey(
-        Comparison, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
-    candidate = models.ForeignKey(Candidate, on_delete=models.CASCADE, related_name="+")
-
-    class Meta:
-        db_table = "comparisons_comparison_candidates"
 
 
 def seconds_until(moment: datetime) -> int:

@@ -10,7 +10,7 @@ from django.db import transaction
 from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import selectors
-from annotation.comparisons.models import Batch, Comparison, ComparisonCandidate
+from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.overlap import is_in_overlap
 from annotation.core.errors import InvalidInput
 from annotation.core.statements import run
@@ -217,31 +217,19 @@ def _store(
     project: Project, prompt_ids: Sequence[int], rows: Sequence[Comparison]
 ) -> list[Comparison]:
     """Store those whose candidates are all still there: a review may be reversed meanwhile."""
-    there = _held({pk for row in rows for pk in row.candidate_ids})
-    rows = [row for row in rows if there.issuperset(row.candidate_ids)]
+    stays = held({pk for row in rows for pk in row.candidate_ids})
+    rows = [row for row in rows if stays.issuperset(row.candidate_ids)]
     if not rows:
         return []
     Comparison.objects.bulk_create(rows, ignore_conflicts=True)  # another process may be faster
-    return _link_candidates(project, prompt_ids, {tuple(row.candidate_ids) for row in rows})
+    wanted = {tuple(row.candidate_ids) for row in rows}
+    there = project.comparisons.filter(prompt_id__in=prompt_ids)
+    return [row for row in there if tuple(row.candidate_ids) in wanted]
 
 
-def _held(candidate_ids: Collection[int]) -> set[int]:
+def held(candidate_ids: Collection[int]) -> set[int]:
     """Which of these candidates exist; nobody takes them away before this transaction ends."""
     if not candidate_ids:
         return set()
     statement = "SELECT id FROM generation_candidate WHERE id = ANY(%(ids)s) FOR KEY SHARE"
     return {pk for (pk,) in run(statement, {"ids": list(candidate_ids)})}
-
-
-def _link_candidates(
-    project: Project, prompt_ids: Sequence[int], wanted: set[tuple[int, ...]]
-) -> list[Comparison]:
-    there = project.comparisons.filter(prompt_id__in=prompt_ids)
-    made = [row for row in there if tuple(row.candidate_ids) in wanted]
-    links = [
-        ComparisonCandidate(comparison_id=row.pk, candidate_id=pk)
-        for row in made
-        for pk in row.candidate_ids
-    ]
-    ComparisonCandidate.objects.bulk_create(links, ignore_conflicts=True)
-    return made

@@ -7,7 +7,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from annotation.comparisons.models import ComparisonCandidate
+from annotation.comparisons.selectors import is_compared
 from annotation.comparisons.services.pairing import (
     PROMPTS_AT_ONCE,
     Pairing,
@@ -56,8 +56,7 @@ def _end(pk: int) -> bool:
 
 
 def _left(pk: int) -> list[int]:
-    compared = ComparisonCandidate.objects.filter(candidate=OuterRef("pk"))
-    said = Candidate.objects.filter(~Exists(compared), run__group=pk)
+    said = Candidate.objects.filter(~is_compared(), run__group=pk)
     return sorted(said.values_list("prompt", flat=True).distinct())
 
 

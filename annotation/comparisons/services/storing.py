@@ -14,13 +14,14 @@ from operator import attrgetter
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+from django.db import IntegrityError
 from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from annotation.comparisons.models import Comparison, ComparisonCandidate, Judgment, Signal
+from annotation.comparisons.models import Comparison, Judgment, Signal
 from annotation.comparisons.services.early_stop import settle
-from annotation.comparisons.services.pairing import Pairing, drawn_overlap
+from annotation.comparisons.services.pairing import Pairing, drawn_overlap, held
 from annotation.comparisons.services.placing import Item, Placed, Spoken, labelers_of, place
 from annotation.core.bulk import copy_rows, new_keys
 from annotation.core.statements import run
@@ -196,6 +197,11 @@ def _known_comparisons(prompt_ids: Collection[int]) -> dict[Ids, int]:
 
 
 def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Ids], Slots]) -> None:
+    """Raises IntegrityError where a candidate that was there has gone: its review was reversed."""
+    found = {pk for ids, one in compared.new.items() if not one.is_new for pk in ids}
+    if found - held(found):
+        raise IntegrityError("A response went while its comparison was about to be stored.")
+
     def row(ids: Ids, one: Placed[ReadComparison]) -> tuple[Any, ...]:  # Any: columns differ
         key, language = compared.keys[ids], one.item.prompt.language
         overlap, kind, state, filled = slots(ids)
@@ -215,8 +221,6 @@ def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Id
     counted = ("slots_taken", "judgments_counted")
     rows = (row(ids, one) for ids, one in compared.new.items())
     copy_rows(Comparison, (*columns, *counted), rows, project_id=project.pk)
-    links = ((compared.keys[ids], candidate) for ids in compared.new for candidate in ids)
-    copy_rows(ComparisonCandidate, ("comparison_id", "candidate_id"), links)
 
 
 def _told(

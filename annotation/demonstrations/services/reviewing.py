@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
+from annotation.comparisons.selectors import is_compared
 from annotation.core.errors import Conflict, Forbidden, InvalidInput
 from annotation.core.text import canonical, fingerprint
 from annotation.demonstrations.models import Demonstration, Opening, Version
@@ -164,7 +165,7 @@ def _remove_candidate(row: Demonstration) -> None:
     if candidate is None or _is_shared(candidate, row):
         return
     candidate = Candidate.objects.select_for_update().get(pk=candidate.pk)
-    if candidate.comparisons.exists():
+    if Candidate.objects.filter(is_compared(), pk=candidate.pk).exists():
         raise Conflict("Its candidate is in a comparison already, so the review stands.")
     row.save(update_fields=["candidate"])
     candidate.delete()

@@ -36,10 +36,6 @@ INSERT INTO comparisons_comparison (project_id, prompt_id, candidate_ids, kind, 
 SELECT %(project)s, prompt_id, array_agg(id ORDER BY id), 'normal', '', 'open', 0, %(overlap)s, 0, 0, now()
 FROM generation_candidate WHERE project_id = %(project)s GROUP BY prompt_id ORDER BY prompt_id
 """
-_LINKS = """
-INSERT INTO comparisons_comparison_candidates (comparison_id, candidate_id)
-SELECT id, unnest(candidate_ids) FROM comparisons_comparison WHERE project_id = %(project)s
-"""
 # Each comparison has one judgment, every second has two, by labelers of the project in turn.
 _ASSIGNMENTS = """
 INSERT INTO comparisons_assignment (project_id, comparison_id, labeler_id, state, is_repeat, is_training,
@@ -90,8 +86,7 @@ def make_world(*, pairs: int, labelers: int, overlap: int = 3, is_half_done: boo
     with connection.cursor() as cursor:
         cursor.execute(_PROMPTS, {**values, "text": PROMPT})
         cursor.execute(_CANDIDATES, {**values, "text": RESPONSE})
-        for statement in (_COMPARISONS, _LINKS):
-            cursor.execute(statement, values)
+        cursor.execute(_COMPARISONS, values)
         if is_half_done:
             ids = [one.pk for one in people]
             cursor.execute(_ASSIGNMENTS, {**values, "labelers": ids, "count": len(ids)})
