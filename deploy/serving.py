@@ -11,7 +11,7 @@ from typing import Any
 from deploy import env
 
 wsgi_app = "deploy.wsgi"
-worker_class = "gthread"
+worker_class = "deploy.worker.GranianWorker"
 workers = env.integer("CONCORD_WEB_WORKERS", min(os.cpu_count() or 1, 4))
 threads = env.integer("CONCORD_WEB_THREADS", 4)
 keepalive = 75
