@@ -122,16 +122,21 @@ def _quoted(cells: Sequence[str]) -> Sequence[str]:
     return ['"' + one.replace('"', '""') + '"' if _TO_QUOTE.search(one) else one for one in cells]
 
 
-def _cells(values: Sequence[object], *, is_inert: bool) -> Sequence[str]:
+def _cells(values: Sequence[Any], *, is_inert: bool) -> Sequence[str]:  # Any: JSON
     """The values of a column as texts. ``is_inert``: no text of them acts as a formula; gone through where one may."""
-    starts = [one[:1] for one in values if isinstance(one, str)] if is_inert else []
-    if not FORMULA_STARTS.isdisjoint(starts):
+    kinds = set(map(type, values))
+    if kinds == {type(None)}:
+        return [""] * len(values)
+    texts = values if kinds == {str} else [one if isinstance(one, str) else "" for one in values]
+    if is_inert and not FORMULA_STARTS.isdisjoint({one[:1] for one in texts}):
         values = [inert(one) if isinstance(one, str) else one for one in values]
-    return [one if isinstance(one, str) else _text(one) for one in values]
+    return values if kinds == {str} else [_text(one) for one in values]
 
 
 def _text(value: object) -> str:
-    """What is no text in its cell: what is nested as JSON, nothing as an empty one."""
+    """A value in its cell: what is nested as JSON, nothing as an empty one."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     return encode(value) if isinstance(value, list | dict | bool) else str(value)
