@@ -8,16 +8,18 @@ version that the lock names.
 
 import os
 import socket
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from granian import _futures, _granian
+from granian import _futures, _granian, wsgi
 from granian._loops import loops
 from granian.http import HTTP1Settings
-from granian.wsgi import _callback_wrapper
 from gunicorn.workers.base import Worker
 
 _rust: Any = _granian  # Any: the types that come with it are of another version
+_wsgi: Any = wsgi
 _scheduler: Any = _futures._new_cbscheduler  # noqa: SLF001 - there is no public one
 IDLE_SECONDS = 600  # then a thread with nothing to do goes, and its connection to the database
 SIGN_OF_LIFE_SECONDS = 1.0
@@ -38,7 +40,7 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         end, ended = _rust.WorkerSignal(), threading.Event()
         end.add_cb(ended.set)
         loop = loops.get("asyncio")
-        answers = _scheduler(loop, _callback_wrapper(self.wsgi, {}), impl_asyncio=True)
+        answers = _scheduler(loop, _calling(self.wsgi), impl_asyncio=True)
         self._serve()(answers, loop, end)
         while not self.told_to_end.wait(SIGN_OF_LIFE_SECONDS) and os.getppid() == self.ppid:
             self.notify()
@@ -61,3 +63,34 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
             http1_opts=HTTP1Settings(header_read_timeout=self.cfg.keepalive * 1000),
         )
         return worker.serve_str_uds if is_of_a_file else worker.serve_str
+
+
+def _calling(
+    application: Any,
+) -> Callable[[Any, dict[str, Any]], int]:  # Any: as WSGI and granian have them
+    """How a request reaches the application. As granian's own, which puts all variables of this process into each, and
+    sends an answer that is there as one that is still being made.
+    """
+    always = {
+        "SCRIPT_NAME": "",
+        "SERVER_SOFTWARE": "granian",
+        "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,
+        "wsgi.multiprocess": True,
+        "wsgi.multithread": True,
+        "wsgi.run_once": False,
+        "wsgi.version": (1, 0),
+    }
+
+    def call(protocol: Any, scope: dict[str, Any]) -> int:
+        head = _wsgi.Response()
+        answer = application(always | scope, head)
+        if isinstance(answer, list) or not getattr(answer, "streaming", True):
+            protocol.response_bytes(head.status, head.headers, b"".join(answer))
+            if hasattr(answer, "close"):
+                answer.close()
+        else:
+            protocol.response_iter(head.status, head.headers, _wsgi.ResponseIterWrap(answer))
+        return int(head.status)
+
+    return call
