@@ -213,3 +213,15 @@ def test_an_environment_that_was_made_by_hand_is_used_as_it_is(tmp_path: Path) -
     assert given_python("trl-1.16", tmp_path) == python
     with pytest.raises(SystemExit, match=r"trl-1\.12"):
         given_python("trl-1.12", tmp_path)
+
+
+@pytest.mark.parametrize("case", ["hh_rankings", "oasst_rankings"])
+@pytest.mark.parametrize(("flops", "verdict"), [(8.0, "FLOPs met"), (9.0, "FLOPs MISSED")])
+def test_rankings_are_held_to_a_twelfth_of_the_peers_flops(
+    case: str, flops: float, verdict: str
+) -> None:
+    """8 of 100 is less than 1/12, 9 of 100 is more."""
+    (row,) = (one for one in ROWS if one.case == case)
+    both = [told(flops=flops), told(flops=100.0)]
+    found = Found([both], both, [])
+    assert verdict in line(row, "llama", Padding(100, 900), found, device="cpu")

@@ -69,6 +69,7 @@ ROWS = (
         what="K = 4 rankings, OASST",
         unit="prompts",
         rows="oasst_rankings",
+        bar_flops=1 / 12,
         on=("cpu",),  # there are 17 prompts: two steps
     ),
     Row(
