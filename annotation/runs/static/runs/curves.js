@@ -125,7 +125,7 @@ function draw({ steps, series, charts: told }) {
     chart.plot.setData(data);
     chart.show();
     const values = one.lines.map((line) => `${one.lines.length > 1 ? `${line.title} ` : ""}${readable(lastOf(series[line.name]))}`);
-    chart.place.setAttribute("aria-label", `${titled(one)} at step ${steps.at(-1)}: ${values.join(", ")}. All numbers are in the table.`);
+    chart.place.setAttribute("aria-label", `${titled(one)} at step ${steps.at(-1)}: ${values.join(", ")}. The table tells the first, newest, lowest and highest number.`);
     place(chart, one.is_zero ? fold() : homeOf(one.tells));
   }
   settle(told);
