@@ -17,10 +17,10 @@ from annotation.core.errors import Conflict
 from annotation.datasets.assembly import candidate_name
 from annotation.evaluations.cards import origin
 from annotation.evaluations.cards.markdown import as_markdown, plain
-from annotation.evaluations.cards.policy import risks
+from annotation.evaluations.cards.policy import MEASURES, risks
 from annotation.evaluations.cards.reward import trusted
-from annotation.evaluations.cards.sections import Quote, Section
-from annotation.evaluations.cards.whole import sections_of
+from annotation.evaluations.cards.sections import Quote, Section, Table
+from annotation.evaluations.cards.whole import measured, sections_of
 from annotation.evaluations.models import ModelCard
 from annotation.evaluations.services import HeldOutPair, ask_where_it_disagrees, keep_card
 from annotation.projects.models import Criterion, Role
@@ -29,6 +29,7 @@ from tests import factories
 from tests.unit.training.conftest import judged_group, write_groups
 from tests.waiting import beside
 from training.models.tiny import tiny_llama, tiny_tokenizer
+from training.spec.results import measure_title
 from workers.training import execute_run
 
 pytestmark = pytest.mark.django_db
@@ -385,6 +386,17 @@ def test_a_card_explains_the_figures_that_it_shows_and_no_others(project, reward
     assert not {"Perplexity", "Win rate by people", "Probes"} & explained(rewarded)
     assert "Probes" in explained(reward)
     assert "KL" not in explained(reward)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_of_a_policys_card_is_explained(name):
+    table = Table(head=(), rows=[(measure_title(name),)])
+    assert measured([Section(title="", key="learned", tables=[table])]) is not None
+
+
+def test_a_card_explains_by_how_much_its_model_disagrees(reward, contradicted):
+    told = {one.key: one for one in sections_of(reward, contradicted)}["measured"]
+    assert "By how much it disagrees" in {row[0] for row in told.tables[0].rows}
 
 
 @pytest.mark.parametrize(

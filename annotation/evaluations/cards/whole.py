@@ -79,6 +79,35 @@ FIGURES = (
         ("eld-out perplexity",),
     ),
     Figure(
+        "Held-out loss",
+        (
+            "Mean negative log-likelihood of a token, over all tokens of the held-out responses that "
+            "perplexity is of, the end token included; a bootstrap over prompts."
+        ),
+        ("Held-out loss",),
+    ),
+    Figure(
+        "Tokens an answer",
+        (
+            "Mean over the held-out answers, the end token included; what the limit of the run cut "
+            "counts as long as it was cut."
+        ),
+        ("Tokens an answer",),
+    ),
+    Figure(
+        "Answers that end by themselves",
+        "Share of the held-out answers that came to an end token before the limit of the run.",
+        ("Answers that end by themselves",),
+    ),
+    Figure(
+        "By how much it disagrees",
+        (
+            "The score of what people rejected less that of what they preferred, before the "
+            "temperature."
+        ),
+        ("It prefers",),
+    ),
+    Figure(
         "Win rate by people",
         (
             "Blind comparisons, sides hidden and drawn; an interval that holds however often it is "
