@@ -36,6 +36,9 @@ COUNT_FROM_PADDING = {
     "xlm-roberta",
     "camembert",
 }  # positions begin after that of the padding
+HEADS = ("score.", "classifier.")
+# What families put between an encoder and its scores: pretraining has none of it, or leaves it out.
+BELOW_HEADS = ("bert.pooler.", "albert.pooler.", "pooler.", "pre_classifier.", "head.")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -47,6 +50,7 @@ class LoadedModel:
     reward model). ``padded_because`` says why the family runs as padded rows; '' where trees do.
     ``pieces_because`` says why attention is computed piece by piece against the wish for another; '' else.
     ``padding_told`` says with which token of its own a reward model pads, where it had none; '' else.
+    ``made_fresh`` names a weight between backbone and head that ``source`` lacks and that began at random; '' else.
     """
 
     model: Any  # Any: transformers' model classes share no typed forward
@@ -54,6 +58,7 @@ class LoadedModel:
     padded_because: str
     pieces_because: str = ""
     padding_told: str = ""
+    made_fresh: str = ""
 
     @property
     def notes(self) -> list[str]:
@@ -113,17 +118,16 @@ def load_classifier(
     quantize: str = "none",
     asked_by: str = "quantize",
 ) -> LoadedModel:
-    """A one-score classifier; with ``is_new`` its head is missing in ``source`` and made fresh.
+    """A one-score classifier; with ``is_new`` its head, and a pooler, may be missing in ``source`` and are made fresh.
 
     ``asked_by`` is the setting that wishes for 4 bits, for the sentence where they cannot be.
     """
-    head = {"score.", "classifier.", "bert.pooler."} if is_new else set()
     return _load(
         source,
         AutoModelForSequenceClassification,
         precision=precision,
         device=device,
-        may_miss=tuple(head),
+        may_miss=(*HEADS, *BELOW_HEADS) if is_new else (),
         quantize=quantize,
         asked_by=asked_by,
         num_labels=1,
@@ -209,6 +213,9 @@ def _load(
         tokenizer=tokenizer,
         padded_because=padded_because,
         pieces_because=pieces_because,
+        made_fresh=min(
+            (one for one in info["missing_keys"] if one.startswith(BELOW_HEADS)), default=""
+        ),
     )
 
 
@@ -281,9 +288,11 @@ def _fitting_dtype(source: str, device: torch.device) -> torch.dtype:
 
 def _refuse_holes(source: str, missing: set[str], may_miss: tuple[str, ...]) -> None:
     holes = sorted(name for name in missing if not name.startswith(may_miss or ("\0",)))
-    if holes and all(name.startswith(("score.", "classifier.")) for name in holes):
+    has_no_head = any(name.startswith(HEADS) for name in holes)
+    if has_no_head and all(name.startswith((*HEADS, *BELOW_HEADS)) for name in holes):
         raise ModelError(
-            f"{source} has no head that scores ({holes[0]}): it is a policy. Name the artifact of a reward_model run."
+            f"{source} has no head that scores ({holes[0]}): it is a policy, or an encoder. "
+            "Name the artifact of a reward_model run."
         )
     if holes:
         raise ModelError(

@@ -30,7 +30,7 @@ from training.models.lora import adapter_of, put_adapter
 from training.runtime.checkpoint import write_atomically
 from training.runtime.optimize import keep_lowest_layers
 from training.runtime.run import Run
-from training.spec.errors import ModelError
+from training.spec.errors import ModelError, SpecError
 from training.spec.preferences import RewardModelSpec
 
 HEADS_FILE = "heads.safetensors"
@@ -116,8 +116,11 @@ def load_reward_model(
 def untrained_reward_model(
     spec: RewardModelSpec, device: torch.device, *, precision: str = "", quantize: str = ""
 ) -> LoadedModel:
-    """The reward model that a run begins with; ``precision`` and ``quantize`` may differ from the spec's."""
-    return new_reward_model(
+    """The reward model that a run begins with; ``precision`` and ``quantize`` may differ from the spec's.
+
+    Raises SpecError for adapters above which something random would stay as it is, in no file of theirs.
+    """
+    reward = new_reward_model(
         spec.model,
         precision=precision or spec.precision,
         device=device,
@@ -126,6 +129,12 @@ def untrained_reward_model(
         layers=spec.layers,
         quantize=quantize or spec.quantize,
     )
+    if spec.lora_rank and reward.made_fresh:
+        raise SpecError(
+            f"lora_rank: {spec.model} has no weights for {reward.made_fresh}, which an adapter would leave random. "
+            "Set lora_rank to 0, and trainable_layers to train less."
+        )
+    return reward
 
 
 def trained_reward_model(run: Run, spec: RewardModelSpec, device: torch.device) -> LoadedModel:

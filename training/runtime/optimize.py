@@ -45,8 +45,8 @@ def choose_trainable(model: Any, *, top_layers: int) -> dict[str, nn.Parameter]:
 def transformer_layers(model: Any) -> nn.ModuleList:  # Any: as above
     """The layers of the transformer from the bottom up, under the name its family gives them."""
     backbone = model.base_model
-    encoder = getattr(backbone, "encoder", None)
-    for owner, name in ((backbone, "layers"), (backbone, "h"), (encoder, "layer")):
+    inner = (getattr(backbone, one, None) for one in ("encoder", "transformer"))
+    for owner, name in ((backbone, "layers"), (backbone, "h"), *((one, "layer") for one in inner)):
         if isinstance(layers := getattr(owner, name, None), nn.ModuleList):
             return layers
     raise ModelError(f"The {model.config.model_type} family has no list of layers to choose from.")

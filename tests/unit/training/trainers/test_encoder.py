@@ -6,8 +6,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    DistilBertConfig,
+    DistilBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PretrainedConfig,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from tests.unit.training.trainers.conftest import RunOf
 from tests.unit.training.trainers.runs import (
@@ -22,21 +38,41 @@ from tests.unit.training.trainers.runs import (
 from training.data.records import groups_of
 from training.models.reward import load_offset, load_reward_model
 from training.rollout.scoring import Limits, Scorer
+from training.spec.errors import ModelError, SpecError
 from training.spec.preferences import RewardModelSpec
+
+SMALL = {
+    "vocab_size": 259,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "pad_token_id": 0,
+}
+SMALL_DISTILBERT = {
+    "vocab_size": 259,
+    "dim": 32,
+    "n_layers": 2,
+    "n_heads": 4,
+    "hidden_dim": 64,
+    "pad_token_id": 0,
+}
+BESIDE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+MARKS = {"bos_token_id": 1, "eos_token_id": 1, "cls_token_id": 1, "sep_token_id": 1}
+WITHOUT_A_POOLER: dict[str, tuple[type[PreTrainedModel], PretrainedConfig]] = {
+    "bert": (BertForMaskedLM, BertConfig(**SMALL)),
+    "deberta-v2": (DebertaV2Model, DebertaV2Config(**SMALL, **BESIDE)),
+    "distilbert": (DistilBertModel, DistilBertConfig(**SMALL_DISTILBERT)),
+    "modernbert": (ModernBertModel, ModernBertConfig(**SMALL, **MARKS)),
+}
+FRESH = ("pooler", "pre_classifier", "head.")
 
 
 @pytest.fixture(scope="module")
 def spec(snapshot: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModelSpec:
-    config = BertConfig(
-        vocab_size=259,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        pad_token_id=0,
-    )
+    folder = tmp_path_factory.mktemp("encoder")
     return RewardModelSpec(
-        model=str(saved(BertModel, config, tmp_path_factory.mktemp("encoder"))),
+        model=str(saved(BertModel, BertConfig(**SMALL), folder)),
         data=str(snapshot),
         learning_rate=3e-3,
         epochs=6.0,
@@ -69,6 +105,11 @@ def test_transformers_gives_its_scores_in_a_padded_batch(
     spec: RewardModelSpec, run_of: RunOf
 ) -> None:
     artifact = run_of(spec) / "artifact"
+    assert_transformers_gives_its_scores(artifact, spec)
+    assert load_offset(artifact) != 0
+
+
+def assert_transformers_gives_its_scores(artifact: Path, spec: RewardModelSpec) -> None:
     reward = load_reward_model(str(artifact), precision="float32", device=CPU)
     scorer = Scorer(reward=reward, limits=Limits(512, 512), budget=4096, offset=0.0)
     groups = groups_of(spec.data, "test")[:4]
@@ -87,7 +128,6 @@ def test_transformers_gives_its_scores_in_a_padded_batch(
     plain = AutoModelForSequenceClassification.from_pretrained(artifact)
     scores = plain(batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
     torch.testing.assert_close(scores.detach(), found, atol=1e-5, rtol=0)
-    assert load_offset(artifact) != 0
 
 
 def test_in_bfloat16_its_head_is_the_one_that_was_stored(
@@ -132,3 +172,50 @@ def test_a_resumed_run_equals_one_that_never_stopped(
     )
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
     assert metrics_of(tmp_path) == metrics_of(run_of(spec))
+
+
+@pytest.mark.parametrize("family", WITHOUT_A_POOLER)
+def test_what_lies_between_an_encoder_and_its_scores_may_be_missing(
+    spec: RewardModelSpec, tmp_path: Path, family: str
+) -> None:
+    folder = saved(*WITHOUT_A_POOLER[family], tmp_path / "encoder")
+    before = load_file(folder / "model.safetensors")
+    assert not [name for name in before if name.startswith(FRESH) or "pooler" in name]
+    run = tmp_path / "run"
+    short = replace(spec, model=str(folder), max_steps=2, trainable_layers=1)
+    train(run, short)
+    assert evaluate(run, short)["accuracy"]["n"]
+    after = load_file(run / "artifact" / "model.safetensors")
+    assert [name for name in after if name.startswith(FRESH) or "pooler" in name]
+    assert_transformers_gives_its_scores(run / "artifact", spec)
+
+
+def test_an_encoder_that_lacks_a_layer_is_refused(spec: RewardModelSpec, tmp_path: Path) -> None:
+    folder = saved(*WITHOUT_A_POOLER["deberta-v2"], tmp_path / "encoder")
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("encoder.layer.1.output.dense.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 weights.*layer\.1\.output"):
+        train(tmp_path / "run", replace(spec, model=str(folder)))
+
+
+def test_an_adapter_that_would_leave_a_pooler_random_is_refused(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    folder = saved(*WITHOUT_A_POOLER["deberta-v2"], tmp_path / "encoder")
+    with pytest.raises(SpecError, match=r"pooler\.dense\.bias.*Set lora_rank to 0"):
+        train(tmp_path / "run", replace(spec, model=str(folder), lora_rank=2))
+
+
+def test_an_encoder_is_no_reward_model(spec: RewardModelSpec, tmp_path: Path) -> None:
+    folder = saved(*WITHOUT_A_POOLER["deberta-v2"], tmp_path / "encoder")
+    with pytest.raises(ModelError, match="has no head that scores"):
+        load_reward_model(str(folder), precision="float32", device=CPU)
+
+
+def test_a_family_whose_head_is_no_single_layer_is_refused(
+    spec: RewardModelSpec, tmp_path: Path
+) -> None:
+    folder = saved(RobertaModel, RobertaConfig(**SMALL), tmp_path / "encoder")
+    with pytest.raises(ModelError, match="no single linear score head"):
+        train(tmp_path / "run", replace(spec, model=str(folder)))
