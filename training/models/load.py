@@ -1,7 +1,6 @@
 """Models from a folder or a hub name: safetensors only, no foreign code, no holes."""
 
 import importlib.util
-import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +25,6 @@ from training.functional.logprobs import Head
 from training.models.attention import kernel_of, use_prefix_tree
 from training.runtime.device import computes_bfloat16, is_out_of_memory
 from training.spec.errors import ModelError
-
-logger = logging.getLogger(__name__)
 
 LIBRARY_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError)
 AGAIN = "Copy the model again, or choose another."
@@ -196,8 +193,6 @@ def _load(
         )
     _learn_padding_token(model)
     padded_because = use_prefix_tree(model)
-    if padded_because:
-        logger.warning("model.padded", extra={"model": source, "reason": padded_because})
     if is_quantized:
         _refuse_mostly_whole(model, source, asked_by)
         _keep_gradients(model)
@@ -206,8 +201,6 @@ def _load(
         if device.type == "cpu":
             _align(model)
     pieces_because = "" if padded_because else kernel_of(model, device).reason
-    if pieces_because:
-        logger.warning("model.pieces", extra={"model": source, "reason": pieces_because})
     return LoadedModel(
         model=model.eval(),
         tokenizer=tokenizer,

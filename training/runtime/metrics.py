@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from training.runtime.device import peak_memory_mb
 from training.runtime.distributed import rank
+from training.runtime.log_lines import LogLines
 from training.runtime.plain_lines import PlainLines
 from training.runtime.stopping import FOLLOW_STDIN
 from training.spec.events import Event, EventKind, json_value
@@ -29,8 +30,8 @@ PROGRESS_EVERY = 0.5  # seconds between lines of progress
 class Reporter:
     """Appends events, each flushed; numbers may be tensors, which are read once a line.
 
-    Of several processes only the first is heard. Where a person started it without a terminal, plain lines tell now
-    and then how far it is; a worker that leads it reads the events.
+    Of several processes only the first is heard. Where a person started it, a bar (without a terminal: plain lines now
+    and then) tells how far it is, and lines what guards and the log say; a worker that leads it reads the events.
     """
 
     def __init__(self, folder: Path, *, has_bar: bool | None = None) -> None:
@@ -40,9 +41,16 @@ class Reporter:
         self._has_bar = rank() == 0 and (sys.stderr.isatty() if has_bar is None else has_bar)
         is_led = has_bar is not None or FOLLOW_STDIN in os.environ
         self._has_lines = rank() == 0 and not (self._has_bar or is_led)
-        self._listeners: list[Callable[[Event], None]] = (
-            [PlainLines().hear] if self._has_lines else []
-        )
+        self._listeners: list[Callable[[Event], None]] = []
+        if self._has_lines:
+            self.listen(PlainLines().hear)
+        if self._is_read:
+            self.listen(LogLines(_write).hear)
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether a person reads what goes to standard error."""
+        return self._has_bar or self._has_lines
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +89,8 @@ class Reporter:
         """A guard that warned or stopped the run; who started it reads it at once."""
         data = {"name": name, "action": action, "message": message}
         self.say(EventKind.GUARD, data, step=step)
-        if self._has_bar or self._has_lines:
-            tqdm.write(f"Guard {name} ({action}) at step {step}: {message}", file=sys.stderr)
+        if self._is_read:
+            _write(f"Guard {name} ({action}) at step {step}: {message}")
 
     def track(
         self, items: Iterable[Item], *, stage: str, total: int, unit: str, done: int = 0
@@ -105,6 +113,11 @@ class Reporter:
     def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
         data = {"stage": stage, "done": done, "total": total, "unit": unit}
         self.say(EventKind.PROGRESS, data)
+
+
+def _write(line: str) -> None:
+    """A line on standard error, above a bar where there is one."""
+    tqdm.write(line, file=sys.stderr)
 
 
 def read_tensors(values: Mapping[str, Tensor | float]) -> dict[str, float]:

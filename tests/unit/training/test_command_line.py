@@ -91,6 +91,18 @@ def test_new_and_run_say_where_to_go_on(
     assert last.endswith(f", n {accuracy['n']})")
 
 
+def test_what_was_read_and_left_out_is_told_where_the_run_was_started(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_spec(folder, max_steps=1, max_response_tokens=4)
+    assert main(["run", str(folder)]) == 0
+    said = [one for one in capsys.readouterr().err.splitlines() if "are read" in one]
+    records = result(folder)["metrics"]["records"]  # type: ignore[index] # parsed JSON
+    assert records["responses_cut"] > 0
+    told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in records.items())
+    assert said[0] == f"The training pairs are read: {told}."
+
+
 def test_a_done_run_is_not_done_twice(done: Path) -> None:
     before = result(done)
     assert main(["resume", str(done)]) == 0

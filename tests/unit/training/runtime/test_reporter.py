@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from training.runtime.log_lines import log_line
 from training.runtime.metrics import Reporter
 from training.runtime.plain_lines import PlainLines
 from training.spec.events import Event, EventKind
@@ -73,6 +74,32 @@ def test_a_person_at_a_terminal_reads_what_a_guard_says(
         reporter.guard("divergence", action="warn", message="The loss rose.", step=40)
     told = "Guard divergence (warn) at step 40: The loss rose.\n" if has_bar else ""
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("has_bar", [True, False], ids=["a terminal", "a worker"])
+def test_a_person_at_a_terminal_reads_the_log_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], has_bar: bool
+) -> None:
+    with Reporter(tmp_path, has_bar=has_bar) as reporter:
+        for _ in range(2):
+            reporter.log("It runs as padded rows.")
+            reporter.log("The pairs are read.", pairs_used=6400, prompts_cut=2)
+        reporter.log("The pairs are read.", pairs_used=31)
+    told = (
+        "It runs as padded rows.\n"
+        "The pairs are read: pairs used 6,400, prompts cut 2.\n"
+        "The pairs are read: pairs used 31.\n"
+    )
+    assert capsys.readouterr().err == (told if has_bar else "")
+    assert len(events(tmp_path)) == 5
+
+
+def test_a_line_of_the_log_says_nothing_twice() -> None:
+    """The count is in the message, a time is for the events, and a reason ends with one period."""
+    answered = {"message": "Answers: 1,600 in 3.2 s.", "answers": 1600, "seconds": 3.217}
+    assert log_line(answered) == "Answers: 1,600 in 3.2 s."
+    failed = {"message": "wandb failed.", "tracker": "wandb", "reason": "OSError: It is full."}
+    assert log_line(failed) == "wandb failed: OSError: It is full."
 
 
 def test_without_a_terminal_plain_lines_tell_rate_and_time_left() -> None:
