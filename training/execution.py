@@ -42,6 +42,10 @@ EVALS = {  # the module of `evals` that measures what the trainer of this name m
     "dpo": "preference_accuracy",
     "kto": "preference_accuracy",
 }
+SHARDS_NOTHING = (
+    "sharding full does nothing here: one process holds the whole model. Several share it: "
+    "torchrun --nproc-per-node N -m training run DIR."
+)
 
 
 class Algorithm(NamedTuple):
@@ -126,6 +130,7 @@ def _assisted(folder: Path) -> int:
 def _trained(folder: Path, spec: RunSpec, stop: StopRequest) -> Mapping[str, object]:
     from training.runtime.checkpoint import saved_steps
     from training.runtime.device import machine, named_failures, peak_memory_mb
+    from training.runtime.distributed import world
     from training.runtime.metrics import Reporter
     from training.runtime.run import Run
     from training.runtime.trackers import tracking
@@ -140,6 +145,8 @@ def _trained(folder: Path, spec: RunSpec, stop: StopRequest) -> Mapping[str, obj
         reporter.listen(watch.hear)
         begun = {"spec": spec_to_dict(spec), "machine": asdict(machine())}
         reporter.say(EventKind.STARTED, begun, step=steps_before)
+        if spec.sharding == "full" and world() == 1:
+            reporter.log(SHARDS_NOTHING)
         try:
             with named_failures():
                 metrics = _measured(run, spec) | {"peak_memory_mb": round(peak_memory_mb(), 1)}

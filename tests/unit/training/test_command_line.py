@@ -103,6 +103,14 @@ def test_what_was_read_and_left_out_is_told_where_the_run_was_started(
     assert said[0] == f"The training pairs are read: {told}."
 
 
+def test_one_process_says_that_it_shards_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_spec(folder, max_steps=1, sharding="full")
+    assert main(["run", str(folder)]) == 0
+    assert capsys.readouterr().err.startswith("sharding full does nothing here: one process holds")
+
+
 def test_a_done_run_is_not_done_twice(done: Path) -> None:
     before = result(done)
     assert main(["resume", str(done)]) == 0
