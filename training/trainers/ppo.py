@@ -17,6 +17,7 @@
 10. With baseline leave_one_out no value is learned: all tokens of a response share its whole reward
    (score minus the price of its KL) less the mean of the prompt's others (Ahmadian et al. 2024).
 11. PPO-ptx imitates demonstrations and chosen responses, in place of the pretraining data.
+12. Responses are sampled at temperature 0.9 by default; log-probs are of the tempered policy.
 
 Shapes: N responses, T tokens of the longest, R response tokens of a part.
 """

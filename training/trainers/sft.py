@@ -6,6 +6,7 @@
 3. Log-probabilities come a tile of the lm-head at a time; weights take updates in float32.
 4. Layers under the lowest trained one are passed once a run, not once an epoch.
 5. With include_chosen the best judged response of a prompt is imitated beside the demonstrations.
+6. The end token is the tokenizer's, also where the chat template ends turns with another.
 """
 
 from functools import partial
