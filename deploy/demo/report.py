@@ -46,10 +46,15 @@ def _model_rows(summary: Summary) -> list[tuple[str, str]]:
             f"{percent(reward)} right on held-out pairs{band}, 'longer wins' {reward['longer_wins']:.1%}",
         ),
         ("SFT", f"held-out loss {sft['loss_before']:.3f} -> {sft['loss_after']:.3f}"),
-        *_gain_rows("PPO", summary["ppo"]),
+        *_gain_rows(_ppo(summary["ppo"]), summary["ppo"]),
         *(_direct_rows("DPO", summary["dpo"]) if "dpo" in summary else ()),
         *(_gain_rows("GRPO", summary["grpo"]) if "grpo" in summary else ()),
     ]
+
+
+def _ppo(one: dict[str, Any]) -> str:
+    """Who reads PPO alone expects a value head."""
+    return "PPO" if one["baseline"] == "value" else "PPO without a value head"
 
 
 def _gain_rows(name: str, one: dict[str, Any]) -> list[tuple[str, str]]:

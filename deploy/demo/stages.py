@@ -62,7 +62,7 @@ def run_lap(
         },
         "reward_model": reward_facts(reward_run),
         "sft": sft_facts(sft_run),
-        "ppo": gain_facts(ppo_run),
+        "ppo": gain_facts(ppo_run) | {"baseline": ppo_run.spec["baseline"]},
         **others,
         "judged_by": "people (imported)" if data else "simulated labelers",
     }

@@ -2,6 +2,8 @@
 
 import json
 
+from deploy.demo.report import table
+
 GAIN = {
     *("reward_before", "reward_after", "interval", "length_before", "length_after"),
     *("kl", "updates", "stop_reason"),
@@ -11,7 +13,7 @@ WANTED = {
     "snapshot": {"sha256", "rows", "splits"},
     "reward_model": {"accuracy", "interval", "n", "ceiling", "longer_wins", "ece"},
     "sft": {"loss_before", "loss_after"},
-    "ppo": GAIN,
+    "ppo": GAIN | {"baseline"},
     "dpo": {
         *("accuracy", "interval", "n", "longer_wins", "chosen_reward", "rejected_reward"),
         "steps",
@@ -34,3 +36,10 @@ def test_the_terminal_shows_the_same_table_and_the_sign_ins_once(site):
     assert "DPO, held-out pairs" in said
     assert "GRPO, held-out reward" in said
     assert set(site.passwords) == {"demo-labeler", "demo-admin", "demo-engineer"}
+
+
+def test_the_table_says_where_ppo_learned_no_value(site):
+    summary = json.loads((site.var / "demo" / "summary.json").read_text())
+    assert "PPO, held-out reward" in table(summary)
+    summary["ppo"]["baseline"] = "leave_one_out"
+    assert "PPO without a value head, held-out reward" in table(summary)
