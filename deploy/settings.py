@@ -113,7 +113,8 @@ DATABASES = {
         "CONN_MAX_AGE": env.integer("CONCORD_CONNECTION_SECONDS", 600),  # 0: one a request
         "OPTIONS": {
             **_database.get("OPTIONS", {}),
-            # Of annotation/core/statements.py: planned at the first use, not for each set of values.
+            # Of annotation/core/statements.py: planned at the first use, not for each set of values, and for pages
+            # that lie in memory, so that a small table is not read whole for one row.
             "prepare_threshold": 0 if _prepare else None,
             "options": "-c plan_cache_mode=force_generic_plan -c random_page_cost=1.1",
         },

@@ -45,6 +45,8 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         while not self.told_to_end.wait(SIGN_OF_LIFE_SECONDS) and os.getppid() == self.ppid:
             self.notify()
         end.set()
+        for listener in self.sockets:
+            listener.close()  # so that who comes now is refused, and does not wait for nobody
         ended.wait(self.cfg.graceful_timeout)
 
     def _serve(self) -> Any:  # Any: a function of granian, which has no types for it
@@ -66,10 +68,10 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
 
 
 def _calling(
-    application: Any,
+    site: Any,
 ) -> Callable[[Any, dict[str, Any]], int]:  # Any: as WSGI and granian have them
-    """How a request reaches the application. As granian's own, which puts all variables of this process into each, and
-    sends an answer that is there as one that is still being made.
+    """How a request reaches the site, whose answers are Django's. As granian's own, which puts all variables of this
+    process into each, and sends an answer that is there as one that is still being made.
     """
     always = {
         "SCRIPT_NAME": "",
@@ -84,13 +86,12 @@ def _calling(
 
     def call(protocol: Any, scope: dict[str, Any]) -> int:
         head = _wsgi.Response()
-        answer = application(always | scope, head)
-        if isinstance(answer, list) or not getattr(answer, "streaming", True):
-            protocol.response_bytes(head.status, head.headers, b"".join(answer))
-            if hasattr(answer, "close"):
-                answer.close()
-        else:
+        answer = site(always | scope, head)
+        if answer.streaming:
             protocol.response_iter(head.status, head.headers, _wsgi.ResponseIterWrap(answer))
+        else:
+            protocol.response_bytes(head.status, head.headers, b"".join(answer))
+            answer.close()
         return int(head.status)
 
     return call

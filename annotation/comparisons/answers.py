@@ -9,7 +9,7 @@ from annotation.accounts.zones import start_of_day, zone_of
 from annotation.audit.services import RECORD
 from annotation.comparisons.models import Assignment, Judgment
 from annotation.comparisons.progress import ANSWERED, TIMED, Done, Given, moment_of, timed_values
-from annotation.comparisons.selectors import STATION
+from annotation.comparisons.stations import STATION
 from annotation.core import statements
 
 RING_EVERY_SECONDS = 2

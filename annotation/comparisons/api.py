@@ -21,9 +21,9 @@ from annotation.comparisons.bench import bench_for
 from annotation.comparisons.incoming import answer_from_json
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.progress import progress_of
-from annotation.comparisons.selectors import Station, station_of
 from annotation.comparisons.services import comparisons, flagging, judging, queue
 from annotation.comparisons.services.pairing import pair_candidates, pair_waiting
+from annotation.comparisons.stations import Asked, Station, station_of
 from annotation.comparisons.worddiff import word_diff
 from annotation.core.api import sent_fields
 from annotation.core.errors import InvalidInput, NotFound
@@ -146,7 +146,7 @@ def leased(lease: queue.Lease, *, bench: str) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def bench_html(request: Request, lease: queue.Lease, criteria: Sequence[selectors.Asked]) -> str:
+def bench_html(request: Request, lease: queue.Lease, criteria: Sequence[Asked]) -> str:
     """The HTML of a lease for the labeling page; its form holds the token that the page itself sent."""
     token = escape(request.headers.get("X-CSRFToken", ""))
     return drawing.draw(bench_for(lease, criteria), csrf_token=token)

@@ -11,11 +11,11 @@ from rest_framework.views import APIView
 from annotation.accounts.authentication import person
 from annotation.comparisons import batches
 from annotation.comparisons.models import Batch
-from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import again
 from annotation.comparisons.services import batches as services
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.queue import languages_of
+from annotation.comparisons.stations import station_of
 from annotation.core.api import sent_fields
 from annotation.projects.models import Role
 from annotation.projects.selectors import project_for

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy
 
 from annotation.comparisons.letters import letters_of
 from annotation.comparisons.models import Assignment
-from annotation.comparisons.selectors import Asked, Response
+from annotation.comparisons.selectors import Response
 from annotation.comparisons.services.queue import Lease
+from annotation.comparisons.stations import Asked
 from annotation.comparisons.steps import Step, steps_of
 from annotation.comparisons.verdicts import has_tie, largest_strength
 from annotation.projects.models import Project

@@ -16,7 +16,7 @@ from django.utils.translation import get_language
 
 from annotation.comparisons.bench import Bench, Marked, ShownCandidate, ShownTurn
 from annotation.comparisons.letters import LETTERS
-from annotation.comparisons.selectors import Asked
+from annotation.comparisons.stations import Asked
 from annotation.projects.models import Project
 
 TEMPLATE = "comparisons/_bench.html"

@@ -20,7 +20,8 @@ from annotation.comparisons.bench import (
 from annotation.comparisons.keys import keys_of
 from annotation.comparisons.letters import LETTERS
 from annotation.comparisons.models import Comparison
-from annotation.comparisons.selectors import Asked, Response, responses_of
+from annotation.comparisons.selectors import Response, responses_of
+from annotation.comparisons.stations import Asked
 from annotation.comparisons.worddiff import word_diff
 from annotation.projects.models import Project
 from annotation.ui import markdown

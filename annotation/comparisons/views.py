@@ -37,6 +37,7 @@ from annotation.comparisons.services import comparisons, judging, pairing, queue
 from annotation.comparisons.services.pairing import Strategy
 from annotation.comparisons.services.preferences import save_preferences
 from annotation.comparisons.services.requeue import requeued_by
+from annotation.comparisons.stations import station_of
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.core.forms import refusals_in
 from annotation.core.text import is_key
@@ -71,7 +72,7 @@ def label(request: HttpRequest, project_id: int) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, project)
     labeler = person(request)
-    station = selectors.station_of(labeler=labeler, project_id=project.pk)
+    station = station_of(labeler=labeler, project_id=project.pk)
     served = queue.serve(station=station, ahead=AHEAD)
     reopened = request.GET.get("open", "")
     leases = sorted(served.leases, key=lambda one: str(one.pk) != reopened)

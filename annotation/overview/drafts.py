@@ -6,7 +6,7 @@ from dataclasses import replace
 from django.http import QueryDict
 
 from annotation.comparisons.preview import Draft, size_of
-from annotation.comparisons.selectors import Asked
+from annotation.comparisons.stations import Asked
 from annotation.generation.models import SamplingPlan
 from annotation.overview.forms import ResponsesForm, aspects_in
 from annotation.projects.models import Project

@@ -13,8 +13,9 @@ from annotation.comparisons.batches import labels_of
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.pace import Forecast, forecast_of
 from annotation.comparisons.progress import progress_ahead
-from annotation.comparisons.selectors import Station, flags_in, station_of
+from annotation.comparisons.selectors import flags_in
 from annotation.comparisons.services import queue
+from annotation.comparisons.stations import Station, station_of
 from annotation.datasets.models import DatasetSnapshot
 from annotation.demonstrations.models import Demonstration
 from annotation.generation.models import Candidate

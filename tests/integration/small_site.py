@@ -1,4 +1,4 @@
-"""A WSGI application that answers in the ways that are hard for a server: long, slow, broken while it is sent."""
+"""A site that answers in the ways that are hard for a server: long, slow, broken while it is sent."""
 
 import hashlib
 import os
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.http import HttpResponse, StreamingHttpResponse
+
+if not settings.configured:
+    settings.configure()
 PIECE = b"x" * 65_536
 MANY = 4_000  # pieces: 262 MB
 TOLD = Path(os.environ.get("SMALL_SITE", "")) / "told"
@@ -52,11 +57,11 @@ def _sum(body: Any) -> bytes:  # Any: as WSGI has it
 def app(environ: dict[str, Any], start: Any) -> Any:  # Any: as WSGI has them
     """Answer one of the paths below; any other with the number of the process."""
     answers = {
-        "/long": Long,
-        "/broken": _broken,
-        "/slow": lambda: [_slow()],
-        "/sum": lambda: [_sum(environ["wsgi.input"])],
+        "/long": lambda: StreamingHttpResponse(Long()),
+        "/broken": lambda: StreamingHttpResponse(_broken()),
+        "/slow": lambda: HttpResponse(_slow()),
+        "/sum": lambda: HttpResponse(_sum(environ["wsgi.input"])),
     }
-    answer = answers.get(environ["PATH_INFO"], lambda: [str(os.getpid()).encode()])()
-    start("200 OK", [("Content-Type", "text/plain")])
+    answer = answers.get(environ["PATH_INFO"], lambda: HttpResponse(str(os.getpid())))()
+    start("200 OK", list(answer.items()))
     return answer

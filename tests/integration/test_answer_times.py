@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.comparisons.models import Assignment, Judgment, QueuePosition
-from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
+from annotation.comparisons.stations import station_of
 from annotation.projects.models import Project
 from tests import factories
 from tests.waiting import beside

@@ -10,8 +10,8 @@ from django.utils import translation
 from annotation.comparisons import drawing
 from annotation.comparisons.bench import Bench, bench_for
 from annotation.comparisons.models import Assignment, Comparison
-from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services.queue import serve
+from annotation.comparisons.stations import station_of
 from annotation.projects.models import Criterion
 from tests import factories
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons import claims
 from annotation.comparisons.models import Assignment, Comparison, Judgment, QueuePosition
-from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
+from annotation.comparisons.stations import station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Membership, Project
 from tests import factories

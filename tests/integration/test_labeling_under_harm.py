@@ -20,7 +20,7 @@ LOAD = Load(labelers=64, labels=400, seconds=120)  # it takes three seconds wher
 @pytest.mark.slow
 def test_whoever_dies_nothing_acknowledged_is_lost_nothing_is_twice_and_nothing_over_filled():
     world = make_world(pairs=500, labelers=LOAD.labelers)
-    with serving(workers=WORKERS, threads=4) as server:
+    with serving(workers=WORKERS) as server:
         harmed = label_under_harm(server, world, LOAD, workers=WORKERS)
     assert harmed.faults == []
     assert harmed.killed >= 2

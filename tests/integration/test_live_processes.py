@@ -73,7 +73,7 @@ def test_a_judgment_shows_on_an_open_page_within_five_seconds(
     monkeypatch.setenv("CONCORD_VAR", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", "")
     monkeypatch.setenv("SECRET_KEY", settings.SECRET_KEY)  # the session is signed with it
-    with serving(workers=1, threads=4) as server, ExitStack() as open_ones:
+    with serving(workers=1) as server, ExitStack() as open_ones:
         admin, labeler = visitors(server.port, client.cookies["sessionid"].value, token)
         open_ones.enter_context(admin)
         open_ones.enter_context(labeler)

@@ -15,8 +15,9 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons import claims
 from annotation.comparisons.models import Assignment, Comparison, Judgment
-from annotation.comparisons.selectors import standing_judgments, station_of
+from annotation.comparisons.selectors import standing_judgments
 from annotation.comparisons.services import judging, pairing, queue
+from annotation.comparisons.stations import station_of
 from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Membership, Project

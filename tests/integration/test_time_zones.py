@@ -14,8 +14,8 @@ from annotation.accounts.zones import start_of_day
 from annotation.audit.models import AuditEvent
 from annotation.comparisons.models import Assignment, Judgment, QueuePosition
 from annotation.comparisons.progress import progress_of
-from annotation.comparisons.selectors import station_of
 from annotation.comparisons.services import judging, queue
+from annotation.comparisons.stations import station_of
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Role
 from annotation.quality import rules

@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
-from annotation.comparisons import selectors
 from annotation.comparisons.models import Assignment, Comparison, Judgment
 from annotation.comparisons.services import judging, queue, skips
+from annotation.comparisons.stations import station_of
 from annotation.core.errors import Conflict, NotFound
 from annotation.projects.models import Membership, Project
 from annotation.quality.latest import latest_of
@@ -219,7 +219,7 @@ def test_by_the_key_a_few_are_open_at_once_and_then_they_read_that_these_come_fi
 def test_while_it_is_open_again_nobody_is_warned_by_why_it_was_skipped(project, labeler, skipped):
     Comparison.objects.update(overlap=2)
     skips.undo_skip(assignment=skipped)
-    other = selectors.station_of(labeler=factories.member(project), project_id=project.pk)
+    other = station_of(labeler=factories.member(project), project_id=project.pk)
     assert [one.row.is_upsetting for one in queue.serve(station=other).leases] == [False]
 
 

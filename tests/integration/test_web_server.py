@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,17 +27,21 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.told, self.go_on = folder / "told", folder / "go_on"
         os.mkfifo(self.go_on)
-        port = free_port()
+        self.port = free_port()
         command = [
             *[sys.executable, "-m", "gunicorn", "-c", "python:deploy.serving"],
-            *["--workers", "2", "--bind", f"127.0.0.1:{port}", "--log-level", "error"],
+            *["--workers", "2", "--bind", f"127.0.0.1:{self.port}", "--log-level", "error"],
             "tests.integration.small_site:app",
         ]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | {"SMALL_SITE": str(folder)}
         )
-        wait_for(port, self.process)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        wait_for(self.port, self.process)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    def is_listening(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def last_told(self) -> str:
         return self.told.read_text() if self.told.exists() else ""
@@ -96,7 +101,9 @@ def test_what_is_being_answered_is_answered_before_the_server_ends(site):
         slow = pool.submit(site.client.get, "/slow")
         eventually(lambda: site.last_told() == "begun")
         site.process.terminate()
-        site.go_on.write_text("done")
+        eventually(lambda: not site.is_listening())
+        with open(os.open(site.go_on, os.O_WRONLY | os.O_NONBLOCK), "w") as go_on:  # fails unread
+            go_on.write("done")
         assert slow.result().text == "done"
     assert site.process.wait(30) == 0
 

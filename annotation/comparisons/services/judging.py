@@ -17,15 +17,13 @@ from annotation.comparisons import answers, exams, progress, verdicts
 from annotation.comparisons.gold import Feedback
 from annotation.comparisons.models import Assignment, Batch, Comparison, Judgment
 from annotation.comparisons.selectors import (
-    Station,
     assignment_of,
     last_act_of,
     last_judgment_of,
-    station_from,
-    station_of,
     texts_of,
 )
 from annotation.comparisons.services import comparisons, queue, skips
+from annotation.comparisons.stations import Station, station_from, station_of
 from annotation.core import statements
 from annotation.core.errors import Conflict, InvalidInput, NotFound
 from annotation.core.jobs import Job, ring

@@ -20,7 +20,8 @@ from annotation.audit import services as audit
 from annotation.comparisons import answers, claims, exams, progress
 from annotation.comparisons.models import Assignment, Comparison
 from annotation.comparisons.models.labeling import seconds_until
-from annotation.comparisons.selectors import Response, Station, station_of
+from annotation.comparisons.selectors import Response
+from annotation.comparisons.stations import Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
 from annotation.projects.models import Membership, Project
 from annotation.prompts.languages import primary_language

@@ -16,8 +16,8 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons import progress
 from annotation.comparisons.models import Assignment, Comparison, Judgment
-from annotation.comparisons.selectors import Station, station_of
 from annotation.comparisons.services import queue
+from annotation.comparisons.stations import Station, station_of
 from annotation.core.errors import Conflict
 from annotation.projects.models import Membership, Project
 

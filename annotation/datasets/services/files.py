@@ -127,8 +127,8 @@ def _cells(values: Sequence[Any], *, is_inert: bool) -> Sequence[str]:  # Any: J
     kinds = set(map(type, values))
     if kinds == {type(None)}:
         return [""] * len(values)
-    texts = values if kinds == {str} else [one if isinstance(one, str) else "" for one in values]
-    if is_inert and not FORMULA_STARTS.isdisjoint({one[:1] for one in texts}):
+    starts = {one[:1] for one in values if isinstance(one, str)} if is_inert else set()
+    if not FORMULA_STARTS.isdisjoint(starts):
         values = [inert(one) if isinstance(one, str) else one for one in values]
     return values if kinds == {str} else [_text(one) for one in values]
 

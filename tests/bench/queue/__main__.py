@@ -25,7 +25,6 @@ PEER_P95 = {1: 287, 8: 1087, 64: 8853}  # ms
 GOAL_P95 = {1: 25, 8: 50, 64: 250}
 GOAL_TIMES = {8: 30, 64: 40}
 GOAL_CPU, GOAL_GROWTH = 6.0, 1.2
-THREADS = 4
 WARM_LABELERS, WARM_LABELS, WARM_SECONDS = 64, 600, 20  # whichever of the two comes first
 PAGE = "bench=1&ahead=2"  # as the page asks
 FRESH, BARE, HALF, LARGE = (
@@ -79,7 +78,7 @@ def label_rows(seconds: float, counts: list[int]) -> None:
     world.settle()
     workers = min(os.cpu_count() or 1, 4)
     results: dict[tuple[str, int], runs.Measured] = {}
-    with serving(workers=workers, threads=THREADS) as server:
+    with serving(workers=workers) as server:
         idle = site.idle_memory_mb(server, workers)
         show(
             "| project | labelers | labels/s | p50 | p95 | p99 ms | CPU web + database, ms | driver, ms "
@@ -103,7 +102,7 @@ def label_rows(seconds: float, counts: list[int]) -> None:
     took = site.first_start_seconds()
     show(f"| first start: tables made until the first page | – | {took:.0f} s | – | – |")
     show()
-    show(f"{workers} processes of {THREADS} threads; load at the end {load()}.")
+    show(f"{workers} processes; load at the end {load()}.")
 
 
 def _warm_up(server: "Server", world: "World", query: str) -> None:
@@ -189,7 +188,7 @@ def show_harm(seconds: float) -> None:
     from tests.bench.queue.server import serving
 
     one = world.make_world(pairs=10_000, labelers=64)
-    with serving(workers=4, threads=4) as server:
+    with serving(workers=4) as server:
         load = runs.Load(labelers=64, seconds=seconds)
         harmed = harm.label_under_harm(server, one, load, workers=4)
     show(

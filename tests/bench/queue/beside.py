@@ -40,7 +40,7 @@ def table(seconds: float, counts: list[int], queries: dict[str, str]) -> Iterato
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     told: dict[tuple[str, int], list[runs.Measured]] = {}
     with ExitStack() as stack:
-        server = stack.enter_context(serving(workers=2, threads=4))
+        server = stack.enter_context(serving(workers=2))
         systems = {
             name: _ours(server, query, seconds / TURNS) for name, query in queries.items()
         } | {PEER: stack.enter_context(_peer(PEER_SECONDS * seconds / TURNS))}

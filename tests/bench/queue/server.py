@@ -70,12 +70,12 @@ def server_cpu_seconds(connection: "psycopg.Connection[tuple[object, ...]]") -> 
 
 
 @contextmanager
-def serving(*, workers: int, threads: int) -> Iterator[Server]:
+def serving(*, workers: int) -> Iterator[Server]:
     """A server that answers; ended afterwards."""
     port = free_port()
     command = [
         *[sys.executable, "-m", "gunicorn", "-c", "python:deploy.serving"],
-        *["--workers", str(workers), "--threads", str(threads), "--bind", f"127.0.0.1:{port}"],
+        *["--workers", str(workers), "--bind", f"127.0.0.1:{port}"],
         *["--log-level", "error"],
     ]
     environment = os.environ | {
