@@ -102,8 +102,9 @@ def test_what_is_being_answered_is_answered_before_the_server_ends(site):
         eventually(lambda: site.last_told() == "begun")
         site.process.terminate()
         eventually(lambda: not site.is_listening())
-        with open(os.open(site.go_on, os.O_WRONLY | os.O_NONBLOCK), "w") as go_on:  # fails unread
-            go_on.write("done")
+        go_on = os.open(site.go_on, os.O_WRONLY | os.O_NONBLOCK)  # fails where nobody reads
+        os.write(go_on, b"done")
+        os.close(go_on)
         assert slow.result().text == "done"
     assert site.process.wait(30) == 0
 
