@@ -25,3 +25,10 @@ def when_ready(server: Any) -> None:  # noqa: ARG001 # Any: gunicorn has no type
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
+
+
+def post_fork(server: Any, worker: Any) -> None:  # Any: gunicorn has no types
+    """Called in each worker. What it is told before it has handlers of its own comes to its copy of the server's queue,
+    by the handlers that it was forked with; unread, a server told to end as it starts would wait for that worker.
+    """
+    worker.told = server.SIG_QUEUE

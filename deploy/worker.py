@@ -7,6 +7,8 @@ version that the lock names.
 """
 
 import os
+import queue
+import signal
 import socket
 import sys
 import threading
@@ -21,6 +23,7 @@ from gunicorn.workers.base import Worker
 _rust: Any = _granian  # Any: the types that come with it are of another version
 _wsgi: Any = wsgi
 _scheduler: Any = _futures._new_cbscheduler  # noqa: SLF001 - there is no public one
+ENDING = {signal.SIGTERM, signal.SIGQUIT}
 IDLE_SECONDS = 600  # then a thread with nothing to do goes, and its connection to the database
 SIGN_OF_LIFE_SECONDS = 1.0
 
@@ -28,12 +31,10 @@ SIGN_OF_LIFE_SECONDS = 1.0
 class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
     """Serves the one socket that gunicorn listens on, by ``threads`` threads."""
 
-    def init_process(self) -> None:
-        self.told_to_end = threading.Event()
-        super().init_process()
+    told: queue.SimpleQueue[int]  # the signals that came, from the fork on
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 # Any: as gunicorn has it
-        self.told_to_end.set()
+        self.told.put(sig)
 
     def run(self) -> None:
         """Serve until gunicorn says to end or is gone; what is being answered then has its graceful timeout."""
@@ -42,12 +43,18 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         loop = loops.get("asyncio")
         answers = _scheduler(loop, _calling(self.wsgi), impl_asyncio=True)
         self._serve()(answers, loop, end)
-        while not self.told_to_end.wait(SIGN_OF_LIFE_SECONDS) and os.getppid() == self.ppid:
+        while not self._is_told_to_end() and os.getppid() == self.ppid:
             self.notify()
         end.set()
         for listener in self.sockets:
             listener.close()  # so that who comes now is refused, and does not wait for nobody
         ended.wait(self.cfg.graceful_timeout)
+
+    def _is_told_to_end(self) -> bool:
+        try:
+            return self.told.get(timeout=SIGN_OF_LIFE_SECONDS) in ENDING
+        except queue.Empty:
+            return False
 
     def _serve(self) -> Any:  # Any: a function of granian, which has no types for it
         if len(self.sockets) != 1:

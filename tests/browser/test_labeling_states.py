@@ -419,6 +419,29 @@ def test_another_tab_goes_on_with_each_answer_of_this_one(bench, project, contex
         expect(other.form).not_to_have_attribute("data-assignment", str(given))
 
 
+def test_what_another_tab_answers_while_this_one_asks_does_not_come_back(bench, project, context):
+    fill(project, 9)
+    bench.open()
+    other = type(bench)(context.new_page(), bench.address).open()
+    other.expect_state("ready")
+    asked = []  # answered by the server at once, and to the page later
+    other.page.route(
+        "**/assignments/next/**", lambda route: asked.append((route, route.fetch())), times=1
+    )
+    for _ in range(3):
+        bench.answer("2")
+        bench.expect_saved()
+    other.expect_state("loading")
+    eventually(lambda: other.page.title() and asked)
+    given = bench.answer("2")
+    bench.expect_saved()
+    route, answer = asked[0]
+    assert given in {one["id"] for one in answer.json()["leases"]}
+    route.fulfill(response=answer)
+    other.expect_state("ready")
+    expect(other.form).not_to_have_attribute("data-assignment", str(given))
+
+
 def test_two_tabs_share_a_comparison_and_never_answer_it_twice(bench, project, context):
     fill(project, 6)
     bench.open()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -24,12 +25,12 @@ LARGE = 64 * 1024 * 1024  # bytes
 class Site:
     """A server of two workers, and what its application tells."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = "deploy.serving") -> None:
         self.told, self.go_on = folder / "told", folder / "go_on"
         os.mkfifo(self.go_on)
         self.port = free_port()
         command = [
-            *[sys.executable, "-m", "gunicorn", "-c", "python:deploy.serving"],
+            *[sys.executable, "-m", "gunicorn", "-c", f"python:{config}"],
             *["--workers", "2", "--bind", f"127.0.0.1:{self.port}", "--log-level", "error"],
             "tests.integration.small_site:app",
         ]
@@ -38,6 +39,11 @@ class Site:
         )
         wait_for(self.port, self.process)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    def close(self) -> None:
+        self.client.close()
+        self.process.terminate()
+        self.process.wait(30)
 
     def is_listening(self) -> bool:
         with socket.socket() as probe:
@@ -55,11 +61,8 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path) -> Iterator[Site]:
-    made = Site(tmp_path)
-    yield made
-    made.client.close()
-    made.process.terminate()
-    made.process.wait(30)
+    with closing(Site(tmp_path)) as made:
+        yield made
 
 
 def test_a_long_answer_waits_for_its_reader_and_is_closed_when_they_leave(site):
@@ -115,3 +118,10 @@ def test_a_killed_worker_is_replaced(site):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: len({one.pid for one in site.workers()} - killed) == 2)
     assert int(site.client.get("/").text) not in killed
+
+
+def test_a_worker_told_to_end_as_it_is_forked_ends(tmp_path):
+    with closing(Site(tmp_path, "tests.integration.told_early")) as site:
+        told = int(eventually(site.last_told))
+        eventually(lambda: told not in {one.pid for one in site.workers()})
+        eventually(lambda: len(site.workers()) == 2)

@@ -49,6 +49,7 @@ export const desk = {
   canUndo: "canUndo" in page.dataset,
   isPaused: false, // the project or this labeler: what was judged stays as it is
   empty: null, // why the server has nothing more
+  elsewhere: [], // what other tabs answered since the last reply: one that is on its way may not know it
 };
 
 export const say = (text, kind, now) => strip.say(text, kind, now);
@@ -164,11 +165,13 @@ function merge(reply) {
   guideline.learn(reply.guideline_version);
   desk.empty = reply.empty;
   desk.isPaused = PAUSES.has(reply.empty?.reason);
-  deck.merge(reply, onTheDesk());
+  deck.merge(reply, [...onTheDesk(), ...desk.elsewhere]);
+  desk.elsewhere = [];
   if (desk.form) return reply.empty ? say(reply.empty.message, "warn", () => desk.empty?.message ?? "") : mergeLease(reply.leases);
   const form = deck.take();
   if (form) begin(form);
   else if (reply.empty && outbox.entries.length === 0) showEmpty(reply.empty);
+  else if (!reply.empty && !isOnItsWay()) askAgain(1);
   return undefined;
 }
 

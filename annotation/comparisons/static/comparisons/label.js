@@ -47,6 +47,7 @@ document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-undo-form]")) { event.preventDefault(); undo(); }
 });
 tabs?.addEventListener("message", ({ data: assignment }) => {
+  desk.elsewhere.push(assignment);
   deck.drop(assignment);
   if (desk.form?.dataset.assignment !== assignment) return;
   advance();
