@@ -1,28 +1,66 @@
-"""Sessions in the database, as Django's own, but read by a prepared statement: they are read with every request."""
+"""Sessions in the database, as Django's own, but read with whom each is of by one prepared statement: both are asked
+for with every request.
+"""
 
 import json
+import threading
 from functools import lru_cache
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.utils import timezone
 
+from annotation.accounts.models import User
 from annotation.core import statements
+from annotation.core.statements import columns, row_of
 
-_READ = """
-SELECT session_data FROM django_session WHERE session_key = %(key)s AND expire_date > %(now)s
-"""
+_READ = f"""
+SELECT s.session_data, {columns(User, "u")} FROM django_session s
+LEFT JOIN accounts_user u ON u.id = %(owner)s AND u.is_active
+WHERE s.session_key = %(key)s AND s.expire_date > %(now)s
+"""  # noqa: S608 - names of columns
+MOST_KNOWN = 10_000
+_owner_of: dict[
+    str, int
+] = {}  # by key, as last read: a guess, for it is the data of a session that says it
+
+
+class _LastRead(threading.local):
+    user: User | None = None
+
+
+_last_read = _LastRead()
 
 
 class SessionStore(db.SessionStore):
     """The session of one key."""
 
     def load(self) -> dict[str, Any]:  # Any: what was put in
-        rows = statements.run(_READ, {"key": self.session_key, "now": timezone.now()})
-        if rows:
-            return dict(json.loads(_decoded(rows[0][0])))
-        self._session_key = None
-        return {}
+        key = str(self.session_key)
+        values = {"key": key, "owner": _owner_of.get(key), "now": timezone.now()}
+        rows = statements.run(_READ, values)
+        if not rows:
+            self._session_key = None
+            return {}
+        stored, *owner = rows[0]
+        _last_read.user = row_of(User, owner) if owner[0] else None
+        held = dict(json.loads(_decoded(stored)))
+        if SESSION_KEY in held:
+            _know(key, int(held[SESSION_KEY]))
+        return held
+
+
+def read_with_session(user_id: int) -> User | None:
+    """The active user of this key, if the session that this thread read last came with them; given once."""
+    user, _last_read.user = _last_read.user, None
+    return user if user and user.pk == user_id else None
+
+
+def _know(key: str, user_id: int) -> None:
+    if len(_owner_of) >= MOST_KNOWN:
+        _owner_of.clear()
+    _owner_of[key] = user_id
 
 
 @lru_cache(maxsize=1000)

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
+from annotation.accounts import sessions
 from annotation.accounts.models import User
 from annotation.accounts.sessions import SessionStore
 from annotation.core.middleware import API_ROOT
@@ -86,3 +87,25 @@ def test_a_session_that_was_tampered_with_is_empty():
     row.session_data = row.session_data[:-2] + "xx"
     row.save()
     assert SessionStore(stored.session_key).get("seen") is None
+
+
+def test_a_session_and_its_person_are_one_statement(client, labeler, django_assert_num_queries):
+    client.force_login(labeler)
+    client.get(reverse("api-me"))
+    with django_assert_num_queries(1):
+        assert client.get(reverse("api-me")).json()["username"] == labeler.username
+
+
+def test_whose_a_session_was_thought_to_be_signs_nobody_in(client, labeler, admin):
+    client.force_login(labeler)
+    sessions._owner_of[client.session.session_key] = admin.pk
+    for _ in range(2):
+        assert client.get(reverse("api-me")).json()["username"] == labeler.username
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "!"}])
+def test_who_may_no_longer_sign_in_is_out_with_the_next_request(client, labeler, change):
+    client.force_login(labeler)
+    assert client.get(reverse("api-me")).status_code == 200
+    User.objects.filter(pk=labeler.pk).update(**change)
+    assert client.get(reverse("api-me")).status_code == 401
