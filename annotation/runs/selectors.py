@@ -1,12 +1,12 @@
 """Reading runs: rows of a project, curves, samples, how fast it goes, whether a worker is there."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, F, Func, Max, Min, Q, QuerySet
 from django.db.models.functions import Mod
 
 from annotation.core.errors import InvalidInput, NotFound
@@ -102,6 +102,18 @@ def curves_of(run: TrainingRun) -> Curves:
     names = sorted({name for _, _, data in rows for name in data}, key=rank)
     series = {name: [number(data.get(name)) for _, _, data in rows] for name in names}
     return Curves([step for step, _, _ in rows], series | speeds(run, rows))
+
+
+def told_steps(run: TrainingRun) -> tuple[list[str], Iterator[list[Any]]]:  # Any: JSON
+    """The head and the rows of a table of all metrics, a step each: nothing is thinned, and what a step did not tell is
+    left empty.
+    """
+    events = RunEvent.objects.filter(run=run, kind=EventKind.METRICS)
+    told = events.annotate(name=Func(F("data"), function="jsonb_object_keys"))
+    names = sorted(set(told.values_list("name", flat=True).distinct()), key=rank)
+    steps = events.order_by("step", "pk").values_list("step", "at", "data").iterator()
+    rows = ([step, at.isoformat(), *map(data.get, names)] for step, at, data in steps)
+    return ["step", "at", *names], rows
 
 
 def thinned(run: TrainingRun) -> QuerySet[RunEvent]:

@@ -6,11 +6,12 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.models import User
+from annotation.core.csv_tables import csv_download
 from annotation.core.errors import InvalidInput
 from annotation.core.jobs import why_it_waits, with_places
 from annotation.core.text import is_key
@@ -230,6 +231,15 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "said": selectors.events_of(run, EventKind.LOG, EventKind.STARTED, EventKind.FAILED)[:30],
         "servers": selectors.sampling_servers(run.project) if run.sampler and run.is_over else None,
     }
+
+
+@login_required
+@require_GET
+def run_curves(request: HttpRequest, project_id: int, run_id: int) -> StreamingHttpResponse:
+    """What the run told at each step, as CSV."""
+    project, _ = project_of(request, project_id)
+    head, rows = selectors.told_steps(selectors.run_in(project, run_id))
+    return csv_download(head, rows, filename=f"run-{run_id}-curves.csv")
 
 
 @login_required

@@ -620,3 +620,24 @@ def said(run, step):
     one = event(run, step)
     one.save()
     return one
+
+
+def test_the_table_of_curves_has_every_step_and_leaves_empty_what_was_not_told(pages, project):
+    run = factories.training_run(project)
+    at = timezone.now()
+    RunEvent.objects.bulk_create(event(run, step) for step in range(1, 2001))
+    data = {"loss": None, "accuracy": 0.5, "=cmd": 1}
+    RunEvent.objects.create(run=run, kind="metrics", step=2001, at=at, data=data)
+    answer = pages.get(reverse("runs-curves", args=[project.pk, run.pk]))
+    head, *rows = answer.getvalue().decode().split("\r\n")[:-1]
+    assert head == "step,at,loss,accuracy,'=cmd"
+    assert len(rows) == 2001
+    assert rows[0].split(",")[2:] == ["1.0", "", ""]
+    assert rows[-1].split(",") == ["2001", at.isoformat(), "", "0.5", "1"]
+    assert answer["Content-Disposition"] == f'attachment; filename="run-{run.pk}-curves.csv"'
+
+
+def test_the_table_of_a_run_that_told_nothing_has_its_head_alone(pages, project):
+    run = factories.training_run(project)
+    answer = pages.get(reverse("runs-curves", args=[project.pk, run.pk]))
+    assert answer.getvalue().decode() == "step,at\r\n"
