@@ -47,7 +47,9 @@ class NewestFirst(CursorPagination):
 
 
 class Negotiation(DefaultContentNegotiation):
-    """JSON, whatever is accepted, where there is nothing else: reading what is accepted costs more than an answer."""
+    """The form that is accepted, or the first; at once where there is no other, since reading what is accepted costs
+    more than an answer.
+    """
 
     def select_renderer(
         self,
@@ -58,7 +60,10 @@ class Negotiation(DefaultContentNegotiation):
         first, *others = renderers
         if not others:
             return first, str(first.media_type)
-        renderer, kind = super().select_renderer(request, [first, *others], format_suffix)
+        try:
+            renderer, kind = super().select_renderer(request, [first, *others], format_suffix)
+        except exceptions.NotAcceptable:
+            return first, str(first.media_type)
         return renderer, kind
 
 

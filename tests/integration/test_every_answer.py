@@ -40,6 +40,14 @@ def test_the_schema_comes_as_it_is_accepted(client, admin, kind):
     assert answer["Content-Type"].partition(";")[0] == kind
 
 
+def test_the_schema_comes_to_who_accepts_nothing_that_it_has(client, admin):
+    answer = client.get(reverse("schema"), headers={"Accept": "text/html"})
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (
+        200,
+        "application/vnd.oai.openapi",
+    )
+
+
 def test_what_is_told_on_the_next_page_outlasts_calls_of_the_api(client, admin, project):
     refused = client.post(reverse("overview-setup-start", args=[project.pk]))
     client.get(f"{API_ROOT}v1/projects/")
