@@ -294,6 +294,7 @@ class ComparisonList(generics.ListAPIView[Comparison]):
 
     serializer_class = shapes.ComparisonSerializer
     queryset = Comparison.objects.none()
+    filter_names = ("state",)
 
     def get_queryset(self) -> QuerySet[Comparison]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)

@@ -27,6 +27,7 @@ class FlagList(generics.ListAPIView[Flag]):
 
     serializer_class = shapes.FlagSerializer
     queryset = Flag.objects.none()
+    filter_names = ("state",)
 
     def get_queryset(self) -> QuerySet[Flag]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)

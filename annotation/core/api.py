@@ -31,12 +31,32 @@ NOTHING_HERE = gettext_lazy("There is nothing here, or it is not yours to see.")
 
 
 class NewestFirst(CursorPagination):
-    """Cursor pages by descending primary key; `?page_size=` up to 200."""
+    """Cursor pages by descending primary key; `?page_size=` up to 200.
+
+    A view names what else it reads of the address in `filter_names`. What it does not read is refused: a filter with a
+    letter wrong would give all rows as if they fitted.
+    """
 
     ordering = "-pk"
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 200
+
+    def paginate_queryset(
+        self,
+        queryset: Any,  # Any: rows of any kind
+        request: Request,
+        view: Any = None,  # Any: a view, with `filter_names` where it has some
+    ) -> list[Any] | None:
+        known = (
+            *getattr(view, "filter_names", ()),
+            self.cursor_query_param,
+            self.page_size_query_param,
+        )
+        sentence = f"There is no such filter here; there are {', '.join(known)}."
+        if unknown := {name: [sentence] for name in request.query_params if name not in known}:
+            raise exceptions.ValidationError(unknown)
+        return super().paginate_queryset(queryset, request, view)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """The cursor; its position must be a primary key, since people can send any."""

@@ -146,6 +146,7 @@ class DemonstrationList(generics.ListAPIView[Demonstration]):
 
     serializer_class = shapes.DemonstrationSerializer
     queryset = Demonstration.objects.none()
+    filter_names = ("state",)
 
     def get_queryset(self) -> QuerySet[Demonstration]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
@@ -214,6 +215,7 @@ class OpeningList(generics.ListAPIView[Opening]):
 
     serializer_class = shapes.OpeningSerializer
     queryset = Opening.objects.none()
+    filter_names = ("state",)
 
     def get_queryset(self) -> QuerySet[Opening]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)

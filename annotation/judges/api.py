@@ -98,6 +98,7 @@ class HearingList(generics.ListAPIView[Hearing]):
 
     serializer_class = shapes.HearingSerializer
     queryset = Hearing.objects.none()
+    filter_names = ("outcome",)
 
     @extend_schema(parameters=[OpenApiParameter("outcome", str, enum=list(Hearing.Outcome.values))])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # Any: DRF's

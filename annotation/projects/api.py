@@ -1,8 +1,10 @@
 """API of projects: settings, members, invitations, guideline, criteria, audit."""
 
+from datetime import date
+
 from django.db.models import QuerySet
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -275,11 +277,22 @@ class CriterionUndo(APIView):
         return Response(shapes.CriterionSerializer(row).data)
 
 
+TRAIL = [
+    OpenApiParameter("verb", str, description="Only acts whose verb begins so: `rule.`."),
+    OpenApiParameter("actor", int, description="Only what this user did."),
+    OpenApiParameter("since", date, description="Only from this day on."),
+    OpenApiParameter("until", date, description="Only up to this day, which is within."),
+    OpenApiParameter("answers", str, enum=["no"], description="Leave out what labelers answered."),
+]
+
+
+@extend_schema_view(get=extend_schema(parameters=TRAIL))
 class AuditList(generics.ListAPIView[AuditEvent]):
-    """Who did what in the project; `?verb=rule.&actor=3&since=2026-01-31&until=2026-02-01&answers=no` narrow."""
+    """Who did what in the project, newest first."""
 
     serializer_class = shapes.AuditEventSerializer
     queryset = AuditEvent.objects.none()
+    filter_names = tuple(one.name for one in TRAIL)
 
     def get_queryset(self) -> QuerySet[AuditEvent]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)

@@ -33,10 +33,11 @@ class PromptList(generics.ListAPIView[Prompt]):
 
     serializer_class = shapes.PromptSerializer
     queryset = Prompt.objects.none()
+    filter_names = ("search", "source")
 
     def get_queryset(self) -> QuerySet[Prompt]:
         project = project_for(self.request.user, self.kwargs["project_id"], *READERS)
-        asked = {key: self.request.GET.get(key, "")[:200] for key in ("search", "source")}
+        asked = {key: self.request.GET.get(key, "")[:200] for key in self.filter_names}
         return prompts_of(project, **{key: text.replace("\0", "") for key, text in asked.items()})
 
     @extend_schema(parameters=[OpenApiParameter("search", str), OpenApiParameter("source", str)])

@@ -48,6 +48,7 @@ class GoldList(generics.ListAPIView[GoldItem]):
 
     serializer_class = shapes.GoldItemSerializer
     queryset = GoldItem.objects.none()
+    filter_names = COMPARISON_FILTERS
 
     def get_queryset(self) -> QuerySet[GoldItem]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)
@@ -265,6 +266,7 @@ class DisputeList(generics.ListAPIView[Dispute]):
 
     serializer_class = shapes.DisputeSerializer
     queryset = Dispute.objects.none()
+    filter_names = ("state", *DISPUTE_FILTERS)
 
     def get_queryset(self) -> QuerySet[Dispute]:
         project = project_for(self.request.user, self.kwargs["project_id"], Role.ADMIN)

@@ -70,6 +70,7 @@ class RunList(ListAPIView[TrainingRun]):
     """The runs of a project, newest first, each with what it came to (`headline`)."""
 
     queryset = TrainingRun.objects.none()
+    filter_names = ("kind",)
     serializer_class = RunSerializer
 
     def get_queryset(self) -> QuerySet[TrainingRun]:
@@ -189,6 +190,7 @@ class RunEvents(ListAPIView[RunEvent]):
     """What a run said, oldest first; poll with `?after=` the last id you have."""
 
     queryset = RunEvent.objects.none()
+    filter_names = ("kind", "after")
     serializer_class = EventSerializer
     pagination_class = OldestFirst
 

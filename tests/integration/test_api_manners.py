@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from annotation.accounts.models import ApiToken
 from annotation.projects.models import Role
 from tests import factories
+from tests.integration.test_api_fuzz import OPERATIONS
 from tests.world import World
 
 
@@ -113,6 +114,17 @@ def test_choices_are_told_in_lists_and_in_addresses_too(mine):
     assert "There is no such field here; there are" in str(
         answer.json()["error"]["fields"]["promts"]
     )
+
+
+def test_a_filter_that_a_list_has_not_is_refused_with_those_that_it_has(mine):
+    lists = [one for one in OPERATIONS if one.method == "get" and "cursor" in one.query]
+    assert len(lists) > 20
+    for one in lists:
+        answer = mine.client.get(f"{mine.address(one.address)}?stat=open")
+        assert answer.status_code == 400, one.address
+        (told,) = answer.json()["error"]["fields"]["stat"]
+        named = told.removeprefix("There is no such filter here; there are ").removesuffix(".")
+        assert sorted(named.split(", ")) == sorted(one.query), one.address
 
 
 def test_an_unknown_state_of_comparisons_is_refused(mine):
