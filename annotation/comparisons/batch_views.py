@@ -31,10 +31,12 @@ def batch_list(request: HttpRequest, project_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def batch_new(request: HttpRequest, project_id: int) -> HttpResponse:
-    """Choose prompts by a filter; counted first, made by the second button."""
+    """Choose prompts by a filter, which the address may begin; counted first, made by the second button."""
     project = project_for(request.user, project_id, Role.ADMIN)
     posted = request.POST if request.method == "POST" else None
-    form = NewBatchForm(posted, choices=batches.choices_of(project))
+    asked = posted or request.GET
+    choices = batches.choices_of(project, prompt_import=asked.get("prompt_import", ""))
+    form = NewBatchForm(posted, choices=choices, initial=request.GET.dict())
     is_counting = posted is not None and posted.get("act") == "count"
     form.fields["name"].required = not is_counting
     counted = None

@@ -26,6 +26,7 @@ from annotation.comparisons.free import free_sql
 from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.core import statements
 from annotation.core.errors import NotFound
+from annotation.core.text import is_key
 from annotation.generation.models import GenerationRun
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt, PromptImport
@@ -140,16 +141,18 @@ class Choices(NamedTuple):
     runs: list[GenerationRun]
 
 
-def choices_of(project: Project) -> Choices:
-    """The values that occur, so that nobody has to know them by heart."""
+def choices_of(project: Project, *, prompt_import: str = "") -> Choices:
+    """The values that occur, so that nobody has to know them by heart: of imports the newest, and the one named."""
     prompts = Prompt.objects.filter(project=project)
     tags = prompts.annotate(tag=_unnested()).values_list("tag", flat=True).distinct()
+    imports = PromptImport.objects.filter(project=project).order_by("-pk")
+    named = imports.filter(pk=int(prompt_import) if is_key(prompt_import) else 0)
     runs = GenerationRun.objects.filter(project=project).select_related("policy")
     return Choices(
         tags=sorted(tags[:MOST_CHOICES]),
         categories=_values(prompts, "category"),
         languages=_values(prompts, "language"),
-        imports=list(PromptImport.objects.filter(project=project).order_by("-pk")[:50]),
+        imports=list({one.pk: one for one in (*imports[:50], *named)}.values()),
         runs=list(runs.order_by("-pk")[:50]),
     )
 

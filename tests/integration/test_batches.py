@@ -1,6 +1,8 @@
 """Batches: made of chosen prompts, served by priority, held back while paused or closed."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -13,15 +15,19 @@ from annotation.comparisons.models import Assignment, Batch, Comparison
 from annotation.comparisons.services import batches, judging, queue
 from annotation.comparisons.services.batches import Chosen
 from annotation.comparisons.services.comparisons import set_closed
+from annotation.comparisons.services.importing import import_here
 from annotation.comparisons.services.queue import lease_next_comparison
 from annotation.comparisons.verdicts import Answer
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.overview.selectors import counts_of
 from annotation.projects.models import Project, Role
+from annotation.prompts.models import PromptImport
+from annotation.prompts.services.requesting import request_rows
 from annotation.quality.latest import latest_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+Contents = PromptImport.Contents
 
 
 @pytest.fixture
@@ -57,6 +63,61 @@ def test_a_batch_takes_free_comparisons_and_makes_those_that_lack(project):
     other.refresh_from_db()
     assert (there.batch, other.batch) == (batch, None)
     assert batch.made_from == {"tag": "rice"}
+
+
+def test_comparisons_that_are_there_are_taken_from_more_prompts_than_are_paired(
+    project, monkeypatch
+):
+    monkeypatch.setattr(batches, "MOST_PROMPTS", 1)
+    for _ in range(3):
+        factories.comparison(factories.prompt(project))
+    assert make(project).comparisons.count() == 3
+
+
+@pytest.mark.parametrize("limit", ["MOST_PROMPTS", "MOST_COMPARISONS"])
+def test_more_than_a_batch_takes_is_refused_whole(project, monkeypatch, limit):
+    monkeypatch.setattr(batches, limit, 1)
+    for _ in range(2):
+        factories.comparison(factories.prompt(project))
+        waiting = factories.prompt(project)
+        factories.candidate(waiting)
+        factories.candidate(waiting)
+    with pytest.raises(InvalidInput, match=r"at most .* narrow it"):
+        make(project)
+    assert not project.batches.exists()
+    assert not project.comparisons.exclude(batch=None).exists()
+
+
+def test_a_wrong_file_is_out_of_the_queue_by_a_batch_and_comes_back(admin, project):
+    """The import is older than those that the form offers by themselves."""
+    rows = [{"prompt": "Which?", "response_a": "This.", "response_b": "That."}]
+    wrong = request_rows(
+        project=project, rows=rows, actor=None, contents=Contents.COMPARISONS, by_worker=False
+    )
+    import_here(prompt_import=wrong, owner="test", progress=lambda *_told: None)
+    PromptImport.objects.bulk_create(
+        PromptImport(project=project, filename="later.jsonl") for _ in range(60)
+    )
+    page = admin.get(reverse("prompts-import", args=[project.pk, wrong.pk])).text
+    address = unescape(re.search(r'href="([^"]*batches/new/[^"]*)"', page)[1])
+    form = admin.get(address).context["form"]
+    assert (form["prompt_import"].value(), form["name"].value()) == (str(wrong.pk), "rows.jsonl")
+    sent = {"name": "Wrong", "priority": 0, "prompt_import": wrong.pk}
+    assert admin.post(address, sent).status_code == 302
+    [comparison] = project.comparisons.all()
+    for state, becomes in (("closed", "held"), ("open", "open")):
+        batches.set_state(batch=comparison.batch, state=state, actor=None)
+        comparison.refresh_from_db()
+        assert comparison.state == becomes
+
+
+@pytest.mark.parametrize("named", ["999999", "-1", "x", "9" * 30, ""])
+def test_an_import_that_there_is_not_chooses_nothing(admin, project, named):
+    address = reverse("comparisons-batch-new", args=[project.pk])
+    assert admin.get(address, {"prompt_import": named}).status_code == 200
+    sent = {"name": "A", "priority": 0, "prompt_import": named or "0"}
+    answer = admin.post(address, sent)
+    assert (answer.status_code, list(answer.context["form"].errors)) == (400, ["prompt_import"])
 
 
 def test_a_count_comes_first_and_makes_nothing(admin, project):

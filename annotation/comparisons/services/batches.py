@@ -19,7 +19,8 @@ from annotation.generation.selectors import held_for_others
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 
-MOST_PROMPTS = 10_000  # in one request
+MOST_PROMPTS = 10_000  # to be paired in one request
+MOST_COMPARISONS = 100_000  # taken by one: some seconds
 LONGEST_NAME = 120
 _UNPAIRED = ~Exists(Comparison.objects.filter(prompt=OuterRef("pk"))) & ~held_for_others()
 
@@ -98,21 +99,23 @@ def create_batch(
         created_by=actor,
     )
     _store(batch)
-    prompts = list(prompts_chosen(project, chosen).values_list("pk", flat=True)[: MOST_PROMPTS + 1])
-    if len(prompts) > MOST_PROMPTS:
+    prompts = prompts_chosen(project, chosen)
+    unpaired = prompts.filter(_UNPAIRED).values_list("pk", flat=True)
+    lacking = list(unpaired[: MOST_PROMPTS + 1])
+    free = free_comparisons(project, prompts)
+    if len(lacking) > MOST_PROMPTS or free[MOST_COMPARISONS : MOST_COMPARISONS + 1].exists():
         raise InvalidInput(
-            f"The filter chooses more than {MOST_PROMPTS:,} prompts; narrow it, and make several batches."
+            f"A batch is made of at most {MOST_PROMPTS:,} prompts without comparisons and {MOST_COMPARISONS:,} "
+            "comparisons, and the filter chooses more; narrow it, and make several batches."
         )
-    unpaired = prompts_chosen(project, chosen).filter(_UNPAIRED).values_list("pk", flat=True)
-    lacking = list(unpaired[:MOST_PROMPTS])
-    taken = free_comparisons(project, prompts).update(batch=batch, priority=priority)
+    taken = free.update(batch=batch, priority=priority)
     pairing = Pairing(strategy=strategy, batch=batch)
     made = sum(
         len(pair_prompts(project=project, prompt_ids=chunk, pairing=pairing))
         for chunk in _chunks(lacking)
     )
     if not taken + made:
-        raise Conflict(_nothing(len(prompts)))
+        raise Conflict(_nothing(prompts.count()))
     audit.record("batch.made", batch, actor=actor, name=batch.name, taken=taken, made=made)
     return batch
 
