@@ -103,7 +103,8 @@ def test_a_wrong_file_is_out_of_the_queue_by_a_batch_and_comes_back(admin, proje
     form = admin.get(address).context["form"]
     assert (form["prompt_import"].value(), form["name"].value()) == (str(wrong.pk), "rows.jsonl")
     sent = {"name": "Wrong", "priority": 0, "prompt_import": wrong.pk}
-    assert admin.post(address, sent).status_code == 302
+    made = admin.post(address, sent)
+    assert f">import {wrong.pk}</a>" in admin.get(made.url).text
     [comparison] = project.comparisons.all()
     for state, becomes in (("closed", "held"), ("open", "open")):
         batches.set_state(batch=comparison.batch, state=state, actor=None)
