@@ -51,6 +51,7 @@ class GranianWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         ended.wait(self.cfg.graceful_timeout)
 
     def _is_told_to_end(self) -> bool:
+        """Whether a signal to end came, or comes until the next sign of life is due."""
         try:
             return self.told.get(timeout=SIGN_OF_LIFE_SECONDS) in ENDING
         except queue.Empty:

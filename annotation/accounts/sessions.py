@@ -21,9 +21,7 @@ LEFT JOIN accounts_user u ON u.id = %(owner)s AND u.is_active
 WHERE s.session_key = %(key)s AND s.expire_date > %(now)s
 """  # noqa: S608 - names of columns
 MOST_KNOWN = 10_000
-_owner_of: dict[
-    str, int
-] = {}  # by key, as last read: a guess, for it is the data of a session that says it
+_owner_of: dict[str, int] = {}  # as last read: a guess, for the data of a session say whose it is
 
 
 class _LastRead(threading.local):

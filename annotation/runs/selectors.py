@@ -110,7 +110,7 @@ def told_steps(run: TrainingRun) -> tuple[list[str], Iterator[list[Any]]]:  # An
     """
     events = RunEvent.objects.filter(run=run, kind=EventKind.METRICS)
     told = events.annotate(name=Func(F("data"), function="jsonb_object_keys"))
-    names = sorted(set(told.values_list("name", flat=True).distinct()), key=rank)
+    names = sorted(told.values_list("name", flat=True).distinct(), key=rank)
     steps = events.order_by("step", "pk").values_list("step", "at", "data").iterator()
     rows = ([step, at.isoformat(), *map(data.get, names)] for step, at, data in steps)
     return ["step", "at", *names], rows
