@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import ChoiceField, Field, ListField, ListSerializer, Serializer
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from annotation.core.errors import DomainError, log_refusal, shortage_behind
+from annotation.core.errors import DomainError, InvalidInput, log_refusal, shortage_behind
 from annotation.core.middleware import API_ROOT
 from annotation.core.text import is_key, kind_of
 
@@ -57,6 +57,13 @@ class NewestFirst(CursorPagination):
         if unknown := {name: [sentence] for name in request.query_params if name not in known}:
             raise exceptions.ValidationError(unknown)
         return super().paginate_queryset(queryset, request, view)
+
+    def get_page_size(self, request: Request) -> int | None:
+        asked = request.query_params.get(self.page_size_query_param, "1")
+        if not is_key(asked) or int(asked) == 0:
+            told = f"{asked[:60]!r} is not a number of rows from 1 to {self.max_page_size}."
+            raise InvalidInput.at(self.page_size_query_param, told)
+        return super().get_page_size(request)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """The cursor; its position must be a primary key, since people can send any."""

@@ -127,6 +127,13 @@ def test_a_filter_that_a_list_has_not_is_refused_with_those_that_it_has(mine):
         assert sorted(named.split(", ")) == sorted(one.query), one.address
 
 
+@pytest.mark.parametrize("size", ["x", "0", "-1", "", "²", "2.5", "9" * 30])
+def test_a_size_of_page_that_is_none_is_refused(mine, size):
+    answer = mine.client.get("/api/v1/projects/", {"page_size": size})
+    assert answer.status_code == 400
+    assert "from 1 to 200" in answer.json()["error"]["fields"]["page_size"][0]
+
+
 def test_an_unknown_state_of_comparisons_is_refused(mine):
     answer = mine.client.get(f"/api/v1/projects/{mine.project.pk}/comparisons/?state=nearly")
     assert answer.status_code == 400
