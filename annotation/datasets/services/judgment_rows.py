@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from itertools import islice
 from string import ascii_lowercase
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import Func, IntegerField, Max, QuerySet, TextField
 from django.db.models.functions import Cast
+from django.utils.functional import cached_property  # that of functools takes a lock
 
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.core.statements import run
