@@ -21,7 +21,7 @@ LEFT JOIN accounts_user u ON u.id = %(owner)s AND u.is_active
 WHERE s.session_key = %(key)s AND s.expire_date > %(now)s
 """  # noqa: S608 - names of columns
 MOST_KNOWN = 10_000
-_owner_of: dict[str, int] = {}  # as last read: a guess, for the data of a session say whose it is
+_owner_of: dict[str, int] = {}  # as last seen: a guess, for the data of a session say whose it is
 
 
 class _LastRead(threading.local):
@@ -44,9 +44,12 @@ class SessionStore(db.SessionStore):
         stored, *owner = rows[0]
         _last_read.user = row_of(User, owner) if owner[0] else None
         held = dict(json.loads(_decoded(stored)))
-        if SESSION_KEY in held:
-            _know(key, int(held[SESSION_KEY]))
+        _know(key, held.get(SESSION_KEY))
         return held
+
+    def save(self, must_create: bool = False) -> None:
+        super().save(must_create)
+        _know(str(self.session_key), self.get(SESSION_KEY))
 
 
 def read_with_session(user_id: int) -> User | None:
@@ -55,10 +58,12 @@ def read_with_session(user_id: int) -> User | None:
     return user if user and user.pk == user_id else None
 
 
-def _know(key: str, user_id: int) -> None:
+def _know(key: str, owner: str | None) -> None:
+    if owner is None:
+        return
     if len(_owner_of) >= MOST_KNOWN:
         _owner_of.clear()
-    _owner_of[key] = user_id
+    _owner_of[key] = int(owner)
 
 
 @lru_cache(maxsize=1000)

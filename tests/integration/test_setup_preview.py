@@ -160,11 +160,11 @@ def test_a_step_that_labelers_do_not_see_has_no_preview(admin, project, step):
 def test_its_queries_do_not_grow_with_the_project(admin, project, django_assert_num_queries):
     own_comparison(project)
     seen(admin, project, "rubric")
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         seen(admin, project, "rubric")
     for _ in range(20):
         factories.comparison(factories.prompt(project))
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         seen(admin, project, "rubric")
 
 

@@ -133,10 +133,10 @@ def test_the_list_costs_the_same_however_long_it_is(
 ):
     url = reverse("datasets-list", args=[project.pk])
     finished(api, project)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         client.get(url)
     finished(api, project, ties="drop")
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         client.get(url)
 
 
