@@ -368,7 +368,7 @@ def test_the_start_page_asks_the_database_as_often_for_ten_projects_as_for_one(
     for _ in range(10):
         factories.project().memberships.create(user=user, role=Role.LABELER)
     client.force_login(user)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         client.get(reverse("projects-index"))
 
 
