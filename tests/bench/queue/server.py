@@ -52,11 +52,15 @@ def database_cpu_seconds() -> float:
             "('walwriter', 'checkpointer', 'background writer')"
         )
         pids = [pid for (pid,) in cursor.fetchall()]
-    total = 0.0
-    for pid in pids:
-        if psutil.pid_exists(pid):
-            total += sum(psutil.Process(pid).cpu_times()[:2])
-    return total
+    return sum(map(_spent, pids))
+
+
+def _spent(pid: int) -> float:
+    """CPU seconds of a process; none of one that has ended meanwhile."""
+    try:
+        return float(sum(psutil.Process(pid).cpu_times()[:2]))
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def server_cpu_seconds(connection: "psycopg.Connection[tuple[object, ...]]") -> float:
@@ -65,7 +69,7 @@ def server_cpu_seconds(connection: "psycopg.Connection[tuple[object, ...]]") -> 
     postmaster = own.parent()
     if postmaster is None:
         raise RuntimeError("The database server is not on this machine.")
-    living = sum(sum(one.cpu_times()[:2]) for one in postmaster.children())
+    living = sum(_spent(one.pid) for one in postmaster.children())
     return living + sum(postmaster.cpu_times()[:4])
 
 
