@@ -95,6 +95,11 @@ def test_a_wrong_file_is_out_of_the_queue_by_a_batch_and_comes_back(admin, proje
         project=project, rows=rows, actor=None, contents=Contents.COMPARISONS, by_worker=False
     )
     import_here(prompt_import=wrong, owner="test", progress=lambda *_told: None)
+    PromptImport.objects.filter(pk=wrong.pk).update(status="running")  # more may come
+    assert (
+        "batches/new" not in admin.get(reverse("prompts-import", args=[project.pk, wrong.pk])).text
+    )
+    PromptImport.objects.filter(pk=wrong.pk).update(status="done")
     PromptImport.objects.bulk_create(
         PromptImport(project=project, filename="later.jsonl") for _ in range(60)
     )
