@@ -83,7 +83,6 @@ MIDDLEWARE = [
     "annotation.core.middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "annotation.core.middleware.PolicyMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     "annotation.core.middleware.DomainErrorMiddleware",
 ]
 
