@@ -53,7 +53,7 @@ def cards_of(report: JudgeReport) -> list[Card]:
         _card(
             "People agree with each other",
             report.people_agreement,
-            "On the same pairs: what a judge can be measured by.",
+            "On all pairs that it heard, those it kept no verdict on too: what a judge can be measured by.",
         ),
         _card(
             "A single answer agrees with people",

@@ -77,7 +77,7 @@ class JudgeReport:
     same_in_repeats: Statistic  # share of pairs of repeats in one order
     one_order_agreement: Statistic  # single answers with people
     agreement: Statistic  # final verdicts with people
-    people_agreement: Statistic  # of people with each other, on the same pairs
+    people_agreement: Statistic  # of people with each other, on all pairs that were heard
     alt_test: AltTestFacts
     fitness: Fitness
 

@@ -120,7 +120,7 @@ class JudgeReportSerializer(serializers.Serializer[JudgeReport]):
         help_text="Final verdicts with people, where both decided."
     )
     people_agreement = JudgeStatisticSerializer(
-        help_text="People with each other on the same pairs."
+        help_text="People with each other, on all pairs that the judge heard."
     )
     alt_test = AltTestSerializer()
 

@@ -7,11 +7,13 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from annotation.core import storage
 from annotation.core.errors import InvalidInput
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY")
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
+KEPT = ("runs", "cache")  # below CONCORD_VAR, of all projects
 LONGEST_LOCATION = 500
 LARGEST_CONFIG = 5_000_000  # bytes
 
@@ -22,6 +24,11 @@ def checked_folder_or_hub_name(location: str) -> str:
     if HUB_NAME.fullmatch(location) and not Path(location).exists():
         return location
     path = Path(location).expanduser()
+    if any(path.resolve().is_relative_to(storage.folder(one).resolve()) for one in KEPT):
+        raise InvalidInput(
+            f"{path} is where this site keeps what its runs make. A run registers its model itself, in its own "
+            "project; copy the folder elsewhere to register it by hand."
+        )
     if not path.is_absolute():
         raise InvalidInput(
             f"{location!r} is neither a full path (/models/name) nor a hub name (owner/name)."

@@ -16,6 +16,7 @@ FATES: Mapping[str, Mapping[str, str]] = {
         "bad_responses": "undesirable responses",
         "prompts_ranked": "prompts as rankings",
         "prompts_without_a_ranking": "prompts by their pairs, which leave no single order",
+        "prompts_without_another": "prompts alone, without another's response: KTO's reference point is 0",
     },
     "Cut": {
         "prompts_cut": "prompts at max_prompt_tokens, or at what the model has positions for; their end is kept",

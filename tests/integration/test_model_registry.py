@@ -1,6 +1,7 @@
 """Models are registered after a look, promoted one at a time, and know where they came from."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,21 @@ def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
 def test_a_folder_with_config_and_safetensors_is_registered(project, engineer, folder):
     version = added(project, engineer, location=str(folder))
     assert (version.location, version.stage) == (str(folder), "candidate")
+
+
+@pytest.mark.parametrize("kept", ["runs/7/artifact", "cache/0a1b", "models/../runs/7/artifact"])
+def test_what_a_run_of_any_project_made_is_not_registered_by_its_path(
+    project, engineer, folder, settings, kept
+):
+    settings.CONCORD_VAR = folder
+    (folder / "models").mkdir()
+    made = (folder / kept).resolve()
+    made.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(folder / name, made)
+    for place in (folder / kept, folder / "runs" / "none"):  # whether it is there is not told
+        with pytest.raises(InvalidInput, match="keeps what its runs make"):
+            added(project, engineer, location=str(place))
 
 
 def test_only_what_a_run_made_has_a_sha256_on_its_page_and_in_the_api(

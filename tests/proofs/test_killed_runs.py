@@ -41,8 +41,8 @@ ROLLOUTS = {
 }
 CHOICES: dict[str, tuple[type[RunSpec], dict[str, Any]]] = {
     "sft": (SftSpec, {"eval_every": 2, "schedule": "cosine"}),
-    "reward_model": (RewardModelSpec, {"heads": 2}),
-    "dpo": (DpoSpec, {"lora_rank": 2, "lora_dropout": 0.1}),
+    "reward_model": (RewardModelSpec, {"heads": 2, "lora_rank": 2, "lora_dropout": 0.1}),
+    "dpo": (DpoSpec, {"lora_rank": 2}),
     "ipo": (DpoSpec, {"loss": "ipo"}),
     "kto": (KtoSpec, {}),
     "ppo": (PpoSpec, ROLLOUTS | {"ptx_weight": 1.0}),

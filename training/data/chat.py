@@ -66,9 +66,15 @@ def encode_prompt(tokenizer: Any, turns: Sequence[Turn], *, max_tokens: int) -> 
 
 
 def _as_text(tokenizer: Any, content: str) -> str:  # Any: as above
-    """The content with the names of special tokens broken by a space: a turn cannot forge another."""
-    for name in tokenizer.get_added_vocab():
-        content = content.replace(name, f"{name[0]} {name[1:]}") if len(name) > 1 else content
+    """The content with what could forge a turn broken by a space: special tokens, and others that the template writes.
+
+    Further tokens that were added, as runs of spaces or HTML tags, are text like any other.
+    """
+    template = tokenizer.chat_template or PLAIN_TEMPLATE
+    for token in tokenizer.added_tokens_decoder.values():
+        name = token.content.strip()
+        if len(name) > 1 and (token.special or name in template):
+            content = content.replace(name, f"{name[0]} {name[1:]}")
     return content
 
 

@@ -13,9 +13,9 @@ from training.spec.verdicts import verdicts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalGroup:
-    """One prompt with its good and bad responses; the last response is another prompt's.
+    """One prompt with its good and bad responses, then one of another prompt, if there is another.
 
-    ``is_good`` has one entry fewer than there are responses: the foreign one is neither.
+    ``is_good`` has no entry for that foreign one.
     """
 
     tokens: TokenGroup
@@ -45,6 +45,9 @@ def signal_groups(
         tally.add("good_responses", sum(is_good))
         tally.add("bad_responses", len(is_good) - sum(is_good))
         read.append(SignalGroup(tokens=tokens, is_good=is_good))
+    if len(read) == 1:
+        tally.add("prompts_without_another", 1)
+        return read
     return [_with_foreign(one, read[at - 1], limits.together) for at, one in enumerate(read)]
 
 

@@ -36,6 +36,7 @@ from training.spec.preferences import RewardModelSpec
 HEADS_FILE = "heads.safetensors"
 CALIBRATION_FILE = "calibration.json"
 CRITERIA_FILE = "criteria.safetensors"
+PADDING = "<|pad|>"
 
 
 class CriterionHeads(NamedTuple):
@@ -255,7 +256,7 @@ def _with_own_padding(reward: LoadedModel) -> LoadedModel:
     told = ""
     if tokenizer.pad_token_id in {None, tokenizer.eos_token_id}:
         has = "no padding token" if tokenizer.pad_token_id is None else "its end token for padding"
-        tokenizer.pad_token = _spare_token(tokenizer)
+        _give_padding(reward)
         told = (
             f"The tokenizer has {has}; padding got the token {tokenizer.pad_token!r} of its own, so that scores are "
             "read at the end of a response."
@@ -264,19 +265,18 @@ def _with_own_padding(reward: LoadedModel) -> LoadedModel:
     return replace(reward, padding_told=told)
 
 
-def _spare_token(tokenizer: Any) -> str:  # Any: a transformers tokenizer
-    """A special token the chat template does not end a response with."""
-    spare: Sequence[str | None] = [
+def _give_padding(reward: LoadedModel) -> None:
+    """A special token that the chat template does not end a response with; where there is none, a new one."""
+    tokenizer, model = reward.tokenizer, reward.model
+    known: Sequence[str | None] = [
         tokenizer.unk_token,
         *(one for one in tokenizer.all_special_tokens if "endoftext" in one or "pad" in one),
         tokenizer.bos_token,
     ]
-    for token in spare:
-        if token is not None and token != tokenizer.eos_token:
-            return token
-    raise ModelError(
-        "The tokenizer has no special token to pad with besides its end token; add one."
-    )
+    spare = [one for one in known if one not in {None, tokenizer.eos_token}]
+    tokenizer.add_special_tokens({"pad_token": spare[0] if spare else PADDING})
+    if tokenizer.pad_token_id >= model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(tokenizer.pad_token_id + 1, mean_resizing=False)
 
 
 def save_calibration(folder: Path, **facts: float | str) -> None:

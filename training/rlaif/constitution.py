@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from training.spec.records import Turn
 
-MARK_LENGTH = 8  # hex digits
+MARK_LENGTH = 16  # hex digits
 NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
 WORDS = "A, B or TIE"
 WORDS_WITHOUT_TIE = "A or B"
@@ -121,7 +121,7 @@ def block(name: str, text: str, mark: str) -> str:
 
 
 def mark_of(*texts: str) -> str:
-    """A word that depends on all texts, so that whoever wrote one of them could not know it."""
+    """A word that depends on all texts: to hold it, one of them would have to be found among 2^64."""
     digest = hashlib.sha256("\x00".join(texts).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:MARK_LENGTH]
 

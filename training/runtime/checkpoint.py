@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -32,16 +31,11 @@ class State(NamedTuple):
 
 
 def save_state(folder: Path, state: State) -> Path:
-    """Write ``folder/<step>``: whole in a hidden folder, synced, renamed. Keep two.
-
-    The state of torch's random numbers goes in too.
-    """
+    """Write ``folder/<step>``: whole in a hidden folder, synced, renamed. Keep two."""
     final = folder / str(state.step)
-    tensors = state.tensors | {f"rng.{name}": one for name, one in random_states().items()}
+    tensors = {name: one.detach().contiguous() for name, one in state.tensors.items()}
     with draft_of(final) as draft:
-        save_file(
-            {name: one.detach().contiguous() for name, one in tensors.items()}, draft / TENSORS_FILE
-        )
+        save_file(tensors, draft / TENSORS_FILE)
         (draft / FACTS_FILE).write_text(json.dumps({"step": state.step, "facts": state.facts}))
     for old in saved_steps(folder)[:-KEPT]:
         shutil.rmtree(folder / str(old))
@@ -95,7 +89,7 @@ def saved_steps(folder: Path) -> list[int]:
 
 
 def latest_state(folder: Path) -> State | None:
-    """The newest checkpoint, with torch's random numbers set back to it; None if there is none."""
+    """The newest checkpoint; None if there is none."""
     steps = saved_steps(folder)
     if not steps:
         return None
@@ -104,30 +98,9 @@ def latest_state(folder: Path) -> State | None:
         told = json.loads((path / FACTS_FILE).read_text())
         tensors = load_file(path / TENSORS_FILE)
         step, facts = told["step"], told["facts"]
-        set_random_states(
-            {
-                name.removeprefix("rng."): tensors.pop(name)
-                for name in list(tensors)
-                if name.startswith("rng.")
-            }
-        )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
             f"The checkpoint {path} cannot be read ({error!r}). "
             "Delete it to resume from the one before."
         ) from error
     return State(step, tensors, facts)
-
-
-def random_states() -> dict[str, Tensor]:
-    """The states of torch's random numbers, by device."""
-    states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
-    return states
-
-
-def set_random_states(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if torch.cuda.is_available() and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"])

@@ -1,5 +1,6 @@
 """One execution of a spec in a folder: what a trainer is handed."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +14,8 @@ from training.runtime.checkpoint import (
     State,
     draft_of,
     latest_state,
-    random_states,
     save_state,
     saved_steps,
-    set_random_states,
 )
 from training.runtime.distributed import anyone, rank, wait_for_all, world
 from training.runtime.metrics import Reporter
@@ -67,7 +66,7 @@ class Run:
         return (self.folder / TRAINED_FILE).is_file() and self.artifact.is_dir()
 
     def last_state(self) -> State | None:
-        """The newest checkpoint, with random numbers set back to it, and why its training had ended, if it had."""
+        """The newest checkpoint, and why its training had ended, if it had."""
         state = latest_state(self.folder / CHECKPOINTS_DIR)
         if state is not None:
             self.ending.reason = state.facts.get(ENDING, "")
@@ -79,10 +78,16 @@ class Run:
         if action == "stop":
             self.ending.reason = message
 
-    def steps(self, done: int, total: int, *, stage: str, unit: str = "steps") -> Iterator[int]:
-        """The numbers of the steps that are left, until a guard ends the training."""
+    def steps(
+        self, done: int, total: int, *, seed: int, stage: str, unit: str = "steps"
+    ) -> Iterator[int]:
+        """The numbers of the steps that are left, until a guard ends the training.
+
+        What a step drops out is a function of seed, step and process, so that no state of random numbers is kept.
+        """
         left = range(done, done if self.ending.reason else total)
         for step in self.reporter.track(left, stage=stage, total=total, unit=unit, done=done):
+            torch.manual_seed(random.Random(f"{seed}/{step}/{rank()}").getrandbits(63))  # noqa: S311 - of a dropout
             yield step
             if self.ending.reason:
                 return
@@ -162,11 +167,9 @@ class Run:
     @contextmanager
     def may_break_off(self, state: Callable[[], State]) -> Iterator[None]:
         """Work that changes no weights: where the run stops inside it, the steps before are saved."""
-        randoms = random_states()
         try:
             yield
         except Cancelled:
-            set_random_states(randoms)
             before = state()
             if before.step > max(saved_steps(self.folder / CHECKPOINTS_DIR), default=0):
                 self.save(before)

@@ -136,15 +136,10 @@ def tracking(reporter: Reporter, spec: RunSpec, folder: Path) -> Iterator[None]:
     if not spec.trackers or rank():  # of several processes only the first tells
         yield
         return
-    place = folder / FOLDER
-    place.mkdir(exist_ok=True)
-    config = spec_to_dict(spec)
-    opened = {
-        name: TRACKERS[name](place, folder.resolve().name, config) for name in spec.tracker_names()
-    }
-    audience = Audience(reporter, opened)
-    reporter.listen(audience.hear)
+    audience = Audience(reporter)
     try:
+        audience.open(spec, folder)
+        reporter.listen(audience.hear)
         yield
     except BaseException:
         audience.finish(is_done=False)
@@ -155,9 +150,20 @@ def tracking(reporter: Reporter, spec: RunSpec, folder: Path) -> Iterator[None]:
 class Audience:
     """The open trackers of a run; one that fails is told of once, and left out."""
 
-    def __init__(self, reporter: Reporter, opened: dict[str, Tracker]) -> None:
-        self._reporter, self._opened = reporter, opened
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._opened: dict[str, Tracker] = {}
         self._last_step = 0
+
+    def open(self, spec: RunSpec, folder: Path) -> None:
+        """Open those of the spec. Raises SpecError where a package is missing."""
+        (folder / FOLDER).mkdir(exist_ok=True)
+        for name in spec.tracker_names():
+            self._try(name, partial(self._open, name, spec, folder))
+
+    def _open(self, name: str, spec: RunSpec, folder: Path) -> None:
+        opened = TRACKERS[name](folder / FOLDER, folder.resolve().name, spec_to_dict(spec))
+        self._opened[name] = opened
 
     def hear(self, event: Event) -> None:
         """Pass the numbers of an event on; other events stay in `events.jsonl`.
@@ -179,8 +185,10 @@ class Audience:
     def _try(self, name: str, act: Callable[[], None]) -> None:
         try:
             act()
+        except SpecError:
+            raise
         except Exception as error:  # noqa: BLE001 - another's tool must not end a run of hours
-            del self._opened[name]
+            self._opened.pop(name, None)
             self._reporter.log(
                 f"{name} failed and is told nothing more; events.jsonl has everything.",
                 tracker=name,

@@ -4,11 +4,12 @@ Forms, JSON schema and command line derive from these fields. Every field carrie
 sentence) and its bounds in its metadata.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
 LOOKED_AT = 256  # prompts of the validation split, at most
+LIKE_WITH_LIKE = "drops nothing out, for its ratios compare like with like"
 TRACKER_NAMES = ("tensorboard", "wandb", "mlflow", "trackio")
 
 
@@ -50,7 +51,7 @@ class RunSpec:
 
     kind: ClassVar[str] = ""
     title: ClassVar[str] = ""
-    unused: ClassVar[tuple[str, ...]] = ()  # fields that say nothing to this kind of run
+    unused: ClassVar[Mapping[str, str]] = {}  # fields that say nothing to this kind of run, and why
     guards: ClassVar[tuple[str, ...]] = ("divergence",)  # that may stop this kind of run
 
     model: str = setting(help="Folder or hub name of the model to start from.")
@@ -100,9 +101,9 @@ class RunSpec:
         high=1000,
     )
     lora_rank: int = setting(0, help="LoRA rank; 0 trains the full weights.", low=0, high=1024)
-    lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=0.0, high=4096.0)
+    lora_alpha: float = setting(16.0, help="LoRA scale numerator.", low=1e-3, high=4096.0)
     lora_dropout: float = setting(
-        0.0, help="LoRA dropout, in fine-tuning and reward models alone.", low=0.0, high=0.9
+        0.0, help="Share of what enters an adapter that is dropped out.", low=0.0, high=0.9
     )
     quantize: str = setting(
         "none",

@@ -1,9 +1,10 @@
 """Specs of runs that learn from the records alone: SFT, reward model, DPO, KTO."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from training.spec.base import RunSpec, setting, stopping
+from training.spec.base import LIKE_WITH_LIKE, RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
 
@@ -93,6 +94,7 @@ class RewardModelSpec(RunSpec):
 class ReferenceSpec(RunSpec):
     """What every algorithm needs that learns from records how far to move away from the starting policy."""
 
+    unused: ClassVar[Mapping[str, str]] = {"lora_dropout": LIKE_WITH_LIKE}
     guards: ClassVar[tuple[str, ...]] = ("divergence", "log_ratio")
 
     beta: float = setting(
@@ -144,3 +146,10 @@ class KtoSpec(ReferenceSpec):
 
     desirable_weight: float = setting(1.0, help="Weight of a good response.", low=0.0, high=100.0)
     undesirable_weight: float = setting(1.0, help="Weight of a bad response.", low=0.0, high=100.0)
+
+    def check(self) -> None:
+        """As in RunSpec: something must weigh."""
+        if not (self.desirable_weight or self.undesirable_weight):
+            raise SpecError(
+                "desirable_weight: with undesirable_weight 0 too nothing is learned; set one above 0."
+            )

@@ -1,20 +1,26 @@
 """Specs of runs that learn from their own scored responses: PPO, GRPO."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
-from training.spec.base import RunSpec, setting, stopping
+from training.spec.base import LIKE_WITH_LIKE, RunSpec, setting, stopping
 from training.spec.errors import SpecError
 
 # The environment variable with the key of the server that samples.
 SAMPLER_KEY = "CONCORD_SAMPLER_KEY"
+ROLLED_OUT = "makes `updates` from new responses instead of passes over the rows; set updates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutSpec(RunSpec):
     """What every algorithm needs that learns from its own scored responses."""
 
-    unused: ClassVar[tuple[str, ...]] = ("epochs", "max_steps")
+    unused: ClassVar[Mapping[str, str]] = {
+        "epochs": ROLLED_OUT,
+        "max_steps": ROLLED_OUT,
+        "lora_dropout": LIKE_WITH_LIKE,
+    }
     guards: ClassVar[tuple[str, ...]] = (
         "entropy",
         "length",
@@ -92,12 +98,6 @@ class RolloutSpec(RunSpec):
 
     def check(self) -> None:
         """As in RunSpec: the rollouts of an update go up, guards have what they look at, a server can follow."""
-        for one in fields(self):
-            if one.name in self.unused and getattr(self, one.name) != one.default:
-                raise SpecError(
-                    f"{one.name}: {self.title} makes `updates` from new responses instead of passes over "
-                    f"the rows; set updates, and leave {one.name} at {one.default}."
-                )
         self._check_batch()
         if self.eval_every and not self.eval_prompts:
             raise SpecError(

@@ -36,7 +36,7 @@ def spec_to_dict(spec: RunSpec) -> dict[str, Any]:
 def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
     """The spec of a JSON object. Raises SpecError naming field, value and what is allowed."""
     kind = row.get("kind")
-    if kind not in SPECS:
+    if not isinstance(kind, str) or kind not in SPECS:
         raise SpecError(f"kind: {kind!r} is not one of {', '.join(SPECS)}.")
     cls = SPECS[kind]
     known = {one.name: one for one in fields(cls)}
@@ -50,6 +50,7 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
         raise SpecError(f"{name}: {said}")
     hints = typing.get_type_hints(cls)
     spec = cls(**{name: _coerced(row[name], hints[name]) for name in known if name in row})
+    _refuse_unused(spec)
     _refuse_bare_quantization(spec)
     spec.check()
     return spec
@@ -76,8 +77,17 @@ def wrong_fields(row: Mapping[str, Any]) -> dict[str, str]:
 def without_unused(row: Mapping[str, Any]) -> dict[str, Any]:
     """A stored spec without the fields that say nothing to its kind: `spec_from_dict` refuses them of a person."""
     kind = row.get("kind")
-    unused = SPECS[kind].unused if kind in SPECS else ()
+    unused = SPECS[kind].unused if isinstance(kind, str) and kind in SPECS else {}
     return {name: value for name, value in row.items() if name not in unused}
+
+
+def _refuse_unused(spec: RunSpec) -> None:
+    for one in fields(spec):
+        if one.name in spec.unused and getattr(spec, one.name) != one.default:
+            why = spec.unused[one.name]
+            raise SpecError(
+                f"{one.name}: {spec.title} {why}, and leave {one.name} at {one.default}."
+            )
 
 
 def _refuse_bare_quantization(spec: RunSpec) -> None:
@@ -106,7 +116,10 @@ def _refuse_value(cls: type[RunSpec], one: "Field[Any]", value: Any) -> None:  #
 
 def _coerced(value: Any, wanted: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise SpecError(f"A number of {len(str(value))} digits is too large.") from error
     if isinstance(wanted, types.UnionType):
         return value
     if wanted is int and isinstance(value, float) and value.is_integer():

@@ -66,7 +66,7 @@ def train(run: Run, spec: DpoSpec) -> Metrics:
         found = accumulate(logratios, held_out, spec, learn=only_look)
         return {"held_out_loss": found.loss, "held_out_accuracy": found.accuracy}
 
-    for step in run.steps(optimizer.steps_done, stream.steps, stage="DPO"):
+    for step in run.steps(optimizer.steps_done, stream.steps, seed=spec.seed, stage="DPO"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
             learned = accumulate(logratios, batch, spec, learn=optimizer.backward)

@@ -76,7 +76,9 @@ def train(run: Run, spec: GrpoSpec) -> Metrics:
     def reached() -> State:
         return State(progress.updates, learner.tensors(), progress.facts(learner))
 
-    for update in run.steps(progress.updates, spec.updates, stage="GRPO", unit="updates"):
+    for update in run.steps(
+        progress.updates, spec.updates, seed=spec.seed, stage="GRPO", unit="updates"
+    ):
         with run.may_break_off(reached):
             rollouts, seen = explorer.explored(update)
             minibatches = recall(actor, rollouts, spec)

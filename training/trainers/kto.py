@@ -67,7 +67,7 @@ def train(run: Run, spec: KtoSpec) -> Metrics:
         found = _accumulate(logratios, held_out, spec, learn=only_look)
         return {"held_out_loss": found.loss}
 
-    for step in run.steps(optimizer.steps_done, stream.steps, stage="KTO"):
+    for step in run.steps(optimizer.steps_done, stream.steps, seed=spec.seed, stage="KTO"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
             learned = _accumulate(logratios, batch, spec, learn=optimizer.backward)
@@ -175,9 +175,9 @@ def _places(row: list[SignalGroup]) -> _Places:
     places = _Places([], [], [])
     first = 0
     for group in row:
-        own = len(group.is_good)
-        places.own.extend(range(first, first + own))
-        places.foreign.append(first + own)
+        foreign, end = first + len(group.is_good), first + len(group.tokens.responses)
+        places.own.extend(range(first, foreign))
+        places.foreign.extend(range(foreign, end))
         places.is_good.extend(group.is_good)
-        first += own + 1
+        first = end
     return places

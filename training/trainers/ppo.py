@@ -95,7 +95,9 @@ def train(run: Run, spec: PpoSpec) -> Metrics:
     def reached() -> State:
         return State(progress.updates, learner.tensors(), progress.facts(learner))
 
-    for update in run.steps(progress.updates, spec.updates, stage="PPO", unit="updates"):
+    for update in run.steps(
+        progress.updates, spec.updates, seed=spec.seed, stage="PPO", unit="updates"
+    ):
         with run.may_break_off(reached):
             rollouts, seen = explorer.explored(update)
             parts = recall(actor, rollouts, spec)
@@ -336,7 +338,7 @@ def _metrics(
         **batch_numbers(rollouts),
         **judged,
         "beta": progress.beta,
-        **dict(zip(Learned._fields, means, strict=True)),
+        **dict(zip(Learned._fields, means, strict=False)),
         "optimizer_steps": len(learned),
         "learning_rate": learner.learning_rate,
     }

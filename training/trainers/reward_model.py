@@ -109,7 +109,7 @@ def train(run: Run, spec: RewardModelSpec) -> Metrics:
         found = _accumulate(reward, states, held_out, ties, spec, learn=only_look)
         return {"held_out_loss": found.loss, "held_out_accuracy": found.accuracy}
 
-    for step in run.steps(optimizer.steps_done, stream.steps, stage="reward model"):
+    for step in run.steps(optimizer.steps_done, stream.steps, seed=spec.seed, stage="reward model"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
             learned = _accumulate(reward, states, batch, ties, spec, learn=optimizer.backward)

@@ -68,7 +68,7 @@ def train(run: Run, spec: SftSpec) -> Metrics:
         loss, _ = _accumulate(policy, states, held_out, spec, learn=only_look)
         return {"held_out_loss": loss}
 
-    for step in run.steps(optimizer.steps_done, stream.steps, stage="fine-tuning"):
+    for step in run.steps(optimizer.steps_done, stream.steps, seed=spec.seed, stage="fine-tuning"):
         batch = [rows[at] for at in stream.batch(step)]
         with run.may_break_off(reached):
             loss, tokens = _accumulate(policy, states, batch, spec, learn=optimizer.backward)

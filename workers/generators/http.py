@@ -327,8 +327,10 @@ def reason_of_cut(answer: Answer) -> str:
 
 def seconds_until(header: str) -> float:
     """Retry-After as seconds from now; 0 where it says nothing that can be read."""
-    if header.strip().isdigit():
-        return float(header)
+    try:
+        return max(0.0, float(int(header)))
+    except (ValueError, OverflowError):
+        pass
     try:
         at = parsedate_to_datetime(header).timestamp()
     except (ValueError, TypeError):

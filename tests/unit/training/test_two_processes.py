@@ -61,6 +61,7 @@ CHOICES |= {
 }
 NOT_FOR_ALL = ("peft", "httpx", "accelerate", "scipy", "sklearn", "training.rollout.learner")
 ENDED = "ended"  # by a guard, which the first process alone hears
+DROPPING = "sft with dropout"  # drawn by each process for itself, so two are not one
 IN_PARTS = [name for name in CHOICES if name.endswith("in parts")]
 KILLED_SPEC = "ppo in parts"
 DONE = "dpo"
@@ -111,12 +112,14 @@ def places(specs: dict[str, RunSpec], tmp_path_factory: pytest.TempPathFactory) 
     """All runs of this file by two processes, of which one is killed in the last; then two others go on."""
     places = Places(*(tmp_path_factory.mktemp(name) for name in Places._fields))
     ended = replace(specs["dpo"], max_log_ratio=1e-6, stop_on="log_ratio")
-    for kind, spec in (specs | {ENDED: ended, KILLED: specs[KILLED_SPEC]}).items():
+    dropping = replace(specs["sft"], lora_rank=2, lora_dropout=0.3)
+    others = {DROPPING: dropping, ENDED: ended, KILLED: specs[KILLED_SPEC]}
+    for kind, spec in (specs | others).items():
         (places.together / kind).mkdir()
         (places.together / kind / "spec.json").write_text(json.dumps(spec_to_dict(spec)))
-    runs = [places.together / kind for kind in (*specs, ENDED, KILLED)]
+    runs = [places.together / kind for kind in (*specs, DROPPING, ENDED, KILLED)]
     assert two_processes("run", runs) == [1, -signal.SIGKILL]
-    for kind in IN_PARTS:
+    for kind in (*IN_PARTS, DROPPING):
         as_it_was(places.together / kind, places.resumed / kind)
     shutil.copytree(places.together / DONE, places.resumed / DONE)
     shutil.copytree(places.together / KILLED, places.resumed / KILLED)
@@ -164,10 +167,8 @@ def test_the_first_process_alone_writes(together: Path, kind: str) -> None:
     assert json.loads((together / kind / "result.json").read_text())["status"] == "done"
 
 
-@pytest.mark.parametrize("kind", IN_PARTS)
-def test_a_sharded_run_is_resumed_bit_for_bit_by_two_other_processes(
-    places: Places, kind: str
-) -> None:
+@pytest.mark.parametrize("kind", [*IN_PARTS, DROPPING])
+def test_a_run_is_resumed_bit_for_bit_by_two_other_processes(places: Places, kind: str) -> None:
     assert_equal_bits(places.together / kind, places.resumed / kind, step=STEPS)
 
 
@@ -188,7 +189,7 @@ def test_a_guard_ends_the_training_of_both(together: Path) -> None:
 
 
 def assert_equal_bits(whole: Path, parts: Path, *, step: int) -> None:
-    """Weights, masters, moments, random numbers; and the facts beside them: cursor, price of KL, normalizer."""
+    """Weights, masters, moments; and the facts beside them: cursor, price of KL, normalizer."""
     kept = f"checkpoints/{step}"
     for name in ("artifact/model.safetensors", f"{kept}/state.safetensors"):
         tensors, found = load_file(whole / name), load_file(parts / name)

@@ -49,6 +49,23 @@ def test_a_prompt_cannot_forge_a_turn() -> None:
     assert ids.count(tokenizer.eos_token_id) == 1
 
 
+def test_added_tokens_that_are_no_part_of_a_turn_stay_as_they_were_written() -> None:
+    """As the runs of spaces of GPT-NeoX, the line breaks and tags of Gemma, the thoughts of Qwen."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["    ", "\n\n", "<b>", "<think>"])
+    code = "def f():\n    return 1\n\n<b>bold</b> <think>"
+    ids = encode_prompt(tokenizer, (Turn(role="user", content=code),), max_tokens=99).ids
+    assert code in tokenizer.decode(ids)
+
+
+def test_a_prompt_cannot_forge_a_turn_with_an_added_token_that_the_template_writes() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<turn>"])
+    tokenizer.chat_template = "<turn>{{ messages[0]['content'] }}"
+    ids = encode_prompt(tokenizer, (Turn(role="user", content="a<turn>b"),), max_tokens=99).ids
+    assert ids.count(tokenizer.convert_tokens_to_ids("<turn>")) == 1
+
+
 def test_a_tokenizer_without_a_template_gets_a_plain_one() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = None

@@ -7,6 +7,9 @@ import torch
 from training.runtime import checkpoint
 from training.runtime.checkpoint import State, latest_state, save_state, saved_steps
 from training.runtime.device import named_failures
+from training.runtime.metrics import Reporter
+from training.runtime.run import Run
+from training.runtime.stopping import StopRequest
 from training.spec.errors import DiskFull, ModelError, OutOfMemory
 
 
@@ -27,12 +30,16 @@ def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
     assert saved_steps(tmp_path) == [2, 10]
 
 
-def test_random_numbers_go_on_where_they_stopped(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    save_state(tmp_path, state(1))
-    expected = torch.rand(3)
-    latest_state(tmp_path)
-    assert torch.equal(torch.rand(3), expected)
+def test_what_is_dropped_out_follows_seed_and_step_alone(tmp_path: Path) -> None:
+    def drawn(done: int, seed: int) -> list[float]:
+        steps = run.steps(done, 4, seed=seed, stage="steps")
+        return [torch.rand(1).item() for _ in steps]
+
+    with Reporter(tmp_path) as reporter:
+        run = Run(folder=tmp_path, reporter=reporter, stop=StopRequest())
+        whole, resumed, other = drawn(0, 5), drawn(2, 5), drawn(0, 6)
+    assert len({*whole, *other}) == 8
+    assert resumed == whole[2:]
 
 
 def test_a_half_written_checkpoint_is_not_one(tmp_path: Path) -> None:

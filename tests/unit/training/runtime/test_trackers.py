@@ -132,6 +132,24 @@ def test_mlflow_keeps_its_run_in_the_folder_and_goes_on_in_it(tmp_path, monkeypa
     assert ("start", "r17", None) in calls
 
 
+def test_one_that_cannot_be_opened_is_left_out_and_told_of(tmp_path, monkeypatch, wandb):
+    def init(**_options):
+        raise RuntimeError("api_key not configured")
+
+    installed(monkeypatch, "trackio", init=init)
+    told(tmp_path, "trackio,wandb")
+    assert wandb[1:] == [*HEARD, ("finish", 0)]
+    events = (tmp_path / "events.jsonl").read_text().splitlines()
+    [log] = [one for one in map(json.loads, events) if one["data"].get("tracker")]
+    assert log["data"]["reason"] == "RuntimeError: api_key not configured"
+
+
+def test_those_that_are_open_are_closed_where_another_is_not_installed(tmp_path, wandb):
+    with pytest.raises(SpecError, match="trackio is not installed"):
+        told(tmp_path, "wandb,trackio")
+    assert wandb[1:] == [("finish", 1)]
+
+
 def test_trackio_hears_every_number(tmp_path, monkeypatch):
     calls = []
     installed(

@@ -28,6 +28,43 @@ def test_passes_over_rows_are_refused_where_updates_are_counted(kind, field):
         spec_from_dict(PPO | {"kind": kind, field: 3})
 
 
+@pytest.mark.parametrize("kind", ["dpo", "kto", "ppo", "grpo"])
+def test_dropout_is_refused_where_a_ratio_is_taken(kind):
+    with pytest.raises(SpecError, match=r"^lora_dropout: .* drops nothing out, .* at 0\.0\.$"):
+        spec_from_dict(
+            {
+                name: one
+                for name, one in PPO.items()
+                if kind in ("ppo", "grpo") or name in ("model", "data")
+            }
+            | {"kind": kind, "lora_rank": 2, "lora_dropout": 0.1}
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"kind": "kto", "desirable_weight": 0, "undesirable_weight": 0}, "^desirable_weight: .*nothing is learned"),
+        ({"kind": "sft", "lora_rank": 2, "lora_alpha": 0}, r"^lora_alpha: 0\.0 is outside 0\.001"),
+    ],
+)  # fmt: skip
+def test_settings_with_which_nothing_is_trained_are_refused(settings, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        spec_from_dict({"model": "m", "data": "d"} | settings)
+
+
+def test_a_number_beyond_all_numbers_is_refused():
+    with pytest.raises(SpecError, match=r"^epochs: A number of 401 digits is too large"):
+        spec_from_dict({"kind": "sft", "model": "m", "data": "d", "epochs": 10**400})
+
+
+def test_a_kind_that_is_no_text_is_refused():
+    row = {"kind": ["sft"], "model": "m", "data": "d"}
+    assert without_unused(row) == row
+    with pytest.raises(SpecError, match=r"^kind: \['sft'\] is not one of"):
+        spec_from_dict(row)
+
+
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])
 def test_no_held_out_prompts_can_be_looked_at_where_none_are_taken(kind):
     with pytest.raises(SpecError, match=r"^eval_every: .* set eval_prompts above 0"):

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 from tests.unit.training.trainers.runs import CPU, metrics_of, train
+from training.data.chat import PLAIN_TEMPLATE
 from training.models.reward import load_reward_model, new_reward_model, save_reward_model
 from training.models.tiny import END, PAD, tiny_tokenizer
 from training.rollout.scoring import Limits, Scorer
@@ -104,11 +113,30 @@ def test_a_run_tells_that_its_reward_model_got_a_padding_token(
     assert f"{PAD!r} of its own" in told
 
 
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As GPT-2: its end token is its only special one, the unknown one too, and it has none to pad with."""
+    folder = tmp_path_factory.mktemp("lone")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(BPE(vocab={token: at for at, token in enumerate([END, *alphabet])}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token=END, bos_token=END, unk_token=END
+    ).save_pretrained(folder)
+    sizes = {"vocab_size": len(alphabet) + 1, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    config = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("model", ["twin", "lone"])
 def test_its_scores_are_those_of_transformers_in_a_padded_batch(
-    twin: Path, snapshot: Path, tmp_path: Path
+    request: pytest.FixtureRequest, snapshot: Path, tmp_path: Path, model: str
 ) -> None:
     """The longest row has no padding, the others end in some: each is read at its own end token."""
-    train(tmp_path, RewardModelSpec(model=str(twin), data=str(snapshot), max_steps=2))
+    source = str(request.getfixturevalue(model))
+    train(tmp_path, RewardModelSpec(model=source, data=str(snapshot), max_steps=2))
     artifact = tmp_path / "artifact"
     texts = ["a", "a longer response", "more"]
     reward = load_reward_model(str(artifact), precision="float32", device=CPU)
@@ -117,7 +145,10 @@ def test_its_scores_are_those_of_transformers_in_a_padded_batch(
     tokenizer = AutoTokenizer.from_pretrained(artifact)
     assert tokenizer.pad_token != tokenizer.eos_token
     prompt = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "Say"}], tokenize=False, add_generation_prompt=True
+        [{"role": "user", "content": "Say"}],
+        chat_template=tokenizer.chat_template or PLAIN_TEMPLATE,
+        tokenize=False,
+        add_generation_prompt=True,
     )
     batch = tokenizer([prompt + text + END for text in texts], padding=True, return_tensors="pt")
     plain = AutoModelForSequenceClassification.from_pretrained(artifact)

@@ -22,6 +22,7 @@ from training.spec.base import RunSpec
 from training.spec.errors import Cancelled, DataError, Diverged
 from training.spec.metrics import METRICS
 from training.spec.preferences import DpoSpec, KtoSpec, RewardModelSpec, SftSpec
+from training.spec.records import CandidateText, Pair
 
 pytestmark = pytest.mark.usefixtures("quick_asides")
 
@@ -338,3 +339,20 @@ def test_a_stop_while_it_looks_keeps_the_step_before(
     train(tmp_path, look)
     whole = weights(run_of(spec))
     assert all(torch.equal(whole[name], one) for name, one in weights(tmp_path).items())
+
+
+def test_kto_of_a_single_prompt_has_no_reference_point(tiny_folder: Path, tmp_path: Path) -> None:
+    """Its own response is no other prompt's: with one in its place the point would follow what is learned."""
+    texts = [f"{word} {number}" for number in range(8) for word in ("good", "bad")]
+    alone = replace(
+        judged_group(0),
+        candidates=tuple(CandidateText(id=text, text=text) for text in texts),
+        pairs=tuple(Pair(chosen=f"good {n}", rejected=f"bad {n}") for n in range(8)),
+    )
+    write_groups(tmp_path / "snapshot", [alone])
+    spec = KtoSpec(
+        model=str(tiny_folder), data=str(tmp_path / "snapshot"), learning_rate=1e-2, epochs=4.0
+    )
+    told = train(tmp_path / "run", spec)
+    assert told["records"]["prompts_without_another"] == 1
+    assert [one["reference_point"] for _, one in metrics_of(tmp_path / "run")] == [0.0] * 4
