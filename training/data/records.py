@@ -1,6 +1,6 @@
 """Groups of a snapshot by split, with a refusal of snapshots that nothing can be learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,29 @@ def spread(rows: Sequence[Row], at_most: int, tally: Tally) -> list[Row]:
     kept = min(at_most or len(rows), len(rows))
     tally.add("prompts_not_measured", len(rows) - kept)
     return [rows[place * len(rows) // kept] for place in range(kept)]
+
+
+def read_some(
+    groups: Sequence[Group],
+    read: Callable[[Sequence[Group], Tally], Sequence[Row]],
+    at_most: int,
+    tally: Tally,
+) -> list[Row]:
+    """What ``read`` makes of groups, each alone, as `spread` takes it.
+
+    ``tally`` counts what became of those that are taken, and of those of which nothing came.
+    """
+    found: list[tuple[Row, Tally]] = []
+    for group in groups:
+        own = Tally()
+        rows = read([group], own)
+        found.extend((row, own) for row in rows)
+        if not rows:
+            tally.counts.update(own.counts)
+    taken = spread(found, at_most, tally)
+    for _, own in taken:
+        tally.counts.update(own.counts)
+    return [row for row, _ in taken]
 
 
 def refuse_too_few(found: int, *, what: str, advice: str) -> None:

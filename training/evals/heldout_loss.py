@@ -10,7 +10,7 @@ from training.data.chat import reading_limits
 from training.data.demonstrations import demonstration_groups
 from training.data.forward import response_logprobs
 from training.data.packing import TokenGroup, pack_groups, rows_under_budget
-from training.data.records import groups_of, spread
+from training.data.records import groups_of, read_some
 from training.data.tokens import Tally, counts_of
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.functional.intervals import Measured, mean_of_clusters
@@ -80,14 +80,17 @@ def heldout_loss(
 
     What is cut or left out is counted in ``tally``.
     """
-    groups = demonstration_groups(
-        policy.tokenizer,
-        records,
-        limits=reading_limits(policy, spec),
-        includes_chosen=includes_chosen,
-        tally=tally,
-    )
-    groups = spread(groups, spec.most_measured, tally)
+
+    def read(some: Sequence[Group], tally: Tally) -> list[TokenGroup]:
+        return demonstration_groups(
+            policy.tokenizer,
+            some,
+            limits=reading_limits(policy, spec),
+            includes_chosen=includes_chosen,
+            tally=tally,
+        )
+
+    groups = read_some(records, read, spec.most_measured, tally)
     run.reporter.log("The held-out responses are read.", **tally.as_dict())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     losses = [

@@ -16,7 +16,7 @@ from training.data.chat import reading_limits
 from training.data.forward import response_logprobs
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
-from training.data.records import groups_of, spread
+from training.data.records import groups_of, read_some
 from training.data.tokens import Tally, counts_of
 from training.evals.answers import Answered, answered_by, moved, taxed
 from training.evals.heldout_loss import heldout_loss
@@ -118,8 +118,8 @@ def _pairs(
         tokenizer=policy.tokenizer,
         limits=reading_limits(policy, spec),
     )
-    found = reader.read(groups_of(spec.data, "validation", "test"), tally)
-    groups = spread(found, spec.most_measured, tally)
+    records = groups_of(spec.data, "validation", "test")
+    groups = read_some(records, reader.read, spec.most_measured, tally)
     run.reporter.log("The held-out pairs are read.", **tally.as_dict())
     rows = list(rows_under_budget(groups, spec.tokens_per_forward))
     sums: list[list[float]] = []

@@ -9,7 +9,7 @@ import torch
 from training.data.chat import reading_limits
 from training.data.packing import pack_groups, rows_under_budget
 from training.data.preferences import PairGroup, PairReader
-from training.data.records import groups_of, spread
+from training.data.records import groups_of, read_some
 from training.data.tokens import Tally, counts_of
 from training.evals.calibration import FEWEST, Difference, calibrate
 from training.evals.criteria import explain
@@ -139,8 +139,8 @@ def _held_out(
     reader = PairReader(
         tokenizer=reward.tokenizer, limits=limits, keeps_ties=spec.ties in TIE_MODELS
     )
-    found = reader.read(groups_of(spec.data, "validation", "test"), tally)
-    groups = spread(found, spec.most_measured, tally)
+    records = groups_of(spec.data, "validation", "test")
+    groups = read_some(records, reader.read, spec.most_measured, tally)
     run.reporter.log("The held-out pairs are read.", **tally.as_dict())
     return groups
 

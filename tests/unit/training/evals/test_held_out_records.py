@@ -56,18 +56,19 @@ def logs_of(folder: Path) -> dict[str, dict[str, Any]]:
 def test_pairs_that_are_equal_after_the_cut_are_counted(
     kind: str, tiny_folder: Path, half_alike: Path, tmp_path: Path
 ) -> None:
-    """Of 8 held-out prompts with 2 pairs each the cut leaves 4; the result is measured on one step's prompts."""
+    """Of 16 held-out prompts with 2 pairs each the cut leaves 8; the result is measured on one step's 4 prompts."""
     spec = spec_of(kind, tiny_folder, half_alike, max_steps=1)
     train(tmp_path, spec)
     metrics = evaluate(tmp_path, spec)
     pairs = metrics["held_out_records"]["pairs"]
-    assert (pairs["pairs_used"], pairs["pairs_equal_after_cut"]) == (16, 16)
+    assert (pairs["pairs_used"], pairs["pairs_equal_after_cut"]) == (8, 16)
+    assert pairs["pairs_used"] == metrics["accuracy"]["n"]
     assert pairs["prompts_not_measured"] == 4
-    assert pairs["responses_cut"] >= 24
+    assert pairs["responses_cut"] >= 12
     assert logs_of(tmp_path)["The held-out pairs are read."] == pairs
     if kind != "reward_model":
         responses = metrics["held_out_records"]["responses"]
-        assert (responses["responses_used"], responses["prompts_not_measured"]) == (32, 12)
+        assert (responses["responses_used"], responses["prompts_not_measured"]) == (8, 12)
         assert metrics["held_out_records"]["answers"] == {"prompts_used": 4}
 
 
