@@ -6,24 +6,29 @@ What is typed, and what is answered; `training.execution` does the run. Nothing 
 import argparse
 import json
 import logging
+import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from training.execution import execute, measure_again
 from training.spec.backbone import refuse_more_layers
+from training.spec.base import RunSpec
 from training.spec.errors import SpecError, TrainingError, UnusableFile
 from training.spec.events import json_value
 from training.spec.layout import CHECKPOINTS_DIR, RESULT_FILE, SPEC_FILE, TRAINED_FILE
 from training.spec.presets import PRESETS, preset_of
-from training.spec.runs import SPECS, settings_text, spec_from_dict, spec_to_dict
+from training.spec.records import GROUPS_FILE, no_groups
+from training.spec.runs import SPECS, refused_fields, settings_text, spec_from_dict, spec_to_dict
 
 SNAPSHOT = "gather rows in the formats of TRL into a snapshot, which runs learn from"
 NEW = "write the instructions DIR/spec.json from defaults, --preset and --set"
 INTERRUPTED = 130  # the exit code of shells after Ctrl-C
 MOST_REFUSED = 20  # that are shown
 RUN_DIR = "folder of the run, with its spec.json"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DIR_HELP = {"fetch": "folder for the model"}
 
 
@@ -127,7 +132,8 @@ def _snapshot(options: argparse.Namespace) -> int:
 
     held_out = {"validation": options.validation, "test": options.test}
     if not (all(one >= 0 for one in held_out.values()) and sum(held_out.values()) < 1):
-        raise SpecError(f"{held_out}: shares begin at 0, and together they leave some for train.")
+        given = ", ".join(f"--{name} {share:g}" for name, share in held_out.items())
+        raise SpecError(f"{given}: shares begin at 0, and together they leave some for train.")
     shares = {"train": 1 - sum(held_out.values()), **held_out}
     found = gather(options.rows, options.dir, shares=shares, seed=options.seed)
     for line in found.refused[:MOST_REFUSED]:
@@ -144,7 +150,10 @@ def _settings(options: argparse.Namespace) -> int:
 def _new(options: argparse.Namespace) -> int:
     given = preset_of(options.preset, options.kind) if options.preset else {}
     given |= dict(_setting(options.kind, text) for text in options.settings)
-    spec = spec_from_dict({"kind": options.kind, **given})
+    row = {"kind": options.kind, **given}
+    if refused := refused_fields(row):
+        raise SpecError("\n".join(f"{name}: {said}" for name, said in refused.items()))
+    spec = spec_from_dict(row)
     refuse_more_layers(spec, Path(spec.model))
     if (options.dir / SPEC_FILE).exists():
         raise SpecError(f"{options.dir} has a {SPEC_FILE} already; choose another folder.")
@@ -152,9 +161,21 @@ def _new(options: argparse.Namespace) -> int:
     text = json.dumps(spec_to_dict(spec), indent=2)
     (options.dir / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(
-        f"{options.dir / SPEC_FILE} is written. Start it: python -m training run {options.dir}\n"
+        f"{options.dir / SPEC_FILE} is written. Start it: python -m training run {shlex.quote(str(options.dir))}\n"
     )
+    for line in _not_there(spec):
+        sys.stderr.write(f"Before that: {line}\n")
     return 0
+
+
+def _not_there(spec: RunSpec) -> Iterator[str]:
+    """What a run would stop at: it may be brought here before the run begins."""
+    if not (Path(spec.data) / GROUPS_FILE).is_file():
+        yield f"data: {no_groups(Path(spec.data))}"
+    for name in ("model", "reward_model", "held_out_reward_model"):
+        place = getattr(spec, name, "")
+        if place and not (HUB_NAME.fullmatch(place) or Path(place).is_dir()):
+            yield f"{name}: there is no folder {place}, and no hub name (owner/name) is written like this."
 
 
 def _setting(kind: str, text: str) -> tuple[str, object]:
@@ -166,9 +187,9 @@ def _setting(kind: str, text: str) -> tuple[str, object]:
     if types.get(name, str) in {str, "str"}:  # of one that there is not, the spec says so
         return name, value
     try:
-        return name, json.loads(value)
-    except ValueError as error:
-        raise SpecError(f"{name}: {value!r} is not a number, true or false.") from error
+        return name, json.loads(value.lower())
+    except ValueError:
+        return name, value  # which the spec refuses
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ torch is loaded by what a run needs of it, not by this module.
 import gc
 import json
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -93,7 +94,7 @@ def execute(folder: Path) -> int:
             metrics = _trained(folder, spec, stop)
     except TrainingError as error:
         _write_result(folder, began, error=error)
-        sys.stderr.write(f"{error}\n{_way_on(folder)}")
+        sys.stderr.write(f"{error}\n{_way_on(folder, error)}")
         return 1
     _write_result(folder, began, metrics=metrics)
     if FOLLOW_STDIN not in os.environ:  # a worker reads the result
@@ -105,12 +106,23 @@ def execute(folder: Path) -> int:
     return 0
 
 
-def _way_on(folder: Path) -> str:
-    """How a person goes on with a run that stopped, where it has a checkpoint or only measuring is left."""
+def _way_on(folder: Path, error: TrainingError) -> str:
+    """How a person goes on with a run that stopped."""
     if FOLLOW_STDIN in os.environ:  # a worker leads it, and goes on by itself
         return ""
-    is_begun = any((folder / CHECKPOINTS_DIR).glob("[0-9]*")) or (folder / TRAINED_FILE).is_file()
-    return f"Go on: python -m training resume {folder}\n" if is_begun else ""
+    if _is_begun(folder):
+        return f"Go on: {_command('resume', folder)}\n"
+    again = f"Nothing was saved yet. Begin again: {_command('run', folder)}\n"
+    return again if isinstance(error, Cancelled) else ""
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether it has a checkpoint, or only measuring is left."""
+    return any((folder / CHECKPOINTS_DIR).glob("[0-9]*")) or (folder / TRAINED_FILE).is_file()
+
+
+def _command(act: str, folder: Path) -> str:
+    return f"python -m training {act} {shlex.quote(str(folder))}"
 
 
 def _assisted(folder: Path) -> int:
@@ -228,6 +240,7 @@ def measure_again(folder: Path) -> Mapping[str, object]:
     spec = read_spec(folder)
     evaluate = algorithm(spec).evaluate
     if not (folder / ARTIFACT_DIR).is_dir():
-        raise SpecError(f"{folder} has no artifact that can be measured alone; run it first.")
+        act = "resume" if _is_begun(folder) else "run"
+        raise SpecError(f"{folder} has no model to measure yet. First: {_command(act, folder)}")
     with listening() as stop, named_failures(), Reporter(folder) as reporter:
         return evaluate(Run(folder=folder, reporter=reporter, stop=stop), spec)

@@ -19,6 +19,7 @@ from training.runtime.device import peak_memory_mb
 from training.runtime.distributed import rank
 from training.runtime.log_lines import LogLines
 from training.runtime.plain_lines import PlainLines
+from training.runtime.step_lines import StepLines
 from training.runtime.stopping import FOLLOW_STDIN
 from training.spec.events import Event, EventKind, json_value
 from training.spec.layout import EVENTS_FILE
@@ -31,7 +32,7 @@ class Reporter:
     """Appends events, each flushed; numbers may be tensors, which are read once a line.
 
     Of several processes only the first is heard. Where a person started it, a bar (without a terminal: plain lines now
-    and then) tells how far it is, and lines what guards and the log say; a worker that leads it reads the events.
+    and then) tells how far it is, and lines what steps, guards and the log say; a worker that leads it reads events.
     """
 
     def __init__(self, folder: Path, *, has_bar: bool | None = None) -> None:
@@ -46,6 +47,7 @@ class Reporter:
             self.listen(PlainLines().hear)
         if self._is_read:
             self.listen(LogLines(_write).hear)
+            self.listen(StepLines(_write).hear)
 
     @property
     def _is_read(self) -> bool:

@@ -70,6 +70,7 @@ class Run:
         state = latest_state(self.folder / CHECKPOINTS_DIR)
         if state is not None:
             self.ending.reason = state.facts.get(ENDING, "")
+            self.reporter.log(f"It goes on from checkpoint {state.step}.")
         return state
 
     def guard(self, name: str, *, action: str, message: str, step: int) -> None:

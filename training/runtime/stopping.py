@@ -30,7 +30,7 @@ class StopRequest:
     def heed(self) -> None:
         """Raises Cancelled when the run was asked to stop."""
         if self.is_set:
-            raise Cancelled(f"{self.reason} What it has saved can be resumed.")
+            raise Cancelled(self.reason)
 
 
 @contextmanager

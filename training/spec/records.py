@@ -185,13 +185,18 @@ def _refuse_odd_values(group: Group) -> None:
             )
 
 
+def no_groups(folder: Path) -> str:
+    """What to do about a place that is no snapshot."""
+    if folder.is_file():
+        return f"{folder} is a file. Make a snapshot of its rows first: python -m training snapshot DIR {folder}"
+    return f"There is no {GROUPS_FILE} in {folder}; build or copy a snapshot there first."
+
+
 def read_groups(folder: Path) -> Iterator[Group]:
     """Stream the groups of a snapshot folder. Raises DataError with the number of a bad line."""
     path = folder / GROUPS_FILE
     if not path.is_file():
-        raise DataError(
-            f"There is no {GROUPS_FILE} in {folder}; build or copy a snapshot there first."
-        )
+        raise DataError(no_groups(folder))
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             yield _group_of_line(line, f"Line {number} of {path}")

@@ -7,8 +7,9 @@ names the field, the value seen and what is allowed.
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields
+from difflib import get_close_matches
 from typing import Any
 
 from training.spec.base import TRACKER_NAMES, RunSpec, names_in
@@ -38,22 +39,35 @@ def spec_from_dict(row: Mapping[str, Any]) -> RunSpec:
     kind = row.get("kind")
     if not isinstance(kind, str) or kind not in SPECS:
         raise SpecError(f"kind: {kind!r} is not one of {', '.join(SPECS)}.")
-    cls = SPECS[kind]
-    known = {one.name: one for one in fields(cls)}
-    if unknown := sorted(set(row) - set(known) - {"kind"}):
-        raise SpecError(f"{unknown[0]}: {cls.title} has no such field; it has {', '.join(known)}.")
-    for name, one in known.items():
-        if name not in row and one.default is MISSING:
-            raise SpecError(f"{name}: this field is required. {one.metadata['help']}")
-    if wrong := wrong_fields(row):
-        name, said = next(iter(wrong.items()))
+    if refused := refused_fields(row):
+        name, said = next(iter(refused.items()))
         raise SpecError(f"{name}: {said}")
+    cls = SPECS[kind]
     hints = typing.get_type_hints(cls)
-    spec = cls(**{name: _coerced(row[name], hints[name]) for name in known if name in row})
+    names = [one.name for one in fields(cls) if one.name in row]
+    spec = cls(**{name: _coerced(row[name], hints[name]) for name in names})
     _refuse_unused(spec)
     _refuse_bare_quantization(spec)
     spec.check()
     return spec
+
+
+def refused_fields(row: Mapping[str, Any]) -> dict[str, str]:
+    """What is unknown, missing or wrong, by field; the kind must be known."""
+    cls = SPECS[row["kind"]]
+    known = {one.name: one for one in fields(cls)}
+    unknown = sorted(set(row) - set(known) - {"kind"})
+    missing = [name for name, one in known.items() if name not in row and one.default is MISSING]
+    return {
+        **{name: f"{cls.title} has no such field; {_meant(name, list(known))}" for name in unknown},
+        **{name: f"this field is required. {known[name].metadata['help']}" for name in missing},
+        **wrong_fields(row),
+    }
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"is {close[0]} meant?" if close else f"it has {', '.join(known)}."
 
 
 def wrong_fields(row: Mapping[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import training.__main__ as command_line
 from tests.unit.training.trainers.runs import StopAt
 from training import execution
 from training.__main__ import main
+from training.runtime.stopping import StopRequest
 from training.spec.errors import DiskFull, OutOfMemory
 from training.spec.runs import SPECS
 
@@ -63,6 +64,9 @@ def test_new_refuses_more_layers_than_a_local_model_has(
 ) -> None:
     assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=99") != 0
     assert "layers: 99 of the backbone's 2 cannot be kept." in capsys.readouterr().err
+    for settings in (["trainable_layers=3"], ["layers=1", "trainable_layers=2"]):
+        assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", *settings) != 0
+        assert capsys.readouterr().err.startswith("trainable_layers: the model has ")
     assert not (tmp_path / "run").exists()
     assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=2") == 0
     assert new(tmp_path / "hub", "model=owner/name", "data=d", "layers=99") == 0
@@ -135,7 +139,10 @@ def test_the_artifact_can_be_measured_again(
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("learning_rate=fast", "learning_rate: 'fast' is not a number"),
+        ("learning_rate=fast", "learning_rate: 'fast' is not a number."),
+        ("learning_rate=nan", "learning_rate: 'nan' is not a number."),
+        ("use_margin=yes", "use_margin: 'yes' is not true or false."),
+        ("epocs=3", "epocs: Reward model has no such field; is epochs meant?"),
         ("learning_rate=7", "learning_rate: 7.0 is outside"),
         ("speed=9", "speed: Reward model has no such field"),
         ("speed=fast", "speed: Reward model has no such field"),
@@ -151,6 +158,47 @@ def test_a_wrong_setting_names_field_value_and_what_is_allowed(
     assert new(tmp_path / "run", "model=m", "data=d", setting) == 1
     assert says in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_all_wrong_settings_are_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(tmp_path / "run", "model=m", "learning_rate=fast", "speed=9") == 1
+    told = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["speed", "data", "learning_rate"]
+
+
+def test_true_may_be_written_as_in_python(tmp_path: Path) -> None:
+    assert new(tmp_path / "run", "model=m", "data=d", "use_margin=True") == 0
+    assert json.loads((tmp_path / "run" / "spec.json").read_text())["use_margin"] is True
+
+
+def test_new_says_what_is_not_there_yet(
+    folder: Path, snapshot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert capsys.readouterr().err == ""
+    rows = tmp_path / "rows.jsonl"
+    rows.touch()
+    assert new(tmp_path / "we ird", f"model={tmp_path}/none", f"data={rows}") == 0
+    out, err = capsys.readouterr()
+    assert out.endswith(f"run '{tmp_path}/we ird'\n")
+    assert f"data: {rows} is a file. Make a snapshot of its rows first: python -m training" in err
+    assert f"model: there is no folder {tmp_path}/none" in err
+    new(tmp_path / "hub", "model=owner/name", f"data={snapshot}")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_was_stopped_before_it_saved_anything_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = StopRequest()
+    stop.ask("The run was asked to stop (SIGINT).")
+    monkeypatch.setattr(execution, "listening", lambda: nullcontext(stop))
+    assert main(["run", str(folder)]) == 1
+    told = capsys.readouterr().err
+    assert told.endswith(f"Nothing was saved yet. Begin again: python -m training run {folder}\n")
+    assert main(["eval", str(folder)]) == 1
+    assert f"First: python -m training run {folder}" in capsys.readouterr().err
 
 
 def test_a_whole_number_may_be_written_with_an_exponent(tmp_path: Path) -> None:

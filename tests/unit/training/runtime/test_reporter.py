@@ -77,6 +77,24 @@ def test_a_person_at_a_terminal_reads_what_a_guard_says(
 
 
 @pytest.mark.parametrize("has_bar", [True, False], ids=["a terminal", "a worker"])
+def test_a_person_at_a_terminal_reads_the_numbers_of_some_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], has_bar: bool
+) -> None:
+    """Of 45 the first, then every third, and the last; a look at held-out records whenever it is."""
+    with Reporter(tmp_path, has_bar=has_bar) as reporter:
+        for step in reporter.track(range(45), stage="DPO", total=45, unit="steps"):
+            looked = {"held_out_loss": 0.75} if step + 1 == 9 else {}
+            numbers = {"tokens_seen": 3.0, "learning_rate": 1e-5, "loss": 0.5}
+            reporter.metrics(numbers | looked, step=step + 1)
+    told = [one for one in capsys.readouterr().err.splitlines() if " of 45: " in one]
+    numbers_told = [int(one.split()[1]) for one in told]
+    assert numbers_told == ([1, 4, 7, 9, *range(12, 46, 3)] if has_bar else [])
+    if has_bar:
+        assert told[0] == "Step 1 of 45: loss 0.5, learning rate 1e-05"
+        assert told[3] == "Step 9 of 45: loss 0.5, held out loss 0.75, learning rate 1e-05"
+
+
+@pytest.mark.parametrize("has_bar", [True, False], ids=["a terminal", "a worker"])
 def test_a_person_at_a_terminal_reads_the_log_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], has_bar: bool
 ) -> None:

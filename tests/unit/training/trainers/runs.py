@@ -61,7 +61,7 @@ def train(folder: Path, spec: RunSpec, stop: StopRequest | None = None) -> dict[
 
 def train_until(stop: StopAt, folder: Path, spec: RunSpec) -> None:
     """Train until the run is cancelled, as it must be."""
-    with pytest.raises(Cancelled, match="resumed"):
+    with pytest.raises(Cancelled, match="Enough"):
         train(folder, spec, stop)
 
 
