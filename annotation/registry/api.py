@@ -18,8 +18,8 @@ from annotation.registry import scoring, services
 from annotation.registry.models import ModelVersion, ScoringRequest
 from annotation.registry.selectors import model_for, models_of
 from annotation.registry.serializers import (
-    KindSerializer,
     ModelVersionSerializer,
+    RollbackSerializer,
     ScoreRequestSerializer,
     ScoringSerializer,
     StageSerializer,
@@ -73,13 +73,12 @@ class ModelStage(APIView):
 class ModelRollback(APIView):
     """Go back to the model that served before."""
 
-    @extend_schema(request=KindSerializer, responses=ModelVersionSerializer)
+    @extend_schema(request=RollbackSerializer, responses=ModelVersionSerializer)
     def post(self, request: Request, project_id: int) -> Response:
         """Let the model of this kind serve again that served before the present one."""
         project = project_for(person(request), project_id, Role.ENGINEER)
-        sent = sent_fields(KindSerializer, request)
-        kind = sent["kind"]
-        version = services.rollback(project=project, kind=kind, actor=person(request))
+        sent = sent_fields(RollbackSerializer, request)
+        version = services.rollback(project=project, actor=person(request), **sent)
         return Response(ModelVersionSerializer(version).data)
 
 

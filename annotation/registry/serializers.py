@@ -25,8 +25,13 @@ class StageSerializer(serializers.Serializer[ModelVersion]):
     stage = serializers.ChoiceField(choices=ModelVersion.Stage.choices)
 
 
-class KindSerializer(serializers.Serializer[ModelVersion]):
+class RollbackSerializer(serializers.Serializer[ModelVersion]):
     kind = serializers.ChoiceField(choices=ModelVersion.Kind.choices)
+    expected = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        help_text="The id of the version that it is to lead to; 409 and no change where it leads elsewhere.",
+    )
 
 
 class ChatTurnSerializer(serializers.Serializer[dict[str, str]]):

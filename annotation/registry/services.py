@@ -113,13 +113,28 @@ def promote(
 
 
 @transaction.atomic
-def rollback(*, project: Project, kind: str, actor: User | None) -> ModelVersion:
-    """Let the version serve again that served before the present one."""
+def rollback(
+    *, project: Project, kind: str, expected: int | None = None, actor: User | None
+) -> ModelVersion:
+    """Let the version serve again that served before the present one.
+
+    With ``expected``, its key, only if it is that one still: the page that was pressed may be an old one.
+    """
     _lock(project)
     previous = served_before(project=project, kind=kind)
     if previous is None:
         raise Conflict(f"No other {kind} model has served this project yet; promote one instead.")
+    if expected not in {None, previous.pk}:
+        raise Conflict(_why_no_return(project=project, kind=kind, expected=expected))
     return promote(version=previous, stage=Stage.SERVING, actor=actor)
+
+
+def _why_no_return(*, project: Project, kind: str, expected: int | None) -> str:
+    present = serving(project=project, kind=kind)
+    if present is not None and present.pk == expected:
+        return f"{present} serves already: that was done before. Nothing was changed."
+    state = f"No {kind} model serves now" if present is None else f"{present} serves now"
+    return f"Somebody was faster: {state}, and the way back leads elsewhere. Nothing was changed."
 
 
 def _lock(project: Project) -> None:

@@ -7,7 +7,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.accounts.authentication import person
+from annotation.core.errors import Conflict
 from annotation.core.forms import refusals_in
+from annotation.core.text import is_key
 from annotation.projects.models import Role
 from annotation.projects.selectors import page_context, project_for
 from annotation.registry import services
@@ -80,9 +82,16 @@ def stage(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
 def rollback(request: HttpRequest, project_id: int) -> HttpResponse:
     """Go back to the version that served before."""
     project = project_for(person(request), project_id, Role.ENGINEER)
-    kind = request.POST.get("kind", "")
-    version = services.rollback(project=project, kind=kind, actor=person(request))
-    messages.success(request, _sentence(version))
+    kind, asked = request.POST.get("kind", ""), request.POST.get("version", "")
+    expected = int(asked) if is_key(asked) else None
+    try:
+        version = services.rollback(
+            project=project, kind=kind, expected=expected, actor=person(request)
+        )
+    except Conflict as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, _sentence(version))
     return redirect("registry-models", project_id)
 
 

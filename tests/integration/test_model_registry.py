@@ -137,6 +137,49 @@ def test_after_the_serving_policy_is_retired_the_way_back_leads_to_the_one_befor
     assert serving(project=project, kind="policy") == second
 
 
+def two_served(project, actor):
+    first, second = registered(project, actor), registered(project, actor, name="m")
+    for one in (first, second):
+        services.promote(version=one, actor=actor)
+    return first, second
+
+
+def test_the_way_back_pressed_in_two_tabs_leads_back_once(client, project, engineer):
+    client.force_login(engineer)
+    first, _ = two_served(project, engineer)
+    page = client.get(f"/projects/{project.pk}/models/").text
+    field = f'name="version" value="{first.pk}"'
+    assert field in page
+    pressed = {"kind": "policy", "version": first.pk}
+    rollback = reverse("registry-rollback", args=[project.pk])
+    assert f"{first} serves now" in client.post(rollback, pressed, follow=True).text
+    late = client.post(rollback, pressed, follow=True).text
+    assert f"{first} serves already" in late
+    assert serving(project=project, kind="policy") == first
+
+
+def test_a_way_back_that_leads_elsewhere_by_now_changes_nothing(client, project, engineer):
+    client.force_login(engineer)
+    first, _ = two_served(project, engineer)
+    third = registered(project, engineer, name="third")
+    services.promote(version=third, actor=engineer)
+    pressed = {"kind": "policy", "version": first.pk}
+    page = client.post(reverse("registry-rollback", args=[project.pk]), pressed, follow=True).text
+    assert f"Somebody was faster: {third} serves now" in page
+    assert serving(project=project, kind="policy") == third
+
+
+def test_a_rollback_over_the_api_may_name_where_it_is_to_lead(api, project, engineer):
+    api.force_authenticate(engineer)
+    first, second = two_served(project, engineer)
+    rollback = reverse("api-model-rollback", args=[project.pk])
+    named = {"kind": "policy", "expected": first.pk}
+    assert api.post(rollback, named).data["id"] == first.pk
+    assert api.post(rollback, named).status_code == 409
+    assert serving(project=project, kind="policy") == first
+    assert api.post(rollback, {"kind": "policy"}).data["id"] == second.pk
+
+
 def test_rollback_with_nothing_before_says_what_to_do(project, engineer):
     services.promote(version=registered(project, engineer), actor=engineer)
     with pytest.raises(Conflict, match="promote one instead"):
