@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from annotation.datasets.query import Aggregation, SnapshotQuery, Ties
+from annotation.datasets.query import NO_TRAINING, Aggregation, SnapshotQuery, Ties
 from annotation.datasets.selectors import splits_of_newest
 from annotation.projects.models import Project
 from annotation.quality.scope import LabelerKind
@@ -66,7 +66,13 @@ class SnapshotForm(forms.Form):
         label="Prefer edits to their originals",
         help_text="Each approved edit gives a pair marked “edit”: one person’s word, not blind.",
     )
-    train = forms.IntegerField(min_value=0, max_value=100, initial=80, label="Train, percent")
+    train = forms.IntegerField(
+        min_value=1,
+        max_value=100,
+        initial=80,
+        label="Train, percent",
+        error_messages={"min_value": NO_TRAINING},
+    )
     validation = forms.IntegerField(
         min_value=0, max_value=100, initial=10, label="Validation, percent"
     )

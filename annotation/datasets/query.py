@@ -15,6 +15,9 @@ from training.spec.records import SPLITS
 from training.spec.splits import split_of
 
 GUIDELINES_MAX = 1000
+NO_TRAINING = (
+    "Nothing would be left to train on: give train a share; validation and test are held out."
+)
 EVERYBODY = tuple(sorted(LabelerKind))
 # A machine judge's verdicts go in only where a snapshot names them.
 WITHOUT_MACHINES = tuple(one for one in EVERYBODY if one != LabelerKind.MACHINE)

@@ -37,8 +37,9 @@ def snapshots_of(project: Project) -> QuerySet[DatasetSnapshot]:
 
 
 def splits_of_newest(project: Project) -> dict[str, Any]:  # Any: JSON
-    """Shares and seed of the newest snapshot that was built; {} before the first."""
-    newest = snapshots_of(project).filter(status=DatasetSnapshot.Status.DONE).first()
+    """Shares and seed of the newest snapshot that was built and leaves something to train on; {} before the first."""
+    built = snapshots_of(project).filter(status=DatasetSnapshot.Status.DONE)
+    newest = built.exclude(query__train=0).first()
     query = {} if newest is None else newest.query
     return {key: query[key] for key in (*SPLITS, "seed") if key in query}
 

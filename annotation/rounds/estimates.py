@@ -83,12 +83,12 @@ class Estimate:
 def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estimate:
     """From the project's prompts and settings, the pace of its labelers, and its newest runs of each kind."""
     there = project.prompts.count()
-    prompts = min(there, plan.max_prompts) if plan.max_prompts else there
+    prompts = asked_prompts(project, plan)
     comparisons = _comparisons(project, plan, project.prompts.order_by("pk")[:prompts])
     shared = comparisons * project.overlap_share * (project.overlap - 1)
     timed = pace.seconds_of_a_judgment(project)
     responses = prompts * plan.per_prompt
-    learned_from, held_out = _split_prompts(project, prompts)
+    learned_from, held_out = split_prompts(project, prompts)
 
     def trained(kind: str) -> Basis | None:
         spec = settings_with(plan.preset, kind)
@@ -114,6 +114,12 @@ def estimate(project: Project, plan: Plan, policy: ModelVersion | None) -> Estim
     )
 
 
+def asked_prompts(project: Project, plan: Plan) -> int:
+    """How many prompts the round asks its policy."""
+    there = project.prompts.count()
+    return min(there, plan.max_prompts) if plan.max_prompts else there
+
+
 def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int:
     """At most: new responses are compared with those that are there, and what waits in no batch joins the round's."""
     there = Counter(prompts.annotate(there=Count("candidates")).values_list("there", flat=True))
@@ -124,7 +130,7 @@ def _comparisons(project: Project, plan: Plan, prompts: QuerySet[Prompt]) -> int
     return brought + free_comparisons(project, prompts).count()
 
 
-def _split_prompts(project: Project, prompts: int) -> tuple[int, HeldOut]:
+def split_prompts(project: Project, prompts: int) -> tuple[int, HeldOut]:
     """About: what the newest snapshot holds or the round asks for, whichever is more; to train on, and held out."""
     newest = built_snapshots(project).first()
     there = max(prompts, newest.rows if newest else 0)

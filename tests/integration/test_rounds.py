@@ -425,6 +425,71 @@ def test_its_snapshot_holds_out_what_the_newest_one_did(project, engineer, polic
     assert {name: query[name] for name in splits} == splits
 
 
+def test_a_newest_snapshot_that_left_nothing_to_train_on_passes_its_shares_to_no_round(
+    project, engineer, policy
+):
+    query = {"train": 0.0, "validation": 0.5, "test": 0.5, "seed": 5}
+    factories.snapshot(project, query=query, rows=9)
+    assert at_training(project, engineer).snapshot.query["train"] == 0.8
+
+
+def test_a_round_that_would_find_nothing_to_train_on_does_not_start(
+    project, engineer, policy, client, api
+):
+    factories.snapshot(project, query={"train": 0.05, "validation": 0.5, "test": 0.45, "seed": 5})
+    client.force_login(engineer)
+    page = client.get(reverse("rounds-new", args=[project.pk]))
+    assert "About 0 prompts would be in the train split" in page.text
+    form = Plan().as_json()
+    sent = client.post(reverse("rounds-new", args=[project.pk]), {**form, "policy": policy.pk})
+    assert sent.status_code == 422
+    assert "About 0 of 3 prompts would be in the train split (it gets 5 %)" in sent.text
+    api.force_authenticate(engineer)
+    answer = api.post(reverse("api-round-list", args=[project.pk]), {}, format="json")
+    assert "max_prompts" in answer.json()["error"]["fields"]
+    assert not project.rounds.exists()
+
+
+def stopped_at_its_snapshot(project, engineer) -> Round:
+    """As a snapshot with nothing in its train split stops a round."""
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    labeled(row)
+    advance(row.pk)
+    empty = {"counts": {"preferences": 3, "edit_preferences": 0}}
+    found = {"status": "done", "folder": "/s", "rows": 3, "manifest": empty}
+    splits = {"train": 0, "validation": 1, "test": 2}
+    project.snapshots.filter(pk=again(row).snapshot.pk).update(**found, splits=splits)
+    advance(row.pk)
+    return again(row)
+
+
+def test_a_round_that_stopped_at_its_snapshot_builds_it_anew_with_the_shares_of_now(
+    project, engineer, policy
+):
+    row = stopped_at_its_snapshot(project, engineer)
+    assert (row.state, row.stage) == ("failed", "snapshot")
+    old, shares = row.snapshot, {"train": 0.6, "validation": 0.2, "test": 0.2, "seed": 9}
+    factories.snapshot(project, query=shares)
+    services.resume_round(row=row, actor=engineer)
+    row = again(row)
+    assert (row.state, row.stage, row.snapshot.status) == ("running", "snapshot", "queued")
+    assert row.snapshot != old
+    assert {name: row.snapshot.query[name] for name in shares} == shares
+
+
+def test_a_pause_builds_no_snapshot_anew(project, engineer, policy):
+    row = answered(started(project, engineer))
+    advance(row.pk)
+    labeled(row)
+    advance(row.pk)
+    built = again(row).snapshot
+    services.pause_round(row=again(row), actor=engineer)
+    project.snapshots.filter(pk=built.pk).update(status="done")
+    services.resume_round(row=again(row), actor=engineer)
+    assert again(row).snapshot == built
+
+
 def one_label(row):
     first = again(row).batch.comparisons.first()
     factories.judgment(first)

@@ -92,6 +92,21 @@ def test_shares_that_do_not_add_up_are_refused_in_the_form(client, engineer, pro
     assert b"must add up to 100, not 120" in answer.content
 
 
+def test_a_snapshot_that_leaves_nothing_to_train_on_is_refused_at_its_share(
+    client, api, engineer, project
+):
+    shares = {"train": 0, "validation": 50, "test": 50}
+    page = client.post(reverse("datasets-new", args=[project.pk]), {**FORM, **shares})
+    assert page.status_code == 400
+    assert "Nothing would be left to train on" in page.text
+    query = {"train": 0, "validation": 0.5, "test": 0.5}
+    sent = {"name": "Mine", "query": query}
+    answer = api.post(reverse("api-snapshot-list", args=[project.pk]), sent, format="json")
+    assert answer.status_code == 400
+    assert "Nothing would be left to train on" in answer.json()["error"]["fields"]["train"][0]
+    assert not project.snapshots.exists()
+
+
 def test_the_preview_counts_what_would_go_in(client, engineer, project):
     answer = client.post(reverse("datasets-preview", args=[project.pk]), FORM)
     assert b"3 <small>judgments" in answer.content

@@ -10,7 +10,7 @@ from annotation.audit import services as audit
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import Job, ring
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.query import NO_TRAINING, SnapshotQuery
 from annotation.projects.models import Project
 from annotation.quality.rules import exclusions_of
 
@@ -30,6 +30,7 @@ def request_snapshot(
     if not 1 <= len(name) <= NAME_MAX or "\0" in name:
         raise InvalidInput(f"A snapshot needs a name of 1 to {NAME_MAX} characters.")
     checked = checked_query(project, query)
+    refuse_no_training(checked)
     refuse_unknown_criterion(project, checked.criterion)
     snapshot = DatasetSnapshot.objects.create(
         project=project, name=name, query=checked.as_json(), created_by=actor
@@ -43,6 +44,12 @@ def checked_query(project: Project, query: Mapping[str, Any]) -> SnapshotQuery: 
     """The query with what the project's rules leave out now, unless it says for itself what to leave out."""
     ruled = [one.as_json() for one in exclusions_of(project)]
     return SnapshotQuery.from_json({"exclusions": ruled, **query})
+
+
+def refuse_no_training(query: SnapshotQuery) -> None:
+    """A snapshot is there to train on, and the next one takes its shares."""
+    if query.train <= 0:
+        raise InvalidInput.at("train", NO_TRAINING)
 
 
 def refuse_unknown_criterion(project: Project, criterion: str) -> None:

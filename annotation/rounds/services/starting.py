@@ -6,9 +6,12 @@ from django.db.models import Max
 from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.core.errors import Conflict, InvalidInput
+from annotation.datasets.query import SnapshotQuery
+from annotation.datasets.selectors import splits_of_newest
 from annotation.generation.services import request_candidates
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
+from annotation.rounds.estimates import asked_prompts, split_prompts
 from annotation.rounds.models import Round
 from annotation.rounds.plans import Plan
 from annotation.rounds.selectors import start_policy, under_way
@@ -38,6 +41,7 @@ def start_round(
     policy = policy or start_policy(project)
     check_policy(project, policy)
     check_server(project, plan, sampler)
+    check_training(project, plan)
     assert policy is not None  # noqa: S101 - checked above
     last = project.rounds.aggregate(last=Max("number"))["last"] or 0
     generation = request_candidates(
@@ -75,6 +79,19 @@ def check_server(project: Project, plan: Plan, sampler: ModelVersion | None) -> 
             "sampler",
             "A server follows the policy by its adapter, and these settings train none. Choose the settings "
             "for a real project, or let the run's own process sample.",
+        )
+
+
+def check_training(project: Project, plan: Plan) -> None:
+    """Refuse a round that would find no prompt to train on, before people have labeled for it."""
+    asked = asked_prompts(project, plan)
+    train, _ = split_prompts(project, asked)
+    if asked and not train:
+        share = splits_of_newest(project).get("train", SnapshotQuery().train)
+        raise InvalidInput.at(
+            "max_prompts",
+            f"About 0 of {asked} prompt{'s'[: asked != 1]} would be in the train split (it gets {share * 100:.0f} %): "
+            "nothing would be trained. Ask more prompts, or build a snapshot that gives train a larger share first.",
         )
 
 

@@ -21,7 +21,8 @@ from annotation.runs.selectors import may_sample
 from annotation.runs.services import SampleOn, cancel_run, resume_run
 
 Stage, State = Round.Stage, Round.State
-ENDED_BADLY = {JobModel.Status.FAILED, JobModel.Status.CANCELLED}
+ENDED_BADLY = frozenset({JobModel.Status.FAILED, JobModel.Status.CANCELLED})
+ENDED = ENDED_BADLY | {JobModel.Status.DONE}
 
 
 @transaction.atomic
@@ -39,11 +40,14 @@ def resume_round(*, row: Round, actor: User) -> Round:
 
     A server that may be asked no more is left: the policy's run then samples by itself.
     """
+    had_failed = row.state == State.FAILED
     _change(row, State.RUNNING, only_from=(State.PAUSED, State.FAILED))
     Round.objects.filter(pk=row.pk).update(error="")
     _leave_lost_server(row, actor)
     hold_labels(row, Batch.State.OPEN)
     _resume_part(row, actor)
+    if row.stage == Stage.SNAPSHOT:
+        _renew_snapshot(row, ENDED if had_failed else ENDED_BADLY)
     record("round.resumed", row, actor=actor)
     row.refresh_from_db()
     return row
@@ -62,11 +66,15 @@ def _resume_part(row: Round, actor: User) -> None:
     generation, run = row.generation, _run_of(row)
     if row.stage == Stage.GENERATE and generation and generation.status in ENDED_BADLY:
         resume_generation(run=generation, actor=actor)
-    if row.stage == Stage.SNAPSHOT and row.snapshot and row.snapshot.status in ENDED_BADLY:
-        begin_snapshot(row)
     if run is not None and run.status in ENDED_BADLY:
         is_lost = run.sampler is not None and not may_sample(row.project, run.sampler)
         resume_run(run=run, actor=actor, sample_on=SampleOn(None) if is_lost else None)
+
+
+def _renew_snapshot(row: Round, where: frozenset[str]) -> None:
+    """Build it anew, with the project's shares of now; after a failure a built one too: it may hold too little."""
+    if row.snapshot is None or row.snapshot.status in where:
+        begin_snapshot(row)
 
 
 def _run_of(row: Round) -> TrainingRun | None:
