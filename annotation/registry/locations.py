@@ -5,6 +5,7 @@ import json
 import re
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from annotation.core import storage
@@ -16,10 +17,15 @@ PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 KEPT = ("runs", "cache")  # below CONCORD_VAR, of all projects
 LONGEST_LOCATION = 500
 LARGEST_CONFIG = 5_000_000  # bytes
+LARGEST_HEADER = 20_000_000  # bytes; that of the largest models has a tenth
+SCORE_HEADS = ("score.weight", "classifier.weight")  # as training.models.reward finds them
 
 
-def checked_folder_or_hub_name(location: str) -> str:
-    """The location, if it is a model folder on this machine or looks like a hub name."""
+def checked_folder_or_hub_name(location: str, *, scores: bool = False) -> str:
+    """The location, if it is a model folder on this machine or looks like a hub name.
+
+    ``scores``: whether the model is to score responses, so that a folder must hold a head for it; a policy must not.
+    """
     location = _plain(location)
     if HUB_NAME.fullmatch(location) and not Path(location).exists():
         return location
@@ -34,6 +40,7 @@ def checked_folder_or_hub_name(location: str) -> str:
             f"{location!r} is neither a full path (/models/name) nor a hub name (owner/name)."
         )
     _check_folder(path)
+    _check_purpose(path, scores=scores)
     return str(path)
 
 
@@ -124,7 +131,58 @@ def _check_weights(path: Path, names: set[str]) -> None:
     raise InvalidInput(f"{path} has no *.safetensors weights; save or copy the model there again.")
 
 
+def _check_purpose(path: Path, *, scores: bool) -> None:
+    """Refuse a folder that scores where it is to answer, and the other way round."""
+    built_as = _config_of(path / "config.json").get("architectures") or []
+    looks = f"it looks like {built_as[0]}" if isinstance(built_as, list) and built_as else ""
+    if not scores:
+        if looks.endswith("ForSequenceClassification"):
+            raise InvalidInput.at(
+                "kind",
+                f"{path} holds a model that scores and does not answer: {looks}. Register it as a reward model.",
+            )
+        return
+    shapes = [shape for file in sorted(path.glob("*.safetensors")) for shape in _heads_in(file)]
+    if not shapes:
+        raise InvalidInput.at(
+            "kind",
+            f"{path} has no head that scores ({' or '.join(SCORE_HEADS)}){looks and f': {looks}'}. Register it as a "
+            "policy; a reward model run can start from it.",
+        )
+    if shapes[0][:1] != [1]:
+        raise InvalidInput.at(
+            "kind",
+            f"The head of {path} has the shape {shapes[0]}; that of a reward model here gives one score, not several.",
+        )
+
+
+def _heads_in(path: Path) -> list[list[int]]:
+    """The shapes of the score heads that a file of weights holds, by its header: a length of 8 bytes, then JSON."""
+    try:
+        header = json.loads(_header_of(path))
+        return [list(header[name]["shape"]) for name in SCORE_HEADS if name in header]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInput(
+            f"{path} cannot be read as safetensors ({error}); copy the model again."
+        ) from error
+
+
+def _header_of(path: Path) -> bytes:
+    """What a file of weights says of itself. Raises ValueError where that is longer than any model's."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LARGEST_HEADER:
+            raise ValueError(f"its header would have {length} bytes")
+        return file.read(length)
+
+
 def _check_config(path: Path) -> None:
+    config = _config_of(path)
+    if "model_type" not in config:
+        raise InvalidInput(f"{path} names no model_type; it is not the config of a model.")
+
+
+def _config_of(path: Path) -> dict[str, Any]:  # Any: JSON
     try:
         if path.stat().st_size > LARGEST_CONFIG:
             raise InvalidInput(
@@ -135,5 +193,4 @@ def _check_config(path: Path) -> None:
         raise InvalidInput(
             f"{path} cannot be read as JSON ({error}); copy the model again."
         ) from error
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise InvalidInput(f"{path} names no model_type; it is not the config of a model.")
+    return config if isinstance(config, dict) else {}

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import NotFound
+from annotation.core.jobs import JobModel
 from annotation.projects.models import Project
 from annotation.registry.models import ModelVersion
 from training.spec.naming import title_of
@@ -27,6 +28,24 @@ def model_for(project: Project, pk: int) -> ModelVersion:
     if version is None:
         raise NotFound(f"There is no model {pk} in {project.name}; look in its list of models.")
     return version
+
+
+def was_loaded(version: ModelVersion) -> bool:
+    """Whether anything here shows that the model works: a run made it or began with it, or it answered or scored."""
+    if not version.lineage.get("registered_by_hand"):
+        return True
+    project, done = version.project, JobModel.Status.DONE
+    answered = {f"answers__{version.pk}__reason": ""}
+    scored = project.playground_runs.filter(reward_model=version).exclude(scores={})
+    return (
+        version.candidates.filter(run__isnull=False).exists()
+        or version.children.exists()
+        or version.scoring_requests.filter(status=done).exists()
+        or version.judges.filter(runs__status=done).exists()
+        or project.playground_runs.filter(**answered).exists()
+        or scored.exists()
+        or project.runs.filter(status=done, reward_model=version).exists()
+    )
 
 
 def serving(*, project: Project, kind: str) -> ModelVersion | None:

@@ -80,7 +80,9 @@ def add_model(  # noqa: PLR0913 - what the form asks
         location = locations.checked_url(location, remote_model=remote_model)
         locations.check_key_variable(api_key_variable)
     else:
-        location = locations.checked_folder_or_hub_name(location)
+        location = locations.checked_folder_or_hub_name(
+            location, scores=kind == ModelVersion.Kind.REWARD
+        )
         remote_model = api_key_variable = ""
     return register_version(
         project=project,

@@ -16,7 +16,7 @@ from annotation.registry import services
 from annotation.registry.forms import ModelForm
 from annotation.registry.models import ModelVersion
 from annotation.registry.results import change_rows, result_rows
-from annotation.registry.selectors import ancestry, model_for, models_of, served_before
+from annotation.registry.selectors import ancestry, model_for, models_of, served_before, was_loaded
 from annotation.registry.servers import may_be_asked, may_register_servers, refusal
 
 PAGE_SIZE = 50
@@ -60,6 +60,7 @@ def model(request: HttpRequest, project_id: int, pk: int) -> HttpResponse:
     context = page_context(person(request), project, "models")
     context |= {"version": version, "ancestry": ancestry(version)}
     context["why_not_asked"] = "" if may_be_asked(version) else refusal(version)
+    context["is_untried"] = not was_loaded(version)
     context["results"] = result_rows(version.metrics)
     context["changes"] = change_rows(version.metrics)
     if version.stage == ModelVersion.Stage.SERVING:

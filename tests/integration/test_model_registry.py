@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from safetensors.torch import save_file
 
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.storage import sha256_of
+from annotation.generation.models import GenerationRun, PlaygroundRun
 from annotation.projects.models import Role
 from annotation.registry import services
 from annotation.registry.models import ModelVersion
@@ -229,6 +232,90 @@ def test_the_sha256_of_a_folder_is_what_the_guide_computes_and_tells_a_changed_b
     assert computed().stdout.strip() == before
     (folder / "model.safetensors").write_bytes(b"other")
     assert computed().stdout.strip() == sha256_of(str(folder)) != before
+
+
+def weights(folder, tensors, architecture):
+    """A file of weights with these shapes, and the config that goes with it."""
+    said = {"model_type": "llama", "architectures": [architecture]}
+    (folder / "config.json").write_text(json.dumps(said))
+    zeros = {name: torch.zeros(shape) for name, shape in tensors.items()}
+    save_file(zeros, folder / "model.safetensors")
+    return str(folder)
+
+
+def test_a_policy_is_refused_as_a_reward_model_with_what_it_looks_like(project, engineer, tmp_path):
+    location = weights(tmp_path, {"model.norm.weight": [4]}, "LlamaForCausalLM")
+    with pytest.raises(InvalidInput, match=r"no head that scores .*LlamaForCausalLM.* as a policy"):
+        added(project, engineer, kind="reward", location=location)
+    assert added(project, engineer, location=location).kind == "policy"
+
+
+@pytest.mark.parametrize("head", ["score.weight", "classifier.weight"])
+def test_a_folder_with_a_head_that_scores_is_a_reward_model_and_no_policy(
+    project, engineer, tmp_path, head
+):
+    location = weights(tmp_path, {head: [1, 4]}, "LlamaForSequenceClassification")
+    assert added(project, engineer, kind="reward", location=location).kind == "reward"
+    with pytest.raises(InvalidInput, match="Register it as a reward model"):
+        added(project, engineer, location=location)
+
+
+def test_the_head_may_lie_in_any_of_the_files(project, engineer, tmp_path):
+    weights(tmp_path, {"model.norm.weight": [4]}, "LlamaForSequenceClassification")
+    save_file({"score.weight": torch.zeros(1, 4)}, tmp_path / "model-2.safetensors")
+    assert added(project, engineer, kind="reward", location=str(tmp_path)).kind == "reward"
+
+
+def test_a_classifier_of_several_labels_is_no_reward_model(project, engineer, tmp_path):
+    location = weights(tmp_path, {"classifier.weight": [3, 4]}, "BertForSequenceClassification")
+    with pytest.raises(InvalidInput, match=r"has the shape \[3, 4\]"):
+        added(project, engineer, kind="reward", location=location)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *[b"", b"\x02\0\0\0\0\0\0\0[]", (2**62).to_bytes(8, "little") + b"{}"],
+        (40_000).to_bytes(8, "little") + b"[" * 40_000,
+        (26).to_bytes(8, "little") + b'{"score.weight": "nothing"}',
+    ],
+)
+def test_weights_that_are_none_are_refused_as_a_reward_model(project, engineer, folder, content):
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"as safetensors|no head that scores"):
+        added(project, engineer, kind="reward", location=str(folder))
+
+
+def test_the_page_says_of_what_nobody_ever_loaded_that_it_is_untried(client, project, engineer):
+    client.force_login(engineer)
+    version = added(project, engineer, location="nobody/never")
+    page = reverse("registry-model", args=[project.pk, version.pk])
+    assert "No worker has loaded it yet" in client.get(page).text
+    assert "Promote untried: let it serve" in client.get(page).text
+    play = PlaygroundRun.objects.create(
+        project=project,
+        turns=[],
+        policy_ids=[version.pk],
+        status="done",
+        answers={str(version.pk): {"text": None, "reason": "There is no such model."}},
+    )
+    assert "No worker has loaded it yet" in client.get(page).text
+    play.answers = {str(version.pk): {"text": "Hello.", "reason": ""}}
+    play.save()
+    assert "No worker has loaded it yet" not in client.get(page).text
+    assert "Promote: let it serve" in client.get(page).text
+
+
+def test_a_model_that_answered_or_was_trained_from_is_not_untried(client, project, engineer):
+    client.force_login(engineer)
+    asked = added(project, engineer, location="nobody/asked")
+    run = GenerationRun.objects.create(project=project, policy=asked)
+    factories.candidate(factories.prompt(project), run=run, policy=asked)
+    trained = added(project, engineer, location="nobody/trained")
+    made = factories.policy(project, parent=trained)
+    for version in (asked, trained, made):
+        page = client.get(reverse("registry-model", args=[project.pk, version.pk])).text
+        assert "No worker has loaded it yet" not in page
 
 
 def test_a_hub_name_is_registered_as_it_is(project, engineer):
