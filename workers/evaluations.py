@@ -25,7 +25,7 @@ def score_evaluation(pk: int) -> None:
 def score(job: RunningJob) -> None:
     rows = RewardComparison.objects.select_related("evaluation", "reward_model")
     row = rows.get(pk=job.pk)
-    done = dict(row.scores)
+    done, refused = dict(row.scores), dict[str, str]()
     asked = [
         {
             "turns": pair[0].prompt.turns,
@@ -40,12 +40,17 @@ def score(job: RunningJob) -> None:
         if "failed" in line:
             raise GeneratorFailed(line["failed"])
         if "scores" in line:
-            store_scores(pk=job.pk, scores=line["scores"], truncated=line["truncated"])
-            done.update(line["scores"])
-            job.progress(len(done), total, "answers")
+            told, reasons = line["scores"], line["reasons"]
+            store_scores(pk=job.pk, scores=told, truncated=line["truncated"], refused=reasons)
+            done.update(told)
+            refused.update(reasons)
+            job.progress(len(done) + len(refused), total, "answers")
 
     folder = storage.folder("evaluations", str(job.pk))
     if asked:
         tasks = [score_many_task(storage.local(row.reward_model.location), asked)]
         run_child(tasks, folder=folder, hear=hear, check=job.check)
     shutil.rmtree(folder, ignore_errors=True)
+    if refused and not done:
+        last = list(refused.values())[-1]
+        raise GeneratorFailed(f"No answer could be scored. The last because: {last}")

@@ -25,14 +25,14 @@ def score_chats(request_id: int) -> None:
 
 
 def score(job: RunningJob) -> None:
-    """All or none: where the model fails, each request is told why."""
+    """Where the model fails, each request is told why; where it refuses a chat, the request that sent it."""
     first = ScoringRequest.objects.select_related("version").get(pk=job.pk)
     requests = scoring.claim_together(
         first, owner=job.owner, lease_seconds=settings.CONCORD_LEASE_SECONDS
     )
     others = [one.pk for one in requests[1:]]
     try:
-        ask(requests, job)
+        refused = ask(requests, job)
     except GeneratorFailed as error:
         finish(others, job, ScoringRequest.Status.FAILED, sentence_for(error))
         raise
@@ -40,10 +40,16 @@ def score(job: RunningJob) -> None:
         for pk in others:
             ScoringRequest.objects.release(pk, owner=job.owner)
         raise
-    finish(others, job, ScoringRequest.Status.DONE)
+    own = refused.pop(job.pk, "")
+    for pk, reason in refused.items():
+        finish([pk], job, ScoringRequest.Status.FAILED, reason)
+    finish([pk for pk in others if pk not in refused], job, ScoringRequest.Status.DONE)
+    if own:
+        raise GeneratorFailed(own)
 
 
-def ask(requests: list[ScoringRequest], job: RunningJob) -> None:
+def ask(requests: list[ScoringRequest], job: RunningJob) -> dict[int, str]:
+    """Store the scores of each; the requests that have none, with the reason."""
     heard: list[Line] = []
     owners = [one.pk for one in requests[1:]]
     folder = working_folder("scoring", job.pk)
@@ -63,10 +69,22 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> None:
     if answer is None:
         reason = next((line["failed"] for line in heard if "failed" in line), "")
         raise GeneratorFailed(reason or "The model ended without scores; see the worker's log.")
-    scores = iter(answer["chat_scores"])
+    told = zip(answer["chat_scores"], answer["reasons"], strict=True)
+    refused = dict[int, str]()
     for one in requests:
-        own = list(islice(scores, len(one.chats)))
-        scoring.store_scores(request=one, scores=own, temperature=answer["temperature"])
+        own = list(islice(told, len(one.chats)))
+        if reason := refusal_of([reason for _, reason in own]):
+            refused[one.pk] = reason
+        else:
+            scores = [score for score, _ in own]
+            scoring.store_scores(request=one, scores=scores, temperature=answer["temperature"])
+    return refused
+
+
+def refusal_of(reasons: list[str]) -> str:
+    """Which chat of a request the model refused first, and why; empty where it read them all."""
+    said = ((number, reason) for number, reason in enumerate(reasons, start=1) if reason)
+    return next((f"Chat {number} of {len(reasons)}: {reason}" for number, reason in said), "")
 
 
 def finish(keys: list[int], job: RunningJob, status: str, error: str = "") -> None:

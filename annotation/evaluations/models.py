@@ -73,3 +73,10 @@ class RewardComparison(JobModel):
     reward_model = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
     scores = models.JSONField(default=dict)  # candidate id -> score
     truncated = models.JSONField(default=list)  # candidate ids that were scored in part
+    refused = models.JSONField(default=dict)  # candidate id -> why it has no score
+
+    @property
+    def refusal(self) -> str:
+        """Why one of those has none; empty where all were scored."""
+        reason: str = next(iter(self.refused.values()), "")
+        return reason

@@ -106,4 +106,5 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
             "gain": found.gain,
             "scored_in_part": len(row.reward_comparison.truncated),
+            "not_scored": len(row.reward_comparison.refused),
         }

@@ -298,6 +298,55 @@ def test_the_reward_model_is_told_which_answers_were_cut(project, engineer, poli
     assert [key for key, ended in told.items() if not ended] == [str(cut.pk)]
 
 
+@pytest.fixture
+def reward_model_refuses(monkeypatch, settings):
+    """The child scores every answer 0.5 but those of the first ``refused`` prompts."""
+    settings.CONCORD_LEASE_SECONDS = 3600
+
+    def install(refused):
+        def run_child(tasks, *, hear, **_):
+            rows = [list(one["texts"]) for one in tasks[0]["rows"]]
+            told = [key for keys in rows[refused:] for key in keys]
+            reasons = [key for keys in rows[:refused] for key in keys]
+            line = {"key": "scores", "scores": dict.fromkeys(told, 0.5), "truncated": []}
+            hear({**line, "reasons": dict.fromkeys(reasons, "no system turn")})
+
+        monkeypatch.setattr("workers.evaluations.run_child", run_child)
+
+    return install
+
+
+def test_answers_that_the_reward_model_refuses_are_counted_and_the_others_scored(
+    project, engineer, policies, reward_model_refuses, client, api
+):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = started(project, engineer, policies, prompts=3, is_judged=False, reward_model=reward)
+    answered(row)
+    reward_model_refuses(1)
+    score_evaluation(RewardComparison.objects.get().pk)
+    row = evaluation_in(project, row.pk)
+    assert (row.reward_comparison.status, scored(row).win_rate.n) == ("done", 2)
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk])).text
+    assert "2 answers were not scored" in page
+    assert "no system turn" in page
+    api.force_authenticate(engineer)
+    told = api.get(reverse("api-evaluation-detail", args=[project.pk, row.pk])).data
+    assert told["reward"]["not_scored"] == 2
+
+
+def test_a_reward_model_that_refuses_every_prompt_fails_with_the_reason(
+    project, engineer, policies, reward_model_refuses
+):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    answered(started(project, engineer, policies, prompts=2, is_judged=False, reward_model=reward))
+    reward_model_refuses(2)
+    score_evaluation(RewardComparison.objects.get().pk)
+    scoring = RewardComparison.objects.get()
+    assert scoring.status == "failed"
+    assert scoring.error == "No answer could be scored. The last because: no system turn"
+
+
 def test_the_goodhart_plot_has_the_curve_of_the_run_and_the_word_of_people(
     project, engineer, policies
 ):

@@ -40,8 +40,13 @@ def child_says(monkeypatch):
                 return
             told = {"concise": -1.5}
             lengths = [len(chat[-1]["content"]) for chat in task["chats"]]
-            scores = [[float(one), 0.5, told, one > 12] for one in lengths]
-            hear({"key": "scores", "chat_scores": scores, "temperature": 2.0})
+            reasons = ["no system turn" * (chat[0]["role"] == "system") for chat in task["chats"]]
+            scores = [
+                None if reason else [float(one), 0.5, told, one > 12]
+                for one, reason in zip(lengths, reasons, strict=True)
+            ]
+            line = {"key": "scores", "chat_scores": scores, "reasons": reasons}
+            hear({**line, "temperature": 2.0})
 
         monkeypatch.setattr(scoring, "run_child", run_child)
         return asked
@@ -98,6 +103,24 @@ def test_a_model_that_fails_fails_all_with_its_sentence(reward, engineer, child_
         assert (one.status, one.error) == ("failed", "The folder has no score head.")
         with pytest.raises(service.ScoringFailed, match="no score head"):
             service.await_scores(one, seconds=0)
+
+
+REFUSED = [{"role": "system", "content": "Be brief."}, *CHAT]
+
+
+def test_a_chat_that_the_model_refuses_fails_its_own_request_and_no_other(
+    reward, engineer, child_says
+):
+    first = requested(reward, engineer, [CHAT, REFUSED])
+    good, last = requested(reward, engineer), requested(reward, engineer, [REFUSED])
+    child_says()
+    scoring.score_chats(first.pk)
+    for one in (first, good, last):
+        one.refresh_from_db()
+    assert (good.status, len(good.scores)) == ("done", 1)
+    assert (first.status, first.error) == ("failed", "Chat 2 of 2: no system turn")
+    assert (last.status, last.error) == ("failed", "Chat 1 of 1: no system turn")
+    assert (first.scores, last.scores) == ([], [])
 
 
 def test_an_answer_that_is_not_there_yet_says_where_to_look(

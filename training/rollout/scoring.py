@@ -4,7 +4,7 @@ Texts are encoded with the reward model's own tokenizer, up to its own limits, a
 did not finish has none, as in the records that the model learned from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -28,13 +28,16 @@ from training.models.reward import (
     score_hidden,
 )
 from training.runtime.run import Run
-from training.spec.errors import Diverged, SpecError
+from training.spec.errors import DataError, Diverged, SpecError
 from training.spec.records import Turn
 from training.spec.rollouts import RolloutSpec
 
 UNTOLD = Limits(
     prompt=1024, response=1024
 )  # of a reward model that does not say what it was trained with
+
+
+Read = tuple[list[TokenGroup], list[bool]]  # tokens; of each response whether a part is not read
 
 
 class Score(NamedTuple):
@@ -68,7 +71,6 @@ class Scorer:
         """One number a response, in the order given: the mean of the heads."""
         return [[one.mean for one in group] for group in self.judge(prompts, responses)]
 
-    @torch.no_grad()
     def judge(
         self,
         prompts: Sequence[Sequence[Turn]],
@@ -78,10 +80,26 @@ class Scorer:
     ) -> list[list[Score]]:
         """The score of every response, in the order given.
 
-        ``finished`` says which responses ended by themselves; None: all.
+        ``finished`` says which responses ended by themselves; None: all. Raises DataError where the chat template
+        refuses a prompt.
         """
-        finished = finished or [[True] * len(one) for one in responses]
-        read = [self._groups(*one) for one in zip(prompts, responses, finished, strict=True)]
+        read = [self._groups(*one) for one in _together(prompts, responses, finished)]
+        return self._judged(read)
+
+    def judge_each(
+        self,
+        prompts: Sequence[Sequence[Turn]],
+        responses: Sequence[Sequence[str]],
+        *,
+        finished: Sequence[Sequence[bool]] | None = None,
+    ) -> list[list[Score] | DataError]:
+        """The same, and in place of the scores of a prompt that the chat template refuses the reason."""
+        read = [self._read(*one) for one in _together(prompts, responses, finished)]
+        judged = iter(self._judged([one for one in read if not isinstance(one, DataError)]))
+        return [one if isinstance(one, DataError) else next(judged) for one in read]
+
+    @torch.no_grad()
+    def _judged(self, read: Sequence[Read]) -> list[list[Score]]:
         groups = [group for some, _ in read for group in some]
         scores: list[Score] = []
         for row in rows_under_budget(groups, self.budget):
@@ -108,9 +126,17 @@ class Scorer:
             [dict(zip(names, row, strict=True)) for row in told_NC],
         )
 
+    def _read(
+        self, prompt: Sequence[Turn], responses: Sequence[str], finished: Sequence[bool]
+    ) -> Read | DataError:
+        try:
+            return self._groups(prompt, responses, finished)
+        except DataError as error:
+            return error
+
     def _groups(
         self, prompt: Sequence[Turn], responses: Sequence[str], finished: Sequence[bool]
-    ) -> tuple[list[TokenGroup], list[bool]]:
+    ) -> Read:
         """The tokens, and of each response whether something of it or of the prompt is not read.
 
         Where the model's positions do not hold all of them, each response is beside as much of the prompt as fits it
@@ -131,6 +157,16 @@ class Scorer:
             TokenGroup(prompt_id="", prompt=told.ids, responses=(one.ids,)) for told, [one] in alone
         ]
         return groups, [told.cut + one.cut > 0 for told, [one] in alone]
+
+
+def _together(
+    prompts: Sequence[Sequence[Turn]],
+    responses: Sequence[Sequence[str]],
+    finished: Sequence[Sequence[bool]] | None,
+) -> Iterator[tuple[Sequence[Turn], Sequence[str], Sequence[bool]]]:
+    """Each prompt with its responses, and whether they ended by themselves."""
+    finished = finished or [[True] * len(one) for one in responses]
+    return zip(prompts, responses, finished, strict=True)
 
 
 def load_held_out(run: Run, spec: RolloutSpec, device: torch.device) -> Scorer | None:

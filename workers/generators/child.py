@@ -3,6 +3,7 @@
 Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples", "reason", "prompt_tokens_cut"}`` for a prompt, with no
 samples where there is a reason; ``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the
 keys of the responses, with the keys that were ``truncated``, and ``criteria`` where a single prompt's were scored.
+``reasons`` say what was not scored where others were: by key, or of each chat (``chat_scores``), empty where it was.
 """
 
 import gc
@@ -207,7 +208,9 @@ def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # 
     if not texts:
         return
     scorer = explaining(task["model"])
-    judged = judge(scorer, [{"turns": task["turns"], "texts": texts}])[0]
+    (judged,) = judge(scorer, [{"turns": task["turns"], "texts": texts}])
+    if isinstance(judged, DataError):
+        raise judged
     told = dict(zip(texts, judged, strict=True))
     tell(
         {
@@ -224,12 +227,13 @@ def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
     rows = task["rows"]
     for start in range(0, len(rows), PROMPTS_A_LINE):
         part = rows[start : start + PROMPTS_A_LINE]
-        told = {
-            name: score
-            for one, judged in zip(part, judge(scorer, part), strict=True)
-            for name, score in zip(one["texts"], judged, strict=True)
-        }
-        tell({"key": task["key"], **scores_of(told)})
+        told, reasons = dict[str, Score](), dict[str, str]()
+        for one, judged in zip(part, judge(scorer, part), strict=True):
+            if isinstance(judged, DataError):
+                reasons |= dict.fromkeys(one["texts"], str(judged))
+            else:
+                told |= zip(one["texts"], judged, strict=True)
+        tell({"key": task["key"], **scores_of(told), "reasons": reasons})
 
 
 def scores_of(told: dict[str, Score]) -> dict[str, Any]:  # Any: JSON
@@ -239,9 +243,14 @@ def scores_of(told: dict[str, Score]) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def judge(scorer: Scorer, rows: list[dict[str, Any]]) -> list[list[Score]]:  # Any: JSON
-    """The score of each text of each row; those that did not end are read without an end, as in training."""
-    return scorer.judge(
+def judge(
+    scorer: Scorer,
+    rows: list[dict[str, Any]],  # Any: JSON
+) -> list[list[Score] | DataError]:
+    """The scores of the texts of each row, or why it has none; those that did not end are read without an end, as in
+    training.
+    """
+    return scorer.judge_each(
         [turns_of(one["turns"]) for one in rows],
         [[text for text, _ in one["texts"].values()] for one in rows],
         finished=[[is_finished for _, is_finished in one["texts"].values()] for one in rows],
@@ -249,13 +258,26 @@ def judge(scorer: Scorer, rows: list[dict[str, Any]]) -> list[list[Score]]:  # A
 
 
 def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
-    """Rewards of the last turns of many chats, by one load of the model; a chat does not say that one was cut."""
+    """Rewards of the last turns of many chats, by one load of the model; a chat does not say that one was cut.
+
+    Chats of several people are in one task: one that the model refuses has its reason, and the others their scores.
+    """
     scorer = explaining(task["model"])
     chats = [turns_of(chat) for chat in task["chats"]]
-    judged = scorer.judge([chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats])
-    temperature = load_temperature(Path(task["model"]))
-    scores = [[one.mean, one.deviation, dict(one.criteria), one.is_truncated] for (one,) in judged]
-    tell({"key": task["key"], "chat_scores": scores, "temperature": temperature})
+    judged = scorer.judge_each(
+        [chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats]
+    )
+    line = {"key": task["key"], "temperature": load_temperature(Path(task["model"]))}
+    reasons = [str(one) if isinstance(one, DataError) else "" for one in judged]
+    tell({**line, "chat_scores": [chat_score(one) for one in judged], "reasons": reasons})
+
+
+def chat_score(judged: list[Score] | DataError) -> list[Any] | None:  # Any: JSON
+    """What is told of one chat; None where it was refused."""
+    if isinstance(judged, DataError):
+        return None
+    (one,) = judged
+    return [one.mean, one.deviation, dict(one.criteria), one.is_truncated]
 
 
 def load_scorer(source: str) -> Scorer:

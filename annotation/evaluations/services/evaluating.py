@@ -3,7 +3,8 @@
 An always-valid interval ends it: however often it is looked at, it keeps its promise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from django.db import transaction
 from django.utils import timezone
@@ -27,6 +28,7 @@ State, Status = Evaluation.State, JobModel.Status
 SEED = 9_000_000  # far from those of generation runs: a fresh answer
 FIRST = 10  # priority of its comparisons in the queue
 MOST_PROMPTS = 10_000
+NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
 
 
 @transaction.atomic
@@ -224,10 +226,20 @@ def _end(
     return True
 
 
-def store_scores(*, pk: int, scores: dict[str, float], truncated: Sequence[str] = ()) -> None:
-    """Add scores of answers by candidate id; of ``truncated`` the reward model read a part, or of their prompt."""
+def store_scores(
+    *,
+    pk: int,
+    scores: Mapping[str, float],
+    truncated: Sequence[str] = (),
+    refused: Mapping[str, str] = NONE_REFUSED,
+) -> None:
+    """Add scores of answers by candidate id; of ``truncated`` the reward model read a part, or of their prompt.
+
+    ``refused`` has those that it scored not, with the reason.
+    """
     with transaction.atomic():
         row = RewardComparison.objects.select_for_update().get(pk=pk)
         row.scores = {**row.scores, **scores}
         row.truncated = sorted({*row.truncated, *truncated})
-        row.save(update_fields=["scores", "truncated"])
+        row.refused = {**row.refused, **refused}
+        row.save(update_fields=["scores", "truncated", "refused"])

@@ -286,6 +286,47 @@ def test_a_response_has_one_score_wherever_it_is_asked_for(tmp_path, model):
     assert plain["scores"]["4"] - one["scores"]["4"] == pytest.approx(0.25, abs=1e-6)
 
 
+def reward_of(model, folder):
+    """A reward model beside the tiny policy, which refuses a system turn as that does."""
+    reward = new_reward_model(str(model), precision="float32", device=torch.device("cpu"), seed=1)
+    save_reward_model(reward, folder / "reward")
+    return str(folder / "reward")
+
+
+def test_a_chat_that_the_template_refuses_fails_alone(tmp_path, model):
+    place, said = reward_of(model, tmp_path), {"role": "assistant", "content": "a text"}
+    good, refused = [*TURNS, said], [{"role": "system", "content": "x"}, *TURNS, said]
+    alone, line = lines_of(
+        tmp_path, chats_task(place, [good]), chats_task(place, [refused, good, refused])
+    )
+    first, second, third = line["chat_scores"]
+    assert (first, third) == (None, None)
+    assert second[0] == pytest.approx(alone["chat_scores"][0][0], abs=1e-5)
+    assert [bool(one) for one in line["reasons"]] == [True, False, True]
+    assert "no system turn" in line["reasons"][0]
+
+
+def test_where_every_chat_is_refused_each_has_its_reason(tmp_path, model):
+    place = reward_of(model, tmp_path)
+    refused = [{"role": "system", "content": "x"}, {"role": "assistant", "content": "a text"}]
+    (line,) = lines_of(tmp_path, chats_task(place, [refused]))
+    assert line["chat_scores"] == [None]
+    assert "no system turn" in line["reasons"][0]
+
+
+def test_a_prompt_that_the_template_refuses_ends_no_scoring_of_many(tmp_path, model):
+    place = reward_of(model, tmp_path)
+    refused = [{"role": "system", "content": "x"}, *TURNS]
+    rows = [
+        {"turns": refused, "texts": {"1": ("a", True), "2": ("b", True)}},
+        {"turns": TURNS, "texts": {"3": ("c", True)}},
+    ]
+    (line,) = lines_of(tmp_path, score_many_task(place, rows))
+    assert set(line["scores"]) == {"3"}
+    assert set(line["reasons"]) == {"1", "2"}
+    assert "no system turn" in line["reasons"]["2"]
+
+
 def test_a_prompt_that_never_fits_fails_alone_with_advice(tmp_path, model, monkeypatch):
     def never(*_args, **_fields):
         raise MemoryError
