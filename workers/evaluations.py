@@ -1,7 +1,5 @@
 """The answers of an evaluation are scored by a reward model on a gpu worker."""
 
-import shutil
-
 from celery import shared_task
 
 from annotation.core import storage
@@ -46,11 +44,10 @@ def score(job: RunningJob) -> None:
             refused.update(reasons)
             job.progress(len(done) + len(refused), total, "answers")
 
-    folder = storage.folder("evaluations", str(job.pk))
     if asked:
         tasks = [score_many_task(storage.local(row.reward_model.location), asked)]
-        run_child(tasks, folder=folder, hear=hear, check=job.check)
-    shutil.rmtree(folder, ignore_errors=True)
+        with job.folder("evaluations") as folder:
+            run_child(tasks, folder=folder, hear=hear, check=job.check)
     if refused and not done:
         last = list(refused.values())[-1]
         raise GeneratorFailed(f"No answer could be scored. The last because: {last}")

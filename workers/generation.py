@@ -1,6 +1,5 @@
 """Generation: a policy is asked, what it says is stored and paired; the playground's questions are answered."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from annotation.generation.selectors import wanted
 from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from workers.generators.base import Ask, GeneratorFailed, Outcome, SamplingSettings
-from workers.generators.choosing import generator_for, working_folder
+from workers.generators.choosing import generator_for
 from workers.generators.local import Line, Text, outcome_of, run_child, sample_task, score_task
 from workers.running import RunningJob, running
 
@@ -42,12 +41,13 @@ def generate(job: RunningJob) -> None:
     prompts = list(wanted(run))
     shelf = Shelf(run, prompts, job)
     if prompts:
-        generator_for(run.policy, working_folder("generation", run.pk)).generate(
-            [Ask(prompt_id=one.pk, turns=one.turns) for one in prompts],
-            sampling_of(run, n=run.per_prompt),
-            take=shelf.take,
-            check=job.check,
-        )
+        with job.folder("generation") as folder:
+            generator_for(run.policy, folder).generate(
+                [Ask(prompt_id=one.pk, turns=one.turns) for one in prompts],
+                sampling_of(run, n=run.per_prompt),
+                take=shelf.take,
+                check=job.check,
+            )
     if prompts and shelf.failed == len(prompts):
         raise GeneratorFailed(f"No prompt could be answered. The last because: {shelf.reason}")
 
@@ -104,13 +104,13 @@ def play(job: RunningJob) -> None:
     versions = ModelVersion.objects.in_bulk(run.policy_ids)
     policies = [versions[pk] for pk in run.policy_ids]
     stage = Stage(run, job)
-    folder = working_folder("playground", run.pk)
-    for policy in policies:
-        if policy.backend == ModelVersion.Backend.HTTP:
-            stage.ask_server(policy, folder)
-    if tasks := stage.tasks([one for one in policies if one.backend == ModelVersion.Backend.LOCAL]):
-        run_child(tasks, folder=folder, hear=stage.hear, check=job.check, is_guest=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    local = [one for one in policies if one.backend == ModelVersion.Backend.LOCAL]
+    with job.folder("playground") as folder:
+        for policy in policies:
+            if policy.backend == ModelVersion.Backend.HTTP:
+                stage.ask_server(policy, folder)
+        if tasks := stage.tasks(local):
+            run_child(tasks, folder=folder, hear=stage.hear, check=job.check, is_guest=True)
 
 
 class Stage:

@@ -26,7 +26,7 @@ from training.rlaif.constitution import (
 from training.rlaif.verdict import read_reasoned, read_word
 from training.spec.records import Turn
 from workers.generators.base import Ask, GeneratorFailed, Outcome, SamplingSettings
-from workers.generators.choosing import generator_for, working_folder
+from workers.generators.choosing import generator_for
 from workers.running import RunningJob, running
 
 OF_A_RUN = ("judge__model", "judge__constitution", "judge__labeler")
@@ -105,7 +105,7 @@ class Bench:
 
     def hear(self) -> None:
         """Ask everything in one go; the generator answers in any order."""
-        judge, run = self._run.judge, self._run
+        judge = self._run.judge
         asks = [
             Ask(prompt_id=place, turns=self._question(comparison, order))
             for place, (comparison, order) in enumerate(self._places)
@@ -118,8 +118,9 @@ class Bench:
             seed=judge.seed,
             whole_prompts=True,
         )
-        generator = generator_for(judge.model, working_folder("judging", run.pk))
-        generator.generate(asks, sampling, take=self._take, check=self._tally.job.check)
+        with self._tally.job.folder("judging") as folder:
+            generator = generator_for(judge.model, folder)
+            generator.generate(asks, sampling, take=self._take, check=self._tally.job.check)
 
     def _question(self, comparison: Comparison, order: Order) -> list[dict[str, str]]:
         first, second = (self._texts[pk] for pk in order)
@@ -218,8 +219,9 @@ class Desk:
             whole_prompts=True,
         )
         asks = [Ask(prompt_id=pk, turns=as_rows(asked)) for pk, asked in prompts.items()]
-        generator = generator_for(run.judge.model, working_folder("revising", run.pk))
-        generator.generate(asks, sampling, take=take, check=self._tally.job.check)
+        with self._tally.job.folder("revising") as folder:
+            generator = generator_for(run.judge.model, folder)
+            generator.generate(asks, sampling, take=take, check=self._tally.job.check)
 
     def _take_critique(self, outcome: Outcome) -> None:
         self._tally.job.check()

@@ -8,17 +8,21 @@ with running(TrainingRun.objects, pk) as job:
 import errno
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, models
 
+from annotation.core import storage
 from annotation.core.errors import DomainError
 from annotation.core.jobs import JobModel, JobQuerySet
 from training.spec.errors import TrainingError
@@ -81,6 +85,23 @@ class RunningJob:
         mine = self._jobs.filter(pk=self.pk, status=JobModel.Status.RUNNING, owner=self.owner)
         if not mine.update(progress_done=done, progress_total=total, progress_unit=unit):
             raise Fenced
+
+    @contextmanager
+    def folder(self, kind: str) -> Iterator[Path]:
+        """Where its child works: CONCORD_VAR/<kind>/<id>. However the job ends, what was asked there does not stay.
+
+        Who lost the lease leaves it: the worker that has the job now may work there, and removes it.
+        """
+        folder = storage.folder(kind, str(self.pk))
+        is_ours = True
+        try:
+            yield folder
+        except Fenced:
+            is_ours = False
+            raise
+        finally:
+            if is_ours:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Heartbeat(threading.Thread):

@@ -1,6 +1,5 @@
 """Scores on request: what waits for one reward model is scored together, by one load of it."""
 
-import shutil
 from itertools import islice
 
 from celery import shared_task
@@ -11,7 +10,6 @@ from annotation.core.jobs import Job
 from annotation.registry import scoring
 from annotation.registry.models import ScoringRequest
 from workers.generators.base import GeneratorFailed
-from workers.generators.choosing import working_folder
 from workers.generators.local import Line, chats_task, run_child
 from workers.running import RunningJob, running, sentence_for
 
@@ -52,7 +50,6 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> dict[int, str]:
     """Store the scores of each; the requests that have none, with the reason."""
     heard: list[Line] = []
     owners = [one.pk for one in requests[1:]]
-    folder = working_folder("scoring", job.pk)
 
     def check() -> None:
         job.check()
@@ -63,8 +60,8 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> dict[int, str]:
 
     chats = [chat for one in requests for chat in one.chats]
     task = chats_task(storage.local(requests[0].version.location), chats)
-    run_child([task], folder=folder, hear=heard.append, check=check, is_guest=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    with job.folder("scoring") as folder:
+        run_child([task], folder=folder, hear=heard.append, check=check, is_guest=True)
     answer = next((line for line in heard if "chat_scores" in line), None)
     if answer is None:
         reason = next((line["failed"] for line in heard if "failed" in line), "")

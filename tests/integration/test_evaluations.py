@@ -26,6 +26,7 @@ from training.runtime.device import pick_device
 from training.spec.records import Turn
 from training.spec.splits import split_key
 from workers.evaluations import score_evaluation
+from workers.generators.base import GeneratorFailed
 
 pytestmark = pytest.mark.django_db
 
@@ -333,6 +334,23 @@ def test_answers_that_the_reward_model_refuses_are_counted_and_the_others_scored
     api.force_authenticate(engineer)
     told = api.get(reverse("api-evaluation-detail", args=[project.pk, row.pk])).data
     assert told["reward"]["not_scored"] == 2
+
+
+def test_a_scoring_that_fails_leaves_no_answers_on_the_disk(
+    project, engineer, policies, monkeypatch, settings, tmp_path
+):
+    settings.CONCORD_VAR, settings.CONCORD_LEASE_SECONDS = tmp_path, 3600
+    reward = factories.policy(project, kind="reward", location="/reward")
+    answered(started(project, engineer, policies, prompts=2, is_judged=False, reward_model=reward))
+
+    def run_child(_tasks, *, folder, **_):
+        (folder / "request.json").write_text("what the policies said")
+        raise GeneratorFailed("No memory.")
+
+    monkeypatch.setattr("workers.evaluations.run_child", run_child)
+    score_evaluation(RewardComparison.objects.get().pk)
+    assert RewardComparison.objects.get().error == "No memory."
+    assert list((tmp_path / "evaluations").iterdir()) == []
 
 
 def test_a_reward_model_that_refuses_every_prompt_fails_with_the_reason(

@@ -12,7 +12,7 @@ from annotation.generation import services
 from annotation.generation.models import GenerationRun, PlaygroundRun, PromptOutcome
 from tests import factories
 from workers import generation
-from workers.generators.base import Outcome, Sampled
+from workers.generators.base import GeneratorFailed, Outcome, Sampled
 
 pytestmark = pytest.mark.django_db
 
@@ -239,6 +239,23 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
     assert [run.answers[str(one)]["prompt_tokens_cut"] for one in (base, ppo)] == [3, 0]
     assert [run.answers[str(one)]["is_truncated"] for one in (base, ppo)] == [False, True]
     assert "<dt>concise</dt><dd>2.125</dd>" in page
+
+
+def test_a_playground_run_that_fails_leaves_no_question_on_the_disk(
+    project, engineer, monkeypatch, settings, tmp_path
+):
+    settings.CONCORD_VAR = tmp_path
+    run = played(project, engineer)
+
+    def run_child(_tasks, *, folder, **_):
+        (folder / "request.json").write_text("Why?")
+        raise GeneratorFailed("No memory.")
+
+    monkeypatch.setattr(generation, "run_child", run_child)
+    generation.answer_playground(run.pk)
+    run.refresh_from_db()
+    assert run.error == "No memory."
+    assert list((tmp_path / "playground").iterdir()) == []
 
 
 def test_a_playground_run_is_cancelled_from_its_page(client, project, engineer, monkeypatch):

@@ -8,6 +8,8 @@ from annotation.registry import scoring as service
 from annotation.registry.models import ScoringRequest
 from tests import factories
 from workers import scoring
+from workers.generators.base import GeneratorFailed
+from workers.running import CancelRequested, Fenced, Orphaned
 
 pytestmark = pytest.mark.django_db
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
@@ -103,6 +105,36 @@ def test_a_model_that_fails_fails_all_with_its_sentence(reward, engineer, child_
         assert (one.status, one.error) == ("failed", "The folder has no score head.")
         with pytest.raises(service.ScoringFailed, match="no score head"):
             service.await_scores(one, seconds=0)
+
+
+def ends_with(failure):
+    """A child that wrote what it was asked into its folder, and then ended so."""
+
+    def run_child(_tasks, *, folder, **_):
+        (folder / "request.json").write_text("what somebody sent")
+        raise failure
+
+    return run_child
+
+
+@pytest.mark.parametrize("failure", [GeneratorFailed("No memory."), CancelRequested(), Orphaned()])
+def test_however_scoring_ends_no_chat_stays_on_the_disk(
+    reward, engineer, monkeypatch, settings, tmp_path, failure
+):
+    settings.CONCORD_VAR = tmp_path
+    monkeypatch.setattr(scoring, "run_child", ends_with(failure))
+    scoring.score_chats(requested(reward, engineer).pk)
+    assert list((tmp_path / "scoring").iterdir()) == []
+
+
+def test_who_lost_the_lease_leaves_the_folder_to_the_worker_that_has_the_job_now(
+    reward, engineer, monkeypatch, settings, tmp_path
+):
+    settings.CONCORD_VAR = tmp_path
+    monkeypatch.setattr(scoring, "run_child", ends_with(Fenced()))
+    request = requested(reward, engineer)
+    scoring.score_chats(request.pk)
+    assert (tmp_path / "scoring" / str(request.pk) / "request.json").exists()
 
 
 REFUSED = [{"role": "system", "content": "Be brief."}, *CHAT]

@@ -1,4 +1,4 @@
-"""Which way a registered model is asked, and where a job works while it asks."""
+"""Which way a registered model is asked."""
 
 from pathlib import Path
 
@@ -29,8 +29,3 @@ def generator_for(model: ModelVersion, folder: Path) -> Generator:
         key_variable=model.api_key_variable,
         manners=manners,
     )
-
-
-def working_folder(kind: str, pk: int) -> Path:
-    """Where the child of a job works: CONCORD_VAR/<kind>/<id>."""
-    return storage.folder(kind, str(pk))

@@ -5,8 +5,8 @@ The child is `python -m workers.generators.child FOLDER`. It reads `request.json
 """
 
 import json
+import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +21,7 @@ CODE = Path(__file__).resolve().parent.parent.parent
 CHILD = "workers.generators.child"
 GRACE_SECONDS = 5.0  # the child keeps nothing that is worth waiting for
 TIMEOUT_SECONDS = 7 * 86_400.0
+logger = logging.getLogger(__name__)
 
 Line = Mapping[str, Any]  # Any: JSON
 Text = tuple[str, bool]  # a response, and whether it ended by itself
@@ -50,7 +51,6 @@ class LocalGenerator:
                 raise GeneratorFailed(line["failed"])
 
         run_child([task], folder=self.folder, hear=hear, check=check)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def sample_task(
@@ -176,7 +176,9 @@ def _sentence(folder: Path, status: int) -> str:
             "The system killed the process that samples, most often because memory ran out. "
             "Lower max_tokens, or start the run again on a larger machine: what is stored stays."
         )
-    lines = process.tail(folder / LOG_FILE).strip().splitlines()
+    log = process.tail(folder / LOG_FILE).strip()
+    logger.warning("child.died", extra={"status": status, "log": log})  # the folder goes
+    lines = log.splitlines()
     last = lines[-1][:300] if lines else "nothing"
     return (
         f"The process that samples ended with status {status}. The last line of its log: {last} "
