@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +85,21 @@ class RunningJob:
         mine = self._jobs.filter(pk=self.pk, status=JobModel.Status.RUNNING, owner=self.owner)
         if not mine.update(progress_done=done, progress_total=total, progress_unit=unit):
             raise Fenced
+
+    @contextmanager
+    def keeping(self, keys: Collection[int]) -> Iterator[None]:
+        """Keep the leases of other jobs of this kind, which were claimed for the same owner."""
+        lease = settings.CONCORD_LEASE_SECONDS
+        heartbeat = Heartbeat(
+            lambda: self._jobs.renew_all(keys, owner=self.owner, lease_seconds=lease),
+            lease_seconds=lease,
+        )
+        if keys:
+            heartbeat.start()
+        try:
+            yield
+        finally:
+            heartbeat.stop()
 
     @contextmanager
     def folder(self, kind: str) -> Iterator[Path]:

@@ -30,7 +30,8 @@ def score(job: RunningJob) -> None:
     )
     others = [one.pk for one in requests[1:]]
     try:
-        refused = ask(requests, job)
+        with job.keeping(others):
+            refused = ask(requests, job)
     except GeneratorFailed as error:
         finish(others, job, ScoringRequest.Status.FAILED, sentence_for(error))
         raise
@@ -49,19 +50,10 @@ def score(job: RunningJob) -> None:
 def ask(requests: list[ScoringRequest], job: RunningJob) -> dict[int, str]:
     """Store the scores of each; the requests that have none, with the reason."""
     heard: list[Line] = []
-    owners = [one.pk for one in requests[1:]]
-
-    def check() -> None:
-        job.check()
-        for pk in owners:
-            ScoringRequest.objects.renew(
-                pk, owner=job.owner, lease_seconds=settings.CONCORD_LEASE_SECONDS
-            )
-
     chats = [chat for one in requests for chat in one.chats]
     task = chats_task(storage.local(requests[0].version.location), chats)
     with job.folder("scoring") as folder:
-        run_child([task], folder=folder, hear=heard.append, check=check, is_guest=True)
+        run_child([task], folder=folder, hear=heard.append, check=job.check, is_guest=True)
     answer = next((line for line in heard if "chat_scores" in line), None)
     if answer is None:
         reason = next((line["failed"] for line in heard if "failed" in line), "")

@@ -1,8 +1,14 @@
 """Scores on request: asked by a row, answered together by a worker, told where to look when that takes longer."""
 
+import time
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.core.errors import InvalidInput
+from annotation.core.jobs import JobQuerySet
 from annotation.projects.models import Role
 from annotation.registry import scoring as service
 from annotation.registry.models import ScoringRequest
@@ -12,6 +18,7 @@ from workers.generators.base import GeneratorFailed
 from workers.running import CancelRequested, Fenced, Orphaned
 
 pytestmark = pytest.mark.django_db
+renew_all = JobQuerySet.renew_all
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]
 
 
@@ -135,6 +142,56 @@ def test_who_lost_the_lease_leaves_the_folder_to_the_worker_that_has_the_job_now
     request = requested(reward, engineer)
     scoring.score_chats(request.pk)
     assert (tmp_path / "scoring" / str(request.pk) / "request.json").exists()
+
+
+def test_a_look_at_many_requests_asks_the_database_nothing(
+    reward, engineer, child_says, monkeypatch
+):
+    for _ in range(4):
+        last = requested(reward, engineer)
+    child_says()
+    answers, looks = scoring.run_child, []
+
+    def looked_at(tasks, *, check, **fields):
+        with CaptureQueriesContext(connection) as asked:
+            for _ in range(5):
+                check()
+        looks.append(len(asked))
+        answers(tasks, check=check, **fields)
+
+    monkeypatch.setattr(scoring, "run_child", looked_at)
+    scoring.score_chats(last.pk)
+    assert looks == [0]
+    assert set(ScoringRequest.objects.values_list("status", flat=True)) == {"done"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_leases_of_all_that_is_scored_together_are_renewed_by_one_statement(
+    reward, engineer, monkeypatch, settings
+):
+    settings.CONCORD_LEASE_SECONDS = 1
+    first, *others = [requested(reward, engineer) for _ in range(3)]
+    together = ScoringRequest.objects.filter(pk__in=[one.pk for one in others])
+    renewed = []
+    monkeypatch.setattr(
+        JobQuerySet,
+        "renew_all",
+        lambda jobs, keys, **fields: renewed.append(keys) or renew_all(jobs, keys, **fields),
+    )
+    held = []
+
+    def works_longer_than_a_lease(_tasks, *, check, **_):
+        for _ in range(15):
+            time.sleep(0.1)
+            check()
+        held.extend(together.filter(lease_until__gt=timezone.now()))
+        raise GeneratorFailed("No memory.")
+
+    monkeypatch.setattr(scoring, "run_child", works_longer_than_a_lease)
+    scoring.score_chats(first.pk)
+    assert len(held) == 2
+    assert {tuple(keys) for keys in renewed} == {tuple(one.pk for one in others)}
+    assert len(renewed) <= 6  # four in a lease
 
 
 REFUSED = [{"role": "system", "content": "Be brief."}, *CHAT]
