@@ -1,5 +1,5 @@
 """What keeps work moving: requeue what silent workers held, ring again for all that waits, end old leases,
-move rounds.
+forget chats that were scored, move rounds.
 """
 
 import logging
@@ -24,6 +24,7 @@ from annotation.demonstrations.services.writing import expire_drafts
 from annotation.evaluations.services import advance_evaluations
 from annotation.projects.selectors import behind_early_stop
 from annotation.quality.selectors import with_old_reports
+from annotation.registry.scoring import forget_old_requests
 from annotation.rounds.services import advance_all
 from workers.checkpoints import remove_of_done, remove_unused
 
@@ -34,6 +35,7 @@ RING_AT_ONCE = 200  # doorbells of one kind in a sweep; the next sweep rings for
 @shared_task(name="workers.housekeeping.sweep")
 def sweep() -> None:
     """Reap silent jobs of every kind, ring for the queued, end labelers' old leases; harmless in any number."""
+    forget_old_requests()
     is_rung = {queue: has_doorbells(queue) for queue in Queue}
     for model in job_models(*Queue):
         jobs = JobQuerySet(model)

@@ -7,7 +7,7 @@ refused, so that a worker that is away is noticed at once.
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -17,7 +17,7 @@ from annotation.accounts.models import User
 from annotation.audit.services import record
 from annotation.core.errors import DomainError, InvalidInput, NotFound
 from annotation.core.jobs import JobModel, ring
-from annotation.projects.models import Membership, Project, Role
+from annotation.projects.models import Membership, Role
 from annotation.registry.models import ModelVersion, ScoringRequest
 
 SCORERS = (Role.ENGINEER, Role.ADMIN)
@@ -64,7 +64,6 @@ def request_scores(
     if version.kind != ModelVersion.Kind.REWARD:
         raise InvalidInput(f"{version} is a {version.kind} model; only reward models score.")
     _check(chats)
-    _forget_old(version.project)
     waiting = ScoringRequest.objects.filter(
         project=version.project, status=JobModel.Status.QUEUED
     ).count()
@@ -107,10 +106,13 @@ def _check(chats: Sequence[Sequence[Mapping[str, str]]]) -> None:
             raise InvalidInput.at("chats", f"Chat {number} holds NUL, which is no text.")
 
 
-def _forget_old(project: Project) -> None:
-    """Requests are answers on the way, not records: they go after a day."""
-    before = timezone.now() - timedelta(days=KEPT_DAYS)
-    ScoringRequest.objects.filter(project=project, created_at__lt=before).delete()
+def forget_old_requests() -> None:
+    """Requests are answers on the way, not records: they go after a day, with the chats and the scores."""
+    ScoringRequest.objects.filter(created_at__lt=_kept_since()).delete()
+
+
+def _kept_since() -> datetime:
+    return timezone.now() - timedelta(days=KEPT_DAYS)
 
 
 def await_scores(request: ScoringRequest, *, seconds: float) -> ScoringRequest:
@@ -137,8 +139,9 @@ def _wait(request: ScoringRequest, seconds: float) -> None:
 
 
 def request_for(version: ModelVersion, pk: int) -> ScoringRequest:
-    """One request for scores of this model."""
-    row: ScoringRequest | None = version.scoring_requests.filter(pk=pk).first()
+    """One request for scores of this model, of the last day."""
+    kept = version.scoring_requests.filter(created_at__gte=_kept_since())
+    row: ScoringRequest | None = kept.filter(pk=pk).first()
     if row is None:
         raise NotFound(f"There is no request {pk} for scores; they are kept for a day.")
     return row

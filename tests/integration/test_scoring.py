@@ -1,6 +1,7 @@
 """Scores on request: asked by a row, answered together by a worker, told where to look when that takes longer."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -15,6 +16,7 @@ from annotation.registry.models import ScoringRequest
 from tests import factories
 from workers import scoring
 from workers.generators.base import GeneratorFailed
+from workers.housekeeping import sweep
 from workers.running import CancelRequested, Fenced, Orphaned
 
 pytestmark = pytest.mark.django_db
@@ -142,6 +144,25 @@ def test_who_lost_the_lease_leaves_the_folder_to_the_worker_that_has_the_job_now
     request = requested(reward, engineer)
     scoring.score_chats(request.pk)
     assert (tmp_path / "scoring" / str(request.pk) / "request.json").exists()
+
+
+def of_days_ago(request, days):
+    before = timezone.now() - timedelta(days=days)
+    ScoringRequest.objects.filter(pk=request.pk).update(created_at=before)
+
+
+def test_the_sweep_removes_the_chats_of_more_than_a_day_ago(reward, engineer):
+    old, young = requested(reward, engineer), requested(reward, engineer)
+    of_days_ago(old, 1.01)
+    of_days_ago(young, 0.99)
+    sweep()
+    assert list(ScoringRequest.objects.all()) == [young]
+
+
+def test_a_request_of_more_than_a_day_ago_is_not_shown(api, engineer, reward):
+    address = sent(api, engineer, reward)["Location"]
+    of_days_ago(ScoringRequest.objects.get(), 1.01)
+    assert api.get(address).status_code == 404
 
 
 def test_a_look_at_many_requests_asks_the_database_nothing(
