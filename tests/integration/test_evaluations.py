@@ -226,6 +226,30 @@ def test_it_can_be_stopped_once(project, engineer, policies):
         services.stop_evaluation(row=evaluation_in(project, row.pk), actor=engineer)
 
 
+def test_what_is_stopped_is_scored_no_more(project, engineer, policies):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = answered(started(project, engineer, policies, reward_model=reward))
+    assert RewardComparison.objects.get().status == "queued"
+    services.stop_evaluation(row=row, actor=engineer)
+    assert RewardComparison.objects.get().status == "cancelled"
+
+
+def test_where_one_policy_fails_the_other_is_asked_no_more(project, engineer, policies):
+    row = started(project, engineer, policies)
+    GenerationRun.objects.filter(pk=row.generation_id).update(status="failed", error="No weights.")
+    services.advance_evaluations()
+    assert evaluation_in(project, row.pk).baseline_generation.status == "cancelled"
+
+
+def test_what_people_decided_early_is_scored_all_the_same(project, engineer, policies):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = answered(started(project, engineer, policies, reward_model=reward))
+    vote(row, 14, out_of=14)
+    services.advance_evaluations()
+    assert evaluation_in(project, row.pk).state == "decided"
+    assert RewardComparison.objects.get().status == "queued"
+
+
 def test_what_cannot_be_compared_is_refused_at_its_field(project, engineer, policies):
     policy, baseline = policies
     for field, options in {

@@ -15,10 +15,11 @@ from annotation.comparisons.models import Batch
 from annotation.comparisons.services.batches import open_batch, set_state
 from annotation.comparisons.services.pairing import Pairing, compare_sets
 from annotation.core.errors import Conflict, DomainError, InvalidInput
-from annotation.core.jobs import Job, JobModel, ring
+from annotation.core.jobs import UNDER_WAY, Job, JobModel, ring
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation, RewardComparison
 from annotation.evaluations.selectors import answers_of, held_out_prompts
+from annotation.generation.models import GenerationRun
 from annotation.generation.services import cancel as cancel_generation
 from annotation.generation.services import request_candidates
 from annotation.projects.models import Project
@@ -146,7 +147,7 @@ def advance_evaluation(pk: int) -> bool:
         with transaction.atomic():
             return _compare(row) if row.state == State.ANSWERING else _decide(row)
     except DomainError as error:
-        return _end(row, State.FAILED, only_from=State.ANSWERING, error=str(error))
+        return _fail(row, str(error))
 
 
 def _compare(row: Evaluation) -> bool:
@@ -206,12 +207,27 @@ def stop_evaluation(*, row: Evaluation, actor: User | None) -> Evaluation:
     """End it now; what was said so far stays its result."""
     if row.is_over or not _end(row, State.STOPPED, only_from=State(row.state)):
         raise Conflict(f"This evaluation is {row.state} already.")
-    for run in (row.generation, row.baseline_generation):
-        if run is not None and not run.is_over:
-            cancel_generation(run=run, actor=actor)
+    _cancel_jobs(row, actor=actor)
     record("evaluation.stopped", row, actor=actor)
     row.refresh_from_db()
     return row
+
+
+@transaction.atomic
+def _fail(row: Evaluation, reason: str) -> bool:
+    has_ended = _end(row, State.FAILED, only_from=State.ANSWERING, error=reason)
+    if has_ended:
+        _cancel_jobs(row, actor=None)
+    return has_ended
+
+
+def _cancel_jobs(row: Evaluation, *, actor: User | None) -> None:
+    """Nobody waits any more for what its policies answer and its reward model says."""
+    runs = [pk for pk in (row.generation_id, row.baseline_generation_id) if pk is not None]
+    for run in GenerationRun.objects.filter(pk__in=runs, status__in=UNDER_WAY):
+        cancel_generation(run=run, actor=actor)
+    for scoring in RewardComparison.objects.filter(evaluation=row, status__in=UNDER_WAY):
+        scoring.request_cancel()
 
 
 def _end(
