@@ -1,19 +1,19 @@
 """What people and a reward model said of two policies, as numbers with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from annotation.accounts.models import User
-from annotation.comparisons.models import Comparison
+from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import PairRow, pair_rows
 from annotation.evaluations.models import Evaluation, ModelCard
-from annotation.evaluations.selectors import answers_of
-from annotation.generation.models import Candidate
+from annotation.evaluations.selectors import Pairs, PromptsCut, pairs_of, prompts_cut_of
 from annotation.measures.bias import LengthControl, length_control
 from annotation.measures.evaluation import (
     OveroptimizationFit,
@@ -28,7 +28,6 @@ from training.spec.events import EventKind
 
 PATH_POINTS = 60
 SELF_BLEU_OF = 100  # answers; its work grows with the square
-Answers = Mapping[int, tuple[Candidate, Candidate]]
 
 
 class Step(NamedTuple):
@@ -59,39 +58,94 @@ class Evidence:
 
 def evidence_of(row: Evaluation) -> Evidence:
     """From the judgments of people (simulated ones too, never machine judges) on its batch."""
-    answers = answers_of(row)
-    ours = {policy.pk: len(policy.text) for policy, _ in answers.values()}
-    theirs = {baseline.pk: len(baseline.text) for _, baseline in answers.values()}
-    rows = list(_votes(row))
+    return _read([row]).evidence_of(row)
+
+
+class Findings(NamedTuple):
+    """What is told of an evaluation in a list."""
+
+    people: Evidence
+    reward: "Scored | None"
+    cut: PromptsCut
+
+
+def findings_of(rows: Sequence[Evaluation]) -> dict[int, Findings]:
+    """Of several evaluations of one project by key: the same statements, however many they are."""
+    read, cut = _read(rows), prompts_cut_of(rows)
+    return {
+        row.pk: Findings(read.evidence_of(row), _scored(row, read.pairs[row.pk]), cut[row.pk])
+        for row in rows
+    }
+
+
+def evidence_by_key(rows: Sequence[Evaluation]) -> dict[int, Evidence]:
+    """What people said of several evaluations of one project, read at once."""
+    read = _read(rows)
+    return {row.pk: read.evidence_of(row) for row in rows}
+
+
+class _Read(NamedTuple):
+    """What the database has of some evaluations, by key: the answers, the votes, how many wait for one."""
+
+    pairs: Mapping[int, Pairs]
+    votes: Mapping[int, list[PairRow]]
+    waiting: Mapping[int, int]
+    simulated: Collection[int]  # labelers
+
+    def evidence_of(self, row: Evaluation) -> Evidence:
+        """Of one of them."""
+        votes = self.votes.get(row.pk, [])
+        simulated = sum(one.labeler_id in self.simulated for one in votes)
+        return _evidence(self.pairs[row.pk], votes, simulated, self.waiting.get(row.pk, 0))
+
+
+def _read(rows: Sequence[Evaluation]) -> _Read:
+    votes = _votes(rows)
+    labelers = {one.labeler_id for some in votes.values() for one in some}
+    kind = User.objects.filter(pk__in=labelers, kind=User.Kind.SIMULATED)
+    return _Read(pairs_of(rows), votes, _waiting(rows), set(kind.values_list("pk", flat=True)))
+
+
+def _evidence(pairs: Pairs, rows: Sequence[PairRow], simulated: int, waiting: int) -> Evidence:
+    ours = {policy.candidate_id: policy.characters for policy, _ in pairs.values()}
+    theirs = {baseline.candidate_id: baseline.characters for _, baseline in pairs.values()}
     decided = [one for one in rows if one.strength]
     won = [(one.strength > 0) == (one.first_id in ours) for one in decided]
     longer = [_lengths(one, ours, theirs) for one in decided]
-    waiting = Comparison.objects.filter(
-        batch=row.batch, state__in=(Comparison.State.OPEN, Comparison.State.HELD)
-    ).exclude(kind=Comparison.Kind.GOLD)
     return Evidence(
         win_rate=win_rate(sum(won), len(won)),
         controlled=length_control(longer, won) if won else None,
         ties=sum(one.strength == 0 and not one.is_all_bad for one in rows),
         all_bad=sum(one.is_all_bad for one in rows),
-        simulated=_simulated(rows),
-        open=waiting.count() if row.batch_id else 0,
+        simulated=simulated,
+        open=waiting,
         path=_path(won),
     )
 
 
-def _simulated(rows: Sequence[PairRow]) -> int:
-    keys = {one.labeler_id for one in rows}
-    kind = User.objects.filter(pk__in=keys, kind=User.Kind.SIMULATED)
-    simulated = set(kind.values_list("pk", flat=True)) if keys else set()
-    return sum(one.labeler_id in simulated for one in rows)
+def _votes(rows: Sequence[Evaluation]) -> dict[int, list[PairRow]]:
+    """By the key of the evaluation, in the order in which they were given."""
+    by_batch = {row.batch_id: row.pk for row in rows if row.batch_id is not None}
+    if not by_batch:
+        return {}
+    people = Q(comparison__batch__in=by_batch) & ~Q(labeler__kind=User.Kind.MACHINE)
+    given = list(pair_rows(rows[0].project, where=people))
+    batch_of = dict(Judgment.objects.filter(people).values_list("pk", "comparison__batch_id"))
+    votes: defaultdict[int, list[PairRow]] = defaultdict(list)
+    for one in given:
+        if (batch := batch_of.get(one.judgment_id)) is not None:
+            votes[by_batch[batch]].append(one)
+    return votes
 
 
-def _votes(row: Evaluation) -> list[PairRow]:
-    if row.batch_id is None:
-        return []
-    people = Q(comparison__batch=row.batch_id) & ~Q(labeler__kind=User.Kind.MACHINE)
-    return sorted(pair_rows(row.project, where=people), key=lambda one: one.judgment_id)
+def _waiting(rows: Sequence[Evaluation]) -> dict[int, int]:
+    """How many comparisons of each have no vote yet."""
+    by_batch = {row.batch_id: row.pk for row in rows if row.batch_id is not None}
+    open_ones = Comparison.objects.filter(
+        batch__in=by_batch, state__in=(Comparison.State.OPEN, Comparison.State.HELD)
+    ).exclude(kind=Comparison.Kind.GOLD)
+    counts = open_ones.values_list("batch_id").annotate(Count("pk"))
+    return {by_batch[batch]: count for batch, count in counts}
 
 
 def _lengths(one: PairRow, ours: Mapping[int, int], theirs: Mapping[int, int]) -> int:
@@ -120,16 +174,20 @@ class Scored:
 
 def scored(row: Evaluation) -> Scored | None:
     """None where no reward model was asked; equal scores are half a win."""
+    return _scored(row, pairs_of([row])[row.pk])
+
+
+def _scored(row: Evaluation, pairs: Pairs) -> Scored | None:
     comparison = getattr(row, "reward_comparison", None)
     if comparison is None:
         return None
     scores = comparison.scores
     gains, lengths = [], []
-    for ours, theirs in answers_of(row).values():
-        mine, other = scores.get(str(ours.pk)), scores.get(str(theirs.pk))
+    for ours, theirs in pairs.values():
+        mine, other = scores.get(str(ours.candidate_id)), scores.get(str(theirs.candidate_id))
         if mine is not None and other is not None:
             gains.append(mine - other)
-            lengths.append(len(ours.text) - len(theirs.text))
+            lengths.append(ours.characters - theirs.characters)
     if not gains:
         nothing = missing(comparison.error or "The reward model has not scored the answers yet.")
         return Scored(win_rate=nothing, controlled=None, gain=None)
@@ -213,13 +271,14 @@ def _judged(row: Evaluation) -> list[Judged]:
     if start is None:
         return []
     rows = Evaluation.objects.filter(project=row.project_id, baseline=start, policy__parent=start)
-    found = []
-    for one in rows.select_related("policy", "project", "batch").order_by("pk"):
+    there = list(rows.select_related("policy", "project", "batch").order_by("pk"))
+    said, found = evidence_by_key(there), []
+    for one in there:
         card = ModelCard.objects.filter(version=one.policy_id).first()
         kl = (card.facts.get("metrics", {}) if card else {}).get("kl")
         if not isinstance(kl, (int, float)) or kl <= 0:
             continue
-        rate = evidence_of(one).win_rate
+        rate = said[one.pk].win_rate
         if rate.value is not None:
             found.append(Judged(sqrt(kl), str(one.policy), rate))
     return found

@@ -1,10 +1,12 @@
 """Reading what models are worth: cards, evaluations, prompts that neither policy was trained on."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Length
 
 from annotation.core.errors import NotFound
 from annotation.core.jobs import JobModel, waiting_text
@@ -131,23 +133,68 @@ def _behind(versions: Iterable[ModelVersion]) -> Iterator[ModelVersion]:
             )
 
 
-def prompts_cut(row: Evaluation) -> dict[str, int]:
-    """How many of the prompts were longer than the policy, and than the baseline, reads: they answered a part."""
-    cut = PromptOutcome.objects.filter(prompt_tokens_cut__gt=0)
+class PromptsCut(NamedTuple):
+    """How many of the prompts were longer than each of the two reads: it answered a part."""
+
+    policy: int
+    baseline: int
+
+
+def prompts_cut(row: Evaluation) -> PromptsCut:
+    """Of one evaluation."""
+    return prompts_cut_of([row])[row.pk]
+
+
+def prompts_cut_of(rows: Sequence[Evaluation]) -> dict[int, PromptsCut]:
+    """Of several evaluations by key, read at once."""
+    cut = PromptOutcome.objects.filter(prompt_tokens_cut__gt=0, run_id__in=_runs_of(rows))
+    counts = dict(cut.values_list("run_id").annotate(Count("pk")))
     return {
-        "policy": cut.filter(run_id=row.generation_id).count(),
-        "baseline": cut.filter(run_id=row.baseline_generation_id).count(),
+        row.pk: PromptsCut(
+            *(counts.get(run, 0) for run in (row.generation_id, row.baseline_generation_id))
+        )
+        for row in rows
     }
 
 
+class Answer(NamedTuple):
+    """What is counted of an answer."""
+
+    candidate_id: int
+    characters: int
+
+
+Pairs = dict[int, tuple[Answer, Answer]]  # by prompt: what the policy answered, and the baseline
+
+
+def pairs_of(rows: Sequence[Evaluation]) -> dict[int, Pairs]:
+    """The answers to compare of several evaluations by key, read at once; prompts that lack one are left out."""
+    said: dict[int, dict[int, Answer]] = {run: {} for run in _runs_of(rows)}
+    told = Candidate.objects.filter(run_id__in=said).order_by("pk")
+    for run, prompt, pk, characters in told.values_list(
+        "run_id", "prompt_id", "pk", Length("text")
+    ):
+        said[run][prompt] = Answer(pk, characters)
+    return {row.pk: _pairs(row, said) for row in rows}
+
+
+def _pairs(row: Evaluation, said: Mapping[int, Mapping[int, Answer]]) -> Pairs:
+    ours = said.get(row.generation_id or 0, {})
+    theirs = said.get(row.baseline_generation_id or 0, {})
+    return {prompt: (one, theirs[prompt]) for prompt, one in ours.items() if prompt in theirs}
+
+
+def _runs_of(rows: Iterable[Evaluation]) -> list[int]:
+    both = ((row.generation_id, row.baseline_generation_id) for row in rows)
+    return [run for run in chain.from_iterable(both) if run is not None]
+
+
 def answers_of(row: Evaluation) -> dict[int, tuple[Candidate, Candidate]]:
-    """The policy's and the baseline's answer by prompt; prompts that lack one of them are left out."""
-    found: dict[int, dict[int | None, Candidate]] = {}
-    runs = (row.generation_id, row.baseline_generation_id)
-    for one in Candidate.objects.filter(run_id__in=runs).select_related("prompt").order_by("pk"):
-        found.setdefault(one.prompt_id, {})[one.run_id] = one
+    """The policy's and the baseline's answer by prompt, whole; prompts that lack one of them are left out."""
+    pairs = pairs_of([row])[row.pk]
+    keys = {one.candidate_id for pair in pairs.values() for one in pair}
+    whole = Candidate.objects.select_related("prompt").in_bulk(keys)
     return {
-        prompt_id: (sides[runs[0]], sides[runs[1]])
-        for prompt_id, sides in found.items()
-        if len(sides) == 2
+        prompt: (whole[ours.candidate_id], whole[theirs.candidate_id])
+        for prompt, (ours, theirs) in pairs.items()
     }

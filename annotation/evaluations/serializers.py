@@ -1,14 +1,15 @@
 """What models are worth, as JSON."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from annotation.evaluations.evidence import evidence_of, scored
+from annotation.evaluations.evidence import Findings, findings_of
 from annotation.evaluations.models import Evaluation, ModelCard
-from annotation.evaluations.selectors import prompts_cut
 
 LAST_KEY = 2**63 - 1
 
@@ -63,8 +64,20 @@ class NewEvaluationSerializer(serializers.Serializer[Any]):
     is_judged = serializers.BooleanField(required=False, default=True)
 
 
+class EvaluationsSerializer(serializers.ListSerializer[Any]):
+    """Several evaluations, whose votes and answers are read at once."""
+
+    def to_representation(self, data: Any) -> Any:  # Any: rows, and JSON
+        assert isinstance(self.child, EvaluationSerializer)  # noqa: S101 - it names this class
+        rows = list(data)
+        self.child.findings = findings_of(rows)
+        return super().to_representation(rows)
+
+
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     """An evaluation, with what people and the reward model said so far."""
+
+    findings: Mapping[int, Findings] = MappingProxyType({})  # of those that are told, by key
 
     prompts_cut = serializers.SerializerMethodField(
         help_text="Prompts that were longer than each of the two reads, which answered a part of them."
@@ -80,14 +93,20 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
             *["created_by", "created_at", "finished_at"],
         ]
         read_only_fields = fields
+        list_serializer_class = EvaluationsSerializer
+
+    def to_representation(self, instance: Evaluation) -> Any:  # Any: JSON
+        if instance.pk not in self.findings:
+            self.findings = findings_of([instance])
+        return super().to_representation(instance)
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_prompts_cut(self, row: Evaluation) -> dict[str, int]:
-        return prompts_cut(row)
+        return self.findings[row.pk].cut._asdict()
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_people(self, row: Evaluation) -> Any:  # Any: JSON
-        found = evidence_of(row)
+        found = self.findings[row.pk].people
         return {
             "win_rate": found.win_rate.as_json(),
             "length_controlled": found.controlled and found.controlled.win_rate.as_json(),
@@ -100,7 +119,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_reward(self, row: Evaluation) -> Any:  # Any: as above
-        found = scored(row)
+        found = self.findings[row.pk].reward
         return found and {
             "win_rate": found.win_rate.as_json(),
             "length_controlled": found.controlled and found.controlled.win_rate.as_json(),

@@ -12,7 +12,13 @@ from annotation.evaluations.cards.markdown import as_markdown
 from annotation.evaluations.cards.whole import sections_of
 from annotation.evaluations.disagreements import batch_asked
 from annotation.evaluations.drawings import goodhart_plot, votes_as_they_came
-from annotation.evaluations.evidence import diversity, evidence_of, goodhart, scored
+from annotation.evaluations.evidence import (
+    diversity,
+    evidence_by_key,
+    evidence_of,
+    goodhart,
+    scored,
+)
 from annotation.evaluations.forms import EvaluationForm
 from annotation.evaluations.models import Evaluation
 from annotation.evaluations.selectors import (
@@ -77,9 +83,10 @@ def model_card_markdown(request: HttpRequest, project_id: int, pk: int) -> HttpR
 def evaluation_list(request: HttpRequest, project_id: int) -> HttpResponse:
     """All evaluations, newest first."""
     project = project_for(request.user, project_id, Role.ENGINEER)
-    rows = evaluations_of(project)[:SHOWN]
+    rows = list(evaluations_of(project)[:SHOWN])
+    found = evidence_by_key(rows)
     context = page_context(person(request), project, "evaluations")
-    context["evaluations"] = [(row, evidence_of(row).win_rate) for row in rows]
+    context["evaluations"] = [(row, found[row.pk].win_rate) for row in rows]
     return render(request, "evaluations/list.html", context)
 
 
@@ -131,8 +138,8 @@ def _cuts(row: Evaluation) -> list[tuple[ModelVersion, GenerationRun | None, int
     """Each policy that could not read all prompts whole, with the run that lists them and their number."""
     cut = prompts_cut(row)
     sides = (
-        (row.policy, row.generation, cut["policy"]),
-        (row.baseline, row.baseline_generation, cut["baseline"]),
+        (row.policy, row.generation, cut.policy),
+        (row.baseline, row.baseline_generation, cut.baseline),
     )
     return [one for one in sides if one[2]]
 

@@ -3,6 +3,8 @@
 from math import log, sqrt
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.comparisons.models import Comparison
@@ -482,6 +484,54 @@ def test_the_api_starts_reads_and_stops(project, engineer, policies, api):
     assert api.get(address).json()["people"]["win_rate"]["value"] is None
     stopped = api.post(reverse("api-evaluation-stop", args=[project.pk, made.json()["id"]]))
     assert stopped.json()["state"] == "stopped"
+
+
+def statements(read):
+    """How many statements it takes, once what is read once a process was read."""
+    read()
+    with CaptureQueriesContext(connection) as asked:
+        assert read().status_code == 200
+    return len(asked)
+
+
+def voted_on(project, engineer, policies, number):
+    """An evaluation with votes of both kinds of labelers, and a reward model."""
+    reward = factories.policy(project, kind="reward", location=f"/reward/{number}")
+    row = started(project, engineer, policies, prompts=4, reward_model=reward)
+    row = answered(row, ours=f"better {number} {{}}", theirs=f"worse {number} {{}}")
+    vote(row, 1, out_of=2)
+    vote(row, 1, out_of=1, labeler=factories.user(kind="simulated"))
+    keys = [str(one.pk) for pair in answers_of(row).values() for one in pair]
+    scoring = row.reward_comparison.pk
+    services.store_scores(pk=scoring, scores={key: float(key) for key in keys})
+
+
+@pytest.mark.parametrize("name", ["evaluations-list", "api-evaluation-list"])
+def test_a_list_of_evaluations_takes_as_many_statements_for_four_as_for_one(
+    project, engineer, policies, client, name
+):
+    client.force_login(engineer)
+    address = reverse(name, args=[project.pk])
+    voted_on(project, engineer, policies, 1)
+    one = statements(lambda: client.get(address))
+    for number in (2, 3, 4):
+        voted_on(project, engineer, policies, number)
+    assert statements(lambda: client.get(address)) == one
+
+
+def test_a_list_tells_of_each_evaluation_what_its_own_page_tells(project, engineer, policies, api):
+    api.force_authenticate(engineer)
+    for number in (1, 2):
+        voted_on(project, engineer, policies, number)
+    rows = api.get(reverse("api-evaluation-list", args=[project.pk])).json()["results"]
+    pages = [
+        api.get(reverse("api-evaluation-detail", args=[project.pk, one["id"]])).json()
+        for one in rows
+    ]
+    assert rows == pages
+    assert [one["people"]["win_rate"]["n"] for one in rows] == [3, 3]
+    assert [one["people"]["open"] for one in rows] == [1, 1]
+    assert [one["people"]["simulated"] for one in rows] == [1, 1]
 
 
 def test_labelers_see_nothing_of_whose_answers_they_compare(project, engineer, policies, api):

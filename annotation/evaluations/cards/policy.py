@@ -5,7 +5,7 @@ from typing import Any
 from annotation.evaluations.cards import reward
 from annotation.evaluations.cards.origin import spec_of
 from annotation.evaluations.cards.sections import Section, Table, interval_of, number, percent
-from annotation.evaluations.evidence import evidence_of
+from annotation.evaluations.evidence import evidence_by_key
 from annotation.evaluations.models import Evaluation, ModelCard
 from annotation.evaluations.selectors import are_held_out_behind, trained_behind
 from annotation.registry.models import ModelVersion
@@ -118,7 +118,8 @@ def taught(version: ModelVersion) -> list[Section]:
 def said_by_people(version: ModelVersion) -> list[Section]:
     """Its blind evaluations; nothing where there was none."""
     rows = Evaluation.objects.filter(policy=version).select_related("project", "baseline", "batch")
-    told = [(row, evidence_of(row)) for row in rows.order_by("pk")[:MOST_EVALUATIONS]]
+    found_by = evidence_by_key(shown := list(rows.order_by("pk")[:MOST_EVALUATIONS]))
+    told = [(row, found_by[row.pk]) for row in shown]
     if not told:
         return []
     head = ("Compared with", "People prefer it", "Valid at every look", "Votes", "At equal length")
