@@ -30,9 +30,9 @@ def score(job: RunningJob) -> None:
             "texts": {str(one.pk): (one.text, one.is_finished) for one in pair},
         }
         for pair in answers_of(row.evaluation).values()
-        if str(pair[0].pk) not in done
+        if any(str(one.pk) not in done for one in pair)
     ]
-    total = len(done) + 2 * len(asked)
+    total = len({*done, *(key for one in asked for key in one["texts"])})
 
     def hear(line: Line) -> None:
         if "failed" in line:

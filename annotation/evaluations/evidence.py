@@ -1,6 +1,6 @@
 """What people and a reward model said of two policies, as numbers with intervals."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -13,7 +13,7 @@ from annotation.accounts.models import User
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import PairRow, pair_rows
 from annotation.evaluations.models import Evaluation, ModelCard
-from annotation.evaluations.selectors import Pairs, PromptsCut, pairs_of, prompts_cut_of
+from annotation.evaluations.selectors import Pairs, PromptsCut, equal_in, pairs_of, prompts_cut_of
 from annotation.measures.bias import LengthControl, length_control
 from annotation.measures.evaluation import (
     OveroptimizationFit,
@@ -67,13 +67,19 @@ class Findings(NamedTuple):
     people: Evidence
     reward: "Scored | None"
     cut: PromptsCut
+    equal: int  # prompts to which both gave the same answer
 
 
 def findings_of(rows: Sequence[Evaluation]) -> dict[int, Findings]:
     """Of several evaluations of one project by key: the same statements, however many they are."""
     read, cut = _read(rows), prompts_cut_of(rows)
     return {
-        row.pk: Findings(read.evidence_of(row), _scored(row, read.pairs[row.pk]), cut[row.pk])
+        row.pk: Findings(
+            people=read.evidence_of(row),
+            reward=_scored(row, read.pairs[row.pk]),
+            cut=cut[row.pk],
+            equal=equal_in(read.pairs[row.pk]),
+        )
         for row in rows
     }
 
@@ -128,14 +134,29 @@ def _votes(rows: Sequence[Evaluation]) -> dict[int, list[PairRow]]:
     by_batch = {row.batch_id: row.pk for row in rows if row.batch_id is not None}
     if not by_batch:
         return {}
-    people = Q(comparison__batch__in=by_batch) & ~Q(labeler__kind=User.Kind.MACHINE)
+    of_before = {pk for row in rows for pk in row.compared_ids}
+    asked = Q(comparison__batch__in=by_batch)
+    asked = asked | Q(comparison__in=of_before) if of_before else asked
+    people = asked & ~Q(labeler__kind=User.Kind.MACHINE)
     given = list(pair_rows(rows[0].project, where=people))
     batch_of = dict(Judgment.objects.filter(people).values_list("pk", "comparison__batch_id"))
     votes: defaultdict[int, list[PairRow]] = defaultdict(list)
     for one in given:
-        if (batch := batch_of.get(one.judgment_id)) is not None:
+        if (batch := batch_of.get(one.judgment_id)) in by_batch:
             votes[by_batch[batch]].append(one)
-    return votes
+    first: dict[int, PairRow] = {}
+    for one in given:
+        first.setdefault(one.comparison_id, one)
+    return {row.pk: _with_votes_of_before(row, votes[row.pk], first) for row in rows}
+
+
+def _with_votes_of_before(
+    row: Evaluation, votes: list[PairRow], first: Mapping[int, PairRow]
+) -> list[PairRow]:
+    """The votes on its batch, and the first on each comparison that was there before: more are not independent."""
+    before = [first[pk] for pk in row.compared_ids if pk in first]
+    own = [one for one in votes if one.comparison_id not in row.compared_ids]
+    return sorted([*own, *before], key=lambda one: one.judgment_id)
 
 
 def _waiting(rows: Sequence[Evaluation]) -> dict[int, int]:
@@ -145,7 +166,15 @@ def _waiting(rows: Sequence[Evaluation]) -> dict[int, int]:
         batch__in=by_batch, state__in=(Comparison.State.OPEN, Comparison.State.HELD)
     ).exclude(kind=Comparison.Kind.GOLD)
     counts = open_ones.values_list("batch_id").annotate(Count("pk"))
-    return {by_batch[batch]: count for batch, count in counts}
+    waiting = Counter({by_batch[batch]: count for batch, count in counts})
+    of_before = {pk for row in rows for pk in row.compared_ids}
+    unvoted = Comparison.objects.filter(
+        pk__in=of_before, state=Comparison.State.OPEN, judgments_counted=0
+    ).exclude(kind=Comparison.Kind.GOLD)
+    elsewhere = set(unvoted.values_list("pk", flat=True))
+    for row in rows:
+        waiting[row.pk] += len(elsewhere.intersection(row.compared_ids))
+    return waiting
 
 
 def _lengths(one: PairRow, ours: Mapping[int, int], theirs: Mapping[int, int]) -> int:
@@ -173,7 +202,7 @@ class Scored:
 
 
 def scored(row: Evaluation) -> Scored | None:
-    """None where no reward model was asked; equal scores are half a win."""
+    """None where no reward model was asked; equal scores, and equal answers, are half a win."""
     return _scored(row, pairs_of([row])[row.pk])
 
 
@@ -194,7 +223,7 @@ def _scored(row: Evaluation, pairs: Pairs) -> Scored | None:
     wins = [0.5 if gain == 0 else float(gain > 0) for gain in gains]
     return Scored(
         win_rate=proportion(sum(wins), n=len(wins), nothing=""),
-        controlled=length_control(lengths, [gain > 0 for gain in gains]),
+        controlled=length_control(lengths, wins),
         gain=float(np.mean(gains)),
     )
 

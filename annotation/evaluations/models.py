@@ -1,6 +1,7 @@
 """What trained models are worth: the facts of their cards, and policies compared blind by people."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
@@ -44,6 +45,8 @@ class Evaluation(models.Model):
         GenerationRun, null=True, on_delete=models.PROTECT, related_name="+"
     )
     batch = models.OneToOneField(Batch, null=True, on_delete=models.PROTECT, related_name="+")
+    # Comparisons of its answers that were there before: the first vote on each counts.
+    compared_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     is_judged = models.BooleanField(default=True)  # by people
     state = models.CharField(max_length=10, choices=State, default=State.ANSWERING)
     prompts = models.PositiveIntegerField(default=0)

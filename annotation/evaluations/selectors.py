@@ -175,7 +175,31 @@ def pairs_of(rows: Sequence[Evaluation]) -> dict[int, Pairs]:
         "run_id", "prompt_id", "pk", Length("text")
     ):
         said[run][prompt] = Answer(pk, characters)
+    for run, prompt, one in _repeated(said):
+        said[run][prompt] = one
     return {row.pk: _pairs(row, said) for row in rows}
+
+
+def _repeated(
+    said: Mapping[int, Mapping[int, Answer]],
+) -> Iterator[tuple[int, int, Answer]]:
+    """By run and prompt what was said before, in another run or by somebody else; ``said`` is what was new."""
+    told = PromptOutcome.objects.filter(run_id__in=said).exclude(candidate_ids=[])
+    first = [
+        (run, prompt, keys[0])
+        for run, prompt, keys in told.values_list("run_id", "prompt_id", "candidate_ids")
+        if prompt not in said[run] or said[run][prompt].candidate_id != keys[0]
+    ]
+    there = Candidate.objects.filter(pk__in=[pk for _, _, pk in first])
+    characters = dict(there.values_list("pk", Length("text")))
+    for run, prompt, pk in first:
+        if pk in characters:  # else it was taken back since
+            yield run, prompt, Answer(pk, characters[pk])
+
+
+def equal_in(pairs: Pairs) -> int:
+    """To how many prompts both gave the same answer."""
+    return sum(ours == theirs for ours, theirs in pairs.values())
 
 
 def _pairs(row: Evaluation, said: Mapping[int, Mapping[int, Answer]]) -> Pairs:

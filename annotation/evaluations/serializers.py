@@ -82,6 +82,9 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     prompts_cut = serializers.SerializerMethodField(
         help_text="Prompts that were longer than each of the two reads, which answered a part of them."
     )
+    prompts_equal = serializers.SerializerMethodField(
+        help_text="Prompts to which both gave the same answer: people see none, the reward model counts half a win."
+    )
     people = serializers.SerializerMethodField()
     reward = serializers.SerializerMethodField()
 
@@ -89,7 +92,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
         model = Evaluation
         fields: ClassVar[list[str]] = [
             *["id", "policy", "baseline", "generation", "baseline_generation", "batch", "state"],
-            *["is_judged", "prompts", "prompts_cut", "error", "people", "reward"],
+            *["is_judged", "prompts", "prompts_cut", "prompts_equal", "error", "people", "reward"],
             *["created_by", "created_at", "finished_at"],
         ]
         read_only_fields = fields
@@ -103,6 +106,9 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_prompts_cut(self, row: Evaluation) -> dict[str, int]:
         return self.findings[row.pk].cut._asdict()
+
+    def get_prompts_equal(self, row: Evaluation) -> int:
+        return self.findings[row.pk].equal
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_people(self, row: Evaluation) -> Any:  # Any: JSON

@@ -123,6 +123,7 @@ def evaluation_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRes
         "goodhart_drawn": goodhart_plot(curve) if curve else "",
         "taxes": _taxes(row),
         "left_out": row.prompts - len(answers),
+        "equal": sum(ours.pk == theirs.pk for ours, theirs in answers),
         "cuts": _cuts(row),
         "diversities": [
             (version, diversity([pair[side].text for pair in answers]))

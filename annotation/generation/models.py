@@ -133,6 +133,8 @@ class PromptOutcome(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="outcomes")
     candidates = models.PositiveSmallIntegerField(default=0)
     duplicates = models.PositiveSmallIntegerField(default=0)  # said before: dropped
+    # What it said, in order, whoever said it first; empty in rows of before this was kept.
+    candidate_ids = ArrayField(models.BigIntegerField(), default=list, blank=True)
     prompt_tokens_cut = models.PositiveIntegerField(default=0)  # longer than the policy reads
     reason = models.CharField(max_length=500, blank=True, default="")  # empty: nothing failed
     at = models.DateTimeField(auto_now=True)

@@ -486,6 +486,76 @@ def test_the_api_starts_reads_and_stops(project, engineer, policies, api):
     assert stopped.json()["state"] == "stopped"
 
 
+def test_an_answer_that_was_given_before_is_compared(project, engineer, policies):
+    """A greedy baseline says the same to the next policy."""
+    answered(started(project, engineer, policies, prompts=4))
+    third = factories.policy(project, name="third")
+    row = answered(started(project, engineer, (third, policies[1]), prompts=4), ours="best {}")
+    assert (row.state, row.error, row.batch.comparisons.count()) == ("comparing", "", 4)
+    vote(row, 3, out_of=4)
+    services.advance_evaluations()
+    assert evidence_of(row).win_rate.value == 0.75
+
+
+def test_two_policies_that_are_compared_again_keep_the_votes_on_the_same_answers(
+    project, engineer, policies
+):
+    first = answered(started(project, engineer, policies, prompts=4))
+    vote(first, 2, out_of=3)
+    services.stop_evaluation(row=first, actor=engineer)
+    again = answered(started(project, engineer, policies, prompts=4))
+    assert (again.state, again.batch.comparisons.count()) == ("comparing", 1)
+    found = evidence_of(again)
+    assert (found.win_rate.n, found.open) == (3, 1)
+    vote(again, 1, out_of=1)
+    services.advance_evaluations()
+    assert evaluation_in(project, again.pk).state == "undecided"
+    assert evidence_of(again).win_rate.value == 0.75
+    assert evidence_of(first).win_rate.n == 3
+
+
+def test_equal_answers_are_half_a_win_of_the_reward_model_and_shown_to_nobody(
+    project, engineer, policies, client, api
+):
+    reward = factories.policy(project, kind="reward", location="/reward")
+    row = started(project, engineer, policies, prompts=3, reward_model=reward)
+    equal = wanted(row.generation)[0]
+    for run in (row.generation, row.baseline_generation):
+        store_candidates(run=run, prompt=equal, responses=[Response(text="the same")])
+    row = answered(row)
+    assert row.batch.comparisons.count() == 2
+    assert row.reward_comparison.progress_total == 5
+    pairs = answers_of(row).values()
+    scores = {str(one.pk): float(side == 0) for pair in pairs for side, one in enumerate(pair)}
+    services.store_scores(pk=row.reward_comparison.pk, scores=scores)
+    row = evaluation_in(project, row.pk)
+    assert (scored(row).win_rate.n, scored(row).win_rate.value) == (3, 2.5 / 3)
+    client.force_login(engineer)
+    page = client.get(reverse("evaluations-detail", args=[project.pk, row.pk])).text
+    assert "To 1 prompt both gave the same answer" in page
+    api.force_authenticate(engineer)
+    told = api.get(reverse("api-evaluation-detail", args=[project.pk, row.pk])).data
+    assert told["prompts_equal"] == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [({"ours": "x", "theirs": "x"}, "gave the same answer to each prompt that both answered")],
+)
+def test_policies_that_say_the_same_throughout_fail_with_the_truth(
+    project, engineer, policies, texts, sentence
+):
+    row = answered(started(project, engineer, policies, prompts=3), **texts)
+    assert row.state == "failed"
+    assert sentence in row.error
+
+
+def test_an_evaluation_of_before_repeats_were_kept_goes_on(project, engineer, policies):
+    row = answered(started(project, engineer, policies, prompts=3))
+    PromptOutcome.objects.update(candidate_ids=[])
+    assert len(answers_of(row)) == 3
+
+
 def statements(read):
     """How many statements it takes, once what is read once a process was read."""
     read()

@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from annotation.accounts.models import User
 from annotation.audit.services import record
-from annotation.comparisons.models import Batch
+from annotation.comparisons.models import Batch, Comparison
 from annotation.comparisons.services.batches import open_batch, set_state
 from annotation.comparisons.services.pairing import Pairing, compare_sets
 from annotation.core.errors import Conflict, DomainError, InvalidInput
 from annotation.core.jobs import UNDER_WAY, Job, JobModel, ring
 from annotation.evaluations.evidence import evidence_of
 from annotation.evaluations.models import Evaluation, RewardComparison
-from annotation.evaluations.selectors import answers_of, held_out_prompts
+from annotation.evaluations.selectors import Pairs, held_out_prompts, pairs_of
 from annotation.generation.models import GenerationRun
 from annotation.generation.services import cancel as cancel_generation
 from annotation.generation.services import request_candidates
@@ -162,31 +162,66 @@ def _compare(row: Evaluation) -> bool:
     here = Evaluation.objects.filter(pk=row.pk, state=State.ANSWERING)
     if not here.update(state=State.COMPARING):
         return False
-    sets = {
-        prompt_id: [tuple(sorted((ours.pk, theirs.pk)))]
-        for prompt_id, (ours, theirs) in answers_of(row).items()
-    }
-    if not sets:
-        raise Conflict("The two policies gave no two different answers to one prompt.")
+    pairs = pairs_of([row])[row.pk]
+    sets = _sets_to_compare(pairs)
     if row.is_judged:
-        row.batch = open_batch(
-            project=row.project,
-            name=f"Evaluation {row.pk}",
-            made_from={"evaluation": row.pk},
-            actor=row.created_by,
-            priority=FIRST,
-        )
-        pairing = Pairing(
-            overlap=1, batch=row.batch
-        )  # votes of one prompt would not be independent
-        compare_sets(project=row.project, sets=sets, pairing=pairing)
-        row.save(update_fields=["batch"])
+        _ask_people(row, sets)
+    answers = {one.candidate_id for pair in pairs.values() for one in pair}
     for scoring in RewardComparison.objects.filter(evaluation=row):
         RewardComparison.objects.filter(pk=scoring.pk).update(
-            status=Status.QUEUED, progress_total=2 * len(sets), progress_unit="answers"
+            status=Status.QUEUED, progress_total=len(answers), progress_unit="answers"
         )
         ring(Job.SCORE_EVALUATION, scoring.pk)
     return True
+
+
+def _sets_to_compare(pairs: Pairs) -> dict[int, list[tuple[int, ...]]]:
+    """The two answers to each prompt where they differ. Raises Conflict where they do nowhere."""
+    sets: dict[int, list[tuple[int, ...]]] = {
+        prompt: [tuple(sorted((ours.candidate_id, theirs.candidate_id)))]
+        for prompt, (ours, theirs) in pairs.items()
+        if ours != theirs
+    }
+    if not pairs:
+        raise Conflict("There is no prompt that both policies answered.")
+    if not sets:
+        raise Conflict(
+            "The two policies gave the same answer to each prompt that both answered: there is nothing to compare. "
+            "Raise the temperature, or choose policies that differ more."
+        )
+    return sets
+
+
+def _ask_people(row: Evaluation, sets: Mapping[int, Sequence[tuple[int, ...]]]) -> None:
+    """Open its batch. A set is compared once in a project: of those that were there the first vote counts.
+
+    What an evaluation that is over left without a vote moves into this batch.
+    """
+    row.batch = open_batch(
+        project=row.project,
+        name=f"Evaluation {row.pk}",
+        made_from={"evaluation": row.pk},
+        actor=row.created_by,
+        priority=FIRST,
+    )
+    pairing = Pairing(overlap=1, batch=row.batch)  # votes of one prompt would not be independent
+    there = compare_sets(project=row.project, sets=sets, pairing=pairing)
+    left = Comparison.objects.filter(
+        pk__in=[one.pk for one in there if one.batch_id != row.batch.pk],
+        batch__in=Evaluation.objects.filter(project=row.project).values("batch"),
+        state=Comparison.State.HELD,
+        batch__state=Batch.State.CLOSED,
+        judgments_counted=0,
+        slots_taken=0,
+    ).exclude(kind=Comparison.Kind.GOLD)
+    moved = set(left.values_list("pk", flat=True))
+    Comparison.objects.filter(pk__in=moved).update(
+        batch=row.batch, state=Comparison.State.OPEN, priority=FIRST, overlap=1
+    )
+    row.compared_ids = [
+        one.pk for one in there if one.batch_id != row.batch.pk and one.pk not in moved
+    ]
+    row.save(update_fields=["batch", "compared_ids"])
 
 
 def _decide(row: Evaluation) -> bool:

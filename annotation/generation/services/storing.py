@@ -58,11 +58,23 @@ def store_candidates(
         defaults={
             "candidates": made,
             "duplicates": max(0, len(fitting) - made),
+            "candidate_ids": _said(run, prompt, fitting),
             "reason": storable(reason)[:LONGEST_REASON],
             "prompt_tokens_cut": prompt_tokens_cut,
         },
     )
     return Stored(candidates=outcome.candidates, duplicates=outcome.duplicates)
+
+
+def _said(run: GenerationRun, prompt: Prompt, responses: Sequence[Response]) -> list[int]:
+    """The candidates of these responses and of what this run said before, each once, no more than it asks for."""
+    before = PromptOutcome.objects.filter(run=run, prompt=prompt).values_list("candidate_ids")
+    (said,) = before.first() or ([],)
+    marks = [fingerprint([storable(one.text)]) for one in responses]
+    there = Candidate.objects.filter(prompt=prompt, fingerprint__in=marks)
+    known = dict(there.values_list("fingerprint", "pk"))
+    added = [known[mark] for mark in marks if mark in known]
+    return list(dict.fromkeys([*said, *added]))[: run.per_prompt]
 
 
 def storable(text: str) -> str:
