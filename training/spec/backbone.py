@@ -24,16 +24,9 @@ def layer_count(folder: Path) -> int | None:
 
 
 def refuse_more_layers(spec: RunSpec, folder: Path) -> None:
-    """Raises SpecError where the spec keeps, or trains, more layers than the model in ``folder`` has."""
-    there = layer_count(folder)
-    if there is None:
+    """Raises SpecError where the spec keeps more of the lowest layers than the model in ``folder`` has."""
+    if not isinstance(spec, RewardModelSpec) or not spec.layers:
         return
-    kept = there
-    if isinstance(spec, RewardModelSpec) and spec.layers:
-        kept = spec.layers
-        if kept > there:
-            raise SpecError(f"layers: {kept} of the backbone's {there} cannot be kept.")
-    if spec.trainable_layers > kept:
-        raise SpecError(
-            f"trainable_layers: the model has {kept} layers, not {spec.trainable_layers}; 0 trains all."
-        )
+    there = layer_count(folder)
+    if there is not None and spec.layers > there:
+        raise SpecError(f"layers: {spec.layers} of the backbone's {there} cannot be kept.")

@@ -191,14 +191,14 @@ def check_base(kind: str, base: ModelVersion) -> None:
 
 
 def check_layers(spec: RunSpec, base: ModelVersion) -> None:
-    """Refuse to keep or train more layers than the base has, where its config lies here."""
+    """Refuse to keep more layers than the base has, where its config lies here."""
     folder = Path(storage.local_if_here(base.location))
     if not folder.is_absolute():
         return
     try:
         refuse_more_layers(spec, folder)
     except SpecError as error:
-        raise InvalidInput.at(str(error).partition(":")[0], str(error)) from error
+        raise InvalidInput.at("layers", str(error)) from error
 
 
 def check_reward_model(kind: str, reward_model: ModelVersion | None) -> None:

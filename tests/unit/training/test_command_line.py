@@ -64,9 +64,6 @@ def test_new_refuses_more_layers_than_a_local_model_has(
 ) -> None:
     assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=99") != 0
     assert "layers: 99 of the backbone's 2 cannot be kept." in capsys.readouterr().err
-    for settings in (["trainable_layers=3"], ["layers=1", "trainable_layers=2"]):
-        assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", *settings) != 0
-        assert capsys.readouterr().err.startswith("trainable_layers: the model has ")
     assert not (tmp_path / "run").exists()
     assert new(tmp_path / "run", f"model={tiny_folder}", "data=d", "layers=2") == 0
     assert new(tmp_path / "hub", "model=owner/name", "data=d", "layers=99") == 0
