@@ -6,9 +6,13 @@ from dataclasses import MISSING, Field
 from typing import Any
 
 from django import forms
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
+from annotation.registry.models import ModelVersion
+from annotation.registry.selectors import serving
 from annotation.runs import selectors
 from annotation.runs.services import Inputs, checked_spec
 from annotation.runs.specs import PLACES, needs_reward_model
@@ -76,6 +80,9 @@ class NewRunForm(forms.Form):
         self._choose("sampler", selectors.sampling_servers(project))
         for name in ("held_out_reward_model", "sampler"):
             self.fields[name].initial = None
+        serves = serving(project=project, kind=ModelVersion.Kind.POLICY)
+        if serves is not None and serves.backend == ModelVersion.Backend.LOCAL:
+            self.fields["base_model"].initial = serves
         if not needs_reward_model(kind):
             for name in ("reward_model", "held_out_reward_model", "sampler"):
                 del self.fields[name]
@@ -158,8 +165,10 @@ class NewRunForm(forms.Form):
 def label_of(row: Any) -> str:  # Any: a snapshot or a model version
     """How a row reads in a select box."""
     if hasattr(row, "number"):
-        return f"{row.name} v{row.number} · {row.get_kind_display().lower()}"
-    return f"{row.name} · {row.rows} prompts, {row.pairs} pairs"
+        stage = "" if row.stage == ModelVersion.Stage.CANDIDATE else f" · {row.stage}"
+        return f"{row.name} v{row.number} · {row.get_kind_display().lower()}{stage}"
+    built = date_format(localtime(row.created_at), "j M Y, H:i")
+    return f"{row.name} · {row.rows} prompts, {row.pairs} pairs · {built}"
 
 
 def form_field(one: "Field[Any]", wanted: Any) -> forms.Field:  # Any: the type of a spec's field

@@ -1,12 +1,15 @@
 """The engineer's pages: the runs of a project, a new one, one of them live."""
 
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -26,7 +29,7 @@ from annotation.runs.specs import preset_settings, settings_of
 from annotation.runs.verdicts import verdicts_in
 from training.spec.durations import duration_text
 from training.spec.events import EventKind
-from training.spec.runs import SPECS
+from training.spec.runs import SPECS, wrong_fields
 
 SHOWN = 100  # runs on the list page
 PRESET_TITLES = {"standard": "Settings for a real project", "demo": "Settings for two slow cores"}
@@ -92,7 +95,11 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
     preset = "" if source else request.GET.get("preset") or selectors.usual_preset(project)
     given = settings_of(source) if source else preset_settings(preset, kind)
     initial = {"name": SPECS[kind].title, **given}
+    initial |= kept_values(request.GET, project=project, kind=kind, initial=initial)
     form = NewRunForm(request.POST or None, project=project, kind=kind, initial=initial)
+    if request.method == "POST" and (asked := request.POST.get("begin_with")):
+        form.initial = {"name": SPECS[kind].title, **given}  # what was kept before is kept again
+        return redirect(f"{request.path}?{QueryDict(asked).urlencode()}&{changed_values(form)}")
     if request.method == "POST" and form.is_valid() and (run := queued(form, project, user)):
         return redirect("runs-detail", project.pk, run.pk)
     context = page_context(user, project, "runs") | {
@@ -106,6 +113,28 @@ def run_new(request: HttpRequest, project_id: int) -> HttpResponse:
         **estimate_facts(form),
     }
     return render(request, "runs/new.html", context, status=422 if form.errors else 200)
+
+
+def changed_values(form: NewRunForm) -> str:
+    """What a person changed in the form, as the address of a form with other settings carries it."""
+    return urlencode({name: form.data.get(name, "") for name in form.changed_data})
+
+
+def kept_values(
+    given: QueryDict,
+    *,
+    project: Project,
+    kind: str,
+    initial: dict[str, Any],  # Any: settings of many types
+) -> dict[str, Any]:  # Any: as above
+    """The values in an address that the form of this kind has, and that may stand there."""
+    form = NewRunForm(project=project, kind=kind, initial=initial)
+    kept = {}
+    for name in given.keys() & form.fields.keys():
+        with suppress(ValidationError):
+            kept[name] = form.fields[name].clean(given[name])
+    row = {"kind": kind, **{name: kept[name] for name in form.spec_names if name in kept}}
+    return {name: value for name, value in kept.items() if name not in wrong_fields(row)}
 
 
 def source_in(project: Project, asked: str) -> TrainingRun | None:

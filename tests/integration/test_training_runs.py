@@ -1,6 +1,6 @@
 """An engineer's runs through the API and the pages: queued, refused at a field, watched, cancelled, resumed, cloned."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -513,6 +513,63 @@ def test_every_kind_has_a_form_with_all_its_settings_and_their_help(pages, proje
 def test_a_preset_fills_the_form(pages, project):
     page = pages.get(address("runs-new", project), {"kind": "ppo", "preset": "demo"})
     assert page.context["form"]["updates"].value() == PRESETS["demo"]["ppo"]["updates"]
+
+
+def test_what_was_typed_stays_under_another_preset_and_another_kind(pages, project, asked):
+    url = address("runs-new", project) + "?kind=sft&preset=standard"
+    body = filled(pages.get(url).context["form"])
+    body |= {
+        "name": "Mine",
+        "max_steps": "7",
+        "learning_rate": "soon",
+        "begin_with": "kind=sft&preset=demo",
+    }
+    page = pages.post(url, body, follow=True)
+    form = page.context["form"]
+    assert (page.context["preset"], form["name"].value(), form["max_steps"].value()) == (
+        *("demo", "Mine", 7),
+    )
+    expected = PRESETS["demo"]["sft"]
+    assert {name: form[name].value() for name in expected if name != "max_steps"} == {
+        name: value for name, value in expected.items() if name != "max_steps"
+    }
+    again = filled(form) | {"begin_with": "kind=dpo&preset=demo"}
+    page = pages.post(page.redirect_chain[-1][0], again, follow=True)
+    form = page.context["form"]
+    assert (page.context["kind"], form["name"].value(), form["max_steps"].value()) == (
+        *("dpo", "Mine", 7),
+    )
+    assert not TrainingRun.objects.exists()
+
+
+def test_an_address_with_values_that_may_not_be_fills_in_none_of_them(pages, project, asked):
+    url = address("runs-new", project) + "?kind=sft&max_steps=-5&epochs=1e99&base_model=999999"
+    form = pages.get(url).context["form"]
+    assert form["max_steps"].value() == SPECS["sft"](model="m", data="d").max_steps
+    assert form["base_model"].value() == asked["base_model"]
+
+
+def test_a_run_begins_with_the_policy_that_serves_and_the_list_tells_stages(pages, project):
+    served = factories.policy(project, stage="serving")
+    retired = factories.policy(project, stage="retired")
+    newest = factories.policy(project)
+    form = pages.get(address("runs-new", project) + "?kind=ppo").context["form"]
+    assert form["base_model"].value() == served.pk
+    labels = dict(form.fields["base_model"].choices)
+    told = {str(key): text for key, text in labels.items()}
+    assert told[str(served.pk)].endswith("· policy · serving")
+    assert told[str(retired.pk)].endswith("· policy · retired")
+    assert told[str(newest.pk)].endswith("· policy")
+
+
+def test_snapshots_of_one_name_are_told_apart_by_when_they_were_asked_for(pages, project):
+    for hour in (9, 10):
+        made = factories.snapshot(project, name="Same")
+        at = datetime(2026, 3, 1, hour, tzinfo=UTC)
+        type(made).objects.filter(pk=made.pk).update(created_at=at)
+    page = pages.get(address("runs-new", project) + "?kind=sft").text
+    for hour in (9, 10):
+        assert f"Same · 4 prompts, 6 pairs · 1 Mar 2026, {hour:02}:00" in page
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
