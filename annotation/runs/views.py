@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.accounts.models import User
 from annotation.core.csv_tables import csv_download
-from annotation.core.errors import InvalidInput
+from annotation.core.errors import Conflict, InvalidInput
 from annotation.core.jobs import why_it_waits, with_places
 from annotation.core.text import is_key
 from annotation.projects.models import Project, Role
@@ -243,6 +243,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
     [(_, place)] = with_places([run])
     return {
         "run": run,
+        "place": place,
         "metrics": reading.metric_rows(selectors.curves_of(run), run.kind),
         "took": reading.took_text(run),
         "pace": reading.pace_text(selectors.pace_of(run), run.progress_unit),
@@ -296,9 +297,23 @@ def sample_facts(run: TrainingRun, step: int | None) -> dict[str, Any]:
 @require_POST
 def run_cancel(request: HttpRequest, project_id: int, run_id: int) -> HttpResponse:
     project, user = project_of(request, project_id)
-    run = services.cancel_run(run=selectors.run_in(project, run_id), actor=user)
-    messages.success(request, f"{run.name} was asked to stop; it keeps a last checkpoint.")
+    run = selectors.run_in(project, run_id)
+    try:
+        services.cancel_run(run=run, actor=user)
+    except Conflict as error:  # pressed in another tab, or it ended meanwhile
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, cancelled_text(run))
     return redirect("runs-detail", project.pk, run.pk)
+
+
+def cancelled_text(run: TrainingRun) -> str:
+    """What a cancelled run is left with."""
+    if not run.is_over:
+        return f"{run.name} was asked to stop; it keeps a last checkpoint."
+    if run.started_at is None:
+        return f"{run.name} was cancelled before it started."
+    return f"{run.name} was cancelled before it went on; what it has kept stays."
 
 
 @login_required

@@ -698,3 +698,14 @@ def test_the_table_of_a_run_that_told_nothing_has_its_head_alone(pages, project)
     run = factories.training_run(project)
     answer = pages.get(reverse("runs-curves", args=[project.pk, run.pk]))
     assert answer.getvalue().decode() == "step,at\r\n"
+
+
+def test_a_queued_run_tells_its_place_and_is_cancelled_before_it_started(pages, project):
+    factories.training_run(project)
+    run = factories.training_run(project, name="Second")
+    detail, cancel = (address(name, project, run.pk) for name in ("runs-detail", "runs-cancel"))
+    assert "It waits for a worker, number 2 in line." in pages.get(detail).text
+    assert "Second was cancelled before it started." in pages.post(cancel, follow=True).text
+    again = pages.post(cancel, follow=True)
+    assert again.redirect_chain == [(detail, 302)]
+    assert "Second is already cancelled; there is nothing to cancel." in again.text
