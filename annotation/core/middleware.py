@@ -8,7 +8,12 @@ from csp.constants import HEADER
 from csp.middleware import CSPMiddleware, PolicyParts
 from csp.utils import build_policy
 from django.contrib.messages.middleware import MessageMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponsePermanentRedirect,
+)
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
@@ -16,6 +21,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.http import escape_leading_slashes
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from annotation.core.errors import DomainError, log_refusal
 
@@ -31,19 +37,32 @@ class PageMessageMiddleware(MessageMiddleware):
 
 
 class DomainErrorMiddleware:
-    """Turn a DomainError that a page view raised into a page that says what happened."""
+    """Turn a DomainError that a page view raised, and a visit to what a button sends, into a page that says it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        is_page = not request.path.startswith(API_ROOT)
+        if isinstance(response, HttpResponseNotAllowed) and is_page:
+            return _button_alone(request, response)
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, DomainError):
             return None
         log_refusal(error, request.path)
         return render(request, "error.html", {"error": error}, status=error.status)
+
+
+def _button_alone(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    said = _(
+        "This address is what a button of a page sends to. Go back to that page and press it there."
+    )
+    page = render(request, "error.html", {"error": said}, status=response.status_code)
+    page.headers["Allow"] = response.headers["Allow"]
+    return page
 
 
 class SendAgain(HttpResponsePermanentRedirect):

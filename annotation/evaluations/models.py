@@ -61,6 +61,12 @@ class Evaluation(models.Model):
         return f"{self.policy} against {self.baseline}"
 
     @property
+    def told_state(self) -> str:
+        """The state in a word; where people were not asked, the scores are all that was to come."""
+        is_scored = self.state == self.State.UNDECIDED and not self.is_judged
+        return "scored" if is_scored else str(self.state)
+
+    @property
     def is_over(self) -> bool:
         return self.state not in {self.State.ANSWERING, self.State.COMPARING}
 

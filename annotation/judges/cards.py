@@ -76,7 +76,7 @@ def _card(title: str, one: Statistic, meaning: str, *, is_bad: bool = False) -> 
     span = ""
     if one.interval is not None:
         span = f"{_percent(one.interval.low)} to {_percent(one.interval.high)}, "
-    detail = f"{span}{one.n:,} comparisons"
+    detail = f"{span}{one.n:,} comparison{'s'[: one.n != 1]}"
     return Card(
         title=title, value=_percent(one.value), detail=detail, meaning=meaning, is_bad=is_bad
     )

@@ -4,8 +4,9 @@ from typing import Any, cast
 
 from django import forms
 
+from annotation.core.errors import InvalidInput
 from annotation.projects.models import Project
-from annotation.rounds.plans import BOUNDS, Plan
+from annotation.rounds.plans import BOUNDS, Plan, checked
 from annotation.rounds.selectors import start_policies
 from annotation.runs.forms import label_of
 from annotation.runs.selectors import sampling_servers
@@ -84,6 +85,14 @@ class RoundForm(forms.Form):
             self.fields[name].widget.attrs |= {"min": low, "max": high}
         for name in ("temperature", "label_share"):
             self.fields[name].widget.attrs["step"] = "any"
+
+    def clean(self) -> None:
+        """Every number that may not stand, at its field."""
+        for name in BOUNDS.keys() & self.cleaned_data.keys():
+            try:
+                checked(name, self.cleaned_data[name])
+            except InvalidInput as error:
+                self.add_error(name, str(error))
 
     def plan(self) -> Plan:
         """The checked plan. Raises InvalidInput at a field."""

@@ -46,12 +46,12 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:  # Any: JSON from outside
         """The checked plan; missing keys take their defaults. Raises InvalidInput at the key."""
-        hints = {one.name: one.type for one in fields(cls)}
-        if unknown := sorted(set(data) - set(hints)):
+        known = [one.name for one in fields(cls)]
+        if unknown := sorted(set(data) - set(known)):
             raise InvalidInput.at(
-                unknown[0], f"A round's plan has no {unknown[0]!r}; it has {', '.join(hints)}."
+                unknown[0], f"A round's plan has no {unknown[0]!r}; it has {', '.join(known)}."
             )
-        return cls(**{name: _checked(name, value, hints[name]) for name, value in data.items()})
+        return cls(**{name: checked(name, value) for name, value in data.items()})
 
     def as_json(self) -> dict[str, Any]:  # Any: JSON
         return asdict(self)
@@ -67,13 +67,15 @@ class Plan:
         return self.has_reward_model or self.blind_prompts > 0
 
 
-def _checked(name: str, value: Any, wanted: Any) -> Any:  # Any: as above
+def checked(name: str, value: Any) -> Any:  # Any: as above
+    """The value of one setting. Raises InvalidInput at its name."""
     if name in CHOICES:
         if value not in CHOICES[name]:
             known = ", ".join(CHOICES[name])
             raise InvalidInput.at(name, f"{value!r} is not one of {known}.")
         return value
     low, high = BOUNDS[name]
+    wanted = type(getattr(Plan(), name))
     types = (int, float) if wanted is float else (int,)
     if isinstance(value, bool) or not isinstance(value, types) or not low <= value <= high:
         raise InvalidInput.at(name, f"{value!r} is not a number from {low:g} to {high:g}.")

@@ -613,3 +613,9 @@ def test_labelers_see_nothing_of_whose_answers_they_compare(project, engineer, p
     assert "better" in answer.content.decode()
     for secret in ("after", "before", "policy"):
         assert secret not in answer.content.decode()
+
+
+def test_an_evaluation_that_nobody_was_asked_about_is_scored_and_not_undecided():
+    asked = Evaluation(state=Evaluation.State.UNDECIDED, is_judged=True)
+    alone = Evaluation(state=Evaluation.State.UNDECIDED, is_judged=False)
+    assert (asked.told_state, alone.told_state) == ("undecided", "scored")

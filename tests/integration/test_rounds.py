@@ -671,3 +671,20 @@ def test_a_round_of_tiny_models_goes_round_with_nothing_but_the_sweep(
     row = again(row)
     assert (row.state, row.policy_run.model_version.parent) == ("done", row.policy)
     assert json.loads((tmp_path / "runs" / str(row.policy_run_id) / "result.json").read_text())
+
+
+def test_every_wrong_number_of_a_plan_is_told_at_its_field(project, engineer, policy, client):
+    client.force_login(engineer)
+    plan = Plan().as_json() | {
+        "policy": policy.pk,
+        "per_prompt": 1,
+        "max_tokens": 0,
+        "blind_days": 0,
+    }
+    page = client.post(reverse("rounds-new", args=[project.pk]), plan)
+    assert page.context["form"].errors == {
+        "per_prompt": ["1 is not a number from 2 to 9."],
+        "max_tokens": ["0 is not a number from 1 to 100000."],
+        "blind_days": ["0 is not a number from 1 to 365."],
+    }
+    assert not project.rounds.exists()

@@ -666,7 +666,9 @@ def test_only_engineers_see_runs(client, project, role):
 
 def test_a_button_is_no_link(pages, project):
     run = factories.training_run(project)
-    assert pages.get(address("runs-cancel", project, run.pk)).status_code == 405
+    answer = pages.get(address("runs-cancel", project, run.pk))
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "press it there" in answer.text
 
 
 def event(run, step):

@@ -27,6 +27,7 @@ from training.spec.events import EventKind, json_value
 from training.spec.layout import CARD_FILE, HELD_OUT_FILE
 from training.spec.preferences import RewardModelSpec
 
+FEWEST_VOTED = 10  # pairs from which a band is told
 TOO_FEW = f"Fewer than {FEWEST} decided pairs are held out, or all are of one prompt."
 
 
@@ -120,6 +121,9 @@ def accuracy_ceiling(pairs: Sequence[ScoredPair]) -> Measured:
     if not voted:
         return Measured(None, None, 0, "No held-out pair has two votes.")
     agreement = math.fsum(_agreement(one) for one in voted) / len(voted)
+    if len(voted) < FEWEST_VOTED:
+        few = f"Fewer than {FEWEST_VOTED} held-out pairs have two votes: too few for a band."
+        return Measured(agreement, None, len(voted), few)
     if agreement < 0.5:
         return Measured(agreement, None, len(voted), "People agree less often than chance.")
     return Measured(agreement, (agreement, (1 + math.sqrt(2 * agreement - 1)) / 2), len(voted))

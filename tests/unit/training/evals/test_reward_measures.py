@@ -64,9 +64,16 @@ def test_the_ceiling_comes_from_votes_that_agree() -> None:
         pair(1.0, votes_chosen=2, votes_rejected=1),
         pair(1.0, votes_chosen=1, votes_rejected=0),
     ]
-    found = accuracy_ceiling(pairs)
-    assert found.n == 2
+    found = accuracy_ceiling(pairs * 5)
+    assert found.n == 10
     assert found.interval == pytest.approx((2 / 3, 0.788675), abs=1e-6)
+
+
+def test_a_band_needs_more_than_a_few_pairs() -> None:
+    """Two pairs of three equal votes each would tell a ceiling of 100 % without any doubt."""
+    found = accuracy_ceiling([pair(1.0, votes_chosen=3, votes_rejected=0)] * 9)
+    assert (found.value, found.interval, found.n) == (1.0, None, 9)
+    assert found.reason == "Fewer than 10 held-out pairs have two votes: too few for a band."
 
 
 def test_a_ceiling_needs_two_votes() -> None:
