@@ -51,12 +51,17 @@ def full(bench: Bench, project) -> Bench:
     return bench.open()
 
 
+def resize(bench: Bench, width: int) -> None:
+    """Give the page another size, and a frame in which its script fits the strip to it."""
+    bench.page.set_viewport_size({"width": width, "height": SIZES[width]})
+    bench.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 def lacks(bench: Bench) -> list[str]:
     """At which widths what is said now is not whole, or takes more than two lines beside the rest."""
     found = []
-    for width, height in SIZES.items():
-        bench.page.set_viewport_size({"width": width, "height": height})
-        bench.page.evaluate("() => new Promise(requestAnimationFrame)")
+    for width in SIZES:
+        resize(bench, width)
         seen = bench.status.evaluate(LINES)
         is_whole = seen["isInside"] and not seen["isCovered"]
         if not is_whole or (seen["lines"] > 2 and not seen["isAlone"]):
@@ -78,7 +83,7 @@ def test_who_is_signed_in_now_is_told_whole_beside_the_way_back(full, context, p
     expect(full.page.locator("[data-unsent]")).to_be_visible()
     assert User.objects.count() == 2
     assert lacks(full) == []
-    full.page.set_viewport_size({"width": 1280, "height": 800})
+    resize(full, 1280)
     assert full.status.evaluate(LINES)["lines"] == 1
 
 
