@@ -6,15 +6,13 @@ What is typed, and what is answered; `training.execution` does the run. Nothing 
 import argparse
 import json
 import logging
-import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from training.execution import execute, measure_again
-from training.spec.backbone import refuse_more_layers
+from training.execution import command, execute, measure_again
+from training.spec.backbone import HUB_NAME, refuse_more_layers
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError, TrainingError, UnusableFile
 from training.spec.events import json_value
@@ -28,7 +26,6 @@ NEW = "write the instructions DIR/spec.json from defaults, --preset and --set"
 INTERRUPTED = 130  # the exit code of shells after Ctrl-C
 MOST_REFUSED = 20  # that are shown
 RUN_DIR = "folder of the run, with its spec.json"
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 DIR_HELP = {"fetch": "folder for the model"}
 
 
@@ -161,7 +158,7 @@ def _new(options: argparse.Namespace) -> int:
     text = json.dumps(spec_to_dict(spec), indent=2)
     (options.dir / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
     sys.stdout.write(
-        f"{options.dir / SPEC_FILE} is written. Start it: python -m training run {shlex.quote(str(options.dir))}\n"
+        f"{options.dir / SPEC_FILE} is written. Start it: {command('run', options.dir)}\n"
     )
     for line in _not_there(spec):
         sys.stderr.write(f"Before that: {line}\n")

@@ -111,8 +111,8 @@ def _way_on(folder: Path, error: TrainingError) -> str:
     if FOLLOW_STDIN in os.environ:  # a worker leads it, and goes on by itself
         return ""
     if _is_begun(folder):
-        return f"Go on: {_command('resume', folder)}\n"
-    again = f"Nothing was saved yet. Begin again: {_command('run', folder)}\n"
+        return f"Go on: {command('resume', folder)}\n"
+    again = f"Nothing was saved yet. Begin again: {command('run', folder)}\n"
     return again if isinstance(error, Cancelled) else ""
 
 
@@ -121,7 +121,8 @@ def _is_begun(folder: Path) -> bool:
     return any((folder / CHECKPOINTS_DIR).glob("[0-9]*")) or (folder / TRAINED_FILE).is_file()
 
 
-def _command(act: str, folder: Path) -> str:
+def command(act: str, folder: Path) -> str:
+    """What a person types to do this with a run."""
     return f"python -m training {act} {shlex.quote(str(folder))}"
 
 
@@ -241,6 +242,6 @@ def measure_again(folder: Path) -> Mapping[str, object]:
     evaluate = algorithm(spec).evaluate
     if not (folder / ARTIFACT_DIR).is_dir():
         act = "resume" if _is_begun(folder) else "run"
-        raise SpecError(f"{folder} has no model to measure yet. First: {_command(act, folder)}")
+        raise SpecError(f"{folder} has no model to measure yet. First: {command(act, folder)}")
     with listening() as stop, named_failures(), Reporter(folder) as reporter:
         return evaluate(Run(folder=folder, reporter=reporter, stop=stop), spec)

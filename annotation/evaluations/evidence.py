@@ -78,7 +78,7 @@ def findings_of(rows: Sequence[Evaluation]) -> dict[int, Findings]:
             people=read.evidence_of(row),
             reward=_scored(row, read.pairs[row.pk]),
             cut=cut[row.pk],
-            equal=equal_in(read.pairs[row.pk]),
+            equal=equal_in(read.pairs[row.pk].values()),
         )
         for row in rows
     }

@@ -197,9 +197,9 @@ def _repeated(
             yield run, prompt, Answer(pk, characters[pk])
 
 
-def equal_in(pairs: Pairs) -> int:
+def equal_in(pairs: Iterable[tuple[object, object]]) -> int:
     """To how many prompts both gave the same answer."""
-    return sum(ours == theirs for ours, theirs in pairs.values())
+    return sum(ours == theirs for ours, theirs in pairs)
 
 
 def _pairs(row: Evaluation, said: Mapping[int, Mapping[int, Answer]]) -> Pairs:

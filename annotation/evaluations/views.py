@@ -25,6 +25,7 @@ from annotation.evaluations.selectors import (
     answers_of,
     card_in,
     card_of,
+    equal_in,
     evaluation_in,
     evaluations_of,
     prompts_cut,
@@ -123,7 +124,7 @@ def evaluation_detail(request: HttpRequest, project_id: int, pk: int) -> HttpRes
         "goodhart_drawn": goodhart_plot(curve) if curve else "",
         "taxes": _taxes(row),
         "left_out": row.prompts - len(answers),
-        "equal": sum(ours.pk == theirs.pk for ours, theirs in answers),
+        "equal": equal_in(answers),
         "cuts": _cuts(row),
         "diversities": [
             (version, diversity([pair[side].text for pair in answers]))

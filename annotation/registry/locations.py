@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from annotation.core import storage
 from annotation.core.errors import InvalidInput
+from training.spec.backbone import HUB_NAME
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 KEY_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_API_KEY")
 PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
 KEPT = ("runs", "cache")  # below CONCORD_VAR, of all projects

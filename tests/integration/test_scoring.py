@@ -14,6 +14,7 @@ from annotation.projects.models import Role
 from annotation.registry import scoring as service
 from annotation.registry.models import ScoringRequest
 from tests import factories
+from tests.waiting import eventually
 from workers import scoring
 from workers.generators.base import GeneratorFailed
 from workers.housekeeping import sweep
@@ -199,12 +200,10 @@ def test_the_leases_of_all_that_is_scored_together_are_renewed_by_one_statement(
         "renew_all",
         lambda jobs, keys, **fields: renewed.append(keys) or renew_all(jobs, keys, **fields),
     )
-    held = []
+    held, began = [], time.monotonic()
 
     def works_longer_than_a_lease(_tasks, *, check, **_):
-        for _ in range(15):
-            time.sleep(0.1)
-            check()
+        eventually(lambda: check() or len(renewed) > 4)
         held.extend(together.filter(lease_until__gt=timezone.now()))
         raise GeneratorFailed("No memory.")
 
@@ -212,7 +211,7 @@ def test_the_leases_of_all_that_is_scored_together_are_renewed_by_one_statement(
     scoring.score_chats(first.pk)
     assert len(held) == 2
     assert {tuple(keys) for keys in renewed} == {tuple(one.pk for one in others)}
-    assert len(renewed) <= 6  # four in a lease
+    assert len(renewed) <= 4 * (time.monotonic() - began)  # four in a lease, however often it looks
 
 
 REFUSED = [{"role": "system", "content": "Be brief."}, *CHAT]

@@ -1,12 +1,14 @@
-"""What a model's folder says of its backbone, read from its config alone."""
+"""Where a model is said to lie, and what its folder says of its backbone, read from its config alone."""
 
 import json
+import re
 from pathlib import Path
 
 from training.spec.base import RunSpec
 from training.spec.errors import SpecError
 from training.spec.preferences import RewardModelSpec
 
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 CONFIG_FILE = "config.json"
 COUNTS = ("num_hidden_layers", "n_layer", "num_layers")  # Llama and most; GPT-2; a few others
 
