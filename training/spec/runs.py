@@ -99,9 +99,7 @@ def _refuse_unused(spec: RunSpec) -> None:
     for one in fields(spec):
         if one.name in spec.unused and getattr(spec, one.name) != one.default:
             why = spec.unused[one.name]
-            raise SpecError(
-                f"{one.name}: {spec.title} {why}, and leave {one.name} at {one.default}."
-            )
+            raise SpecError(f"{one.name}: {spec.title} {why}. Leave {one.name} at {one.default}.")
 
 
 def _refuse_bare_quantization(spec: RunSpec) -> None:

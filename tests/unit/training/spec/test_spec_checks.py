@@ -30,7 +30,9 @@ def test_passes_over_rows_are_refused_where_updates_are_counted(kind, field):
 
 @pytest.mark.parametrize("kind", ["dpo", "kto", "ppo", "grpo"])
 def test_dropout_is_refused_where_a_ratio_is_taken(kind):
-    with pytest.raises(SpecError, match=r"^lora_dropout: .* drops nothing out, .* at 0\.0\.$"):
+    with pytest.raises(
+        SpecError, match=r"^lora_dropout: .* drops nothing out, .*\. Leave lora_dropout at 0\.0\.$"
+    ):
         spec_from_dict(
             {
                 name: one
