@@ -21,7 +21,7 @@ from training.spec.runs import SPECS
 
 FEWEST, MOST = 2, 5
 NOTHING = Curves([], {})
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 56, 448, 14, 184
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 56, 352, 14, 154
 
 
 class Row(NamedTuple):

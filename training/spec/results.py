@@ -14,7 +14,7 @@ MEASURES: Mapping[str, str] = MappingProxyType(
         "reward": "Mean score of held-out answers",
         "reward_gain": "Score gained on held-out prompts",
         "win_rate": "Its answer scores higher than the start’s",
-        "kl": "KL to the start, nats a response",
+        "kl": "KL to the start (an estimate), nats a response",
         "length": "Tokens an answer",
         "eos": "Answers that end by themselves",
         "distinct": "Different word pairs in its answers",

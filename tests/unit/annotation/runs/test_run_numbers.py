@@ -70,7 +70,7 @@ def test_the_gain_of_ppo_is_one_line_with_its_interval():
     rows = [tuple(row) for row in result_rows(metrics)]
     assert rows == [
         ("Score gained on held-out prompts", "0.5", "0.1 to 0.9", "48", ""),
-        ("KL to the start, nats a response", "2", "", "", ""),
+        ("KL to the start (an estimate), nats a response", "2", "", "", ""),
     ]
 
 
@@ -82,7 +82,7 @@ def test_what_a_run_changed_is_a_table_of_its_own():
     fallen = {"reward_before": 0.25, "reward_after": -0.5}
     assert change_rows(fallen)[0].change == "−0.75"
     assert [row.name for row in result_rows(metrics)] == [
-        "KL to the start, nats a response",
+        "KL to the start (an estimate), nats a response",
         "Tokens an answer, before",
     ]
 
@@ -99,7 +99,7 @@ def test_measures_stand_in_one_order_whatever_that_of_the_database():
         "The longer wins",
         "Held-out loss, nats a token, before",
         "Held-out loss, nats a token, after",
-        "KL to the start, nats a response",
+        "KL to the start (an estimate), nats a response",
     ]
 
 
