@@ -16,7 +16,7 @@ from annotation.prompts.models import Prompt
 from annotation.registry.models import ModelVersion
 from workers.generators.base import Ask, GeneratorFailed, Outcome, SamplingSettings
 from workers.generators.choosing import generator_for
-from workers.generators.local import Line, Text, outcome_of, run_child, sample_task, score_task
+from workers.generators.local import GUEST, Line, Text, outcome_of, sample_task, score_task
 from workers.running import RunningJob, running
 
 
@@ -110,7 +110,7 @@ def play(job: RunningJob) -> None:
             if policy.backend == ModelVersion.Backend.HTTP:
                 stage.ask_server(policy, folder)
         if tasks := stage.tasks(local):
-            run_child(tasks, folder=folder, hear=stage.hear, check=job.check, is_guest=True)
+            GUEST.ask(tasks, folder=folder, hear=stage.hear, check=job.check)
 
 
 class Stage:

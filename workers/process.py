@@ -54,13 +54,38 @@ class Child:
         self, look: Callable[[], None], *, timeout_seconds: float, every: float = LOOK_EVERY
     ) -> int:
         """Call ``look`` until the process ends, and once after; its exit status. Raises TimedOut."""
+        self.follow_until(lambda: False, look, timeout_seconds=timeout_seconds, every=every)
+        return self._process.wait()
+
+    def follow_until(
+        self,
+        is_over: Callable[[], bool],
+        look: Callable[[], None],
+        *,
+        timeout_seconds: float,
+        every: float = LOOK_EVERY,
+    ) -> int | None:
+        """As `follow`, but None as soon as it is over: a process that stays has done what it was told."""
         deadline = time.monotonic() + timeout_seconds
         while (status := self._wait(every)) is None:
             look()
+            if is_over():
+                return None
             if time.monotonic() > deadline:
                 raise TimedOut
         look()
         return status
+
+    def tell(self, line: str) -> bool:
+        """Write a line to its stdin; whether it was there to read it."""
+        if self._process.stdin is None or self._process.poll() is not None:
+            return False
+        try:
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return True
 
     def stop(self) -> None:
         """End the process and all it started: SIGTERM, then SIGKILL after the grace."""

@@ -10,7 +10,7 @@ from annotation.core.jobs import Job
 from annotation.registry import scoring
 from annotation.registry.models import ScoringRequest
 from workers.generators.base import GeneratorFailed
-from workers.generators.local import Line, chats_task, run_child
+from workers.generators.local import GUEST, Line, chats_task
 from workers.running import RunningJob, running, sentence_for
 
 
@@ -53,7 +53,7 @@ def ask(requests: list[ScoringRequest], job: RunningJob) -> dict[int, str]:
     chats = [chat for one in requests for chat in one.chats]
     task = chats_task(storage.local(requests[0].version.location), chats)
     with job.folder("scoring") as folder:
-        run_child([task], folder=folder, hear=heard.append, check=job.check, is_guest=True)
+        GUEST.ask([task], folder=folder, hear=heard.append, check=job.check)
     answer = next((line for line in heard if "chat_scores" in line), None)
     if answer is None:
         reason = next((line["failed"] for line in heard if "failed" in line), "")

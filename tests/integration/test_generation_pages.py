@@ -226,7 +226,7 @@ def test_the_playground_shows_answers_and_rewards_side_by_side(
         "truncated": [str(ppo)],
     }
     before = sampled(base, "Before\x00") | {"prompt_tokens_cut": 3}
-    monkeypatch.setattr(generation, "run_child", Child(before, sampled(ppo, "After"), scores))
+    monkeypatch.setattr(generation.GUEST, "ask", Child(before, sampled(ppo, "After"), scores))
     generation.answer_playground(run.pk)
     run.refresh_from_db()
     assert (run.status, run.error, run.progress_done) == ("done", "", 3)
@@ -251,7 +251,7 @@ def test_a_playground_run_that_fails_leaves_no_question_on_the_disk(
         (folder / "request.json").write_text("Why?")
         raise GeneratorFailed("No memory.")
 
-    monkeypatch.setattr(generation, "run_child", run_child)
+    monkeypatch.setattr(generation.GUEST, "ask", run_child)
     generation.answer_playground(run.pk)
     run.refresh_from_db()
     assert run.error == "No memory."
@@ -264,7 +264,7 @@ def test_a_playground_run_is_cancelled_from_its_page(client, project, engineer, 
     address = reverse("generation-playground-cancel", args=[project.pk, run.pk])
     assert address in body(client.get(page))
     assert "It was cancelled" in body(client.post(address, follow=True))
-    monkeypatch.setattr(generation, "run_child", Child(sampled(run.policy_ids[0], "Too late")))
+    monkeypatch.setattr(generation.GUEST, "ask", Child(sampled(run.policy_ids[0], "Too late")))
     generation.answer_playground(run.pk)
     run.refresh_from_db()
     assert (run.status, run.answers) == ("cancelled", {})
@@ -298,7 +298,7 @@ def test_a_policy_that_cannot_answer_leaves_the_others_their_place(
     run = played(project, engineer, reward_model=None)
     base, ppo = run.policy_ids
     failed = {"key": str(base), "failed": "There is no model in /gone."}
-    monkeypatch.setattr(generation, "run_child", Child(failed, sampled(ppo, "After")))
+    monkeypatch.setattr(generation.GUEST, "ask", Child(failed, sampled(ppo, "After")))
     generation.answer_playground(run.pk)
     page = body(client.get(reverse("generation-playground-run", args=[project.pk, run.pk])))
     assert "There is no model in /gone." in page
@@ -317,7 +317,7 @@ def test_a_policy_on_a_server_is_scored_with_the_rest(project, engineer, monkeyp
     told = {"scores": {str(server.pk): 0.5}, "criteria": {}, "truncated": []}
     child = Child({"key": "scores", **told})
     monkeypatch.setattr(generation, "generator_for", lambda _policy, _folder: Server())
-    monkeypatch.setattr(generation, "run_child", child)
+    monkeypatch.setattr(generation.GUEST, "ask", child)
     generation.answer_playground(run.pk)
     run.refresh_from_db()
     assert child.tasks[0]["texts"] == {str(server.pk): ("From afar", False)}

@@ -42,8 +42,7 @@ def child_says(monkeypatch):
     asked = []
 
     def install(failure=""):
-        def run_child(tasks, *, folder, hear, check, is_guest):
-            assert is_guest  # a run may have the device
+        def run_child(tasks, *, folder, hear, check):
             (task,) = tasks
             asked.append(task["chats"])
             check()
@@ -60,7 +59,7 @@ def child_says(monkeypatch):
             line = {"key": "scores", "chat_scores": scores, "reasons": reasons}
             hear({**line, "temperature": 2.0})
 
-        monkeypatch.setattr(scoring, "run_child", run_child)
+        monkeypatch.setattr(scoring.GUEST, "ask", run_child)
         return asked
 
     return install
@@ -132,7 +131,7 @@ def test_however_scoring_ends_no_chat_stays_on_the_disk(
     reward, engineer, monkeypatch, settings, tmp_path, failure
 ):
     settings.CONCORD_VAR = tmp_path
-    monkeypatch.setattr(scoring, "run_child", ends_with(failure))
+    monkeypatch.setattr(scoring.GUEST, "ask", ends_with(failure))
     scoring.score_chats(requested(reward, engineer).pk)
     assert list((tmp_path / "scoring").iterdir()) == []
 
@@ -141,7 +140,7 @@ def test_who_lost_the_lease_leaves_the_folder_to_the_worker_that_has_the_job_now
     reward, engineer, monkeypatch, settings, tmp_path
 ):
     settings.CONCORD_VAR = tmp_path
-    monkeypatch.setattr(scoring, "run_child", ends_with(Fenced()))
+    monkeypatch.setattr(scoring.GUEST, "ask", ends_with(Fenced()))
     request = requested(reward, engineer)
     scoring.score_chats(request.pk)
     assert (tmp_path / "scoring" / str(request.pk) / "request.json").exists()
@@ -172,7 +171,7 @@ def test_a_look_at_many_requests_asks_the_database_nothing(
     for _ in range(4):
         last = requested(reward, engineer)
     child_says()
-    answers, looks = scoring.run_child, []
+    answers, looks = scoring.GUEST.ask, []
 
     def looked_at(tasks, *, check, **fields):
         with CaptureQueriesContext(connection) as asked:
@@ -181,7 +180,7 @@ def test_a_look_at_many_requests_asks_the_database_nothing(
         looks.append(len(asked))
         answers(tasks, check=check, **fields)
 
-    monkeypatch.setattr(scoring, "run_child", looked_at)
+    monkeypatch.setattr(scoring.GUEST, "ask", looked_at)
     scoring.score_chats(last.pk)
     assert looks == [0]
     assert set(ScoringRequest.objects.values_list("status", flat=True)) == {"done"}
@@ -207,7 +206,7 @@ def test_the_leases_of_all_that_is_scored_together_are_renewed_by_one_statement(
         held.extend(together.filter(lease_until__gt=timezone.now()))
         raise GeneratorFailed("No memory.")
 
-    monkeypatch.setattr(scoring, "run_child", works_longer_than_a_lease)
+    monkeypatch.setattr(scoring.GUEST, "ask", works_longer_than_a_lease)
     scoring.score_chats(first.pk)
     assert len(held) == 2
     assert {tuple(keys) for keys in renewed} == {tuple(one.pk for one in others)}

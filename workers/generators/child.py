@@ -4,6 +4,9 @@ Lines: ``{"loaded": key}``; ``{"key", "prompt", "samples", "reason", "prompt_tok
 samples where there is a reason; ``{"key", "failed"}`` for a model that cannot be asked; ``{"key", "scores"}`` by the
 keys of the responses, with the keys that were ``truncated``, and ``criteria`` where a single prompt's were scored.
 ``reasons`` say what was not scored where others were: by key, or of each chat (``chat_scores``), empty where it was.
+``{"done": true}`` ends the answers to a request.
+
+A child that stays reads the folder of its next request from stdin, and keeps the model that it loaded last.
 """
 
 import gc
@@ -13,18 +16,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
 
 from training.data.chat import Encoded, encode_prompt
-from training.models.load import load_policy
+from training.models.load import LoadedModel, load_policy
 from training.models.reward import load_criteria, load_reward_model, load_temperature
 from training.rollout.sampler import Knobs, LocalSampler, Sample
 from training.rollout.scoring import Score, Scorer, scorer_of
 from training.runtime.device import leave_half, named_failures, pick_device
 from training.spec.errors import DataError, OutOfMemory, TrainingError
 from training.spec.records import Turn
-from workers.generators.local import ANSWERS_FILE, REQUEST_FILE, Text
+from workers.generators.local import ANSWERS_FILE, LOG_FILE, REQUEST_FILE, Text
 
 ROWS_AT_ONCE = {"cuda": 256, "cpu": 96}  # fewer make a processor wait for its memory
 CACHED_TOKENS = {"cuda": 262_144, "cpu": 24_576}
@@ -42,14 +47,53 @@ TOO_LITTLE_MEMORY = (
 )
 
 Tell = Callable[[dict[str, Any]], None]  # Any: JSON
+Model = TypeVar("Model")
 
 
-def main(folder: Path) -> None:
-    """Do all tasks of the request, in order; one that fails does not stop the next."""
+class Held:
+    """The model that was loaded last, for the next task that asks for it."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._model: object = None
+
+    def get(self, source: str, load: Callable[[str], Model]) -> Model:
+        """The model of a folder or hub name; another one is let go before it is loaded."""
+        key = (load.__name__, source, _stamps(Path(source)))
+        if key != self._key:
+            self.let_go()
+            self._model, self._key = load(source), key
+        return self._model  # type: ignore[return-value] # what `load` of this key gave
+
+    def let_go(self) -> None:
+        self._key = self._model = None
+        gc.collect()
+
+
+def _stamps(folder: Path) -> list[tuple[str, int]]:
+    """Tells whether the files of a folder are those that were loaded."""
+    return sorted((one.name, one.stat().st_mtime_ns) for one in folder.glob("*"))
+
+
+def serve(folder: Path, told: "SimpleQueue[str]") -> None:
+    """Do the request, and those that come within the time that it lets this process stay."""
+    held = Held()
+    while stay_seconds := main(folder, held):
+        try:
+            folder = Path(told.get(timeout=stay_seconds))
+        except Empty:
+            return
+        with (folder / LOG_FILE).open("ab") as log:  # where its parent reads why it died
+            os.dup2(log.fileno(), sys.stdout.fileno())
+            os.dup2(log.fileno(), sys.stderr.fileno())
+
+
+def main(folder: Path, held: Held) -> float:
+    """Do all tasks of the request, in order; one that fails does not stop the next. How long to stay for more."""
     request = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))
     is_guest = request["is_guest"]
     if is_guest:
-        leave_half()
+        _leave_half()
     texts: dict[str, Text] = {}
     with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
 
@@ -60,10 +104,19 @@ def main(folder: Path) -> None:
         for task in request["tasks"]:
             try:
                 with named_failures():
-                    texts |= do(task, texts, tell)
+                    texts |= do(task, texts, tell, held)
             except TrainingError as error:
+                held.let_go()
                 tell({"key": task["key"], "failed": sentence_of(error, is_guest=is_guest)})
             gc.collect()
+        tell({"done": True})
+    return float(request.get("stay_seconds", 0))
+
+
+@cache
+def _leave_half() -> None:
+    """Once: with a model loaded, less is free."""
+    leave_half()
 
 
 def sentence_of(error: TrainingError, *, is_guest: bool) -> str:
@@ -71,24 +124,29 @@ def sentence_of(error: TrainingError, *, is_guest: bool) -> str:
     return NO_ROOM_BESIDE if is_guest and isinstance(error, OutOfMemory) else str(error)
 
 
-def do(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> dict[str, Text]:  # Any: JSON
+def do(
+    task: dict[str, Any],  # Any: JSON
+    texts: dict[str, Text],
+    tell: Tell,
+    held: Held,
+) -> dict[str, Text]:
     """One task; the first response of each key that it sampled."""
     if task["task"] == "score_chats":
-        score_chats(task, tell)
+        score_chats(task, tell, held)
         return {}
     if task["task"] == "score":
-        score(task, {**task["texts"], **texts}, tell)
+        score(task, {**task["texts"], **texts}, tell, held)
         return {}
     if task["task"] == "score_many":
-        score_many(task, tell)
+        score_many(task, tell, held)
         return {}
-    return sample(task, tell)
+    return sample(task, tell, held)
 
 
-def sample(task: dict[str, Any], tell: Tell) -> dict[str, Text]:  # Any: JSON
+def sample(task: dict[str, Any], tell: Tell, held: Held) -> dict[str, Text]:  # Any: JSON
     """Answer all prompts of a task, the longest first, each told as soon as it is answered."""
     device = pick_device()
-    loaded = load_policy(task["model"], precision="auto", device=device)
+    loaded = held.get(task["model"], load_sampled)
     tell({"loaded": task["key"]})
     rows, cached_tokens = ROWS_AT_ONCE[device.type], CACHED_TOKENS[device.type]
     longest = longest_prompt(task, cached_tokens)
@@ -203,11 +261,16 @@ def read_prompt(
     return read
 
 
-def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # Any: JSON
+def score(
+    task: dict[str, Any],  # Any: JSON
+    texts: dict[str, Text],
+    tell: Tell,
+    held: Held,
+) -> None:
     """Rewards of the responses to one prompt."""
     if not texts:
         return
-    scorer = explaining(task["model"])
+    scorer = held.get(task["model"], explaining)
     (judged,) = judge(scorer, [{"turns": task["turns"], "texts": texts}])
     if isinstance(judged, DataError):
         raise judged
@@ -221,9 +284,9 @@ def score(task: dict[str, Any], texts: dict[str, Text], tell: Tell) -> None:  # 
     )
 
 
-def score_many(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
+def score_many(task: dict[str, Any], tell: Tell, held: Held) -> None:  # Any: JSON
     """Rewards of the responses to many prompts, some prompts a line."""
-    scorer = load_scorer(task["model"])
+    scorer = held.get(task["model"], load_scorer)
     rows = task["rows"]
     for start in range(0, len(rows), PROMPTS_A_LINE):
         part = rows[start : start + PROMPTS_A_LINE]
@@ -257,12 +320,12 @@ def judge(
     )
 
 
-def score_chats(task: dict[str, Any], tell: Tell) -> None:  # Any: JSON
+def score_chats(task: dict[str, Any], tell: Tell, held: Held) -> None:  # Any: JSON
     """Rewards of the last turns of many chats, by one load of the model; a chat does not say that one was cut.
 
     Chats of several people are in one task: one that the model refuses has its reason, and the others their scores.
     """
-    scorer = explaining(task["model"])
+    scorer = held.get(task["model"], explaining)
     chats = [turns_of(chat) for chat in task["chats"]]
     judged = scorer.judge_each(
         [chat[:-1] for chat in chats], [[chat[-1].content] for chat in chats]
@@ -278,6 +341,10 @@ def chat_score(judged: list[Score] | DataError) -> list[Any] | None:  # Any: JSO
         return None
     (one,) = judged
     return [one.mean, one.deviation, dict(one.criteria), one.is_truncated]
+
+
+def load_sampled(source: str) -> LoadedModel:
+    return load_policy(source, precision="auto", device=pick_device())
 
 
 def load_scorer(source: str) -> Scorer:
@@ -302,14 +369,15 @@ def as_json(sample: Sample) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def end_with_the_parent() -> None:
-    """Leave as soon as stdin ends: the worker that asked is gone, and nobody reads on."""
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+def listen(told: "SimpleQueue[str]") -> None:
+    """Hear what the parent says. Leave as soon as stdin ends: the worker that asked is gone, and nobody reads on."""
+    for line in sys.stdin:
+        told.put(line.rstrip("\n"))
     os._exit(3)
 
 
 if __name__ == "__main__":
+    heard: "SimpleQueue[str]" = SimpleQueue()
     if os.environ.get("CONCORD_FOLLOW_STDIN") == "1":
-        threading.Thread(target=end_with_the_parent, daemon=True).start()
-    main(Path(sys.argv[1]))
+        threading.Thread(target=listen, args=[heard], daemon=True).start()
+    serve(Path(sys.argv[1]), heard)

@@ -1,7 +1,10 @@
 """A local model in a child process of its own: memory and CUDA start clean, and cancelling is a kill.
 
 The child is `python -m workers.generators.child FOLDER`. It reads `request.json` and appends what it made to
-`answers.jsonl`, a line a prompt as each batch is done.
+`answers.jsonl`, a line a prompt as each batch is done, and `{"done": true}`.
+
+One that somebody waits for is asked as a guest: it stays a while, with the model that it had last, and is told the
+folder of the next request on its stdin. To start and load anew takes most of such an answer's time.
 """
 
 import json
@@ -21,6 +24,7 @@ CODE = Path(__file__).resolve().parent.parent.parent
 CHILD = "workers.generators.child"
 GRACE_SECONDS = 5.0  # the child keeps nothing that is worth waiting for
 TIMEOUT_SECONDS = 7 * 86_400.0
+STAY_SECONDS = 60.0  # a guest without a request
 logger = logging.getLogger(__name__)
 
 Line = Mapping[str, Any]  # Any: JSON
@@ -117,26 +121,83 @@ def run_child(
     folder: Path,
     hear: Callable[[Line], None],
     check: Callable[[], None],
-    is_guest: bool = False,
 ) -> None:
-    """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something.
+    """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something."""
+    _write_request(folder, {"tasks": list(tasks), "is_guest": False})
+    ear = _Ear(folder / ANSWERS_FILE, hear=hear, check=check)
+    with _started(folder) as child:
+        status = child.follow(ear.hear_now, timeout_seconds=TIMEOUT_SECONDS)
+    _hear_the_rest(ear, folder, status)
 
-    A guest works beside a job that has the device, and leaves it memory to grow.
-    """
-    _write_request(folder, {"tasks": list(tasks), "is_guest": is_guest})
-    command = [sys.executable, "-m", CHILD, str(folder)]
-    with process.start(
-        command,
+
+class Guest:
+    """A child that works beside a job that has the device: it leaves that memory to grow, and stays for more."""
+
+    def __init__(self) -> None:
+        self._child: process.Child | None = None
+
+    def ask(
+        self,
+        tasks: Sequence[Mapping[str, Any]],  # Any: JSON
+        *,
+        folder: Path,
+        hear: Callable[[Line], None],
+        check: Callable[[], None],
+    ) -> None:
+        """As `run_child`, by the child that is there, if there is one. Whoever stops listening ends it."""
+        stays = {"is_guest": True, "stay_seconds": STAY_SECONDS}
+        _write_request(folder, {"tasks": list(tasks), **stays})
+        ear = _Ear(folder / ANSWERS_FILE, hear=hear, check=check)
+        try:
+            status = self._follow(ear, folder)
+        except BaseException:
+            self.leave()
+            raise
+        if status is not None:
+            self.leave()
+            _hear_the_rest(ear, folder, status)
+
+    def leave(self) -> None:
+        """End the child; what it holds is free then."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def _follow(self, ear: "_Ear", folder: Path) -> int | None:
+        """None if it did what it was asked, else with which status it ended. One that was leaving heard nothing."""
+        if self._child is not None and self._child.tell(str(folder)):
+            status = self._listen(self._child, ear)
+            if status != 0 or ear.has_heard:
+                return status
+        self.leave()
+        self._child = _started(folder)
+        return self._listen(self._child, ear)
+
+    @staticmethod
+    def _listen(child: process.Child, ear: "_Ear") -> int | None:
+        return child.follow_until(
+            lambda: ear.is_done, ear.hear_now, timeout_seconds=TIMEOUT_SECONDS
+        )
+
+
+GUEST = Guest()  # of this process
+
+
+def _started(folder: Path) -> process.Child:
+    return process.start(
+        [sys.executable, "-m", CHILD, str(folder)],
         folder=folder,
         log=folder / LOG_FILE,
         environment={"PYTHONPATH": os.pathsep.join([str(CODE), os.environ.get("PYTHONPATH", "")])},
         grace_seconds=GRACE_SECONDS,
-    ) as child:
-        ear = _Ear(folder / ANSWERS_FILE, hear=hear, check=check)
-        status = child.follow(ear.hear_now, timeout_seconds=TIMEOUT_SECONDS)
-        while ear.look():
-            pass
-    if status != 0:
+    )
+
+
+def _hear_the_rest(ear: "_Ear", folder: Path, status: int | None) -> None:
+    """What was said last. Raises GeneratorFailed for a child that died of something."""
+    while ear.look():
+        pass
+    if status:
         raise GeneratorFailed(_sentence(folder, status))
 
 
@@ -148,6 +209,11 @@ class _Ear:
     ) -> None:
         self._path, self._hear, self._check = path, hear, check
         self._offset = 0
+        self.is_done = False
+
+    @property
+    def has_heard(self) -> bool:
+        return self._offset > 0
 
     def hear_now(self) -> None:
         self.look()
@@ -156,8 +222,11 @@ class _Ear:
         """Hear the lines that are whole; whether there were any."""
         self._check()
         lines, self._offset = process.whole_lines(self._path, self._offset)
-        for line in lines:
-            self._hear(json.loads(line))
+        for line in map(json.loads, lines):
+            if "done" in line:
+                self.is_done = True
+                continue
+            self._hear(line)
             self._check()
         return bool(lines)
 

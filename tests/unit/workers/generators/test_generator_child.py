@@ -62,8 +62,10 @@ def plain(tmp_path_factory):
 
 def lines_of(folder, *tasks, is_guest=False):
     (folder / REQUEST_FILE).write_text(json.dumps({"tasks": tasks, "is_guest": is_guest}))
-    child.main(folder)
-    return [json.loads(line) for line in (folder / ANSWERS_FILE).read_text().splitlines()]
+    child.main(folder, child.Held())
+    *lines, end = [json.loads(line) for line in (folder / ANSWERS_FILE).read_text().splitlines()]
+    assert end == {"done": True}
+    return lines
 
 
 def asks(*contents):
