@@ -16,7 +16,7 @@ NEW_TO_THEM = """
                           AND j.labeler_id = %(labeler_id)s AND NOT j.is_repeat
                           AND j.withdrawn_at IS NULL)
           AND NOT EXISTS (SELECT 1 FROM generation_candidate w WHERE w.id = ANY(c.candidate_ids)
-                          AND w.author_id = %(labeler_id)s)"""
+                          AND (w.author_id = %(labeler_id)s OR %(labeler_id)s = ANY(w.also_written_by)))"""
 
 
 # Served first: higher priority, then fewest places taken (breadth first) or most (depth first), then oldest.

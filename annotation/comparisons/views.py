@@ -23,7 +23,7 @@ from django.views.decorators.http import (
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
-from annotation.comparisons import searching, selectors
+from annotation.comparisons import exams, searching, selectors
 from annotation.comparisons.batches import batch_at_hand, deadline_of
 from annotation.comparisons.bench import answer_keys, bench_for
 from annotation.comparisons.forms import PreferencesForm, UndoForm, answer_from
@@ -313,7 +313,9 @@ def _answer(request: HttpRequest, project: Project) -> HttpResponse:
     except InvalidInput as error:
         messages.error(request, str(error))
         return redirect("comparisons-label", project.pk)
-    if not judgment.is_counted:
+    if assignment.is_training:
+        messages.info(request, exams.feedback_on(judgment).message)
+    elif assignment.takes_place and not judgment.is_counted:
         messages.warning(request, _("Your time had ended, so this answer is kept but not counted."))
     return redirect("comparisons-label", project.pk)
 

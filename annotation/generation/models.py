@@ -100,6 +100,8 @@ class Candidate(models.Model):
         related_name="+",
         db_index=False,
     )
+    # Who else wrote this text: it was theirs too, or they reviewed it into this form. None of them judges it.
+    also_written_by = ArrayField(models.BigIntegerField(), null=True, blank=True)
     source = models.CharField(max_length=15, choices=Source)
     source_name = models.CharField(max_length=200, blank=True, default="")
     sample_index = models.PositiveSmallIntegerField(default=0)

@@ -8,7 +8,7 @@ from rest_framework.views import APIView
 from annotation.accounts.authentication import person
 from annotation.core.api import asked_fields
 from annotation.overview.estimate import estimate, plan_of
-from annotation.overview.selectors import counts_of, forecast_from, next_steps
+from annotation.overview.selectors import overview_of
 from annotation.overview.serializers import (
     EstimateQuerySerializer,
     EstimateSerializer,
@@ -24,13 +24,8 @@ class Overview(APIView):
     @extend_schema(responses=OverviewSerializer)
     def get(self, request: Request, project_id: int) -> Response:
         project = project_for(request.user, project_id)
-        counts = counts_of(project)
-        roles = roles_of(request.user, project.pk)
-        steps = next_steps(project, counts, person(request), roles)
-        forecast = forecast_from(project, counts)
-        return Response(
-            OverviewSerializer({"counts": counts, "next_steps": steps, "forecast": forecast}).data
-        )
+        seen = overview_of(project, person(request), roles_of(request.user, project.pk))
+        return Response(OverviewSerializer(seen).data)
 
 
 class EstimateView(APIView):

@@ -42,6 +42,10 @@ class Counts(NamedTuple):
     versions: int
 
 
+# Gold and repeats change other counts than the rest does: they would tell labelers which of their answers was which.
+KEPT_FROM_LABELERS = ("open_comparisons", "labels_given", "judgments")
+
+
 class NextStep(NamedTuple):
     """One thing to do now: a sentence, and where to do it (nowhere if one can only wait)."""
 
@@ -50,6 +54,24 @@ class NextStep(NamedTuple):
     why: str
     path: str = ""
     label: str = ""
+
+
+class Overview(NamedTuple):
+    """What somebody is told of a project; a count is None where their role does not see it."""
+
+    counts: dict[str, int | None]
+    next_steps: list[NextStep]
+    forecast: Forecast | None
+
+
+def overview_of(project: Project, user: User, roles: frozenset[Role]) -> Overview:
+    """The project as this person sees it. Who only labels has no forecast: its end moves with what is left."""
+    counts = counts_of(project)
+    steps = next_steps(project, counts, user, roles)
+    seen: dict[str, int | None] = dict(counts._asdict())
+    if roles == {Role.LABELER}:
+        return Overview(seen | dict.fromkeys(KEPT_FROM_LABELERS), steps, None)
+    return Overview(seen, steps, forecast_from(project, counts))
 
 
 def counts_of(project: Project) -> Counts:

@@ -7,15 +7,17 @@ from rest_framework import serializers
 from annotation.generation.services.planning import MOST_POLICIES
 from annotation.projects.models import Project
 
+UNSEEN = "Null for who only labels: it would tell them which answers were gold."
+
 
 class CountsSerializer(serializers.Serializer[None]):
     prompts = serializers.IntegerField()
     candidates = serializers.IntegerField()
     comparisons = serializers.IntegerField()
-    open_comparisons = serializers.IntegerField()
+    open_comparisons = serializers.IntegerField(allow_null=True, help_text=UNSEEN)
     labels_wanted = serializers.IntegerField(help_text="On what is neither withdrawn nor gold.")
-    labels_given = serializers.IntegerField()
-    judgments = serializers.IntegerField()
+    labels_given = serializers.IntegerField(allow_null=True, help_text=UNSEEN)
+    judgments = serializers.IntegerField(allow_null=True, help_text=UNSEEN)
     snapshots = serializers.IntegerField()
     runs = serializers.IntegerField()
     versions = serializers.IntegerField()
@@ -41,10 +43,12 @@ class ForecastSerializer(serializers.Serializer[Any]):
     )
 
 
-class OverviewSerializer(serializers.Serializer[dict[str, object]]):
+class OverviewSerializer(serializers.Serializer[Any]):
     counts = CountsSerializer()
     next_steps = NextStepSerializer(many=True)
-    forecast = ForecastSerializer(allow_null=True, help_text="Null before the first comparison.")
+    forecast = ForecastSerializer(
+        allow_null=True, help_text="Null before the first comparison, and for who only labels."
+    )
 
 
 class EstimateQuerySerializer(serializers.Serializer[None]):

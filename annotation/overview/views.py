@@ -17,12 +17,7 @@ from annotation.comparisons.services.overlap import draws_under_way
 from annotation.core.errors import DomainError, InvalidInput, NotFound
 from annotation.overview import drafts, estimate, starting, steps
 from annotation.overview.forms import EstimateForm
-from annotation.overview.selectors import (
-    counts_of,
-    forecast_from,
-    next_steps,
-    waiting_for_admins,
-)
+from annotation.overview.selectors import overview_of, waiting_for_admins
 from annotation.projects.forms import first_error
 from annotation.projects.models import Project, Role
 from annotation.projects.selectors import current_guideline, page_context, project_for
@@ -35,10 +30,8 @@ def overview(request: HttpRequest, project_id: int) -> HttpResponse:
     """Counts of each step, and the next step for each role held."""
     project = project_for(request.user, project_id)
     context = page_context(person(request), project, "overview")
-    counts = counts_of(project)
-    context["counts"] = counts
-    context["steps"] = next_steps(project, counts, person(request), context["roles"])
-    context["forecast"] = forecast_from(project, counts)
+    seen = overview_of(project, person(request), context["roles"])
+    context["counts"], context["steps"], context["forecast"] = seen
     context["guideline"] = current_guideline(project)
     context["waiting"] = waiting_for_admins(project) if Role.ADMIN in context["roles"] else []
     return render(request, "overview/project.html", context)

@@ -68,6 +68,22 @@ def test_words_typed_offline_stay_in_the_browser_and_are_saved_with_the_connecti
     assert Demonstration.objects.get().text == TEXT
 
 
+def test_what_something_on_the_way_says_takes_no_text(desk):
+    desk.route(
+        "**/mine/**",
+        lambda route: route.fulfill(content_type="text/html", body="<p>Sign in to Wi-Fi</p>"),
+    )
+    desk.keyboard.type(TEXT)
+    desk.keyboard.press("Control+s")
+    says(desk, "kept in this browser")
+    desk.keyboard.press("Control+Enter")
+    says(desk, "Waiting for the connection: your text is kept here")
+    desk.unroute_all()
+    desk.evaluate("dispatchEvent(new Event('online'))")
+    says(desk, "Sent to review")
+    assert Demonstration.objects.get().text == TEXT
+
+
 def test_words_typed_while_another_person_is_signed_in_wait_for_their_author(
     desk, context, project, labeler, signed_in
 ):

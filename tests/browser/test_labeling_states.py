@@ -119,6 +119,26 @@ def test_offline_answers_wait_in_order_and_go_out_with_the_connection(bench, pro
     assert list(order) == given
 
 
+@pytest.mark.parametrize("status", [200, 302, 403])
+def test_what_something_on_the_way_says_takes_and_refuses_no_answer(bench, project, page, status):
+    """The sign-in page of a network, a proxy that leads there, one that forbids."""
+    fill(project)
+    bench.open()
+    headers = {"Content-Type": "text/html", "Location": "/accounts/login/"}
+    page.route(
+        "**/judgment/**",
+        lambda route: route.fulfill(status=status, headers=headers, body="<p>Sign in to Wi-Fi</p>"),
+    )
+    given = bench.answer("1")
+    expect(page.locator("[data-unsent]")).to_have_text("1 to send")
+    bench.expect_says("The server does not answer. Your answers are kept here")
+    page.unroute_all()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    eventually(lambda: judged() == 1)
+    assert Judgment.objects.get().assignment_id == given
+    expect(page.locator("[data-unsent]")).to_be_hidden()
+
+
 def test_an_answer_kept_offline_outlives_a_reload(bench, project, context):
     fill(project)
     bench.open()

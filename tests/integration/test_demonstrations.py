@@ -417,13 +417,40 @@ def test_every_act_is_audited(project, admin, author):
     ]
 
 
+def is_served(project, candidate, person) -> bool:
+    """Whether a comparison of the candidate is leased to them; there is no other."""
+    comparison = factories.comparison(candidate.prompt)
+    comparison.candidate_ids = sorted([comparison.candidate_ids[0], candidate.pk])
+    comparison.save()
+    found = queue.lease_next_comparison(project=project, labeler=person)
+    return not isinstance(found, queue.EmptyQueue)
+
+
 def test_nobody_judges_what_they_wrote(project, admin, author):
     ask(project, admin)
     row = approved(sent(leased(project, author)), admin)
-    comparison = factories.comparison(row.prompt)
-    comparison.candidate_ids = sorted([comparison.candidate_ids[0], row.candidate_id])
-    comparison.save()
-    assert isinstance(
-        queue.lease_next_comparison(project=project, labeler=author), queue.EmptyQueue
-    )
+    assert not is_served(project, row.candidate, author)
     assert not Judgment.objects.exists()
+
+
+def test_nobody_judges_what_they_reviewed_into_its_form(project, admin, author):
+    ask(project, admin)
+    reviewer = factories.member(project)
+    row = approved(sent(leased(project, author)), reviewer, text="Better words.")
+    assert not is_served(project, row.candidate, reviewer)
+
+
+def test_who_approves_a_text_as_it_is_may_judge_it(project, admin, author):
+    ask(project, admin)
+    reviewer = factories.member(project)
+    row = approved(sent(leased(project, author)), reviewer)
+    assert is_served(project, row.candidate, reviewer)
+
+
+def test_nobody_judges_a_text_that_another_wrote_too(project, admin, author):
+    ask(project, admin, per_prompt=2)
+    second = factories.member(project)
+    first = approved(sent(leased(project, author)), admin)
+    again = approved(sent(leased(project, second)), admin)
+    assert again.candidate == first.candidate
+    assert not is_served(project, again.candidate, second)

@@ -1,5 +1,6 @@
 """Gold beside real work: whoever holds or judged a comparison when it becomes gold, or is gold no more."""
 
+from datetime import timedelta
 from importlib import import_module
 from uuid import uuid4
 
@@ -231,3 +232,33 @@ def test_a_further_label_taken_back_leaves_gold_in_use(project, admin, held):
     undo_requeue(project=project, pk=asked.pk, actor=admin)
     comparison.refresh_from_db()
     assert (comparison.state, comparison.overlap) == ("open", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ({"takes_place": False}, None),
+        ({"takes_place": False, "is_repeat": True}, None),
+        ({"takes_place": False, "is_training": True}, "The known verdict is another"),
+    ],
+)
+def test_without_script_gold_and_repeats_say_nothing_and_training_gives_feedback(
+    client, project, labeler, admin, kind, told
+):
+    comparison = factories.comparison(factories.prompt(project))
+    second = comparison.candidate_ids[1]
+    gold.mark_gold(comparison=comparison, known_ranking=known(comparison), actor=admin)
+    lease = Assignment.objects.create(
+        project=project,
+        comparison=comparison,
+        labeler=labeler,
+        shown_order=comparison.candidate_ids,
+        lease_until=timezone.now() + timedelta(minutes=5),
+        **kind,
+    )
+    client.force_login(labeler)
+    fields = {"assignment": lease.pk, "client_uuid": str(uuid4()), "overall": f"{second}:2"}
+    page = client.post(reverse("comparisons-label", args=[project.pk]), fields, follow=True).text
+    assert Judgment.objects.get().assignment == lease
+    assert "not counted" not in page
+    assert told is None or told in page

@@ -10,9 +10,9 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.audit.models import AuditEvent
 from annotation.core.errors import Conflict, InvalidInput, NotFound
-from annotation.overview import views
+from annotation.overview import selectors
 from annotation.overview.selectors import counts_of
-from annotation.projects.models import Invitation, Role
+from annotation.projects.models import Invitation, Membership, Role
 from annotation.projects.selectors import invitation_for, project_list, roles_of
 from annotation.projects.services import members, projects
 from annotation.ui.templatetags.measured import figure
@@ -408,7 +408,7 @@ def test_the_settings_pages_open(client, project, admin, page):
 
 
 def test_the_overview_says_when_the_judgments_are_due(client, project):
-    client.force_login(factories.member(project))
+    client.force_login(factories.member(project, Role.ENGINEER))
     page = reverse("overview-project", args=[project.pk])
     assert "are due by" not in client.get(page).text
     project.deadline = "2099-05-01T12:00Z"
@@ -473,10 +473,27 @@ def test_who_is_paused_may_not_begin(client, project, admin):
 
 def test_large_numbers_have_commas_in_sentences_too(client, project, monkeypatch):
     found = counts_of(project)._replace(prompts=1, candidates=1, comparisons=1, judgments=12_345)
-    monkeypatch.setattr(views, "counts_of", lambda _: found)
+    monkeypatch.setattr(selectors, "counts_of", lambda _: found)
     client.force_login(factories.member(project, Role.ADMIN))
     assert "12,345 judgments so far" in client.get(f"/projects/{project.pk}/").text
     assert figure(-1713.456, 1) == "−1,713.5"
+
+
+def test_who_only_labels_is_not_told_what_an_answer_changed(client, api, project):
+    """Gold and repeats change other counts than the rest do."""
+    labeler = factories.member(project)
+    factories.judgment(factories.comparison(factories.prompt(project), overlap=2), labeler)
+    client.force_login(labeler)
+    api.force_authenticate(labeler)
+    page = client.get(f"/projects/{project.pk}/").text
+    told = api.get(reverse("api-overview", args=[project.pk])).json()
+    assert "Told to admins and engineers" in page
+    assert 'id="progress"' not in page
+    assert told["forecast"] is None
+    hidden = {name for name, count in told["counts"].items() if count is None}
+    assert hidden == {"open_comparisons", "labels_given", "judgments"}
+    Membership.objects.create(project=project, user=labeler, role=Role.ENGINEER)
+    assert 'id="progress"' in client.get(f"/projects/{project.pk}/").text
 
 
 def test_the_overview_of_the_api_counts_the_steps(api, project, admin):

@@ -4,6 +4,8 @@ An approved demonstration becomes a candidate. A review names the version it rea
 approved unseen.
 """
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -37,7 +39,7 @@ def approve(
     is_changed = canonical(final) != canonical(sent.text)
     if is_changed:
         Version.objects.create(demonstration=row, text=final, written_by=reviewer)
-    row.candidate = candidate_of(row, final)
+    row.candidate = candidate_of(row, final, writers=[reviewer.pk] if is_changed else [])
     _decide(row, sent, State.APPROVED, reviewer, note)
     Opening.objects.filter(pk=row.opening_id).update(state=Opening.State.DONE)
     audit.record("demonstration.approved", row, actor=reviewer, is_changed=is_changed)
@@ -143,9 +145,11 @@ def _decide(row: Demonstration, sent: Version, state: State, reviewer: User, not
     sent.save(update_fields=["note"])
 
 
-def candidate_of(row: Demonstration, text: str) -> Candidate:
-    """The candidate of this text; one that said the same before stays what it was."""
-    candidate, _ = Candidate.objects.get_or_create(
+def candidate_of(row: Demonstration, text: str, *, writers: Sequence[int] = ()) -> Candidate:
+    """The candidate of this text, which its author and ``writers`` wrote; one that said the same before stays what it
+    was, and theirs too.
+    """
+    candidate, _ = Candidate.objects.select_for_update(of=("self",)).get_or_create(
         prompt=row.prompt,
         fingerprint=fingerprint([text]),
         defaults={
@@ -156,6 +160,10 @@ def candidate_of(row: Demonstration, text: str) -> Candidate:
             "text": text,
         },
     )
+    known = candidate.also_written_by or []
+    if more := {row.author_id, *writers} - {candidate.author_id, *known}:
+        candidate.also_written_by = [*known, *sorted(more)]
+        candidate.save(update_fields=["also_written_by"])
     return candidate
 
 

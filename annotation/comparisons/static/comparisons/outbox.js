@@ -16,7 +16,7 @@ export class Refused extends Error {}
 /** The browser has no session, or one of somebody else: what waits is kept for whom this page belongs to. */
 export class SignedOut extends Error {}
 
-/** A fault of the server: this act may fail again, others need not. */
+/** A fault of the server or on the way to it: this act may fail again, others need not. */
 class Failed extends Error {}
 
 /** Drawn here and not by crypto.randomUUID, which plain http does not have. */
@@ -34,21 +34,26 @@ function token() {
   return cookie ? cookie.slice("csrftoken=".length) : document.querySelector("[name=csrfmiddlewaretoken]").value;
 }
 
-/** One request to the API, for whom this page belongs to: the server answers nobody else. */
+/**
+ * One request to the API, for whom this page belongs to: the server answers nobody else. Where something on the way
+ * answers in its place (the sign-in page of a network, a proxy), nothing was taken and nothing refused.
+ */
 export async function call(url, { method = "POST", body } = {}) {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const answer = await fetch(url, {
     method,
+    redirect: "error",
     headers: { "Content-Type": "application/json", "X-CSRFToken": token(), "X-Page-Of": document.body.dataset.user },
     body: text,
     keepalive: (text?.length ?? 0) < LONGEST_KEPT_ALIVE,
   });
-  const data = await answer.json().catch(() => ({}));
+  const data = await answer.json().catch(() => null);
+  if (answer.ok && data === null) throw new TypeError(gettext("The server does not answer. Trying again.")); // as fetch without a connection
   if (answer.ok) return data;
-  const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data.error ?? {};
+  const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data?.error ?? {};
   if (code === ANOTHER) throw new SignedOut(message);
   if (SIGNED_OUT.has(code)) throw new SignedOut(gettext("You are signed out."));
-  if (answer.status >= 500) throw new Failed(message);
+  if (answer.status >= 500 || !code) throw new Failed(message);
   if (answer.status === 429) throw new Error(message);
   throw new Refused(message);
 }
