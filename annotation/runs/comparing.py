@@ -1,6 +1,7 @@
 """Two to five runs over each other: the settings in which they differ, their curves, their results."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from django.utils.html import format_html, format_html_join
@@ -21,7 +22,7 @@ from training.spec.runs import SPECS
 
 FEWEST, MOST = 2, 5
 NOTHING = Curves([], {})
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 56, 352, 14, 154
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 68, 352, 14, 154
 
 
 class Row(NamedTuple):
@@ -29,6 +30,13 @@ class Row(NamedTuple):
 
     name: str
     values: list[str]
+
+
+class Differences(NamedTuple):
+    """What went in where it is not the same for all, and the settings that not all of their kinds have."""
+
+    shared: list[Row]
+    of_some: list[Row]
 
 
 class Overlay(NamedTuple):
@@ -52,8 +60,8 @@ def runs_in(project: Project, keys: Sequence[str]) -> list[TrainingRun]:
     return [found[key] for key in numbers]
 
 
-def differences(runs: Sequence[TrainingRun]) -> list[Row]:
-    """What went in where it is not the same for all: rows, settings, at last those that a kind does not have."""
+def differences(runs: Sequence[TrainingRun]) -> Differences:
+    """Records, models and settings that differ, these in the order of their form."""
     facts = [
         {
             "snapshot": run.snapshot.name,
@@ -63,19 +71,22 @@ def differences(runs: Sequence[TrainingRun]) -> list[Row]:
             if run.held_out_reward_model
             else None,
             "sampled on": str(run.sampler) if run.sampler else None,
-            **run.spec,
             "kind": run.title,
+            **{
+                one.name: run.spec[one.name]
+                for one in fields(SPECS[run.kind])
+                if one.name in run.spec
+            },
         }
         for run in runs
     ]
-    names = list(dict.fromkeys(name for one in facts for name in one))
-    rows = [(name, [one.get(name) for one in facts]) for name in names]
-    rows.sort(key=lambda row: None in row[1])
-    return [
-        Row(title_of(name), [number_text(value) for value in values])
-        for name, values in rows
-        if any(value != values[0] for value in values)
-    ]
+    found = Differences([], [])
+    for name in dict.fromkeys(name for one in facts for name in one):
+        values = [one.get(name) for one in facts]
+        if any(value != values[0] for value in values):
+            home = found.shared if all(name in one for one in facts) else found.of_some
+            home.append(Row(title_of(name), [number_text(value) for value in values]))
+    return found
 
 
 def results(runs: Sequence[TrainingRun]) -> list[Row]:

@@ -35,7 +35,7 @@ def test_only_what_differs_is_told(project):
     shared = {"snapshot": snapshot, "base_model": base}
     first = factories.training_run(project, spec={"seed": 17, "epochs": 1.0}, **shared)
     second = factories.training_run(project, spec={"seed": 17, "epochs": 2.0}, **shared)
-    assert comparing.differences([first, second]) == [("Epochs", ["1", "2"])]
+    assert comparing.differences([first, second]) == ([("Epochs", ["1", "2"])], [])
 
 
 def test_the_reward_model_that_only_watches_is_told_where_it_differs(project):
@@ -45,16 +45,19 @@ def test_the_reward_model_that_only_watches_is_told_where_it_differs(project):
         factories.training_run(project, held_out_reward_model=one, **shared)
         for one in (watcher, None)
     ]
-    assert comparing.differences(runs) == [("Held-out reward model", ["watcher v1", "–"])]
+    assert comparing.differences(runs) == ([("Held-out reward model", ["watcher v1", "–"])], [])
     facts = lineage_facts(lineage_of(runs[0]))
     assert ("Held-out reward model", "watcher v1") in [one[:2] for one in facts]
 
 
-def test_settings_that_one_kind_does_not_have_come_last(project):
+def test_settings_come_in_the_order_of_the_form_and_those_of_one_kind_apart(project):
     shared = {"snapshot": factories.snapshot(project), "base_model": factories.policy(project)}
-    first = factories.training_run(project, spec={"beta": 0.1, "epochs": 1.0}, **shared)
-    second = factories.training_run(project, spec={"epochs": 2.0}, **shared)
-    assert [row.name for row in comparing.differences([first, second])] == ["Epochs", "Beta"]
+    spec = {"beta": 0.1, "epochs": 1.0, "loss": "ipo", "seed": 1}
+    first = factories.training_run(project, kind="dpo", spec=spec, **shared)
+    second = factories.training_run(project, kind="sft", spec={"epochs": 2.0, "seed": 2}, **shared)
+    found = comparing.differences([first, second])
+    assert [row.name for row in found.shared] == ["Kind", "Seed", "Epochs"]
+    assert [row.name for row in found.of_some] == ["Beta", "Loss"]
 
 
 def test_curves_lie_over_each_other_and_a_metric_that_one_lacks_is_a_dash(project):
