@@ -398,6 +398,20 @@ def test_counted_votes_become_judgments_whose_strengths_have_the_margin_as_mean(
     assert [len(one.tiers) for one in read.verdicts] == [2, 2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("votes_chosen", "votes_rejected", "votes_tied"), [(0, 0, 0), (0, 2, 0), (1, 1, 1), (1, 0, 2)]
+)
+def test_a_row_that_says_otherwise_than_its_votes_is_one_verdict(
+    votes_chosen, votes_rejected, votes_tied
+):
+    counts = {"votes_chosen": votes_chosen, "votes_rejected": votes_rejected}
+    (read,) = read_judged({**TRL, **counts, "votes_tied": votes_tied, "margin": 3})
+    said = [(one.labeler, one.tiers, one.strengths) for one in read.verdicts]
+    assert said == [("dataset", ((0,), (1,)), (3,))]
+    told = f"({votes_chosen} for chosen, {votes_rejected} for rejected, {votes_tied} tied)"
+    assert told in read.left_out
+
+
 def test_a_long_table_may_rank_more_than_two():
     item = {"prompt": "Q?", "response_a": "x", "response_b": "y", "response_c": "z"}
     rows = [
@@ -475,7 +489,11 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "a strength of five": ({**VOTE, "strengths": [5]}, "strength"),
     "a kind nobody knows": ({**VOTE, "labeler_kind": "dog"}, "labeler_kind"),
     "a margin of a score": ({**TRL, "margin": 7.5}, "from 0 to 3"),
-    "no votes": ({**TRL, "votes_chosen": 0}, "counts 0 votes"),
+    "more votes than are taken": ({**TRL, "votes_chosen": 101}, "counts 101 votes; at most 100"),
+    "an edit over its original": (
+        {**TRL, "votes_chosen": 1, "source": "machine_edit"},
+        "source is 'machine_edit': an edit over its original, which nobody compared",
+    ),
     "an order with a letter too many": (
         {"prompt": "Q?", "response_a": "x", "response_b": "y", "label": "a>c"},
         "known are",

@@ -9,10 +9,15 @@ import pytest
 from annotation.comparisons.services.importing import run_any_import
 from annotation.datasets.services import building, exporting, files, requesting
 from annotation.datasets.services.exporting import FileFormat, Form
+from annotation.demonstrations.services import asking
+from annotation.demonstrations.services.asking import PromptFilter
 from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
+from annotation.quality import adjudication
+from annotation.quality.adjudication import Verdict
 from tests import factories
+from tests.integration.test_demonstrations import approved, leased, sent
 from tests.real_data import REAL_DATA
 from training.data.gathering import gather
 from training.spec.records import read_groups
@@ -166,6 +171,97 @@ def test_exported_preferences_are_gathered_as_the_same_pairs_without_the_site(fo
 
 def texts_of(group, pair):
     return [group.text_of(name) for name in (pair.chosen, pair.rejected)]
+
+
+def decided(project, ranking_of, *, is_all_bad=False, strengths=(3,)):
+    """A pair of which two people said "the second", or that both are bad, and an admin otherwise."""
+    comparison = factories.comparison(factories.prompt(project), overlap=3)
+    first, second = comparison.candidate_ids
+    for _ in range(2):
+        ranking = [] if is_all_bad else [[second], [first]]
+        factories.judgment(comparison, ranking=ranking, is_all_bad=is_all_bad)
+    verdict = Verdict(ranking=ranking_of(first, second), strengths=list(strengths))
+    admin = factories.member(project, Role.ADMIN)
+    adjudication.adjudicate(
+        comparison=comparison, cause="labeler_error", verdict=verdict, actor=admin
+    )
+
+
+def verdicts_in(snapshot):
+    """What the pairs of a snapshot say, whoever said it."""
+    return {
+        (*texts_of(group, pair), pair.is_tie, pair.soft_label, pair.margin)
+        for group in read_groups(Path(snapshot.folder))
+        for pair in group.pairs
+    }
+
+
+@pytest.fixture
+def overruled():
+    project = factories.project()
+    decided(project, lambda first, second: [[first], [second]])
+    decided(project, lambda first, second: [[first], [second]], is_all_bad=True)
+    return project
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.PREFERENCE_CHAT, Form.GROUPS])
+def test_what_an_admin_decided_comes_back_as_decided(overruled, form):
+    if form == Form.GROUPS:
+        decided(overruled, lambda first, second: [[first, second]], strengths=())
+    before = snapshot_of(overruled)
+    payload = b"".join(files.jsonl(exporting.rows_of(before, form=form)))
+    fresh = factories.project()
+    row = taken_into(fresh, payload, Contents.PREFERENCES)
+    assert verdicts_in(snapshot_of(fresh)) == verdicts_in(before)
+    in_part = row.rejected_rows.filter(is_taken=True)
+    assert (row.rows_rejected, in_part.count()) == (0, row.rows_read)
+    assert "against its votes (0 for chosen, 2 for rejected, 0 tied)" in str(
+        in_part.values_list("reason", flat=True)
+    )
+
+
+@pytest.fixture
+def guessed():
+    """Two who always agree and three who guess: in an eighth of the pairs all three say otherwise."""
+    project = factories.project()
+    careful, guessing = [[factories.user() for _ in range(count)] for count in (2, 3)]
+    for number in range(24):
+        comparison = factories.comparison(factories.prompt(project), overlap=9)
+        first, second = comparison.candidate_ids
+        rights = [True, True, *(bool(number >> place & 1) for place in range(3))]
+        for person, is_right in zip((*careful, *guessing), rights, strict=True):
+            ranking = [[first], [second]] if is_right else [[second], [first]]
+            factories.judgment(comparison, person, ranking=ranking)
+    return project
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.PREFERENCE_CHAT, Form.GROUPS])
+def test_what_dawid_skene_found_against_the_majority_comes_back_as_found(guessed, form):
+    before = snapshot_of(guessed, aggregation="dawid_skene")
+    payload = b"".join(files.jsonl(exporting.rows_of(before, form=form)))
+    fresh = factories.project()
+    row = taken_into(fresh, payload, Contents.PREFERENCES)
+    found = [{said[:3] for said in verdicts_in(one)} for one in (before, snapshot_of(fresh))]
+    assert found[0] == found[1]
+    assert row.rejected_rows.filter(is_taken=True).count() == 3
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.GROUPS])
+def test_an_edit_comes_back_as_no_vote_and_the_report_says_so(form):
+    """Nobody compared it with its original: it is in the report, and what people judged is taken."""
+    project = factories.project()
+    admin, author = factories.member(project, Role.ADMIN), factories.member(project)
+    factories.judgment(factories.comparison(factories.prompt(project)))
+    asking.ask_to_edit(project=project, wanted=PromptFilter(), choose="losing", actor=admin)
+    approved(sent(leased(project, author), "A mended response."), admin)
+    before = snapshot_of(project, edit_preferences=True)
+    payload = b"".join(files.jsonl(exporting.rows_of(before, form=form)))
+    fresh = factories.project()
+    row = taken_into(fresh, payload, Contents.PREFERENCES)
+    assert verdicts_in(snapshot_of(fresh)) == verdicts_in(snapshot_of(project))
+    [told] = row.rejected_rows.all()
+    assert told.is_taken == (form == Form.GROUPS)
+    assert "nobody compared" in told.reason
 
 
 SIGNAL = {"prompt": "Name a color.", "response": "Blue."}

@@ -3,6 +3,7 @@
 A group tells how many said what and not who, so its votes come back as those of "dataset 1", "dataset 2" and so on.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from annotation.prompts.readers import chats
@@ -14,11 +15,12 @@ from annotation.prompts.readers.judged import (
     ReadResponse,
     comparison_of,
     is_finished,
+    is_true,
     prompt_of,
     verdict_of,
     whole_of,
 )
-from annotation.prompts.readers.preferences import counted_votes
+from annotation.prompts.readers.preferences import FIRST, TIED, counted_verdicts
 from annotation.prompts.readers.rows import RowRefused, text_of
 from annotation.prompts.readers.unjudged import (
     ReadDemonstration,
@@ -26,6 +28,7 @@ from annotation.prompts.readers.unjudged import (
     read_demonstration,
     read_signal,
 )
+from training.spec.records import EDITS
 
 Fields = dict[str, Any]  # Any: JSON values
 GROUP_COLUMNS = frozenset({"prompt_id", "prompt", "split", "candidates", "pairs", "unacceptable"})
@@ -40,11 +43,11 @@ def is_group(fields: Fields) -> bool:
 
 
 def read_group(fields: Fields) -> tuple[ReadComparison, ...]:
-    """A comparison of two for each judged pair, and one of those that are unacceptable. Edits stay out: nobody
+    """A comparison of two for each judged pair, and one of those that are unacceptable. Edits are left out: nobody
     compared them.
     """
-    prompt, responses = _prompt(fields), _responses(fields)
-    judged = [one for one in _objects(fields, "pairs") if one.get("source") != "edit"]
+    prompt, responses, pairs = _prompt(fields), _responses(fields), _objects(fields, "pairs")
+    judged = [one for one in pairs if one.get("source") not in EDITS]
     found = [_pair(prompt, responses, one) for one in judged]
     bad = [_response(responses, one) for one in fields.get("unacceptable") or []]
     verdict = verdict_of({}, (), labeler=f"{DEFAULT_LABELER}, all bad")
@@ -53,7 +56,14 @@ def read_group(fields: Fields) -> tuple[ReadComparison, ...]:
         found.append(comparison_of(prompt, some if len(some) > 1 else bad[-2:], [verdict]))
     if not found:
         raise RowRefused("The group holds no judged pair; take it as signals or demonstrations.")
+    if edits := len(pairs) - len(judged):
+        found[0] = replace(found[0], left_out=f"{_edits(edits)} {found[0].left_out}".strip())
     return tuple(found)
+
+
+def _edits(count: int) -> str:
+    what = "An edit over its original is" if count == 1 else f"{count} edits over originals are"
+    return f"{what} left out: nobody compared the two. Take the file as demonstrations too."
 
 
 def _pair(prompt: ReadPrompt, responses: dict[str, ReadResponse], pair: Fields) -> ReadComparison:
@@ -63,7 +73,8 @@ def _pair(prompt: ReadPrompt, responses: dict[str, ReadResponse], pair: Fields) 
             f"The pairs are judged under {str(criterion)[:40]!r}; only overall verdicts are taken."
         )
     compared = [_response(responses, pair.get(name)) for name in ("chosen", "rejected")]
-    return comparison_of(prompt, compared, counted_votes(pair))
+    verdicts, left_out = counted_verdicts(pair, TIED if is_true(pair.get("is_tie")) else FIRST)
+    return replace(comparison_of(prompt, compared, verdicts), left_out=left_out)
 
 
 def read_signals(fields: Fields) -> tuple[ReadSignal, ...]:

@@ -1,5 +1,6 @@
 """Chosen/rejected rows (TRL standard and conversational, HH), and groups of ranked responses."""
 
+from dataclasses import replace
 from typing import Any
 
 from annotation.prompts.readers import chats
@@ -23,6 +24,7 @@ from annotation.prompts.readers.judged import (
     verdict_of,
 )
 from annotation.prompts.readers.rows import RowRefused, seen, text_of
+from training.spec.records import EDITS
 
 PREFERENCE_COLUMNS = frozenset({"chosen", "rejected", "chosen_model", "rejected_model"})
 PREFERENCE_COLUMNS |= {"chosen_is_finished", "rejected_is_finished"}
@@ -41,6 +43,12 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
         raise RowRefused(
             f"The row has no chosen and rejected, and no responses; seen: {seen(fields)}."
         )
+    is_counted = fields.get("votes_chosen") not in (None, "")
+    if is_counted and fields.get("source") in EDITS:
+        raise RowRefused(
+            f"source is {fields['source']!r}: an edit over its original, which nobody compared. "
+            "Export the form sft and import it as demonstrations to take the edit."
+        )
     turns, chosen, rejected = _answers(fields)
     for name, text in (("chosen", chosen), ("rejected", rejected)):
         if not text.strip():
@@ -53,9 +61,11 @@ def read_preference(fields: dict[str, Any]) -> ReadComparison:
         )
         for name, text in (("chosen", chosen), ("rejected", rejected))
     ]
-    is_counted = fields.get("votes_chosen") not in (None, "")
-    verdicts = counted_votes(fields) if is_counted else [verdict_of(fields, FIRST)]
-    return comparison_of(prompt_of(fields, turns), responses, verdicts)
+    verdicts, left_out = [verdict_of(fields, FIRST)], ""
+    if is_counted:
+        verdicts, left_out = counted_verdicts(fields, FIRST)
+    found = comparison_of(prompt_of(fields, turns), responses, verdicts)
+    return replace(found, left_out=left_out)
 
 
 def _answers(fields: dict[str, Any]) -> tuple[list[Turn], str, str]:
@@ -93,16 +103,40 @@ def _without(before: list[Turn], turns: list[Turn]) -> list[Turn]:
     return turns[len(before) :] if turns[: len(before)] == before else turns
 
 
-def counted_votes(fields: dict[str, Any]) -> list[ReadVerdict]:
+def counted_verdicts(fields: dict[str, Any], tiers: Tiers) -> tuple[list[ReadVerdict], str]:
+    """The votes that a row counts, and what is left out of it.
+
+    Where they do not lead to ``tiers``, as where an admin decided otherwise, ``tiers`` is the one verdict of the row.
+    """
+    counts = for_chosen, against, tied = [_count(fields, name) for name in VOTE_COLUMNS]
+    if sum(counts) > MOST_VOTES:
+        raise RowRefused(f"The row counts {sum(counts)} votes; at most {MOST_VOTES} are taken.")
+    if _lead_to(tiers, for_chosen, against, tied):
+        return _counted_votes(fields, for_chosen, against, tied), ""
+    verdict = "a tie" if tiers == TIED else "chosen as the better one"
+    return [verdict_of(fields, tiers)], (
+        f"The row says {verdict} against its votes ({for_chosen} for chosen, {against} for rejected, {tied} tied): "
+        "it is taken as one verdict, and the votes and soft_label are left out."
+    )
+
+
+def _lead_to(tiers: Tiers, for_chosen: int, against: int, tied: int) -> bool:
+    """Whether a snapshot of these votes may say so: where as many are tied as lead, the aggregation decides."""
+    if tiers == TIED:
+        leading = max(for_chosen, against)
+        return for_chosen == against > 0 or tied >= max(leading, 1)
+    return for_chosen > against and for_chosen >= tied
+
+
+def _counted_votes(
+    fields: dict[str, Any], for_chosen: int, against: int, tied: int
+) -> list[ReadVerdict]:
     """The counted votes as verdicts of "dataset 1", "dataset 2", ...: who gave them the row does not say.
 
     Their strengths are such that their mean in the chosen one's favor is the row's margin.
     """
-    for_chosen, against, tied = (_count(fields, name) for name in VOTE_COLUMNS)
-    total = for_chosen + against + tied
-    if not 1 <= total <= MOST_VOTES:
-        raise RowRefused(f"The row counts {total} votes; there are 1 to {MOST_VOTES}.")
     said = text_of(fields, "margin").strip()
+    total = for_chosen + against + tied
     favor = round(margin_of(said) * total) if said else 2 * for_chosen - 2 * against
     ups, downs = _strengths(favor, for_chosen, against)
     cast: list[tuple[Tiers, tuple[int, ...]]] = [
