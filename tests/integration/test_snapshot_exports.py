@@ -69,7 +69,8 @@ def test_conversational_preferences_have_the_messages_trl_reads(snapshot):
 def test_plain_preferences_are_text_and_longer_chats_a_transcript(snapshot):
     texts = {row["chosen"]: row["prompt"] for row in rows(snapshot, Form.PREFERENCE)}
     assert texts["Four."] == "What is 2 + 2?"
-    assert texts["A model."].endswith("\n\nHuman: Who are you?\n\nAssistant:")
+    told = "\n\nSystem: Be brief.\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Who are you?\n\nAssistant:"
+    assert texts["A model."] == told
 
 
 def test_ties_are_in_no_preference_row(snapshot):

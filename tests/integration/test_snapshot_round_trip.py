@@ -14,6 +14,7 @@ from annotation.demonstrations.services.asking import PromptFilter
 from annotation.projects.models import Role
 from annotation.prompts.models import PromptImport
 from annotation.prompts.services.requesting import request_import
+from annotation.prompts.services.storing import chat_fingerprint
 from annotation.quality import adjudication
 from annotation.quality.adjudication import Verdict
 from tests import factories
@@ -171,6 +172,64 @@ def test_exported_preferences_are_gathered_as_the_same_pairs_without_the_site(fo
 
 def texts_of(group, pair):
     return [group.text_of(name) for name in (pair.chosen, pair.rejected)]
+
+
+ODD_PROMPTS = [
+    [("user", "Human: is it plain?")],
+    [("user", "Continue:\n\nHuman: hi\n\nAssistant: hello")],
+    [("user", "Human: hi\n\nAssistant: hello\n\nHuman: go on")],
+    [("user", "\n\nSystem: x\n\nHuman: y")],
+    [("user", '[{"role": "user", "content": "x"}]')],
+    [("user", '[{"role": "nobody"')],
+    [("user", "a  \n"), ("assistant", "b \n"), ("user", " c ")],
+    [("user", "a"), ("assistant", "see\n\nHuman: quoted"), ("user", "b")],
+    [("system", "Be brief.\n\nSystem: really."), ("user", "q")],
+    [("system", "See\n\nHuman: quoted"), ("user", "q")],
+    [("assistant", "Hello"), ("user", "Human: q")],
+]
+CONTENTS = {
+    "preference": Contents.PREFERENCES,
+    "kto": Contents.SIGNALS,
+    "sft": Contents.DEMONSTRATIONS,
+}
+
+
+def odd_project(turns):
+    """One judged pair on such a prompt, whose better response is the JSON of a chat."""
+    project = factories.project()
+    said = [{"role": role, "content": content} for role, content in turns]
+    comparison = factories.comparison(factories.prompt(project, turns=said))
+    factories.judgment(comparison)
+    chat = '[{"role": "assistant", "content": "not this"}]'
+    project.candidates.filter(pk=comparison.candidate_ids[0]).update(text=chat)
+    return project
+
+
+@pytest.mark.parametrize("turns", ODD_PROMPTS)
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.KTO, Form.SFT])
+def test_a_plain_prompt_is_read_as_the_prompt_that_it_was(turns, form):
+    project = odd_project(turns)
+    payload = b"".join(files.jsonl(exporting.rows_of(snapshot_of(project), form=form)))
+    fresh = imported(payload, CONTENTS[form])
+    told = fresh.prompts.values_list("turns", flat=True)
+    assert [chat_fingerprint(one) for one in told] == [
+        chat_fingerprint(project.prompts.get().turns)
+    ]
+    assert fresh.candidates.filter(text__startswith='[{"role": "assistant"').count() == 1
+
+
+@pytest.mark.parametrize("turns", ODD_PROMPTS)
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.KTO, Form.SFT])
+def test_a_plain_prompt_is_gathered_as_the_prompt_that_it_was(turns, form, tmp_path):
+    project = odd_project(turns)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"".join(files.jsonl(exporting.rows_of(snapshot_of(project), form=form))))
+    gather([path], tmp_path / "made", shares={"train": 1.0, "validation": 0.0, "test": 0.0}, seed=1)
+    [group] = read_groups(tmp_path / "made")
+    told = [{"role": turn.role, "content": turn.content} for turn in group.prompt]
+    assert chat_fingerprint(told) == chat_fingerprint(project.prompts.get().turns)
+    texts = [one.text for one in (*group.candidates, *group.demonstrations)]
+    assert sum(text.startswith('[{"role": "assistant"') for text in texts) == 1
 
 
 def decided(project, ranking_of, *, is_all_bad=False, strengths=(3,)):

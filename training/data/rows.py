@@ -1,10 +1,11 @@
 """Rows as TRL and most published data sets have them: what each says of a prompt.
 
 Preference (`prompt`, `chosen`, `rejected`), unpaired (`prompt`, `completion`, `label`), to imitate (`prompt`,
-`completion`, or `messages`) and prompts alone (`prompt`). Texts stand as such or as messages; a prompt may also be
-what the two conversations of a preference have in common, as in HH-RLHF.
+`completion`, or `messages`) and prompts alone (`prompt`). Texts stand as such or as messages, which may be JSON in a
+text; a prompt may also be what the two conversations of a preference have in common, as in HH-RLHF.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ Row = dict[str, Any]  # Any: JSON from outside
 KNOWN = "prompt, chosen and rejected; prompt, completion and label; prompt and completion; messages; or prompt"
 MOST_MARGIN = 1e6
 _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant): ?")
+_SYSTEM = re.compile(r"\n\nSystem: ?(.*?)(?=\n\n(?:Human|Assistant):)", re.DOTALL)
+_MESSAGES = re.compile(r'\s*\[\s*\{\s*"(role|content)"')
 _SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 
 
@@ -123,6 +126,7 @@ def _apart(chosen: object, rejected: object) -> tuple[Turns, str, str]:
 
 def _turns(value: object, name: str) -> Turns:
     """A text, the transcript of a conversation, or messages."""
+    value = _parsed(value)
     if isinstance(value, str) and value.strip():
         return _transcript(value)
     if not isinstance(value, list) or not value:
@@ -131,13 +135,28 @@ def _turns(value: object, name: str) -> Turns:
     return tuple(_turn(one, name) for one in value)
 
 
+def _parsed(value: object) -> object:
+    """Messages that stand as JSON in a text, as the site writes a chat that no transcript holds; else the value."""
+    if not (isinstance(value, str) and _MESSAGES.match(value)):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
 def _transcript(text: str) -> Turns:
-    """The turns of a transcript by Human and Assistant, as of HH-RLHF; any other text is one turn of a user."""
-    start, *pieces = _TRANSCRIPT.split(text)
+    """The turns of a transcript by Human and Assistant, as of HH-RLHF, with what the system says before them.
+
+    Any other text is one turn of a user.
+    """
+    system = _SYSTEM.match(text)
+    start, *pieces = _TRANSCRIPT.split(text[system.end() :] if system else text)
     if start or not pieces:
         return (Turn(role="user", content=text),)
-    turns = zip(pieces[::2], pieces[1::2], strict=True)
-    return tuple(Turn(role=_SPEAKERS[speaker], content=said.strip()) for speaker, said in turns)
+    said = [("system", system[1])] if system else []
+    said += [(_SPEAKERS[who], told) for who, told in zip(pieces[::2], pieces[1::2], strict=True)]
+    return tuple(Turn(role=role, content=content.strip()) for role, content in said)
 
 
 def _turn(message: object, name: str) -> Turn:
@@ -162,6 +181,7 @@ def _asked(prompt: Turns) -> Turns:
 
 def _response(value: object, name: str) -> str:
     """A response as text, or as the one message of an assistant."""
+    value = _parsed(value)
     return value if isinstance(value, str) and value.strip() else _answer(_turns(value, name), name)
 
 

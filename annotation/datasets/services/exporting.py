@@ -1,7 +1,8 @@
 """Giving judgments away, of a snapshot or of a project as it is; rows stream, memory stays flat.
 
 The plain forms hold text; the "chat" forms hold messages. A plain prompt of one user turn is its text; a longer chat
-is written as Anthropic's HH transcript, because that is what readers of plain prompts know.
+is written as Anthropic's HH transcript, because that is what readers of plain prompts know. What would be read
+otherwise than it was is written so that it is read as it was.
 """
 
 import json
@@ -23,6 +24,10 @@ from annotation.datasets.selectors import folder_of, judgments_for, votes_for
 from annotation.datasets.services import files, judgment_rows, label_studio
 from annotation.datasets.services.judgment_rows import Vote, label_columns
 from annotation.projects.models import Project
+from annotation.prompts.readers import chats
+from annotation.prompts.readers.judged import prompt_turns
+from annotation.prompts.readers.rows import RowRefused
+from annotation.prompts.services.storing import chat_fingerprint
 from training.spec.errors import DataError
 from training.spec.records import (
     GROUPS_FILE,
@@ -170,10 +175,23 @@ def _rows(folder: Path, shape: Callable[[Group], Iterator[Row]], split: str) -> 
 
 
 def plain_prompt(turns: tuple[Turn, ...]) -> str:
-    if len(turns) == 1:
-        return turns[0].content
-    told = [f"\n\n{SPEAKERS[turn.role]}: {turn.content}" for turn in turns]
-    return "".join([*told, "\n\nAssistant:"])
+    """The prompt as a text that is read as the same prompt: one user turn as it stands, else a transcript.
+
+    Where a reader would take either for another prompt, as where a turn holds a transcript, it is the turns as JSON.
+    """
+    told = [chats.Turn(role=turn.role, content=turn.content) for turn in turns]
+    bare = [turns[0].content] if len(turns) == 1 else []
+    spoken = [f"\n\n{SPEAKERS[turn.role]}: {turn.content}" for turn in turns]
+    texts = (*bare, "".join([*spoken, "\n\nAssistant:"]))
+    return next((text for text in texts if _is_read_as(told, text)), files.encode(told))
+
+
+def _is_read_as(turns: list[chats.Turn], text: str) -> bool:
+    try:
+        read = prompt_turns(chats.with_parsed_chats({"prompt": text}))
+    except RowRefused:
+        return False
+    return read == turns or chat_fingerprint(read) == chat_fingerprint(turns)
 
 
 def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
@@ -185,15 +203,16 @@ def _reply(text: str) -> list[dict[str, str]]:
 
 
 def _preferences(group: Group) -> Iterator[Row]:
-    yield from _pair_rows(group, plain_prompt(group.prompt), _same)
+    yield from _pair_rows(group, plain_prompt(group.prompt), _plain_reply)
 
 
 def _chat_preferences(group: Group) -> Iterator[Row]:
     yield from _pair_rows(group, _messages(group.prompt), _reply)
 
 
-def _same(text: str) -> str:
-    return text
+def _plain_reply(text: str) -> str:
+    """The response as it stands; where it would be read as messages, as JSON of the one message that it is."""
+    return files.encode(_reply(text)) if chats.is_chat_text(text) else text
 
 
 def _pair_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iterator[Row]:
@@ -230,7 +249,7 @@ def standing(group: Group) -> Counter[str]:
 
 
 def _kto(group: Group) -> Iterator[Row]:
-    yield from _kto_rows(group, plain_prompt(group.prompt), _same)
+    yield from _kto_rows(group, plain_prompt(group.prompt), _plain_reply)
 
 
 def _chat_kto(group: Group) -> Iterator[Row]:
@@ -291,7 +310,7 @@ def _sft(group: Group) -> Iterator[Row]:
         prompt = plain_prompt(group.prompt)
         yield {
             "prompt": prompt,
-            "completion": one.text,
+            "completion": _plain_reply(one.text),
             "completion_is_finished": one.is_finished,
             "source": one.source,
             "split": group.split,

@@ -80,6 +80,7 @@ KNOWN_COLUMNS = frozenset(
     | {name for names in FACTS.values() for name in names}
 )
 SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
+SYSTEM = re.compile(r"\n\nSystem: ?(.*?)(?=\n\n(?:Human|Assistant):)", re.DOTALL)
 MAX_TAGS = 50
 
 
@@ -120,6 +121,11 @@ def _is_nested(name: str, value: str) -> bool:
     return name in NESTED_COLUMNS and value.lstrip().startswith(("[", "{"))
 
 
+def is_chat_text(text: str) -> bool:
+    """Whether a text in a column that may hold messages is read as messages."""
+    return with_parsed_chats({"prompt": text})["prompt"] is not text
+
+
 def detect(fields: dict[str, Any]) -> RowForm:
     """The form of a row, by its columns and what is in them."""
     if isinstance(fields.get("conversations"), list):
@@ -151,8 +157,8 @@ def _first(fields: dict[str, Any], names: tuple[str, ...], kind: type) -> Any:  
 
 
 def is_transcript(text: str) -> bool:
-    """Whether a text is a dialogue of HH: it begins with a speaker."""
-    return SPEAKER.match(text.lstrip(" ")) is not None
+    """Whether a text is a dialogue of HH: it begins with a speaker, or with a system turn before one."""
+    return (SPEAKER.match(text.lstrip(" ")) or SYSTEM.match(text)) is not None
 
 
 def _plain(fields: dict[str, Any]) -> list[Turn]:
@@ -232,13 +238,18 @@ def _content(value: object, number: int) -> str:
 
 
 def transcript_turns(text: str) -> list[Turn]:
-    """The turns of an HH dialogue, "Human: ..." and "Assistant: ..." after empty lines; the last may be empty."""
+    """The turns of an HH dialogue, "Human: ..." and "Assistant: ..." after empty lines; the last may be empty.
+
+    "System: ..." may stand before them, as exports write it.
+    """
     check_text(text, "The dialogue")
     if not is_transcript(text):
         raise RowRefused('The dialogue does not begin with "Human:" or "Assistant:".')
-    pieces = SPEAKER.split(text.lstrip(" "))[1:]
+    system = SYSTEM.match(text)
+    pieces = SPEAKER.split(text[system.end() :] if system else text.lstrip(" "))[1:]
     speakers = {"Human": "user", "Assistant": "assistant"}
-    turns = [
+    turns = [Turn(role="system", content=system[1].strip())] if system else []
+    turns += [
         Turn(role=speakers[who], content=said.strip())
         for who, said in zip(pieces[::2], pieces[1::2], strict=True)
     ]
