@@ -154,6 +154,33 @@ def test_a_labeler_who_contradicts_an_earlier_row_is_listed_and_the_first_verdic
     assert told(Judgment.objects.get(project=row.project)) == "first > second"
 
 
+DETAILS = {"strengths": [2], "rationale": "why", "marks": [], "criteria": {}, "shown_order": [0, 1]}
+OTHERWISE = {
+    "strengths": [3],
+    "rationale": "why not",
+    "marks": [{"response": 0, "start": 0, "end": 2, "kind": "wrong"}],
+    "criteria": {"honest": {"ranking": [[0], [1]], "strengths": [1]}},
+}
+
+
+@pytest.mark.parametrize("earlier", ["Another?", "Q?"], ids=["in one file", "in two files"])
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_a_second_verdict_that_differs_beside_its_ranking_is_listed(name, earlier):
+    first = {**LABELED, "labeler": "x", "label": "a", **DETAILS}
+    project = take(lines({**first, "instruction": earlier}), Contents.JUDGMENTS).project
+    row = take(lines(first, {**first, name: OTHERWISE[name]}), Contents.JUDGMENTS, project=project)
+    assert row.rows_rejected == 1
+    assert f"and otherwise (other {name})" in row.rejected_rows.get(line=2).reason
+
+
+def test_a_verdict_that_differs_in_when_it_was_given_alone_is_a_duplicate():
+    first = {**LABELED, "labeler": "x", "label": "a", **DETAILS, "marks": OTHERWISE["marks"]}
+    row = take(lines(first, {**first, "active_ms": 5}), Contents.JUDGMENTS)
+    again = take(lines(first), Contents.JUDGMENTS, project=row.project)
+    assert (row.rows_duplicate, row.rows_rejected) == (1, 0)
+    assert (again.rows_duplicate, again.rows_rejected) == (1, 0)
+
+
 REFUSED = {
     "an unknown label": ({**LABELED, "labeler": "x", "label": "maybe"}, "maybe"),
     "no label at all": (LABELED, "no label"),

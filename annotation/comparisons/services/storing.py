@@ -37,6 +37,7 @@ ReadRow = tuple[Spoken[ReadComparison], ...]  # most rows hold one; a tree of me
 Refused = list[tuple[Row, str]]
 Ids = tuple[int, ...]  # the candidates of a comparison, sorted
 Ranking = list[list[int]]
+Verdict = tuple[object, ...]  # all that a judgment says, in the order of SAID
 Once = tuple[int, int, bool]  # comparison, labeler, whether it is a repeat: what is judged once
 
 
@@ -58,6 +59,20 @@ class NewJudgment(NamedTuple):
     active_ms: int
     imported_guideline_version: int | None
     created_at: datetime
+
+    @property
+    def verdict(self) -> Verdict:
+        strengths, marks = list(self.strengths), list(self.marks)
+        return (self.ranking, strengths, self.criteria, marks, self.rationale)
+
+
+SAID = (
+    "ranking",
+    "strengths",
+    "criteria",
+    "marks",
+    "rationale",
+)  # what a second verdict may differ in
 
 
 class Slots(NamedTuple):
@@ -226,7 +241,7 @@ def _store_comparisons(project: Project, compared: Compared, slots: Callable[[Id
 def _told(
     placed: Sequence[Placed[ReadComparison]], compared: Compared, labelers: Mapping[str, int]
 ) -> Told:
-    known = _known_rankings(compared.known(), labelers.values())
+    known = _known_verdicts(compared.known(), labelers.values())
     told, now = Told(), timezone.now()
     for row, group in groupby(placed, key=attrgetter("row")):
         fresh, reasons = dict[Once, NewJudgment](), list[str]()
@@ -236,33 +251,39 @@ def _told(
                 key = (comparison_id, labelers[verdict.labeler], verdict.is_repeat)
                 judgment = _judgment(key, verdict, one.keys, now)
                 twin = fresh.setdefault(key, judgment)
-                if known.get(key, twin.ranking) != judgment.ranking:
-                    reasons.append(_contradiction(verdict))
+                if key not in known and twin is judgment:
+                    continue
+                before = known.get(key, twin.verdict)
+                if before != judgment.verdict:
+                    reasons.append(_contradiction(verdict.labeler, before, judgment.verdict))
         if reasons:
             told.contradicting.append((row, " ".join(reasons)))
             continue
         new = [each for key, each in fresh.items() if key not in known]
-        known.update((key, each.ranking) for key, each in fresh.items())
+        known.update((key, each.verdict) for key, each in fresh.items())
         told.judgments += new
         told.rows += bool(new)
     return told
 
 
-def _contradiction(verdict: ReadVerdict) -> str:
+def _contradiction(labeler: str, before: Verdict, now: Verdict) -> str:
+    others = [name for name, *two in zip(SAID, before, now, strict=True) if two[0] != two[1]]
     return (
-        f"{verdict.labeler} has judged these responses already, and otherwise; "
+        f"{labeler} has judged these responses already, and otherwise (other {', '.join(others)}); "
         "the first judgment is kept. Leave out one of them."
     )
 
 
-def _known_rankings(comparisons: Collection[int], labelers: Collection[int]) -> dict[Once, Ranking]:
+def _known_verdicts(comparisons: Collection[int], labelers: Collection[int]) -> dict[Once, Verdict]:
     if not comparisons:
         return {}
     rows = Judgment.objects.filter(
         comparison_id__in=comparisons, labeler__in=labelers, withdrawn_at=None
     )
-    facts = rows.values_list("comparison_id", "labeler_id", "is_repeat", "ranking")
-    return {(comparison, labeler, again): said for comparison, labeler, again, said in facts}
+    facts = rows.values_list("comparison_id", "labeler_id", "is_repeat", *SAID)
+    return {
+        (comparison, labeler, again): tuple(said) for comparison, labeler, again, *said in facts
+    }
 
 
 def _ranking(keys: Sequence[int], tiers: Tiers) -> Ranking:
