@@ -96,6 +96,14 @@ NAMED_TASK = {
 TWO_PAIRS = {"prompt": "Hi", "draft1": "w", "draft2": "x", "final1": "y", "final2": "z"}
 
 
+def test_the_time_that_label_studio_measured_is_that_of_the_judgment():
+    told = {"from_name": "active_ms", "type": "textarea", "value": {"text": ["900"]}}
+    given = [annotation("x", pairwise("left")), annotation("y", pairwise("left"), told)]
+    given += [annotation("z", pairwise("left"), lead_time=None)]
+    (read,) = read_judged({**PAIR_TASK, "annotations": given})
+    assert [one.active_ms for one in read.verdicts] == [4288, 900, 0]
+
+
 def test_label_studio_responses_are_not_taken_from_the_columns_of_models_and_scores():
     task = {"data": NAMED_TASK, "annotations": [annotation("ann", pairwise("left"))]}
     found = read_judged(task)[0]
@@ -523,6 +531,10 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
     "a ranker that forgets one": (
         {**RANKED_TASK, "annotations": [annotation("x", ranker({"r": ["m1"]}))]},
         "each of",
+    ),
+    "a time that Label Studio does not measure": (
+        {**PAIR_TASK, "annotations": [annotation("x", pairwise("left"), lead_time="long")]},
+        "lead_time is 'long'",
     ),
     "only cancelled annotations": (
         {**PAIR_TASK, "annotations": [annotation("x", was_cancelled=True)]},

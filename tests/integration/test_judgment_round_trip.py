@@ -189,6 +189,18 @@ def stored_judgments(project, **which):
     return sorted((said_by(one) for one in rows), key=str)
 
 
+def stored_propensities(project):
+    return sorted(project.comparisons.values_list("prompt__turns", "propensity"), key=str)
+
+
+@pytest.mark.parametrize(("form", "file_format"), ROUND_TRIPS)
+def test_an_empty_response_that_was_judged_comes_back_in_every_form(project, form, file_format):
+    for texts in (("", "x"), ("y", " ", "z")):
+        factories.judgment(compared(factories.prompt(project), *texts))
+    fresh = imported(exported(project, form, file_format), f"judgments.{file_format}")
+    assert stored_responses(fresh) == stored_responses(project)
+
+
 @pytest.mark.parametrize(("form", "file_format"), ROUND_TRIPS)
 def test_a_round_trip_loses_nothing(project, form, file_format):
     """What the tables hold there is what they hold here; repeats are in votes alone."""
@@ -198,6 +210,7 @@ def test_a_round_trip_loses_nothing(project, form, file_format):
     assert stored_prompts(fresh) == stored_prompts(project)
     assert stored_responses(fresh) == stored_responses(project)
     assert stored_judgments(fresh) == stored_judgments(project, **which)
+    assert stored_propensities(fresh) == stored_propensities(project)
     assert exported(fresh, form) == exported(project, form)
 
 

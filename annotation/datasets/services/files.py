@@ -61,6 +61,7 @@ _COLUMNS: dict[str, Columns] = {
     ),
     "ranking": (
         *(*_FACTS, ("prompt", "messages"), ("responses", "ranked"), *_SAID, *_DETAILS, *_ORIGIN),
+        ("propensity", "number"),
     ),
     "labels": (),  # as wide as its largest comparison
     "label_studio": (),
@@ -75,9 +76,9 @@ def columns_of(form: str) -> Columns:
 
 
 def text_columns(names: Sequence[str]) -> Columns:
-    """Columns of text; those that count hold whole numbers."""
-    wholes = {"active_ms", "guideline_version"}
-    return tuple((name, "whole" if name in wholes else "text") for name in names)
+    """Columns of text, but for those that hold numbers."""
+    numbers = {"active_ms": "whole", "guideline_version": "whole", "propensity": "number"}
+    return tuple((name, numbers.get(name, "text")) for name in names)
 
 
 def jsonl(rows: Iterator[Row]) -> Iterator[bytes]:

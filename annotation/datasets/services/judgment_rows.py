@@ -283,6 +283,7 @@ def ranking_rows(votes: Iterator[Vote]) -> Iterator[Row]:
             "is_all_bad": vote.is_all_bad,
             **_details(vote),
             **_origin(vote),
+            "propensity": vote.propensity,
         }
 
 
@@ -298,6 +299,7 @@ def label_rows(votes: Iterator[Vote]) -> Iterator[Row]:
             "rationale": vote.rationale,
             "shown_order": str(vote.shown) if vote.shown else "",
             **_origin(vote),
+            "propensity": vote.propensity,
         }
 
 
@@ -328,4 +330,5 @@ def label_columns(judgments: QuerySet[Judgment]) -> list[str]:
     about = [f"{name}_{letter}" for name in ("model", "is_finished") for letter in letters]
     said = ["label", "strengths", "criteria", "marks", "rationale", "shown_order"]
     origin = ["labeler", "labeler_kind", "judged_at", "active_ms", "guideline_version"]
+    origin += ["propensity"]
     return ["item", *facts, "prompt", *responses, *about, *said, *origin]

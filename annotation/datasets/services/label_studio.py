@@ -15,13 +15,17 @@ def task_rows(votes: Iterator[Vote]) -> Iterator[Row]:
     annotation = 0
     for number, (item, group) in enumerate(groupby(votes, key=attrgetter("item")), start=1):
         annotations = []
-        for vote in group:
+        for vote in (given := list(group)):
             annotation += 1
             annotations.append(_annotation(vote, annotation, number))
-        yield {"id": number, "data": _data(item), "annotations": annotations}
+        yield {
+            "id": number,
+            "data": _data(item, given[0].propensity),
+            "annotations": annotations,
+        }
 
 
-def _data(item: Item) -> Row:
+def _data(item: Item, propensity: float | None) -> Row:
     if len(item.keys) == 2:
         shown = list(enumerate(item.responses, start=1))
         responses: Row = {f"answer{place}": one["text"] for place, one in shown}
@@ -40,7 +44,8 @@ def _data(item: Item) -> Row:
                 for place, one in enumerate(item.responses, start=1)
             ]
         }
-    return {**item.facts, "prompt": item.prompt_text, **responses}
+    drawn = {} if propensity is None else {"propensity": propensity}
+    return {**item.facts, "prompt": item.prompt_text, **responses, **drawn}
 
 
 def _annotation(vote: Vote, number: int, task: int) -> Row:

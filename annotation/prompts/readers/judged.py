@@ -208,6 +208,20 @@ def margin_of(said: str) -> float:
     return margin
 
 
+def propensity_of(fields: Mapping[str, Any]) -> float | None:
+    """The chance of the comparison in the draw that made it; None where the row tells none."""
+    said = fields.get("propensity")
+    if said in (None, ""):
+        return None
+    try:
+        chance = float(str(said))
+    except ValueError:
+        chance = math.nan
+    if not 0 < chance <= 1:
+        raise RowRefused(f"propensity is {str(said)[:40]!r}; it is a chance above 0, 1 at most.")
+    return chance
+
+
 def time_of(fields: Mapping[str, Any]) -> datetime | None:
     """When it was judged, if the row says so; a time without a zone is UTC."""
     for name in TIME_COLUMNS:

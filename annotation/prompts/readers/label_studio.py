@@ -5,11 +5,13 @@ points at, then by the usual names.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.details import with_details
 from annotation.prompts.readers.judged import (
+    LARGEST_INTEGER,
     ReadComparison,
     ReadResponse,
     ReadVerdict,
@@ -19,6 +21,7 @@ from annotation.prompts.readers.judged import (
     named,
     prompt_of,
     prompt_turns,
+    propensity_of,
     steps_of,
     verdict_of,
 )
@@ -47,7 +50,8 @@ def read_label_studio(fields: Fields) -> ReadComparison:
     if not verdicts:
         raise RowRefused("No annotation of this task was submitted.")
     turns = prompt_turns(chats.with_parsed_chats(without(data, columns)))
-    return comparison_of(prompt_of(facts_among(data), turns), responses, verdicts)
+    found = comparison_of(prompt_of(facts_among(data), turns), responses, verdicts)
+    return replace(found, propensity=propensity_of(data))
 
 
 def _items(data: Fields) -> list[Fields]:
@@ -128,7 +132,13 @@ def _annotation(
         raise RowRefused(
             f"Annotation {annotation.get('id', '')} holds no pairwise, ranker or tie answer."
         )
-    facts = chats.with_parsed_chats({**told, "judged_at": annotation.get("created_at")})
+    facts = chats.with_parsed_chats(
+        {
+            "active_ms": _lead_ms(annotation.get("lead_time")),
+            **told,
+            "judged_at": annotation.get("created_at"),
+        }
+    )
     verdict = verdict_of(
         facts,
         tiers,
@@ -136,6 +146,15 @@ def _annotation(
         strengths=steps_of(facts.get("strengths"), tiers),
     )
     return with_details(verdict, facts, responses)
+
+
+def _lead_ms(seconds: object) -> int:
+    """The milliseconds of an annotation's lead_time, which Label Studio measures in seconds; 0 where it tells none."""
+    if seconds is None:
+        return 0
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise RowRefused(f"lead_time is {str(seconds)[:40]!r}; it is a number of seconds, from 0.")
+    return round(min(seconds * 1000, LARGEST_INTEGER))
 
 
 def _picked(result: Fields, selected: object, places: Mapping[str, int]) -> Tiers:

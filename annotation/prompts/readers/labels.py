@@ -1,6 +1,7 @@
 """Tables of labels: one labeler a row (long: item, labeler, label) or several (wide: PandaLM's annotator1 ...)."""
 
 import re
+from dataclasses import replace
 from string import ascii_lowercase
 from typing import Any
 
@@ -17,6 +18,7 @@ from annotation.prompts.readers.judged import (
     named,
     prompt_of,
     prompt_turns,
+    propensity_of,
     steps_of,
     verdict_of,
 )
@@ -71,7 +73,8 @@ def read_labels(fields: dict[str, Any]) -> ReadComparison:
     ]
     if not verdicts:
         raise RowRefused("No labeler gave a label in this row.")
-    return comparison_of(prompt_of(fields, prompt_turns(fields)), responses, verdicts)
+    found = comparison_of(prompt_of(fields, prompt_turns(fields)), responses, verdicts)
+    return replace(found, propensity=propensity_of(fields))
 
 
 def _labels(fields: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from annotation.prompts.readers.judged import (
     margin_of,
     prompt_of,
     prompt_turns,
+    propensity_of,
     rank_of,
     steps_of,
     tiers_by_rank,
@@ -173,7 +174,10 @@ def _count(fields: dict[str, Any], name: str) -> int:
 
 
 def read_ranked(fields: dict[str, Any]) -> ReadComparison:
-    """``responses``: texts with ``ranks`` beside them, or objects with text and rank; rank 0 or 1 is best."""
+    """``responses``: texts with ``ranks`` beside them, or objects with text and rank; rank 0 or 1 is best.
+
+    The text of an object may be empty: somebody ranked it.
+    """
     entries = fields.get("responses")
     if not isinstance(entries, list) or not 2 <= len(entries) <= 9:
         raise RowRefused("responses is not a list of 2 to 9 responses.")
@@ -189,7 +193,8 @@ def read_ranked(fields: dict[str, Any]) -> ReadComparison:
     verdict = verdict_of(fields, tiers, strengths=steps_of(fields.get("strengths"), tiers))
     prompt = prompt_of(fields, prompt_turns(fields))
     responses = [response for response, _ in read]
-    return comparison_of(prompt, responses, [with_told_details(verdict, fields, responses)])
+    found = comparison_of(prompt, responses, [with_told_details(verdict, fields, responses)])
+    return replace(found, propensity=propensity_of(fields))
 
 
 def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, object]:
@@ -197,7 +202,8 @@ def _ranked(entry: object, rank: object, place: int) -> tuple[ReadResponse, obje
     if isinstance(entry, dict):
         rank = given.get("rank", rank)
     text = text_of(given, "text")
-    if not text.strip():
+    is_told = isinstance(entry, dict) and isinstance(given.get("text"), str)
+    if not (text.strip() or is_told):
         raise RowRefused(f"Response {place + 1} is empty.")
     source = text_of(given, "model", limit=200) or text_of(given, "source", limit=200)
     return ReadResponse(text, source, is_finished(given)), rank

@@ -1,6 +1,5 @@
 """This product's own rows of votes: each judgment with all that is known of it, so that a round trip loses nothing."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from annotation.prompts.readers.judged import (
     is_true,
     prompt_of,
     prompt_turns,
+    propensity_of,
     response_of,
     steps_of,
     verdict_of,
@@ -38,16 +38,4 @@ def read_vote(fields: Fields) -> ReadComparison:
         responses,
         [with_details(verdict, fields, responses)],
     )
-    return replace(read, propensity=_propensity(fields.get("propensity")))
-
-
-def _propensity(said: object) -> float | None:
-    if said in (None, ""):
-        return None
-    try:
-        chance = float(str(said))
-    except ValueError:
-        chance = math.nan
-    if not 0 < chance <= 1:
-        raise RowRefused(f"propensity is {str(said)[:40]!r}; it is a chance above 0, 1 at most.")
-    return chance
+    return replace(read, propensity=propensity_of(fields))
