@@ -145,7 +145,9 @@ class SnapshotExport(APIView):
 
 
 class JudgmentExport(APIView):
-    """Download every judgment that stands, without a snapshot: votes, rankings, a label table, Label Studio tasks."""
+    """Download every judgment that stands, without a snapshot: votes, rankings, a label table, Label Studio tasks; or
+    every signal.
+    """
 
     @extend_schema(
         parameters=[shapes.JudgmentExportSerializer],

@@ -9,7 +9,7 @@ from annotation.core.places import QueuePlaceField
 from annotation.datasets.models import DatasetSnapshot
 from annotation.datasets.query import Aggregation, Ties
 from annotation.datasets.services.comparing import Change, Placed
-from annotation.datasets.services.exporting import JUDGMENT_FORMS, FileFormat, Form
+from annotation.datasets.services.exporting import PROJECT_FORMS, SNAPSHOT_FORMS, FileFormat, Form
 from annotation.quality.scope import LabelerKind
 from training.spec.records import SPLITS
 
@@ -97,15 +97,15 @@ class DifferenceSerializer(serializers.Serializer[Any]):
 class ExportQuerySerializer(serializers.Serializer[Any]):
     """Which rows, in which shape and file."""
 
-    form = serializers.ChoiceField(choices=list(Form), default=Form.PREFERENCE_CHAT.value)
+    form = serializers.ChoiceField(choices=list(SNAPSHOT_FORMS), default=Form.PREFERENCE_CHAT.value)
     file_format = serializers.ChoiceField(choices=list(FileFormat), default=FileFormat.JSONL.value)
     split = serializers.ChoiceField(choices=SPLITS, required=False, default="")
 
 
 class JudgmentExportSerializer(serializers.Serializer[Any]):
-    """Which rows of the project's judgments, in which file."""
+    """Which rows of the project's judgments or signals, in which file."""
 
-    form = serializers.ChoiceField(choices=list(JUDGMENT_FORMS), default=Form.VOTES.value)
+    form = serializers.ChoiceField(choices=list(PROJECT_FORMS), default=Form.VOTES.value)
     file_format = serializers.ChoiceField(choices=list(FileFormat), default=FileFormat.JSONL.value)
 
 

@@ -1,5 +1,6 @@
 """Pages of snapshots: the list, a new one, one with its plots, a difference, downloads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -124,7 +125,7 @@ def snapshot_cancel(request: HttpRequest, project_id: int, pk: int) -> HttpRespo
 def snapshot_download(request: HttpRequest, project_id: int, pk: int) -> StreamingHttpResponse:
     """The records as a file."""
     project = project_for(request.user, project_id, *READERS)
-    form = _one_of("form", request, [one.value for one in Form], Form.PREFERENCE_CHAT)
+    form = _one_of("form", request, exporting.SNAPSHOT_FORMS, Form.PREFERENCE_CHAT)
     formats = [one.value for one in FileFormat]
     file_format = _one_of("file_format", request, formats, FileFormat.JSONL)
     split = _one_of("split", request, ["", *SPLITS], "")
@@ -134,16 +135,16 @@ def snapshot_download(request: HttpRequest, project_id: int, pk: int) -> Streami
 
 @require_GET
 def judgments_download(request: HttpRequest, project_id: int) -> StreamingHttpResponse:
-    """Every judgment of the project, as it stands now."""
+    """Every judgment of the project, or every signal, as it stands now."""
     project = project_for(request.user, project_id, *READERS)
-    form = _one_of("form", request, [one.value for one in exporting.JUDGMENT_FORMS], Form.VOTES)
+    form = _one_of("form", request, exporting.PROJECT_FORMS, Form.VOTES)
     formats = [one.value for one in FileFormat]
     file_format = _one_of("file_format", request, formats, FileFormat.JSONL)
     export = exporting.judgments_export(project, form=Form(form))
     return download(export, FileFormat(file_format))
 
 
-def _one_of(key: str, request: HttpRequest, allowed: list[str], default: str) -> str:
+def _one_of(key: str, request: HttpRequest, allowed: Sequence[str], default: str) -> str:
     value = request.GET.get(key, default)
     if value not in allowed:
         raise InvalidInput(f"{key}={value!r} is not one of {', '.join(filter(None, allowed))}.")

@@ -14,7 +14,7 @@ from annotation.projects.models import Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-OWN_FORMS = (*exporting.JUDGMENT_FORMS,)  # tests/integration/test_judgment_round_trip.py
+OWN_FORMS = (*exporting.PROJECT_FORMS,)  # tests/integration/test_judgment_round_trip.py
 
 
 @pytest.fixture

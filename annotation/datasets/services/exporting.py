@@ -23,11 +23,9 @@ from annotation.datasets.query import EVERYBODY, SnapshotQuery
 from annotation.datasets.selectors import folder_of, judgments_for, votes_for
 from annotation.datasets.services import files, judgment_rows, label_studio
 from annotation.datasets.services.judgment_rows import Vote, label_columns
+from annotation.datasets.services.plain_texts import message_of, plain_prompt, plain_reply
+from annotation.datasets.services.signal_rows import signal_rows
 from annotation.projects.models import Project
-from annotation.prompts.readers import chats
-from annotation.prompts.readers.judged import prompt_turns
-from annotation.prompts.readers.rows import RowRefused
-from annotation.prompts.services.storing import chat_fingerprint
 from training.spec.errors import DataError
 from training.spec.records import (
     GROUPS_FILE,
@@ -45,7 +43,6 @@ Row = dict[str, Any]  # Any: JSON
 Said = str | list[dict[str, str]]  # a text, or messages
 SIGNALED = "signal"  # a KTO row of a response that was accepted or rejected alone
 CHOSEN = "chosen"  # an SFT row that is the best judged candidate
-SPEAKERS = {"system": "System", "user": "Human", "assistant": "Assistant"}
 
 
 class Form(StrEnum):
@@ -62,6 +59,7 @@ class Form(StrEnum):
     RANKING = "ranking"
     LABELS = "labels"
     LABEL_STUDIO = "label_studio"
+    SIGNALS = "signals"
 
 
 SHAPES: dict[str, Callable[[Iterator[Vote]], Iterator[Row]]] = {
@@ -71,6 +69,8 @@ SHAPES: dict[str, Callable[[Iterator[Vote]], Iterator[Row]]] = {
     "label_studio": label_studio.task_rows,
 }
 JUDGMENT_FORMS = tuple(Form(name) for name in SHAPES)
+PROJECT_FORMS = (*JUDGMENT_FORMS, Form.SIGNALS)  # that need no snapshot
+SNAPSHOT_FORMS = tuple(one for one in Form if one != Form.SIGNALS)
 EVERYTHING = SnapshotQuery(labelers=EVERYBODY)
 
 
@@ -105,7 +105,7 @@ class Export:
             )
         if file_format == FileFormat.CSV:
             # What labelers wrote is opened in spreadsheets; what trainers read must stay as it is.
-            is_inert = self.form in JUDGMENT_FORMS
+            is_inert = self.form in PROJECT_FORMS
             return files.csv_lines(self.rows, self.columns, is_inert=is_inert)
         return files.parquet_pieces(self.rows, self.columns)
 
@@ -123,15 +123,21 @@ def export_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Expo
 
 
 def judgments_export(project: Project, *, form: Form) -> Export:
-    """Every judgment of the project that stands, as it is now; no snapshot is needed. Votes have repeats too."""
-    if form not in JUDGMENT_FORMS:
-        known = ", ".join(JUDGMENT_FORMS)
+    """Every judgment or signal of the project that stands, as it is now; no snapshot is needed.
+
+    Votes have repeats too.
+    """
+    if form not in PROJECT_FORMS:
+        known = ", ".join(PROJECT_FORMS)
         raise InvalidInput(f"form={form.value!r} needs a snapshot; without one there is {known}.")
+    name = f"{slugify(project.name) or project.pk}-{form.value}"
+    if form == Form.SIGNALS:
+        columns, told = files.columns_of(form.value), signal_rows(project)
+        return Export(form=form, name=name, columns=columns, rows=told)
     judgments = (votes_for if form == Form.VOTES else judgments_for)(project, EVERYTHING)
     columns = files.columns_of(form.value)
     if form == Form.LABELS:
         columns = files.text_columns(label_columns(judgments))
-    name = f"{slugify(project.name) or project.pk}-{form.value}"
     rows = SHAPES[form](judgment_rows.votes_of(project, judgments))
     return Export(form=form, name=name, columns=columns, rows=rows)
 
@@ -155,6 +161,10 @@ def rows_of(snapshot: DatasetSnapshot, *, form: Form, split: str = "") -> Iterat
     """The rows of one form, of one split or of all; one group in memory at a time."""
     if split and split not in SPLITS:
         raise InvalidInput(f"split={split!r} is not one of {', '.join(SPLITS)}.")
+    if form not in SNAPSHOT_FORMS:
+        raise InvalidInput(
+            f"form={form.value!r} is of a project, not of a snapshot: export the project's judgments in this form."
+        )
     if snapshot.status != snapshot.Status.DONE:
         raise Conflict(f"{snapshot.name} is {snapshot.status}; only a finished snapshot has rows.")
     if form in JUDGMENT_FORMS:
@@ -174,45 +184,16 @@ def _rows(folder: Path, shape: Callable[[Group], Iterator[Row]], split: str) -> 
         raise Conflict(f"The files of this snapshot cannot be read: {error}") from error
 
 
-def plain_prompt(turns: tuple[Turn, ...]) -> str:
-    """The prompt as a text that is read as the same prompt: one user turn as it stands, else a transcript.
-
-    Where a reader would take either for another prompt, as where a turn holds a transcript, it is the turns as JSON.
-    """
-    told = [chats.Turn(role=turn.role, content=turn.content) for turn in turns]
-    bare = [turns[0].content] if len(turns) == 1 else []
-    spoken = [f"\n\n{SPEAKERS[turn.role]}: {turn.content}" for turn in turns]
-    texts = (*bare, "".join([*spoken, "\n\nAssistant:"]))
-    return next((text for text in texts if _is_read_as(told, text)), files.encode(told))
-
-
-def _is_read_as(turns: list[chats.Turn], text: str) -> bool:
-    try:
-        read = prompt_turns(chats.with_parsed_chats({"prompt": text}))
-    except RowRefused:
-        return False
-    return read == turns or chat_fingerprint(read) == chat_fingerprint(turns)
-
-
 def _messages(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
-def _reply(text: str) -> list[dict[str, str]]:
-    return [{"role": "assistant", "content": text}]
-
-
 def _preferences(group: Group) -> Iterator[Row]:
-    yield from _pair_rows(group, plain_prompt(group.prompt), _plain_reply)
+    yield from _pair_rows(group, plain_prompt(group.prompt), plain_reply)
 
 
 def _chat_preferences(group: Group) -> Iterator[Row]:
-    yield from _pair_rows(group, _messages(group.prompt), _reply)
-
-
-def _plain_reply(text: str) -> str:
-    """The response as it stands; where it would be read as messages, as JSON of the one message that it is."""
-    return files.encode(_reply(text)) if chats.is_chat_text(text) else text
+    yield from _pair_rows(group, _messages(group.prompt), message_of)
 
 
 def _pair_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iterator[Row]:
@@ -249,11 +230,11 @@ def standing(group: Group) -> Counter[str]:
 
 
 def _kto(group: Group) -> Iterator[Row]:
-    yield from _kto_rows(group, plain_prompt(group.prompt), _plain_reply)
+    yield from _kto_rows(group, plain_prompt(group.prompt), plain_reply)
 
 
 def _chat_kto(group: Group) -> Iterator[Row]:
-    yield from _kto_rows(group, _messages(group.prompt), _reply)
+    yield from _kto_rows(group, _messages(group.prompt), message_of)
 
 
 def _kto_rows(group: Group, prompt: Said, reply: Callable[[str], Said]) -> Iterator[Row]:
@@ -310,7 +291,7 @@ def _sft(group: Group) -> Iterator[Row]:
         prompt = plain_prompt(group.prompt)
         yield {
             "prompt": prompt,
-            "completion": _plain_reply(one.text),
+            "completion": plain_reply(one.text),
             "completion_is_finished": one.is_finished,
             "source": one.source,
             "split": group.split,
@@ -320,7 +301,7 @@ def _sft(group: Group) -> Iterator[Row]:
 
 def _chat_sft(group: Group) -> Iterator[Row]:
     for one in responses_to_imitate(group):
-        messages = [*_messages(group.prompt), *_reply(one.text)]
+        messages = [*_messages(group.prompt), *message_of(one.text)]
         yield {
             "messages": messages,
             "completion_is_finished": one.is_finished,

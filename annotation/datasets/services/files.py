@@ -63,6 +63,10 @@ _COLUMNS: dict[str, Columns] = {
         *(*_FACTS, ("prompt", "messages"), ("responses", "ranked"), *_SAID, *_DETAILS, *_ORIGIN),
         ("propensity", "number"),
     ),
+    "signals": (
+        *(*_FACTS, ("prompt", "messages"), ("completion", "text"), _ENDED, ("label", "flag")),
+        *(("model", "text"), ("labeler", "text"), ("created_at", "text")),
+    ),
     "labels": (),  # as wide as its largest comparison
     "label_studio": (),
 }

@@ -29,9 +29,10 @@ from annotation.prompts.readers.rows import (
 CHUNK = 64 * 1024
 PARQUET_ROWS = 256
 SEEN = 4 * EXCERPT  # kept of each row, for the list of those that are refused
-OURS = frozenset(
-    {"labeler", "labeler_kind", "judged_at", "active_ms"}
-)  # a table exported from here
+OURS = (  # columns of a table exported from here, of judgments and of signals
+    frozenset({"labeler", "labeler_kind", "judged_at", "active_ms"}),
+    frozenset({"completion_is_finished", "label", "model", "labeler", "created_at"}),
+)
 LARGEST_PACKING = 250  # times, of a gzip file of more than FREELY_UNPACKED bytes
 FREELY_UNPACKED = 1024**3
 LARGEST_ROW_GROUP = 1024**3  # bytes of a Parquet file, unpacked
@@ -289,7 +290,7 @@ def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:
     _check_header(names)
     names = column_names(names)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    is_ours = OURS.issubset(names)
+    is_ours = any(columns.issubset(names) for columns in OURS)
     while True:
         begins = reader.line_num + 2
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from annotation.datasets.models import DatasetSnapshot
-from annotation.datasets.services.exporting import Form, export_of
+from annotation.datasets.services.exporting import SNAPSHOT_FORMS, Form, export_of
 from deploy.management.writing import add_file_arguments, write_export
 from training.spec.records import SPLITS
 
@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("snapshot", type=int, help="The number of the snapshot.")
         parser.add_argument(
-            "--form", choices=[one.value for one in Form], default=Form.PREFERENCE_CHAT.value
+            "--form",
+            choices=[one.value for one in SNAPSHOT_FORMS],
+            default=Form.PREFERENCE_CHAT.value,
         )
         parser.add_argument("--split", choices=SPLITS, default="", help="All when left out.")
         add_file_arguments(parser)
