@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from annotation.accounts.models import User
 from annotation.comparisons.services.importing import run_any_import
+from annotation.datasets.query import EVERYBODY
 from annotation.datasets.services import building, exporting, files, requesting
 from annotation.datasets.services.exporting import FileFormat, Form
 from annotation.demonstrations.services import asking
@@ -321,6 +323,28 @@ def test_an_edit_comes_back_as_no_vote_and_the_report_says_so(form):
     [told] = row.rejected_rows.all()
     assert told.is_taken == (form == Form.GROUPS)
     assert "nobody compared" in told.reason
+
+
+@pytest.mark.parametrize("form", [Form.PREFERENCE, Form.GROUPS])
+def test_what_machines_said_comes_back_as_theirs(form):
+    project = factories.project()
+    machine = factories.member(project, kind=User.Kind.MACHINE)
+    for people in (0, 1):
+        comparison = factories.comparison(factories.prompt(project), overlap=2)
+        for who in [machine, *(factories.member(project) for _ in range(people))]:
+            factories.judgment(comparison, who)
+
+    def told(project):
+        snapshot = snapshot_of(project, labelers=list(EVERYBODY))
+        rows = exporting.rows_of(snapshot, form=Form.PREFERENCE)
+        return sorted((row["source"], row["votes_machine"], row["votes_chosen"]) for row in rows)
+
+    assert told(project) == [("judgment", 1, 2), ("machine", 1, 1)]
+    before = snapshot_of(project, labelers=list(EVERYBODY))
+    payload = b"".join(files.jsonl(exporting.rows_of(before, form=form)))
+    fresh = imported(payload, Contents.PREFERENCES)
+    assert told(fresh) == told(project)
+    assert len(list(exporting.rows_of(snapshot_of(fresh), form=Form.PREFERENCE))) == 1
 
 
 SIGNAL = {"prompt": "Name a color.", "response": "Blue."}

@@ -31,7 +31,8 @@ PREFERENCE_COLUMNS = frozenset({"chosen", "rejected", "chosen_model", "rejected_
 PREFERENCE_COLUMNS |= {"chosen_is_finished", "rejected_is_finished"}
 PREFERENCE_COLUMNS |= {"responses", "ranks", "strength", "strengths", "margin", "soft_label"}
 VOTE_COLUMNS = ("votes_chosen", "votes_rejected", "votes_tied")
-PREFERENCE_COLUMNS |= set(VOTE_COLUMNS)
+BY_MACHINES = "votes_machine"  # how many of them
+PREFERENCE_COLUMNS |= {*VOTE_COLUMNS, BY_MACHINES}
 MOST_VOTES = 100
 FIRST: Tiers = ((0,), (1,))
 SECOND: Tiers = ((1,), (0,))
@@ -134,7 +135,8 @@ def _counted_votes(
 ) -> list[ReadVerdict]:
     """The counted votes as verdicts of "dataset 1", "dataset 2", ...: who gave them the row does not say.
 
-    Their strengths are such that their mean in the chosen one's favor is the row's margin.
+    As many as machines gave are a machine's, the last of them: which ones it does not say either. Their strengths are
+    such that their mean in the chosen one's favor is the row's margin.
     """
     said = text_of(fields, "margin").strip()
     total = for_chosen + against + tied
@@ -145,10 +147,19 @@ def _counted_votes(
         *((SECOND, (step,)) for step in downs),
     ]
     cast += [(TIED, ())] * tied
+    people = total - min(total, _count(fields, BY_MACHINES))
     return [
-        verdict_of(fields, tiers, labeler=f"{DEFAULT_LABELER} {number}", strengths=steps)
+        _vote(fields, tiers, steps, number, is_machine=number > people)
         for number, (tiers, steps) in enumerate(cast, start=1)
     ]
+
+
+def _vote(
+    fields: dict[str, Any], tiers: Tiers, steps: tuple[int, ...], number: int, *, is_machine: bool
+) -> ReadVerdict:
+    kind = "machine " if is_machine else ""
+    vote = verdict_of(fields, tiers, labeler=f"{DEFAULT_LABELER} {kind}{number}", strengths=steps)
+    return replace(vote, labeler_kind="machine") if is_machine else vote
 
 
 def _strengths(favor: int, ups: int, downs: int) -> tuple[list[int], list[int]]:
