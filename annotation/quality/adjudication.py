@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -42,12 +43,14 @@ def adjudicate(
     """Decide a comparison; an earlier adjudication gives way. Where the cause is taste, the votes stay the label.
 
     1. Lock the comparison. 2. Check the verdict against it. 3. Store; write the resolution. 4. Audit, ring.
+    The one that gives way ends in the instant in which its successor begins: `_replaced_by` finds it by that.
     """
     row = Comparison.objects.select_for_update().get(pk=comparison.pk)
     _check(row, cause, verdict)
     told = cleaned(note, "note", NOTE_MAX)
-    now = timezone.now()
-    Adjudication.objects.filter(comparison=row, undone_at=None).update(undone_at=now)
+    before = Adjudication.objects.filter(comparison=row, undone_at=None).first()
+    if before is not None:  # first: the database knows one standing adjudication of a comparison
+        _set_undone(before, timezone.now())
     made = Adjudication.objects.create(
         project_id=row.project_id,
         comparison=row,
@@ -58,6 +61,8 @@ def adjudicate(
         note=told,
         created_by=actor,
     )
+    if before is not None:
+        _set_undone(before, made.created_at)
     _resolve(made)
     audit.record(
         "comparison.adjudicated",
@@ -69,6 +74,10 @@ def adjudicate(
         is_all_bad=made.is_all_bad,
     )
     return made
+
+
+def _set_undone(made: Adjudication, at: datetime | None) -> None:
+    Adjudication.objects.filter(pk=made.pk).update(undone_at=at)
 
 
 def _check(comparison: Comparison, cause: str, verdict: Verdict) -> None:
@@ -128,13 +137,31 @@ def mark_stale(project_id: int) -> None:
 
 
 @transaction.atomic
-def undo_adjudication(*, made: Adjudication, actor: User) -> None:
-    """Take a verdict back; the votes decide again."""
+def undo_adjudication(*, made: Adjudication, actor: User) -> Adjudication | None:
+    """Take a verdict back: the one that it took the place of stands again; without one (None) the votes decide."""
+    Comparison.objects.select_for_update().get(pk=made.comparison_id)
     rows = Adjudication.objects.filter(pk=made.pk, undone_at=None)
     if not rows.update(undone_at=timezone.now()):
         raise Conflict("This adjudication was undone already.")
-    _resolve_by_votes(made)
-    audit.record("comparison.adjudication_undone", made, actor=actor, comparison=made.comparison_id)
+    before = _replaced_by(made)
+    if before is None:
+        _resolve_by_votes(made)
+    else:
+        _set_undone(before, None)
+        _resolve(before)
+    audit.record(
+        "comparison.adjudication_undone",
+        made,
+        actor=actor,
+        comparison=made.comparison_id,
+        standing=before and before.pk,
+    )
+    return before
+
+
+def _replaced_by(made: Adjudication) -> Adjudication | None:
+    rows = Adjudication.objects.filter(comparison=made.comparison_id, undone_at=made.created_at)
+    return rows.first()
 
 
 def adjudication_of(project: Project, pk: int) -> Adjudication:

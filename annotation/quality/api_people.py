@@ -144,7 +144,7 @@ class AdjudicationList(generics.ListAPIView[Adjudication]):
 
 
 class AdjudicationDetail(APIView):
-    """Delete takes a verdict back; the row stays, marked as undone."""
+    """Delete takes a verdict back; the row stays, marked as undone. One that it took the place of stands again."""
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, project_id: int, pk: int) -> Response:

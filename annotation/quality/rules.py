@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_datetime
 
 from annotation.accounts.models import User
@@ -104,7 +105,7 @@ def _exclusion(rule: Rule) -> Exclusion:
 class History:
     """What rules look at: the judgments as columns, and each labeler's gold answers in real work, oldest first.
 
-    Pauses look at the answers since an admin last resumed a labeler: an answer leads to one pause, not to two.
+    Pauses look at the answers since an admin last resumed a labeler or undid a pause: an answer leads to one pause.
     """
 
     columns: PairColumns
@@ -134,10 +135,11 @@ def history_of(project: Project, columns: PairColumns | None = None) -> History:
 
 
 def _resumed(project: Project) -> dict[int, datetime]:
-    rows = LabelerAct.objects.filter(
-        project=project, kind=LabelerAct.Kind.RESUME, undone_at=None
-    ).order_by("pk")
-    return dict(rows.values_list("labeler_id", "created_at"))
+    """When an admin last let each labeler go on: by resuming them, or by undoing a pause."""
+    let_on = Q(kind=LabelerAct.Kind.RESUME, undone_at=None)
+    let_on |= Q(kind=LabelerAct.Kind.PAUSE, undone_at__isnull=False)
+    rows = LabelerAct.objects.filter(let_on, project=project).order_by().values_list("labeler_id")
+    return dict(rows.annotate(last=Max(Coalesce("undone_at", "created_at"))))
 
 
 def concerned(kind: str, params: Params, history: History) -> tuple[int, ...]:

@@ -278,10 +278,11 @@ def adjudication_undo(request: HttpRequest, project_id: int, adjudication_id: in
     made = adjudication.adjudication_of(project, adjudication_id)
     back = ("quality-comparison", project.pk, made.comparison_id)
     try:
-        adjudication.undo_adjudication(made=made, actor=person(request))
+        before = adjudication.undo_adjudication(made=made, actor=person(request))
     except DomainError as error:
         return refused(request, error, *back)
-    return done(request, "The verdict is taken back; the votes decide again.", *back)
+    then = "the one before it stands again" if before else "the votes decide again"
+    return done(request, f"The verdict is taken back; {then}.", *back)
 
 
 @require_POST

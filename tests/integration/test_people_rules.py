@@ -95,6 +95,39 @@ def test_a_snapshot_may_be_asked_for_without_adjudication(project, admin, labele
     assert (group["pairs"][0]["votes_chosen"], group["pairs"][0]["votes_rejected"]) == (1, 0)
 
 
+def test_undoing_an_adjudication_brings_back_the_one_that_it_took_the_place_of(
+    project, admin, labeler
+):
+    comparison = judged(project, (labeler, -1), (factories.member(project), -1))
+    tie = Verdict(ranking=[comparison.candidate_ids], strengths=[])
+    verdicts = (first_wins(comparison), tie, first_wins(comparison))
+    first, second, third = (
+        adjudication.adjudicate(
+            comparison=comparison, cause="labeler_error", verdict=one, actor=admin
+        )
+        for one in verdicts
+    )
+    adjudication.undo_adjudication(made=third, actor=admin)
+    assert list(comparison.adjudications.filter(undone_at=None)) == [second]
+    adjudication.undo_adjudication(made=second, actor=admin)
+    assert list(comparison.adjudications.filter(undone_at=None)) == [first]
+    resolution = Resolution.objects.get(comparison=comparison)
+    assert (resolution.method, resolution.ranking) == ("adjudicated", first.ranking)
+    told = AuditEvent.objects.filter(verb="comparison.adjudication_undone").latest("pk")
+    assert told.data["standing"] == first.pk
+
+
+def test_an_adjudication_that_was_undone_before_the_next_stays_undone(project, admin, labeler):
+    comparison = judged(project, (labeler, -1))
+    facts = {"comparison": comparison, "cause": "labeler_error", "actor": admin}
+    first = adjudication.adjudicate(verdict=first_wins(comparison), **facts)
+    adjudication.undo_adjudication(made=first, actor=admin)
+    second = adjudication.adjudicate(verdict=first_wins(comparison), **facts)
+    adjudication.undo_adjudication(made=second, actor=admin)
+    assert not comparison.adjudications.filter(undone_at=None).exists()
+    assert not Resolution.objects.filter(comparison=comparison, method="adjudicated").exists()
+
+
 def test_undoing_an_adjudication_lets_the_votes_decide_again(project, admin, labeler):
     comparison = judged(project, (labeler, -1), (factories.user(), -1))
     services.refresh_agreement(project=project)
@@ -228,6 +261,25 @@ def test_failed_gold_pauses_once_and_after_a_resume_only_new_failures_do(project
     member.refresh_from_db()
     assert member.paused_at is None
     assert acts.acts_on(project, labeler.pk).count() == 2
+
+
+def test_a_pause_that_an_admin_undid_does_not_come_again_from_the_same_answers(
+    project, admin, labeler
+):
+    params = {"failed": 2, "of_last": 3}
+    rules.save_rule(project=project, kind="pause_on_gold", params=params, actor=admin)
+    for _ in range(2):
+        answered(marked(project, admin), labeler, right=False)
+    tasks.refresh_agreement(project.pk)
+    (done,) = acts.acts_on(project, labeler.pk)
+    acts.undo_act(done=done, actor=admin)
+    judged(project, (factories.member(project), 1))
+    tasks.refresh_agreement(project.pk)
+    assert acts.labeler_of(project, labeler.pk).paused_at is None
+    for _ in range(2):
+        answered(marked(project, admin), labeler, right=False)
+    tasks.refresh_agreement(project.pk)
+    assert acts.labeler_of(project, labeler.pk).paused_at
 
 
 def test_training_answers_pause_nobody(project, admin, labeler):
