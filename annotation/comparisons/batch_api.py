@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -115,11 +116,13 @@ class BatchDetail(APIView):
         project = project_for(request.user, project_id, Role.ADMIN)
         batch = batches.batch_of(project, batch_id)
         fields = sent_fields(BatchSerializer, request, partial=True)
-        if (state := fields.pop("state", None)) is not None:
-            services.set_state(batch=batch, state=state, actor=person(request))
-        if fields:
-            there = {name: getattr(batch, name) for name in ("name", "priority", "deadline")}
-            services.update_batch(batch=batch, actor=person(request), **(there | fields))
+        state = fields.pop("state", None)
+        with transaction.atomic():  # a part that is refused leaves nothing
+            if state is not None:
+                services.set_state(batch=batch, state=state, actor=person(request))
+            if fields:
+                there = {name: getattr(batch, name) for name in ("name", "priority", "deadline")}
+                services.update_batch(batch=batch, actor=person(request), **(there | fields))
         return Response(BatchSerializer(batches.batch_of(project, batch_id)).data)
 
 

@@ -413,6 +413,17 @@ def test_the_api_makes_lists_and_closes_batches(api, project):
     assert api.post(url, {"name": "x", "priority": 1000}, format="json").status_code == 400
 
 
+def test_a_patch_of_a_batch_that_is_refused_changes_nothing(api, project):
+    batch = Batch.objects.create(project=project, name="First")
+    Batch.objects.create(project=project, name="Second")
+    api.force_authenticate(factories.member(project, Role.ADMIN))
+    detail = reverse("api-batch-detail", args=[project.pk, batch.pk])
+    sent = {"state": "closed", "name": "Second"}
+    assert api.patch(detail, sent, format="json").status_code == 409
+    batch.refresh_from_db()
+    assert (batch.state, batch.name) == ("open", "First")
+
+
 def test_ten_batches_are_listed_in_one_query(project, django_assert_num_queries):
     for number in range(10):
         factories.comparison(factories.prompt(project))
