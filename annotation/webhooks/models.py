@@ -1,6 +1,7 @@
 """Webhooks: addresses of other systems that a project tells what happened, and each delivery to them."""
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -31,16 +32,22 @@ class Webhook(models.Model):
     url = models.URLField(max_length=LONGEST_URL)
     events = ArrayField(models.CharField(max_length=30, choices=Event))
     is_active = models.BooleanField(default=True)
+    resumed_at = models.DateTimeField(null=True, blank=True)  # last; None: never paused
     salt = models.CharField(max_length=64)
     previous_salt = models.CharField(max_length=64, blank=True, default="")  # signs for a day more
     rotated_at = models.DateTimeField(null=True, blank=True)
     alert_below = models.FloatField(default=0.4)  # Krippendorff's alpha, ordinal
-    is_alerted = models.BooleanField(default=False)  # below the limit, and told so
+    is_alerted = models.BooleanField(default=False)  # below the limit, and told or paused then
     judgments_up_to = models.BigIntegerField(default=0)  # the last judgment that was told
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    @property
+    def told_from(self) -> datetime:
+        """What happened before is not told."""
+        return self.resumed_at or self.created_at
 
 
 class Delivery(JobModel):

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from annotation.audit.models import AuditEvent
-from annotation.comparisons.models import Batch, Comparison
+from annotation.comparisons.models import Batch, Comparison, Judgment
 from annotation.core.errors import Conflict, InvalidInput
 from annotation.projects.models import Role
 from annotation.quality.models import AgreementReport
@@ -405,6 +405,21 @@ def test_a_judgment_that_is_still_settling_is_told_later(receiver):
     assert events_of(webhook) == {}
 
 
+def test_a_judgment_that_settles_after_one_with_a_higher_number_is_told_too(receiver, monkeypatch):
+    webhook = added(receiver, Event.JUDGMENTS).webhook
+    rows = [
+        factories.judgment(factories.comparison(factories.prompt(webhook.project)))
+        for _ in range(3)
+    ]
+    long_ago = timezone.now() - timedelta(minutes=1)
+    Judgment.objects.filter(pk__in=[rows[0].pk, rows[2].pk]).update(created_at=long_ago)
+    told = [one["id"] for one in events_of(webhook)["judgment.submitted"]["judgments"]]
+    assert told == [rows[0].pk]
+    monkeypatch.setattr(collecting, "SETTLE", timedelta(0))
+    told = [one["id"] for one in events_of(webhook)["judgment.submitted"]["judgments"]]
+    assert told == [rows[1].pk, rows[2].pk]
+
+
 def test_what_was_there_before_the_webhook_is_not_told(receiver, monkeypatch):
     monkeypatch.setattr(collecting, "SETTLE", timedelta(0))
     project = factories.project()
@@ -499,6 +514,80 @@ def test_a_paused_webhook_is_told_nothing_of_meanwhile(receiver, monkeypatch):
     assert events_of(webhook) == {}
     keeping.set_active(webhook=webhook, is_active=True, actor=webhook.created_by)
     assert events_of(webhook) == {}
+
+
+def paused_while(webhook, happen) -> Webhook:
+    """The webhook, paused, and resumed once this has happened."""
+    keeping.set_active(webhook=webhook, is_active=False, actor=webhook.created_by)
+    happen()
+    return keeping.set_active(webhook=webhook, is_active=True, actor=webhook.created_by)
+
+
+def test_snapshots_and_runs_that_were_over_while_it_was_paused_are_not_told_later(receiver):
+    webhook = added(receiver, Event.SNAPSHOT, Event.RUN).webhook
+    project = webhook.project
+
+    def happen() -> None:
+        snapshot = factories.snapshot(project, finished_at=timezone.now())
+        factories.training_run(
+            project, snapshot=snapshot, status="done", finished_at=timezone.now()
+        )
+
+    paused_while(webhook, happen)
+    assert events_of(webhook) == {}
+    factories.snapshot(project, finished_at=timezone.now())
+    assert set(events_of(webhook)) == {"snapshot.built"}
+
+
+def test_a_batch_that_was_finished_while_it_was_paused_is_not_told_later(receiver):
+    webhook = added(receiver, Event.BATCH).webhook
+    batch = Batch.objects.create(project=webhook.project, name="First")
+    comparison = factories.comparison(
+        factories.prompt(webhook.project), batch=batch, state="judged"
+    )
+    paused_while(webhook, lambda: factories.judgment(comparison))
+    assert events_of(webhook) == {}
+    factories.judgment(comparison)
+    assert set(events_of(webhook)) == {"batch.finished"}
+
+
+def reported(project, alpha: float) -> None:
+    AgreementReport.objects.update_or_create(
+        project=project, defaults={"data": {"statistics": {"alpha_ordinal": {"value": alpha}}}}
+    )
+
+
+def test_agreement_that_fell_while_it_was_paused_is_told_at_its_next_fall(receiver):
+    webhook = added(receiver, Event.AGREEMENT, alert_below=0.5).webhook
+    paused_while(webhook, lambda: reported(webhook.project, 0.4))
+    assert events_of(webhook) == {}
+    reported(webhook.project, 0.6)
+    assert events_of(webhook) == {}
+    reported(webhook.project, 0.3)
+    assert set(events_of(webhook)) == {"agreement.alert"}
+
+
+def test_a_delivery_waits_while_its_webhook_is_paused(receiver):
+    webhook = added(receiver).webhook
+    delivery = delivery_to(webhook)
+    keeping.set_active(webhook=webhook, is_active=False, actor=webhook.created_by)
+    assert deliver(delivery) is None
+    assert (delivery.status, delivery.attempt, receiver.got) == ("queued", 0, [])
+    keeping.set_active(webhook=webhook, is_active=True, actor=webhook.created_by)
+    assert deliver(delivery).is_taken
+
+
+def test_nobody_is_rung_for_the_deliveries_of_a_paused_webhook(receiver, monkeypatch):
+    webhook = added(receiver, Event.RUN).webhook
+    waiting = delivery_to(webhook, next_attempt_at=timezone.now() - timedelta(minutes=1))
+    rung = []
+    monkeypatch.setattr(collecting, "ring", lambda _job, pk: rung.append(pk))
+    keeping.set_active(webhook=webhook, is_active=False, actor=webhook.created_by)
+    collecting.collect_all()
+    assert rung == []
+    keeping.set_active(webhook=webhook, is_active=True, actor=webhook.created_by)
+    collecting.collect_all()
+    assert rung == [waiting.pk]
 
 
 def test_an_admin_adds_rotates_and_removes_a_webhook_on_the_pages(client, receiver):

@@ -4,7 +4,8 @@ Each happening has a key, and a webhook has one delivery a key: looking twice te
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -54,7 +55,9 @@ def collect_all() -> int:
     active = Webhook.objects.filter(is_active=True, project__is_archived=False)
     made = sum(len(collect(webhook_id=pk)) for pk in active.values_list("pk", flat=True))
     due = Delivery.objects.filter(
-        status=JobModel.Status.QUEUED, next_attempt_at__lte=timezone.now() - RUNG_BEFORE
+        status=JobModel.Status.QUEUED,
+        next_attempt_at__lte=timezone.now() - RUNG_BEFORE,
+        webhook__is_active=True,
     )
     for pk in due.order_by("next_attempt_at").values_list("pk", flat=True)[:200]:
         ring(Job.DELIVER_WEBHOOK, pk)
@@ -70,17 +73,15 @@ def _delivery(webhook: Webhook, one: Happening) -> tuple[Delivery, bool]:
 
 
 def _judgments(webhook: Webhook) -> Iterator[Happening]:
+    """Those after the last that was told, up to the first that is still settling."""
     rows = Judgment.objects.filter(
-        project=webhook.project_id,
-        pk__gt=webhook.judgments_up_to,
-        is_imported=False,
-        created_at__lt=timezone.now() - SETTLE,
-    )
-    told = list(
-        rows.order_by("pk").values(
-            "pk", "comparison_id", "labeler_id", "is_all_bad", "created_at", "withdrawn_at"
-        )[:MOST_JUDGMENTS]
-    )
+        project=webhook.project_id, pk__gt=webhook.judgments_up_to, is_imported=False
+    ).order_by("pk")
+    found = rows.values(
+        "pk", "comparison_id", "labeler_id", "is_all_bad", "created_at", "withdrawn_at"
+    )[:MOST_JUDGMENTS]
+    settled_before = timezone.now() - SETTLE
+    told = list(takewhile(lambda one: one["created_at"] < settled_before, found))
     if not told:
         return
     yield Happening(
@@ -111,7 +112,7 @@ def _batches(webhook: Webhook) -> Iterator[Happening]:
     told = webhook.deliveries.filter(event=Event.BATCH).values_list("key", flat=True)
     finished = webhook.project.batches.filter(Exists(inside), ~Exists(inside.filter(waiting)))
     recent = finished.filter(
-        Exists(inside.filter(judgments__created_at__gte=webhook.created_at))
+        Exists(inside.filter(judgments__created_at__gte=webhook.told_from))
     ).order_by("pk")
     known = set(told)
     for batch in recent:
@@ -143,8 +144,7 @@ def _runs(webhook: Webhook) -> Iterator[Happening]:
 
 def _agreement(webhook: Webhook) -> Iterator[Happening]:
     """Told when alpha falls below the limit, and again only after it had been above."""
-    report = AgreementReport.objects.filter(project=webhook.project_id).first()
-    alpha = _alpha(report.data) if report else None
+    report, alpha = _reported(webhook)
     if report is None or alpha is None:
         return
     is_below = alpha < webhook.alert_below
@@ -158,13 +158,24 @@ def _agreement(webhook: Webhook) -> Iterator[Happening]:
         yield Happening(Event.AGREEMENT, f"agreement:{report.computed_at.isoformat()}", data)
 
 
+def is_below_limit(webhook: Webhook) -> bool:
+    """Whether agreement as it was last computed lies below the webhook's limit."""
+    _, alpha = _reported(webhook)
+    return alpha is not None and alpha < webhook.alert_below
+
+
+def _reported(webhook: Webhook) -> tuple[AgreementReport | None, float | None]:
+    report = AgreementReport.objects.filter(project=webhook.project_id).first()
+    return report, _alpha(report.data) if report else None
+
+
 def _alpha(data: Data) -> float | None:
     found: Data = data.get("statistics", {}).get("alpha_ordinal") or {}
     return found.get("value")
 
 
-def _since(webhook: Webhook) -> Any:  # Any: a datetime; Django's stubs narrow max() too far
-    return max(webhook.created_at, timezone.now() - LOOK_BACK)
+def _since(webhook: Webhook) -> datetime:
+    return max(webhook.told_from, timezone.now() - LOOK_BACK)
 
 
 LOOKS = {

@@ -19,9 +19,11 @@ LEASE_SECONDS = 60  # an attempt takes ten at most
 
 
 def deliver(*, delivery_id: int, owner: str) -> Answer | None:
-    """Try once; None where it is not this worker's turn."""
+    """Try once; None where it is not this worker's turn, or the webhook is paused: then the delivery waits."""
     jobs = JobQuerySet(Delivery)
-    due = Delivery.objects.filter(pk=delivery_id, next_attempt_at__lte=timezone.now())
+    due = Delivery.objects.filter(
+        pk=delivery_id, next_attempt_at__lte=timezone.now(), webhook__is_active=True
+    )
     if not due.exists() or not jobs.claim(delivery_id, owner=owner, lease_seconds=LEASE_SECONDS):
         return None
     delivery = Delivery.objects.select_related("webhook__project").get(pk=delivery_id)

@@ -14,6 +14,7 @@ from annotation.core.jobs import Job, ring
 from annotation.projects.models import Project
 from annotation.webhooks.addresses import target_of
 from annotation.webhooks.models import Delivery, Event, Webhook
+from annotation.webhooks.services.collecting import is_below_limit
 from annotation.webhooks.signing import new_salt, secret_of
 
 MOST_WEBHOOKS = 20
@@ -66,13 +67,16 @@ def checked_events(events: Sequence[str]) -> list[str]:
 
 @transaction.atomic
 def set_active(*, webhook: Webhook, is_active: bool, actor: User) -> Webhook:
-    """Pause a webhook, or go on; what happened meanwhile is not told."""
+    """Pause a webhook, or go on; what happened meanwhile is not told, and deliveries wait."""
     if webhook.is_active == is_active:
         return webhook
     webhook.is_active = is_active
     newest = webhook.project.judgments.aggregate(newest=Max("pk"))["newest"] or 0
     webhook.judgments_up_to = newest
-    webhook.save(update_fields=["is_active", "judgments_up_to"])
+    if is_active:
+        webhook.resumed_at = timezone.now()
+        webhook.is_alerted = is_below_limit(webhook)
+    webhook.save(update_fields=["is_active", "judgments_up_to", "resumed_at", "is_alerted"])
     audit.record("webhook.resumed" if is_active else "webhook.paused", webhook, actor=actor)
     return webhook
 
