@@ -14,6 +14,7 @@ from annotation.comparisons.letters import (
 )
 from annotation.comparisons.models import Comparison, Judgment
 from annotation.comparisons.selectors import texts_of
+from annotation.projects import pauses
 from annotation.projects.models import Project
 from annotation.prompts.models import Prompt
 from annotation.quality import rules
@@ -145,7 +146,7 @@ def _exclusion(one: Dispute, found: _Subjects) -> Appealed:
 
 def _pause(one: Dispute, found: _Subjects) -> Appealed:
     text = found.paused[one.subject_id].text
-    return Appealed(title=f"Paused: {text}", own_title=f"{_('Paused')}: {text}")
+    return Appealed(title=f"Paused: {text}", own_title=f"{_('Paused')}: {pauses.told(text)}")
 
 
 _ABOUT: dict[Subject, Callable[[Dispute, _Subjects], Appealed]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from django.db import IntegrityError, transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation.accounts.models import User
 from annotation.audit import services as audit
@@ -21,7 +22,6 @@ from annotation.quality.words import needed
 TEXT_MAX = 2_000
 Subject = Dispute.Subject
 State = Dispute.State
-NOT_YOURS = "There is nothing here that concerns you and that you could appeal."
 
 
 @transaction.atomic
@@ -35,7 +35,7 @@ def open_dispute(
         )
     told = needed(text, "text", TEXT_MAX)
     if not _CONCERNS[Subject(subject)](project, labeler, subject_id):
-        raise NotFound(NOT_YOURS)
+        raise NotFound(_("There is nothing here that concerns you and that you could appeal."))
     row = Dispute(
         project=project, labeler=labeler, subject=subject, subject_id=subject_id, text=told
     )
@@ -44,7 +44,7 @@ def open_dispute(
             row.save(force_insert=True)
     except IntegrityError as error:
         raise Conflict(
-            "You have appealed this already; the answer appears on this page."
+            _("You have appealed this already; the answer appears on this page.")
         ) from error
     audit.record("dispute.opened", row, actor=labeler, subject=subject, subject_id=subject_id)
     return row

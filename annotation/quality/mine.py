@@ -116,7 +116,8 @@ def flagged(project: Project, labeler_id: int) -> list[Flagged]:
 
 def rules_in_words(project: Project, labeler_id: int) -> list[tuple[Rule, str]]:
     """The rules that leave something of this labeler out, in words that name nobody else."""
-    return [(one, rule_kinds.sentence_of(one)) for one in disputes.rules_about(project, labeler_id)]
+    about = disputes.rules_about(project, labeler_id)
+    return [(one, rule_kinds.own_sentence_of(one)) for one in about]
 
 
 def question_of(turns: list[dict[str, str]]) -> str:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from annotation.comparisons.models import Comparison
 from annotation.projects.models import Project
@@ -46,10 +47,11 @@ class Adjudication(models.Model):
     """An admin's verdict on a comparison, with its cause. It leads in snapshots; the votes stay beside it."""
 
     class Cause(models.TextChoices):
-        AMBIGUOUS = "ambiguous", "Ambiguous prompt or responses"
-        GUIDELINE_GAP = "guideline_gap", "The guideline does not say"
-        LABELER_ERROR = "labeler_error", "A labeler's error"
-        SUBJECTIVE = "subjective", "Legitimately subjective"  # no verdict: the votes are the label
+        # Labelers read them in their language, the pages of admins are English.
+        AMBIGUOUS = "ambiguous", gettext_noop("Ambiguous prompt or responses")
+        GUIDELINE_GAP = "guideline_gap", gettext_noop("The guideline does not say")
+        LABELER_ERROR = "labeler_error", gettext_noop("A labeler's error")
+        SUBJECTIVE = "subjective", gettext_noop("Legitimately subjective")  # no verdict: the votes
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="adjudications")
     comparison = models.ForeignKey(

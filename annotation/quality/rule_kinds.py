@@ -7,6 +7,8 @@ from math import isfinite
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from annotation.accounts.models import User
 from annotation.core.errors import InvalidInput
@@ -108,16 +110,41 @@ def _number(name: str, value: Any, rule: Number) -> float:  # Any: JSON from out
     return int(value) if rule.is_whole else float(value)
 
 
+_SENTENCES: dict[Rule.Kind, str] = {  # those that leave judgments out are told to labelers
+    Kind.EXCLUDE: gettext_noop("Leave out all judgments of %(name)s."),
+    Kind.TOO_FAST: gettext_noop(
+        "Leave out answers faster than %(seconds)s s of labelers whose fast answers agree with the "
+        "others less than %(accuracy_below)s %%."
+    ),
+    Kind.GOLD_MINIMUM: gettext_noop(
+        "Leave out labelers who are surely below %(accuracy)s %% on gold, after %(answers)s answers."
+    ),
+    Kind.PAUSE_ON_GOLD: (
+        "Pause a labeler who fails %(failed)s of the last %(of_last)s gold comparisons."
+    ),
+    Kind.COUNT_MACHINE: "Count the verdicts of %(name)s in resolutions, like a person’s.",
+}
+_EXCLUDE_SINCE = gettext_noop("Leave out all judgments of %(name)s given since %(since)s.")
+
+
 def sentence_of(rule: Rule) -> str:
-    """The rule in words."""
-    return _SENTENCES[Kind(rule.kind)](rule)
+    """The rule in words to admins, whose pages and tables are English."""
+    return _sentence(rule) % _values(rule)
 
 
-def _exclude_sentence(rule: Rule) -> str:
-    name = rule.labeler.username if rule.labeler else "a labeler"
-    since = rule.params.get("since")
-    when = f" given since {_instant(since)}" if since else ""
-    return f"Leave out all judgments of {name}{when}."
+def own_sentence_of(rule: Rule) -> str:
+    """The rule in words to a labeler, in their language."""
+    return _(_sentence(rule)) % _values(rule)
+
+
+def _sentence(rule: Rule) -> str:
+    return _EXCLUDE_SINCE if rule.params.get("since") else _SENTENCES[Kind(rule.kind)]
+
+
+def _values(rule: Rule) -> dict[str, str]:
+    """The parameters as a sentence has them."""
+    told = {name: _SHOWN.get(name, str)(value) for name, value in rule.params.items() if value}
+    return told | {"name": rule.labeler.username if rule.labeler else "a labeler"}
 
 
 def _instant(text: str) -> str:
@@ -125,24 +152,13 @@ def _instant(text: str) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M %Z}"
 
 
-def _counting_sentence(rule: Rule) -> str:
-    name = rule.labeler.username if rule.labeler else "a machine judge"
-    return f"Count the verdicts of {name} in resolutions, like a person’s."
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}"
 
 
-_SENTENCES: dict[Rule.Kind, Callable[[Rule], str]] = {
-    Kind.EXCLUDE: _exclude_sentence,
-    Kind.COUNT_MACHINE: _counting_sentence,
-    Kind.TOO_FAST: lambda rule: (
-        f"Leave out answers faster than {rule.params['seconds']:g} s of labelers whose fast answers "
-        f"agree with the others less than {rule.params['accuracy_below'] * 100:.0f} %."
-    ),
-    Kind.GOLD_MINIMUM: lambda rule: (
-        f"Leave out labelers who are surely below {rule.params['accuracy'] * 100:.0f} % on gold, after "
-        f"{rule.params['answers']} answers."
-    ),
-    Kind.PAUSE_ON_GOLD: lambda rule: (
-        f"Pause a labeler who fails {rule.params['failed']} of the last {rule.params['of_last']} "
-        "gold comparisons."
-    ),
+_SHOWN: dict[str, Callable[[Any], str]] = {  # Any: JSON
+    "since": _instant,
+    "seconds": "{:g}".format,
+    "accuracy": _percent,
+    "accuracy_below": _percent,
 }

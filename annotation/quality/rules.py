@@ -20,6 +20,7 @@ from annotation.accounts.models import User
 from annotation.audit import services as audit
 from annotation.comparisons.gold import gold_answers, is_right_answer
 from annotation.core.errors import Conflict, NotFound
+from annotation.projects import pauses
 from annotation.projects.models import Membership, Project, Role
 from annotation.quality import acts, storing
 from annotation.quality.adjudication import mark_stale
@@ -334,10 +335,7 @@ def _renew(rule: Rule, history: History) -> bool:
 
 
 def _pause(project: Project, labeler_id: int, rule: Rule) -> bool:
-    text = (
-        f"{rule.params['failed']} of your last {rule.params['of_last']} answers to comparisons with "
-        "a known answer differ from it. An admin will look at this with you."
-    )
+    text = pauses.failed_gold(failed=rule.params["failed"], of_last=rule.params["of_last"])
     member = acts.labeler_of(project, labeler_id)
     try:
         acts.act(member=member, kind=LabelerAct.Kind.PAUSE, text=text, actor=None, rule=rule)

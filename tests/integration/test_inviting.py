@@ -27,6 +27,28 @@ def admin(client, project):
     return client
 
 
+@pytest.mark.parametrize(
+    ("languages", "reads", "subject"),
+    [
+        ("de, en", "en", "Einladung zu Kitchen help"),
+        ("de-AT", "en", "Einladung zu Kitchen help"),
+        ("en, de", "de", "You are invited to Kitchen help"),
+        ("", "de", "Einladung zu Kitchen help"),
+        ("fi", "de", "Einladung zu Kitchen help"),
+        ("fi", "en", "You are invited to Kitchen help"),
+    ],
+)
+def test_a_mail_is_in_the_language_of_who_is_invited_or_else_of_who_invites(
+    admin, project, languages, reads, subject
+):
+    sent = TWO | {"addresses": "kim@example.org", "languages": languages}
+    url = reverse("projects-invite-mail", args=[project.pk])
+    admin.post(url, sent, headers={"accept-language": reads})
+    (message,) = mail.outbox
+    assert message.subject == subject
+    assert ("lädt Sie ein" in message.body) is subject.startswith("Einladung")
+
+
 def test_each_address_gets_a_mail_with_a_link_of_its_own(admin, project):
     admin.post(reverse("projects-invite-mail", args=[project.pk]), TWO)
     assert [one.to for one in mail.outbox] == [["kim@example.org"], ["bo@example.org"]]

@@ -23,6 +23,7 @@ from annotation.comparisons.models.labeling import seconds_until
 from annotation.comparisons.selectors import Response
 from annotation.comparisons.stations import Station, station_of
 from annotation.core.errors import Conflict, InvalidInput, LeaseLost
+from annotation.projects import pauses
 from annotation.projects.models import Membership, Project
 from annotation.prompts.languages import primary_language
 from annotation.prompts.models import Prompt
@@ -342,7 +343,7 @@ def why_paused(station: Station) -> EmptyQueue | None:
     if station.project.is_paused or station.project.is_archived:
         return EmptyQueue(reason=EmptyReason.PAUSED)
     if station.member.paused_at is not None:
-        note = station.member.pause_reason
+        note = pauses.told(station.member.pause_reason)
         return EmptyQueue(reason=EmptyReason.YOU_ARE_PAUSED, note=note)
     return None
 

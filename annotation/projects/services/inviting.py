@@ -10,7 +10,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from annotation.accounts.authentication import hash_key
 from annotation.accounts.models import User
@@ -123,13 +125,28 @@ def _mail(invitation: Invitation, link: str) -> str:
 
 
 def _message(invitation: Invitation, link: str, connection: BaseEmailBackend) -> EmailMessage:
-    project, by = invitation.project, invitation.created_by
-    who = by.get_username() if by else "An admin"
-    name = " ".join(project.name.split())  # a header has one line
-    text = (
-        f"{who} invites you to {name} as {invitation.role}.\n\n"
-        f"{project.description}\n\nOpen this link to join; it works once, until "
-        f"{invitation.expires_at:%d %B %Y}:\n\n{link}\n"
-    )
-    subject = f"You are invited to {name}"
+    with translation.override(_language_for(invitation)):
+        subject, text = _mail_text(invitation, link)
     return EmailMessage(subject, text, to=[invitation.email], connection=connection)
+
+
+def _language_for(invitation: Invitation) -> str:
+    """The first language of who is invited that this site speaks; else the one of who invites."""
+    spoken = dict(settings.LANGUAGES)
+    named = (one.lower().split("-")[0] for one in invitation.languages)
+    return next((one for one in named if one in spoken), translation.get_language())
+
+
+def _mail_text(invitation: Invitation, link: str) -> tuple[str, str]:
+    """Subject and text."""
+    project, by = invitation.project, invitation.created_by
+    name = " ".join(project.name.split())  # a header has one line
+    invites = _("%(who)s invites you to %(name)s as %(role)s.") % {
+        "who": by.get_username() if by else _("An admin"),
+        "name": name,
+        "role": invitation.get_role_display(),
+    }
+    until = date_format(invitation.expires_at, _("d F Y"))
+    how = _("Open this link to join; it works once, until %(day)s:") % {"day": until}
+    subject = _("You are invited to %(name)s") % {"name": name}
+    return subject, f"{invites}\n\n{project.description}\n\n{how}\n\n{link}\n"
