@@ -111,12 +111,14 @@ def ask(request: HttpRequest, project_id: int) -> HttpResponse:
     """Ask for demonstrations or edits."""
     project = project_for(request.user, project_id, Role.ADMIN)
     form = AskForm(request.POST or None, project=project)
-    if form.is_valid():
-        with refusals_in(form):
-            made = asking.ask(project=project, actor=person(request), **form.cleaned_data)
-            return _asked(request, project, made)
     context = {**page_context(person(request), project, "demonstrations"), "form": form}
-    status = 400 if form.is_bound else 200
+    if form.is_valid():
+        fields = {"project": project, "actor": person(request), **form.cleaned_data}
+        with refusals_in(form):
+            if request.POST.get("act") != "count":
+                return _asked(request, project, asking.ask(**fields))
+            context["counted"] = asking.count_asked(**fields)
+    status = 400 if form.is_bound and "counted" not in context else 200
     return render(request, "demonstrations/ask.html", context, status=status)
 
 

@@ -312,7 +312,10 @@ class GoldImport:
 
 
 def import_gold(*, project: Project, text: str, actor: User) -> GoldImport:
-    """Take lines of ``comparison, known answer, note``. A wrong line is reported and stops no other."""
+    """Take lines of ``comparison, known answer, note``. A wrong line is reported and stops no other.
+
+    A line that says of gold what is known changes nothing.
+    """
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines or len(lines) > LINES_MAX:
         raise InvalidInput.at(
@@ -344,10 +347,20 @@ def _take(project: Project, pk: int, answer: str, actor: User) -> None:
     comparison = Comparison.objects.filter(project=project, pk=pk).first()
     if comparison is None:
         raise NotFound(f"There is no comparison {pk} in this project.")
-    mark_gold(
-        comparison=comparison,
-        known_ranking=ranking_from(ranking, comparison.candidate_ids),
-        actor=actor,
-        note=note,
-        origin=GoldItem.Origin.IMPORTED,
-    )
+    tiers = ranking_from(ranking, comparison.candidate_ids)
+    if comparison.kind == Comparison.Kind.GOLD:
+        _refuse_another(comparison, tiers)
+        return
+    origin = GoldItem.Origin.IMPORTED
+    mark_gold(comparison=comparison, known_ranking=tiers, actor=actor, note=note, origin=origin)
+
+
+def _refuse_another(comparison: Comparison, tiers: Tiers) -> None:
+    """Conflict where gold is known to be another: a file corrects none that somebody relies on."""
+    known = known_tiers(comparison)
+    if [sorted(tier) for tier in tiers] != [sorted(tier) for tier in known]:
+        told = ranking_text(known, letters_of(comparison.candidate_ids))
+        raise Conflict(
+            f"Comparison {comparison.pk} is gold already, with the known answer {told}. Correct it on the page of "
+            "known answers, or take it back there and import the line again."
+        )

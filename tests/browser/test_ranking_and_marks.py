@@ -180,6 +180,22 @@ def test_criteria_of_a_ranking_are_answered_by_keyboard_alone(bench, project, ru
     assert complaints == []
 
 
+def test_equal_ranks_of_a_criterion_are_read_by_their_letters(bench, project, rubric):
+    """Whatever the numbers of the candidates are, which may follow the models of a file."""
+    compare(project, "One.", "Two.", "Three.", "Four.", "Five.")
+    bench.open()
+    bench.page.evaluate(
+        """() => document.querySelectorAll("[data-candidate]").forEach((card, at) => {
+            const [old, made] = [card.dataset.candidate, String(900 - at)];
+            document.querySelectorAll(`[data-rank="${old}"]`).forEach((one) => { one.dataset.rank = made; });
+            card.dataset.candidate = made;
+        })"""
+    )
+    for cell in bench.form.locator("[data-criterion=helpful] select").all():
+        cell.select_option("1")
+    expect(bench.form.locator("[data-criterion=helpful] output")).to_have_text("A = B = C = D = E")
+
+
 def test_a_criterion_that_ranks_only_some_is_not_sent(bench, project, rubric):
     compare(project, "One.", "Two.", "Three.")
     bench.open().press("1", "1", "1", "2", "Enter")

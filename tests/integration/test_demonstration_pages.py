@@ -204,6 +204,9 @@ def test_asking_on_the_page_opens_places_and_says_how_many(project, admin):
     factories.prompt(project, language="en")
     url = reverse("demonstrations-ask", args=[project.pk])
     sent = {"per_prompt": "2", "at_most": "100", "priority": "0", "language": "en"}
+    counted = admin.post(url, {**sent, "act": "count"})
+    assert (counted.status_code, Opening.objects.exists()) == (200, False)
+    assert "2 openings would be made. Nothing is made yet." in counted.text
     assert "Openings made: 2." in admin.post(url, sent, follow=True).content.decode()
     assert "nothing was opened" in admin.post(url, sent, follow=True).content.decode()
     refused = admin.post(url, {**sent, "per_prompt": "99"})

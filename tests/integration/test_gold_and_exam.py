@@ -229,6 +229,20 @@ def test_of_two_known_answers_to_one_comparison_the_second_is_reported(project, 
     assert done.rejected == [(2, f"Line 1 gave comparison {comparison.pk} its answer already.")]
 
 
+def test_an_import_of_known_answers_overwrites_none(project, admin):
+    comparison = marked(project, admin, "why")
+    said = comparison.known_ranking
+    text = f"{comparison.pk}, B > A"
+    done = gold.import_gold(project=project, text=text, actor=admin)
+    assert (done.taken, done.rejected[0][0]) == (0, 1)
+    assert "is gold already, with the known answer A > B" in done.rejected[0][1]
+    again = gold.import_gold(project=project, text=f"{comparison.pk}, A > B, else", actor=admin)
+    comparison.refresh_from_db()
+    assert (again.taken, again.rejected) == (1, [])
+    assert (comparison.known_ranking, comparison.gold.note) == (said, "why")
+    assert comparison.gold.origin == "hand"
+
+
 def test_eight_right_answers_pass_the_exam_and_qualify(project, admin, labeler):
     """ln(.9/.6) = 0.405 a right answer; ln(.95/.05) = 2.944 passes: 8 x 0.405 = 3.24, 7 x 0.405 = 2.84."""
     assert exams.standing_of(project=project, labeler_id=labeler.pk).may_train

@@ -88,6 +88,7 @@ NOT_COMPARABLE = {
     "one response": ({"prompt": "Q?", "responses": ["x"]}, "this one has 1"),
     "an empty response": ({**PAIR, "response_b": " "}, "empty"),
     "the same twice": ({**PAIR, "response_b": "Blue.", "model_a": ""}, "the same"),
+    "the same of two models": ({**PAIR, "response_b": "Blue. ", "model_b": "m2"}, "the same"),
     "no responses": ({"prompt": "Q?"}, "no responses"),
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -80,6 +81,14 @@ def ask(  # noqa: PLR0913 - the fields of one request, each named by the caller
     return ask_to_write(
         project=project, wanted=wanted, per_prompt=per_prompt, priority=priority, actor=actor
     )
+
+
+def count_asked(**fields: Any) -> int:  # Any: as `ask` takes them
+    """How many openings `ask` would make now; nothing is made."""
+    with transaction.atomic():
+        made = ask(**fields)
+        transaction.set_rollback(True)
+    return made
 
 
 @transaction.atomic

@@ -29,13 +29,13 @@ export function whatCriteriaLack(form) {
   return form.dataset.scale === "two" && hasTie ? gettext("This project asks for an order without ties.") : "";
 }
 
-/** How a row reads: B > A = C. */
+/** How a row reads: B > A = C, equal ones by their letters: their numbers may follow the models. */
 function reading(form, row) {
   if (!isWhole(row)) return "";
   const { ranking, strengths } = verdict(form, row);
   const letter = (id) => form.querySelector(`[data-candidate="${id}"]`).dataset.letter;
   const sign = (place) => (place ? ` ${form.dataset.largest === "1" ? ">" : SIGNS[strengths[place - 1]]} ` : "");
-  return ranking.map((tier, place) => sign(place) + tier.map(letter).join(" = ")).join("");
+  return ranking.map((tier, place) => sign(place) + tier.map(letter).sort().join(" = ")).join("");
 }
 
 function render(form) {
