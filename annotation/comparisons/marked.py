@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from annotation.comparisons.letters import letters_of
 from annotation.comparisons.models import Comparison, Judgment
-from annotation.comparisons.selectors import texts_of
+from annotation.comparisons.selectors import responses_of
 from annotation.ui import markdown
 
 LONGEST_PHRASE = 120  # characters of a phrase in the list
@@ -48,15 +48,22 @@ class Drawn(NamedTuple):
     letter: str
     pk: int
     html: SafeString
+    is_cut: bool  # by the token limit, as labelers are told too
     marked: Marked | None
 
 
 def drawn_responses(comparison: Comparison, judgments: Iterable[Judgment]) -> list[Drawn]:
     """The responses of a comparison in their letters, with what these judgments mark."""
-    texts, given = texts_of(comparison.candidate_ids), list(judgments)
+    letters, given = letters_of(comparison.candidate_ids), list(judgments)
     return [
-        Drawn(letter, pk, markdown.response(texts[pk]), marked_in(pk, texts[pk], given))
-        for pk, letter in letters_of(comparison.candidate_ids).items()
+        Drawn(
+            letters[pk],
+            pk,
+            markdown.response(one.text),
+            is_cut=not one.is_finished,
+            marked=marked_in(pk, one.text, given),
+        )
+        for pk, one in responses_of(comparison.candidate_ids).items()
     ]
 
 

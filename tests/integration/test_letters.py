@@ -11,6 +11,7 @@ from django.utils import timezone
 from annotation.comparisons.letters import letters_of, own_letters, verdict_in_signs, verdict_text
 from annotation.comparisons.models import Assignment, Judgment
 from annotation.core.errors import InvalidInput
+from annotation.generation.models import Candidate
 from annotation.projects.models import Project, Role
 from annotation.quality import adjudication, disputes, gold, services
 from annotation.quality.adjudication import Verdict
@@ -276,3 +277,12 @@ def test_what_is_decided_about_their_work_is_told_in_the_language_of_the_labeler
     told = client.get(reverse("quality-my-work", args=[comparison.project_id])).content.decode()
     assert "wurde entschieden: B ››› A" in told
     assert "Entschieden: B ››› A. Sie sagten: A ››› B." in told
+
+
+@pytest.mark.parametrize("page", ["comparisons-detail", "quality-comparison"])
+def test_admins_see_that_a_response_was_cut(client, project, admin, comparison, page):
+    client.force_login(admin)
+    url = reverse(page, args=[project.pk, comparison.pk])
+    assert "cut at the length limit" not in client.get(url).text
+    Candidate.objects.filter(pk=comparison.candidate_ids[0]).update(is_finished=False)
+    assert client.get(url).text.count("cut at the length limit") == 1
