@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from annotation.measures.consensus import vote_counts
 from annotation.measures.statistic import FloatArray
@@ -12,6 +12,7 @@ from annotation.measures.table import RatingTable
 
 ITEMS_MIN = 30  # a labeler with fewer shared items is not tested
 WINS_NEEDED = 0.5
+SMALLEST_ERROR = 1e-7  # in a t-test, where the differences do not vary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,8 +22,10 @@ class AltTest:
     winning_rate: float | None
     passes: bool
     labelers: npt.NDArray[np.int64]  # tested
+    items: npt.NDArray[np.int64]  # of each, that the judge and another person labeled too
     p_values: FloatArray  # after Benjamini and Yekutieli
     advantage: FloatArray  # of the labeler over the judge, before the allowance
+    half_widths: FloatArray  # of the t-interval of each advantage, 95 %; 0 without variation
 
 
 def alt_test(
@@ -50,30 +53,36 @@ def alt_test(
             winning_rate=None,
             passes=False,
             labelers=tested,
+            items=n[tested],
             p_values=np.zeros(0),
             advantage=np.zeros(0),
+            half_widths=np.zeros(0),
         )
-    mean, p = _t_tests(people.labelers[used], gap, n, allowance)
-    adjusted = adjusted_dependent(p[tested])
+    mean, error = (each[tested] for each in _means(people.labelers[used], gap, n))
+    freedom = n[tested] - 1
+    p = stdtr(freedom, (mean - allowance) / np.maximum(error, SMALLEST_ERROR))
+    adjusted = adjusted_dependent(p)
     rate = float((adjusted < level).mean())
     return AltTest(
         winning_rate=rate,
         passes=rate >= WINS_NEEDED,
         labelers=tested,
+        items=n[tested],
         p_values=adjusted,
-        advantage=mean[tested],
+        advantage=mean,
+        half_widths=stdtrit(freedom, 0.975) * error,
     )
 
 
-def _t_tests(
-    labelers: npt.NDArray[np.integer], gap: FloatArray, n: npt.NDArray[np.int64], allowance: float
+def _means(
+    labelers: npt.NDArray[np.integer], gap: FloatArray, n: npt.NDArray[np.int64]
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean of each labeler and the chance of one so low if it were the allowance."""
+    """The mean of each labeler and its standard error."""
     size = np.maximum(n, 2)
     mean = np.bincount(labelers, weights=gap, minlength=len(n)) / size
     square = np.bincount(labelers, weights=gap**2, minlength=len(n))
-    variance = np.maximum((square - size * mean**2) / (size - 1), 1e-12)
-    return mean, np.asarray(stdtr(size - 1, (mean - allowance) / np.sqrt(variance / size)))
+    variance = np.maximum(square - size * mean**2, 0.0) / (size - 1)
+    return mean, np.sqrt(variance / size)
 
 
 def adjusted_dependent(p_values: npt.ArrayLike) -> FloatArray:

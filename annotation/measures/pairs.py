@@ -1,5 +1,7 @@
 """Two labelers side by side: cross tables, Cohen's kappa (weighted too), Conger's kappa."""
 
+from math import isnan
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -43,28 +45,40 @@ def cohen_values(tables: FloatArray, weights: FloatArray) -> FloatArray:
     return divide(observed - expected, 1 - expected)
 
 
-def cohen_se(table: FloatArray, weights: FloatArray) -> float:
-    """Large-sample standard error (Fleiss, Cohen and Everitt 1969, Psychological Bulletin 72)."""
-    joint = table / table.sum()
-    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
-    expected = rows @ weights @ columns
-    kappa = ((joint * weights).sum() - expected) / (1 - expected)
-    means = (weights @ columns)[:, None] + (rows @ weights)[None, :]
-    spread = (joint * (weights - means * (1 - kappa)) ** 2).sum()
-    variance = (spread - (kappa - expected * (1 - kappa)) ** 2) / (1 - expected) ** 2
-    return float(np.sqrt(max(variance, 0.0) / table.sum()))
+def cohen_se(tables: FloatArray, weights: FloatArray) -> FloatArray:
+    """Large-sample standard error of each (Fleiss, Cohen and Everitt 1969, Psychological Bulletin 72)."""
+    shared = tables.sum(axis=(-2, -1))
+    joint = divide(tables, shared[..., None, None])
+    rows, columns = joint.sum(axis=-1), joint.sum(axis=-2)
+    expected, kappa = ((rows @ weights) * columns).sum(axis=-1), cohen_values(tables, weights)
+    means = (columns @ weights.T)[..., :, None] + (rows @ weights)[..., None, :]
+    spread = (joint * (weights - means * (1 - kappa)[..., None, None]) ** 2).sum(axis=(-2, -1))
+    variance = divide(spread - (kappa - expected * (1 - kappa)) ** 2, (1 - expected) ** 2)
+    return np.sqrt(divide(np.maximum(variance, 0.0), shared))
 
 
 def cohen(table: FloatArray, weights: FloatArray) -> Statistic:
     """Cohen's kappa of one cross table with its 95 % interval."""
-    shared = int(table.sum())
+    return cohens(table[None], weights)[0]
+
+
+def cohens(tables: FloatArray, weights: FloatArray) -> list[Statistic]:
+    """`cohen` of each cross table, at once."""
+    found = zip(
+        cohen_values(tables, weights).tolist(),
+        cohen_se(tables, weights).tolist(),
+        tables.sum(axis=(-2, -1)).astype(np.int64).tolist(),
+        strict=True,
+    )
+    return [_cohen(value, se=se, shared=shared) for value, se, shared in found]
+
+
+def _cohen(value: float, *, se: float, shared: int) -> Statistic:
     if shared == 0:
         return missing("The two labelers share no item, so they cannot be compared.")
-    value = float(cohen_values(table, weights))
-    if np.isnan(value):
+    if isnan(value):
         reason = "There is no variation: chance alone would give full agreement of these labelers."
         return missing(reason, n=shared)
-    se = cohen_se(table, weights)
     if se == 0:
         reason = "The shared items show no variation in agreement, so no interval can be given."
         return Statistic(value=value, interval=None, n=shared, reason=reason)

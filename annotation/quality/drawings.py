@@ -11,6 +11,8 @@ from django.utils.safestring import SafeString
 from annotation.measures.funnel import LOOK, OUTSIDE, Funnel
 from annotation.ui import charts
 from annotation.ui.charts import Dot, Limit, Stop, Whisker
+from annotation.ui.minus import with_minus
+from annotation.ui.templatetags.measured import hundredths, percent
 
 Data = dict[str, Any]  # Any: the report
 SHADES = 5
@@ -128,16 +130,18 @@ def _whisker(name: str, value: float, interval: list[float] | None) -> Whisker:
 
 
 class Cell(NamedTuple):
-    """Two labelers: their agreement, how many items they share, the shade (by that number)."""
+    """One number of two labelers as it is shown, and the shade: by how many items they share."""
 
-    text: str
-    title: str
+    value: str  # empty: there is none, and why
+    ends: str
+    n: int
+    reason: str | None
     shade: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Names along both sides and the cells between them."""
+    """Names along both sides; above the diagonal the share of equal verdicts, below it kappa."""
 
     names: list[str]
     rows: list[tuple[str, list[Cell | None]]]
@@ -145,23 +149,33 @@ class Matrix:
 
 def matrix_of(data: Data) -> Matrix | None:
     """None where no two labelers share enough items."""
-    cells = {(cell["first"], cell["second"]): cell for cell in data["matrix"]}
-    cells |= {(b, a): cell for (a, b), cell in cells.items()}
-    met = {first for first, _ in cells}
-    people = [row for row in data["labelers"] if row["id"] in met]
+    cells = {frozenset((cell["first"], cell["second"])): cell for cell in data["matrix"]}
     if not cells:
         return None
+    met = frozenset().union(*cells)
+    people = [row for row in data["labelers"] if row["id"] in met]
     most = max(cell["shared"] for cell in cells.values())
-    rows = [
-        (row["name"], [_cell(cells.get((row["id"], other["id"])), most) for other in people])
-        for row in people
-    ]
+
+    def cell_at(row: int, column: int) -> Cell | None:
+        found = cells.get(frozenset((people[row]["id"], people[column]["id"])))
+        if found is None:
+            return None
+        shade = max(1, round(SHADES * found["shared"] / most))
+        return _share(found["agreement"], shade) if row < column else _kappa(found["kappa"], shade)
+
+    places = range(len(people))
+    rows = [(people[at]["name"], [cell_at(at, other) for other in places]) for at in places]
     return Matrix(names=[row["name"] for row in people], rows=rows)
 
 
-def _cell(cell: Data | None, most: int) -> Cell | None:
-    if cell is None:
-        return None
-    shade = max(1, round(SHADES * cell["shared"] / most))
-    kappa = "" if cell["kappa"] is None else f", kappa {cell['kappa']:.2f}"
-    return Cell(f"{cell['agreement']:.0%}", f"{cell['shared']:,} shared items{kappa}", shade)
+def _share(one: Data, shade: int) -> Cell:
+    low, high = one["interval"]
+    ends = f"{hundredths(low)}–{hundredths(high)}"
+    return Cell(percent(one["value"]), ends, one["n"], None, shade)
+
+
+def _kappa(one: Data, shade: int) -> Cell:
+    if one["value"] is None:
+        return Cell("", "", one["n"], one["reason"], shade)
+    value, *ends = (with_minus(f"{each:.2f}") for each in (one["value"], *(one["interval"] or ())))
+    return Cell(value, " to ".join(ends), one["n"], one["reason"], shade)

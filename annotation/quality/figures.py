@@ -19,7 +19,7 @@ from annotation.quality.judged import STRENGTH_CODES, VERDICT_CODES, JudgedPairs
 from annotation.quality.stored import ALL_BAD_CODE, TIE_CODE, Mask
 
 FORMULAS = (
-    5  # raised by each change that gives stored figures or tables other values, or other keys
+    6  # raised by each change that gives stored figures or tables other values, or other keys
 )
 NO_VOTES = VoteCounts()
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from annotation.measures.agreement import percentile_interval
-from annotation.measures.alt_test import alt_test
+from annotation.measures.alt_test import AltTest, alt_test
 from annotation.measures.coefficients import Level, alpha, ordinal_weights
 from annotation.measures.cycles import Triads, triads
 from annotation.measures.moments import clustered_bootstrap_moments
 from annotation.measures.pairing import items_for_width
-from annotation.measures.statistic import Statistic, missing, proportion
+from annotation.measures.statistic import Interval, Statistic, missing, proportion
 from annotation.measures.table import RatingTable
 from annotation.quality.columns import STRENGTHS, VERDICTS
 from annotation.quality.figures import Measured
@@ -28,6 +28,7 @@ WIDTHS = (0.01, 0.02, 0.03, 0.05, 0.1)
 JUDGES_MAX = 8
 PROMPT_BOOTSTRAPS = 400
 OF_TWO = ("Scott’s pi", "Cohen’s kappa")  # of two labelers by their making
+NO_DIFFERENCE = "It is the same on every pair, so no interval can be given."
 NO_PAIR = "No pair of these filters was judged by two labelers."
 
 
@@ -142,16 +143,23 @@ def _judge(
         "winning_rate": rate.as_json(),
         "people": [
             {
-                "id": int(judged.labeler_ids[one]),
-                "name": labelers[int(judged.labeler_ids[one])].name,
-                "advantage": float(advantage),
-                "p_value": float(p_value),
+                "id": int(judged.labeler_ids[person]),
+                "name": labelers[int(judged.labeler_ids[person])].name,
+                "advantage": _advantage(found, at).as_json(),
+                "p_value": float(found.p_values[at]),
             }
-            for one, advantage, p_value in zip(
-                found.labelers, found.advantage, found.p_values, strict=True
-            )
+            for at, person in enumerate(found.labelers)
         ],
     }
+
+
+def _advantage(found: AltTest, at: int) -> Statistic:
+    """How much oftener one person is as close to the others as the judge than the judge as the person."""
+    value, half, n = (each[at].item() for each in (found.advantage, found.half_widths, found.items))
+    if half == 0:
+        return Statistic(value=value, interval=None, n=n, reason=NO_DIFFERENCE)
+    interval = Interval(value - half, value + half).clipped(-1.0, 1.0)
+    return Statistic(value=value, interval=interval, n=n)
 
 
 def cycles_of(judged: JudgedPairs) -> Triads | None:

@@ -209,7 +209,7 @@ def _tested(tests: Tests, pk: int) -> Data:
 
 
 def matrix_part(judged: JudgedPairs) -> list[Data]:
-    """How each two of the busiest labelers agree, where they share enough."""
+    """How each two of the busiest labelers agree, where they share enough: of all verdicts, and beyond chance."""
     people = len(judged.labeler_ids)
     busiest = np.argsort(-np.bincount(judged.labelers, minlength=people), kind="stable")
     is_busy = np.zeros(people, dtype=bool)
@@ -219,17 +219,21 @@ def matrix_part(judged: JudgedPairs) -> list[Data]:
         return []
     table = part.verdict_table()
     first, second, crossed = pairs.cross_tables(table)
-    kappas = pairs.cohen_values(crossed, identity_weights(len(table.scale)))
+    kept = crossed.sum(axis=(-2, -1)) >= MATRIX_SHARED
+    first, second, crossed = first[kept], second[kept], crossed[kept]
+    shared = crossed.sum(axis=(-2, -1)).astype(np.int64)
+    equal = proportions(crossed.trace(axis1=-2, axis2=-1), shared, nothing=ALONE)
+    kappas = pairs.cohens(crossed, identity_weights(len(table.scale)))
+    ids = part.labeler_ids
     return [
         {
-            "first": int(part.labeler_ids[a]),
-            "second": int(part.labeler_ids[b]),
-            "shared": int(cross.sum()),
-            "agreement": float(np.trace(cross) / cross.sum()),
-            "kappa": None if np.isnan(kappa) else float(kappa),
+            "first": int(ids[a]),
+            "second": int(ids[b]),
+            "shared": agreement["n"],
+            "agreement": agreement,
+            "kappa": kappa.as_json(),
         }
-        for a, b, cross, kappa in zip(first, second, crossed, kappas, strict=True)
-        if cross.sum() >= MATRIX_SHARED
+        for a, b, agreement, kappa in zip(first, second, equal, kappas, strict=True)
     ]
 
 

@@ -55,10 +55,15 @@ def table_of(data: dict[str, Any], name: str) -> tuple[list[str], list[Row]]:  #
 
 
 def _matrix(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
-    head = ["first", "second", "shared", "agreement", "kappa"]
+    head = ["first", "second", "shared", *_ends("agreement"), *_ends("kappa")]
     names = {row["id"]: row["name"] for row in data["labelers"]}
     rows = [
-        [names.get(cell["first"]), names.get(cell["second"]), *(cell[key] for key in head[2:])]
+        [
+            *(names.get(cell[key]) for key in ("first", "second")),
+            cell["shared"],
+            *cells_of(cell["agreement"]),
+            *cells_of(cell["kappa"]),
+        ]
         for cell in data["matrix"]
     ]
     return head, rows
@@ -142,15 +147,18 @@ def _coefficients(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
 
 def _judges(data: dict[str, Any]) -> tuple[list[str], list[Row]]:
     """One row a judge and a person who was tested against it; a judge nobody could be tested against has one row."""
-    head = ["judge", "pairs", "passes", *_ends("winning_rate"), "person", "advantage", "p_value"]
-    nobody = {"name": None, "advantage": None, "p_value": None}
+    head = ["judge", "pairs", "passes", *_ends("winning_rate")]
+    head += ["person", *_ends("advantage"), "p_value"]
     rows = [
-        [judge["name"], judge["pairs"], judge["passes"], *cells_of(judge["winning_rate"])]
-        + [person[key] for key in nobody]
+        [judge["name"], judge["pairs"], judge["passes"], *cells_of(judge["winning_rate"]), *person]
         for judge in data["judges"]
-        for person in judge["people"] or [nobody]
+        for person in _tested(judge["people"]) or [[None] * 7]
     ]
     return head, rows
+
+
+def _tested(people: list[dict[str, Any]]) -> list[Row]:  # Any: the report
+    return [[one["name"], *cells_of(one["advantage"]), one["p_value"]] for one in people]
 
 
 def _budget(data: dict[str, Any]) -> tuple[list[str], list[Row]]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from annotation.accounts.models import User
 from annotation.comparisons.models import Judgment
 from annotation.measures.plackett_luce import Choices, plackett_luce_of_choices
+from annotation.measures.statistic import proportion
 from annotation.quality import policy_models, resolving, selectors, services, storing, tally, views
 from annotation.quality.models import AgreementReport, Resolution
 from annotation.quality.scope import Scope
@@ -343,6 +344,42 @@ def test_each_table_is_a_csv_that_runs_no_formula(client, admin, busy, table):
     assert not any(cell.startswith("=") for row in rows for cell in row)
 
 
+def pair_of(report, *names):
+    """The cell of two labelers in the matrix."""
+    ids = {row["id"] for row in report["labelers"] if row["name"] in names}
+    return next(one for one in report["matrix"] if {one["first"], one["second"]} == ids)
+
+
+def test_two_labelers_agree_with_an_interval_beyond_chance_too(busy):
+    """30 of 40 verdicts are equal. Named both ways each says first 15, second 15, tie 10: p_e = .34375, so that kappa
+    is (.75 - .34375) / .65625 = .619048."""
+    cell = pair_of(computed_report(busy, Scope()), "ada", "simon")
+    assert cell["agreement"] == proportion(30, n=40, nothing="-").as_json()
+    assert (cell["kappa"]["value"], cell["kappa"]["n"]) == (pytest.approx(0.619048, abs=1e-6), 40)
+    low, high = cell["kappa"]["interval"]
+    assert low < 0.619 < high
+    assert pair_of(computed_report(busy, Scope()), "ada", "=HYPERLINK()")["kappa"]["reason"]
+
+
+def test_the_matrix_shows_each_number_with_its_interval_and_n_without_hover(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    page = client.get(reverse("quality-labelers", args=[busy.pk])).text
+    kappa = pair_of(computed_report(busy, Scope()), "ada", "simon")["kappa"]["interval"]
+    assert '75 %<br><span class="muted tiny">60–86 of 40</span>' in page
+    ends = " to ".join(f"{one:.2f}" for one in kappa)
+    assert f'0.62<br><span class="muted tiny">{ends} of 40</span>' in page
+
+
+def test_the_table_of_the_matrix_has_the_intervals(client, admin, busy):
+    tasks.refresh_agreement(busy.pk)
+    answer = client.get(reverse("quality-table", args=[busy.pk, "matrix"]))
+    rows = list(csv.DictReader(b"".join(answer.streaming_content).decode().splitlines()))
+    row = next(one for one in rows if {one["first"], one["second"]} == {"ada", "simon"})
+    assert (row["agreement"], row["agreement_n"], row["kappa_n"]) == ("0.75", "40", "40")
+    assert float(row["agreement_low"]) < 0.75 < float(row["agreement_high"])
+    assert float(row["kappa_low"]) < float(row["kappa"]) < float(row["kappa_high"])
+
+
 def test_an_unknown_table_is_not_found(client, admin, project):
     assert client.get(reverse("quality-table", args=[project.pk, "salaries"])).status_code == 404
 
@@ -514,8 +551,12 @@ def test_a_judge_who_says_what_most_say_may_replace_people_and_a_contrary_one_ma
     assert rows["good"]["passes"]
     assert rows["good"]["winning_rate"]["n"] == 4
     assert not rows["bad"]["passes"]
+    beside = rows["bad"]["people"][0]["advantage"]
+    assert (beside["n"], beside["interval"][0] < beside["value"]) == (40, True)
     content = client.get(reverse("quality-agreement", args=[project.pk])).content.decode()
     assert "May a machine judge stand in for people?" in content
+    ends = " to ".join(f"{one * 100:.1f}" for one in beside["interval"])
+    assert f'{beside["value"] * 100:.1f}<br><span class="muted tiny">{ends} of 40</span>' in content
 
 
 def test_a_labeler_who_goes_in_circles_is_seen(project):

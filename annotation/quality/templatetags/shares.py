@@ -6,9 +6,10 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from annotation.quality.drawings import Cell
 from annotation.quality.numbers import BIAS_FROM, HALF
 from annotation.ui.minus import with_minus
-from annotation.ui.templatetags.measured import hundredths, percent
+from annotation.ui.templatetags.measured import hundredths, percent, points
 
 register = template.Library()
 Share = dict[str, Any]  # Any: JSON of a statistic
@@ -45,6 +46,32 @@ def number_cell(one: Share) -> SafeString:
     if one["value"] is None:
         return format_html("<td>{}</td>", dash(one["reason"]))
     value, *ends = (with_minus(f"{each:.3f}") for each in (one["value"], *(one["interval"] or ())))
+    shown = f"{' to '.join(ends)} " if ends else ""
+    return format_html(
+        '<td>{}<br><span class="muted tiny">{}of {}</span></td>', value, shown, f"{one['n']:,}"
+    )
+
+
+@register.simple_tag
+def pair_cell(cell: Cell | None) -> SafeString:
+    """A number of two labelers over its interval and n; a dot where they share too little, or are one."""
+    if cell is None:
+        return format_html('<td class="muted">{}</td>', "·")
+    if not cell.value:
+        return format_html('<td class="shade-{}">{}</td>', cell.shade, dash(cell.reason or ""))
+    return format_html(
+        '<td class="shade-{}">{}<br><span class="muted tiny">{} of {}</span></td>',
+        cell.shade,
+        cell.value,
+        cell.ends,
+        f"{cell.n:,}",
+    )
+
+
+@register.simple_tag
+def advantage_cell(one: Share) -> SafeString:
+    """A difference of two shares, in points, over its interval and n."""
+    value, *ends = (points(each) for each in (one["value"], *(one["interval"] or ())))
     shown = f"{' to '.join(ends)} " if ends else ""
     return format_html(
         '<td>{}<br><span class="muted tiny">{}of {}</span></td>', value, shown, f"{one['n']:,}"

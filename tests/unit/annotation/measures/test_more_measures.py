@@ -237,6 +237,27 @@ def test_a_judge_as_good_as_people_passes_and_a_coin_fails():
     assert alt_test(people, np.full(400, -1)).winning_rate is None
 
 
+def test_the_advantage_of_a_person_over_the_judge_has_a_t_interval_worked_by_hand():
+    """Two people always say 0. The third says 0 on 30 of 40 items, the judge on 24: where the third alone does (12)
+    d is 1, where the judge alone does (6) it is -1. Mean 6 / 40 = 0.15; variance (18 - 40 * 0.15^2) / 39 = 0.438462;
+    half width 2.022691 * sqrt(0.438462 / 40) = 0.211771.
+    """
+    third = np.repeat([0, 0, 1, 1], [18, 12, 6, 4])
+    judge = np.repeat([0, 1, 0, 1], [18, 12, 6, 4])
+    said = np.concatenate([third, np.zeros(80, dtype=int)])
+    columns = np.tile(np.arange(40), 3), np.repeat(np.arange(3), 40), said
+    found = alt_test(RatingTable.from_columns(*columns, ("a", "b")), judge)
+    assert found.items.tolist() == [40, 40, 40]
+    assert (found.advantage[0], found.half_widths[0]) == pytest.approx((0.15, 0.211771), abs=1e-6)
+
+
+def test_an_advantage_that_does_not_vary_has_no_width():
+    said = np.zeros(120, dtype=int)
+    columns = np.tile(np.arange(40), 3), np.repeat(np.arange(3), 40), said
+    found = alt_test(RatingTable.from_columns(*columns, ("a", "b")), np.ones(40, dtype=int))
+    assert (found.advantage.tolist(), found.half_widths.tolist()) == ([1.0] * 3, [0.0] * 3)
+
+
 def test_dependent_p_values_equal_statsmodels():
     p = np.random.default_rng(10).random(40) ** 3
     assert adjusted_dependent(p) == pytest.approx(multipletests(p, method="fdr_by")[1])
