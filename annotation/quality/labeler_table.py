@@ -34,6 +34,7 @@ ALONE = "This labeler shares no item with another."
 NO_MAJORITY = "No item of this labeler has other labels with a clear majority."
 TOO_LITTLE = "This needs 30 pairs that two labelers judged, and 3 other labelers."
 NOTHING = "This labeler judged nothing."
+NOT_DECIDED = "No verdict is decided."
 NO_DECISION = "There is no decisive verdict yet."
 NO_UNEQUAL = "No verdict is between unequal lengths."
 STRONG_CODES = (0, 6)  # of what is said: much better, either way
@@ -163,19 +164,21 @@ def _columns(
     agreement = [
         nothing if shared and one["value"] is None else one
         for one, shared in zip(
-            proportions(totals.hits, totals.scored, nothing=ALONE), totals.shared, strict=True
+            _of_answers(totals.hits, totals.scored, totals, nothing=ALONE),
+            totals.shared,
+            strict=True,
         )
     ]
     decided = totals.pairs - totals.ties - totals.all_bad
     shares = {
         "agreement": agreement,
         "accuracy": _accuracies(accuracies, totals.shared),
-        "left": proportions(totals.left, totals.placed, nothing=NO_DECISION),
-        "longer": proportions(totals.longer, totals.unequal, nothing=NO_UNEQUAL),
+        "left": _of_answers(totals.left, totals.placed, totals, nothing=NO_DECISION),
+        "longer": _of_answers(totals.longer, totals.unequal, totals, nothing=NO_UNEQUAL),
         "fast": proportions(totals.fast, totals.timed, nothing="The browser told no time."),
-        "tie_rate": proportions(totals.ties, totals.pairs, nothing=NOTHING),
-        "all_bad_rate": proportions(totals.all_bad, totals.pairs, nothing=NOTHING),
-        "strong_rate": proportions(totals.strong, decided, nothing="No verdict is decided."),
+        "tie_rate": _of_answers(totals.ties, totals.pairs, totals, nothing=NOTHING),
+        "all_bad_rate": _of_answers(totals.all_bad, totals.pairs, totals, nothing=NOTHING),
+        "strong_rate": _of_answers(totals.strong, decided, totals, nothing=NOT_DECIDED),
     }
     worked = zip(totals.timed.tolist(), totals.hours.tolist(), strict=True)
     hours = [(round(spent, 3) if timed else None, timed, spent) for timed, spent in worked]
@@ -187,6 +190,15 @@ def _columns(
         "shrunken": [None if np.isnan(one) else one for one in shrunk.tolist()],
         **shares,
     }
+
+
+def _of_answers(hits: Counts, pairs: Counts, totals: _Totals, *, nothing: str) -> list[Json]:
+    """Shares of pairs, as sure as the answers that the pairs come from: those of one ranking were one decision.
+
+    The design effect of whole clusters (Kish 1965): as if the pairs of a ranking all said the same.
+    """
+    answers = np.ceil(pairs * totals.judgments / np.maximum(totals.pairs, 1)).astype(np.int64)
+    return proportions(hits * answers / np.maximum(pairs, 1), answers, nothing=nothing)
 
 
 def _accuracies(accuracies: FloatArray | None, shared: Counts) -> list[Json]:
