@@ -108,20 +108,35 @@ def test_a_text_sent_to_review_is_taken_back_by_one_key(desk):
     assert Demonstration.objects.get().state == "draft"
 
 
-def test_a_second_person_approves_by_one_key(
-    desk, browser, project, live_server, signed_in, complaints
-):
+@pytest.fixture
+def review(desk, browser, project, live_server, signed_in):
+    """The page of a text that was sent, as a second person has it."""
     sent(desk)
     row = Demonstration.objects.get()
     other = browser.new_context()
     signed_in(other, factories.member(project, Role.ADMIN, username="grace"))
     page = other.new_page()
     page.goto(f"{live_server.url}/projects/{project.pk}/demonstrations/{row.pk}/")
-    page.keyboard.press("a")
-    expect(page.get_by_text("Approved.")).to_be_visible()
-    eventually(lambda: Demonstration.objects.get().state == "approved")
+    yield page
     other.close()
+
+
+def test_a_second_person_approves_by_one_key(review, complaints):
+    review.keyboard.press("a")
+    expect(review.get_by_text("Approved.")).to_be_visible()
+    eventually(lambda: Demonstration.objects.get().state == "approved")
     assert complaints == []
+
+
+def test_a_text_is_returned_from_its_note_by_keys_alone(review):
+    review.keyboard.press("r")
+    expect(review.locator("[data-note]")).to_be_focused()
+    review.keyboard.press("Control+Enter")
+    expect(review.locator("[data-note]")).to_be_focused()  # it says nothing yet
+    review.keyboard.type("Shorter.")
+    review.keyboard.press("Control+Enter")
+    expect(review.get_by_text("Returned to its author with your note.")).to_be_visible()
+    assert Demonstration.objects.get().review_note == "Shorter."
 
 
 def test_a_digit_chooses_the_reason_of_a_skip(desk):

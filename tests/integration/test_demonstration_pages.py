@@ -165,6 +165,22 @@ def test_a_state_has_one_word_in_the_filter_the_count_and_the_table(project, adm
     assert "1 draft, 1 waits for review" in page
 
 
+def test_a_review_says_who_wrote_and_who_decided(project, admin):
+    row = submitted(project)
+    author = row.author.get_username()
+    assert f"by {author}, waits for review, sent" in heading_of(admin.get(review_url(row)))
+    sent = {"act": "return", "note": "Shorter.", "version": latest_version(row).pk}
+    there = admin.post(review_url(row), sent, follow=True)
+    reviewer = admin.user.get_username()
+    assert f"by {author}, returned by {reviewer}, sent" in heading_of(there)
+
+
+def heading_of(page) -> str:
+    """What stands below the title, without tags."""
+    below = page.text.partition("</h1>")[2]
+    return " ".join(re.sub(r"<[^>]+>", "", below).split())
+
+
 def test_a_review_is_reversed_from_its_page(project, admin):
     row = submitted(project)
     version = latest_version(row).pk
