@@ -23,7 +23,7 @@ class PromptImport(JobModel):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="imports")
     contents = models.CharField(max_length=14, choices=Contents, default=Contents.PROMPTS)
     filename = models.CharField(max_length=255)
-    file_format = models.CharField(max_length=20)  # jsonl, csv, parquet
+    file_format = models.CharField(max_length=20)  # jsonl, json, csv, parquet
     row_form = models.CharField(max_length=20, default="auto")  # readers.chats.RowForm
     artifact = models.CharField(max_length=64)  # sha256 of the stored file
     size_bytes = models.BigIntegerField(default=0)

@@ -108,8 +108,13 @@ class RowPreviewSerializer(serializers.Serializer[Preview]):
 class FilePreviewSerializer(serializers.Serializer[FilePreview]):
     file_format = serializers.CharField()
     rows_checked = serializers.IntegerField()
+    rows_taken = serializers.IntegerField(
+        help_text="Of the rows checked: with ``rows_refused`` they are all of them."
+    )
     rows_refused = serializers.IntegerField(help_text=f"Of the rows checked. {ONE_BY_ONE}")
     is_whole = serializers.BooleanField(help_text="False: only the first rows were checked.")
-    read_as = serializers.DictField(child=serializers.IntegerField(), help_text="Rows by form.")
+    read_as = serializers.DictField(
+        child=serializers.IntegerField(), help_text="The rows that would be taken, by form."
+    )
     shown = RowPreviewSerializer(many=True, help_text="The first rows that would be taken.")
     refused = RowPreviewSerializer(many=True)

@@ -109,13 +109,12 @@ def test_the_page_explains_every_form_with_an_example(client):
 def test_the_preview_gathers_the_rows_of_one_reason(client):
     lines = [json.dumps({"text": ""})] * 7 + [json.dumps({"text": "Hello"}), "{\n"]
     page = " ".join(shown(client, "\n".join(lines).encode(), "prompts").split())
-    assert "8 of 9 rows would be rejected" in page
+    assert "1 of 9 rows would be taken" in page
+    assert ">8 would be rejected<" in page
     reasons = page.split("What would be rejected")[1]
     assert reasons.count("<tr>") == 3  # with its head
-    assert (
-        '<td>7</td><td class="left wrap">text is empty.</td><td class="left">1, 2, 3, 4, 5, …</td>'
-        in reasons
-    )
+    assert '<td>7</td><td class="left wrap">text is empty.</td>' in reasons
+    assert '<td class="left">plain</td><td class="left">1, 2, 3, 4, 5, …</td>' in reasons
     assert '<td class="left">9</td>' in reasons
     assert "double quotes at character 2." in reasons
     assert page.count("<article") == 1
@@ -138,27 +137,43 @@ def test_the_page_of_an_import_gathers_the_rows_of_one_reason_and_shows_those_of
     assert client.get(address, {"reason": "\0"}).status_code == 200
 
 
-def previewed(api, rows=None, payload=None, **sent):
+def previewed(api, rows=None, payload=None, name="rows.jsonl", **sent):
     project = factories.project()
     api.force_authenticate(factories.member(project, Role.ADMIN))
     url = f"/api/v1/projects/{project.pk}/imports/preview/"
     if rows is not None:
         return api.post(url, {"rows": rows, **sent}, format="json")
-    return api.post(url, {"file": SimpleUploadedFile("rows.jsonl", payload), **sent})
+    return api.post(url, {"file": SimpleUploadedFile(name, payload), **sent})
 
 
 def test_the_api_tells_which_reader_was_chosen_and_what_would_be_rejected(api):
     trl = {"prompt": "Q?", "chosen": "a", "rejected": "b"}
     rows = [ROW, trl, {**ROW, "label": "maybe"}, {**ROW, "response_b": "Blue. "}]
     told = previewed(api, rows, contents="judgments").json()
-    assert told["read_as"] == {"labels": 3, "trl": 1}
-    assert (told["rows_checked"], told["rows_refused"], told["is_whole"]) == (4, 2, True)
+    assert told["read_as"] == {"labels": 1, "trl": 1}
+    assert (told["rows_taken"], told["rows_refused"], told["rows_checked"]) == (2, 2, 4)
+    assert told["is_whole"]
     assert told["shown"][0]["verdicts"] == ["dataset: B over A (better)"]
     assert told["shown"][0]["responses"][1] == {"text": "Seven.", "model": ""}
     assert [one["line"] for one in told["refused"]] == [3, 4]
     assert "known are" in told["refused"][0]["reason"]
     assert "the same" in told["refused"][1]["reason"]
     assert not PromptImport.objects.exists()
+
+
+def test_the_page_counts_a_rejected_row_as_rejected_alone(client):
+    rows = [ROW, ROW, {**ROW, "response_b": "Blue."}]
+    page = " ".join(shown(client, "\n".join(map(json.dumps, rows)).encode()).split())
+    assert "2 of 3 rows would be taken" in page
+    assert ">1 would be rejected<" in page
+    assert "labels: 2 rows" in page
+
+
+def test_a_file_of_one_array_is_named_json(client, api):
+    payload = json.dumps([ROW, ROW]).encode()
+    assert '<span class="tag">json</span>' in shown(client, payload, name="rows.json")
+    told = previewed(api, payload=payload, name="rows.json", contents="judgments").json()
+    assert (told["file_format"], told["rows_taken"]) == ("json", 2)
 
 
 def test_the_api_checks_the_first_thousand_rows_of_a_file_and_says_so(api):
@@ -177,7 +192,9 @@ def test_the_command_reads_the_whole_file_and_stores_nothing(tmp_path, capsys):
     path.write_text("\n".join(map(json.dumps, [ROW] * 6 + [{**ROW, "label": "maybe"}])))
     call_command("import_prompts", project.pk, path, contents="judgments", dry_run=True)
     said = capsys.readouterr().out
-    assert "7 rows of jsonl, read 7 as labels; 1 would be rejected. Nothing was stored." in said
+    assert (
+        "7 rows of jsonl: 6 would be taken (6 as labels), 1 rejected. Nothing was stored." in said
+    )
     assert "rejected, line 7: The labeler gave the label 'maybe'" in said
     assert not Prompt.objects.exists()
     assert not PromptImport.objects.exists()

@@ -37,7 +37,7 @@ LARGEST_PACKING = 250  # times, of a gzip file of more than FREELY_UNPACKED byte
 FREELY_UNPACKED = 1024**3
 LARGEST_ROW_GROUP = 1024**3  # bytes of a Parquet file, unpacked
 Item = TypeVar("Item")
-FORMATS = ("jsonl", "csv", "parquet")
+FORMATS = ("jsonl", "json", "csv", "parquet")
 SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -49,7 +49,7 @@ SPREAD_OBJECT = re.compile(rb"\{\s*\n")  # no line of JSON Lines begins so
 def file_format(filename: str) -> str:
     """The format that a file's name promises."""
     name = filename.lower().removesuffix(".gz")
-    endings = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+    endings = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
     endings |= {".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
     for ending, found in endings.items():
         if name.endswith(ending):

@@ -55,13 +55,14 @@ class Refusal:
 
     reason: str
     excerpt: str
+    read_as: str = ""  # the form that the first was taken for
     rows: int = 0
     lines: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class FilePreview:
-    """What the checked rows hold: ``read_as`` counts rows by form; ``shown`` has the first that would be taken."""
+    """What the checked rows hold: ``read_as`` counts by form the rows that would be taken; ``shown`` has the first."""
 
     unseen: ClassVar[str] = ONE_BY_ONE
     file_format: str
@@ -73,6 +74,10 @@ class FilePreview:
     refused: list[Preview] = field(default_factory=list)
     refusals: dict[str, Refusal] = field(default_factory=dict)  # by reason
     columns: set[str] = field(default_factory=set)
+
+    @property
+    def rows_taken(self) -> int:
+        return self.rows_checked - self.rows_refused
 
     def forms(self) -> list[tuple[str, int]]:
         """The forms, the most frequent first."""
@@ -111,20 +116,21 @@ def preview_file(
 def _add(found: FilePreview, previews: list[Preview]) -> None:
     found.rows_checked += 1
     refused = [one for one in previews if one.reason]
-    if not refused and found.rows_checked - found.rows_refused <= ROWS_SHOWN:
+    if not refused and found.rows_taken <= ROWS_SHOWN:
         found.shown += previews
     if refused:
         found.rows_refused += 1
         found.refused += refused if len(found.refused) < REFUSED_SHOWN else []
         for one in refused:
             _count_reason(found.refusals, one)
-    found.read_as.update({one.read_as for one in previews if one.read_as})
+    else:
+        found.read_as.update({one.read_as for one in previews})
 
 
 def _count_reason(refusals: dict[str, Refusal], one: Preview) -> None:
     if one.reason not in refusals and len(refusals) == REASONS_COUNTED:
         return
-    same = refusals.setdefault(one.reason, Refusal(one.reason, one.excerpt))
+    same = refusals.setdefault(one.reason, Refusal(one.reason, one.excerpt, one.read_as))
     same.rows += 1
     if len(same.lines) < LINES_NAMED:
         same.lines.append(one.line)

@@ -62,10 +62,10 @@ class Command(BaseCommand):
         )
 
     def _tell_preview(self, found: FilePreview) -> None:
-        forms = ", ".join(f"{rows:,} as {form}" for form, rows in found.forms()) or "none"
+        forms = ", ".join(f"{rows:,} as {form}" for form, rows in found.forms())
         self.stdout.write(
-            f"{found.rows_checked} rows of {found.file_format}, read {forms}; "
-            f"{found.rows_refused} would be rejected. Nothing was stored. {found.unseen}"
+            f"{found.rows_checked:,} rows of {found.file_format}: {found.rows_taken:,} would be taken"
+            f"{f' ({forms})' if forms else ''}, {found.rows_refused:,} rejected. Nothing was stored. {found.unseen}"
         )
         for one in found.shown:
             said = "; ".join(one.verdicts) or " ".join(turn["content"] for turn in one.turns)
