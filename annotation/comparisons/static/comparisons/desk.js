@@ -61,7 +61,7 @@ export const whileInHand = (text, isSo = () => true) => {
 };
 export const sayOfThis = (text, kind, isSo) => say(text, kind, whileInHand(text, isSo));
 export const guideline = new Guideline(keys.guideline, say, labeler);
-const draft = new DraftKeeper(labeler, () => mentionDraft(gettext("Draft saved.")));
+const draft = new DraftKeeper(labeler, () => mentionDraft(gettext("Draft saved in this browser.")));
 
 /** The form that takes answers now; null while loading, sending a training answer, or reading its feedback. */
 export const inHand = () => (page.dataset.state === "ready" ? desk.form : null);
