@@ -14,7 +14,6 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from annotation.accounts.authentication import person
 from annotation.accounts.models import User
@@ -320,7 +319,7 @@ STEPS = (
     Step("guideline", _("Guideline"), _("What labelers follow when they judge."), take_guideline),
     Step(
         "answers",
-        pgettext_lazy("what labelers may say", "Answers"),
+        _("Answers"),
         _("What a labeler may say, and how fast."),
         settings_step(AnswersForm),
     ),
