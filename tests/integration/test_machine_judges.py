@@ -154,7 +154,7 @@ def few_positions(judge, tmp_path, monkeypatch):
 
 
 def child_in_this_process(tasks, *, folder, hear, check):
-    local._write_request(folder, {"tasks": tasks, "is_guest": False})
+    local._write_request(folder, tasks, stay_seconds=0)
     child.main(folder, child.Held())
     for line in (folder / local.ANSWERS_FILE).read_text().splitlines():
         check()

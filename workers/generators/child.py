@@ -91,8 +91,8 @@ def serve(folder: Path, told: "SimpleQueue[str]") -> None:
 def main(folder: Path, held: Held) -> float:
     """Do all tasks of the request, in order; one that fails does not stop the next. How long to stay for more."""
     request = json.loads((folder / REQUEST_FILE).read_text(encoding="utf-8"))
-    is_guest = request["is_guest"]
-    if is_guest:
+    stay_seconds: float = request["stay_seconds"]
+    if stay_seconds:
         _leave_half()
     texts: dict[str, Text] = {}
     with (folder / ANSWERS_FILE).open("a", encoding="utf-8") as file:
@@ -107,10 +107,10 @@ def main(folder: Path, held: Held) -> float:
                     texts |= do(task, texts, tell, held)
             except TrainingError as error:
                 held.let_go()
-                tell({"key": task["key"], "failed": sentence_of(error, is_guest=is_guest)})
+                tell({"key": task["key"], "failed": sentence_of(error, is_guest=stay_seconds > 0)})
             gc.collect()
         tell({"done": True})
-    return float(request.get("stay_seconds", 0))
+    return stay_seconds
 
 
 @cache

@@ -123,7 +123,7 @@ def run_child(
     check: Callable[[], None],
 ) -> None:
     """Let a child do the tasks, telling ``hear`` each line; GeneratorFailed if it died of something."""
-    _write_request(folder, {"tasks": list(tasks), "is_guest": False})
+    _write_request(folder, tasks, stay_seconds=0)
     ear = _Ear(folder / ANSWERS_FILE, hear=hear, check=check)
     with _started(folder) as child:
         status = child.follow(ear.hear_now, timeout_seconds=TIMEOUT_SECONDS)
@@ -145,8 +145,7 @@ class Guest:
         check: Callable[[], None],
     ) -> None:
         """As `run_child`, by the child that is there, if there is one. Whoever stops listening ends it."""
-        stays = {"is_guest": True, "stay_seconds": STAY_SECONDS}
-        _write_request(folder, {"tasks": list(tasks), **stays})
+        _write_request(folder, tasks, stay_seconds=STAY_SECONDS)
         ear = _Ear(folder / ANSWERS_FILE, hear=hear, check=check)
         try:
             status = self._follow(ear, folder)
@@ -231,11 +230,17 @@ class _Ear:
         return bool(lines)
 
 
-def _write_request(folder: Path, request: Mapping[str, Any]) -> None:  # Any: JSON
-    """Begin anew: what a dead worker's child left unread is asked for again."""
+def _write_request(
+    folder: Path,
+    tasks: Sequence[Mapping[str, Any]],  # Any: JSON
+    *,
+    stay_seconds: float,
+) -> None:
+    """Begin anew: what a dead worker's child left unread is asked for again. Who stays is a guest."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS_FILE).unlink(missing_ok=True)
     (folder / LOG_FILE).unlink(missing_ok=True)
+    request = {"tasks": list(tasks), "stay_seconds": stay_seconds}
     (folder / REQUEST_FILE).write_text(json.dumps(request), encoding="utf-8")
 
 

@@ -66,13 +66,8 @@ class NewJudgment(NamedTuple):
         return (self.ranking, strengths, self.criteria, marks, self.rationale)
 
 
-SAID = (
-    "ranking",
-    "strengths",
-    "criteria",
-    "marks",
-    "rationale",
-)  # what a second verdict may differ in
+# What a second verdict may differ in.
+SAID = ("ranking", "strengths", "criteria", "marks", "rationale")
 
 
 class Slots(NamedTuple):

@@ -48,7 +48,7 @@ export async function call(url, { method = "POST", body } = {}) {
     keepalive: (text?.length ?? 0) < LONGEST_KEPT_ALIVE,
   });
   const data = await answer.json().catch(() => null);
-  if (answer.ok && data === null) throw new TypeError(gettext("The server does not answer. Trying again.")); // as fetch without a connection
+  if (answer.ok && data === null) throw new TypeError("Something else answered."); // as fetch throws without a connection
   if (answer.ok) return data;
   const { code, message = interpolate(gettext("The server answered %(status)s."), { status: answer.status }) } = data?.error ?? {};
   if (code === ANOTHER) throw new SignedOut(message);

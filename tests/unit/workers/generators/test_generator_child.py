@@ -61,7 +61,8 @@ def plain(tmp_path_factory):
 
 
 def lines_of(folder, *tasks, is_guest=False):
-    (folder / REQUEST_FILE).write_text(json.dumps({"tasks": tasks, "is_guest": is_guest}))
+    request = {"tasks": tasks, "stay_seconds": 60.0 if is_guest else 0}
+    (folder / REQUEST_FILE).write_text(json.dumps(request))
     child.main(folder, child.Held())
     *lines, end = [json.loads(line) for line in (folder / ANSWERS_FILE).read_text().splitlines()]
     assert end == {"done": True}

@@ -80,7 +80,7 @@ def test_one_that_was_leaving_as_it_was_asked_is_replaced(ask, guest, fake, monk
     """It ended by itself, and has heard nothing of the request."""
     first = pid_of(ask)
     told = guest._child.tell
-    written = {"tasks": [{"act": "leave unheard"}]}
+    written = {"tasks": [{"act": "leave unheard"}], "stay_seconds": 1}
 
     def tell(folder):
         request = Path(folder) / local.REQUEST_FILE
