@@ -169,6 +169,13 @@ def test_the_page_counts_a_rejected_row_as_rejected_alone(client):
     assert "labels: 2 rows" in page
 
 
+def test_the_same_text_of_two_models_is_rejected_where_it_is_to_be_compared_here(api):
+    row = {"prompt": "Why?", "response_a": "So.", "model_a": "x", "model_b": "y"}
+    rows = [row | {"response_b": "No."}, row | {"response_b": "So. "}]
+    told = previewed(api, rows, contents="comparisons").json()
+    assert (told["rows_taken"], told["rows_refused"]) == (1, 1)
+
+
 def test_a_file_of_one_array_is_named_json(client, api):
     payload = json.dumps([ROW, ROW]).encode()
     assert '<span class="tag">json</span>' in shown(client, payload, name="rows.json")

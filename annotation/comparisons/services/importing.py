@@ -9,7 +9,7 @@ from typing import Any
 
 from annotation.comparisons.services import storing
 from annotation.comparisons.services.judging import ring_agreement
-from annotation.comparisons.services.placing import compared, differing, spoken
+from annotation.comparisons.services.placing import compared, spoken
 from annotation.core.errors import Conflict, DomainError
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import RowForm
@@ -77,9 +77,7 @@ def importer_of(prompt_import: PromptImport) -> Importer[Any]:  # Any: what its 
     if contents == Contents.PROMPTS:
         return importing.prompt_importer(form)
     if contents == Contents.COMPARISONS:
-        return Importer(
-            lambda fields: compared(differing(read_unjudged(fields))), storing.store_comparisons
-        )
+        return Importer(lambda fields: compared(read_unjudged(fields)), storing.store_comparisons)
     if contents == Contents.SIGNALS:
         return Importer(
             lambda fields: tuple(map(spoken, read_signals(fields))), storing.store_signals

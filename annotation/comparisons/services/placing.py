@@ -13,11 +13,10 @@ from annotation.generation.models import Candidate
 from annotation.projects.models import Project
 from annotation.prompts.models import PromptImport
 from annotation.prompts.readers.chats import ReadPrompt
-from annotation.prompts.readers.judged import ReadComparison, ReadResponse
+from annotation.prompts.readers.judged import SAME_RESPONSES, ReadComparison, ReadResponse
 from annotation.prompts.readers.rows import Row, RowRefused
 from annotation.prompts.services.storing import chat_fingerprint, find_or_add
 
-SAME = "Two of the responses are the same; there is nothing to compare."
 WITHOUT_ID = "The prompt is taken without an id."
 Wanted = tuple[int, str]  # a prompt and the fingerprint of a response to it
 
@@ -48,18 +47,11 @@ def spoken(item: Item) -> Spoken[Item]:
     return Spoken(item, chat_fingerprint(item.prompt.turns), tuple(marks))
 
 
-def differing(item: ReadComparison) -> ReadComparison:
-    """The same, to be judged here. Raises RowRefused where two responses say the same, whoever gave them."""
-    if len({one.text.strip() for one in item.responses}) < len(item.responses):
-        raise RowRefused(SAME)
-    return item
-
-
 def compared(item: ReadComparison) -> Spoken[ReadComparison]:
     """The same for responses that are compared. Raises RowRefused where two of them are the same."""
     found = spoken(item)
     if len(set(found.marks)) < len(found.marks):
-        raise RowRefused(SAME)
+        raise RowRefused(SAME_RESPONSES)
     return found
 
 

@@ -25,6 +25,7 @@ LABELER_KINDS = ("person", "machine", "simulated")
 ANSWER_COLUMNS = frozenset({"chosen", "rejected"})
 RATIONALE_COLUMNS = ("rationale", "comment", "comments")
 TIME_COLUMNS = ("judged_at", "created_at", "timestamp")
+SAME_RESPONSES = "Two of the responses are the same; there is nothing to compare."
 Tiers = tuple[tuple[int, ...], ...]
 
 

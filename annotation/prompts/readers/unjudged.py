@@ -9,6 +9,7 @@ from typing import Any
 from annotation.prompts.readers import chats
 from annotation.prompts.readers.chats import ReadPrompt
 from annotation.prompts.readers.judged import (
+    SAME_RESPONSES,
     ReadComparison,
     ReadResponse,
     comparison_of,
@@ -77,6 +78,8 @@ def read_unjudged(fields: Fields) -> ReadComparison:
         )
     if any(not one.text.strip() for one in responses):
         raise RowRefused("A response is empty; there is nothing to judge.")
+    if len({one.text.strip() for one in responses}) < len(responses):
+        raise RowRefused(SAME_RESPONSES)  # whoever gave them
     return comparison_of(prompt_of(fields, prompt_turns(fields)), responses, [])
 
 

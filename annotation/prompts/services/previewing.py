@@ -17,7 +17,12 @@ from annotation.prompts.readers.chats import ReadPrompt, RowForm, Turn, read_pro
 from annotation.prompts.readers.files import file_format, read_rows
 from annotation.prompts.readers.forms import form_of, read_judged
 from annotation.prompts.readers.groups import read_demonstrations, read_signals
-from annotation.prompts.readers.judged import ReadComparison, ReadResponse, ReadVerdict
+from annotation.prompts.readers.judged import (
+    SAME_RESPONSES,
+    ReadComparison,
+    ReadResponse,
+    ReadVerdict,
+)
 from annotation.prompts.readers.rows import Row, RowRefused, storable
 from annotation.prompts.readers.unjudged import ReadDemonstration, ReadSignal, read_unjudged
 from annotation.prompts.services.importing import OTHERWISE, TOO_DEEP
@@ -180,7 +185,7 @@ def _read(fields: dict[str, Any], contents: Contents, form: RowForm) -> tuple[Re
 def _different(one: ReadComparison) -> ReadComparison:
     said = {(canonical(response.text), response.source) for response in one.responses}
     if len(said) < len(one.responses):
-        raise RowRefused("Two of the responses are the same; there is nothing to compare.")
+        raise RowRefused(SAME_RESPONSES)
     return one
 
 
